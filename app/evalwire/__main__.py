@@ -1,0 +1,5 @@
+"""`python -m evalwire` is `evalwire`."""
+
+from evalwire.cli import main
+
+main()

@@ -1,0 +1,365 @@
+"""Typer flags -> Settings -> a command; errors -> exit codes. The only reader of `os.environ`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
+
+import typer
+
+from evalwire import __version__, masking, settings
+from evalwire.commands import Context
+from evalwire.errors import EvalwireError, Interrupted
+
+if TYPE_CHECKING:
+    from evalwire.gateway import Phoenix
+
+app = typer.Typer(
+    name="evalwire",
+    help="Run LLM evaluation experiments against Arize Phoenix, and exit honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+VERBS = ("check", "list", "run", "serve", "upload")
+
+_WHAT = "What to run"
+_HOW = "How to run it"
+_SHOWN = "What is shown"
+
+Experiments = Annotated[
+    Path | None,
+    typer.Option("--experiments", metavar="DIR", help="Folder of the experiments.", rich_help_panel=_WHAT),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="NAME", help="Only this experiment; repeatable.", rich_help_panel=_WHAT),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Read this instead of ./evalwire.toml.", rich_help_panel=_WHAT),
+]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="Read this instead of ./.env.", rich_help_panel=_WHAT),
+]
+FetchAttempts = Annotated[
+    int | None,
+    typer.Option("--fetch-attempts", metavar="N", help="Tries to fetch a dataset.", rich_help_panel=_HOW),
+]
+FetchTimeout = Annotated[
+    float | None,
+    typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries together.", rich_help_panel=_HOW),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=_SHOWN)]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also tracebacks and debug logs.", rich_help_panel=_SHOWN)
+]
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    """Handled before Typer, so that it costs no import; declared here to be in the help."""
+    del version
+
+
+@app.command()
+def run(
+    experiments: Experiments = None,
+    name: Names = None,
+    dry_run: Annotated[
+        int | None,
+        typer.Option(
+            "--dry-run",
+            metavar="[N]",
+            help="Only the first N examples (1) of each; record nothing.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Start a Phoenix for this run; upload the testset.", rich_help_panel=_WHAT),
+    ] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", metavar="P", help="First part of the recorded names.", rich_help_panel=_WHAT),
+    ] = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", metavar="N", help="Experiments in parallel (1).", rich_help_panel=_HOW),
+    ] = None,
+    task_concurrency: Annotated[
+        int | None,
+        typer.Option("--task-concurrency", metavar="N", help="Examples in flight (10).", rich_help_panel=_HOW),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", help="For one call of a task (300).", rich_help_panel=_HOW),
+    ] = None,
+    fetch_attempts: FetchAttempts = None,
+    fetch_timeout: FetchTimeout = None,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option("--report-dir", metavar="DIR", help="Folder for results.json.", rich_help_panel=_SHOWN),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the experiments; exit 0 only if every one of them held."""
+    from evalwire.commands.run import run as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    if dry_run is not None and dry_run < 1:
+        raise typer.BadParameter("at least 1 example; without --dry-run, all are run", param_hint="--dry-run")
+    flags = {
+        "experiments": experiments,
+        "names": name,
+        "prefix": prefix,
+        "concurrency": concurrency,
+        "task_concurrency": task_concurrency,
+        "timeout_seconds": timeout,
+        "fetch_attempts": fetch_attempts,
+        "fetch_timeout_seconds": fetch_timeout,
+        "report_dir": report_dir,
+    }
+    _execute(
+        lambda context: command(context, dry_run=dry_run, local=local),
+        flags,
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@app.command(name="list")
+def list_(experiments: Experiments = None, name: Names = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Show what was discovered; talk to nobody."""
+    from evalwire.commands.list_ import list_ as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(command, {"experiments": experiments, "names": name}, config=config, env_file=env_file)
+
+
+@app.command()
+def check(
+    experiments: Experiments = None,
+    name: Names = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+    fetch_attempts: FetchAttempts = None,
+    fetch_timeout: FetchTimeout = None,
+    show_settings: Annotated[
+        bool,
+        typer.Option("--show-settings", help="Each setting and where it came from.", rich_help_panel=_SHOWN),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.", rich_help_panel=_SHOWN)] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Look at everything that a run needs, without running it."""
+    from evalwire.commands.check import check as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(
+        lambda context: command(context, as_json=as_json, show_settings=show_settings),
+        {
+            "experiments": experiments,
+            "names": name,
+            "fetch_attempts": fetch_attempts,
+            "fetch_timeout_seconds": fetch_timeout,
+        },
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def upload(
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="The testset.")] = None,
+    on_exist: Annotated[
+        str | None, typer.Option("--on-exist", metavar="WORD", help="skip (default), overwrite or append.")
+    ] = None,
+    input_keys: Annotated[
+        str | None, typer.Option("--input-keys", metavar="A,B", help="Columns of the input (user_query).")
+    ] = None,
+    output_keys: Annotated[
+        str | None, typer.Option("--output-keys", metavar="A,B", help="Expected output (expected_output).")
+    ] = None,
+    tag_column: Annotated[
+        str | None, typer.Option("--tag-column", metavar="NAME", help="Names the datasets of a row (tags).")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="C", help="Separates tags in a cell (|).")
+    ] = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Upload a testset to Phoenix, one dataset for each tag."""
+    from evalwire.commands.upload import upload as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    flags = {
+        "csv_path": csv,
+        "on_exist": on_exist,
+        "input_keys": input_keys,
+        "output_keys": output_keys,
+        "tag_column": tag_column,
+        "delimiter": delimiter,
+    }
+    _execute(command, flags, config=config, env_file=env_file, verbose=verbose, error_code=2)
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="Port on 127.0.0.1 (6006).")] = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Serve the Phoenix of `run --local`, to look at its results."""
+    from evalwire.commands.serve import serve as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(lambda context: command(context, port=port), {}, config=config, env_file=env_file)
+
+
+# --- the edge ------------------------------------------------------------------------------------------
+
+
+def _execute(
+    command: Callable[[Context], int],
+    flags: Mapping[str, Any],
+    *,
+    config: Path | None,
+    env_file: Path | None,
+    quiet: bool = False,
+    verbose: bool = False,
+    error_code: int | None = None,
+) -> NoReturn:
+    """Find the settings, run the command, and end with its exit code or with that of its error.
+
+    A command whose contract has one code for every expected error gives it as `error_code`.
+    """
+    try:
+        os.environ.update(settings.merge_env_file(os.environ, env_file))
+        key = settings.api_key_from_file(os.environ)
+        secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
+        mask = masking.Mask(secrets)
+        sys.stdout = cast("TextIO", masking.MaskedStream(sys.stdout, mask))
+        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask))
+        _set_up_logs(verbose=verbose, quiet=quiet)
+        found = settings.load(flags, os.environ, config=config)
+        context = Context(
+            settings=found,
+            environ=os.environ,
+            out=sys.stdout,
+            err=sys.stderr,
+            connect=_connector(found, key),
+            mask=mask,
+            color=_wants_color(os.environ),
+            width=_width(),
+            quiet=quiet,
+            verbose=verbose,
+        )
+        code = command(context)
+    except EvalwireError as error:
+        sys.stderr.write(f"evalwire: {error}\n")
+        code = error_code or error.exit_code
+    except Interrupted as interrupted:
+        sys.stderr.write("evalwire: interrupted\n")
+        code = interrupted.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("evalwire: interrupted\n")
+        code = 130
+    raise typer.Exit(code)
+
+
+def _connector(found: settings.Settings, key: str | None) -> Callable[[str | None], Phoenix]:
+    def connect(address: str | None) -> Phoenix:
+        from evalwire.gateway import Phoenix, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
+        from evalwire.retries import RetryPolicy  # noqa: PLC0415 - likewise
+
+        if address is not None:  # the local one: it must be what the user's own tracing talks to as well
+            for name in (*settings.ENDPOINT_VARIABLES, *settings.CREDENTIAL_VARIABLES):
+                os.environ.pop(name, None)
+            os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
+        elif not any(os.environ.get(name, "").strip() for name in settings.ENDPOINT_VARIABLES):
+            address = found.endpoint
+        fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
+        record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)
+        return Phoenix(connect(base_url=address, api_key=key), fetch=fetch, record=record)
+
+    return connect
+
+
+def _set_up_logs(*, verbose: bool, quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("evalwire: %(message)s" if not verbose else "%(name)s: %(message)s"))
+    own = logging.getLogger("evalwire")
+    own.handlers[:] = [handler]
+    own.propagate = False
+    own.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+
+
+def _wants_color(environ: Mapping[str, str]) -> bool:
+    if environ.get("NO_COLOR"):
+        return False
+    return bool(environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and environ.get("TERM") != "dumb")
+
+
+def _width() -> int:
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 120
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """The one pass over the arguments before Typer.
+
+    Typer has no option with an optional value, so a bare `--dry-run` becomes `--dry-run=1`. A flag without a
+    verb is a flag of `run`, so that `docker run evalwire --dry-run` does what it says.
+    """
+    arguments = list(arguments)
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version"):
+        arguments.insert(0, "run")
+    prepared: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return [*prepared, *arguments[index:]]
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
+        has_number = re.fullmatch(r"[+-]?\d+", following) is not None
+        prepared.append("--dry-run=1" if argument == "--dry-run" and not has_number else argument)
+    return prepared
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console command; never returns.
+
+    A thread that a user's function left behind must not keep the finished job from ending: with one alive, the
+    process ends without waiting for it.
+    """
+    prepared = prepare(sys.argv[1:] if arguments is None else arguments)
+    if prepared[:1] == ["--version"]:
+        sys.stdout.write(f"evalwire {__version__}\n")
+        sys.exit(0)
+    try:
+        app(prepared, prog_name="evalwire")
+    except SystemExit as ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        others = [
+            thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+        ]
+        if others:
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise
+    raise AssertionError("Typer ends every command with SystemExit")

@@ -1,0 +1,82 @@
+"""One verb a file: a plain function that joins stages and returns an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from evalwire import discovery, testset
+from evalwire.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evalwire.gateway import Phoenix
+    from evalwire.settings import Settings
+
+Connect = Callable[[str | None], "Phoenix"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every command is given.
+
+    Attributes:
+        settings: as found by the precedence of `evalwire.settings`.
+        environ: the environment, the `.env` file merged into it.
+        out: for results. `err` is for progress and logs; both mask secrets.
+        connect: makes the Phoenix to talk to; given an address, that one without credentials.
+        mask: takes secrets out of a text.
+        color: whether `out` shows colours.
+        width: columns of `out`.
+    """
+
+    settings: Settings
+    environ: Mapping[str, str]
+    out: TextIO
+    err: TextIO
+    connect: Connect
+    mask: Callable[[str], str] = str
+    color: bool = False
+    width: int = 100
+    quiet: bool = False
+    verbose: bool = False
+
+    def say(self, line: str) -> None:
+        """A line of progress."""
+        if not self.quiet:
+            self.err.write(f"{line}\n")
+            self.err.flush()
+
+    def discover(self) -> discovery.Discovered:
+        """Import the selected experiments; call it within `discovery.importable`.
+
+        Raises:
+            UsageError: the folder, or an experiment of evalwire.toml, was named and does not exist.
+            NothingToRunError: `--name` names no experiment.
+        """
+        settings = self.settings
+        root: Path = settings.experiments
+        if not root.is_dir() and settings.source("experiments") != "default":
+            raise UsageError(f"the experiments folder {root} does not exist (from: {settings.source('experiments')}).")
+        known = [path.name for path in discovery.find(root)[0]]
+        for name in settings.configured_experiments:
+            if name not in known:
+                raise UsageError(f"evalwire.toml: [experiments.{name}], but {root}/ has no experiment {name!r}.")
+        return discovery.load(
+            root,
+            names=settings.names or None,
+            helpers=settings.helpers_by_experiment,
+            dataset_names=settings.dataset_names,
+        )
+
+    def columns(self) -> testset.Columns:
+        """What the testset's columns mean."""
+        settings = self.settings
+        return testset.Columns(
+            inputs=settings.input_keys,
+            outputs=settings.output_keys,
+            tags=settings.tag_column,
+            delimiter=settings.delimiter,
+        )

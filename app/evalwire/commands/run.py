@@ -1,0 +1,250 @@
+"""`evalwire run`: discover, fetch, run, score, record, report; start reading here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from evalwire import __version__, ci, discovery, engine, progress, reports, testset
+from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.model import Failure, Outcome, Report
+from evalwire.runner import Plan, run_experiments
+from evalwire.uploader import upload
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from evalwire.commands import Context
+    from evalwire.gateway import Phoenix
+    from evalwire.model import Experiment, ExperimentResult
+    from evalwire.runner import Job
+
+_OUTAGES = ("PhoenixError", "PhoenixRefused", "PhoenixUnreachable")
+
+
+def run(context: Context, *, dry_run: int | None = None, local: bool = False) -> int:
+    """Run the selected experiments, report, and give the exit code.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        dry_run: so many examples of each experiment, recording nothing; None for all of them.
+        local: start a Phoenix for this run, and upload the testset to it.
+
+    Raises:
+        UsageError: a path that was named does not exist or cannot be written; nothing has run.
+        EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
+        Interrupted: a signal came before the engine ran, or a second one did.
+    """
+    report_dir = _report_dir(context)
+    started_at, began = datetime.now(UTC), time.monotonic()
+    with _Signals() as signals, discovery.importable(context.settings.experiments):
+        try:
+            experiments = _load(context)
+        except NothingToRunError as error:
+            context.err.write(f"evalwire: {error}\n")
+            report = _nothing(started_at)
+        else:
+            with _phoenix(context, local=local) as phoenix:
+                job = _run(context, experiments, phoenix, dry_run=dry_run, signals=signals)
+                report = Report(
+                    outcome=_outcome(job),
+                    exit_code=_exit_code(job, signals),
+                    results=tuple(job.results),
+                    started_at=started_at,
+                    seconds=time.monotonic() - began,
+                    dry_run=dry_run is not None,
+                    endpoint=phoenix.endpoint,
+                    evalwire_version=__version__,
+                    abandoned_threads=job.abandoned_threads,
+                    lost_spans=job.lost_spans,
+                    ci=ci.facts(context.environ),
+                )
+    _show(context, report, report_dir)
+    return report.exit_code
+
+
+def _load(context: Context) -> tuple[Experiment, ...]:
+    found = context.discover()
+    root = context.settings.experiments
+    for name in found.skipped:
+        context.say(f"skipped {root}/{name}/: it has no task.py")
+    if not found.experiments:
+        raise NothingToRunError(
+            f"no experiment in {root.resolve()}/, so there is nothing to run.\n"
+            "An experiment is a folder in it with a task.py; in a container, mount your folder there."
+        )
+    return found.experiments
+
+
+@contextlib.contextmanager
+def _phoenix(context: Context, *, local: bool) -> Iterator[Phoenix]:
+    """The Phoenix to run against; with `local`, one started for this run that has the testset."""
+    if not local:
+        yield context.connect(None)
+        return
+    from evalwire import local as local_phoenix  # noqa: PLC0415 - only `--local` needs it
+
+    with local_phoenix.phoenix(context.settings.local_dir, context.environ, announce=context.say) as server:
+        phoenix = context.connect(server.url)
+        if context.settings.csv_path is not None:
+            found = testset.read(context.settings.csv_path, context.columns())
+            # overwrite: this Phoenix is the project's own, and the file is the truth
+            for result in upload(found, phoenix, on_exist="overwrite"):
+                context.say(f"dataset {result.name}: {result.example_count} examples")
+        yield phoenix
+
+
+def _run(
+    context: Context,
+    experiments: tuple[Experiment, ...],
+    phoenix: Phoenix,
+    *,
+    dry_run: int | None,
+    signals: _Signals,
+) -> Job:
+    settings = context.settings
+    plan = Plan(
+        limits=engine.Limits(
+            concurrency=settings.concurrency,
+            task_concurrency=settings.task_concurrency,
+            timeout_seconds=settings.timeout_seconds,
+            grace_seconds=settings.grace_seconds,
+        ),
+        prefix=settings.prefix,
+        metadata=ci.facts(context.environ),
+        dry_run=dry_run,
+        record_connections=settings.record_connections,
+        mask=context.mask,
+    )
+    observer: progress.Quiet | progress.Bars | progress.Lines
+    if context.quiet:
+        observer = progress.Quiet()
+    elif context.err.isatty():
+        observer = progress.Bars(context.err)
+    else:
+        observer = progress.Lines(context.err)
+    try:
+        with signals.stopping():
+            return run_experiments(experiments, phoenix, plan, observer=observer, stop=signals.stop)
+    finally:
+        observer.close()
+
+
+# --- signals -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Signals:
+    """SIGINT and SIGTERM: the first stops the engine, if it runs; any other ends the command at once."""
+
+    stop: engine.Stop = field(default_factory=engine.Stop)
+    received: int | None = None
+    _engine_runs: bool = False
+    _before: dict[int, signal._HANDLER] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def stopping(self) -> Iterator[None]:
+        """While the block runs, a first signal stops the engine instead of raising."""
+        self._engine_runs = True
+        try:
+            yield
+        finally:
+            self._engine_runs = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        first, self.received = self.received is None, number
+        if not first or not self._engine_runs:
+            raise Interrupted(number)
+        self.stop.request()
+
+
+# --- the report ----------------------------------------------------------------------------------------
+
+
+def _nothing(started_at: datetime) -> Report:
+    return Report(
+        outcome="nothing_to_run",
+        exit_code=1,
+        results=(),
+        started_at=started_at,
+        seconds=0.0,
+        evalwire_version=__version__,
+    )
+
+
+def _outcome(job: Job) -> Outcome:
+    if job.interrupted:
+        return "interrupted"
+    if all(result.passed for result in job.results):
+        return "passed"
+    types = [failure.type for result in job.results for failure in _failures(result)]
+    return "infrastructure" if types and all(name in _OUTAGES for name in types) else "errors"
+
+
+def _failures(result: ExperimentResult) -> list[Failure]:
+    own = [result.failure] if result.failure else []
+    return [*result.problems, *own, *(failure for run in result.runs for failure in run.failures)]
+
+
+def _exit_code(job: Job, signals: _Signals) -> int:
+    if signals.received is not None:
+        return 128 + signals.received
+    return 0 if all(result.passed for result in job.results) else 1
+
+
+def _report_dir(context: Context) -> Path | None:
+    """The folder for reports, made; None when the default one cannot be written.
+
+    Raises:
+        UsageError: the folder that was asked for cannot be written.
+    """
+    directory: Path = context.settings.report_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        reason = f"the report folder {directory} cannot be written: {error.strerror}."
+        if context.settings.source("report_dir") != "default":
+            raise UsageError(
+                f"{reason}\nMake it beforehand, owned by user {os.getuid()} (a folder that Docker makes "
+                "for a mount belongs to root), or name another one."
+            ) from error
+        context.say(f"no report is written: {reason}")
+        return None
+    return directory
+
+
+def _show(context: Context, report: Report, report_dir: Path | None) -> None:
+    from evalwire.reports import console, results_json  # noqa: PLC0415 - rich, after the work
+
+    if report.outcome != "nothing_to_run":
+        text = console.render(report, color=context.color, width=context.width, verbose=context.verbose)
+        context.out.write(text)
+        context.out.flush()
+    for number, what in (
+        (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
+        (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
+    ):
+        if number:
+            context.err.write(f"evalwire: {number} {what}\n")
+    if report_dir is not None:
+        file = report_dir / "results.json"
+        reports.write(file, context.mask(results_json.render(report)))
+        context.say(f"report: {file}")

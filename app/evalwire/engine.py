@@ -1,0 +1,504 @@
+"""Run experiments: examples concurrently, evaluators behind each, every failure a value, nothing dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from evalwire.calling import Threads, call, evaluator_values, task_values, to_json, to_verdicts
+from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable
+from evalwire.model import (
+    Callee,
+    Evaluation,
+    Example,
+    Experiment,
+    ExperimentResult,
+    Failure,
+    FailureStage,
+    OpenExperiment,
+    TaskRun,
+)
+
+T = TypeVar("T")
+
+_CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
+
+
+class Trace(Protocol):
+    """The span around one call of the user's code."""
+
+    trace_id: str | None
+
+    def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
+        """Note what the call returned, or why it failed."""
+
+
+class Recorder(Protocol):
+    """Where an experiment comes from and where its runs go: Phoenix, or nowhere in a dry run."""
+
+    async def open(self, experiment: Experiment) -> OpenExperiment:
+        """Fetch the dataset and create the experiment.
+
+        Raises:
+            EvalwireError: this experiment cannot run.
+        """
+
+    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> AbstractContextManager[Trace]:
+        """Trace one call in the experiment's project."""
+
+    async def record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
+        """Record a run and its evaluations; the same run, with Phoenix's ids on it.
+
+        Raises:
+            EvalwireError: Phoenix does not have all of it.
+        """
+
+
+class Observer(Protocol):
+    """Who wants to know how far the job is. Called on the engine's thread."""
+
+    def started(self, opened: OpenExperiment, example_count: int) -> None:
+        """An experiment's dataset is there and its first example is about to run."""
+
+    def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
+        """A run is over and recorded, or failed."""
+
+    def finished(self, result: ExperimentResult) -> None:
+        """An experiment is over."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much at once, and for how long.
+
+    Attributes:
+        concurrency: experiments in parallel.
+        task_concurrency: examples in flight over the whole job.
+        timeout_seconds: for one call of a task or of an evaluator.
+        grace_seconds: for what is in flight when the job is stopped, recording included.
+        backlog: finished runs that may wait for Phoenix before no further example is started.
+    """
+
+    concurrency: int = 1
+    task_concurrency: int = 10
+    timeout_seconds: float = 300.0
+    grace_seconds: float = 8.0
+    backlog: int = 100
+
+
+class Stop:
+    """A request to end the job early, made on any thread."""
+
+    def __init__(self) -> None:
+        self.requested_at: float | None = None
+        self._event = threading.Event()
+        self._wake: list[Callable[[], None]] = []
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody has asked."""
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Start no further example; those in flight have the grace period."""
+        if not self._event.is_set():
+            self.requested_at = time.monotonic()
+            self._event.set()
+            for wake in self._wake:
+                wake()
+
+    def on_request(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once when the stop is requested, at once if it already is."""
+        self._wake.append(wake)
+        if self.requested:
+            wake()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than until the stop is requested."""
+        self._event.wait(seconds)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """What a job came to.
+
+    Attributes:
+        results: one for each experiment, in the order given.
+        interrupted: whether it was stopped before its end.
+        abandoned_threads: plain functions still running on a thread when their time was up.
+    """
+
+    results: list[ExperimentResult]
+    interrupted: bool = False
+    abandoned_threads: int = 0
+
+
+def run_job(
+    experiments: Sequence[Experiment],
+    *,
+    recorder: Recorder,
+    observer: Observer,
+    limits: Limits,
+    stop: Stop | None = None,
+) -> JobResult:
+    """Run all experiments and give every result, in the order of `experiments`.
+
+    The event loop has a thread of its own: so a notebook's running loop does not matter, signals reach the
+    calling thread at once, and a task that blocks the loop cannot keep a stopped job from ending.
+
+    Raises:
+        KeyboardInterrupt: passed on from the calling thread after the grace period.
+    """
+    stop = stop or Stop()
+    job = _Job(experiments, recorder=recorder, observer=observer, limits=limits, stop=stop)
+    interrupt: KeyboardInterrupt | None = None
+    thread = threading.Thread(target=_run_loop, args=(job.run, job), name="evalwire-engine", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        try:
+            if stop.requested_at is None:
+                thread.join(0.5)
+                continue
+            latest = stop.requested_at + limits.grace_seconds + _CLEAN_UP_SECONDS
+            thread.join(max(0.0, latest - time.monotonic()))
+            break
+        except KeyboardInterrupt as pressed:
+            interrupt = pressed
+            stop.request()
+    if interrupt:
+        raise interrupt
+    if job.crash:
+        raise job.crash
+    return JobResult(results=job.snapshot(), interrupted=stop.requested, abandoned_threads=job.threads.busy)
+
+
+def _run_loop(main: Callable[[], Coroutine[Any, Any, None]], job: _Job) -> None:
+    """Run `main` on a new event loop, past any `SystemExit` of a background task of the user's."""
+    loop = asyncio.new_event_loop()
+    try:
+        task = loop.create_task(main())
+        while not task.done():
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(task)
+        if error := task.exception():
+            job.crash = error
+        left = asyncio.all_tasks(loop)
+        for stray in left:
+            stray.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_CLEAN_UP_SECONDS))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+@dataclasses.dataclass(slots=True)
+class _Progress:
+    """How far one experiment is; read by `snapshot` from another thread."""
+
+    experiment: Experiment
+    started_at: float = 0.0
+    opened: OpenExperiment | None = None
+    runs: dict[int, TaskRun] = dataclasses.field(default_factory=dict)
+    failure: Failure | None = None
+    result: ExperimentResult | None = None
+
+
+class _Job:
+    """The state of one job on its event loop."""
+
+    def __init__(
+        self,
+        experiments: Sequence[Experiment],
+        *,
+        recorder: Recorder,
+        observer: Observer,
+        limits: Limits,
+        stop: Stop,
+    ) -> None:
+        self._recorder = recorder
+        self._observer = observer
+        self._limits = limits
+        self._stop = stop
+        self._progress = [_Progress(experiment) for experiment in experiments]
+        self._slots = asyncio.Semaphore(limits.task_concurrency)
+        self._backlog = asyncio.Semaphore(limits.backlog)
+        self._lanes = asyncio.Semaphore(limits.concurrency)
+        self._stopped = asyncio.Event()
+        self._outage: EvalwireError | None = None
+        self.threads = Threads()
+        self.crash: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run every experiment; their results are in `snapshot`."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(self._stopped.set)
+
+        self._stop.on_request(wake)
+        await asyncio.gather(*(self._run_lane(progress) for progress in self._progress))
+        self.threads.close()
+
+    def snapshot(self) -> list[ExperimentResult]:
+        """Every experiment's result so far."""
+        return [progress.result or self._result(progress) for progress in self._progress]
+
+    async def _run_lane(self, progress: _Progress) -> None:
+        async with self._lanes:
+            progress.started_at = time.monotonic()
+            if not progress.experiment.problems and not self._ending:
+                await self._run_experiment(progress)
+            progress.result = self._result(progress)
+            self._observer.finished(progress.result)
+
+    @property
+    def _ending(self) -> bool:
+        return self._stopped.is_set() or self._outage is not None
+
+    def _result(self, progress: _Progress) -> ExperimentResult:
+        experiment, opened = progress.experiment, progress.opened
+        failure = progress.failure
+        runs = tuple(run for _, run in sorted(progress.runs.copy().items()))
+        count = len(opened.dataset.examples) if opened else 0
+        if failure is None and not experiment.problems and (opened is None or len(runs) < count):
+            failure = self._unfinished()
+        return ExperimentResult(
+            name=experiment.name,
+            dataset_name=experiment.dataset_name,
+            evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
+            opened=opened,
+            runs=runs,
+            example_count=count,
+            failure=failure,
+            problems=experiment.problems,
+            seconds=time.monotonic() - progress.started_at if progress.started_at else 0.0,
+        )
+
+    def _unfinished(self) -> Failure:
+        if self._outage:
+            return _failure(self._outage, stage="record")
+        return Failure(stage="interrupted", type="Interrupted", message="the job was stopped before its end")
+
+    async def _run_experiment(self, progress: _Progress) -> None:
+        try:
+            opened = await self._until_stopped(self._recorder.open(progress.experiment))
+        except Exception as error:
+            progress.failure = _failure(error, stage="open")
+            return
+        if opened is None:
+            return
+        progress.opened = opened
+        examples = opened.dataset.examples
+        if not examples:
+            progress.failure = Failure(
+                stage="open",
+                type="EmptyDataset",
+                message=f"the dataset {opened.dataset.name!r} has no examples; upload some, or select another version",
+            )
+            return
+        self._observer.started(opened, len(examples))
+        running: set[asyncio.Task[None]] = set()
+
+        def over(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
+                progress.failure = Failure.from_exception(error, stage="record")
+
+        for index, example in enumerate(examples):
+            if not await self._take_slot():
+                break
+            task = asyncio.create_task(self._run_example(progress, opened, index, example))
+            running.add(task)
+            task.add_done_callback(over)
+        await self._drain(running)
+
+    async def _take_slot(self) -> bool:
+        """Wait for a free slot; False when the job is ending instead."""
+        if self._slots.locked() and not self._ending:
+            await self._until_stopped(self._slots.acquire())
+        elif not self._ending:
+            await self._slots.acquire()
+        return not self._ending
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Await `work`, or give it up and return None once the stop is requested."""
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            stopped.cancel()
+
+    async def _drain(self, running: set[asyncio.Task[None]]) -> None:
+        """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
+        stopped = asyncio.create_task(self._stopped.wait())
+        while running and not self._stopped.is_set():
+            await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if running and self._stop.requested_at is not None:
+            left = self._stop.requested_at + self._limits.grace_seconds - time.monotonic()
+            await asyncio.wait(running, timeout=max(0.0, left))
+        late = list(running)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_CLEAN_UP_SECONDS)
+
+    async def _run_example(self, progress: _Progress, opened: OpenExperiment, index: int, example: Example) -> None:
+        try:
+            run = await self._execute(opened, example)
+            await self._backlog.acquire()
+        finally:
+            self._slots.release()
+        try:
+            run = await self._recorder.record(opened, run)
+        except asyncio.CancelledError:
+            left_over = Failure(stage="interrupted", type="Interrupted", message="the job ended before it was recorded")
+            progress.runs[index] = dataclasses.replace(run, record_failure=left_over)
+            raise
+        except Exception as error:
+            run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
+            if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
+                self._outage = self._outage or error
+        finally:
+            self._backlog.release()
+        progress.runs[index] = run
+        self._observer.ran(opened, run)
+
+    async def _execute(self, opened: OpenExperiment, example: Example) -> TaskRun:
+        """Run the task on one example, and its evaluators on what it returned."""
+        task = opened.experiment.task
+        if task is None:  # an experiment without a task has problems, and is not run
+            raise AssertionError(opened.experiment.name)
+        values = task_values(example)
+        start_time = datetime.now(UTC)
+        with self._recorder.trace(opened, task, values) as trace:
+            output, failure = await self._attempt(opened, task, values, stage="task", convert=to_json)
+            trace.finish(output=output, failure=failure)
+        end_time = datetime.now(UTC)
+        evaluations: list[list[Evaluation]] = []
+        if failure is None:
+            evaluations = await asyncio.gather(
+                *(
+                    self._evaluate(opened, evaluator, evaluator_values(example, output, trace.trace_id))
+                    for evaluator in opened.experiment.evaluators
+                )
+            )
+        return TaskRun(
+            example=example,
+            output=output,
+            failure=failure,
+            evaluations=_without_repeats([one for several in evaluations for one in several]),
+            start_time=start_time,
+            end_time=end_time,
+            trace_id=trace.trace_id,
+        )
+
+    async def _evaluate(self, opened: OpenExperiment, evaluator: Callee, values: Mapping[str, Any]) -> list[Evaluation]:
+        start_time = datetime.now(UTC)
+        with self._recorder.trace(opened, evaluator, values) as trace:
+            verdicts, failure = await self._attempt(
+                opened,
+                evaluator,
+                values,
+                stage="evaluator",
+                convert=lambda returned: to_verdicts(returned, name=evaluator.name),
+            )
+            trace.finish(output=[dataclasses.asdict(verdict) for verdict in verdicts or ()], failure=failure)
+        common: dict[str, Any] = {
+            "evaluator": evaluator.name,
+            "annotator_kind": evaluator.annotator_kind,
+            "start_time": start_time,
+            "end_time": datetime.now(UTC),
+            "trace_id": trace.trace_id,
+        }
+        if verdicts is None:
+            return [Evaluation(name=evaluator.name, failure=failure, **common)]
+        return [
+            Evaluation(
+                name=verdict.name,
+                score=verdict.score,
+                label=verdict.label,
+                explanation=verdict.explanation,
+                metadata=verdict.metadata,
+                **common,
+            )
+            for verdict in verdicts
+        ]
+
+    async def _attempt(
+        self,
+        opened: OpenExperiment,
+        callee: Callee,
+        values: Mapping[str, Any],
+        *,
+        stage: FailureStage,
+        convert: Callable[[Any], T],
+    ) -> tuple[T | None, Failure | None]:
+        """Call the user's function within the time limit: what it returned, converted, or why it failed."""
+        root = opened.experiment.path.parent.parent
+
+        async def guarded() -> tuple[Any, BaseException | None]:
+            try:
+                return await call(callee, values, self.threads), None
+            except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
+                return None, error
+
+        limit = self._limits.timeout_seconds
+        task = asyncio.create_task(guarded())
+        try:
+            done, _ = await asyncio.wait({task}, timeout=limit)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CLEAN_UP_SECONDS)
+            still = "" if callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
+            message = f"no result within {limit:g} s{still}"
+            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(callee.path))
+        returned, error = task.result()
+        if error is not None:
+            return None, Failure.from_exception(error, stage=stage, root=root)
+        try:
+            return convert(returned), None
+        except (TypeError, ValueError, RecursionError) as unusable:
+            bad = Failure.from_exception(unusable, stage=stage, root=root)
+            return None, dataclasses.replace(bad, where=str(callee.path), traceback="")
+
+
+def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
+    """Fail an evaluation whose name another one of the run has: Phoenix would keep only the last of them."""
+    seen: dict[str, str] = {}
+    kept: list[Evaluation] = []
+    for evaluation in evaluations:
+        owner = seen.setdefault(evaluation.name, evaluation.evaluator)
+        if owner == evaluation.evaluator:
+            kept.append(evaluation)
+            continue
+        clash = Failure(
+            stage="evaluator",
+            type="ValueError",
+            message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
+        )
+        name = f"{evaluation.evaluator}.{evaluation.name}"
+        kept.append(dataclasses.replace(evaluation, name=name, score=None, label=None, failure=clash))
+    return tuple(kept)
+
+
+def _failure(error: Exception, *, stage: FailureStage) -> Failure:
+    """A failure of the world around as a value, for the result; evalwire's own messages say it all."""
+    if isinstance(error, EvalwireError):
+        return Failure(stage=stage, type=type(error).__name__, message=str(error))
+    return Failure.from_exception(error, stage=stage)

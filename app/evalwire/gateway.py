@@ -1,0 +1,312 @@
+"""Phoenix: the only module that knows its client."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import logging
+import pkgutil
+import re
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire.model import Dataset, Evaluation, Example, TaskRun
+from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
+
+if TYPE_CHECKING:
+    from phoenix.client import Client
+
+T = TypeVar("T")
+
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_EXISTING_RUN = re.compile(r"Experiment run (\S+) already exists")
+
+
+def connect(*, base_url: str | None = None, api_key: str | None = None) -> Client:
+    """Make a client; what is not given is read from the environment by the client's own rules.
+
+    Raises:
+        PhoenixError: the endpoint is no http(s) address.
+    """
+    _skip_server_imports()
+    from phoenix.client import Client  # noqa: PLC0415 - 0.5 s that `--help` and an empty folder need not pay
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    client = Client(base_url=base_url, api_key=api_key)
+    address = endpoint_of(client)
+    if not address.startswith(("http://", "https://")):
+        raise PhoenixError(
+            f"Phoenix's endpoint {address!r} is not an http:// or https:// address.\n"
+            "Set PHOENIX_ENDPOINT to one, such as http://localhost:6006."
+        )
+    return client
+
+
+def _skip_server_imports() -> None:
+    """Keep `import phoenix.client` from importing the whole server where `arize-phoenix` is installed too.
+
+    NOTE: its `phoenix/__init__.py` imports the server application (10 s); the client alone needs 0.5 s. The
+    package put in its place finds every submodule, and runs the real `__init__` when a name of it is asked for.
+    """
+    if "phoenix" in sys.modules:
+        return
+    spec = importlib.machinery.PathFinder.find_spec("phoenix")
+    if spec is None or spec.origin is None or spec.loader is None or not spec.submodule_search_locations:
+        return
+    loader = spec.loader
+    package = types.ModuleType("phoenix")
+    package.__spec__, package.__loader__, package.__file__ = spec, loader, spec.origin
+    package.__path__ = pkgutil.extend_path(list(spec.submodule_search_locations), "phoenix")
+
+    def load(name: str) -> Any:
+        if not name.startswith("__") and package.__dict__.pop("__getattr__", None):
+            loader.exec_module(package)
+            return getattr(package, name)
+        raise AttributeError(f"module 'phoenix' has no attribute {name!r}")
+
+    package.__dict__["__getattr__"] = load
+    sys.modules["phoenix"] = package
+
+
+def endpoint_of(client: Client) -> str:
+    """The server that a client talks to, by its public API; an empty text when it does not say."""
+    try:
+        url = str(client.experiments.get_experiment_url("D", "E"))
+    except AttributeError:
+        return ""
+    return url.partition("datasets/D/")[0].rstrip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadResult:
+    """What became of one dataset: `created`, `skipped`, `appended` or `updated`, and its examples now."""
+
+    name: str
+    action: str
+    example_count: int
+    dataset: Any
+
+
+class Phoenix:
+    """A Phoenix server behind a client's public API, with the retry policy around each request."""
+
+    def __init__(self, client: Client, *, fetch: RetryPolicy | None = None, record: RetryPolicy | None = None) -> None:
+        self.client = client
+        self._fetch = fetch or RetryPolicy()
+        self._record = record or self._fetch
+        self._gave_up: PhoenixError | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The server's address."""
+        return endpoint_of(self.client)
+
+    def dataset(self, name: str) -> Dataset:
+        """Fetch the newest version of a dataset, examples included.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+        """
+
+        def fetch(timeout: int) -> Any:
+            try:
+                return self.client.datasets.get_dataset(dataset=name, timeout=timeout)
+            except ValueError as error:
+                if str(error).startswith("Dataset not found"):
+                    raise DatasetNotFound(
+                        f"Phoenix at {self.endpoint} has no dataset {name!r} (names are case-sensitive).\n"
+                        "Upload it with `evalwire upload`, or rename the experiment's folder to the dataset's name."
+                    ) from error
+                raise
+
+        found = self._retrying(fetch, f"fetch the dataset {name!r}", self._fetch)
+        return Dataset(
+            id=found.id,
+            name=found.name,
+            version_id=found.version_id,
+            examples=tuple(map(_to_example, found.examples)),
+        )
+
+    def create_experiment(self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Create an experiment on this version of the dataset; Phoenix's record of it, with its `id`."""
+
+        def create(timeout: int) -> Any:
+            return self.client.experiments.create(
+                dataset_id=dataset.id,
+                dataset_version_id=dataset.version_id,
+                experiment_name=name,
+                experiment_metadata=metadata,
+                timeout=timeout,
+            )
+
+        created: Mapping[str, Any] = self._retrying(create, f"create the experiment {name!r}", self._fetch)
+        return created
+
+    def experiment_url(self, dataset_id: str, experiment_id: str) -> str | None:
+        """The experiment's page in Phoenix's UI, where the client can tell it."""
+        try:
+            return str(self.client.experiments.get_experiment_url(dataset_id, experiment_id))
+        except AttributeError:
+            return None
+
+    def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
+        """Record a run; its id. One that Phoenix has from an earlier try of this very request is a success."""
+        tries = 0
+
+        def post(timeout: int) -> str:
+            nonlocal tries
+            tries += 1
+            try:
+                recorded = self.client.experiments.log_run(
+                    experiment_id=experiment_id,
+                    dataset_example_id=run.example.node_id,
+                    output=run.output,
+                    start_time=run.start_time,
+                    end_time=run.end_time,
+                    repetition_number=run.repetition,
+                    trace_id=run.trace_id,
+                    error=error,
+                    timeout=timeout,
+                )
+            except Exception as refused:
+                is_known = tries > 1 and status_of(refused) == HTTPStatus.CONFLICT
+                if is_known and (found := _EXISTING_RUN.search(detail_of(refused))):
+                    return found[1]
+                raise
+            return str(recorded["id"])
+
+        return self._retrying(post, f"record the run of example {run.example.id}", self._record)
+
+    def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
+        """Record an evaluation (an upsert by run and name, so a repeat changes nothing); its id."""
+
+        def post(timeout: int) -> str:
+            recorded = self.client.experiments.log_evaluation(
+                experiment_run_id=run_id,
+                name=evaluation.name,
+                annotator_kind=evaluation.annotator_kind,
+                start_time=evaluation.start_time,
+                end_time=evaluation.end_time,
+                score=evaluation.score,
+                label=evaluation.label,
+                explanation=evaluation.explanation,
+                error=error,
+                metadata=evaluation.metadata,
+                trace_id=evaluation.trace_id,
+                timeout=timeout,
+            )
+            return str(recorded["id"])
+
+        return self._retrying(post, f"record the evaluation {evaluation.name!r}", self._record)
+
+    def log_spans(self, project: str, spans: Sequence[Mapping[str, Any]]) -> int:
+        """Deliver spans to a project; how many Phoenix did not take. One try: spans are not worth a wait.
+
+        Phoenix refuses a whole batch for one span that it already has (a user's own exporter may have sent it)
+        or cannot read, so these are left out and the others sent again.
+        """
+        try:
+            self.client.spans.log_spans(project_identifier=project, spans=spans, timeout=10)  # type: ignore[arg-type]
+        except Exception as error:
+            known = {span.get("span_id") for span in getattr(error, "duplicate_spans", ())}
+            invalid = {span.get("span_id") for span in getattr(error, "invalid_spans", ())}
+            rest = [span for span in spans if span["context"]["span_id"] not in known | invalid]
+            if len(rest) == len(spans):
+                raise
+            return len(invalid) + (self.log_spans(project, rest) if rest else 0)
+        return 0
+
+    def version(self) -> str:
+        """The server's version, from a request that needs no dataset; also shows that credentials are accepted.
+
+        Raises:
+            PhoenixError: not reachable, refused, or not a Phoenix.
+        """
+
+        def ask(timeout: int) -> Any:
+            return self.client.datasets.list(limit=1, timeout=timeout)
+
+        self._retrying(ask, "list the datasets", self._fetch)
+        return self._server_version()
+
+    def _server_version(self) -> str:
+        import httpx  # noqa: PLC0415 - a quarter of a second that `--help` need not pay
+
+        response = httpx.get(f"{self.endpoint}/arize_phoenix_version", timeout=10)  # open even with authentication
+        return response.text.strip() if response.status_code == HTTPStatus.OK else "unknown"
+
+    def upload(self, name: str, examples: Sequence[Mapping[str, Any]], *, on_exist: str) -> UploadResult:
+        """Create a dataset, or do with an existing one as `on_exist` says: `skip`, `append`, `overwrite`."""
+        try:
+            existing = self.dataset(name)
+        except DatasetNotFound:
+            existing = None
+        if existing and on_exist == "skip":
+            found = self._get(existing)
+            return UploadResult(name=name, action="skipped", example_count=len(existing.examples), dataset=found)
+        if existing and on_exist == "append":
+            add = partial(self.client.datasets.add_examples_to_dataset, dataset=name, examples=examples)
+            # never repeated: a lost answer may mean that the rows are there already
+            found = self._once(lambda timeout: add(timeout=timeout), f"append to the dataset {name!r}")
+            return UploadResult(name=name, action="appended", example_count=len(found), dataset=found)
+        create = partial(self.client.datasets.create_dataset, name=name, examples=examples)
+        found = self._retrying(lambda timeout: create(timeout=timeout), f"upload the dataset {name!r}", self._fetch)
+        action = "updated" if existing else "created"
+        return UploadResult(name=name, action=action, example_count=len(found), dataset=found)
+
+    def _get(self, dataset: Dataset) -> Any:
+        get = partial(self.client.datasets.get_dataset, dataset=dataset.id)
+        return self._retrying(lambda timeout: get(timeout=timeout), f"fetch the dataset {dataset.name!r}", self._fetch)
+
+    def _once(self, request: Callable[[int], T], what: str) -> T:
+        return self._retrying(request, what, replace(self._fetch, attempts=1))
+
+    def _retrying(self, request: Callable[[int], T], what: str, policy: RetryPolicy) -> T:
+        """Make a request within the policy; a failure is one of evalwire's errors, saying `what` was tried.
+
+        After a record was given up for an outage, every request gets a single try: a job whose Phoenix is gone
+        ends soon instead of waiting once for every record.
+        """
+        try:
+            return retry(request, what, policy, give_up=lambda: self._gave_up is not None)
+        except PhoenixError:
+            raise
+        except Exception as error:
+            failure = self._explain(error, what)
+            if isinstance(failure, PhoenixUnreachable) and policy is self._record:
+                self._gave_up = failure
+            raise failure from error
+
+    def _explain(self, error: Exception, what: str) -> PhoenixError:
+        status = status_of(error)
+        server = f"Phoenix at {self.endpoint}" if self.endpoint else "Phoenix"
+        if status in _REFUSED:
+            return PhoenixRefused(
+                f"{server} refused to {what}: it answered {status}, the API key is missing or wrong.\n"
+                "Set PHOENIX_API_KEY (or PHOENIX_API_KEY_FILE) to a key of this server, and PHOENIX_ENDPOINT to "
+                "the server of this key."
+            )
+        if is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return PhoenixUnreachable(
+                f"{server} could not be reached to {what}: {reason(error)}.\n"
+                "Is it running there? PHOENIX_ENDPOINT says where it is; `evalwire run --local` starts one."
+            )
+        return PhoenixError(f"{server} did not {what}: {reason(error)}.")
+
+
+def _to_example(example: Mapping[str, Any]) -> Example:
+    node_id = example.get("node_id") or example["id"]
+    return Example(
+        id=example.get("id") or node_id,
+        node_id=node_id,
+        input=example.get("input") or {},
+        output=example.get("output") or {},
+        metadata=example.get("metadata") or {},
+        updated_at=example.get("updated_at"),
+    )

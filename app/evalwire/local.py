@@ -1,0 +1,210 @@
+"""The embedded Phoenix of `--local`: a server on the loopback interface, its data in a folder of the project."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalwire.errors import LocalServerError
+
+READY_SECONDS = 120.0
+STOP_SECONDS = 10.0
+PREFERRED_PORT = 6006
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalServer:
+    """A running Phoenix.
+
+    Attributes:
+        url: where it answers.
+        directory: where its data and its log are.
+        process: the server, or None when somebody else runs it (`evalwire serve`).
+    """
+
+    url: str
+    directory: Path
+    process: subprocess.Popen[bytes] | None = None
+
+
+@contextlib.contextmanager
+def phoenix(
+    directory: Path,
+    environ: Mapping[str, str],
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+    port: int | None = None,
+) -> Iterator[LocalServer]:
+    """Serve a Phoenix from `directory` while the block runs; use the one that serves it already, if any.
+
+    Args:
+        directory: for its database, log and lock; made when missing.
+        environ: the environment to start it in; Phoenix's and OpenTelemetry's variables are left out.
+        announce: told what is going on, in one line.
+        port: the port to listen on; by default the last one of this folder, else 6006, else any free one.
+
+    Raises:
+        LocalServerError: `arize-phoenix` is not installed, the folder cannot be used, or it did not start.
+    """
+    directory = directory.resolve()
+    _require_server()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".gitignore").write_text("*\n")
+        lock = (directory / "lock").open("a+")
+    except OSError as error:
+        raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            announce(f"using the Phoenix that serves {directory} already")
+            yield _already_running(directory)
+            return
+        _end_orphan(directory)
+        server = _start(directory, environ, port or _choose_port(directory))
+        try:
+            _wait_until_ready(server, announce)
+            yield server
+        finally:
+            _stop(server)
+
+
+def _require_server() -> None:
+    try:
+        importlib.metadata.version("arize-phoenix")
+    except importlib.metadata.PackageNotFoundError:
+        raise LocalServerError(
+            "--local needs a Phoenix server, which is not installed here.\n"
+            "Install it with: pip install 'evalwire[local]'; or set PHOENIX_ENDPOINT to a server that runs."
+        ) from None
+
+
+def _choose_port(directory: Path) -> int:
+    last = _state(directory).get("port", PREFERRED_PORT)
+    for port in (last, PREFERRED_PORT, 0):
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError, TypeError, OverflowError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise LocalServerError("no free port on 127.0.0.1.")
+
+
+def _state(directory: Path) -> dict[str, int]:
+    try:
+        state = json.loads((directory / "server.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _write_state(directory: Path, *, port: int, pid: int) -> None:
+    (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
+
+
+def _end_orphan(directory: Path) -> None:
+    """End the server that a killed evalwire left behind, known by its id, its command and its folder."""
+    pid = _state(directory).get("pid", 0)
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        is_ours = b"phoenix.server.main" in command and Path(f"/proc/{pid}/cwd").resolve() == directory
+    except OSError:
+        return
+    if not is_ours:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _already_running(directory: Path) -> LocalServer:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        url = f"http://127.0.0.1:{_state(directory).get('port', PREFERRED_PORT)}"
+        if _is_ready(url):
+            return LocalServer(url=url, directory=directory)
+        time.sleep(0.2)
+    raise LocalServerError(
+        f"another evalwire holds {directory}, but no Phoenix answers for it; see {directory}/server.log."
+    )
+
+
+def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
+    ours = {
+        "PHOENIX_WORKING_DIR": str(directory),
+        "PHOENIX_HOST": "127.0.0.1",
+        "PHOENIX_PORT": str(port),
+        "PHOENIX_GRPC_PORT": str(_free_port()),
+        "PHOENIX_TELEMETRY_ENABLED": "false",
+        "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
+    }
+    inherited = {name: value for name, value in environ.items() if not name.startswith(("PHOENIX_", "OTEL_"))}
+    with (directory / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "phoenix.server.main", "serve"],
+            cwd=directory,
+            env={**inherited, **ours},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for evalwire, which still records for a while
+        )
+    _write_state(directory, port=port, pid=process.pid)
+    return LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, process=process)
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> None:
+    announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
+    started = time.monotonic()
+    while not _is_ready(server.url):
+        if server.process is not None and server.process.poll() is not None:
+            raise LocalServerError(f"the local Phoenix ended with {server.process.returncode}:\n{_log_tail(server)}")
+        if time.monotonic() - started > READY_SECONDS:
+            raise LocalServerError(f"the local Phoenix was not ready after {READY_SECONDS:g} s:\n{_log_tail(server)}")
+        time.sleep(0.1)
+    announce(f"Phoenix is ready after {time.monotonic() - started:.0f} s")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - a loopback address of ours
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def _log_tail(server: LocalServer, lines: int = 15) -> str:
+    text = (server.directory / "server.log").read_text(errors="replace")
+    return "\n".join(text.splitlines()[-lines:]) or "(its log is empty)"
+
+
+def _stop(server: LocalServer) -> None:
+    if server.process is None or server.process.poll() is not None:
+        return
+    server.process.terminate()
+    try:
+        server.process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()

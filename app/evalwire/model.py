@@ -1,0 +1,459 @@
+"""The nouns that cross from one stage to the next, all immutable and all named as Phoenix names them."""
+
+from __future__ import annotations
+
+import math
+import os
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+type_ = type  # `Failure.type` shadows the builtin inside its class body
+
+FailureStage = Literal["import", "open", "task", "evaluator", "record", "interrupted"]
+AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
+Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
+
+_PACKAGE_DIR = str(Path(__file__).parent) + os.sep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something of the user's, or of the world around it, did not work; a value, never raised.
+
+    Attributes:
+        stage: where in the run it happened.
+        type: the exception's class name, such as `KeyError`.
+        message: the exception's text.
+        where: `file:line` of the last frame in the user's code, or None where there is no such frame.
+        traceback: the formatted traceback without evalwire's own frames; may be empty.
+    """
+
+    stage: FailureStage
+    type: str
+    message: str
+    where: str | None = None
+    traceback: str = ""
+
+    @classmethod
+    def from_exception(cls, error: BaseException, *, stage: FailureStage, root: Path | None = None) -> Failure:
+        """Turn `error` into a value, pointing at the last line of code below `root` (the project's folder).
+
+        Without a frame below `root`, the last frame outside evalwire is named instead.
+        """
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))
+        ]
+        below = str(root) + os.sep if root else None
+        named = [frame for frame in frames if below and frame.filename.startswith(below)] or frames
+        where = f"{named[-1].filename}:{named[-1].lineno}" if named else None
+        if isinstance(error, SyntaxError) and error.filename:
+            where = f"{error.filename}:{error.lineno}"
+        return cls(
+            stage=stage,
+            type=type_(error).__name__,
+            message=_text_of(error),
+            where=where,
+            traceback="".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]),
+        )
+
+    def __str__(self) -> str:
+        text = f"{self.type}: {self.message}" if self.message else self.type
+        return f"{text} ({self.where})" if self.where else text
+
+
+def _text_of(error: BaseException) -> str:
+    """An exception's message, also when its `__str__` is broken."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its message cannot be shown: {type_(broken).__name__}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Mapping[str, Any]):
+    """One example of a dataset, with attribute and item access: `example.input["q"]`, `example["input"]["q"]`.
+
+    Attributes:
+        id: the id the dataset's author gave, else Phoenix's own.
+        node_id: Phoenix's global id, which runs are recorded under.
+        input: what the task is given.
+        output: what the example expects; evaluators see it as `expected`.
+        metadata: whatever else the author attached.
+        updated_at: when Phoenix last changed it, as ISO 8601 text, or None.
+    """
+
+    id: str
+    node_id: str
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    updated_at: str | None = None
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.__dataclass_fields__:
+            return getattr(self, key)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """One version of a Phoenix dataset, with its examples in the dataset's order."""
+
+    id: str
+    name: str
+    version_id: str
+    examples: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callee:
+    """A task or an evaluator of the user's, ready to be called.
+
+    Attributes:
+        name: what it is called in reports and in Phoenix: `task`, or the evaluator file's name.
+        path: the file that defines it.
+        function: what is called.
+        is_async: whether calling it gives an awaitable, so that it belongs on the event loop.
+        positional: the names of the values bound to its positional-only parameters, in order.
+        keywords: parameter name -> the name of the value bound to it.
+        whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
+        annotator_kind: how Phoenix files its evaluations.
+    """
+
+    name: str
+    path: Path
+    function: Callable[..., Any]
+    is_async: bool
+    positional: tuple[str, ...] = ()
+    keywords: Mapping[str, str] = field(default_factory=dict)
+    whole: Literal["mapping", "keywords"] | None = None
+    annotator_kind: AnnotatorKind = "CODE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A folder of the user's: a task, its evaluators, and the dataset they run on.
+
+    Attributes:
+        problems: what was found wrong when it was loaded; a non-empty tuple means that it cannot run.
+    """
+
+    name: str
+    dataset_name: str
+    path: Path
+    task: Callee | None
+    evaluators: tuple[Callee, ...] = ()
+    problems: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenExperiment:
+    """An experiment with its dataset fetched and, except in a dry run, created in Phoenix.
+
+    Attributes:
+        id: Phoenix's id of it, or None in a dry run.
+        url: its page in Phoenix, or None in a dry run.
+        recorded_name: `{prefix}_{dataset}_{timestamp}`.
+        project_name: the Phoenix project that its traces go to.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    recorded_name: str
+    id: str | None = None
+    url: str | None = None
+    project_name: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one evaluator said of one run: a finite score, a label, or both; or the failure instead."""
+
+    name: str
+    evaluator: str
+    score: float | None = None
+    label: str | None = None
+    explanation: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    annotator_kind: AnnotatorKind = "CODE"
+    failure: Failure | None = None
+    start_time: datetime
+    end_time: datetime
+    trace_id: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRun:
+    """One call of the task on one example, and the evaluations of what it returned.
+
+    Attributes:
+        output: the returned value as JSON; None when the task failed.
+        failure: why the task failed, or None.
+        record_failure: why Phoenix does not have (all of) this run, or None.
+        id: Phoenix's id of the run, or None when it is not recorded.
+    """
+
+    example: Example
+    output: Any
+    failure: Failure | None
+    evaluations: tuple[Evaluation, ...] = ()
+    record_failure: Failure | None = None
+    start_time: datetime
+    end_time: datetime
+    repetition: int = 1
+    trace_id: str | None = None
+    id: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the task took."""
+        return (self.end_time - self.start_time).total_seconds()
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that went wrong with it: the task, its evaluators, the recording."""
+        found = [self.failure, *(evaluation.failure for evaluation in self.evaluations), self.record_failure]
+        return [failure for failure in found if failure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRun:
+    """One recorded evaluation in the shape of the Phoenix client's `ExperimentEvaluationRun`."""
+
+    experiment_run_id: str
+    name: str
+    annotator_kind: str
+    start_time: datetime
+    end_time: datetime
+    result: Mapping[str, Any] | None
+    error: str | None
+    id: str
+    trace_id: str | None
+    metadata: Mapping[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.__dataclass_fields__:
+            return getattr(self, key)
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSummary:
+    """What an evaluator said over all runs of an experiment.
+
+    Attributes:
+        mean: of the scores there are; None when there is none.
+        count: how many runs have an evaluation.
+        missing: how many have none, because the task or the evaluator failed.
+        labels: how often each label was given.
+    """
+
+    name: str
+    mean: float | None
+    count: int
+    missing: int
+    labels: Mapping[str, int]
+
+    @classmethod
+    def of(cls, name: str, evaluations: Sequence[Evaluation], *, expected: int) -> ScoreSummary:
+        """Summarise the evaluations of one name over `expected` runs."""
+        said = [evaluation for evaluation in evaluations if evaluation.failure is None]
+        scores = [evaluation.score for evaluation in said if evaluation.score is not None]
+        return cls(
+            name=name,
+            mean=math.fsum(scores) / len(scores) if scores else None,
+            count=len(said),
+            missing=expected - len(said),
+            labels=Counter(evaluation.label for evaluation in said if evaluation.label is not None),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult(Mapping[str, Any]):
+    """How one experiment went; also a mapping with the keys of the Phoenix client's `RanExperiment`.
+
+    Attributes:
+        name: the experiment's folder.
+        opened: the dataset and Phoenix's ids, or None when it did not get that far.
+        runs: one for each example that ran, in the dataset's order.
+        example_count: how many examples were to run.
+        failure: what stopped the experiment as a whole, or None.
+        seconds: wall time.
+    """
+
+    name: str
+    dataset_name: str
+    evaluator_names: tuple[str, ...] = ()
+    opened: OpenExperiment | None = None
+    runs: tuple[TaskRun, ...] = ()
+    example_count: int = 0
+    failure: Failure | None = None
+    problems: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def experiment_id(self) -> str:
+        """Phoenix's id of the experiment; `DRY_RUN` when nothing was written."""
+        return (self.opened and self.opened.id) or "DRY_RUN"
+
+    @property
+    def dataset_id(self) -> str:
+        """Phoenix's id of the dataset, or an empty text when it was not fetched."""
+        return self.opened.dataset.id if self.opened else ""
+
+    @property
+    def dataset_version_id(self) -> str:
+        """The version of the dataset that ran."""
+        return self.opened.dataset.version_id if self.opened else ""
+
+    @property
+    def experiment_metadata(self) -> Mapping[str, Any]:
+        """What was recorded with the experiment."""
+        return self.opened.metadata if self.opened else {}
+
+    @property
+    def project_name(self) -> str | None:
+        """The Phoenix project of its traces."""
+        return self.opened.project_name if self.opened else None
+
+    @property
+    def url(self) -> str | None:
+        """Its page in Phoenix."""
+        return self.opened.url if self.opened else None
+
+    @property
+    def not_run(self) -> int:
+        """How many examples never finished."""
+        return self.example_count - len(self.runs)
+
+    @property
+    def failed_runs(self) -> list[TaskRun]:
+        """The runs with any failure."""
+        return [run for run in self.runs if run.failures]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every example ran, every evaluator scored it, and every record arrived."""
+        whole = not self.failure and not self.problems and self.example_count > 0
+        return whole and not self.not_run and not self.failed_runs
+
+    @property
+    def scores(self) -> list[ScoreSummary]:
+        """One summary for each evaluation name, sorted; a run without that evaluation counts as missing."""
+        by_name: dict[str, list[Evaluation]] = {name: [] for name in self.evaluator_names}
+        for run in self.runs:
+            for evaluation in run.evaluations:
+                by_name.setdefault(evaluation.name, []).append(evaluation)
+        reported = {evaluation.evaluator for found in by_name.values() for evaluation in found}
+        return [
+            ScoreSummary.of(name, found, expected=len(self.runs))
+            for name, found in sorted(by_name.items())
+            if found or name not in reported  # one that returns a list under other names is there by those
+        ]
+
+    @property
+    def task_runs(self) -> list[dict[str, Any]]:
+        """The runs as the Phoenix client's `ExperimentRun` dictionaries."""
+        return [
+            {
+                "id": run.id or f"DRY_RUN_{run.example.node_id}",
+                "experiment_id": self.experiment_id,
+                "dataset_example_id": run.example.node_id,
+                "repetition_number": run.repetition,
+                "output": run.output,
+                "error": str(run.failure) if run.failure else None,
+                "start_time": run.start_time.isoformat(),
+                "end_time": run.end_time.isoformat(),
+                "trace_id": run.trace_id,
+            }
+            for run in self.runs
+        ]
+
+    @property
+    def evaluation_runs(self) -> list[EvaluationRun]:
+        """The evaluations, run by run, in the client's shape."""
+        return [
+            EvaluationRun(
+                experiment_run_id=run.id or f"DRY_RUN_{run.example.node_id}",
+                name=evaluation.name,
+                annotator_kind=evaluation.annotator_kind,
+                start_time=evaluation.start_time,
+                end_time=evaluation.end_time,
+                result=None
+                if evaluation.failure
+                else {
+                    key: value
+                    for key in ("score", "label", "explanation")
+                    if (value := getattr(evaluation, key)) is not None
+                },
+                error=str(evaluation.failure) if evaluation.failure else None,
+                id=evaluation.id or f"DRY_RUN_{run.example.node_id}_{evaluation.name}",
+                trace_id=evaluation.trace_id,
+                metadata=evaluation.metadata,
+            )
+            for run in self.runs
+            for evaluation in run.evaluations
+        ]
+
+    _KEYS = (
+        "experiment_id",
+        "dataset_id",
+        "dataset_version_id",
+        "task_runs",
+        "evaluation_runs",
+        "experiment_metadata",
+        "project_name",
+    )
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._KEYS:
+            return getattr(self, key)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._KEYS)
+
+    def __len__(self) -> int:
+        return len(self._KEYS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A finished job: what every report and the exit code are made from.
+
+    Attributes:
+        outcome: why it ended as it did, for programs.
+        dry_run: whether nothing was written to Phoenix.
+        abandoned_threads: plain functions that were still running when their time was up.
+        lost_spans: spans that could not be delivered; they are not part of the verdict.
+    """
+
+    outcome: Outcome
+    exit_code: int
+    results: tuple[ExperimentResult, ...]
+    started_at: datetime
+    seconds: float
+    dry_run: bool = False
+    endpoint: str | None = None
+    evalwire_version: str = ""
+    abandoned_threads: int = 0
+    lost_spans: int = 0
+    ci: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,166 @@
+"""The end of a run as text: the verdict, a table, what failed and where, and the links."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from evalwire.model import ExperimentResult, Failure, Report, ScoreSummary
+
+_MOST_FAILURES = 10  # shown of one experiment; all are in results.json and in Phoenix
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def render(report: Report, *, color: bool = False, width: int = 100, verbose: bool = False) -> str:
+    """The report as text, with terminal colours where asked."""
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        soft_wrap=True,
+        legacy_windows=False,
+    )
+    style = "bold green" if report.exit_code == 0 else "bold red"
+    console.print(Text(verdict(report), style=style))
+    if report.results:
+        console.print()
+        console.print(_table(report), soft_wrap=False)
+    for result in report.results:
+        lines = [*failures(result, verbose=verbose)]
+        if lines:
+            console.print()
+            console.print(Text(f"{result.name}: {_summary(result)}", style="bold"))
+            for line in lines:
+                console.print(Text(line))
+    links = [result for result in report.results if result.url]
+    if links:
+        console.print()
+        longest = max(len(result.name) for result in links)
+        for result in links:
+            console.print(Text(f"{result.name:{longest}}  {result.url}"))
+    return buffer.getvalue()
+
+
+def verdict(report: Report) -> str:
+    """One line: how it went, and over how much."""
+    failed = sum(len(result.failed_runs) for result in report.results)
+    not_run = sum(result.not_run for result in report.results)
+    examples = sum(result.example_count for result in report.results)
+    red = sum(not result.passed for result in report.results)
+    word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
+    if report.dry_run:
+        word += " (dry run, nothing recorded)"
+    parts = [_count(len(report.results), "experiment"), _count(examples, "example")]
+    if red:
+        parts.append(f"{red} of {len(report.results)} experiments failed")
+    parts.append(f"{failed} failed" if failed else "none failed")
+    if not_run:
+        parts.append(f"{not_run} not run")
+    parts.append(f"{report.seconds:.1f} s")
+    return f"{word}: {', '.join(parts)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("experiment", no_wrap=True)
+    table.add_column("examples", justify="right")
+    table.add_column("failed", justify="right")
+    table.add_column("evaluator", no_wrap=True)
+    table.add_column("mean", no_wrap=True)
+    table.add_column("seconds", justify="right")
+    for result in report.results:
+        bad = len(result.failed_runs) + result.not_run
+        scores = result.scores
+        table.add_row(
+            Text(result.name, style="" if result.passed else "red"),
+            str(result.example_count),
+            Text(str(bad), style="red" if bad else ""),
+            "\n".join(score.name for score in scores),
+            "\n".join(_mean(score) for score in scores),
+            f"{result.seconds:.1f}",
+        )
+    return table
+
+
+def _mean(score: ScoreSummary) -> str:
+    if score.mean is not None:
+        text = f"{score.mean:.3f}"
+    elif score.labels:
+        text = ", ".join(f"{label} {count}" for label, count in sorted(score.labels.items(), key=lambda item: -item[1]))
+    else:
+        text = "-"
+    return f"{text} ({score.missing} missing)" if score.missing else text
+
+
+def _summary(result: ExperimentResult) -> str:
+    if result.problems:
+        return "it cannot run"
+    if result.failed_runs:
+        return f"{len(result.failed_runs)} of {_count(result.example_count, 'example')} failed"
+    return "it did not finish" if result.opened else "it did not start"
+
+
+def failures(result: ExperimentResult, *, verbose: bool = False) -> Iterator[str]:
+    """Every failure of an experiment in lines: example, stage, exception, and the line of the user's code."""
+    for problem in result.problems:
+        yield f"  {_line(problem)}"
+        yield from _traceback(problem, shown=verbose or problem.type not in _SELF_EXPLAINING)
+    if result.failure:
+        yield f"  {_line(result.failure)}"
+        yield from _traceback(result.failure, shown=verbose)
+    for run in result.failed_runs[:_MOST_FAILURES]:
+        yield f"  example {run.example.id}  input {_short(run.example.input)}"
+        for evaluation in run.evaluations:
+            if evaluation.failure:
+                yield f"    evaluator {evaluation.name}: {_line(evaluation.failure)}"
+                yield from _traceback(evaluation.failure, shown=verbose)
+        if run.failure:
+            yield f"    task: {_line(run.failure)}"
+            yield from _traceback(run.failure, shown=verbose)
+        if run.record_failure:
+            yield f"    not recorded: {_line(run.record_failure)}"
+    more = len(result.failed_runs) - _MOST_FAILURES
+    if more > 0:
+        yield f"  and {_count(more, 'more example')}"
+
+
+_SELF_EXPLAINING = ("MissingCallable", "BindingError", "NoEvaluator")
+
+
+def _line(failure: Failure) -> str:
+    kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
+    message = " ".join(_CONTROL.sub(" ", failure.message).split())
+    where = f"  ({_relative(failure.where)})" if failure.where else ""
+    return f"{kind}{message[:500]}{where}"
+
+
+def _relative(where: str) -> str:
+    folder = f"{Path.cwd()}{os.sep}"
+    return where.removeprefix(folder)
+
+
+def _traceback(failure: Failure, *, shown: bool) -> Iterator[str]:
+    if shown:
+        yield from (f"      {_CONTROL.sub(' ', line)}" for line in failure.traceback.splitlines())
+
+
+def _short(value: Any, length: int = 100) -> str:
+    text = _CONTROL.sub(" ", json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,170 @@
+"""One retry policy for every request over the network: which errors are worth another try, and for how long."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import httpx
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+log = logging.getLogger("evalwire.phoenix")
+
+_RETRIED_4XX = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_SERVER_ERROR_TRIES = 3  # an example or run that does not exist is a 500 from Phoenix, for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long to keep trying one request; exponential waits with jitter between the tries.
+
+    Attributes:
+        attempts: tries in all, the first one included.
+        total_seconds: for all tries of one request and the waits between them.
+        first_wait_seconds: the shortest first wait; each further one is twice as long.
+        longest_wait_seconds: of one wait, unless the server asks for more by `Retry-After`.
+        sleep: injectable, so that tests do not wait.
+    """
+
+    attempts: int = 5
+    total_seconds: float = 120.0
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 30.0
+    sleep: Callable[[float], None] = time.sleep
+
+
+def retry(
+    request: Callable[[int], T],
+    what: str,
+    policy: RetryPolicy,
+    *,
+    give_up: Callable[[], bool] = lambda: False,
+) -> T:
+    """Make a request until it succeeds, its error is permanent, or the policy is used up.
+
+    Args:
+        request: called with the whole seconds that are left, for its own time-out.
+        what: what is tried, for the log: "could not {what} (...); try 2 of 5 in 0.7 s".
+        policy: how often and how long.
+        give_up: asked after each error; True makes it the last try.
+
+    Raises:
+        Exception: the last try's error, as it was.
+    """
+    from tenacity import Retrying, retry_if_exception, wait_exponential_jitter  # noqa: PLC0415 - 50 ms
+
+    deadline = time.monotonic() + policy.total_seconds
+    backoff = wait_exponential_jitter(
+        initial=policy.first_wait_seconds, max=policy.longest_wait_seconds, jitter=policy.first_wait_seconds
+    )
+
+    def left() -> float:
+        return max(0.0, deadline - time.monotonic())
+
+    def wait(state: RetryCallState) -> float:
+        return min(max(backoff(state), _retry_after(_error_of(state))), left())
+
+    def stop(state: RetryCallState) -> bool:
+        error = _error_of(state)
+        is_500 = status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR
+        tries = min(policy.attempts, _SERVER_ERROR_TRIES) if is_500 else policy.attempts
+        return state.attempt_number >= tries or left() <= _retry_after(error)
+
+    def announce(state: RetryCallState) -> None:
+        log.warning(
+            "could not %s (%s); try %d of %d in %.1f s",
+            what,
+            reason(_error_of(state)),
+            state.attempt_number + 1,
+            policy.attempts,
+            state.next_action.sleep if state.next_action else 0.0,
+        )
+
+    retrying = Retrying(
+        sleep=policy.sleep,
+        stop=stop,
+        wait=wait,
+        retry=retry_if_exception(lambda error: is_transient(error) and not give_up()),
+        before_sleep=announce,
+        reraise=True,
+    )
+    return retrying(lambda: request(max(1, round(left()))))
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether the same request may succeed a moment later: no answer, 429, a 5xx, or half a body."""
+    status = status_of(error)
+    if status is not None:
+        return status in _RETRIED_4XX or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    import httpx  # noqa: PLC0415 - a quarter of a second that `--help` need not pay
+
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return False
+    return isinstance(error, httpx.TransportError | json.JSONDecodeError)
+
+
+def _response_of(error: BaseException | None) -> httpx.Response | None:
+    """The answer that an error carries, itself or as its cause."""
+    while error is not None:
+        response: httpx.Response | None = getattr(error, "response", None)
+        if response is not None and hasattr(response, "status_code"):
+            return response
+        error = error.__cause__
+    return None
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status that an error carries, or None."""
+    response = _response_of(error)
+    return None if response is None else int(response.status_code)
+
+
+def detail_of(error: BaseException) -> str:
+    """What the server said of it: the `detail` of its JSON answer, or the answer's text."""
+    response = _response_of(error)
+    if response is None:
+        return str(error)
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return str(response.text)
+    return detail if isinstance(detail, str) else json.dumps(detail)
+
+
+def _retry_after(error: BaseException | None) -> float:
+    """Seconds that the server asked to wait: `Retry-After` as a number or as a date (RFC 9110, 10.2.3)."""
+    response = _response_of(error)
+    text = response.headers.get("retry-after", "") if response is not None else ""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def reason(error: BaseException | None) -> str:
+    """One line on why a request failed."""
+    response = _response_of(error)
+    if response is not None and error is not None:
+        detail = " ".join(detail_of(error).split())
+        return f"HTTP {response.status_code}" + (f", {detail[:300]}" if detail else "")
+    if isinstance(error, json.JSONDecodeError):
+        return "the answer is not JSON; is this address a Phoenix, without a page or a proxy in front of it?"
+    return f"{type(error).__name__}: {str(error) or 'no details'}"
