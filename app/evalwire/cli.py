@@ -290,7 +290,9 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
         from evalwire.gateway import Phoenix, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
         from evalwire.retries import RetryPolicy  # noqa: PLC0415 - likewise
 
-        if address is not None:  # the local one: it must be what the user's own tracing talks to as well
+        api_key = key
+        if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
+            api_key = None
             for name in (*settings.ENDPOINT_VARIABLES, *settings.CREDENTIAL_VARIABLES):
                 os.environ.pop(name, None)
             os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
@@ -298,7 +300,7 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
             address = found.endpoint
         fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
         record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)
-        return Phoenix(connect(base_url=address, api_key=key), fetch=fetch, record=record)
+        return Phoenix(connect(base_url=address, api_key=api_key), fetch=fetch, record=record)
 
     return connect
 

@@ -41,7 +41,7 @@ def connect(*, base_url: str | None = None, api_key: str | None = None) -> Clien
     address = endpoint_of(client)
     if not address.startswith(("http://", "https://")):
         raise PhoenixError(
-            f"Phoenix's endpoint {address!r} is not an http:// or https:// address.\n"
+            "Phoenix's endpoint is not an http:// or https:// address.\n"
             "Set PHOENIX_ENDPOINT to one, such as http://localhost:6006."
         )
     return client
@@ -64,7 +64,7 @@ def _skip_server_imports() -> None:
     package.__path__ = pkgutil.extend_path(list(spec.submodule_search_locations), "phoenix")
 
     def load(name: str) -> Any:
-        if not name.startswith("__") and package.__dict__.pop("__getattr__", None):
+        if package.__dict__.pop("__getattr__", None):
             loader.exec_module(package)
             return getattr(package, name)
         raise AttributeError(f"module 'phoenix' has no attribute {name!r}")

@@ -493,7 +493,7 @@ def merge_env_file(environ: Mapping[str, str], file: Path | None, *, directory: 
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     added = {name: value for name, value in entries.items() if value is not None and name not in environ}
-    for group in (ENDPOINT_VARIABLES, CREDENTIAL_VARIABLES):
+    for group in ((*ENDPOINT_VARIABLES, "EVALWIRE_ENDPOINT"), CREDENTIAL_VARIABLES):
         if any(environ.get(name, "").strip() for name in group):
             added = {name: value for name, value in added.items() if name not in group}
     return added

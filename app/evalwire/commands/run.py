@@ -99,6 +99,8 @@ def _phoenix(context: Context, *, local: bool) -> Iterator[Phoenix]:
             for result in upload(found, phoenix, on_exist="overwrite"):
                 context.say(f"dataset {result.name}: {result.example_count} examples")
         yield phoenix
+    if server.process is not None:
+        context.say("the local Phoenix has ended; `evalwire serve` brings it back, to look at these results")
 
 
 def _run(

@@ -1,0 +1,46 @@
+# Every target does all of its own set-up, in .venv; nothing outside of this folder is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo serve test slow lint format lock clean
+
+help:  ## Show the targets.
+	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "evalwire needs Python 3.11 or newer; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@touch $@
+
+demo: $(VENV)/installed  ## Run the example experiments against a Phoenix started for them.
+	@cd examples && ../$(BIN)/evalwire run --local
+
+serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
+	@cd examples && ../$(BIN)/evalwire serve
+
+test: $(VENV)/installed  ## Run the whole test suite (the image's part where a Docker engine answers).
+	$(BIN)/pytest
+
+lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile, compose and workflows.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck entrypoint.sh .ci/run
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
+
+format: $(VENV)/installed  ## Put the code into the project's format.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change.
+	$(BIN)/pytest -m slow
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) examples/.evalwire examples/test-results

@@ -1,0 +1,148 @@
+"""Fixtures of the whole suite: a real Phoenix, projects on disk, and the program as a user starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from evalwire import local
+
+EVALWIRE = [sys.executable, "-m", "evalwire"]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings do not reach the tests."""
+    for name in list(os.environ):
+        if name.startswith(("PHOENIX_", "OTEL_", "EVALWIRE_")) and not name.startswith("EVALWIRE_TEST_"):
+            monkeypatch.delenv(name)
+    for name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Phoenix: the one that EVALWIRE_TEST_PHOENIX names, else one started for this session."""
+    if named := os.environ.get("EVALWIRE_TEST_PHOENIX"):
+        yield named
+        return
+    with local.phoenix(tmp_path_factory.mktemp("phoenix"), os.environ) as server:
+        yield server.url
+
+
+@pytest.fixture
+def client(phoenix_url: str) -> Any:
+    """The Phoenix client that a user's script would make."""
+    from evalwire.gateway import connect
+
+    return connect(base_url=phoenix_url)
+
+
+@pytest.fixture
+def make_dataset(client: Any) -> Callable[..., str]:
+    """Uploads a dataset under a name of its own: `make_dataset([{"input": ..., "output": ...}])`."""
+
+    def make(examples: list[dict[str, Any]] | int = 3, *, name: str | None = None) -> str:
+        name = name or f"set_{uuid.uuid4().hex[:12]}"
+        if isinstance(examples, int):
+            examples = [
+                {"input": {"q": f"question {n}"}, "output": {"expected_output": f"answer {n}"}} for n in range(examples)
+            ]
+        client.datasets.create_dataset(name=name, examples=examples, timeout=60)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def spans_of(client: Any) -> Callable[..., list[Any]]:
+    """The spans of a project, once Phoenix, which inserts them in the background, has as many as expected."""
+
+    def spans_of(project: str, *, at_least: int) -> list[Any]:
+        found: list[Any] = []
+        deadline = time.monotonic() + 20
+        while len(found) < at_least and time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPStatusError):  # no such project yet
+                found = client.spans.get_spans(project_identifier=project, limit=1000)
+            time.sleep(0.05)
+        return found
+
+    return spans_of
+
+
+class Project:
+    """A user's project on disk: `write` files into it, `run` evalwire in it."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.environ = dict(environ)
+
+    @property
+    def experiments(self) -> Path:
+        return self.directory / "experiments"
+
+    def write(self, files: Mapping[str, str]) -> Project:
+        """Write files, named relative to the project's folder."""
+        for name, text in files.items():
+            path = self.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return self
+
+    def experiment(self, name: str, *, task: str | None = None, **evaluators: str) -> Project:
+        """Write an experiment folder; without evaluators, one that always scores 1."""
+        files = {"task.py": task or "async def task(example):\n    return example.input['q']\n"}
+        files |= {f"{stem}.py": text for stem, text in (evaluators or {"always": ALWAYS}).items()}
+        return self.write({f"experiments/{name}/{file}": text for file, text in files.items()})
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*EVALWIRE, *arguments],
+            cwd=self.directory,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environ)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+ALWAYS = "def always(output):\n    return 1.0\n"
+
+
+def quiet_environment(**extra: str) -> dict[str, str]:
+    """The environment of a process under test: no settings of the developer's, a wide terminal."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PHOENIX_", "OTEL_", "EVALWIRE_"))
+    }
+    for name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        kept.pop(name, None)
+    return {**kept, **extra}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project without a Phoenix (nothing listens where it would look)."""
+    return Project(tmp_path, quiet_environment(PHOENIX_ENDPOINT="http://127.0.0.1:9", EVALWIRE_FETCH_ATTEMPTS="1"))
+
+
+@pytest.fixture
+def phoenix_project(tmp_path: Path, phoenix_url: str) -> Project:
+    """An empty project with the real Phoenix."""
+    return Project(tmp_path, quiet_environment(PHOENIX_ENDPOINT=phoenix_url))

@@ -1,0 +1,474 @@
+"""The engine with a recorder and an observer of the test's own: order, overlap, limits, stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalwire.calling import bind_evaluator, bind_task
+from evalwire.engine import Limits, Stop, run_job
+from evalwire.errors import DatasetNotFound, PhoenixUnreachable
+from evalwire.model import Dataset, Example, Experiment, Failure, OpenExperiment
+from evalwire.progress import Quiet
+
+PATH = Path("/project/experiments/set/task.py")
+
+
+class FakeTrace:
+    trace_id = "trace"
+
+    def finish(self, **_: Any) -> None:
+        pass
+
+
+class FakeRecorder:
+    """Gives each experiment as many examples as its name's number says, and keeps what it is told."""
+
+    def __init__(self, *, open_error: Exception | None = None, record_error: Exception | None = None) -> None:
+        self.recorded: list[str] = []
+        self.open_error = open_error
+        self.record_error = record_error
+        self.record_seconds = 0.0
+
+    async def open(self, experiment: Experiment) -> OpenExperiment:
+        if self.open_error:
+            raise self.open_error
+        count = int(experiment.name.rpartition("_")[2])
+        examples = tuple(
+            Example(id=f"e{n}", node_id=f"n{n}", input={"n": n}, output={"expected_output": n}, metadata={})
+            for n in range(count)
+        )
+        dataset = Dataset(id="d", name=experiment.dataset_name, version_id="v", examples=examples)
+        return OpenExperiment(experiment=experiment, dataset=dataset, recorded_name="eval", id="x")
+
+    @contextlib.contextmanager
+    def trace(self, opened, callee, values):
+        yield FakeTrace()
+
+    async def record(self, opened, run):
+        if self.record_seconds:
+            await asyncio.sleep(self.record_seconds)
+        if self.record_error:
+            raise self.record_error
+        self.recorded.append(run.example.id)
+        return replace(run, id=f"run-{run.example.id}")
+
+
+def experiment(task: Any, *evaluators: Any, name: str = "set_5") -> Experiment:
+    return Experiment(
+        name=name,
+        dataset_name=name,
+        path=PATH.parent,
+        task=bind_task(task, path=PATH),
+        evaluators=tuple(bind_evaluator(one.__name__, one, path=PATH) for one in evaluators or (always,)),
+    )
+
+
+def always(output: Any) -> float:
+    return 1.0
+
+
+def go(*experiments: Experiment, recorder: FakeRecorder | None = None, stop: Stop | None = None, **limits: Any) -> Any:
+    return run_job(
+        experiments, recorder=recorder or FakeRecorder(), observer=Quiet(), limits=Limits(**limits), stop=stop
+    )
+
+
+def test_results_are_in_the_datasets_order_whatever_finished_first():
+    async def task(example):
+        await asyncio.sleep(0.05 - example.input["n"] * 0.01)
+        return example.input["n"]
+
+    (result,) = go(experiment(task)).results
+    assert [run.output for run in result.runs] == [0, 1, 2, 3, 4]
+    assert result.passed
+
+
+def test_results_are_in_the_given_order_whatever_experiment_finished_first():
+    async def slow(example):
+        await asyncio.sleep(0.05)
+        return 1
+
+    async def fast(example):
+        return 1
+
+    job = go(experiment(slow, name="a_3"), experiment(fast, name="b_3"), concurrency=2)
+    assert [result.name for result in job.results] == ["a_3", "b_3"]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_examples_run_at_once_up_to_the_limit_and_no_further(is_async):
+    running = peak = 0
+    lock = threading.Lock()
+    both = threading.Event()
+
+    def count(step):
+        nonlocal running, peak
+        with lock:
+            running += step
+            peak = max(peak, running)
+            if peak == 3:
+                both.set()
+
+    async def as_coroutine(example):
+        count(1)
+        while not both.is_set():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        count(-1)
+        return 1
+
+    def as_function(input):
+        count(1)
+        both.wait(10)
+        time.sleep(0.01)
+        count(-1)
+        return 1
+
+    (result,) = go(experiment(as_coroutine if is_async else as_function, name="set_12"), task_concurrency=3).results
+    assert result.passed
+    assert peak == 3
+
+
+def test_the_limit_on_examples_is_for_the_whole_job():
+    running = peak = 0
+
+    async def task(example):
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.005)
+        running -= 1
+        return 1
+
+    go(experiment(task, name="a_10"), experiment(task, name="b_10"), concurrency=2, task_concurrency=4)
+    assert peak == 4
+
+
+def test_experiments_run_one_after_the_other_by_default():
+    order = []
+
+    def make(name):
+        async def task(example):
+            order.append(name)
+            await asyncio.sleep(0.001)
+            return 1
+
+        return experiment(task, name=f"{name}_3")
+
+    go(make("a"), make("b"))
+    assert order == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_async_tasks_of_a_job_share_one_event_loop():
+    loops = set()
+
+    async def task(example):
+        loops.add(asyncio.get_running_loop())
+        return 1
+
+    go(experiment(task, name="a_3"), experiment(task, name="b_3"))
+    assert len(loops) == 1
+
+
+def test_a_failing_task_is_a_value_and_its_evaluators_are_not_run():
+    called = []
+
+    async def task(example):
+        if example.input["n"] == 1:
+            raise KeyError("missing")
+        return 1
+
+    def evaluator(output, example):
+        called.append(example.id)
+        return True
+
+    (result,) = go(experiment(task, evaluator)).results
+    assert sorted(called) == ["e0", "e2", "e3", "e4"]
+    failed = result.runs[1]
+    assert (failed.failure.type, failed.failure.message) == ("KeyError", "'missing'")
+    assert failed.failure.where.startswith(f"{__file__}:")
+    assert failed.output is None
+    assert not result.passed
+    assert len(result.runs) == 5
+
+
+def test_a_failed_run_is_recorded_too():
+    async def task(example):
+        raise ValueError("no")
+
+    recorder = FakeRecorder()
+    go(experiment(task, name="set_2"), recorder=recorder)
+    assert sorted(recorder.recorded) == ["e0", "e1"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_whatever_user_code_raises_fails_that_run_only(error, is_async):
+    async def as_coroutine(example):
+        await asyncio.sleep(0)
+        if example.input["n"] == 2:
+            raise error
+        return 1
+
+    def as_function(input):
+        if input["n"] == 2:
+            raise error
+        return 1
+
+    (result,) = go(experiment(as_coroutine if is_async else as_function)).results
+    assert [run.failure is None for run in result.runs] == [True, True, False, True, True]
+    assert result.runs[2].failure.type == type(error).__name__
+
+
+def test_sys_exit_in_a_background_task_of_the_users_loses_nothing():
+    async def leave():
+        raise SystemExit(9)
+
+    async def task(example):
+        if example.input["n"] == 0:
+            asyncio.get_running_loop().create_task(leave())
+        await asyncio.sleep(0.01)
+        return 1
+
+    (result,) = go(experiment(task)).results
+    assert result.passed
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_call_past_its_time_is_a_timeout_error_with_how_long_it_had(is_async):
+    release = threading.Event()
+
+    async def as_coroutine(example):
+        await asyncio.sleep(60)
+
+    def as_function(input):
+        release.wait(60)
+
+    job = go(experiment(as_coroutine if is_async else as_function, name="set_1"), timeout_seconds=0.05)
+    release.set()
+    failure = job.results[0].runs[0].failure
+    assert failure.type == "TimeoutError"
+    assert "0.05 s" in failure.message
+    assert job.abandoned_threads == (0 if is_async else 1)
+
+
+def test_a_coroutine_that_swallows_its_cancellation_does_not_hold_the_job():
+    async def stubborn(example):
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+
+    began = time.monotonic()
+    (result,) = go(experiment(stubborn, name="set_1"), timeout_seconds=0.05).results
+    assert result.runs[0].failure.type == "TimeoutError"
+    assert time.monotonic() - began < 10
+
+
+def test_an_evaluator_has_the_same_time_limit():
+    async def task(example):
+        return 1
+
+    async def slow(output):
+        await asyncio.sleep(60)
+
+    (result,) = go(experiment(task, slow, name="set_1"), timeout_seconds=0.05).results
+    assert result.runs[0].evaluations[0].failure.type == "TimeoutError"
+    assert not result.passed
+
+
+@pytest.mark.parametrize("bad", [None, float("nan"), float("inf"), "", {}, [], object(), {"accuracy": 1}])
+def test_a_useless_evaluation_is_a_failure(bad):
+    async def task(example):
+        return 1
+
+    def evaluator(output):
+        return bad
+
+    (result,) = go(experiment(task, evaluator, name="set_1")).results
+    assert result.runs[0].evaluations[0].failure
+    assert not result.passed
+
+
+def test_an_output_without_a_json_form_fails_the_run_with_its_type():
+    async def task(example):
+        return {1, 2}
+
+    (result,) = go(experiment(task, name="set_1")).results
+    assert "set" in result.runs[0].failure.message
+    assert result.runs[0].failure.where == str(PATH)
+
+
+def test_two_evaluators_with_results_of_one_name_are_a_failure():
+    """Phoenix keeps one evaluation by name and run, so the other would be lost without a word."""
+
+    async def task(example):
+        return 1
+
+    def first(output):
+        return [{"name": "accuracy", "score": 1.0}, {"name": "recall", "score": 1.0}]
+
+    def second(output):
+        return [{"name": "accuracy", "score": 0.0}, {"name": "style", "score": 1.0}]
+
+    (result,) = go(experiment(task, first, second, name="set_1")).results
+    names = {evaluation.name: evaluation.failure for evaluation in result.runs[0].evaluations}
+    assert names["second.accuracy"].message.count("accuracy") == 1
+    assert not result.passed
+
+
+def test_an_empty_dataset_is_a_failure():
+    async def task(example):
+        return 1
+
+    (result,) = go(experiment(task, name="set_0")).results
+    assert result.failure.type == "EmptyDataset"
+    assert not result.passed
+
+
+def test_a_dataset_that_is_not_there_fails_its_experiment():
+    async def task(example):
+        return 1
+
+    (result,) = go(experiment(task), recorder=FakeRecorder(open_error=DatasetNotFound("no such dataset"))).results
+    assert (result.failure.type, result.failure.stage) == ("DatasetNotFound", "open")
+    assert not result.passed
+
+
+def test_a_record_that_is_lost_is_a_failure_and_the_task_is_not_run_again():
+    calls = []
+
+    async def task(example):
+        calls.append(example.id)
+        return 1
+
+    (result,) = go(experiment(task), recorder=FakeRecorder(record_error=RuntimeError("gone"))).results
+    assert sorted(calls) == ["e0", "e1", "e2", "e3", "e4"]
+    assert all(run.record_failure.message == "gone" for run in result.runs)
+    assert not result.passed
+
+
+def test_no_further_task_is_paid_for_once_phoenix_is_gone():
+    calls = []
+
+    async def task(example):
+        calls.append(example.id)
+        await asyncio.sleep(0)
+        return 1
+
+    recorder = FakeRecorder(record_error=PhoenixUnreachable("gone"))
+    (result,) = go(experiment(task, name="set_100"), recorder=recorder, task_concurrency=2).results
+    assert len(calls) < 20
+    assert result.not_run == 100 - len(result.runs)
+    assert result.failure.type == "PhoenixUnreachable"
+
+
+def test_an_experiment_with_problems_is_not_run_and_the_others_are():
+    async def task(example):
+        return 1
+
+    broken = replace(experiment(task, name="a_2"), problems=(Failure(stage="import", type="E", message="m"),))
+    first, second = go(broken, experiment(task, name="b_2")).results
+    assert not first.passed
+    assert not first.runs
+    assert second.passed
+
+
+def test_recording_does_not_hold_up_the_next_example():
+    """With slow records, tasks go on while there is room in the backlog."""
+    done_at = []
+
+    async def task(example):
+        done_at.append(time.monotonic())
+        return 1
+
+    recorder = FakeRecorder()
+    recorder.record_seconds = 0.3
+    began = time.monotonic()
+    go(experiment(task, name="set_20"), recorder=recorder, task_concurrency=1)
+    assert max(done_at) - began < 0.3
+
+
+def test_a_stop_lets_what_is_in_flight_finish_and_starts_nothing_new():
+    stop = Stop()
+    calls = []
+
+    async def task(example):
+        calls.append(example.id)
+        if len(calls) == 2:
+            stop.request()
+        await asyncio.sleep(0.05)
+        return 1
+
+    recorder = FakeRecorder()
+    job = go(experiment(task, name="set_50"), recorder=recorder, stop=stop, task_concurrency=2)
+    assert job.interrupted
+    assert len(calls) == 2
+    assert sorted(recorder.recorded) == ["e0", "e1"]
+    assert job.results[0].not_run == 48
+    assert not job.results[0].passed
+
+
+def test_the_grace_period_ends():
+    stop = Stop()
+
+    async def task(example):
+        stop.request()
+        await asyncio.sleep(60)
+
+    began = time.monotonic()
+    job = go(experiment(task), stop=stop, grace_seconds=0.1)
+    assert time.monotonic() - began < 5
+    assert job.interrupted
+    assert job.results[0].failure.type == "Interrupted"
+
+
+def test_a_task_that_blocks_the_event_loop_cannot_hold_a_stopped_job():
+    stop = Stop()
+    release = threading.Event()
+
+    async def task(example):
+        stop.request()
+        release.wait(60)
+
+    began = time.monotonic()
+    job = go(experiment(task, name="set_3"), stop=stop, grace_seconds=0.1)
+    took = time.monotonic() - began
+    release.set()
+    assert took < 5
+    assert job.interrupted
+    assert job.results[0].not_run == 3
+
+
+def test_a_stop_while_datasets_are_fetched_ends_the_job():
+    stop = Stop()
+
+    class Hanging(FakeRecorder):
+        async def open(self, experiment):
+            stop.request()
+            await asyncio.sleep(60)
+
+    async def task(example):
+        return 1
+
+    began = time.monotonic()
+    job = go(experiment(task), recorder=Hanging(), stop=stop, grace_seconds=0.1)
+    assert time.monotonic() - began < 5
+    assert job.results[0].failure.type == "Interrupted"
+
+
+def test_it_works_inside_a_running_event_loop():
+    async def task(example):
+        return 1
+
+    async def notebook():
+        return go(experiment(task))
+
+    assert asyncio.run(notebook()).results[0].passed

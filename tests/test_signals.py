@@ -1,0 +1,111 @@
+"""SIGINT and SIGTERM, sent to a real process: what is in flight is finished and recorded, the rest is said."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+pytestmark = pytest.mark.needs_phoenix
+
+SLOW = """
+    import asyncio, pathlib
+
+    async def task(example):
+        pathlib.Path("started").touch()
+        await asyncio.sleep({seconds})
+        return "done"
+"""
+
+
+def start(project, name: str, *, seconds: float, task: str = SLOW, **environ: str) -> subprocess.Popen[str]:
+    """Start a run and wait until its first task runs."""
+    project.experiment(name, task=task.format(seconds=seconds))
+    process = project.start("run", "--task-concurrency", "2", **environ)
+    deadline = time.monotonic() + 60
+    while not (project.directory / "started").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_in_flight_is_finished_and_recorded(phoenix_project, client, make_dataset, number, code):
+    name = make_dataset(50)
+    process = start(phoenix_project, name, seconds=1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code, (out, err)
+    assert out.startswith("INTERRUPTED: 1 experiment, 50 examples")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", code)
+    (entry,) = report["experiments"]
+    assert 0 < len(entry["runs"]) < 10
+    assert entry["not_run"] == 50 - len(entry["runs"])
+    recorded = client.experiments.get(experiment_id=entry["experiment_id"])
+    assert recorded["successful_run_count"] == len(entry["runs"])
+
+
+def test_the_grace_period_is_kept(phoenix_project, make_dataset):
+    """A task that takes longer is given up, and the process ends soon."""
+    process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="1")
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "import pathlib, time\n\ndef task(input):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+        "import pathlib, time\n\nasync def task(e):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+    ],
+    ids=["plain", "blocking"],
+)
+def test_code_that_cannot_be_interrupted_does_not_keep_the_process(phoenix_project, make_dataset, task):
+    process = start(phoenix_project, make_dataset(5), seconds=120, task=task, EVALWIRE_GRACE_SECONDS="1")
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert out.startswith("INTERRUPTED")
+    assert time.monotonic() - began < 8
+
+
+def test_a_second_signal_ends_it_at_once(phoenix_project, make_dataset):
+    process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="60")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 4
+
+
+def test_a_signal_during_an_import_ends_it(phoenix_project):
+    task = "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep({seconds})\n"
+    process = start(phoenix_project, "any", seconds=120, task=task)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+
+
+def test_a_thread_that_user_code_left_behind_does_not_keep_the_process(phoenix_project, make_dataset):
+    """The verdict stands, and the process ends with its exit code."""
+    task = (
+        "import threading, time\n\nasync def task(example):\n"
+        "    threading.Thread(target=time.sleep, args=(300,)).start()\n    return 1\n"
+    )
+    began = time.monotonic()
+    done = phoenix_project.experiment(make_dataset(1), task=task).run("run")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 60

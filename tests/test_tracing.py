@@ -1,0 +1,95 @@
+"""Every span of a run is in its experiment's project, and no trouble with spans reaches the job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evalwire.errors import ExperimentsFailed
+from evalwire.runner import ExperimentRunner
+
+pytestmark = pytest.mark.needs_phoenix
+
+PLAIN_TRACER = """
+    from opentelemetry import trace
+
+    async def task(example):
+        with trace.get_tracer("my-library").start_as_current_span("model call") as span:
+            span.set_attribute("openinference.span.kind", "LLM")
+            span.set_attribute("llm.token_count.prompt", 7)
+            span.set_attribute("metadata", '{"a": 1}')
+        return example.input["q"]
+"""
+
+OWN_REGISTER = """
+    from phoenix.otel import register
+
+    provider = None
+
+    async def task(example):
+        global provider
+        if provider is None:
+            provider = register(project_name="somewhere-else", verbose=False)
+        with provider.get_tracer("mine").start_as_current_span("my llm") as span:
+            span.set_attribute("openinference.span.kind", "LLM")
+            span.set_attribute("llm.token_count.completion", 5)
+        return example.input["q"]
+"""
+
+
+def test_every_run_is_linked_to_a_trace_in_its_own_experiments_project(phoenix_project, client, make_dataset, spans_of):
+    """Two experiments in parallel, one of them with a `phoenix.otel.register()` of its own."""
+    first, second = make_dataset(6), make_dataset(6)
+    phoenix_project.experiment(first, task=PLAIN_TRACER).experiment(second, task=OWN_REGISTER)
+    results = ExperimentRunner(phoenix_project.experiments, client, concurrency=2).run()
+    assert {result.name for result in results} == {first, second}
+    for result in results:
+        assert result.project_name
+        spans = spans_of(result.project_name, at_least=12)
+        by_trace: dict[str, list[Any]] = {}
+        for span in spans:
+            by_trace.setdefault(span["context"]["trace_id"], []).append(span)
+        assert set(by_trace) == {run.trace_id for run in result.runs}
+        for trace in by_trace.values():
+            assert sorted(span["span_kind"] for span in trace) == ["CHAIN", "LLM"]
+            root = next(span for span in trace if span["span_kind"] == "CHAIN")
+            child = next(span for span in trace if span["span_kind"] == "LLM")
+            assert child["parent_id"] == root["context"]["span_id"]
+    assert "somewhere-else" not in {project["name"] for project in client.projects.list()}
+
+
+def test_the_clients_view_links_runs_to_traces(phoenix_project, client, make_dataset):
+    """Phoenix itself returns the trace id with each run."""
+    name = make_dataset(2)
+    phoenix_project.experiment(name)
+    (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
+    recorded = client.experiments.get_experiment(experiment_id=result.experiment_id)
+    assert sorted(run["trace_id"] for run in recorded["task_runs"]) == sorted(run.trace_id for run in result.runs)
+
+
+def test_a_failing_trace_endpoint_does_not_fail_or_slow_the_job(phoenix_project, client, make_dataset, monkeypatch):
+    """Spans are lost and counted, and the run is as green as without them."""
+
+    def refuse(**_: Any) -> None:
+        raise ConnectionError("no traces here")
+
+    monkeypatch.setattr(client.spans, "log_spans", refuse)
+    name = make_dataset(10)
+    phoenix_project.experiment(name)
+    (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
+    assert result.passed
+
+
+def test_opentelemetry_is_left_as_it_was(phoenix_project, client, make_dataset):
+    """After a run, the user's own `set_tracer_provider` still finds its place free."""
+    from opentelemetry import trace
+    from opentelemetry.sdk import trace as sdk
+
+    before, start = trace._TRACER_PROVIDER, sdk.Span.start
+    name = make_dataset(1)
+    phoenix_project.experiment(name, task="async def task(example):\n    raise KeyError('x')\n")
+    with pytest.raises(ExperimentsFailed):
+        ExperimentRunner(phoenix_project.experiments, client).run()
+    assert trace._TRACER_PROVIDER is before
+    assert sdk.Span.start is start
