@@ -17,6 +17,7 @@ $(VENV)/installed: pyproject.toml
 
 demo: $(VENV)/installed  ## Run the example experiments against a Phoenix started for them.
 	@cd examples && ../$(BIN)/evalwire run --local
+	@echo "Look at it in Phoenix: make serve"
 
 serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve

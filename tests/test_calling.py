@@ -89,7 +89,7 @@ async def _async_example(example):
     return example
 
 
-async def _async_input(input):  # noqa: A002 - the parameter's name is the point
+async def _async_input(input):
     return input
 
 
@@ -152,7 +152,7 @@ def test_async_task_of_one_parameter_gets_the_example(task):
 def test_async_task_of_several_parameters_is_bound_by_name():
     """An async task with several known names receives each value under its name."""
 
-    async def task(metadata, input, expected, reference, example):  # noqa: A002
+    async def task(metadata, input, expected, reference, example):
         return metadata, input, expected, reference, example.id
 
     answer = {"expected_output": "answer"}
@@ -337,7 +337,6 @@ def experiments() -> Any:
     from evalwire import gateway
 
     gateway._skip_server_imports()
-    import phoenix.client.experiments
     import phoenix.client.resources.experiments.types as module
 
     return module
@@ -527,7 +526,7 @@ def test_a_plain_wrapper_may_run_the_coroutine_itself():
 def test_what_a_plain_function_raises_is_raised(error):
     """An exception on the thread arrives as it was, sys.exit() included."""
 
-    def task(input):  # noqa: A002
+    def task(input):
         raise error
 
     async def main():
@@ -539,7 +538,7 @@ def test_what_a_plain_function_raises_is_raised(error):
     assert asyncio.run(main()) is error
 
 
-def stop_iteration(input):  # noqa: A002
+def stop_iteration(input):
     raise StopIteration("done")
 
 
@@ -560,7 +559,7 @@ def test_stop_iteration_names_its_line():
 def test_a_task_cannot_change_what_evaluators_see():
     """A task that edits its input, metadata and example leaves the evaluators' values as they were."""
 
-    def task(input, metadata, expected, example):  # noqa: A002
+    def task(input, metadata, expected, example):
         input["q"] = metadata["m"] = expected["expected_output"] = "changed"
         example.input["new"] = example.metadata["new"] = 1
 
@@ -731,7 +730,10 @@ MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
         (Hit("a", (0.5, 1.0)), {"title": "a", "scores": [0.5, 1.0], "color": "red"}),
         ([Hit("a", ())], [{"title": "a", "scores": [], "color": "red"}]),
         (Answer(text="a", when=MOMENT, hits=[1.0]), {"text": "a", "when": "2024-05-06T07:08:09Z", "hits": [1.0]}),
-        ({"answer": Answer(text="a", when=MOMENT)}, {"answer": {"text": "a", "when": "2024-05-06T07:08:09Z", "hits": []}}),
+        (
+            {"answer": Answer(text="a", when=MOMENT)},
+            {"answer": {"text": "a", "when": "2024-05-06T07:08:09Z", "hits": []}},
+        ),
         (MOMENT, "2024-05-06T07:08:09+00:00"),
         (date(2024, 5, 6), "2024-05-06"),
         (Color.RED, "red"),

@@ -7,8 +7,8 @@ import re
 import subprocess
 
 import pytest
-from conftest import EVALWIRE, Project, quiet_environment
 
+from conftest import EVALWIRE, Project, quiet_environment
 from evalwire.cli import VERBS, app, prepare
 
 KEY = "sk-very-secret-0123456789"

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from faults import Fault, FaultyPhoenix, first
 
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
 from evalwire.gateway import Phoenix, connect, endpoint_of
 from evalwire.model import Evaluation, Example, TaskRun
 from evalwire.retries import RetryPolicy
+from faults import Fault, FaultyPhoenix, first
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -176,6 +176,12 @@ def test_the_servers_version_is_told(phoenix):
 
 def test_the_address_is_the_clients_own(phoenix, proxy):
     assert endpoint_of(phoenix.client) == proxy.url
+
+
+def test_links_have_the_address_that_people_use(phoenix):
+    inside = phoenix.experiment_url("D", "E")
+    outside = Phoenix(phoenix.client, public_endpoint="https://phoenix.example/").experiment_url("D", "E")
+    assert outside == inside.replace(phoenix.endpoint, "https://phoenix.example")
 
 
 def test_what_exists_is_handled_as_asked(phoenix, make_dataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from faults import Fault, FaultyPhoenix
 
 pytestmark = pytest.mark.needs_phoenix

@@ -49,7 +49,13 @@ def bind_task(function: Callable[..., Any], *, path: Path) -> Callee:
     is_async = _is_async(function)
     positional, keywords = _plan(function, TASK_NAMES, lone="example" if is_async else "input", lone_wins=is_async)
     return Callee(
-        name="task", path=path, function=function, is_async=is_async, positional=positional, keywords=keywords
+        name="task",
+        path=path,
+        function=function,
+        is_async=is_async,
+        on_loop=_is_coroutine_function(function),
+        positional=positional,
+        keywords=keywords,
     )
 
 
@@ -74,6 +80,7 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
             path=path,
             function=method,
             is_async=_is_async(method),
+            on_loop=_is_coroutine_function(method),
             whole="mapping" if by_position else "keywords",
             annotator_kind=_annotator_kind(evaluator),
         )
@@ -85,17 +92,29 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
         path=path,
         function=evaluator,
         is_async=_is_async(evaluator),
+        on_loop=_is_coroutine_function(evaluator),
         positional=positional,
         keywords=keywords,
     )
 
 
 def _evaluator_method(evaluator: Any) -> Callable[..., Any] | None:
-    """The method to call on a Phoenix evaluator object; None for functions and plain callable objects."""
+    """The method to call on a Phoenix evaluator object; None for functions and plain callable objects.
+
+    Their base classes have an `async_evaluate` that calls a plain `evaluate` on the event loop, and block it:
+    where only the plain one is the author's, it is called, on a thread.
+    """
     if isinstance(evaluator, type) or inspect.isroutine(evaluator):
         return None
-    method = getattr(evaluator, "async_evaluate", None) or getattr(evaluator, "evaluate", None)
-    return method if callable(method) else None
+    for base in type(evaluator).__mro__:
+        found = [name for name in ("async_evaluate", "evaluate") if callable(vars(base).get(name))]
+        if not found:
+            continue
+        own_call = vars(base).get("__call__")
+        if len(found) > 1 and inspect.isfunction(own_call) and not inspect.iscoroutinefunction(own_call):
+            return getattr(evaluator, "evaluate", None)  # a plain function that a decorator made an evaluator
+        return getattr(evaluator, found[0], None)
+    return None
 
 
 def _annotator_kind(evaluator: Any) -> AnnotatorKind:
@@ -104,14 +123,19 @@ def _annotator_kind(evaluator: Any) -> AnnotatorKind:
     return "LLM" if word == "LLM" else "HUMAN" if word == "HUMAN" else "CODE"
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives an awaitable, seen through partials, decorators and `__call__`."""
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it, or its `__call__`, gives a coroutine."""
     while isinstance(function, functools.partial):
         function = function.func
-    return any(
-        inspect.iscoroutinefunction(candidate)
-        for candidate in (function, inspect.unwrap(function), getattr(type(function), "__call__", None))  # noqa: B004
-    )
+    call_method = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is asked
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call_method)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Whether its author wrote a coroutine, seen through partials and decorators."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return _is_coroutine_function(function) or _is_coroutine_function(inspect.unwrap(function))
 
 
 def _plan(
@@ -133,19 +157,28 @@ def _plan(
         if any(p.kind is _P.VAR_POSITIONAL for p in parameters):
             return (lone,), {}
         return (), {name: name for name in names}
+    values = _values(bound, needed, names, lone=lone, lone_wins=lone_wins)
+    # by position as far as that goes: a wrapper that shows the signature of what it wraps may take *args only
+    by_position = 0
+    for parameter in fixed:
+        if parameter.name not in values or parameter.kind is _P.KEYWORD_ONLY:
+            break
+        by_position += 1
+    positional = tuple(values[p.name] for p in fixed[:by_position])
+    return positional, {p.name: values[p.name] for p in fixed[by_position:] if p.name in values}
+
+
+def _values(bound: list[_P], needed: list[_P], names: tuple[str, ...], *, lone: str, lone_wins: bool) -> dict[str, str]:
+    """Which value each parameter is given: that of its name, or, for a single one of another name, `lone`."""
+    values = {p.name: p.name for p in bound if p.name in names}
     if len(bound) == 1 or (len(needed) == 1 and needed[0].name not in names):
-        first = bound[0] if len(bound) == 1 else needed[0]
-        value = lone if first.name not in names or (lone_wins and len(bound) == 1) else first.name
-        others = {p.name: p.name for p in bound if p is not first and p.name in names}
-        if first.kind is _P.KEYWORD_ONLY:
-            return (), {first.name: value, **others}
-        return (value,), others
-    unknown = [p.name for p in bound if p.name not in names]
-    if unknown:
+        single = bound[0] if len(bound) == 1 else needed[0]
+        if single.name not in names or (lone_wins and len(bound) == 1):
+            values[single.name] = lone
+    if unknown := [p.name for p in bound if p.name not in values]:
         listed = ", ".join(f"`{name}`" for name in unknown)
         raise BindingError(f"cannot bind {listed}: with several parameters their names must be of: {', '.join(names)}")
-    positional = tuple(p.name for p in bound if p.kind is _P.POSITIONAL_ONLY)
-    return positional, {p.name: p.name for p in bound if p.kind is not _P.POSITIONAL_ONLY}
+    return values
 
 
 # --- calling -------------------------------------------------------------------------------------------
@@ -185,7 +218,7 @@ async def call(callee: Callee, values: Mapping[str, Any], threads: Threads) -> A
         case None:
             args = [values[name] for name in callee.positional]
             kwargs = {parameter: values[name] for parameter, name in callee.keywords.items()}
-    if callee.is_async:
+    if callee.on_loop:
         result = callee.function(*args, **kwargs)
     else:
         result = await threads.run(functools.partial(callee.function, *args, **kwargs))
@@ -220,7 +253,7 @@ class Threads:
             if future.done():
                 return
             if isinstance(error, StopIteration):  # a Future refuses it
-                error = RuntimeError(f"the function raised StopIteration: {error}")
+                error = RuntimeError(f"the function raised StopIteration: {error}").with_traceback(error.__traceback__)
             if error is None:
                 future.set_result(result)
             else:
@@ -287,7 +320,10 @@ def to_json(value: Any) -> Any:  # noqa: C901 - a flat table of cases
             value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
             return str.__str__(value)
         case Mapping():
-            return {_to_key(key): to_json(item) for key, item in value.items()}
+            converted = {_to_key(key): to_json(item) for key, item in value.items()}
+            if len(converted) < len(value):
+                raise ValueError("two keys of a dict are the same text in JSON")
+            return converted
         case list() | tuple():
             return [to_json(item) for item in value]
         case datetime() | date():
@@ -305,6 +341,7 @@ def to_json(value: Any) -> Any:  # noqa: C901 - a flat table of cases
 
 def _to_key(key: Any) -> str:
     if isinstance(key, str):
+        key.encode()  # as for other text
         return str.__str__(key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(int(key))

@@ -252,17 +252,19 @@ def _execute(
     A command whose contract has one code for every expected error gives it as `error_code`.
     """
     try:
-        os.environ.update(settings.merge_env_file(os.environ, env_file))
+        added = settings.merge_env_file(os.environ, env_file)
+        os.environ.update(added)
         key = settings.api_key_from_file(os.environ)
         secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
         mask = masking.Mask(secrets)
         sys.stdout = cast("TextIO", masking.MaskedStream(sys.stdout, mask))
         sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask))
         _set_up_logs(verbose=verbose, quiet=quiet)
-        found = settings.load(flags, os.environ, config=config)
+        found = settings.load(flags, os.environ, from_env_file=added, config=config)
         context = Context(
             settings=found,
             environ=os.environ,
+            from_env_file=added,
             out=sys.stdout,
             err=sys.stderr,
             connect=_connector(found, key),
@@ -300,7 +302,8 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
             address = found.endpoint
         fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
         record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)
-        return Phoenix(connect(base_url=address, api_key=api_key), fetch=fetch, record=record)
+        client = connect(base_url=address, api_key=api_key)
+        return Phoenix(client, fetch=fetch, record=record, public_endpoint=found.public_endpoint)
 
     return connect
 

@@ -18,7 +18,7 @@ from evalwire.errors import Interrupted, NothingToRunError
 from evalwire.model import Callee, Experiment, Failure
 
 TASK_FILE = "task.py"
-HELPERS = ("helpers.py",)  # never an error without a callable of that name; more by `[experiments] helpers`
+HELPERS = ("helpers.py",)  # an evaluator only if it defines a callable of that name, and no error if not
 _NEVER_EVALUATORS = ("conftest.py", "__init__.py", "__main__.py", TASK_FILE)
 
 
@@ -119,7 +119,7 @@ def load(
     Args:
         root: the experiments folder.
         names: only these; None for all.
-        helpers: files that may lack a callable of their name: by experiment, or for all under `*`.
+        helpers: files that are no evaluators: by experiment, or for all under `*`.
         dataset_names: Phoenix datasets that are not named like their folder, by experiment.
 
     Raises:
@@ -127,14 +127,18 @@ def load(
     """
     root = root.resolve()
     folders, skipped = find(root, names=names)
-    if folders:
+    broken: tuple[Failure, ...] = ()
+    try:
         _package(root.name, root)
+    except BaseException as error:
+        broken = (_problem(error, root / "__init__.py", root),)
     helpers = helpers or {}
     experiments = [
         _load_experiment(
             folder,
             package=f"{root.name}.{folder.name}",
-            helpers={*HELPERS, *helpers.get("*", ()), *helpers.get(folder.name, ())},
+            helpers={*helpers.get("*", ()), *helpers.get(folder.name, ())},
+            broken=broken,
             dataset_name=(dataset_names or {}).get(folder.name, folder.name),
         )
         for folder in folders
@@ -142,7 +146,11 @@ def load(
     return Discovered(experiments=tuple(experiments), skipped=tuple(skipped))
 
 
-def _load_experiment(folder: Path, *, package: str, helpers: Collection[str], dataset_name: str) -> Experiment:
+def _load_experiment(
+    folder: Path, *, package: str, helpers: Collection[str], broken: tuple[Failure, ...], dataset_name: str
+) -> Experiment:
+    if broken:  # the package above it cannot be imported
+        return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=broken)
     problems: list[Failure] = []
     task: Callee | None = None
     evaluators: list[Callee] = []
@@ -151,14 +159,15 @@ def _load_experiment(folder: Path, *, package: str, helpers: Collection[str], da
         task = bind_task(_attribute(_module(package, folder / TASK_FILE), "task"), path=folder / TASK_FILE)
     except BaseException as error:
         problems.append(_problem(error, folder / TASK_FILE, folder))
+    never = {*_NEVER_EVALUATORS, *helpers}
     for path in sorted(folder.glob("*.py")):
-        if path.name in _NEVER_EVALUATORS or path.name.startswith(("_", "test_")) or not path.is_file():
+        if path.name in never or path.name.startswith(("_", "test_")) or not path.is_file():
             continue
         try:
             evaluator = _attribute(_module(package, path), path.stem)
             evaluators.append(bind_evaluator(path.stem, evaluator, path=path))
         except _MissingCallable as error:
-            if path.name not in helpers:
+            if path.name not in HELPERS:
                 problems.append(_problem(error, path, folder))
         except BaseException as error:
             problems.append(_problem(error, path, folder))
@@ -217,7 +226,15 @@ def _package(name: str, folder: Path) -> None:
         return
     spec = ModuleSpec(name, None, is_package=True)
     spec.submodule_search_locations = [str(folder)]
-    sys.modules[name] = importlib.util.module_from_spec(spec)
+    _register(name, importlib.util.module_from_spec(spec))
+
+
+def _register(name: str, module: types.ModuleType) -> None:
+    """Put a module where imports find it, and on its parent, as an import would."""
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], child, module)
 
 
 def _module(package: str, path: Path) -> types.ModuleType:
@@ -230,13 +247,10 @@ def _execute(name: str, path: Path, *, search: list[str] | None = None) -> types
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {path}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    _register(name, module)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         raise
-    parent, _, child = name.rpartition(".")
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, module)
     return module

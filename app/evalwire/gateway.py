@@ -95,10 +95,18 @@ class UploadResult:
 class Phoenix:
     """A Phoenix server behind a client's public API, with the retry policy around each request."""
 
-    def __init__(self, client: Client, *, fetch: RetryPolicy | None = None, record: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        fetch: RetryPolicy | None = None,
+        record: RetryPolicy | None = None,
+        public_endpoint: str | None = None,
+    ) -> None:
         self.client = client
         self._fetch = fetch or RetryPolicy()
         self._record = record or self._fetch
+        self._public_endpoint = public_endpoint
         self._gave_up: PhoenixError | None = None
 
     @property
@@ -151,9 +159,12 @@ class Phoenix:
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str | None:
         """The experiment's page in Phoenix's UI, where the client can tell it."""
         try:
-            return str(self.client.experiments.get_experiment_url(dataset_id, experiment_id))
+            url = str(self.client.experiments.get_experiment_url(dataset_id, experiment_id))
         except AttributeError:
             return None
+        if self._public_endpoint:
+            return self._public_endpoint.rstrip("/") + url.removeprefix(self.endpoint)
+        return url
 
     def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
         """Record a run; its id. One that Phoenix has from an earlier try of this very request is a success."""

@@ -54,9 +54,9 @@ class Failure:
             if not frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))
         ]
         below = str(root) + os.sep if root else None
-        named = [frame for frame in frames if below and frame.filename.startswith(below)] or frames
+        named = [frame for frame in frames if below and _is_users(frame.filename, below)] or frames
         where = f"{named[-1].filename}:{named[-1].lineno}" if named else None
-        if isinstance(error, SyntaxError) and error.filename:
+        if isinstance(error, SyntaxError) and error.filename and (not named or _is_users(error.filename, below or "")):
             where = f"{error.filename}:{error.lineno}"
         return cls(
             stage=stage,
@@ -69,6 +69,11 @@ class Failure:
     def __str__(self) -> str:
         text = f"{self.type}: {self.message}" if self.message else self.type
         return f"{text} ({self.where})" if self.where else text
+
+
+def _is_users(file: str, folder: str) -> bool:
+    """Whether a file lies below `folder` and is no library of a virtual environment there."""
+    return file.startswith(folder) and not {"site-packages", "dist-packages"}.intersection(Path(file).parts)
 
 
 def _text_of(error: BaseException) -> str:
@@ -129,8 +134,9 @@ class Callee:
         name: what it is called in reports and in Phoenix: `task`, or the evaluator file's name.
         path: the file that defines it.
         function: what is called.
-        is_async: whether calling it gives an awaitable, so that it belongs on the event loop.
-        positional: the names of the values bound to its positional-only parameters, in order.
+        is_async: whether its author wrote a coroutine function.
+        on_loop: whether it is called on the event loop; else on a thread, and what it returns is awaited if need be.
+        positional: the names of the values bound by position, in order.
         keywords: parameter name -> the name of the value bound to it.
         whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
         annotator_kind: how Phoenix files its evaluations.
@@ -140,6 +146,7 @@ class Callee:
     path: Path
     function: Callable[..., Any]
     is_async: bool
+    on_loop: bool = False
     positional: tuple[str, ...] = ()
     keywords: Mapping[str, str] = field(default_factory=dict)
     whole: Literal["mapping", "keywords"] | None = None
@@ -229,7 +236,7 @@ class TaskRun:
 
     @property
     def failures(self) -> list[Failure]:
-        """Everything that went wrong with it: the task, its evaluators, the recording."""
+        """Everything that went wrong with it, as far as it is known: the task, its evaluators, the recording."""
         found = [self.failure, *(evaluation.failure for evaluation in self.evaluations), self.record_failure]
         return [failure for failure in found if failure]
 
@@ -353,7 +360,12 @@ class ExperimentResult(Mapping[str, Any]):
     def passed(self) -> bool:
         """Whether every example ran, every evaluator scored it, and every record arrived."""
         whole = not self.failure and not self.problems and self.example_count > 0
-        return whole and not self.not_run and not self.failed_runs
+        return whole and not self.not_run and not self.failed_runs and all(map(self._is_judged, self.runs))
+
+    def _is_judged(self, run: TaskRun) -> bool:
+        """Whether every evaluator gave the run a score or a label."""
+        said = {one.evaluator for one in run.evaluations if one.score is not None or one.label is not None}
+        return bool(self.evaluator_names) and said.issuperset(self.evaluator_names)
 
     @property
     def scores(self) -> list[ScoreSummary]:

@@ -73,11 +73,13 @@ def retry(
     def wait(state: RetryCallState) -> float:
         return min(max(backoff(state), _retry_after(_error_of(state))), left())
 
+    def tries(error: BaseException | None) -> int:
+        is_500 = status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR
+        return min(policy.attempts, _SERVER_ERROR_TRIES) if is_500 else policy.attempts
+
     def stop(state: RetryCallState) -> bool:
         error = _error_of(state)
-        is_500 = status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR
-        tries = min(policy.attempts, _SERVER_ERROR_TRIES) if is_500 else policy.attempts
-        return state.attempt_number >= tries or left() <= _retry_after(error)
+        return state.attempt_number >= tries(error) or left() <= _retry_after(error)
 
     def announce(state: RetryCallState) -> None:
         log.warning(
@@ -85,7 +87,7 @@ def retry(
             what,
             reason(_error_of(state)),
             state.attempt_number + 1,
-            policy.attempts,
+            tries(_error_of(state)),
             state.next_action.sleep if state.next_action else 0.0,
         )
 
@@ -156,7 +158,8 @@ def _retry_after(error: BaseException | None) -> float:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def reason(error: BaseException | None) -> str:

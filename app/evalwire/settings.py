@@ -192,6 +192,14 @@ OPTIONS = (
         help="Phoenix's address, where none of the client's own variables is set",
     ),
     Option(
+        name="public_endpoint",
+        key="phoenix.public_endpoint",
+        flag=None,
+        parse=_text,
+        default=None,
+        help="Phoenix's address in links, where people reach it by another one than this job",
+    ),
+    Option(
         name="fetch_attempts",
         key="phoenix.fetch_attempts",
         flag="--fetch-attempts",
@@ -358,6 +366,7 @@ def load(
     flags: Mapping[str, Any],
     environ: Mapping[str, str],
     *,
+    from_env_file: Collection[str] = (),
     config: Path | None = None,
     directory: Path | None = None,
 ) -> Settings:
@@ -366,6 +375,7 @@ def load(
     Args:
         flags: values of flags by setting name; None where a flag was not given.
         environ: the environment, the `.env` file already merged into it.
+        from_env_file: the names that came from that file.
         config: the file to read instead of `./evalwire.toml`; it must exist.
         directory: where `evalwire.toml` is looked for; the working directory by default.
 
@@ -379,7 +389,10 @@ def load(
     tables = {name: table for name, table in document.get("experiments", {}).items() if isinstance(table, dict)}
     values = {}
     for option in OPTIONS:
-        values[option.name] = _value(option, flags, environ, document, file)
+        value = _value(option, flags, environ, document, file)
+        if value.source in from_env_file:
+            value = Value(value.value, f"{value.source} in the .env file")
+        values[option.name] = value
     _reject_unknown_variables(environ)
     return Settings(values, experiments=tables)
 

@@ -60,7 +60,8 @@ def read(path: Path, columns: Columns) -> Testset:
     problems: list[str] = []
     csv.field_size_limit(2**31 - 1)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # wrong bytes become lone surrogates, so that each row that has some can be named
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = csv.reader(file, strict=True)
             header = next(rows, [])
             wanted = [*columns.inputs, *columns.outputs, columns.tags]
@@ -70,24 +71,33 @@ def read(path: Path, columns: Columns) -> Testset:
                     f"{path}: no column {', '.join(map(repr, missing))}; it has: {', '.join(header) or 'no header'}.\n"
                     "Rename the columns, or name yours with --input-keys, --output-keys and --tag-column."
                 )
-            for number, cells in enumerate(rows, start=1):
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    problems.append(f"row {number}: {len(cells)} cells, the header has {len(header)}")
-                    continue
-                _add(testset, dict(zip(header, cells, strict=True)), number, columns)
+            number = 0
+            try:
+                for number, cells in enumerate(rows, start=1):
+                    if problem := _problem(cells, header):
+                        problems.append(f"row {number}: {problem}")
+                    elif cells:
+                        _add(testset, dict(zip(header, cells, strict=True)), number, columns)
+            except csv.Error as error:  # what follows cannot be told apart
+                problems.append(f"row {number + 1}: is not valid CSV ({error})")
+    except csv.Error as error:
+        raise TestsetError(f"{path}: the header is not valid CSV ({error}).") from error
     except OSError as error:
         raise TestsetError(f"the testset {path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise TestsetError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from error
-    except csv.Error as error:
-        raise TestsetError(f"{path} is not valid CSV: {error}.") from error
     if problems:
         more = f"\n  and {len(problems) - _MOST_SHOWN} more" if len(problems) > _MOST_SHOWN else ""
         listed = "\n  ".join(problems[:_MOST_SHOWN])
         raise TestsetError(f"{path} is not uploaded:\n  {listed}{more}")
     return testset
+
+
+def _problem(cells: list[str], header: list[str]) -> str | None:
+    """What is wrong with a row as a row of a file; an empty line is none."""
+    if cells and len(cells) != len(header):
+        return f"{len(cells)} cells, the header has {len(header)}"
+    if any("\ud800" <= character <= "\udfff" for cell in cells for character in cell):
+        return "is not UTF-8; save the file as UTF-8"
+    return None
 
 
 def _add(testset: Testset, row: dict[str, str], number: int, columns: Columns) -> None:

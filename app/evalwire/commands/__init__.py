@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,6 +25,7 @@ class Context:
     Attributes:
         settings: as found by the precedence of `evalwire.settings`.
         environ: the environment, the `.env` file merged into it.
+        from_env_file: the names that came from that file.
         out: for results. `err` is for progress and logs; both mask secrets.
         connect: makes the Phoenix to talk to; given an address, that one without credentials.
         mask: takes secrets out of a text.
@@ -37,6 +38,7 @@ class Context:
     out: TextIO
     err: TextIO
     connect: Connect
+    from_env_file: Collection[str] = ()
     mask: Callable[[str], str] = str
     color: bool = False
     width: int = 100

@@ -121,7 +121,8 @@ def _settings(context: Context) -> dict[str, dict[str, Any]]:
     }
     for name, value in sorted(context.environ.items()):
         if name.startswith("PHOENIX_"):
-            shown[name] = {"value": context.mask(value), "source": "environment or .env"}
+            source = "the .env file" if name in context.from_env_file else "environment"
+            shown[name] = {"value": context.mask(value), "source": source}
     return shown
 
 

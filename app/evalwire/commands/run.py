@@ -67,6 +67,8 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
                     ci=ci.facts(context.environ),
                 )
     _show(context, report, report_dir)
+    if local:
+        context.say("the local Phoenix has ended; to look at these results in it: evalwire serve")
     return report.exit_code
 
 
@@ -99,8 +101,6 @@ def _phoenix(context: Context, *, local: bool) -> Iterator[Phoenix]:
             for result in upload(found, phoenix, on_exist="overwrite"):
                 context.say(f"dataset {result.name}: {result.example_count} examples")
         yield phoenix
-    if server.process is not None:
-        context.say("the local Phoenix has ended; `evalwire serve` brings it back, to look at these results")
 
 
 def _run(

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, Failure, Report, ScoreSummary
+    from evalwire.model import ExperimentResult, Failure, Report, ScoreSummary, TaskRun
 
-_MOST_FAILURES = 10  # shown of one experiment; all are in results.json and in Phoenix
+# Shown of one experiment; everything is in results.json and in Phoenix.
+_MOST_CAUSES = 10
+_MOST_EXAMPLES = 3
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -42,15 +44,15 @@ def render(report: Report, *, color: bool = False, width: int = 100, verbose: bo
         lines = [*failures(result, verbose=verbose)]
         if lines:
             console.print()
-            console.print(Text(f"{result.name}: {_summary(result)}", style="bold"))
+            console.print(Text(f"{_plain(result.name)}: {_summary(result)}", style="bold"))
             for line in lines:
                 console.print(Text(line))
-    links = [result for result in report.results if result.url]
+    links = [(_plain(result.name), _plain(result.url)) for result in report.results if result.url]
     if links:
         console.print()
-        longest = max(len(result.name) for result in links)
-        for result in links:
-            console.print(Text(f"{result.name:{longest}}  {result.url}"))
+        longest = max(len(name) for name, _ in links)
+        for name, url in links:
+            console.print(Text(f"{name:{longest}}  {url}"))
     return buffer.getvalue()
 
 
@@ -89,11 +91,11 @@ def _table(report: Report) -> Table:
         bad = len(result.failed_runs) + result.not_run
         scores = result.scores
         table.add_row(
-            Text(result.name, style="" if result.passed else "red"),
+            Text(_plain(result.name), style="" if result.passed else "red"),
             str(result.example_count),
             Text(str(bad), style="red" if bad else ""),
-            "\n".join(score.name for score in scores),
-            "\n".join(_mean(score) for score in scores),
+            Text("\n".join(_plain(score.name) for score in scores)),
+            Text("\n".join(_plain(_mean(score)) for score in scores)),
             f"{result.seconds:.1f}",
         )
     return table
@@ -125,30 +127,42 @@ def failures(result: ExperimentResult, *, verbose: bool = False) -> Iterator[str
     if result.failure:
         yield f"  {_line(result.failure)}"
         yield from _traceback(result.failure, shown=verbose)
-    for run in result.failed_runs[:_MOST_FAILURES]:
-        yield f"  example {run.example.id}  input {_short(run.example.input)}"
-        for evaluation in run.evaluations:
-            if evaluation.failure:
-                yield f"    evaluator {evaluation.name}: {_line(evaluation.failure)}"
-                yield from _traceback(evaluation.failure, shown=verbose)
-        if run.failure:
-            yield f"    task: {_line(run.failure)}"
-            yield from _traceback(run.failure, shown=verbose)
-        if run.record_failure:
-            yield f"    not recorded: {_line(run.record_failure)}"
-    more = len(result.failed_runs) - _MOST_FAILURES
-    if more > 0:
-        yield f"  and {_count(more, 'more example')}"
+    groups = _by_cause(result)
+    for (what, line), found in list(groups.items())[:_MOST_CAUSES]:
+        yield f"  {_plain(what)}: {line}"
+        yield from _traceback(found[0][1], shown=verbose)
+        for run, _ in found[:_MOST_EXAMPLES]:
+            yield f"    example {_plain(run.example.id)}  input {_short(run.example.input)}"
+        if len(found) > _MOST_EXAMPLES:
+            yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
+    if len(groups) > _MOST_CAUSES:
+        yield f"  and {_count(len(groups) - _MOST_CAUSES, 'more kind')} of failure"
+
+
+def _by_cause(result: ExperimentResult) -> dict[tuple[str, str], list[tuple[TaskRun, Failure]]]:
+    """The failed runs under what they failed of, so that one broken line is said once; the commonest first."""
+    groups: dict[tuple[str, str], list[tuple[TaskRun, Failure]]] = {}
+    for run in result.failed_runs:
+        causes = [("task", run.failure), ("not recorded", run.record_failure)]
+        causes += [(f"evaluator {evaluation.name}", evaluation.failure) for evaluation in run.evaluations]
+        for what, failure in causes:
+            if failure:
+                groups.setdefault((what, _line(failure)), []).append((run, failure))
+    return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
 _SELF_EXPLAINING = ("MissingCallable", "BindingError", "NoEvaluator")
 
 
+def _plain(text: str) -> str:
+    """Text of the user's or a model's as one line that a terminal shows and any encoding can write."""
+    return " ".join(_CONTROL.sub(" ", text).encode(errors="replace").decode().split())
+
+
 def _line(failure: Failure) -> str:
-    kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
-    message = " ".join(_CONTROL.sub(" ", failure.message).split())
-    where = f"  ({_relative(failure.where)})" if failure.where else ""
-    return f"{kind}{message[:500]}{where}"
+    kind = "" if failure.type in _SELF_EXPLAINING else f"{_plain(failure.type)}: "
+    where = f"  ({_plain(_relative(failure.where))})" if failure.where else ""
+    return f"{kind}{_plain(failure.message)[:500]}{where}"
 
 
 def _relative(where: str) -> str:
@@ -158,9 +172,10 @@ def _relative(where: str) -> str:
 
 def _traceback(failure: Failure, *, shown: bool) -> Iterator[str]:
     if shown:
-        yield from (f"      {_CONTROL.sub(' ', line)}" for line in failure.traceback.splitlines())
+        for line in failure.traceback.splitlines():
+            yield f"      {_CONTROL.sub(' ', line).encode(errors='replace').decode()}"
 
 
 def _short(value: Any, length: int = 100) -> str:
-    text = _CONTROL.sub(" ", json.dumps(value, ensure_ascii=False, default=str))
+    text = _plain(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,348 @@
+"""The nouns: what a failure points at, and what a result says of itself."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalwire.model import (
+    Dataset,
+    Evaluation,
+    Example,
+    Experiment,
+    ExperimentResult,
+    Failure,
+    OpenExperiment,
+    ScoreSummary,
+    TaskRun,
+)
+
+MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+LATER = MOMENT + timedelta(seconds=2.5)
+FAILURE = Failure(stage="task", type="KeyError", message="q", where="/p/task.py:3")
+EXAMPLE = Example(id="e1", node_id="n1", input={"q": 1}, output={"expected_output": 2}, metadata={})
+
+
+def evaluation(name: str = "ev", **fields: Any) -> Evaluation:
+    return Evaluation(**{"name": name, "evaluator": name, "start_time": MOMENT, "end_time": LATER} | fields)
+
+
+def task_run(**fields: Any) -> TaskRun:
+    given = {"example": EXAMPLE, "output": "out", "failure": None, "start_time": MOMENT, "end_time": LATER}
+    return TaskRun(**given | fields)
+
+
+SCORED = task_run(evaluations=(evaluation(score=1.0),))
+OPENED = OpenExperiment(
+    experiment=Experiment(name="a", dataset_name="set", path=Path("/p/a"), task=None),
+    dataset=Dataset(id="d1", name="set", version_id="v1", examples=(EXAMPLE,)),
+    recorded_name="eval_set_2024",
+    id="x1",
+    url="http://phoenix/x1",
+    project_name="project-1",
+    metadata={"run_by": "evalwire"},
+)
+PASSED = ExperimentResult(
+    name="a", dataset_name="set", evaluator_names=("ev",), opened=OPENED, runs=(SCORED,), example_count=1, seconds=2.5
+)
+
+
+# --- failures ------------------------------------------------------------------------------------------
+
+
+def caught(function: Callable[[], Any]) -> BaseException:
+    try:
+        function()
+    except BaseException as error:
+        return error
+    raise AssertionError("it did not raise")
+
+
+def code(path: Path, text: str) -> dict[str, Any]:
+    """Run a file's text as the import system would; returns what it defines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names
+
+
+def test_a_failure_points_at_the_users_last_line(tmp_path):
+    """An error inside a library is shown at the line of the user's code that led there."""
+    task = code(tmp_path / "experiments/a/task.py", "import json\n\ndef task(x):\n    return json.loads(x)\n")["task"]
+    failure = Failure.from_exception(caught(lambda: task("{")), stage="task", root=tmp_path)
+    assert failure.where == f"{tmp_path}/experiments/a/task.py:4"
+    assert (failure.stage, failure.type) == ("task", "JSONDecodeError")
+    assert failure.message.startswith("Expecting property name")
+
+
+@pytest.mark.parametrize("packages", [".venv/lib/python3.11/site-packages", "venv/lib/python3.11/site-packages"])
+def test_a_library_within_the_project_is_not_the_users_code(tmp_path, packages):
+    """A virtual environment in the project's folder is a library, so the user's own line is named."""
+    call = code(tmp_path / packages / "lib.py", "def call():\n    raise ValueError('refused')\n")["call"]
+    task = code(tmp_path / "experiments/a/task.py", "\ndef task(call):\n    return call()\n")["task"]
+    failure = Failure.from_exception(caught(lambda: task(call)), stage="task", root=tmp_path)
+    assert failure.where == f"{tmp_path}/experiments/a/task.py:3"
+
+
+def test_without_a_line_of_the_project_the_last_one_outside_evalwire_is_named(tmp_path):
+    """An error with no frame in the project still has a place."""
+    other = code(tmp_path / "other/lib.py", "def call():\n    raise ValueError\n")["call"]
+    failure = Failure.from_exception(caught(other), stage="task", root=tmp_path / "project")
+    assert failure.where == f"{tmp_path}/other/lib.py:2"
+
+
+def test_an_error_that_was_never_raised_has_no_place():
+    """Without a traceback there is no line to name."""
+    failure = Failure.from_exception(ValueError("made"), stage="record")
+    assert (failure.where, str(failure)) == (None, "ValueError: made")
+
+
+def test_a_syntax_error_points_at_its_line(tmp_path):
+    """A file that does not parse is named with the line that Python names."""
+    path = tmp_path / "task.py"
+    error = caught(lambda: compile("x = 1\ndef (\n", str(path), "exec"))
+    assert Failure.from_exception(error, stage="import", root=tmp_path).where == f"{path}:2"
+
+
+def test_a_syntax_error_of_parsed_text_points_at_the_users_line(tmp_path):
+    """When the user's code parses a model's answer, the failure is at the user's line, not in the answer."""
+    task = code(tmp_path / "task.py", "import ast\n\ndef task(x):\n    return ast.literal_eval(x)\n")["task"]
+    assert task("[1]") == ast.literal_eval("[1]")
+    failure = Failure.from_exception(caught(lambda: task("[1,,")), stage="task", root=tmp_path)
+    assert failure.where == f"{tmp_path}/task.py:4"
+
+
+def test_a_broken_message_does_not_break_the_failure():
+    """An exception whose __str__ raises is still a failure with a type."""
+
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    failure = Failure.from_exception(Broken(), stage="evaluator")
+    assert failure.type == "Broken"
+    assert "RuntimeError" in failure.message
+
+
+def test_the_traceback_is_without_evalwires_frames(tmp_path):
+    """The traceback shows the user's frames and the exception, in order, and nothing of evalwire."""
+    from evalwire.calling import to_json
+
+    task = code(tmp_path / "task.py", "def task(convert):\n    return convert(object())\n")["task"]
+    failure = Failure.from_exception(caught(lambda: task(to_json)), stage="task", root=tmp_path)
+    assert "evalwire/calling.py" not in failure.traceback
+    assert failure.where == f"{tmp_path}/task.py:2"
+    assert failure.traceback.splitlines()[-1].startswith("TypeError: ")
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (FAILURE, "KeyError: q (/p/task.py:3)"),
+        (replace(FAILURE, message="", where=None), "KeyError"),
+        (replace(FAILURE, message=""), "KeyError (/p/task.py:3)"),
+    ],
+)
+def test_a_failure_reads_as_one_line(failure, text):
+    """A failure as text is its type, its message and its place, as far as they are known."""
+    assert str(failure) == text
+
+
+# --- examples and runs ---------------------------------------------------------------------------------
+
+
+def test_an_example_has_attributes_and_items():
+    """`example.input` and `example["input"]` are the same, and it unpacks like a dict."""
+    assert EXAMPLE.input is EXAMPLE["input"]
+    assert dict(EXAMPLE) == {
+        "id": "e1",
+        "node_id": "n1",
+        "input": {"q": 1},
+        "output": {"expected_output": 2},
+        "metadata": {},
+        "updated_at": None,
+    }
+    assert (len(EXAMPLE), EXAMPLE.get("missing", 0), "input" in EXAMPLE) == (6, 0, True)
+
+
+@pytest.mark.parametrize("key", ["missing", "keys", "get", "__class__"])
+def test_only_fields_are_items(key):
+    """A name that is no field is a KeyError, also when it is an attribute."""
+    with pytest.raises(KeyError):
+        EXAMPLE[key]
+
+
+def test_examples_cannot_be_reassigned():
+    """The fields of an example are fixed."""
+    with pytest.raises(FrozenInstanceError):
+        EXAMPLE.id = "other"
+
+
+def test_a_run_lists_everything_that_went_wrong():
+    """The task's failure, each evaluator's, and the recording's are a run's failures; it knows its seconds."""
+    wrong = [replace(FAILURE, message=str(number)) for number in range(3)]
+    found = task_run(
+        failure=wrong[0],
+        evaluations=(evaluation("a", score=1.0), evaluation("b", failure=wrong[1])),
+        record_failure=wrong[2],
+    )
+    assert found.failures == wrong
+    assert SCORED.failures == []
+    assert SCORED.seconds == 2.5
+
+
+# --- results -------------------------------------------------------------------------------------------
+
+
+def test_a_whole_result_passes():
+    """Every example ran, every evaluator scored it, every record arrived: passed."""
+    assert PASSED.passed is True
+    assert PASSED.failed_runs == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"failure": FAILURE},
+        {"problems": (FAILURE,)},
+        {"example_count": 2},
+        {"example_count": 0, "runs": ()},
+        {"runs": ()},
+        {"runs": (replace(SCORED, failure=FAILURE),)},
+        {"runs": (replace(SCORED, record_failure=FAILURE),)},
+        {"runs": (replace(SCORED, evaluations=(evaluation(failure=FAILURE),)),)},
+        {"runs": (SCORED, replace(SCORED, failure=FAILURE)), "example_count": 2},
+        {"runs": (replace(SCORED, evaluations=()),)},
+        {"evaluator_names": ("ev", "silent")},
+    ],
+    ids=[
+        "failure",
+        "problem",
+        "not run",
+        "no examples",
+        "none ran",
+        "task failure",
+        "record failure",
+        "evaluation failure",
+        "one of two",
+        "no evaluation",
+        "an evaluator that said nothing",
+    ],
+)
+def test_each_way_of_not_passing_is_a_failure(change):
+    """Anything missing or failed makes the result not passed."""
+    assert replace(PASSED, **change).passed is False
+
+
+def test_a_result_without_anything_has_not_passed():
+    """An experiment of which nothing is known did not pass."""
+    assert ExperimentResult(name="a", dataset_name="a").passed is False
+
+
+def test_a_list_evaluator_passes_under_its_own_names():
+    """An evaluator whose results carry other names has said its part."""
+    several = (evaluation("x", evaluator="ev", score=1.0), evaluation("y", evaluator="ev", score=0.0))
+    assert replace(PASSED, runs=(replace(SCORED, evaluations=several),)).passed is True
+
+
+def test_examples_that_did_not_run_are_counted():
+    """What never finished is not run."""
+    assert replace(PASSED, example_count=5).not_run == 4
+
+
+def test_a_result_is_a_mapping_with_the_clients_keys():
+    """A result reads like the Phoenix client's RanExperiment, and as attributes."""
+    assert list(PASSED) == [
+        "experiment_id",
+        "dataset_id",
+        "dataset_version_id",
+        "task_runs",
+        "evaluation_runs",
+        "experiment_metadata",
+        "project_name",
+    ]
+    assert {key: PASSED[key] for key in PASSED} == {key: getattr(PASSED, key) for key in PASSED}
+    assert len(PASSED) == 7
+    assert (PASSED["experiment_id"], PASSED["dataset_id"], PASSED["dataset_version_id"]) == ("x1", "d1", "v1")
+    assert (PASSED["experiment_metadata"], PASSED["project_name"]) == ({"run_by": "evalwire"}, "project-1")
+    assert (PASSED.url, PASSED.get("name")) == ("http://phoenix/x1", None)
+
+
+def test_a_result_that_was_not_opened_has_empty_ids():
+    """Without a dataset and an experiment, the ids are those of a dry run, and nothing is None that was text."""
+    result = ExperimentResult(name="a", dataset_name="a")
+    assert (result.experiment_id, result.dataset_id, result.dataset_version_id) == ("DRY_RUN", "", "")
+    assert (result.url, result.project_name, result.experiment_metadata) == (None, None, {})
+    assert (result["task_runs"], result["evaluation_runs"]) == ([], [])
+
+
+def test_task_runs_have_the_clients_shape():
+    """Each run is a dictionary as the client's ExperimentRun, a failure its `error`."""
+    runs = (replace(SCORED, id="r1", trace_id="t1"), task_run(failure=FAILURE, output=None))
+    first, second = replace(PASSED, runs=runs)["task_runs"]
+    assert first == {
+        "id": "r1",
+        "experiment_id": "x1",
+        "dataset_example_id": "n1",
+        "repetition_number": 1,
+        "output": "out",
+        "error": None,
+        "start_time": "2024-05-06T07:08:09+00:00",
+        "end_time": "2024-05-06T07:08:11.500000+00:00",
+        "trace_id": "t1",
+    }
+    assert (second["id"], second["error"]) == ("DRY_RUN_n1", "KeyError: q (/p/task.py:3)")
+
+
+def test_evaluation_runs_have_the_clients_shape():
+    """Each evaluation has a result with what it said, or an error, as attributes and as items."""
+    said = (evaluation("a", score=0.5, label="good", id="v1"), evaluation("b", failure=FAILURE))
+    good, bad = replace(PASSED, runs=(replace(SCORED, id="r1", evaluations=said),))["evaluation_runs"]
+    assert (good.name, good.id, good.experiment_run_id) == ("a", "v1", "r1")
+    assert (good.result, good.error) == ({"score": 0.5, "label": "good"}, None)
+    assert (bad.result, bad["error"]) == (None, "KeyError: q (/p/task.py:3)")
+    with pytest.raises(KeyError):
+        bad["missing"]
+
+
+# --- scores --------------------------------------------------------------------------------------------
+
+
+def test_a_mean_is_over_the_scores_there_are_and_the_rest_is_missing():
+    """Failures are no zeros and no silence: they are counted as missing beside the mean."""
+    said = [evaluation(score=1.0), evaluation(score=0.5), evaluation(failure=FAILURE), evaluation(label="good")]
+    summary = ScoreSummary.of("ev", said, expected=6)
+    assert summary == ScoreSummary(name="ev", mean=0.75, count=3, missing=3, labels={"good": 1})
+
+
+def test_without_scores_there_is_no_mean():
+    """Labels alone have counts and no mean."""
+    summary = ScoreSummary.of("ev", [evaluation(label="b"), evaluation(label="a"), evaluation(label="b")], expected=3)
+    assert (summary.mean, summary.count, summary.missing, summary.labels) == (None, 3, 0, {"a": 1, "b": 2})
+
+
+def test_a_mean_is_exact():
+    """Rounding errors do not add up over many scores."""
+    assert ScoreSummary.of("ev", [evaluation(score=0.1)] * 10, expected=10).mean == 0.1
+
+
+def test_every_evaluator_has_a_summary():
+    """An evaluator that never scored is there with all runs missing; summaries are sorted by name."""
+    runs = (replace(SCORED, evaluations=(evaluation("z", score=1.0),)), task_run(failure=FAILURE))
+    result = replace(PASSED, evaluator_names=("z", "a"), runs=runs, example_count=2)
+    assert [(score.name, score.mean, score.missing) for score in result.scores] == [("a", None, 2), ("z", 1.0, 1)]
+
+
+def test_an_evaluator_that_reports_under_other_names_has_those():
+    """A list evaluator is summarised under the names of its results, not as missing under its own."""
+    several = (evaluation("x", evaluator="ev", score=1.0), evaluation("y", evaluator="ev", score=0.0))
+    result = replace(PASSED, runs=(replace(SCORED, evaluations=several),))
+    assert [(score.name, score.mean) for score in result.scores] == [("x", 1.0), ("y", 0.0)]
