@@ -43,5 +43,10 @@ format: $(VENV)/installed  ## Put the code into the project's format.
 slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change.
 	$(BIN)/pytest -m slow
 
+lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--python-version 3.13 --python-platform linux --custom-compile-command 'make lock' \
+		pyproject.toml -o requirements.lock
+
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) examples/.evalwire examples/test-results

@@ -138,6 +138,7 @@ class PlainCallable:
         AsyncCallable().__call__,
         wrapped(_async_row),
         wrapped_async(_async_row),
+        wrapped(wrapped_async(_async_row)),
         functools.partial(_async_with_default, model="small"),
         functools.partial(wrapped(_async_row)),
     ],
@@ -423,6 +424,34 @@ def test_plain_evaluate_methods_of_evaluator_objects_leave_the_loop_free(experim
 
     run_evaluator(Plain())
     assert seen != [threading.get_ident()]
+
+
+@pytest.mark.parametrize("kind", [classmethod, staticmethod])
+def test_evaluate_may_belong_to_the_class(kind):
+    """An object whose `evaluate` is a class or static method is an evaluator object like any other."""
+
+    def evaluate(*_, **values):
+        return threading.get_ident(), values["output"]["said"]
+
+    judge = type("Judge", (), {"evaluate": kind(evaluate)})()
+    thread, said = run_evaluator(judge)
+    assert said == "answer"
+    assert thread != threading.get_ident()
+
+
+def test_an_inherited_evaluate_is_found(experiments):
+    """An evaluator object uses the method that its own parent class wrote."""
+
+    class Base(experiments.BaseEvaluator):
+        def evaluate(self, *, output=None, **_):
+            return {"score": self.weight, "label": str(threading.get_ident())}
+
+    class Child(Base):
+        weight = 0.5
+
+    [verdict] = to_verdicts(run_evaluator(Child()), name="child")
+    assert verdict.score == 0.5
+    assert verdict.label != str(threading.get_ident())
 
 
 def test_plain_functions_decorated_by_the_client_leave_the_loop_free(experiments):

@@ -240,8 +240,9 @@ def test_the_interpreter_is_as_it_was_after_an_error(tmp_path):
     assert (sys.path, sys.dont_write_bytecode, set(sys.modules)) == before
 
 
-def test_nothing_is_written(tmp_path):
+def test_nothing_is_written(tmp_path, monkeypatch):
     """No file, no bytecode and no __init__.py appears in the project, and none changes."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as it is where no variable says otherwise
     task = "import agent.graph\nfrom .helpers import X\n" + TASK
     root = write(tmp_path, experiment(task=task, helpers="X = 1") | experiment("b") | {"agent/graph.py": ""})
 
@@ -307,8 +308,16 @@ def test_every_broken_file_of_an_experiment_is_a_problem(tmp_path):
 def test_a_broken_init_of_the_root_is_a_problem_of_its_experiments(tmp_path, text):
     """An experiments/__init__.py that fails, or calls sys.exit(0), neither ends the job nor passes unseen."""
     root = write(tmp_path, experiment() | {"experiments/__init__.py": text})
-    found = only(root)
-    assert len(found.problems) >= 1
+    [problem] = only(root).problems
+    assert problem.type in ("ZeroDivisionError", "SystemExit", "SyntaxError")
+    assert str(problem.where).startswith(f"{root}/__init__.py:")
+
+
+def test_a_module_that_fails_fails_for_everyone_who_imports_it(tmp_path):
+    """A half-run module of one experiment is not handed to another that imports it."""
+    broken = experiment("a", shared="X = 1\n1 / 0\ndef shared(output): return 1")
+    root = write(tmp_path, broken | experiment("b", task="from experiments.a import shared\n" + TASK))
+    assert [bool(one.problems) for one in loaded(root).experiments] == [True, True]
 
 
 def test_ctrl_c_while_importing_is_no_problem_of_the_experiment(tmp_path):

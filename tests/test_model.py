@@ -120,6 +120,13 @@ def test_a_syntax_error_of_parsed_text_points_at_the_users_line(tmp_path):
     assert failure.where == f"{tmp_path}/task.py:4"
 
 
+def test_a_syntax_error_outside_the_project_points_at_the_import(tmp_path):
+    """A library that does not parse is named by the user's line that imports it."""
+    task = code(tmp_path / "p/task.py", "\ndef task(parse):\n    return parse('def (', '/lib/x.py', 'exec')\n")["task"]
+    failure = Failure.from_exception(caught(lambda: task(compile)), stage="import", root=tmp_path / "p")
+    assert failure.where == f"{tmp_path}/p/task.py:3"
+
+
 def test_a_broken_message_does_not_break_the_failure():
     """An exception whose __str__ raises is still a failure with a type."""
 

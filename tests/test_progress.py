@@ -6,7 +6,7 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evalwire.model import Dataset, Example, Experiment, ExperimentResult, Failure, OpenExperiment, TaskRun
+from evalwire.model import Dataset, Evaluation, Example, Experiment, ExperimentResult, Failure, OpenExperiment, TaskRun
 from evalwire.progress import Bars, Lines, Quiet
 
 MOMENT = datetime(2024, 5, 6, tzinfo=UTC)
@@ -31,11 +31,15 @@ def opened(name: str = "a", url: str | None = None) -> OpenExperiment:
 
 def ran(failure: Failure | None = None) -> TaskRun:
     example = Example(id="e", node_id="n", input={}, output={}, metadata={})
-    return TaskRun(example=example, output=None, failure=failure, start_time=MOMENT, end_time=MOMENT)
+    times = {"start_time": MOMENT, "end_time": MOMENT}
+    said = Evaluation(name="ev", evaluator="ev", score=1.0, **times)
+    return TaskRun(example=example, output=None, failure=failure, evaluations=(said,), **times)
 
 
 def finished(*runs: TaskRun, name: str = "a", count: int = 2) -> ExperimentResult:
-    return ExperimentResult(name=name, dataset_name=name, runs=runs, example_count=count, seconds=1.26)
+    return ExperimentResult(
+        name=name, dataset_name=name, evaluator_names=("ev",), runs=runs, example_count=count, seconds=1.26
+    )
 
 
 def test_the_start_names_the_experiment_its_size_and_its_page():
