@@ -249,6 +249,7 @@ class ClassEvaluator:
         (SingleMethod().score, OUTPUT),
         (ClassEvaluator, OUTPUT),
         (functools.partial(lambda output, k: (output, k), k=5), (OUTPUT, 5)),
+        (functools.partial(lambda output, expected: (output, expected), expected=5), (OUTPUT, 5)),
         (AsyncCallable(), OUTPUT),
         (_async_row, OUTPUT),
         (wrapped(_async_row), OUTPUT),

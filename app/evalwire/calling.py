@@ -107,7 +107,7 @@ def _evaluator_method(evaluator: Any) -> Callable[..., Any] | None:
     if isinstance(evaluator, type) or inspect.isroutine(evaluator):
         return None
     for base in type(evaluator).__mro__:
-        found = [name for name in ("async_evaluate", "evaluate") if callable(vars(base).get(name))]
+        found = [name for name in ("async_evaluate", "evaluate") if name in vars(base)]
         if not found:
             continue
         own_call = vars(base).get("__call__")
@@ -146,7 +146,8 @@ def _plan(
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # some C callables show no signature
         return (lone,), {}
-    fixed = [p for p in parameters if p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)]
+    theirs = function.keywords if isinstance(function, functools.partial) else {}
+    fixed = [p for p in parameters if p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) and p.name not in theirs]
     needed = [p for p in fixed if p.default is _P.empty]
     bound = [p for p in fixed if p in needed or p.name in names]
     if not parameters:
@@ -429,8 +430,15 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Verdic
         score=None if score is None else _score(score),
         label=None if label is None else _label(label),
         explanation=None if explanation is None else str(explanation),
-        metadata=to_json(fields.get("metadata") or {}),
+        metadata=_metadata(fields.get("metadata")),
     )
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"metadata is a dict, not a {type(value).__qualname__}")
+    metadata: dict[str, Any] = to_json(value or {})
+    return metadata
 
 
 def _score(value: Any) -> float:

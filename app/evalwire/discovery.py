@@ -252,5 +252,8 @@ def _execute(name: str, path: Path, *, search: list[str] | None = None) -> types
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).pop(child, None)
         raise
     return module

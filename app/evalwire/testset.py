@@ -66,6 +66,8 @@ def read(path: Path, columns: Columns) -> Testset:
             header = next(rows, [])
             wanted = [*columns.inputs, *columns.outputs, columns.tags]
             missing = [name for name in dict.fromkeys(wanted) if name not in header]
+            if repeated := [name for name in dict.fromkeys(wanted) if header.count(name) > 1]:
+                raise TestsetError(f"{path}: the header has {', '.join(map(repr, repeated))} more than once.")
             if missing:
                 raise TestsetError(
                     f"{path}: no column {', '.join(map(repr, missing))}; it has: {', '.join(header) or 'no header'}.\n"

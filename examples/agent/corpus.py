@@ -30,8 +30,7 @@ class Index:
 
     def __init__(self, documents: list[Document]) -> None:
         self._counts = {
-            document.id: Counter(terms(document.title) * _TITLE_WEIGHT + terms(document.body))
-            for document in documents
+            document.id: Counter(terms(document.title) * _TITLE_WEIGHT + terms(document.body)) for document in documents
         }
         self._lengths = {doc_id: counts.total() for doc_id, counts in self._counts.items()}
         self._mean_length = sum(self._lengths.values()) / len(documents)

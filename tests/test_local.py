@@ -1,0 +1,114 @@
+"""The Phoenix of `--local`: started, shared, ended, and never in the way; with real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import Project, quiet_environment
+from evalwire import local
+from evalwire.errors import LocalServerError
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def examples(tmp_path) -> Project:
+    """A copy of the example project, without any address in its environment."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns(".evalwire", "test-results"))
+    return Project(tmp_path / "examples", quiet_environment())
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.timeout(400)
+def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
+    """`serve` is killed, its server left behind; `run --local` ends that one, runs, and leaves its data and no process."""
+    served = examples.start("serve")
+    state = examples.directory / ".evalwire/server.json"
+    deadline = time.monotonic() + 120
+    while not (state.exists() and local._is_ready(f"http://127.0.0.1:{json.loads(state.read_text())['port']}")):
+        assert served.poll() is None, served.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    orphan = json.loads(state.read_text())
+    served.kill()
+    served.wait()
+    assert is_alive(orphan["pid"])
+
+    process = examples.start(
+        "run", "--local", PHOENIX_ENDPOINT="http://127.0.0.1:9", PHOENIX_API_KEY="not-for-the-local-one"
+    )
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, (out, err)
+    assert out.startswith("PASSED: 3 experiments, 63 examples, none failed")
+    assert out.count("/compare?experimentId=") == 3
+    assert not is_alive(orphan["pid"])
+    left = json.loads(state.read_text())
+    assert left["port"] == orphan["port"], "the links of the last run stay right"
+    assert not is_alive(left["pid"])
+    assert (examples.directory / ".evalwire/phoenix.db").exists()
+
+
+@pytest.mark.needs_phoenix
+def test_a_second_one_in_the_same_folder_uses_the_first(tmp_path):
+    said: list[str] = []
+    with local.phoenix(tmp_path, os.environ) as first:
+        with local.phoenix(tmp_path, os.environ, announce=said.append) as second:
+            assert (second.url, second.process) == (first.url, None)
+        with urllib.request.urlopen(f"{first.url}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+        os.kill(first.process.pid, signal.SIGKILL)
+    assert said == [f"using the Phoenix that serves {tmp_path} already"]
+
+
+def test_a_port_that_is_taken_is_left_alone(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "server.json").write_text(json.dumps({"port": port}))
+        assert local._choose_port(tmp_path) != port
+
+
+@pytest.mark.parametrize("state", ["", "[]", "not json", '{"port": "many"}', '{"port": 99999999}'])
+def test_a_damaged_state_file_is_no_obstacle(tmp_path, state):
+    (tmp_path / "server.json").write_text(state)
+    assert 0 < local._choose_port(tmp_path) < 65536
+
+
+def test_without_the_extra_it_names_the_extra(tmp_path, monkeypatch):
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(LocalServerError, match=r"evalwire\[local\]"), local.phoenix(tmp_path, {}):
+        pass
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalServerError, match="cannot be used"), local.phoenix(tmp_path / "file/dir", {}):
+        pass
+
+
+@pytest.mark.needs_phoenix
+def test_a_server_that_does_not_start_shows_its_log(tmp_path):
+    (tmp_path / "phoenix.db").write_bytes(b"this is no database" * 1000)
+    with pytest.raises(LocalServerError, match=r"ended with \d+:\n(?s:.)+"), local.phoenix(tmp_path, os.environ):
+        pass
