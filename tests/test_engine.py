@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import time
 from dataclasses import replace
@@ -23,6 +24,9 @@ PATH = Path("/project/experiments/set/task.py")
 
 class FakeTrace:
     trace_id = "trace"
+
+    def __init__(self):
+        self.context = contextvars.copy_context()
 
     def finish(self, **_: Any) -> None:
         pass
@@ -48,9 +52,8 @@ class FakeRecorder:
         dataset = Dataset(id="d", name=experiment.dataset_name, version_id="v", examples=examples)
         return OpenExperiment(experiment=experiment, dataset=dataset, recorded_name="eval", id="x")
 
-    @contextlib.contextmanager
     def trace(self, opened, callee, values):
-        yield FakeTrace()
+        return FakeTrace()
 
     async def record(self, opened, run):
         if self.record_seconds:
@@ -304,6 +307,19 @@ def test_an_output_without_a_json_form_fails_the_run_with_its_type():
     (result,) = go(experiment(task, name="set_1")).results
     assert "set" in result.runs[0].failure.message
     assert result.runs[0].failure.where == str(PATH)
+
+
+def test_an_error_while_an_output_is_converted_is_that_runs_failure():
+    class Model:
+        def model_dump(self, mode):
+            raise OSError("lazy field")
+
+    async def task(example):
+        return Model()
+
+    (result,) = go(experiment(task, name="set_1")).results
+    assert (result.runs[0].failure.type, result.runs[0].failure.message) == ("OSError", "lazy field")
+    assert result.runs[0].failure.where.startswith(f"{__file__}:")
 
 
 def test_two_evaluators_with_results_of_one_name_are_a_failure():

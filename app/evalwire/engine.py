@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from evalwire.calling import Threads, call, evaluator_values, task_values, to_json, to_verdicts
@@ -32,9 +33,15 @@ _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 
 
 class Trace(Protocol):
-    """The span around one call of the user's code."""
+    """The span around one call of the user's code.
+
+    Attributes:
+        trace_id: of the trace it began, or None when there is none.
+        context: what the call runs in, so that the spans it makes are part of the trace.
+    """
 
     trace_id: str | None
+    context: contextvars.Context
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
         """Note what the call returned, or why it failed."""
@@ -50,8 +57,8 @@ class Recorder(Protocol):
             EvalwireError: this experiment cannot run.
         """
 
-    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> AbstractContextManager[Trace]:
-        """Trace one call in the experiment's project."""
+    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Trace:
+        """Begin a trace of one call in the experiment's project."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
         """Record a run and its evaluations; the same run, with Phoenix's ids on it.
@@ -356,23 +363,28 @@ class _Job:
             await asyncio.wait(late, timeout=_CLEAN_UP_SECONDS)
 
     async def _run_example(self, progress: _Progress, opened: OpenExperiment, index: int, example: Example) -> None:
+        run: TaskRun | None = None
         try:
-            run = await self._execute(opened, example)
-            await self._backlog.acquire()
-        finally:
-            self._slots.release()
-        try:
-            run = await self._recorder.record(opened, run)
+            try:
+                run = await self._execute(opened, example)
+                await self._backlog.acquire()
+            finally:
+                self._slots.release()
+            try:
+                run = await self._recorder.record(opened, run)
+            except Exception as error:
+                run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
+                if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
+                    self._outage = self._outage or error
+            finally:
+                self._backlog.release()
         except asyncio.CancelledError:
-            left_over = Failure(stage="interrupted", type="Interrupted", message="the job ended before it was recorded")
-            progress.runs[index] = dataclasses.replace(run, record_failure=left_over)
+            if run is not None:
+                left_over = Failure(
+                    stage="interrupted", type="Interrupted", message="the job ended before it was recorded"
+                )
+                progress.runs[index] = dataclasses.replace(run, record_failure=left_over)
             raise
-        except Exception as error:
-            run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
-            if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
-                self._outage = self._outage or error
-        finally:
-            self._backlog.release()
         progress.runs[index] = run
         self._observer.ran(opened, run)
 
@@ -381,101 +393,133 @@ class _Job:
         task = opened.experiment.task
         if task is None:  # an experiment without a task has problems, and is not run
             raise AssertionError(opened.experiment.name)
-        values = task_values(example)
-        start_time = datetime.now(UTC)
-        with self._recorder.trace(opened, task, values) as trace:
-            output, failure = await self._attempt(opened, task, values, stage="task", convert=to_json)
-            trace.finish(output=output, failure=failure)
-        end_time = datetime.now(UTC)
-        evaluations: list[list[Evaluation]] = []
+        call = self._call(opened, task, task_values(example))
+        output, failure = await call.result(to_json, stage="task")
+        trace_id = call.trace_id
+        evaluations: list[Evaluation] = []
         if failure is None:
-            evaluations = await asyncio.gather(
-                *(
-                    self._evaluate(opened, evaluator, evaluator_values(example, output, trace.trace_id))
-                    for evaluator in opened.experiment.evaluators
-                )
-            )
+            judging = [
+                self._call(opened, evaluator, evaluator_values(example, output, trace_id))
+                for evaluator in opened.experiment.evaluators
+            ]
+            for one in judging:  # they all run already
+                evaluations.extend(await _evaluations(one))
         return TaskRun(
             example=example,
             output=output,
             failure=failure,
-            evaluations=_without_repeats([one for several in evaluations for one in several]),
-            start_time=start_time,
-            end_time=end_time,
-            trace_id=trace.trace_id,
+            evaluations=_without_repeats(evaluations),
+            start_time=call.start_time,
+            end_time=call.end_time,
+            trace_id=trace_id,
         )
 
-    async def _evaluate(self, opened: OpenExperiment, evaluator: Callee, values: Mapping[str, Any]) -> list[Evaluation]:
-        start_time = datetime.now(UTC)
-        with self._recorder.trace(opened, evaluator, values) as trace:
-            verdicts, failure = await self._attempt(
-                opened,
-                evaluator,
-                values,
-                stage="evaluator",
-                convert=lambda returned: to_verdicts(returned, name=evaluator.name),
-            )
-            trace.finish(output=[dataclasses.asdict(verdict) for verdict in verdicts or ()], failure=failure)
-        common: dict[str, Any] = {
-            "evaluator": evaluator.name,
-            "annotator_kind": evaluator.annotator_kind,
-            "start_time": start_time,
-            "end_time": datetime.now(UTC),
-            "trace_id": trace.trace_id,
-        }
-        if verdicts is None:
-            return [Evaluation(name=evaluator.name, failure=failure, **common)]
-        return [
-            Evaluation(
-                name=verdict.name,
-                score=verdict.score,
-                label=verdict.label,
-                explanation=verdict.explanation,
-                metadata=verdict.metadata,
-                **common,
-            )
-            for verdict in verdicts
-        ]
+    def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> _Call:
+        """Begin a call of the user's code, traced and timed."""
+        trace = self._recorder.trace(opened, callee, values)
+        root = opened.experiment.path.parent.parent
+        return _Call(callee, values, trace, self.threads, limit_seconds=self._limits.timeout_seconds, root=root)
 
-    async def _attempt(
+
+class _Call:
+    """One call of the user's code: begun when it is made, within a time limit, in a context of its own.
+
+    It is a task of its own on the event loop, so that one which swallows its cancellation can be left behind.
+    """
+
+    def __init__(
         self,
-        opened: OpenExperiment,
         callee: Callee,
         values: Mapping[str, Any],
+        trace: Trace,
+        threads: Threads,
         *,
-        stage: FailureStage,
-        convert: Callable[[Any], T],
-    ) -> tuple[T | None, Failure | None]:
-        """Call the user's function within the time limit: what it returned, converted, or why it failed."""
-        root = opened.experiment.path.parent.parent
+        limit_seconds: float,
+        root: Path,
+    ) -> None:
+        self.callee = callee
+        self.trace_id = trace.trace_id
+        self._trace = trace
+        self._root = root
+        self._limit = limit_seconds
+        self._timed_out = False
+        loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self.start_time = self.end_time = datetime.now(UTC)
+        self._task = loop.create_task(self._guarded(values, threads), context=trace.context)
+        self._task.add_done_callback(self._end)
+        self._timer = loop.call_later(limit_seconds, self._expire)
 
-        async def guarded() -> tuple[Any, BaseException | None]:
-            try:
-                return await call(callee, values, self.threads), None
-            except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
-                return None, error
-
-        limit = self._limits.timeout_seconds
-        task = asyncio.create_task(guarded())
+    async def _guarded(self, values: Mapping[str, Any], threads: Threads) -> tuple[Any, BaseException | None]:
         try:
-            done, _ = await asyncio.wait({task}, timeout=limit)
+            return await call(self.callee, values, threads), None
+        except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
+            return None, error
+
+    def _expire(self) -> None:
+        """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
+        self._timed_out = True
+        self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_CLEAN_UP_SECONDS, self._end)
+
+    def _end(self, _: object = None) -> None:
+        self._timer.cancel()
+        if not self._over.done():
+            self.end_time = datetime.now(UTC)
+            self._over.set_result(None)
+
+    async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:
+        """What it returned, converted, or why it failed."""
+        try:
+            await self._over
         except asyncio.CancelledError:
-            task.cancel()
+            self._timer.cancel()
+            self._task.cancel()
+            self._trace.finish(failure=Failure(stage=stage, type="Interrupted", message="the job ended"))
             raise
-        if not done:
-            task.cancel()
-            await asyncio.wait({task}, timeout=_CLEAN_UP_SECONDS)
-            still = "" if callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
-            message = f"no result within {limit:g} s{still}"
-            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(callee.path))
-        returned, error = task.result()
+        value, failure = self._outcome(convert, stage)
+        self._trace.finish(output=value, failure=failure)
+        return value, failure
+
+    def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
+        if self._timed_out:
+            still = "" if self.callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
+            message = f"no result within {self._limit:g} s{still}"
+            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
+        returned, error = self._task.result()
         if error is not None:
-            return None, Failure.from_exception(error, stage=stage, root=root)
+            return None, Failure.from_exception(error, stage=stage, root=self._root)
         try:
             return convert(returned), None
-        except (TypeError, ValueError, RecursionError) as unusable:
-            bad = Failure.from_exception(unusable, stage=stage, root=root)
-            return None, dataclasses.replace(bad, where=str(callee.path), traceback="")
+        except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
+            bad = Failure.from_exception(unusable, stage=stage, root=self._root)
+            return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
+
+
+async def _evaluations(call: _Call) -> list[Evaluation]:
+    """What an evaluator said, or its failure, as evaluations."""
+    name = call.callee.name
+    verdicts, failure = await call.result(lambda returned: to_verdicts(returned, name=name), stage="evaluator")
+    common: dict[str, Any] = {
+        "evaluator": name,
+        "annotator_kind": call.callee.annotator_kind,
+        "start_time": call.start_time,
+        "end_time": call.end_time,
+        "trace_id": call.trace_id,
+    }
+    if verdicts is None:
+        return [Evaluation(name=name, failure=failure, **common)]
+    return [
+        Evaluation(
+            name=verdict.name,
+            score=verdict.score,
+            label=verdict.label,
+            explanation=verdict.explanation,
+            metadata=verdict.metadata,
+            **common,
+        )
+        for verdict in verdicts
+    ]
 
 
 def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:

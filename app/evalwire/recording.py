@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from evalwire.calling import Threads
 from evalwire.model import Callee, Dataset, Evaluation, Experiment, OpenExperiment, TaskRun
@@ -38,10 +38,8 @@ class Server(Protocol):
 class Tracer(Protocol):
     """What makes the spans around calls of the user's code."""
 
-    def trace(
-        self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]
-    ) -> AbstractContextManager[Any]:
-        """Trace one call."""
+    def trace(self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]) -> Any:
+        """Begin a trace of one call."""
 
 
 class _Requests:
@@ -98,7 +96,7 @@ class PhoenixRecorder:
             project_name=created.get("project_name"),
         )
 
-    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Any:
         """Trace a task in the experiment's project, an evaluator in Phoenix's project `evaluators`."""
         is_task = callee is opened.experiment.task
         project = opened.project_name if is_task else "evaluators"
@@ -130,11 +128,8 @@ class PhoenixRecorder:
 class _Untraced:
     trace_id: str | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Nothing was opened."""
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
 
     def finish(self, **_: Any) -> None:
         """Nothing to note it on."""
@@ -158,7 +153,7 @@ class DryRunRecorder:
             recorded_name=f"{self._prefix}_{experiment.dataset_name}_dry_run",
         )
 
-    def trace(self, *_: Any) -> AbstractContextManager[Any]:
+    def trace(self, *_: Any) -> Any:
         """No trace: it would be written to Phoenix."""
         return _Untraced()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import dataclasses
 import json
 import logging
 import math
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as trace_sdk
@@ -77,9 +80,8 @@ class Tracing:
             finally:
                 self._delivery.close(flush_seconds())
 
-    @contextlib.contextmanager
-    def trace(self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]) -> Iterator[CallSpan]:
-        """Begin a trace in `project` around one call; spans made in this context are part of it."""
+    def trace(self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]) -> CallSpan:
+        """Begin a trace in `project` around one call; spans made in its context are part of it."""
         span = self._tracer.start_span(callee.name, context=Context(), attributes={_SPAN_KIND: kind})
         identity = span.get_span_context()
         if project is not None and identity.is_valid:
@@ -87,8 +89,7 @@ class Tracing:
             if len(self._projects) > _REMEMBERED_TRACES:
                 self._projects.popitem(last=False)
         given = values["input"] if kind == "CHAIN" else {key: values[key] for key in ("output", "expected")}
-        with trace_api.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-            yield CallSpan(span, given=given, mask=self._mask)
+        return CallSpan(span, given=given, mask=self._mask)
 
     def _project_of(self, trace_id: int) -> str | None:
         return self._projects.get(trace_id)
@@ -113,25 +114,28 @@ class CallSpan:
     def __init__(self, span: trace_api.Span, *, given: Any, mask: Callable[[str], str]) -> None:
         identity = span.get_span_context()
         self.trace_id = trace_api.format_trace_id(identity.trace_id) if identity.is_valid else None
+        self.context = contextvars.copy_context()
+        self.context.run(context_api.attach, trace_api.set_span_in_context(span))
         self._span = span
         self._mask = mask
         self._set_value("input", given)
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
-        """Note what the call returned, or why it failed."""
+        """End it with what the call returned, or why it failed."""
         if failure is None:
             self._set_value("output", output)
             self._span.set_status(trace_api.StatusCode.OK)
-            return
-        self._span.set_status(trace_api.StatusCode.ERROR, self._mask(str(failure)))
-        self._span.add_event(
-            "exception",
-            {
-                "exception.type": failure.type,
-                "exception.message": self._mask(failure.message),
-                "exception.stacktrace": self._mask(failure.traceback),
-            },
-        )
+        else:
+            self._span.set_status(trace_api.StatusCode.ERROR, self._mask(str(failure)))
+            self._span.add_event(
+                "exception",
+                {
+                    "exception.type": failure.type,
+                    "exception.message": self._mask(failure.message),
+                    "exception.stacktrace": self._mask(failure.traceback),
+                },
+            )
+        self._span.end()
 
     def _set_value(self, side: str, value: Any) -> None:
         if not self._span.is_recording():
@@ -139,8 +143,12 @@ class CallSpan:
         if isinstance(value, str):
             self._span.set_attribute(f"{side}.value", value)
         else:
-            self._span.set_attribute(f"{side}.value", json.dumps(value, ensure_ascii=False, default=str))
+            self._span.set_attribute(f"{side}.value", json.dumps(value, ensure_ascii=False, default=_to_jsonable))
             self._span.set_attribute(f"{side}.mime_type", "application/json")
+
+
+def _to_jsonable(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 class _Processor(trace_sdk.SpanProcessor):
