@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evalwire import local
+from evalwire import gateway, local
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
 
@@ -44,9 +44,7 @@ def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def client(phoenix_url: str) -> Any:
     """The Phoenix client that a user's script would make."""
-    from evalwire.gateway import connect
-
-    return connect(base_url=phoenix_url)
+    return gateway.connect(base_url=phoenix_url)
 
 
 @pytest.fixture
@@ -79,6 +77,15 @@ def spans_of(client: Any) -> Callable[..., list[Any]]:
         return found
 
     return spans_of
+
+
+@pytest.fixture(scope="session")
+def evals() -> Any:
+    """The phoenix-evals package, without the server that its import would bring along."""
+    gateway._skip_server_imports()
+    import phoenix.evals
+
+    return phoenix.evals
 
 
 class Project:

@@ -60,13 +60,13 @@ CHECKS = {
         f"{GREEN}::test_a_missing_dataset_is_red",
     ),
     "a score that is NaN": (
-        "calling.py",
+        "returns.py",
         '    if not math.isfinite(value):\n        raise ValueError(f"the score is',
         '    if False:\n        raise ValueError(f"the score is',
         f"{BROKEN}[files16-the score is nan]",
     ),
     "an output without a JSON form": (
-        "calling.py",
+        "returns.py",
         '    raise TypeError(\n        f"a {type(value).__qualname__} has no JSON form',
         '    return {}\n    raise TypeError(\n        f"a {type(value).__qualname__} has no JSON form',
         f"{BROKEN}[files12-a object has no JSON form]",

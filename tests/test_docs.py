@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalwire.settings import OPTIONS, Option
+from evalwire.options import OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""Call the user's functions: bind arguments by name, await or thread them, and turn returns into values."""
+"""Call the user's functions: bind arguments by name, await or thread them, within a time limit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import copy
 import dataclasses
 import functools
 import inspect
-import math
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from evalwire.model import AnnotatorKind, Callee, Example
+from evalwire.model import AnnotatorKind, Callee, Example, Failure, FailureStage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 TASK_NAMES = ("input", "expected", "reference", "metadata", "example")
 EVALUATOR_NAMES = ("input", "output", "expected", "reference", "metadata", "example", "trace_id")
 
+T = TypeVar("T")
+
 _P = inspect.Parameter
+_CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -308,166 +310,94 @@ class Threads:
                 self._free += 1
 
 
-# --- returns -------------------------------------------------------------------------------------------
+# --- one call, traced and timed ------------------------------------------------------------------------
 
 
-def to_json(value: Any) -> Any:  # noqa: C901 - a flat table of cases
-    """Turn what a task returned into JSON values, converting what converts without loss.
+class Trace(Protocol):
+    """The span around one call of the user's code.
 
-    Dataclasses, pydantic models, numpy values, tuples and dates are converted.
-
-    Raises:
-        TypeError: something in it has no JSON form (the Phoenix client would store `{}` without a word).
-        ValueError: a NaN, an infinity, or text that is not valid Unicode.
+    Attributes:
+        trace_id: of the trace it began, or None when there is none.
+        context: what the call runs in, so that the spans it makes are part of the trace.
     """
-    match value:
-        case None | bool():
-            return value
-        case int():
-            return int(value)
-        case float():
-            if not math.isfinite(value):
-                raise ValueError(f"{value} has no JSON form")
-            return float(value)
-        case str():
-            value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-            return str.__str__(value)
-        case Mapping():
-            converted = {_to_key(key): to_json(item) for key, item in value.items()}
-            if len(converted) < len(value):
-                raise ValueError("two keys of a dict are the same text in JSON")
-            return converted
-        case list() | tuple():
-            return [to_json(item) for item in value]
-        case datetime() | date():
-            return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        return to_json(dump(mode="json"))
-    if type(value).__module__.partition(".")[0] == "numpy" and callable(listed := getattr(value, "tolist", None)):
-        return to_json(listed())
-    raise TypeError(
-        f"a {type(value).__qualname__} has no JSON form; return JSON values, a dataclass or a pydantic model"
-    )
+
+    trace_id: str | None
+    context: contextvars.Context
+
+    def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
+        """Note what the call returned, or why it failed."""
 
 
-def _to_key(key: Any) -> str:
-    if isinstance(key, str):
-        key.encode()  # as for other text
-        return str.__str__(key)
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(int(key))
-    raise TypeError(f"a {type(key).__qualname__} cannot be a key in JSON; use text")
+class Call:
+    """One call of the user's code: begun when it is made, within a time limit, in a context of its own.
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """One evaluation as the user's evaluator said it, before it has times and ids."""
-
-    name: str
-    score: float | None = None
-    label: str | None = None
-    explanation: str | None = None
-    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def to_verdicts(returned: Any, *, name: str) -> list[Verdict]:
-    """Turn what an evaluator returned into evaluations with a finite score, a label, or both.
-
-    Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), a dict
-    with `score`, `label`, `explanation`, `metadata`; a phoenix-evals score; a list of dicts or scores, each
-    named by its own `name`.
-
-    Raises:
-        TypeError: a value of another kind.
-        ValueError: None, NaN, an infinity, an empty result, or two results of one name.
+    It is a task of its own on the event loop, so that one which swallows its cancellation can be left behind.
     """
-    if isinstance(returned, list) or (isinstance(returned, tuple) and returned and _is_score_object(returned[0])):
-        if not returned:
-            raise ValueError("the evaluator returned an empty list")
-        verdicts = [_to_verdict(item, name=name, named=len(returned) > 1) for item in returned]
-        repeated = {verdict.name for verdict in verdicts if sum(verdict.name == v.name for v in verdicts) > 1}
-        if repeated:
-            raise ValueError(
-                f"the evaluator returned several results named {', '.join(sorted(repeated))}; "
-                "give each dict a `name` of its own"
-            )
-        return verdicts
-    return [_to_verdict(returned, name=name, named=False)]
 
+    def __init__(
+        self,
+        callee: Callee,
+        values: Mapping[str, Any],
+        trace: Trace,
+        threads: Threads,
+        *,
+        limit_seconds: float,
+        root: Path,
+    ) -> None:
+        self.callee = callee
+        self.trace_id = trace.trace_id
+        self._trace = trace
+        self._root = root
+        self._limit = limit_seconds
+        self._timed_out = False
+        loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self.start_time = self.end_time = datetime.now(UTC)
+        self._task = loop.create_task(self._guarded(values, threads), context=trace.context)
+        self._task.add_done_callback(self._end)
+        self._timer = loop.call_later(limit_seconds, self._expire)
 
-def _to_verdict(value: Any, *, name: str, named: bool) -> Verdict:
-    match value:
-        case None:
-            raise ValueError("the evaluator returned None, which is no score")
-        case bool():
-            return Verdict(name=name, score=float(value), label=str(value))
-        case str():
-            return Verdict(name=name, label=_label(value))
-        case int() | float():
-            return Verdict(name=name, score=_score(value))
-        case Mapping():
-            return _from_fields(value, name=name, named=named)
-        case tuple():
-            if len(value) not in (2, 3):
-                raise ValueError(f"a tuple is (score, label) or (score, label, explanation), not {len(value)} items")
-            keys = ("score", "label", "explanation")
-            return _from_fields(dict(zip(keys, value, strict=False)), name=name, named=False)
-    if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
-        return _to_verdict(value.item(), name=name, named=named)
-    if _is_score_object(value):
-        fields = {key: getattr(value, key, None) for key in ("name", "score", "label", "explanation", "metadata")}
-        return _from_fields(fields, name=name, named=named)
-    raise TypeError(
-        f"an evaluator cannot return a {type(value).__qualname__}; return a score, a label, or a dict of them"
-    )
+    async def _guarded(self, values: Mapping[str, Any], threads: Threads) -> tuple[Any, BaseException | None]:
+        try:
+            return await call(self.callee, values, threads), None
+        except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
+            return None, error
 
+    def _expire(self) -> None:
+        """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
+        self._timed_out = True
+        self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_CLEAN_UP_SECONDS, self._end)
 
-def _is_score_object(value: Any) -> bool:
-    return all(hasattr(value, key) for key in ("score", "label", "explanation"))
+    def _end(self, _: object = None) -> None:
+        self._timer.cancel()
+        if not self._over.done():
+            self.end_time = datetime.now(UTC)
+            self._over.set_result(None)
 
+    async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:
+        """What it returned, converted, or why it failed."""
+        try:
+            await self._over
+        except asyncio.CancelledError:
+            self._timer.cancel()
+            self._task.cancel()
+            self._trace.finish(failure=Failure(stage=stage, type="Interrupted", message="the job ended"))
+            raise
+        value, failure = self._outcome(convert, stage)
+        self._trace.finish(output=value, failure=failure)
+        return value, failure
 
-def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Verdict:
-    score, label = fields.get("score"), fields.get("label")
-    if score is None and label is None:
-        keys = ", ".join(map(str, fields)) or "nothing"
-        raise ValueError(f"the evaluator returned neither `score` nor `label` (it has: {keys})")
-    own_name = fields.get("name")
-    if named and not (isinstance(own_name, str) and own_name):
-        raise ValueError("each of several results needs a `name`")
-    explanation = fields.get("explanation")
-    return Verdict(
-        name=str(own_name) if named else name,
-        score=None if score is None else _score(score),
-        label=None if label is None else _label(label),
-        explanation=None if explanation is None else str(explanation),
-        metadata=_metadata(fields.get("metadata")),
-    )
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"metadata is a dict, not a {type(value).__qualname__}")
-    metadata: dict[str, Any] = to_json(value or {})
-    return metadata
-
-
-def _score(value: Any) -> float:
-    if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if not isinstance(value, int | float):
-        raise TypeError(f"a score is a number, not a {type(value).__qualname__}")
-    if not math.isfinite(value):
-        raise ValueError(f"the score is {value}, which is no score")
-    return float(value)
-
-
-def _label(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise TypeError(f"a label is text, not a {type(value).__qualname__}")
-    if not value.strip():
-        raise ValueError("the label is empty")
-    return str.__str__(value)
+    def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
+        if self._timed_out:
+            still = "" if self.callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
+            message = f"no result within {self._limit:g} s{still}"
+            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
+        returned, error = self._task.result()
+        if error is not None:
+            return None, Failure.from_exception(error, stage=stage, root=self._root)
+        try:
+            return convert(returned), None
+        except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
+            bad = Failure.from_exception(unusable, stage=stage, root=self._root)
+            return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 
-from evalwire import __version__, masking, settings
+from evalwire import __version__, environment, masking, settings
 from evalwire.commands import Context
 from evalwire.errors import EvalwireError, Interrupted
 
@@ -252,9 +252,9 @@ def _execute(
     A command whose contract has one code for every expected error gives it as `error_code`.
     """
     try:
-        added = settings.merge_env_file(os.environ, env_file)
+        added = environment.merge_env_file(os.environ, env_file)
         os.environ.update(added)
-        key = settings.api_key_from_file(os.environ)
+        key = environment.api_key_from_file(os.environ)
         secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
         mask = masking.Mask(secrets)
         sys.stdout = cast("TextIO", masking.MaskedStream(sys.stdout, mask))
@@ -295,10 +295,10 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
         api_key = key
         if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
             api_key = None
-            for name in (*settings.ENDPOINT_VARIABLES, *settings.CREDENTIAL_VARIABLES):
+            for name in (*environment.ENDPOINT_VARIABLES, *environment.CREDENTIAL_VARIABLES):
                 os.environ.pop(name, None)
             os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
-        elif not any(os.environ.get(name, "").strip() for name in settings.ENDPOINT_VARIABLES):
+        elif not any(os.environ.get(name, "").strip() for name in environment.ENDPOINT_VARIABLES):
             address = found.endpoint
         fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
         record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from evalwire.calling import Threads, call, evaluator_values, task_values, to_json, to_verdicts
+from evalwire.calling import Call, Threads, Trace, evaluator_values, task_values
 from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable
 from evalwire.model import (
     Callee,
@@ -26,25 +23,11 @@ from evalwire.model import (
     OpenExperiment,
     TaskRun,
 )
+from evalwire.returns import to_json, to_verdicts
 
 T = TypeVar("T")
 
 _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
-
-
-class Trace(Protocol):
-    """The span around one call of the user's code.
-
-    Attributes:
-        trace_id: of the trace it began, or None when there is none.
-        context: what the call runs in, so that the spans it makes are part of the trace.
-    """
-
-    trace_id: str | None
-    context: contextvars.Context
-
-    def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
-        """Note what the call returned, or why it failed."""
 
 
 class Recorder(Protocol):
@@ -414,89 +397,14 @@ class _Job:
             trace_id=trace_id,
         )
 
-    def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> _Call:
+    def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
         """Begin a call of the user's code, traced and timed."""
         trace = self._recorder.trace(opened, callee, values)
         root = opened.experiment.path.parent.parent
-        return _Call(callee, values, trace, self.threads, limit_seconds=self._limits.timeout_seconds, root=root)
+        return Call(callee, values, trace, self.threads, limit_seconds=self._limits.timeout_seconds, root=root)
 
 
-class _Call:
-    """One call of the user's code: begun when it is made, within a time limit, in a context of its own.
-
-    It is a task of its own on the event loop, so that one which swallows its cancellation can be left behind.
-    """
-
-    def __init__(
-        self,
-        callee: Callee,
-        values: Mapping[str, Any],
-        trace: Trace,
-        threads: Threads,
-        *,
-        limit_seconds: float,
-        root: Path,
-    ) -> None:
-        self.callee = callee
-        self.trace_id = trace.trace_id
-        self._trace = trace
-        self._root = root
-        self._limit = limit_seconds
-        self._timed_out = False
-        loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = loop.create_future()
-        self.start_time = self.end_time = datetime.now(UTC)
-        self._task = loop.create_task(self._guarded(values, threads), context=trace.context)
-        self._task.add_done_callback(self._end)
-        self._timer = loop.call_later(limit_seconds, self._expire)
-
-    async def _guarded(self, values: Mapping[str, Any], threads: Threads) -> tuple[Any, BaseException | None]:
-        try:
-            return await call(self.callee, values, threads), None
-        except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
-            return None, error
-
-    def _expire(self) -> None:
-        """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
-        self._timed_out = True
-        self._task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_CLEAN_UP_SECONDS, self._end)
-
-    def _end(self, _: object = None) -> None:
-        self._timer.cancel()
-        if not self._over.done():
-            self.end_time = datetime.now(UTC)
-            self._over.set_result(None)
-
-    async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:
-        """What it returned, converted, or why it failed."""
-        try:
-            await self._over
-        except asyncio.CancelledError:
-            self._timer.cancel()
-            self._task.cancel()
-            self._trace.finish(failure=Failure(stage=stage, type="Interrupted", message="the job ended"))
-            raise
-        value, failure = self._outcome(convert, stage)
-        self._trace.finish(output=value, failure=failure)
-        return value, failure
-
-    def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
-        if self._timed_out:
-            still = "" if self.callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
-            message = f"no result within {self._limit:g} s{still}"
-            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
-        returned, error = self._task.result()
-        if error is not None:
-            return None, Failure.from_exception(error, stage=stage, root=self._root)
-        try:
-            return convert(returned), None
-        except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
-            bad = Failure.from_exception(unusable, stage=stage, root=self._root)
-            return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
-
-
-async def _evaluations(call: _Call) -> list[Evaluation]:
+async def _evaluations(call: Call) -> list[Evaluation]:
     """What an evaluator said, or its failure, as evaluations."""
     name = call.callee.name
     verdicts, failure = await call.result(lambda returned: to_verdicts(returned, name=name), stage="evaluator")

@@ -95,7 +95,7 @@ def test_the_lock_is_of_no_machine():
     assert [line for line in body if not re.fullmatch(r"\S+==\S+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)] == []
     assert "http:" not in lock
     assert "https:" not in lock
-    assert " uv pip compile " in lock.splitlines()[1]
+    assert "make lock" in lock.splitlines()[1]
 
 
 def test_only_what_is_needed_is_sent_to_the_build():

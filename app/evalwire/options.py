@@ -1,0 +1,290 @@
+"""Every setting, declared once: its name, its places, what it may be, and what it is when nobody sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# --- kinds of values -----------------------------------------------------------------------------------
+
+
+def as_text(value: Any) -> str:
+    """Text that is not empty, or a ValueError saying so."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected text that is not empty")
+    return value
+
+
+def _character(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 1:
+        raise ValueError("expected one character")
+    return value
+
+
+def _path(value: Any) -> Path:
+    return value if isinstance(value, Path) else Path(as_text(value))
+
+
+def as_texts(value: Any) -> tuple[str, ...]:
+    """Several texts: a list, or one text with commas."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("expected a list of texts, or a comma-separated text")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("expected a number")
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("expected a number") from None
+    if not 0 < number < float("inf"):
+        raise ValueError("expected a number above 0")
+    return number
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected a whole number")
+    try:
+        number = int(value)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+    if number < 1:
+        raise ValueError("expected a whole number, 1 or more")
+    return number
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"expected one of: {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+# --- the options ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting.
+
+    Attributes:
+        name: its name in the program.
+        key: its place in `evalwire.toml`, as `section.key`; None when it cannot be set there.
+        flag: its flag on the command line, for the documentation.
+        parse: checks and converts a value; raises ValueError saying what was expected.
+        default: its value when nobody sets it.
+        is_path: whether a relative value in `evalwire.toml` is relative to that file.
+    """
+
+    name: str
+    key: str | None
+    flag: str | None
+    parse: Callable[[Any], Any]
+    default: Any
+    help: str
+    is_path: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"EVALWIRE_{self.name.upper()}"
+
+
+OPTIONS = (
+    Option(
+        name="experiments",
+        key="experiments.dir",
+        flag="--experiments",
+        parse=_path,
+        default=Path("experiments"),
+        help="folder of the experiments",
+        is_path=True,
+    ),
+    Option(
+        name="names",
+        key=None,
+        flag="--name",
+        parse=as_texts,
+        default=(),
+        help="only these experiments; all when empty",
+    ),
+    Option(
+        name="prefix",
+        key="experiments.prefix",
+        flag="--prefix",
+        parse=as_text,
+        default="eval",
+        help="first part of the experiments' names in Phoenix",
+    ),
+    Option(
+        name="helpers",
+        key="experiments.helpers",
+        flag=None,
+        parse=as_texts,
+        default=(),
+        help="files in experiment folders that are no evaluators (beside helpers.py and _*.py)",
+    ),
+    Option(
+        name="concurrency",
+        key="experiments.concurrency",
+        flag="--concurrency",
+        parse=_count,
+        default=1,
+        help="experiments in parallel",
+    ),
+    Option(
+        name="task_concurrency",
+        key="experiments.task_concurrency",
+        flag="--task-concurrency",
+        parse=_count,
+        default=10,
+        help="examples in flight over the whole job",
+    ),
+    Option(
+        name="timeout_seconds",
+        key="experiments.timeout_seconds",
+        flag="--timeout",
+        parse=_number,
+        default=300.0,
+        help="seconds for one call of a task or an evaluator",
+    ),
+    Option(
+        name="grace_seconds",
+        key="experiments.grace_seconds",
+        flag=None,
+        parse=_number,
+        default=8.0,
+        help="seconds for what is in flight when the job is interrupted",
+    ),
+    Option(
+        name="endpoint",
+        key="phoenix.endpoint",
+        flag=None,
+        parse=as_text,
+        default=None,
+        help="Phoenix's address, where none of the client's own variables is set",
+    ),
+    Option(
+        name="public_endpoint",
+        key="phoenix.public_endpoint",
+        flag=None,
+        parse=as_text,
+        default=None,
+        help="Phoenix's address in links, where people reach it by another one than this job",
+    ),
+    Option(
+        name="fetch_attempts",
+        key="phoenix.fetch_attempts",
+        flag="--fetch-attempts",
+        parse=_count,
+        default=5,
+        help="tries to fetch a dataset or create an experiment",
+    ),
+    Option(
+        name="fetch_timeout_seconds",
+        key="phoenix.fetch_timeout_seconds",
+        flag="--fetch-timeout",
+        parse=_number,
+        default=120.0,
+        help="seconds for all those tries together, waits included",
+    ),
+    Option(
+        name="record_attempts",
+        key="phoenix.record_attempts",
+        flag=None,
+        parse=_count,
+        default=8,
+        help="tries to record one run or evaluation",
+    ),
+    Option(
+        name="record_timeout_seconds",
+        key="phoenix.record_timeout_seconds",
+        flag=None,
+        parse=_number,
+        default=120.0,
+        help="seconds for all those tries together, waits included",
+    ),
+    Option(
+        name="record_connections",
+        key="phoenix.record_connections",
+        flag=None,
+        parse=_count,
+        default=4,
+        help="connections that record at once (a Phoenix on SQLite is fastest at about 4)",
+    ),
+    Option(
+        name="report_dir",
+        key="reports.dir",
+        flag="--report-dir",
+        parse=_path,
+        default=Path("test-results"),
+        help="folder for results.json",
+        is_path=True,
+    ),
+    Option(
+        name="local_dir",
+        key="local.dir",
+        flag=None,
+        parse=_path,
+        default=Path(".evalwire"),
+        help="folder of the Phoenix that --local starts",
+        is_path=True,
+    ),
+    Option(
+        name="csv_path",
+        key="dataset.csv_path",
+        flag="--csv",
+        parse=_path,
+        default=None,
+        help="testset that `evalwire upload`, and `run --local`, upload",
+        is_path=True,
+    ),
+    Option(
+        name="on_exist",
+        key="dataset.on_exist",
+        flag="--on-exist",
+        parse=_one_of("skip", "overwrite", "append"),
+        default="skip",
+        help="what `evalwire upload` does with a dataset that exists: skip, overwrite, append",
+    ),
+    Option(
+        name="input_keys",
+        key="dataset.input_keys",
+        flag="--input-keys",
+        parse=as_texts,
+        default=("user_query",),
+        help="columns of the testset that become the example's input",
+    ),
+    Option(
+        name="output_keys",
+        key="dataset.output_keys",
+        flag="--output-keys",
+        parse=as_texts,
+        default=("expected_output",),
+        help="columns of the testset that become the expected output",
+    ),
+    Option(
+        name="tag_column",
+        key="dataset.tag_column",
+        flag="--tag-column",
+        parse=as_text,
+        default="tags",
+        help="column that names the datasets a row belongs to",
+    ),
+    Option(
+        name="delimiter",
+        key="dataset.delimiter",
+        flag="--delimiter",
+        parse=_character,
+        default="|",
+        help="what separates the tags in one cell",
+    ),
+)
