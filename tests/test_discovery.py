@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from evalwire.discovery import Discovered, find, importable, load
-from evalwire.errors import NothingToRunError
+from evalwire.errors import NothingToRunError, UsageError
 from evalwire.model import Experiment
 
 TASK = "async def task(example):\n    return example.input\n"
@@ -412,3 +412,26 @@ def test_a_name_in_a_missing_root_is_an_error(tmp_path):
     """A name is an error where there are no experiments at all."""
     with pytest.raises(NothingToRunError, match="There: none"):
         loaded(tmp_path / "nowhere", names=["a"])
+
+
+# --- links ---------------------------------------------------------------------------------------------
+
+
+def test_a_link_that_leads_nowhere_is_a_problem_and_no_silence(tmp_path):
+    """A shared evaluator, task or folder that was not mounted too is told, not left out."""
+    root = write(tmp_path, experiment("a") | experiment("b"))
+    (root / "a/strict.py").symlink_to("/nowhere/strict.py")
+    (root / "b/task.py").unlink()
+    (root / "b/task.py").symlink_to("/nowhere/task.py")
+    (root / "c").symlink_to("/nowhere/c")
+    found = {one.name: one for one in loaded(root).experiments}
+    assert sorted(found) == ["a", "b", "c"]
+    assert all(one.problems for one in found.values())
+    assert "link to /nowhere/c" in found["c"].problems[0].message
+
+
+@pytest.mark.parametrize("name", ["phoenix", "evalwire", "json"])
+def test_a_folder_that_would_hide_a_module_is_refused(tmp_path, name):
+    """A folder named like a module that a run needs is wrong use, and said so."""
+    with pytest.raises(UsageError, match=f"cannot be named '{name}'"), importable(tmp_path / name):
+        pass

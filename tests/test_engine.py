@@ -15,7 +15,7 @@ import pytest
 
 from evalwire.calling import bind_evaluator, bind_task
 from evalwire.engine import Limits, Stop, run_job
-from evalwire.errors import DatasetNotFound, PhoenixUnreachable
+from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
 from evalwire.model import Dataset, Example, Experiment, Failure, OpenExperiment
 from evalwire.progress import Quiet
 
@@ -384,6 +384,90 @@ def test_no_further_task_is_paid_for_once_phoenix_is_gone():
     assert len(calls) < 20
     assert result.not_run == 100 - len(result.runs)
     assert result.failure.type == "PhoenixUnreachable"
+
+
+def test_an_outage_ends_experiments_that_wait_for_a_slot():
+    async def task(example):
+        await asyncio.sleep(0.01)
+        return 1
+
+    experiments = [experiment(task, name=f"{name}_5") for name in "abcd"]
+    recorder = FakeRecorder(record_error=PhoenixRefused("no"))
+    job = go(*experiments, recorder=recorder, concurrency=4, task_concurrency=1)
+    assert not any(result.passed for result in job.results)
+    assert sum(len(result.runs) for result in job.results) < 20
+
+
+def test_what_a_task_returned_is_kept_when_the_job_ends_before_its_evaluators_did():
+    stop = Stop()
+
+    async def task(example):
+        return "paid for"
+
+    async def judge(output):
+        stop.request()
+        await asyncio.sleep(60)
+
+    job = go(experiment(task, judge, name="set_1"), stop=stop, grace_seconds=0.1)
+    (run,) = job.results[0].runs
+    assert run.output == "paid for"
+    assert run.record_failure.type == "Interrupted"
+    assert not job.results[0].passed
+
+
+def test_an_evaluator_whose_lists_differ_does_not_pass():
+    async def task(example):
+        return example.input["n"]
+
+    def judge(output):
+        return [{"name": "a", "score": 1.0}, {"name": "b", "score": 1.0}, {"name": "c", "score": 1.0}][: 3 - output]
+
+    (result,) = go(experiment(task, judge, name="set_2")).results
+    assert not result.passed
+    assert [score.name for score in result.incomplete_scores] == ["c"]
+
+
+def test_a_call_that_blocked_the_loop_past_its_time_is_a_timeout():
+    async def task(example):
+        threading.Event().wait(0.3)
+        return 1
+
+    (result,) = go(experiment(task, name="set_1"), timeout_seconds=0.1).results
+    assert result.runs[0].failure.type == "TimeoutError"
+    assert "blocked the event loop" in result.runs[0].failure.message
+
+
+def test_a_loop_that_is_blocked_for_good_is_told_with_its_line_and_ends_the_job(caplog, monkeypatch):
+    monkeypatch.setattr("evalwire.engine._BLOCKED_SECONDS", 0.6)
+    release = threading.Event()
+
+    async def task(example):
+        release.wait(60)
+        return 1
+
+    line = task.__code__.co_firstlineno + 1
+    one = replace(experiment(task, name="set_1"), path=Path(__file__).parent.parent / "x" / "y")
+    job = go(one, timeout_seconds=0.5)
+    release.set()
+    assert f"{__file__}:{line}" in job.results[0].failure.message
+    assert not job.results[0].passed
+    assert any(f"{__file__}:{line} blocks the event loop" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+def test_user_code_that_stops_or_cancels_the_loop_is_red_or_harmless(how):
+    async def task(example):
+        loop = asyncio.get_running_loop()
+        if how == "stop":
+            loop.stop()
+        else:
+            for other in asyncio.all_tasks(loop):
+                other.cancel()
+        await asyncio.sleep(0.01)
+        return 1
+
+    (result,) = go(experiment(task, name="set_2")).results
+    assert result.passed is (how == "stop")
 
 
 def test_an_experiment_with_problems_is_not_run_and_the_others_are():

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import signal
 import socket
 import time
 import urllib.request
@@ -66,15 +65,19 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
 
 
 @pytest.mark.needs_phoenix
-def test_a_second_one_in_the_same_folder_uses_the_first(tmp_path):
+def test_the_last_of_several_in_a_folder_ends_the_server(tmp_path):
+    """The one that started it may leave first; the others keep it."""
     said: list[str] = []
-    with local.phoenix(tmp_path, os.environ) as first:
-        with local.phoenix(tmp_path, os.environ, announce=said.append) as second:
-            assert (second.url, second.process) == (first.url, None)
-        with urllib.request.urlopen(f"{first.url}/readyz", timeout=5) as answer:
-            assert answer.status == 200
-        os.kill(first.process.pid, signal.SIGKILL)
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    started = first.enter_context(local.phoenix(tmp_path, os.environ))
+    joined = second.enter_context(local.phoenix(tmp_path, os.environ, announce=said.append))
+    assert (joined.url, joined.process) == (started.url, None)
     assert said == [f"using the Phoenix that serves {tmp_path} already"]
+    first.close()
+    with urllib.request.urlopen(f"{started.url}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    second.close()
+    started.process.wait(10)
 
 
 def test_a_port_that_is_taken_is_left_alone(tmp_path):

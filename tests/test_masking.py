@@ -102,3 +102,42 @@ def test_a_masked_stream_masks_what_is_written():
     assert stream.getvalue() == "the ***\na ***\nb\n"
     assert masked.write("long-secret") == len("long-secret")
     assert masked.isatty() is False
+
+
+def test_a_secret_of_several_lines_is_masked_line_by_line_and_on_one():
+    """A private key is masked however its lines are put together."""
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n"
+    mask = Mask([key])
+    assert "MIIEvQIBADANBg" not in mask(" ".join(key.split())) + mask(key) + mask("line MIIEvQIBADANBg alone")
+
+
+def test_the_password_of_a_url_is_a_secret():
+    """A database's or a proxy's password in a URL is masked, whatever the variable's name."""
+    assert secrets_in({"DATABASE_URL": "postgres://me:pass-0123456@host/db"}) == ["pass-0123456"]
+
+
+def test_a_secret_in_pieces_is_masked():
+    """What is written piece by piece is masked when the line ends, or is flushed."""
+    out = io.StringIO()
+    stream = MaskedStream(out, Mask(["sk-0123456789"]))
+    stream.write("key sk-0123")
+    stream.write("456789\nand sk-01")
+    stream.buffer.write(b"23456789")
+    stream.flush()
+    assert out.getvalue() == "key ***\nand ***"
+
+
+def test_what_the_encoding_cannot_write_is_escaped():
+    """A terminal of another encoding gets all of the text."""
+    raw = io.BytesIO()
+    stream = MaskedStream(io.TextIOWrapper(raw, encoding="ascii"), Mask())
+    stream.write("caf\u00e9 \u2026\n")
+    stream.flush()
+    assert raw.getvalue() == b"caf\\xe9 \\u2026\n"
+
+
+def test_a_secret_that_is_learnt_later_is_masked():
+    """A `.env` that user code loads counts from then on."""
+    mask = Mask()
+    mask.add(["sk-0123456789"])
+    assert mask("sk-0123456789") == "***"

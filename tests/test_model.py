@@ -353,3 +353,27 @@ def test_an_evaluator_that_reports_under_other_names_has_those():
     several = (evaluation("x", evaluator="ev", score=1.0), evaluation("y", evaluator="ev", score=0.0))
     result = replace(PASSED, runs=(replace(SCORED, evaluations=several),))
     assert [(score.name, score.mean) for score in result.scores] == [("x", 1.0), ("y", 0.0)]
+
+
+def test_the_cause_behind_an_error_is_told(tmp_path):
+    """`raise X from Y` names both, and the traceback has both."""
+    task = code(
+        tmp_path / "task.py",
+        "def task():\n    try:\n        {}['real']\n    except KeyError as e:\n        raise RuntimeError('wrapped') from e\n",
+    )["task"]
+    failure = Failure.from_exception(caught(task), stage="task", root=tmp_path)
+    assert (failure.type, failure.message, failure.cause) == ("RuntimeError", "wrapped", "KeyError: 'real'")
+    assert "KeyError: 'real'" in failure.traceback
+    assert str(failure).startswith("RuntimeError: wrapped (from KeyError: 'real')")
+
+
+def test_a_group_of_one_is_that_one():
+    """What a TaskGroup raised of a single task is told as that task's error."""
+    failure = Failure.from_exception(ExceptionGroup("unhandled errors", [KeyError("real")]), stage="task")
+    assert (failure.type, failure.message) == ("KeyError", "'real'")
+
+
+def test_a_group_of_several_names_them():
+    """Each error of a group is in its cause."""
+    failure = Failure.from_exception(ExceptionGroup("both", [KeyError("a"), ValueError("b")]), stage="task")
+    assert failure.cause == "KeyError: 'a'; ValueError: b"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -156,3 +158,69 @@ def test_phoenix_that_goes_away_ends_the_job_soon_and_red(phoenix_project, make_
     assert (
         json.loads((phoenix_project.directory / "test-results/results.json").read_text())["outcome"] == "infrastructure"
     )
+
+
+def test_a_process_that_user_code_ends_is_red(phoenix_project, make_dataset):
+    """`os._exit(0)` ends it at once; the pipeline must not take that for a success."""
+    task = "import os\n\nasync def task(example):\n    os._exit(0)\n"
+    done = phoenix_project.experiment(make_dataset(1), task=task).run("run")
+    assert done.returncode == 1
+    assert "os._exit(0)" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["> /dev/full", ">&-", "| true"])
+def test_a_result_that_nobody_can_see_is_no_success_and_its_report_is_written(phoenix_project, make_dataset, how):
+    """The file comes before the screen."""
+    phoenix_project.experiment(make_dataset(1))
+    command = f"set -o pipefail; {sys.executable} -m evalwire run -q {how}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=phoenix_project.directory,
+        env=phoenix_project.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert report["outcome"] == "passed"
+    assert "Traceback" not in done.stderr
+    if how == "> /dev/full":
+        assert done.returncode == 1
+        assert "cannot be shown" in done.stderr
+
+
+def test_an_old_report_does_not_outlive_a_red_run(phoenix_project, make_dataset):
+    """A pipeline that reads results.json after a failure does not find yesterday's success."""
+    file = phoenix_project.directory / "test-results/results.json"
+    phoenix_project.experiment(make_dataset(1))
+    assert phoenix_project.run("run").returncode == 0
+    assert json.loads(file.read_text())["outcome"] == "passed"
+    assert phoenix_project.run("run", PHOENIX_ENDPOINT="no-scheme:1").returncode == 1
+    assert json.loads(file.read_text())["outcome"] == "infrastructure"
+
+
+def test_user_code_that_changes_directory_does_not_move_the_report(phoenix_project, make_dataset, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    task = f"import os\n\nasync def task(example):\n    os.chdir({str(elsewhere)!r})\n    return 1\n"
+    assert phoenix_project.experiment(make_dataset(1), task=task).run("run").returncode == 0
+    assert (phoenix_project.directory / "test-results/results.json").exists()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_text_that_cannot_be_encoded_is_recorded_all_the_same(phoenix_project, client, make_dataset):
+    """Half a surrogate pair or a NUL in an error or an explanation costs neither the run nor the evaluation."""
+    name = make_dataset(2)
+    task = "async def task(example):\n    if '0' in example.input['q']:\n        raise ValueError('bad \\ud800 \\x00')\n    return 1\n"
+    done = phoenix_project.experiment(name, task=task, e="def e(output): return 1.0, 'ok', 'why \\ud800'").run("run")
+    assert done.returncode == 1
+    assert "not recorded" not in done.stdout
+    (entry,) = client.experiments.list(dataset_id=client.datasets.get_dataset(dataset=name).id)
+    assert (entry["successful_run_count"], entry["failed_run_count"]) == (1, 1)
+
+
+@pytest.mark.parametrize("arguments", [["run", "--name", ""], ["upload", "--csv", "t.csv", "--input-keys", ""]])
+def test_an_empty_selection_is_wrong_use_and_not_everything(phoenix_project, make_dataset, arguments):
+    phoenix_project.write({"t.csv": "user_query,expected_output,tags\na,b,c\n"})
+    done = phoenix_project.experiment(make_dataset(1)).run(*arguments)
+    assert done.returncode == 2
+    assert "expected at least one" in done.stderr

@@ -181,7 +181,7 @@ def test_a_path_below_the_working_directory_is_relative(monkeypatch, tmp_path):
     """A line of the user's code is shown as an editor opens it from the project's folder."""
     monkeypatch.chdir(tmp_path)
     failure = replace(FAILURE, where=f"{Path.cwd()}/experiments/a/task.py:3")
-    assert "(experiments/a/task.py:3)" in console.render(report(result(task_run(failure=failure))))
+    assert "(experiments/a/task.py:3)" in console.render(report(result(task_run(failure=failure))), folder=tmp_path)
 
 
 def test_colours_only_where_asked():
@@ -276,6 +276,7 @@ def test_results_json_has_every_run():
     assert failed["failure"] == {
         "stage": "task",
         "type": "KeyError",
+        "cause": None,
         "message": "'city'",
         "where": "/p/experiments/a/task.py:3",
         "traceback": "  File x\nKeyError\n",

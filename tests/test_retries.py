@@ -270,7 +270,7 @@ def test_the_reason_is_one_line(error, expected):
 
 def test_an_answer_that_is_no_json_asks_for_the_address():
     """A page in place of JSON means that something else answers there, and the line says so."""
-    assert "is this address a Phoenix" in reason(not_json())
+    assert "this is no Phoenix" in reason(not_json())
 
 
 def test_a_long_answer_is_cut():

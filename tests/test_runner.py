@@ -200,3 +200,65 @@ def test_two_evaluators_from_one_factory_are_two(phoenix_project, client, make_d
         ("top_1", 0.1),
         ("top_10", 1.0),
     ]
+
+
+def test_a_secret_in_an_error_is_not_recorded_or_logged(phoenix_project, client, make_dataset, monkeypatch, caplog):
+    """The environment's secrets are masked for scripts too, in Phoenix and in what is logged."""
+    monkeypatch.setenv("MY_API_KEY", "sk-0123456789")
+    name = make_dataset(1)
+    task = "import os\n\nasync def task(e):\n    raise ValueError('x' * 490 + os.environ['MY_API_KEY'])\n"
+    phoenix_project.experiment(name, task=task)
+    with pytest.raises(ExperimentsFailed) as failed:
+        ExperimentRunner(phoenix_project.experiments, client).run()
+    recorded = client.experiments.get_experiment(experiment_id=failed.value.results[0].experiment_id)
+    shown = recorded["task_runs"][0]["error"] + caplog.text + str(failed.value)
+    assert "***" in shown
+    assert "sk-0123" not in shown
+
+
+def test_what_ci_says_is_in_the_metadata(phoenix_project, client, make_dataset, monkeypatch):
+    monkeypatch.setenv("GITLAB_CI", "true")
+    monkeypatch.setenv("CI_COMMIT_SHA", "abc123")
+    phoenix_project.experiment(make_dataset(1))
+    (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
+    assert result.experiment_metadata["commit"] == "abc123"
+
+
+def test_a_minimal_stand_in_for_the_client_is_enough(phoenix_project):
+    """Other people's tests have fakes of the four methods and nothing more."""
+
+    class Datasets:
+        def get_dataset(self, *, dataset, **_):
+            class Found:
+                id, name, version_id = "D", dataset, "V"
+                examples = tuple({"id": f"e{n}", "input": {"q": n}, "output": 0, "metadata": {}} for n in range(3))
+
+            return Found
+
+    class Experiments:
+        def __init__(self):
+            self.runs, self.evaluations = [], []
+
+        def create(self, **_):
+            return {"id": "X"}
+
+        def log_run(self, **run):
+            self.runs.append(run)
+            return {"id": f"R{len(self.runs)}"}
+
+        def log_evaluation(self, **evaluation):
+            self.evaluations.append(evaluation)
+            return {"id": f"E{len(self.evaluations)}"}
+
+    class Client:
+        datasets, experiments = Datasets(), Experiments()
+
+    phoenix_project.experiment("any", e="def e(expected): return expected == 0")
+    (result,) = ExperimentRunner(phoenix_project.experiments, Client()).run()
+    assert result.passed
+    assert [run["dataset_example_id"] for run in sorted(Client.experiments.runs, key=lambda run: run["output"])] == [
+        "e0",
+        "e1",
+        "e2",
+    ]
+    assert {evaluation["score"] for evaluation in Client.experiments.evaluations} == {1.0}

@@ -389,6 +389,12 @@ class Call:
         return value, failure
 
     def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
+        took = (self.end_time - self.start_time).total_seconds()
+        if took > self._limit and not self._timed_out and self.callee.on_loop:
+            message = (
+                f"it blocked the event loop for {took:.1f} s, {self._limit:g} s being the limit; make it a plain `def`"
+            )
+            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
         if self._timed_out:
             still = "" if self.callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
             message = f"no result within {self._limit:g} s{still}"

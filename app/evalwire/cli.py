@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -269,6 +271,7 @@ def _execute(
             err=sys.stderr,
             connect=_connector(found, key),
             mask=mask,
+            learn_secrets=lambda: mask.add(masking.secrets_in(os.environ)),
             color=_wants_color(os.environ),
             width=_width(),
             quiet=quiet,
@@ -324,7 +327,7 @@ def _wants_color(environ: Mapping[str, str]) -> bool:
 
 
 def _width() -> int:
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 120
+    return shutil.get_terminal_size(fallback=(120, 24)).columns if sys.stdout.isatty() else 120
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -353,14 +356,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     process ends without waiting for it.
     """
     prepared = prepare(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
     if prepared[:1] == ["--version"]:
         sys.stdout.write(f"evalwire {__version__}\n")
         sys.exit(0)
     try:
         app(prepared, prog_name="evalwire")
     except SystemExit as ended:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
         others = [
             thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
         ]

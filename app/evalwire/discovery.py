@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from evalwire.calling import BindingError, bind_evaluator, bind_task
-from evalwire.errors import Interrupted, NothingToRunError
+from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.model import Callee, Experiment, Failure
 
 TASK_FILE = "task.py"
 HELPERS = ("helpers.py",)  # an evaluator only if it defines a callable of that name, and no error if not
+_TAKEN_NAMES = ("dotenv", "evalwire", "httpx", "openinference", "opentelemetry", "phoenix", "rich", "tenacity", "typer")
 _NEVER_EVALUATORS = ("conftest.py", "__init__.py", "__main__.py", TASK_FILE)
 
 
@@ -45,16 +46,25 @@ def find(root: Path, *, names: Sequence[str] | None = None) -> tuple[list[Path],
     Raises:
         NothingToRunError: a name has no experiment.
     """
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [path for path in folders if (path / TASK_FILE).is_file()]
+    # a link that leads nowhere counts as what it is named: it fails when it is imported, instead of being no one
+    entries = root.iterdir() if root.is_dir() else ()
+    folders = sorted(path for path in entries if path.is_dir() or _is_dangling(path))
+    tasks = {path: path / TASK_FILE for path in folders}
+    found = [path for path, task in tasks.items() if task.is_file() or _is_dangling(path) or _is_dangling(task)]
     skipped = [path.name for path in folders if path not in found and not path.name.startswith((".", "__"))]
     if names is None:
         return found, skipped
     known = [path.name for path in found]
+    if not names:
+        raise NothingToRunError("no experiment was selected: the list of names is empty; None selects all.")
     for name in names:
         if name not in known:
             raise NothingToRunError(_unknown(name, known, root))
     return [path for path in found if path.name in names], skipped
+
+
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _unknown(name: str, known: list[str], root: Path) -> str:
@@ -67,10 +77,17 @@ def _unknown(name: str, known: list[str], root: Path) -> str:
 def importable(root: Path) -> Iterator[None]:
     """Make the parent of `root` importable; afterwards `sys.path` and `sys.modules` are as they were.
 
+    Raises UsageError for a folder whose name would hide a module that a run needs.
+
     The experiments folder and what lies beside it are imported afresh, so that an edited file counts and two
     projects in one process do not see each other's modules. No bytecode is written: the folder may be read-only.
     """
     root = root.resolve()
+    if root.name in {*_TAKEN_NAMES, *sys.stdlib_module_names}:
+        raise UsageError(
+            f"the experiments folder cannot be named {root.name!r}: a module of that name is needed to run it.\n"
+            "Rename it, such as to `experiments`."
+        )
     parent = str(root.parent)
     path_before, bytecode_before = list(sys.path), sys.dont_write_bytecode
     mine = (root.name, f"{root.name}.")
@@ -151,6 +168,10 @@ def _load_experiment(
 ) -> Experiment:
     if broken:  # the package above it cannot be imported
         return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=broken)
+    if _is_dangling(folder):
+        message = f"{folder.name} is a link to {folder.readlink()}, which is not there; in a container, mount it too"
+        gone = Failure(stage="import", type="FileNotFoundError", message=message, where=str(folder))
+        return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=(gone,))
     problems: list[Failure] = []
     task: Callee | None = None
     evaluators: list[Callee] = []
@@ -161,7 +182,7 @@ def _load_experiment(
         problems.append(_problem(error, folder / TASK_FILE, folder))
     never = {*_NEVER_EVALUATORS, *helpers}
     for path in sorted(folder.glob("*.py")):
-        if path.name in never or path.name.startswith(("_", "test_")) or not path.is_file():
+        if path.name in never or path.name.startswith(("_", "test_")) or path.is_dir():
             continue
         try:
             evaluator = _attribute(_module(package, path), path.stem)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from evalwire.calling import Call, Threads, Trace, evaluator_values, task_values
@@ -27,7 +31,11 @@ from evalwire.returns import to_json, to_verdicts
 
 T = TypeVar("T")
 
-_CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
+log = logging.getLogger("evalwire")
+
+_CLEAN_UP_SECONDS = 1.0  # for cancelled functions' own `finally` blocks
+_LOOK_SECONDS = 0.5
+_BLOCKED_SECONDS = 5.0  # of a standing event loop until it is told
 
 
 class Recorder(Protocol):
@@ -151,10 +159,12 @@ def run_job(
     interrupt: KeyboardInterrupt | None = None
     thread = threading.Thread(target=_run_loop, args=(job.run, job), name="evalwire-engine", daemon=True)
     thread.start()
-    while thread.is_alive():
+    watch = _Watch(job, limits)
+    while thread.is_alive() and not job.broken:
         try:
             if stop.requested_at is None:
-                thread.join(0.5)
+                thread.join(_LOOK_SECONDS)
+                watch.look(thread)
                 continue
             latest = stop.requested_at + limits.grace_seconds + _CLEAN_UP_SECONDS
             thread.join(max(0.0, latest - time.monotonic()))
@@ -170,15 +180,20 @@ def run_job(
 
 
 def _run_loop(main: Callable[[], Coroutine[Any, Any, None]], job: _Job) -> None:
-    """Run `main` on a new event loop, past any `SystemExit` of a background task of the user's."""
+    """Run `main` on a new event loop, whatever background tasks of the user's raise, stop or cancel."""
     loop = asyncio.new_event_loop()
     try:
         task = loop.create_task(main())
-        while not task.done():
-            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+        while not task.done() and not loop.is_closed():
+            # RuntimeError: user code stopped the loop, which goes on
+            with contextlib.suppress(SystemExit, KeyboardInterrupt, RuntimeError, asyncio.CancelledError):
                 loop.run_until_complete(task)
-        if error := task.exception():
+        if not task.done() or task.cancelled():
+            job.broken = "user code closed the event loop or cancelled every task on it"
+        elif error := task.exception():
             job.crash = error
+        if loop.is_closed():
+            return
         left = asyncio.all_tasks(loop)
         for stray in left:
             stray.cancel()
@@ -186,7 +201,46 @@ def _run_loop(main: Callable[[], Coroutine[Any, Any, None]], job: _Job) -> None:
             loop.run_until_complete(asyncio.wait(left, timeout=_CLEAN_UP_SECONDS))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
-        loop.close()
+        if not loop.is_closed():
+            loop.close()
+
+
+class _Watch:
+    """Notices from outside when the event loop does not turn, and at which line of the user's it stands."""
+
+    def __init__(self, job: _Job, limits: Limits) -> None:
+        self._job = job
+        self._limit = limits.timeout_seconds + _CLEAN_UP_SECONDS
+        self._warned: set[str] = set()
+
+    def look(self, thread: threading.Thread) -> None:
+        """Warn about a loop that is blocked; give the job up when that takes longer than any call may."""
+        blocked = time.monotonic() - self._job.turned_at
+        if blocked < _BLOCKED_SECONDS:
+            return
+        where = _users_line(thread, self._job.roots)
+        file = where.rpartition(":")[0]
+        if file not in self._warned:
+            self._warned.add(file)
+            log.warning(
+                "%s blocks the event loop, so nothing else runs meanwhile (%.0f s so far): make the function a plain "
+                "`def`, which runs on a thread, or await an async call there",
+                where,
+                blocked,
+            )
+        if blocked > self._limit:
+            self._job.broken = f"the event loop was blocked for {blocked:.0f} s at {where}, longer than a call may take"
+
+
+def _users_line(thread: threading.Thread, roots: Sequence[Path]) -> str:
+    """`file:line` of the innermost frame below one of `roots` on a thread."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - its documented use is debugging of this kind
+    innermost = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"
+    while frame is not None:
+        if any(frame.f_code.co_filename.startswith(f"{root}{os.sep}") for root in roots):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return innermost
 
 
 @dataclasses.dataclass(slots=True)
@@ -221,10 +275,14 @@ class _Job:
         self._slots = asyncio.Semaphore(limits.task_concurrency)
         self._backlog = asyncio.Semaphore(limits.backlog)
         self._lanes = asyncio.Semaphore(limits.concurrency)
-        self._stopped = asyncio.Event()
+        self._stopped = asyncio.Event()  # somebody asked for it
+        self._ends = asyncio.Event()  # that, or an outage
         self._outage: EvalwireError | None = None
         self.threads = Threads()
         self.crash: BaseException | None = None
+        self.broken = ""
+        self.turned_at = time.monotonic()
+        self.roots = [experiment.path.parent.parent for experiment in experiments]
 
     async def run(self) -> None:
         """Run every experiment; their results are in `snapshot`."""
@@ -233,10 +291,17 @@ class _Job:
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 loop.call_soon_threadsafe(self._stopped.set)
+                loop.call_soon_threadsafe(self._ends.set)
 
         self._stop.on_request(wake)
+        self._turn(loop)
         await asyncio.gather(*(self._run_lane(progress) for progress in self._progress))
         self.threads.close()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Show, every now and then, that the event loop turns."""
+        self.turned_at = time.monotonic()
+        loop.call_later(_LOOK_SECONDS, self._turn, loop)
 
     def snapshot(self) -> list[ExperimentResult]:
         """Every experiment's result so far."""
@@ -245,14 +310,13 @@ class _Job:
     async def _run_lane(self, progress: _Progress) -> None:
         async with self._lanes:
             progress.started_at = time.monotonic()
-            if not progress.experiment.problems and not self._ending:
+            if not progress.experiment.problems and not self._is_ending():
                 await self._run_experiment(progress)
             progress.result = self._result(progress)
             self._observer.finished(progress.result)
 
-    @property
-    def _ending(self) -> bool:
-        return self._stopped.is_set() or self._outage is not None
+    def _is_ending(self) -> bool:
+        return self._ends.is_set()
 
     def _result(self, progress: _Progress) -> ExperimentResult:
         experiment, opened = progress.experiment, progress.opened
@@ -274,13 +338,15 @@ class _Job:
         )
 
     def _unfinished(self) -> Failure:
+        if self.broken:
+            return Failure(stage="task", type="RuntimeError", message=self.broken)
         if self._outage:
             return _failure(self._outage, stage="record")
         return Failure(stage="interrupted", type="Interrupted", message="the job was stopped before its end")
 
     async def _run_experiment(self, progress: _Progress) -> None:
         try:
-            opened = await self._until_stopped(self._recorder.open(progress.experiment))
+            opened = await self._until_ending(self._recorder.open(progress.experiment))
         except Exception as error:
             progress.failure = _failure(error, stage="open")
             return
@@ -312,23 +378,29 @@ class _Job:
         await self._drain(running)
 
     async def _take_slot(self) -> bool:
-        """Wait for a free slot; False when the job is ending instead."""
-        if self._slots.locked() and not self._ending:
-            await self._until_stopped(self._slots.acquire())
-        elif not self._ending:
+        """Wait for a free slot; False, and none taken, when the job is ending instead."""
+        if self._is_ending():
+            return False
+        if self._slots.locked():
+            if await self._until_ending(self._slots.acquire()) is None:
+                return False
+        else:
             await self._slots.acquire()
-        return not self._ending
+        if self._is_ending():
+            self._slots.release()
+            return False
+        return True
 
-    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Await `work`, or give it up and return None once the stop is requested."""
+    async def _until_ending(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Await `work`, or give it up and return None once the job is to end."""
         task = asyncio.create_task(work)
-        stopped = asyncio.create_task(self._stopped.wait())
+        ending = asyncio.create_task(self._ends.wait())
         try:
-            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
             task.cancel()
-            stopped.cancel()
+            ending.cancel()
 
     async def _drain(self, running: set[asyncio.Task[None]]) -> None:
         """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
@@ -349,7 +421,9 @@ class _Job:
         run: TaskRun | None = None
         try:
             try:
-                run = await self._execute(opened, example)
+                run = await self._run_task(opened, example)
+                if run.failure is None:
+                    run = await self._judge(opened, run)
                 await self._backlog.acquire()
             finally:
                 self._slots.release()
@@ -359,10 +433,11 @@ class _Job:
                 run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
                 if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
                     self._outage = self._outage or error
+                    self._ends.set()
             finally:
                 self._backlog.release()
         except asyncio.CancelledError:
-            if run is not None:
+            if run is not None:  # its output was paid for: it is in the report at least
                 left_over = Failure(
                     stage="interrupted", type="Interrupted", message="the job ended before it was recorded"
                 )
@@ -371,31 +446,30 @@ class _Job:
         progress.runs[index] = run
         self._observer.ran(opened, run)
 
-    async def _execute(self, opened: OpenExperiment, example: Example) -> TaskRun:
-        """Run the task on one example, and its evaluators on what it returned."""
+    async def _run_task(self, opened: OpenExperiment, example: Example) -> TaskRun:
+        """Run the task on one example."""
         task = opened.experiment.task
         if task is None:  # an experiment without a task has problems, and is not run
             raise AssertionError(opened.experiment.name)
         call = self._call(opened, task, task_values(example))
         output, failure = await call.result(to_json, stage="task")
-        trace_id = call.trace_id
-        evaluations: list[Evaluation] = []
-        if failure is None:
-            judging = [
-                self._call(opened, evaluator, evaluator_values(example, output, trace_id))
-                for evaluator in opened.experiment.evaluators
-            ]
-            for one in judging:  # they all run already
-                evaluations.extend(await _evaluations(one))
         return TaskRun(
             example=example,
             output=output,
             failure=failure,
-            evaluations=_without_repeats(evaluations),
             start_time=call.start_time,
             end_time=call.end_time,
-            trace_id=trace_id,
+            trace_id=call.trace_id,
         )
+
+    async def _judge(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
+        """Have every evaluator, all at once, judge what the task returned."""
+        calls = [
+            self._call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
+            for evaluator in opened.experiment.evaluators
+        ]
+        evaluations = [evaluation for call in calls for evaluation in await _evaluations(call)]
+        return dataclasses.replace(run, evaluations=_without_repeats(evaluations))
 
     def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
         """Begin a call of the user's code, traced and timed."""

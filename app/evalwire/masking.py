@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
 _SHORTEST = 8  # characters; shorter values would blot out ordinary words
-_SECRET_NAMES = re.compile(r"_(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_SECRET_NAMES = re.compile(r"(^|_)(KEY|API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE)
 _HEADER_NAMES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_LONGEST_HELD = 65_536  # characters of a line that may wait for its end
 
 
 class Mask:
-    """Replaces every secret in a text by `***`."""
+    """Replaces every secret in a text by `***`; secrets can be added as they become known."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spellings = {spelling for secret in secrets for spelling in _spellings(secret) if len(spelling) >= _SHORTEST}
-        longest_first = sorted(spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._spellings: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Mask these as well from now on."""
+        found = {spelling for secret in secrets for spelling in _spellings(secret) if len(spelling) >= _SHORTEST}
+        if found <= self._spellings:
+            return
+        self._spellings |= found
+        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def __call__(self, text: str) -> str:
         """`text` without its secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret."""
+    return name in _HEADER_NAMES or _SECRET_NAMES.search(name) is not None
+
+
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
-    """The secret values of an environment: `*_KEY`, `*_TOKEN`, `*_SECRET`, `*_PASSWORD`, and client headers."""
+    """The secret values of an environment.
+
+    These are the values of `*_KEY`, `*_TOKEN`, `*_SECRET`, `*_PASSWORD` and their like, those of client headers,
+    and the password in any URL.
+    """
     values = [value for name, value in environ.items() if _SECRET_NAMES.search(name)]
+    values.extend(password for value in environ.values() if (password := _password_of(value)))
     for name in _HEADER_NAMES:
         values.extend(_header_values(environ.get(name, "")))
     return [value.strip() for value in values if len(value.strip()) >= _SHORTEST]
+
+
+def _password_of(value: str) -> str:
+    """The password in a URL, as written; empty where there is none."""
+    if "://" not in value or "@" not in value:
+        return ""
+    try:
+        return urlsplit(value).password or ""
+    except ValueError:
+        return ""
 
 
 def _header_values(headers: str) -> Iterator[str]:
@@ -45,24 +76,38 @@ def _header_values(headers: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it looks in plain text, in JSON, in a `repr`, and in a URL."""
+    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, and in a URL."""
     yield secret
+    yield " ".join(secret.split())
+    yield from (line.strip() for line in secret.splitlines())
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
     yield quote(secret, safe="")
+    yield unquote(secret)
 
 
 class MaskedStream:
-    """A text stream that masks what is written to it; everything else is the stream's own."""
+    """A text stream that masks what is written to it; everything else is the stream's own.
+
+    A line is held until it is complete or flushed, so that a secret written in pieces is masked too. What the
+    stream's encoding cannot write is escaped.
+    """
 
     def __init__(self, stream: TextIO, mask: Mask) -> None:
         self._stream = stream
         self._mask = mask
+        self._held = ""
+        self.buffer = _MaskedBuffer(self)
 
     def write(self, text: str) -> int:
-        """Write `text`, masked."""
-        self._stream.write(self._mask(text))
+        """Write what ends a line, masked; hold the rest."""
+        whole, newline, rest = (self._held + text).rpartition("\n")
+        self._held = rest
+        if newline:
+            self._put(whole + newline)
+        if len(rest) > _LONGEST_HELD:
+            self.flush()
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -70,5 +115,31 @@ class MaskedStream:
         for line in lines:
             self.write(line)
 
+    def flush(self) -> None:
+        """Write what is held, masked."""
+        held, self._held = self._held, ""
+        if held:
+            self._put(held)
+        self._stream.flush()
+
+    def _put(self, text: str) -> None:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(self._mask(text).encode(encoding, "backslashreplace").decode(encoding))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class _MaskedBuffer:
+    """The bytes side of a masked stream, for those who write to `sys.stdout.buffer`."""
+
+    def __init__(self, stream: MaskedStream) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        self._stream.write(bytes(data).decode(errors="replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        with contextlib.suppress(ValueError):
+            self._stream.flush()

@@ -32,6 +32,7 @@ class Failure:
         stage: where in the run it happened.
         type: the exception's class name, such as `KeyError`.
         message: the exception's text.
+        cause: the first exception of a chain (`raise ... from ...`), or those in a group; None when it stands alone.
         where: `file:line` of the last frame in the user's code, or None where there is no such frame.
         traceback: the formatted traceback without evalwire's own frames; may be empty.
     """
@@ -39,6 +40,7 @@ class Failure:
     stage: FailureStage
     type: str
     message: str
+    cause: str | None = None
     where: str | None = None
     traceback: str = ""
 
@@ -48,11 +50,10 @@ class Failure:
 
         Without a frame below `root`, the last frame outside evalwire is named instead.
         """
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if not frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))
-        ]
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # a TaskGroup's wrapping says nothing
+        told = traceback.TracebackException.from_exception(error, capture_locals=False)
+        frames = _without_our_frames(told)
         below = str(root) + os.sep if root else None
         named = [frame for frame in frames if below and _is_users(frame.filename, below)] or frames
         where = f"{named[-1].filename}:{named[-1].lineno}" if named else None
@@ -62,13 +63,44 @@ class Failure:
             stage=stage,
             type=type_(error).__name__,
             message=_text_of(error),
+            cause=_cause_of(error),
             where=where,
-            traceback="".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]),
+            traceback=_format(told, error),
         )
 
     def __str__(self) -> str:
         text = f"{self.type}: {self.message}" if self.message else self.type
+        if self.cause:
+            text += f" (from {self.cause})"
         return f"{text} ({self.where})" if self.where else text
+
+
+def _without_our_frames(told: traceback.TracebackException) -> list[traceback.FrameSummary]:
+    """Take evalwire's own frames out of a traceback, and of those of its causes; the frames that are left."""
+    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if other is not None:
+            _without_our_frames(other)
+    kept = [frame for frame in told.stack if not frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))]
+    told.stack = traceback.StackSummary.from_list(kept)
+    return kept
+
+
+def _format(told: traceback.TracebackException, error: BaseException) -> str:
+    """A traceback as text, also when an exception's `__str__` is broken."""
+    try:
+        return "".join(told.format()).removeprefix("Traceback (most recent call last):\n")
+    except Exception:
+        return f"{type(error).__name__}: {_text_of(error)}\n"
+
+
+def _cause_of(error: BaseException) -> str | None:
+    """What an exception was raised from, or, in a group, what is in it; None when it stands alone."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(f"{type(one).__name__}: {_text_of(one)}" for one in error.exceptions)
+    cause = error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return f"{type(cause).__name__}: {_text_of(cause)}" if cause is not None else None
 
 
 def _is_users(file: str, folder: str) -> bool:
@@ -80,7 +112,7 @@ def _text_of(error: BaseException) -> str:
     """An exception's message, also when its `__str__` is broken."""
     try:
         return str(error)
-    except Exception as broken:
+    except BaseException as broken:
         return f"<its message cannot be shown: {type_(broken).__name__}>"
 
 
@@ -360,7 +392,17 @@ class ExperimentResult(Mapping[str, Any]):
     def passed(self) -> bool:
         """Whether every example ran, every evaluator scored it, and every record arrived."""
         whole = not self.failure and not self.problems and self.example_count > 0
-        return whole and not self.not_run and not self.failed_runs and all(map(self._is_judged, self.runs))
+        if not whole or self.not_run or self.failed_runs:
+            return False
+        return all(map(self._is_judged, self.runs)) and not self.incomplete_scores
+
+    @property
+    def incomplete_scores(self) -> list[ScoreSummary]:
+        """The evaluations that some run which did not fail has not got: an evaluator's lists differed."""
+        sound = [run for run in self.runs if not run.failures]
+        names = {evaluation.name for run in sound for evaluation in run.evaluations}
+        lacking = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
+        return [score for score in self.scores if score.name in lacking]
 
     def _is_judged(self, run: TaskRun) -> bool:
         """Whether every evaluator gave the run a score or a label."""

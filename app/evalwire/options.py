@@ -32,7 +32,17 @@ def as_texts(value: Any) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("expected a list of texts, or a comma-separated text")
-    return tuple(item.strip() for item in items if item.strip())
+    texts = tuple(item.strip() for item in items if item.strip())
+    if items and not texts:
+        raise ValueError("expected at least one text that is not empty")
+    return texts
+
+
+def _columns(value: Any) -> tuple[str, ...]:
+    columns = as_texts(value)
+    if not columns:
+        raise ValueError("expected at least one column")
+    return columns
 
 
 def _number(value: Any) -> float:
@@ -259,7 +269,7 @@ OPTIONS = (
         name="input_keys",
         key="dataset.input_keys",
         flag="--input-keys",
-        parse=as_texts,
+        parse=_columns,
         default=("user_query",),
         help="columns of the testset that become the example's input",
     ),
@@ -267,7 +277,7 @@ OPTIONS = (
         name="output_keys",
         key="dataset.output_keys",
         flag="--output-keys",
-        parse=as_texts,
+        parse=_columns,
         default=("expected_output",),
         help="columns of the testset that become the expected output",
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -80,7 +81,7 @@ class Lines:
 class Bars:
     """A progress bar for each experiment, on a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, mask: Callable[[str], str] = str) -> None:
         from rich.console import Console  # noqa: PLC0415 - only a terminal needs bars
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -95,7 +96,10 @@ class Bars:
             TimeElapsedColumn(),
             console=Console(file=stream, stderr=True),
         )
+        # What user code prints goes above the bars, wrapped to the terminal's width: masked before that.
         self._progress.start()
+        self._streams = (sys.stdout, sys.stderr)
+        sys.stdout, sys.stderr = (cast("TextIO", _Above(one, mask)) for one in self._streams)
 
     def started(self, opened: OpenExperiment, example_count: int) -> None:
         """Add its bar."""
@@ -116,4 +120,23 @@ class Bars:
 
     def close(self) -> None:
         """Give the terminal back."""
+        sys.stdout, sys.stderr = self._streams
         self._progress.stop()
+
+
+class _Above:
+    """Masks lines before the terminal's width cuts them."""
+
+    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
+        self._stream = stream
+        self._mask = mask
+        self._held = ""
+
+    def write(self, text: str) -> int:
+        whole, newline, self._held = (self._held + text).rpartition("\n")
+        if newline:
+            self._stream.write(self._mask(whole + newline))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -122,7 +122,7 @@ class PhoenixRecorder:
         return replace(run, id=run_id, evaluations=evaluations)
 
     def _error_text(self, failure: object | None) -> str | None:
-        return self._mask(str(failure)) if failure else None
+        return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ") if failure else None
 
 
 class _Untraced:

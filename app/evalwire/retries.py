@@ -169,5 +169,5 @@ def reason(error: BaseException | None) -> str:
         detail = " ".join(detail_of(error).split())
         return f"HTTP {response.status_code}" + (f", {detail[:300]}" if detail else "")
     if isinstance(error, json.JSONDecodeError):
-        return "the answer is not JSON; is this address a Phoenix, without a page or a proxy in front of it?"
+        return "the answer is not JSON, so this is no Phoenix, or a page or a proxy is in front of it"
     return f"{type(error).__name__}: {str(error) or 'no details'}"

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+_LONGEST_INT_BITS = 10_000  # Python writes no number of more than 4,300 digits
 
-def to_json(value: Any) -> Any:  # noqa: C901 - a flat table of cases
+
+def to_json(value: Any) -> Any:  # noqa: C901, PLR0912 - a flat table of cases
     """Turn what a task returned into JSON values, converting what converts without loss.
 
     Dataclasses, pydantic models, numpy values, tuples and dates are converted.
@@ -22,6 +24,8 @@ def to_json(value: Any) -> Any:  # noqa: C901 - a flat table of cases
         case None | bool():
             return value
         case int():
+            if value.bit_length() > _LONGEST_INT_BITS:
+                raise ValueError("the number is too large for JSON")
             return int(value)
         case float():
             if not math.isfinite(value):
@@ -139,7 +143,7 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Verdic
         name=str(own_name) if named else name,
         score=None if score is None else _score(score),
         label=None if label is None else _label(label),
-        explanation=None if explanation is None else str(explanation),
+        explanation=None if explanation is None else _clean(str(explanation)),
         metadata=_metadata(fields.get("metadata")),
     )
 
@@ -168,4 +172,9 @@ def _label(value: Any) -> str:
         raise TypeError(f"a label is text, not a {type(value).__qualname__}")
     if not value.strip():
         raise ValueError("the label is empty")
-    return str.__str__(value)
+    return _clean(str.__str__(value))
+
+
+def _clean(text: str) -> str:
+    """Text that can be sent and stored: no half of a surrogate pair, and no NUL, which PostgreSQL refuses."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

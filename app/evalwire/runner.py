@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire import discovery, engine
+from evalwire import ci, discovery, engine
 from evalwire.errors import ExperimentsFailed, UsageError
+from evalwire.masking import Mask, secrets_in
 from evalwire.progress import Quiet
 
 if TYPE_CHECKING:
@@ -102,22 +104,25 @@ class ExperimentRunner:
         """
         from evalwire.gateway import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
 
+        mask = Mask(secrets_in(os.environ))
         with discovery.importable(self._root):
             loaded = discovery.load(self._root, names=names, helpers={"*": self._helpers}).experiments
             if not loaded:
                 return []
+            mask.add(secrets_in(os.environ))  # importing may have loaded some
             plan = Plan(
                 limits=self._limits,
                 prefix=experiment_name_prefix,
-                metadata=metadata or {},
+                metadata={**ci.facts(os.environ), **(metadata or {})},
                 dry_run=self._dry_run,
+                mask=mask,
                 record_connections=self._record_connections,
             )
             job = run_experiments(loaded, Phoenix(self._client), plan)
         results = job.results
         if all(result.passed for result in results):
             return results
-        failure = ExperimentsFailed(_summary(results), results)
+        failure = ExperimentsFailed(mask(_summary(results)), results)
         log.error("%s", failure.message)
         raise failure
 
@@ -208,5 +213,5 @@ def _summary(results: Sequence[ExperimentResult]) -> str:
     red = [result for result in results if not result.passed]
     lines = [f"{len(red)} of {len(results)} experiments failed"]
     for result in red:
-        lines += [f"{result.name}:", *console.failures(result)]
+        lines += [f"{result.name}:", *console.failures(result, folder=Path.cwd())]
     return "\n".join(lines)

@@ -71,14 +71,14 @@ class Tracing:
         """Route spans to the experiments' projects; afterwards everything is as it was, and delivered.
 
         Args:
-            flush_seconds: asked at the end, how long the delivery of what is left may take.
+            flush_seconds: asked at the end, as long as it lasts, how long the delivery of what is left may take.
         """
         with _on_each_span_start(self._adopt), _as_global_provider(self._provider):
             self._delivery.start()
             try:
                 yield self
             finally:
-                self._delivery.close(flush_seconds())
+                self._delivery.close(flush_seconds)
 
     def trace(self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]) -> CallSpan:
         """Begin a trace in `project` around one call; spans made in its context are part of it."""
@@ -142,9 +142,13 @@ class CallSpan:
             return
         if isinstance(value, str):
             self._span.set_attribute(f"{side}.value", value)
-        else:
-            self._span.set_attribute(f"{side}.value", json.dumps(value, ensure_ascii=False, default=_to_jsonable))
-            self._span.set_attribute(f"{side}.mime_type", "application/json")
+            return
+        try:
+            text = json.dumps(value, ensure_ascii=False, default=_to_jsonable)
+        except (TypeError, ValueError, RecursionError) as error:  # a span is not worth a run
+            text = json.dumps(f"it cannot be shown: {error}")
+        self._span.set_attribute(f"{side}.value", text)
+        self._span.set_attribute(f"{side}.mime_type", "application/json")
 
 
 def _to_jsonable(value: Any) -> Any:
@@ -211,13 +215,18 @@ class _Delivery:
             with self._wake:
                 self._wake.notify()
 
-    def close(self, flush_seconds: float) -> None:
-        """Deliver what is queued, for as long as `flush_seconds`; count the rest as lost."""
+    def close(self, flush_seconds: Callable[[], float]) -> None:
+        """Deliver what is queued, for as long as `flush_seconds` says, asked again and again; the rest is lost."""
+        began = time.monotonic()
         with self._wake:
-            self._closing_at = time.monotonic() + flush_seconds
+            self._closing_at = began + flush_seconds()
             self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(flush_seconds)
+        while self._thread is not None and self._thread.is_alive():
+            self._closing_at = began + flush_seconds()
+            left = self._closing_at - time.monotonic()
+            if left <= 0:
+                break
+            self._thread.join(min(left, 0.1))
         self.lost += len(self._queue)
         self._queue.clear()
 
@@ -236,7 +245,13 @@ class _Delivery:
                 return
 
     def _send(self, project: str, spans: Sequence[trace_sdk.ReadableSpan]) -> None:
-        rows = [_to_row(span) for span in spans]
+        rows = []
+        for span in spans:
+            try:
+                rows.append(_to_row(span))
+            except Exception as error:  # a span of the user's own making
+                self.lost += 1
+                log.debug("a span cannot be read (%s: %s)", type(error).__name__, error)
         for attempt in range(_TRIES):
             try:
                 self.lost += self._deliver(project, rows)

@@ -29,6 +29,7 @@ class Context:
         out: for results. `err` is for progress and logs; both mask secrets.
         connect: makes the Phoenix to talk to; given an address, that one without credentials.
         mask: takes secrets out of a text.
+        learn_secrets: makes `mask` know the secrets that user code has loaded into the environment since.
         color: whether `out` shows colours.
         width: columns of `out`.
     """
@@ -40,6 +41,7 @@ class Context:
     connect: Connect
     from_env_file: Collection[str] = ()
     mask: Callable[[str], str] = str
+    learn_secrets: Callable[[], None] = lambda: None
     color: bool = False
     width: int = 100
     quiet: bool = False

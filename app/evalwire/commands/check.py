@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire import __version__, discovery
+from evalwire import __version__, discovery, masking
 from evalwire.errors import EvalwireError, PhoenixError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _settings(context: Context) -> dict[str, dict[str, Any]]:
     for name, value in sorted(context.environ.items()):
         if name.startswith("PHOENIX_"):
             source = "the .env file" if name in context.from_env_file else "environment"
-            shown[name] = {"value": context.mask(value), "source": source}
+            shown[name] = {"value": masking.MASK if masking.is_secret(name) else context.mask(value), "source": source}
     return shown
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -10,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from evalwire import __version__, ci, discovery, engine, progress, reports, testset
-from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
 from evalwire.model import Failure, Outcome, Report
 from evalwire.runner import Plan, run_experiments
 from evalwire.uploader import upload
@@ -42,38 +43,50 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
         EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
-    report_dir = _report_dir(context)
-    started_at, began = datetime.now(UTC), time.monotonic()
-    with _Signals() as signals, discovery.importable(context.settings.experiments):
+    reporter = _Reporter(context)
+    began = time.monotonic()
+    with _Signals() as signals:
         try:
-            experiments = _load(context)
+            with _exits_noticed(), discovery.importable(context.settings.experiments):
+                experiments = _load(context, signals)
+                with _phoenix(context, local=local) as phoenix:
+                    job = _run(context, experiments, phoenix, dry_run=dry_run, signals=signals)
         except NothingToRunError as error:
             context.err.write(f"evalwire: {error}\n")
-            report = _nothing(started_at)
-        else:
-            with _phoenix(context, local=local) as phoenix:
-                job = _run(context, experiments, phoenix, dry_run=dry_run, signals=signals)
-                report = Report(
-                    outcome=_outcome(job),
-                    exit_code=_exit_code(job, signals),
-                    results=tuple(job.results),
-                    started_at=started_at,
-                    seconds=time.monotonic() - began,
-                    dry_run=dry_run is not None,
-                    endpoint=phoenix.endpoint,
-                    evalwire_version=__version__,
-                    abandoned_threads=job.abandoned_threads,
-                    lost_spans=job.lost_spans,
-                    ci=ci.facts(context.environ),
-                )
-    _show(context, report, report_dir)
+            return reporter.write_bare("nothing_to_run", 1)
+        except UsageError:
+            raise
+        except EvalwireError as error:
+            reporter.write_bare("infrastructure", error.exit_code)
+            raise
+        except Interrupted as error:
+            reporter.write_bare("interrupted", error.exit_code)
+            raise
+        report = Report(
+            outcome=_outcome(job, signals),
+            exit_code=_exit_code(job, signals),
+            results=tuple(job.results),
+            started_at=reporter.started_at,
+            seconds=time.monotonic() - began,
+            dry_run=dry_run is not None,
+            endpoint=phoenix.endpoint,
+            evalwire_version=__version__,
+            abandoned_threads=job.abandoned_threads,
+            lost_spans=job.lost_spans,
+            ci=ci.facts(context.environ),
+        )
+        context.learn_secrets()
+        code = reporter.write(report)
     if local:
-        context.say("the local Phoenix has ended; to look at these results in it: evalwire serve")
-    return report.exit_code
+        context.say("to look at these results in the local Phoenix: evalwire serve")
+    return code
 
 
-def _load(context: Context) -> tuple[Experiment, ...]:
+def _load(context: Context, signals: _Signals) -> tuple[Experiment, ...]:
     found = context.discover()
+    context.learn_secrets()
+    if signals.received is not None:  # an import of the user's may have caught it
+        raise Interrupted(signals.received)
     root = context.settings.experiments
     for name in found.skipped:
         context.say(f"skipped {root}/{name}/: it has no task.py")
@@ -129,7 +142,7 @@ def _run(
     if context.quiet:
         observer = progress.Quiet()
     elif context.err.isatty():
-        observer = progress.Bars(context.err)
+        observer = progress.Bars(context.err, mask=context.mask)
     else:
         observer = progress.Lines(context.err)
     try:
@@ -171,27 +184,37 @@ class _Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         first, self.received = self.received is None, number
+        self.stop.request()
         if not first or not self._engine_runs:
             raise Interrupted(number)
-        self.stop.request()
+
+
+@contextlib.contextmanager
+def _exits_noticed() -> Iterator[None]:
+    """Make `os._exit(0)` in user code red: it ends the process at once, and nothing could be reported.
+
+    Forked children, which may use it as they like, are told by their process id.
+    """
+    leave, own = os._exit, os.getpid()
+
+    def noticed(status: int) -> NoReturn:
+        if os.getpid() != own:
+            leave(status)
+        os.write(2, f"\nevalwire: user code ended the process by os._exit({status}); the run is lost\n".encode())
+        leave(status or 1)
+
+    os._exit = noticed
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 # --- the report ----------------------------------------------------------------------------------------
 
 
-def _nothing(started_at: datetime) -> Report:
-    return Report(
-        outcome="nothing_to_run",
-        exit_code=1,
-        results=(),
-        started_at=started_at,
-        seconds=0.0,
-        evalwire_version=__version__,
-    )
-
-
-def _outcome(job: Job) -> Outcome:
-    if job.interrupted:
+def _outcome(job: Job, signals: _Signals) -> Outcome:
+    if job.interrupted or signals.received is not None:
         return "interrupted"
     if all(result.passed for result in job.results):
         return "passed"
@@ -210,43 +233,91 @@ def _exit_code(job: Job, signals: _Signals) -> int:
     return 0 if all(result.passed for result in job.results) else 1
 
 
-def _report_dir(context: Context) -> Path | None:
-    """The folder for reports, made; None when the default one cannot be written.
+class _Reporter:
+    """Writes what a run came to: the file first, then the screen, so that a closed pipe does not cost the file."""
 
-    Raises:
-        UsageError: the folder that was asked for cannot be written.
-    """
-    directory: Path = context.settings.report_dir
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        reason = f"the report folder {directory} cannot be written: {error.strerror}."
-        if context.settings.source("report_dir") != "default":
-            raise UsageError(
-                f"{reason}\nMake it beforehand, owned by user {os.getuid()} (a folder that Docker makes "
-                "for a mount belongs to root), or name another one."
-            ) from error
-        context.say(f"no report is written: {reason}")
-        return None
-    return directory
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._working_directory = Path.cwd()  # user code may change it
+        self._file = self._make_folder()
+        self.started_at = datetime.now(UTC)
 
+    def _make_folder(self) -> Path | None:
+        """The place of results.json, without one of an earlier run; None when the default folder cannot be written.
 
-def _show(context: Context, report: Report, report_dir: Path | None) -> None:
-    from evalwire.reports import console, results_json  # noqa: PLC0415 - rich, after the work
+        Raises:
+            UsageError: the folder that was asked for cannot be written.
+        """
+        settings = self._context.settings
+        directory: Path = settings.report_dir.absolute()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            (directory / "results.json").unlink(missing_ok=True)
+        except OSError as error:
+            reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
+            if settings.source("report_dir") != "default":
+                raise UsageError(
+                    f"{reason}\nMake it beforehand, owned by user {os.getuid()} (a folder that Docker makes "
+                    "for a mount belongs to root), or name another one."
+                ) from error
+            self._context.say(f"no report is written: {reason}")
+            return None
+        return directory / "results.json"
 
-    if report.outcome != "nothing_to_run":
-        text = console.render(report, color=context.color, width=context.width, verbose=context.verbose)
-        context.out.write(text)
-        context.out.flush()
-    for number, what in (
-        (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
-        (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
-    ):
-        if number:
-            context.err.write(f"evalwire: {number} {what}\n")
-    if report_dir is not None:
-        file = report_dir / "results.json"
-        reports.write(file, context.mask(results_json.render(report)))
-        context.say(f"report: {file}")
+    def write_bare(self, outcome: Outcome, exit_code: int) -> int:
+        """Leave a report of a run that has no results; its exit code."""
+        report = Report(
+            outcome=outcome,
+            exit_code=exit_code,
+            results=(),
+            started_at=self.started_at,
+            seconds=(datetime.now(UTC) - self.started_at).total_seconds(),
+            evalwire_version=__version__,
+            ci=ci.facts(self._context.environ),
+        )
+        self._write_file(report)
+        return exit_code
+
+    def write(self, report: Report) -> int:
+        """Write the report and show it; its exit code, which is not 0 when nobody could be told."""
+        context = self._context
+        told = self._write_file(report)
+        from evalwire.reports import console  # noqa: PLC0415 - rich, after the work
+
+        text = console.render(
+            report,
+            color=context.color,
+            width=context.width,
+            verbose=context.verbose,
+            mask=context.mask,
+            folder=self._working_directory,
+        )
+        try:
+            context.out.write(text)
+            context.out.flush()
+        except (OSError, ValueError) as error:
+            context.err.write(f"evalwire: the result cannot be shown: {error}\n")
+            told = False
+        for number, what in (
+            (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
+            (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
+        ):
+            if number:
+                context.err.write(f"evalwire: {number} {what}\n")
+        if self._file is not None and told:
+            context.say(f"report: {context.settings.report_dir / self._file.name}")
+        return report.exit_code if told else report.exit_code or 1
+
+    def _write_file(self, report: Report) -> bool:
+        from evalwire.reports import results_json  # noqa: PLC0415 - after the work
+
+        if self._file is None:
+            return True
+        try:
+            reports.write(self._file, self._context.mask(results_json.render(report)))
+        except OSError as error:
+            self._context.err.write(f"evalwire: {self._file} cannot be written: {error}\n")
+            return False
+        return True

@@ -6,9 +6,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -20,11 +20,30 @@ if TYPE_CHECKING:
 # Shown of one experiment; everything is in results.json and in Phoenix.
 _MOST_CAUSES = 10
 _MOST_EXAMPLES = 3
+_LONGEST_MESSAGE = 500
+_LONGEST_INPUT = 100
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def render(report: Report, *, color: bool = False, width: int = 100, verbose: bool = False) -> str:
-    """The report as text, with terminal colours where asked."""
+def render(
+    report: Report,
+    *,
+    color: bool = False,
+    width: int = 100,
+    verbose: bool = False,
+    mask: Callable[[str], str] = str,
+    folder: Path | None = None,
+) -> str:
+    """The report as text.
+
+    Args:
+        report: what is told.
+        color: with a terminal's colours.
+        width: of the table, in characters.
+        verbose: with the traceback of every failure.
+        mask: takes secrets out of each text before it is shortened.
+        folder: paths below it are shown relative to it.
+    """
     buffer = io.StringIO()
     console = Console(
         file=buffer,
@@ -41,7 +60,7 @@ def render(report: Report, *, color: bool = False, width: int = 100, verbose: bo
         console.print()
         console.print(_table(report), soft_wrap=False)
     for result in report.results:
-        lines = [*failures(result, verbose=verbose)]
+        lines = [*failures(result, verbose=verbose, mask=mask, folder=folder)]
         if lines:
             console.print()
             console.print(Text(f"{_plain(result.name)}: {_summary(result)}", style="bold"))
@@ -114,32 +133,69 @@ def _mean(score: ScoreSummary) -> str:
 def _summary(result: ExperimentResult) -> str:
     if result.problems:
         return "it cannot run"
+    if result.incomplete_scores and not result.failed_runs and not result.failure:
+        return "an evaluator did not judge every example in the same way"
     if result.failed_runs:
         return f"{len(result.failed_runs)} of {_count(result.example_count, 'example')} failed"
     return "it did not finish" if result.opened else "it did not start"
 
 
-def failures(result: ExperimentResult, *, verbose: bool = False) -> Iterator[str]:
+def failures(
+    result: ExperimentResult,
+    *,
+    verbose: bool = False,
+    mask: Callable[[str], str] = str,
+    folder: Path | None = None,
+) -> Iterator[str]:
     """Every failure of an experiment in lines: example, stage, exception, and the line of the user's code."""
+
+    def line(failure: Failure) -> str:
+        kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
+        cause = f" (from {failure.cause})" if failure.cause else ""
+        text = _plain(mask(f"{kind}{failure.message}{cause}"))
+        place = failure.where.removeprefix(f"{folder}{os.sep}") if failure.where and folder else failure.where
+        return _cut(text, _LONGEST_MESSAGE) + (f"  ({_plain(mask(place))})" if place else "")
+
+    def trace(failure: Failure, *, shown: bool) -> Iterator[str]:
+        for one in mask(failure.traceback).splitlines() if shown else ():
+            yield f"      {_CONTROL.sub(' ', one).encode(errors='replace').decode()}"
+
     for problem in result.problems:
-        yield f"  {_line(problem)}"
-        yield from _traceback(problem, shown=verbose or problem.type not in _SELF_EXPLAINING)
+        yield f"  {line(problem)}"
+        yield from trace(problem, shown=verbose or problem.type not in _SELF_EXPLAINING)
     if result.failure:
-        yield f"  {_line(result.failure)}"
-        yield from _traceback(result.failure, shown=verbose)
-    groups = _by_cause(result)
-    for (what, line), found in list(groups.items())[:_MOST_CAUSES]:
-        yield f"  {_plain(what)}: {line}"
-        yield from _traceback(found[0][1], shown=verbose)
+        yield f"  {line(result.failure)}"
+        yield from trace(result.failure, shown=verbose)
+    yield from _causes(result, line, trace, verbose=verbose, mask=mask)
+    for score in result.incomplete_scores:
+        yield f"  score {_plain(score.name)}: given for {score.count} of {_count(len(result.runs), 'example')} only"
+
+
+def _causes(
+    result: ExperimentResult,
+    line: Callable[[Failure], str],
+    trace: Callable[..., Iterator[str]],
+    *,
+    verbose: bool,
+    mask: Callable[[str], str],
+) -> Iterator[str]:
+    """What runs failed of, each with the first examples."""
+    groups = _by_cause(result, line)
+    for (what, text), found in list(groups.items())[:_MOST_CAUSES]:
+        yield f"  {_plain(what)}: {text}"
+        yield from trace(found[0][1], shown=verbose)
         for run, _ in found[:_MOST_EXAMPLES]:
-            yield f"    example {_plain(run.example.id)}  input {_short(run.example.input)}"
+            shown = _plain(mask(json.dumps(run.example.input, ensure_ascii=False, default=str)))
+            yield f"    example {_plain(run.example.id)}  input {_cut(shown, _LONGEST_INPUT)}"
         if len(found) > _MOST_EXAMPLES:
             yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
     if len(groups) > _MOST_CAUSES:
         yield f"  and {_count(len(groups) - _MOST_CAUSES, 'more kind')} of failure"
 
 
-def _by_cause(result: ExperimentResult) -> dict[tuple[str, str], list[tuple[TaskRun, Failure]]]:
+def _by_cause(
+    result: ExperimentResult, line: Callable[[Failure], str]
+) -> dict[tuple[str, str], list[tuple[TaskRun, Failure]]]:
     """The failed runs under what they failed of, so that one broken line is said once; the commonest first."""
     groups: dict[tuple[str, str], list[tuple[TaskRun, Failure]]] = {}
     for run in result.failed_runs:
@@ -147,7 +203,7 @@ def _by_cause(result: ExperimentResult) -> dict[tuple[str, str], list[tuple[Task
         causes += [(f"evaluator {evaluation.name}", evaluation.failure) for evaluation in run.evaluations]
         for what, failure in causes:
             if failure:
-                groups.setdefault((what, _line(failure)), []).append((run, failure))
+                groups.setdefault((what, line(failure)), []).append((run, failure))
     return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
@@ -159,23 +215,5 @@ def _plain(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", text).encode(errors="replace").decode().split())
 
 
-def _line(failure: Failure) -> str:
-    kind = "" if failure.type in _SELF_EXPLAINING else f"{_plain(failure.type)}: "
-    where = f"  ({_plain(_relative(failure.where))})" if failure.where else ""
-    return f"{kind}{_plain(failure.message)[:500]}{where}"
-
-
-def _relative(where: str) -> str:
-    folder = f"{Path.cwd()}{os.sep}"
-    return where.removeprefix(folder)
-
-
-def _traceback(failure: Failure, *, shown: bool) -> Iterator[str]:
-    if shown:
-        for line in failure.traceback.splitlines():
-            yield f"      {_CONTROL.sub(' ', line).encode(errors='replace').decode()}"
-
-
-def _short(value: Any, length: int = 100) -> str:
-    text = _plain(json.dumps(value, ensure_ascii=False, default=str))
+def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -102,6 +102,7 @@ def _failure(failure: Failure | None) -> dict[str, Any] | None:
         "stage": failure.stage,
         "type": failure.type,
         "message": failure.message,
+        "cause": failure.cause,
         "where": failure.where,
         "traceback": failure.traceback,
     }
