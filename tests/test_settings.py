@@ -129,8 +129,8 @@ def test_settings_are_listed_with_their_sources(tmp_path):
     """All settings are listed once, each with the value and the source it came from."""
     listed = dict(load({"prefix": "p"}, {}, directory=tmp_path).items())
     assert list(listed) == [option.name for option in OPTIONS]
-    assert (listed["prefix"].value, listed["prefix"].source, listed["prefix"].is_default) == ("p", "flag", False)
-    assert listed["concurrency"].is_default
+    assert (listed["prefix"].value, listed["prefix"].source, len(listed)) == ("p", "flag", len(OPTIONS))
+    assert listed["concurrency"].source == "default"
 
 
 def test_a_setting_that_does_not_exist_is_an_attribute_error(tmp_path):

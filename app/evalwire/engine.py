@@ -118,10 +118,6 @@ class Stop:
         if self.requested:
             wake()
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep, but no longer than until the stop is requested."""
-        self._event.wait(seconds)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:

@@ -24,11 +24,6 @@ class Value:
     value: Any
     source: str
 
-    @property
-    def is_default(self) -> bool:
-        """Whether nobody set it."""
-        return self.source == "default"
-
 
 class Settings:
     """All settings, as attributes: `settings.concurrency`; `settings.source("concurrency")` says where from."""
