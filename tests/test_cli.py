@@ -110,6 +110,24 @@ def test_a_bad_endpoint_is_told_as_such(project):
     assert "endpoint is not an http:// or https:// address" in done.stderr
 
 
+def test_a_port_that_is_none_is_told_as_such(project):
+    """Kubernetes sets such a value for a service named phoenix."""
+    project.environ.pop("PHOENIX_ENDPOINT")
+    done = project.experiment("any").run("run", PHOENIX_PORT="tcp://10.0.0.1:6006")
+    assert done.returncode == 1
+    assert "tcp://10.0.0.1:6006" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_of_evalwires_own_beats_an_inferred_one(project):
+    """A collector for other telemetry is no reason to look for Phoenix there."""
+    project.environ.pop("PHOENIX_ENDPOINT")
+    done = project.experiment("any").run(
+        "run", EVALWIRE_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:8"
+    )
+    assert "http://127.0.0.1:9 could not be reached" in done.stdout
+
+
 def test_a_report_folder_that_was_asked_for_must_be_writable(project):
     project.write({"taken": "a file"})
     done = project.experiment("any").run("run", "--report-dir", "taken/reports")

@@ -83,14 +83,14 @@ BAD = result(task_run(1), task_run(2, failure=FAILURE, output=None, evaluations=
     ("made", "line"),
     [
         (report(GOOD), "PASSED: 1 experiment, 2 examples, none failed, 3.2 s"),
-        (report(GOOD, BAD), "FAILED: 2 experiments, 4 examples, 1 of 2 experiments failed, 1 failed, 3.2 s"),
+        (report(GOOD, BAD), "FAILED: 2 experiments, 4 examples, 1 of 2 experiments failed, 1 example failed, 3.2 s"),
         (
             report(GOOD, dry_run=True),
             "PASSED (dry run, nothing recorded): 1 experiment, 2 examples, none failed, 3.2 s",
         ),
         (
             report(replace(GOOD, example_count=5), outcome="interrupted", exit_code=130),
-            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, none failed, 3 not run, 3.2 s",
+            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, 3.2 s",
         ),
         (
             report(outcome="nothing_to_run", exit_code=1),

@@ -113,6 +113,21 @@ def test_a_dry_run_of_nothing_is_an_error_not_a_full_run(phoenix_project, client
         ExperimentRunner(phoenix_project.experiments, client, dry_run=count)
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"concurrency": 0},
+        {"task_concurrency": 0},
+        {"record_connections": 0},
+        {"timeout_seconds": 0},
+        {"grace_seconds": -1},
+    ],
+)
+def test_a_limit_that_would_hang_is_wrong_use(phoenix_project, client, limit):
+    with pytest.raises(UsageError, match=next(iter(limit))):
+        ExperimentRunner(phoenix_project.experiments, client, **limit)
+
+
 def test_a_missing_or_empty_folder_has_no_results(phoenix_project, client):
     assert ExperimentRunner(phoenix_project.directory / "nowhere", client).run() == []
     phoenix_project.write({"experiments/readme.txt": "", "experiments/notes/x.py": ""})

@@ -1,4 +1,4 @@
-"""Typer flags -> Settings -> a command; errors -> exit codes. The only reader of `os.environ`."""
+"""Typer flags -> Settings -> a command; errors -> exit codes. Commands are given the environment from here."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ EnvFile = Annotated[
 ]
 FetchAttempts = Annotated[
     int | None,
-    typer.Option("--fetch-attempts", metavar="N", help="Tries to fetch a dataset.", rich_help_panel=_HOW),
+    typer.Option("--fetch-attempts", metavar="N", help="Tries to fetch or create (5).", rich_help_panel=_HOW),
 ]
 FetchTimeout = Annotated[
     float | None,
-    typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries together.", rich_help_panel=_HOW),
+    typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries (120).", rich_help_panel=_HOW),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=_SHOWN)]
 Verbose = Annotated[
@@ -109,7 +109,7 @@ def run(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", metavar="SECONDS", help="For one call of a task (300).", rich_help_panel=_HOW),
+        typer.Option("--timeout", metavar="SECONDS", help="For one call of your code (300).", rich_help_panel=_HOW),
     ] = None,
     fetch_attempts: FetchAttempts = None,
     fetch_timeout: FetchTimeout = None,
@@ -166,7 +166,7 @@ def check(
         bool,
         typer.Option("--show-settings", help="Each setting and where it came from.", rich_help_panel=_SHOWN),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.", rich_help_panel=_SHOWN)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="What was found, as JSON.", rich_help_panel=_SHOWN)] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -301,7 +301,7 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
             for name in (*environment.ENDPOINT_VARIABLES, *environment.CREDENTIAL_VARIABLES):
                 os.environ.pop(name, None)
             os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
-        elif not any(os.environ.get(name, "").strip() for name in environment.ENDPOINT_VARIABLES):
+        elif not any(os.environ.get(name, "").strip() for name in environment.PHOENIX_ADDRESSES):
             address = found.endpoint
         fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
         record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)

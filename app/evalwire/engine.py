@@ -127,11 +127,18 @@ class JobResult:
         results: one for each experiment, in the order given.
         interrupted: whether it was stopped before its end.
         abandoned_threads: plain functions still running on a thread when their time was up.
+        lost_spans: spans that could not be delivered, where the recorder traces.
     """
 
     results: list[ExperimentResult]
     interrupted: bool = False
     abandoned_threads: int = 0
+    lost_spans: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every experiment passed."""
+        return all(result.passed for result in self.results)
 
 
 def run_job(
@@ -268,9 +275,9 @@ class _Job:
         self._limits = limits
         self._stop = stop
         self._progress = [_Progress(experiment) for experiment in experiments]
-        self._slots = asyncio.Semaphore(limits.task_concurrency)
-        self._backlog = asyncio.Semaphore(limits.backlog)
-        self._lanes = asyncio.Semaphore(limits.concurrency)
+        self._lanes = asyncio.Semaphore(limits.concurrency)  # experiments at once
+        self._slots = asyncio.Semaphore(limits.task_concurrency)  # examples at once, of all experiments
+        self._backlog = asyncio.Semaphore(limits.backlog)  # runs that wait for Phoenix
         self._stopped = asyncio.Event()  # somebody asked for it
         self._ends = asyncio.Event()  # that, or an outage
         self._outage: EvalwireError | None = None
@@ -278,7 +285,7 @@ class _Job:
         self.crash: BaseException | None = None
         self.broken = ""
         self.turned_at = time.monotonic()
-        self.roots = [experiment.path.parent.parent for experiment in experiments]
+        self.roots = [experiment.import_root for experiment in experiments]
 
     async def run(self) -> None:
         """Run every experiment; their results are in `snapshot`."""
@@ -470,7 +477,7 @@ class _Job:
     def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
         """Begin a call of the user's code, traced and timed."""
         trace = self._recorder.trace(opened, callee, values)
-        root = opened.experiment.path.parent.parent
+        root = opened.experiment.import_root
         return Call(callee, values, trace, self.threads, limit_seconds=self._limits.timeout_seconds, root=root)
 
 

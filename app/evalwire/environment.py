@@ -11,15 +11,10 @@ from evalwire.errors import UsageError
 
 ENV_FILE = ".env"
 
-# Every name under which the Phoenix client looks for its server. They are one group: see `merge_env_file`.
-ENDPOINT_VARIABLES = (
-    "PHOENIX_ENDPOINT",
-    "PHOENIX_COLLECTOR_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "PHOENIX_BASE_URL",
-    "PHOENIX_HOST",
-    "PHOENIX_PORT",
-)
+# The names that state a Phoenix's address, and those from which its client infers one besides. All are one group:
+# see `merge_env_file`.
+PHOENIX_ADDRESSES = ("PHOENIX_ENDPOINT", "PHOENIX_COLLECTOR_ENDPOINT", "PHOENIX_BASE_URL", "PHOENIX_HOST")
+ENDPOINT_VARIABLES = (*PHOENIX_ADDRESSES, "OTEL_EXPORTER_OTLP_ENDPOINT", "PHOENIX_PORT")
 CREDENTIAL_VARIABLES = ("PHOENIX_API_KEY", "PHOENIX_API_KEY_FILE", "PHOENIX_CLIENT_HEADERS")
 
 

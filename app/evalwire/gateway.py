@@ -40,7 +40,13 @@ def connect(*, base_url: str | None = None, api_key: str | None = None) -> Clien
     from phoenix.client import Client  # noqa: PLC0415 - 0.5 s that `--help` and an empty folder need not pay
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    client = Client(base_url=base_url, api_key=api_key)
+    try:
+        client = Client(base_url=base_url, api_key=api_key)
+    except ValueError as error:  # such as PHOENIX_PORT=tcp://..., which Kubernetes sets for a service of that name
+        raise PhoenixError(
+            f"Phoenix's address in the environment cannot be used: {error}\n"
+            "Set PHOENIX_ENDPOINT to an address such as http://phoenix:6006."
+        ) from error
     address = endpoint_of(client)
     if not address.startswith(("http://", "https://")):
         raise PhoenixError(
@@ -230,7 +236,7 @@ class Phoenix:
         Phoenix refuses a whole batch for one span that it already has (a user's own exporter may have sent it)
         or cannot read, so these are left out and the others sent again.
         """
-        if getattr(self.client, "spans", None) is None:  # a stand-in of somebody's tests
+        if getattr(self.client, "spans", None) is None:  # a client that knows no spans, such as a stand-in
             return 0
         try:
             self.client.spans.log_spans(project_identifier=project, spans=spans, timeout=10)  # type: ignore[arg-type]

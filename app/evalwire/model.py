@@ -200,6 +200,11 @@ class Experiment:
     evaluators: tuple[Callee, ...] = ()
     problems: tuple[Failure, ...] = ()
 
+    @property
+    def import_root(self) -> Path:
+        """The folder that is importable while it runs: the parent of the experiments folder."""
+        return self.path.parent.parent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenExperiment:
@@ -387,6 +392,12 @@ class ExperimentResult(Mapping[str, Any]):
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
         return [run for run in self.runs if run.failures]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that went wrong, from its loading to the recording of its runs."""
+        own = [self.failure] if self.failure else []
+        return [*self.problems, *own, *(failure for run in self.runs for failure in run.failures)]
 
     @property
     def passed(self) -> bool:

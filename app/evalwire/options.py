@@ -180,7 +180,7 @@ OPTIONS = (
         flag=None,
         parse=as_text,
         default=None,
-        help="Phoenix's address, where none of the client's own variables is set",
+        help="Phoenix's address, where PHOENIX_ENDPOINT and its like are not set",
     ),
     Option(
         name="public_endpoint",

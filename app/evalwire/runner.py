@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,17 @@ class ExperimentRunner:
         self._dry_run = _dry_run_count(dry_run)
         self._helpers = helpers
         self._record_connections = record_connections
-        for name, value in (("concurrency", concurrency), ("task_concurrency", task_concurrency)):
+        counts = {
+            "concurrency": concurrency,
+            "task_concurrency": task_concurrency,
+            "record_connections": record_connections,
+        }
+        for name, value in counts.items():
             if value < 1:
                 raise UsageError(f"{name} = {value}: expected 1 or more.")
-        if not timeout_seconds > 0:
-            raise UsageError(f"timeout_seconds = {timeout_seconds}: expected a number above 0.")
+        for name, seconds in (("timeout_seconds", timeout_seconds), ("grace_seconds", grace_seconds)):
+            if not seconds > 0:
+                raise UsageError(f"{name} = {seconds}: expected a number above 0.")
         self._limits = engine.Limits(
             concurrency=concurrency,
             task_concurrency=task_concurrency,
@@ -120,7 +126,7 @@ class ExperimentRunner:
             )
             job = run_experiments(loaded, Phoenix(self._client), plan)
         results = job.results
-        if all(result.passed for result in results):
+        if job.passed:
             return results
         failure = ExperimentsFailed(mask(_summary(results)), results)
         log.error("%s", failure.message)
@@ -144,16 +150,6 @@ class Plan:
     mask: Callable[[str], str] = str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a run came to: the engine's word, and how many spans were lost on the way."""
-
-    results: list[ExperimentResult]
-    interrupted: bool
-    abandoned_threads: int
-    lost_spans: int
-
-
 def run_experiments(
     experiments: Sequence[Experiment],
     phoenix: Phoenix,
@@ -161,19 +157,14 @@ def run_experiments(
     *,
     observer: engine.Observer | None = None,
     stop: engine.Stop | None = None,
-) -> Job:
+) -> engine.JobResult:
     """Run loaded experiments against a Phoenix, within `discovery.importable`."""
     stop = stop or engine.Stop()
     with _recorder(phoenix, plan, stop) as (recorder, lost_spans):
         job = engine.run_job(
             experiments, recorder=recorder, observer=observer or Quiet(), limits=plan.limits, stop=stop
         )
-    return Job(
-        results=job.results,
-        interrupted=job.interrupted,
-        abandoned_threads=job.abandoned_threads,
-        lost_spans=lost_spans(),
-    )
+    return replace(job, lost_spans=lost_spans())
 
 
 @contextlib.contextmanager

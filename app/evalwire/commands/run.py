@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from evalwire import __version__, ci, discovery, engine, progress, reports, testset
-from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
-from evalwire.model import Failure, Outcome, Report
+from evalwire.errors import (
+    EvalwireError,
+    Interrupted,
+    NothingToRunError,
+    PhoenixError,
+    PhoenixRefused,
+    PhoenixUnreachable,
+    UsageError,
+)
+from evalwire.model import Outcome, Report
 from evalwire.runner import Plan, run_experiments
 from evalwire.uploader import upload
 
@@ -23,11 +31,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from evalwire.commands import Context
+    from evalwire.engine import JobResult
     from evalwire.gateway import Phoenix
-    from evalwire.model import Experiment, ExperimentResult
-    from evalwire.runner import Job
+    from evalwire.model import Experiment
 
-_OUTAGES = ("PhoenixError", "PhoenixRefused", "PhoenixUnreachable")
+# A dataset that is not there is the user's to mend, and no outage.
+_OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable)}
 
 
 def run(context: Context, *, dry_run: int | None = None, local: bool = False) -> int:
@@ -44,7 +53,6 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
         Interrupted: a signal came before the engine ran, or a second one did.
     """
     reporter = _Reporter(context)
-    began = time.monotonic()
     with _Signals() as signals:
         try:
             with _exits_noticed(), discovery.importable(context.settings.experiments):
@@ -67,7 +75,7 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
             exit_code=_exit_code(job, signals),
             results=tuple(job.results),
             started_at=reporter.started_at,
-            seconds=time.monotonic() - began,
+            seconds=reporter.seconds,
             dry_run=dry_run is not None,
             endpoint=phoenix.endpoint,
             evalwire_version=__version__,
@@ -123,7 +131,7 @@ def _run(
     *,
     dry_run: int | None,
     signals: _Signals,
-) -> Job:
+) -> JobResult:
     settings = context.settings
     plan = Plan(
         limits=engine.Limits(
@@ -213,24 +221,19 @@ def _exits_noticed() -> Iterator[None]:
 # --- the report ----------------------------------------------------------------------------------------
 
 
-def _outcome(job: Job, signals: _Signals) -> Outcome:
+def _outcome(job: JobResult, signals: _Signals) -> Outcome:
     if job.interrupted or signals.received is not None:
         return "interrupted"
-    if all(result.passed for result in job.results):
+    if job.passed:
         return "passed"
-    types = [failure.type for result in job.results for failure in _failures(result)]
-    return "infrastructure" if types and all(name in _OUTAGES for name in types) else "errors"
+    types = {failure.type for result in job.results for failure in result.failures}
+    return "infrastructure" if types and types <= _OUTAGES else "errors"
 
 
-def _failures(result: ExperimentResult) -> list[Failure]:
-    own = [result.failure] if result.failure else []
-    return [*result.problems, *own, *(failure for run in result.runs for failure in run.failures)]
-
-
-def _exit_code(job: Job, signals: _Signals) -> int:
+def _exit_code(job: JobResult, signals: _Signals) -> int:
     if signals.received is not None:
         return 128 + signals.received
-    return 0 if all(result.passed for result in job.results) else 1
+    return 0 if job.passed else 1
 
 
 class _Reporter:
@@ -241,6 +244,12 @@ class _Reporter:
         self._working_directory = Path.cwd()  # user code may change it
         self._file = self._make_folder()
         self.started_at = datetime.now(UTC)
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the command began."""
+        return time.monotonic() - self._began
 
     def _make_folder(self) -> Path | None:
         """The place of results.json, without one of an earlier run; None when the default folder cannot be written.
@@ -273,7 +282,7 @@ class _Reporter:
             exit_code=exit_code,
             results=(),
             started_at=self.started_at,
-            seconds=(datetime.now(UTC) - self.started_at).total_seconds(),
+            seconds=self.seconds,
             evalwire_version=__version__,
             ci=ci.facts(self._context.environ),
         )
@@ -311,6 +320,7 @@ class _Reporter:
         return report.exit_code if told else report.exit_code or 1
 
     def _write_file(self, report: Report) -> bool:
+        """Write results.json, where there is a folder for it; False when that failed."""
         from evalwire.reports import results_json  # noqa: PLC0415 - after the work
 
         if self._file is None:

@@ -87,7 +87,8 @@ def verdict(report: Report) -> str:
     parts = [_count(len(report.results), "experiment"), _count(examples, "example")]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
-    parts.append(f"{failed} failed" if failed else "none failed")
+    if failed or not red:
+        parts.append(f"{_count(failed, 'example')} failed" if failed else "none failed")
     if not_run:
         parts.append(f"{not_run} not run")
     parts.append(f"{report.seconds:.1f} s")
