@@ -85,14 +85,17 @@ CHECKS = {
     ),
     "a failed task": (
         "model.py",
-        "        return whole and not self.not_run and not self.failed_runs and all(map(self._is_judged, self.runs))",
+        (
+            "        if not whole or self.not_run or self.failed_runs:\n            return False\n"
+            "        return all(map(self._is_judged, self.runs)) and not self.incomplete_scores"
+        ),
         "        return whole",
         f"{GREEN}::test_a_failure_names_example_exception_and_line",
     ),
     "examples that were not run": (
         "model.py",
-        "        return whole and not self.not_run and",
-        "        return whole and",
+        "        if not whole or self.not_run or",
+        "        if not whole or",
         "tests/test_model.py",
     ),
 }
