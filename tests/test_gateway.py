@@ -174,6 +174,12 @@ def test_the_servers_version_is_told(phoenix):
     assert phoenix.version().count(".") == 2
 
 
+def test_a_version_that_cannot_be_asked_is_no_failure(phoenix, proxy):
+    """The credentials were accepted; that is what counts."""
+    proxy.rule = lambda _method, path: Fault(reset=True) if path.endswith("/arize_phoenix_version") else None
+    assert phoenix.version() == "unknown"
+
+
 def test_the_address_is_the_clients_own(phoenix, proxy):
     assert endpoint_of(phoenix.client) == proxy.url
 

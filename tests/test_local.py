@@ -50,12 +50,15 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
     served.wait()
     assert is_alive(orphan["pid"])
 
+    with (examples.directory / "testset.csv").open("a") as testset:
+        testset.write("a row without a tag,x,\n")
     process = examples.start(
         "run", "--local", PHOENIX_ENDPOINT="http://127.0.0.1:9", PHOENIX_API_KEY="not-for-the-local-one"
     )
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, (out, err)
     assert out.startswith("PASSED: 3 experiments, 63 examples, none failed")
+    assert "row 61 has no tag" in err
     assert out.count("/compare?experimentId=") == 3
     assert not is_alive(orphan["pid"])
     left = json.loads(state.read_text())

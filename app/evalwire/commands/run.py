@@ -118,6 +118,8 @@ def _phoenix(context: Context, *, local: bool) -> Iterator[Phoenix]:
         phoenix = context.connect(server.url)
         if context.settings.csv_path is not None:
             found = testset.read(context.settings.csv_path, context.columns())
+            for note in found.notes:
+                context.err.write(f"evalwire: {context.settings.csv_path}: {note}\n")
             # overwrite: this Phoenix is the project's own, and the file is the truth
             for result in upload(found, phoenix, on_exist="overwrite"):
                 context.say(f"dataset {result.name}: {result.example_count} examples")
