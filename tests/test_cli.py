@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -256,6 +262,49 @@ def test_stdout_has_the_result_and_stderr_the_progress(phoenix_project: Project,
     assert quiet.stdout.startswith("PASSED")
     assert quiet.stderr == ""
     assert "\x1b" not in loud.stdout + loud.stderr
+
+
+def on_a_terminal(project: Project, *arguments: str, columns: int = 80, **environ: str) -> tuple[int, str]:
+    """Run evalwire on a terminal of its own: its exit code, and all that the terminal was sent."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [*EVALWIRE, *arguments],
+        cwd=project.directory,
+        env={**project.environ, "TERM": "xterm", **environ},
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    sent = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while more := os.read(ours, 65536):
+            sent += more
+    os.close(ours)
+    return process.wait(60), sent.decode()
+
+
+@pytest.mark.needs_phoenix
+def test_a_terminal_has_a_bar_and_colours_and_what_user_code_prints_above_it(phoenix_project: Project, make_dataset):
+    """A secret that the terminal's width would cut in two is masked before that."""
+    name = make_dataset(3)
+    task = "import os\n\nasync def task(example):\n    print('x' * 70 + os.environ['MY_API_KEY'])\n    return 1\n"
+    code, sent = on_a_terminal(phoenix_project.experiment(name, task=task), "run", MY_API_KEY=KEY)
+    assert code == 0, sent
+    assert re.search(rf"{name} (\x1b\[\d+m)?━", sent)
+    assert "3/3" in sent
+    assert "\x1b[1;32mPASSED: 1 experiment, 3 examples" in sent
+    assert "x" * 70 + "***" in sent
+    assert KEY[:10] not in sent
+
+
+@pytest.mark.needs_phoenix
+def test_no_color_and_a_terminal_without_a_size_are_respected(phoenix_project: Project, make_dataset):
+    code, sent = on_a_terminal(phoenix_project.experiment(make_dataset(1)), "run", columns=0, NO_COLOR="1")
+    assert code == 0
+    assert "PASSED: 1 experiment, 1 example" in sent
+    assert "\x1b[1;32m" not in sent
 
 
 @pytest.mark.needs_phoenix
