@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import json
+import pickle
 import textwrap
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 from evalwire.model import (
+    EMPTY,
     Dataset,
     Evaluation,
     Example,
@@ -193,6 +197,49 @@ def test_examples_cannot_be_reassigned():
         EXAMPLE.id = "other"
 
 
+def test_what_has_no_metadata_shares_an_empty_one():
+    """Thousands of evaluations without metadata cost no dict each."""
+    assert evaluation().metadata is evaluation().metadata is EMPTY
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda metadata: metadata.__setitem__("k", 1),
+        lambda metadata: metadata.update(k=1),
+        lambda metadata: metadata.update({"k": 1}),
+        lambda metadata: metadata.setdefault("k", 1),
+        lambda metadata: metadata.__ior__({"k": 1}),
+    ],
+    ids=["item", "update by keyword", "update", "setdefault", "|="],
+)
+def test_the_shared_metadata_cannot_be_filled(change):
+    """What one writes into its metadata does not turn up in the others'."""
+    with pytest.raises(TypeError, match="shared"):
+        change(evaluation().metadata)
+    assert EMPTY == {}
+
+
+def test_the_shared_metadata_is_a_dict_to_everyone():
+    """JSON, copies, `asdict` and pickles work as before, and a copy can be filled."""
+    run = task_run(evaluations=(evaluation(),))
+    assert (json.dumps(EMPTY), repr(EMPTY), dict(EMPTY), bool(EMPTY)) == ("{}", "{}", {}, False)
+    assert json.dumps(asdict(run)["evaluations"][0]["metadata"]) == "{}"
+    for copied in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        metadata = copied.evaluations[0].metadata
+        metadata["k"] = 1
+        assert metadata == {"k": 1}
+    assert EMPTY == {}
+
+
+def test_a_run_knows_how_many_calls_were_repeats():
+    """Each call beyond the first of the task or of an evaluator is one; a call of several results is one call."""
+    several = [evaluation(name, evaluator="list", attempts=3) for name in ("x", "y")]
+    run = task_run(attempts=2, evaluations=(*several, evaluation(attempts=5), evaluation("once")))
+    assert run.retries == 1 + 2 + 4
+    assert task_run().retries == 0
+
+
 def test_a_run_lists_everything_that_went_wrong():
     """The task's failure, each evaluator's, and the recording's are a run's failures; it knows its seconds."""
     wrong = [replace(FAILURE, message=str(number)) for number in range(3)]
@@ -222,6 +269,9 @@ def test_a_whole_result_passes():
         {"problems": (FAILURE,)},
         {"example_count": 2},
         {"example_count": 0, "runs": ()},
+        {"repetitions": 2},
+        {"repetitions": 0, "runs": ()},
+        {"runs": (SCORED, SCORED)},
         {"runs": ()},
         {"runs": (replace(SCORED, failure=FAILURE),)},
         {"runs": (replace(SCORED, record_failure=FAILURE),)},
@@ -235,6 +285,9 @@ def test_a_whole_result_passes():
         "problem",
         "not run",
         "no examples",
+        "a repetition not run",
+        "no repetitions",
+        "more than was to run",
         "none ran",
         "task failure",
         "record failure",
@@ -263,6 +316,16 @@ def test_a_list_evaluator_passes_under_its_own_names():
 def test_examples_that_did_not_run_are_counted():
     """What never finished is not run."""
     assert replace(PASSED, example_count=5).not_run == 4
+
+
+def test_every_repetition_is_to_run():
+    """With repetitions, runs are what is counted: each example as often as was asked."""
+    again = replace(SCORED, repetition=2)
+    result = replace(PASSED, repetitions=2, runs=(SCORED, again))
+    assert (result.expected_runs, result.not_run, result.passed) == (2, 0, True)
+    unfinished = replace(result, example_count=3)
+    assert (unfinished.expected_runs, unfinished.not_run, unfinished.passed) == (6, 4, False)
+    assert PASSED.expected_runs == 1
 
 
 def test_a_result_is_a_mapping_with_the_clients_keys():
@@ -309,6 +372,15 @@ def test_task_runs_have_the_clients_shape():
     assert (second["id"], second["error"]) == ("DRY_RUN_n1", "KeyError: q (/p/task.py:3)")
 
 
+def test_repetitions_that_are_not_recorded_have_ids_of_their_own():
+    """In a dry run with repetitions, an evaluation still points at its one run."""
+    result = replace(PASSED, repetitions=2, runs=(SCORED, replace(SCORED, repetition=2)))
+    assert [run["id"] for run in result["task_runs"]] == ["DRY_RUN_n1", "DRY_RUN_n1_2"]
+    assert [run["repetition_number"] for run in result["task_runs"]] == [1, 2]
+    assert [one.experiment_run_id for one in result["evaluation_runs"]] == ["DRY_RUN_n1", "DRY_RUN_n1_2"]
+    assert [one.id for one in result["evaluation_runs"]] == ["DRY_RUN_n1_ev", "DRY_RUN_n1_2_ev"]
+
+
 def test_evaluation_runs_have_the_clients_shape():
     """Each evaluation has a result with what it said, or an error, as attributes and as items."""
     said = (evaluation("a", score=0.5, label="good", id="v1"), evaluation("b", failure=FAILURE))
@@ -323,22 +395,27 @@ def test_evaluation_runs_have_the_clients_shape():
 # --- scores --------------------------------------------------------------------------------------------
 
 
+def judged(*said: Evaluation) -> list[TaskRun]:
+    """A run for each evaluation."""
+    return [task_run(evaluations=(one,)) for one in said]
+
+
 def test_a_mean_is_over_the_scores_there_are_and_the_rest_is_missing():
     """Failures are no zeros and no silence: they are counted as missing beside the mean."""
     said = [evaluation(score=1.0), evaluation(score=0.5), evaluation(failure=FAILURE), evaluation(label="good")]
-    summary = ScoreSummary.of("ev", said, expected=6)
+    summary = ScoreSummary.of("ev", [*judged(*said), task_run(), task_run(evaluations=(evaluation("other"),))])
     assert summary == ScoreSummary(name="ev", mean=0.75, count=3, missing=3, labels={"good": 1})
 
 
 def test_without_scores_there_is_no_mean():
     """Labels alone have counts and no mean."""
-    summary = ScoreSummary.of("ev", [evaluation(label="b"), evaluation(label="a"), evaluation(label="b")], expected=3)
+    summary = ScoreSummary.of("ev", judged(*(evaluation(label=label) for label in "bab")))
     assert (summary.mean, summary.count, summary.missing, summary.labels) == (None, 3, 0, {"a": 1, "b": 2})
 
 
 def test_a_mean_is_exact():
     """Rounding errors do not add up over many scores."""
-    assert ScoreSummary.of("ev", [evaluation(score=0.1)] * 10, expected=10).mean == 0.1
+    assert ScoreSummary.of("ev", judged(*[evaluation(score=0.1)] * 10)).mean == 0.1
 
 
 def test_every_evaluator_has_a_summary():
@@ -353,6 +430,124 @@ def test_an_evaluator_that_reports_under_other_names_has_those():
     several = (evaluation("x", evaluator="ev", score=1.0), evaluation("y", evaluator="ev", score=0.0))
     result = replace(PASSED, runs=(replace(SCORED, evaluations=several),))
     assert [(score.name, score.mean) for score in result.scores] == [("x", 1.0), ("y", 0.0)]
+
+
+# --- repetitions ---------------------------------------------------------------------------------------
+
+
+def repeated(*examples: str, repetitions: int, **fields: Any) -> ExperimentResult:
+    """A result by a text for each example, a letter for each repetition.
+
+    T and F are an evaluator's True and False, a digit is so many tenths, L a label, x an evaluator that failed,
+    X a task that failed, and - a repetition that was not run.
+    """
+    said = {
+        "T": {"score": 1.0, "label": "True"},
+        "F": {"score": 0.0, "label": "False"},
+        "L": {"label": "kind"},
+        "x": {"failure": FAILURE},
+        **{str(digit): {"score": digit / 10} for digit in range(10)},
+    }
+    runs = tuple(
+        task_run(
+            example=replace(EXAMPLE, id=f"e{number}", node_id=f"n{number}"),
+            repetition=repetition,
+            failure=FAILURE if letter == "X" else None,
+            evaluations=() if letter == "X" else (evaluation(**said[letter]),),
+        )
+        for number, letters in enumerate(examples)
+        for repetition, letter in enumerate(letters, start=1)
+        if letter != "-"
+    )
+    return replace(PASSED, example_count=len(examples), repetitions=repetitions, runs=runs, **fields)
+
+
+def test_one_repetition_has_no_spread():
+    """Without repetitions nothing is said of them."""
+    [score] = repeated("T", "F", repetitions=1).scores
+    assert (score.mean, score.spread, score.per_example, score.pass_at, score.pass_hat) == (0.5, None, (), {}, {})
+
+
+def test_each_example_has_its_mean_and_spread():
+    """Repetitions of one example are summarised together, in the dataset's order, and their spreads averaged."""
+    [score] = repeated("0000", "0044", "x8X4", repetitions=4).scores
+    assert [(one.example_id, one.mean, one.count, one.missing) for one in score.per_example] == [
+        ("e0", 0.0, 4, 0),
+        ("e1", 0.2, 4, 0),
+        ("e2", pytest.approx(0.6), 2, 2),
+    ]
+    spreads = [one.spread for one in score.per_example]
+    assert spreads == [0.0, pytest.approx((4 * 0.04 / 3) ** 0.5), pytest.approx(0.08**0.5)]
+    assert score.spread == pytest.approx(sum(spreads) / 3)
+    assert score.mean == pytest.approx(0.2)
+    assert (score.count, score.missing) == (10, 2)
+
+
+def test_an_example_with_fewer_than_two_scores_has_no_spread():
+    """One score, a label, or nothing at all has no spread, and does not count as a spread of zero."""
+    [score] = repeated("5x", "LL", "XX", "04", repetitions=2).scores
+    assert [(one.mean, one.spread is None, one.count, one.missing) for one in score.per_example] == [
+        (0.5, True, 1, 1),
+        (None, True, 2, 0),
+        (None, True, 0, 2),
+        (0.2, False, 2, 0),
+    ]
+    assert score.spread == score.per_example[3].spread
+    [nothing] = repeated("5x", "X7", repetitions=2).scores
+    assert nothing.spread is None
+
+
+def test_bools_have_pass_at_k_and_pass_hat_k():
+    """Averaged over examples, for every k up to the repetitions."""
+    [score] = repeated("TTT", "TFF", "FFF", repetitions=3).scores
+    assert score.pass_at == pytest.approx({1: 4 / 9, 2: (1 + 2 / 3) / 3, 3: 2 / 3})
+    assert score.pass_hat == pytest.approx({1: 4 / 9, 2: 1 / 3, 3: 1 / 3})
+
+
+@pytest.mark.parametrize("failed", ["TTxF", "XTTF", "TT-F", "TFTx"])
+def test_what_failed_or_never_ran_is_not_passed(failed):
+    """A failure of the task or of the evaluator stays in the denominator, and so does what was not run."""
+    [score] = repeated(failed, repetitions=4).scores
+    [same] = repeated("TTFF", repetitions=4).scores
+    assert (score.pass_at, score.pass_hat) == (same.pass_at, same.pass_hat)
+    assert [(one.count, one.missing) for one in score.per_example] == [(3, 1)]
+
+
+def test_an_example_that_only_failed_never_passed():
+    """An example without a single evaluation is in the average, as not passed."""
+    [score] = repeated("TT", "XX", repetitions=2).scores
+    assert (score.pass_at, score.pass_hat) == ({1: 0.5, 2: 0.5}, {1: 0.5, 2: 0.5})
+
+
+@pytest.mark.parametrize("letters", ["T1", "TL", "00", "LL", "XX", "Tx5"])
+def test_only_bools_pass(letters):
+    """A score that is no bool, a label, or nothing at all has no pass@k."""
+    [score] = repeated(letters, repetitions=len(letters)).scores
+    assert (score.pass_at, score.pass_hat) == ({}, {})
+
+
+def test_several_names_have_each_their_own():
+    """An evaluator that returns a list has a spread, and a pass@k, for each of its names."""
+    runs = tuple(
+        task_run(
+            repetition=repetition,
+            evaluations=(
+                evaluation("close", evaluator="ev", score=repetition / 2),
+                evaluation("exact", evaluator="ev", score=1.0, label="True"),
+            ),
+        )
+        for repetition in (1, 2)
+    )
+    close, exact = replace(PASSED, repetitions=2, runs=runs).scores
+    assert (close.name, close.spread, close.pass_at) == ("close", pytest.approx(0.125**0.5), {})
+    assert (exact.name, exact.spread, exact.pass_hat) == ("exact", 0.0, {1: 1.0, 2: 1.0})
+
+
+def test_examples_of_one_id_are_told_apart():
+    """Examples are grouped by Phoenix's id, since an author's may come twice."""
+    runs = [replace(run, example=replace(run.example, id="e")) for run in repeated("00", "88", repetitions=2).runs]
+    [score] = replace(PASSED, repetitions=2, example_count=2, runs=tuple(runs)).scores
+    assert [(one.example_id, one.mean) for one in score.per_example] == [("e", 0.0), ("e", 0.8)]
 
 
 def test_the_cause_behind_an_error_is_told(tmp_path):

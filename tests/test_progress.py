@@ -23,10 +23,12 @@ class Clock:
         return self.now
 
 
-def opened(name: str = "a", url: str | None = None) -> OpenExperiment:
+def opened(name: str = "a", url: str | None = None, repetitions: int = 1) -> OpenExperiment:
     experiment = Experiment(name=name, dataset_name=name, path=Path("/p") / name, task=None)
     dataset = Dataset(id="d", name=name, version_id="v", examples=())
-    return OpenExperiment(experiment=experiment, dataset=dataset, recorded_name="eval", url=url)
+    return OpenExperiment(
+        experiment=experiment, dataset=dataset, recorded_name="eval", url=url, repetitions=repetitions
+    )
 
 
 def ran(failure: Failure | None = None) -> TaskRun:
@@ -36,9 +38,15 @@ def ran(failure: Failure | None = None) -> TaskRun:
     return TaskRun(example=example, output=None, failure=failure, evaluations=(said,), **times)
 
 
-def finished(*runs: TaskRun, name: str = "a", count: int = 2) -> ExperimentResult:
+def finished(*runs: TaskRun, name: str = "a", count: int = 2, repetitions: int = 1) -> ExperimentResult:
     return ExperimentResult(
-        name=name, dataset_name=name, evaluator_names=("ev",), runs=runs, example_count=count, seconds=1.26
+        name=name,
+        dataset_name=name,
+        evaluator_names=("ev",),
+        runs=runs,
+        example_count=count,
+        repetitions=repetitions,
+        seconds=1.26,
     )
 
 
@@ -49,6 +57,23 @@ def test_the_start_names_the_experiment_its_size_and_its_page():
     progress.started(opened("a", "http://phoenix/x"), 3)
     progress.started(opened("b"), 1)
     assert stream.getvalue() == "a: 3 examples, http://phoenix/x\nb: 1 examples\n"
+
+
+def test_with_repetitions_runs_are_counted():
+    """The start names examples and how often each runs; from then on it is runs that are done, failed and left."""
+    stream, clock = io.StringIO(), Clock()
+    progress = Lines(stream, every_seconds=5.0, clock=clock)
+    progress.started(opened(repetitions=3), 6)
+    clock.now += 5
+    progress.ran(opened(repetitions=3), ran(FAILURE))
+    progress.finished(finished(*[ran()] * 5, repetitions=3))
+    progress.finished(finished(*[ran()] * 6, repetitions=3))
+    assert stream.getvalue().splitlines() == [
+        "a: 2 examples x 3",
+        "a: 1/6, 1 failed",
+        "a: FAILED, 5/6 in 1.3 s",
+        "a: passed, 6/6 in 1.3 s",
+    ]
 
 
 def test_lines_come_every_few_seconds_not_at_each_example():

@@ -6,12 +6,14 @@ import json
 import os
 import resource
 import stat
+import tracemalloc
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -198,20 +200,31 @@ HOSTILE = {
     "evaluation": lambda text: task_run(evaluations=(evaluation(text, failure=FAILURE),)),
     "label": lambda text: task_run(evaluations=(evaluation(label=text),)),
     "score name": lambda text: task_run(evaluations=(evaluation(text, evaluator="ev", score=1.0),)),
+    "unstable example": lambda text: task_run(example=example(id=text), evaluations=(evaluation(score=0.0),)),
+    "unstable score": lambda text: task_run(evaluations=(evaluation(text, evaluator="ev", score=0.0),)),
 }
+
+
+def hostile(place: str, text: str) -> Report:
+    """A report with `text` in one place of a run; for what is unstable, with another repetition."""
+    run = HOSTILE[place](text)
+    if not place.startswith("unstable"):
+        return report(result(run))
+    other = replace(run, repetition=2, evaluations=(replace(run.evaluations[0], score=1.0),))
+    return report(result(run, other, example_count=1, repetitions=2))
 
 
 @pytest.mark.parametrize("place", HOSTILE)
 def test_control_characters_do_not_reach_the_terminal(place):
     """What a model or a dataset says cannot clear the screen, colour it, or ring the bell."""
-    text = console.render(report(result(HOSTILE[place]("a\x1b[2Jb\x9b1mc\x07d\x08e\x00f\x7fg\rh"))), verbose=True)
+    text = console.render(hostile(place, "a\x1b[2Jb\x9b1mc\x07d\x08e\x00f\x7fg\rh"), verbose=True)
     assert [character for character in text if unicodedata.category(character) == "Cc" and character != "\n"] == []
 
 
 @pytest.mark.parametrize("place", HOSTILE)
 def test_no_line_can_be_forged(place):
     """What a model or a dataset says cannot begin a line of its own, such as another verdict."""
-    lines = console.render(report(result(HOSTILE[place]("a\nPASSED: 9 examples\n::error::b")))).splitlines()
+    lines = console.render(hostile(place, "a\nPASSED: 9 examples\n::error::b")).splitlines()
     assert [line for line in lines[1:] if line.startswith(("PASSED", "::"))] == []
 
 
@@ -219,14 +232,189 @@ def test_no_line_can_be_forged(place):
 @pytest.mark.parametrize("text", ["[/b]", "[bold]x", "[link=http://evil]x[/link]", ":warning:"])
 def test_brackets_are_text(place, text):
     """Square brackets and colons in what a model or a dataset says are shown as they are."""
-    assert text in console.render(report(result(HOSTILE[place](text))), verbose=True)
+    assert text in console.render(hostile(place, text), verbose=True)
 
 
 @pytest.mark.parametrize("place", HOSTILE)
 def test_every_text_can_be_printed(place):
     """Text that is no valid Unicode does not keep the report from being printed."""
-    text = console.render(report(result(HOSTILE[place]("a\ud800b"))), verbose=True)
+    text = console.render(hostile(place, "a\ud800b"), verbose=True)
     assert text.encode()
+
+
+# --- repetitions and retries on the console ------------------------------------------------------------
+
+
+def repeated(*examples: str, repetitions: int = 3, name: str = "ev", **fields: Any) -> ExperimentResult:
+    """A result by a text for each example, a letter for each repetition.
+
+    T and F are an evaluator's True and False, a digit is so many tenths, X a task that failed, - one not run.
+    """
+    said = {"T": {"score": 1.0, "label": "True"}, "F": {"score": 0.0, "label": "False"}}
+    runs = [
+        task_run(
+            number,
+            repetition=repetition,
+            failure=FAILURE if letter == "X" else None,
+            evaluations=() if letter == "X" else (evaluation(name, **said.get(letter) or {"score": int(letter) / 10}),),
+        )
+        for number, letters in enumerate(examples, start=1)
+        for repetition, letter in enumerate(letters, start=1)
+        if letter != "-"
+    ]
+    given = {"example_count": len(examples), "repetitions": repetitions, "evaluator_names": (name,)}
+    return result(*runs, **given | fields)
+
+
+def lines(*results: ExperimentResult, width: int = 100) -> list[str]:
+    return console.render(report(*results), width=width).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("results", "line"),
+    [
+        ([repeated("TTT", "FFF")], "PASSED: 1 experiment, 2 examples x 3 repetitions, none failed, 3.2 s"),
+        (
+            [repeated("TTT", "XFX")],
+            "FAILED: 1 experiment, 2 examples x 3 repetitions, 1 of 1 experiments failed, 2 runs failed, 3.2 s",
+        ),
+        (
+            [repeated("TTT", "XF-", "---")],
+            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 of 1 experiments failed, 1 run failed, 4 not run, 3.2 s",
+        ),
+        (
+            [repeated("TTT"), result(opened=None, failure=FAILURE)],
+            "FAILED: 2 experiments, 1 example x 3 repetitions, 1 of 2 experiments failed, 3.2 s",
+        ),
+        ([repeated("TTT"), GOOD], "PASSED: 2 experiments, 3 examples, 5 runs, none failed, 3.2 s"),
+    ],
+    ids=["passed", "failed", "not run", "one did not open", "not alike"],
+)
+def test_the_verdict_counts_runs(results, line):
+    """With repetitions the verdict says over how many examples and how often, and counts failures in runs."""
+    assert lines(*results)[0] == line
+
+
+def test_the_table_shows_what_repetitions_tell():
+    """How often each example ran, how far its scores lie apart, and how often one try, or all, would pass."""
+    both = replace(GOOD, name="graded", runs=repeated("0044", repetitions=4).runs, example_count=1, repetitions=4)
+    header, bools, graded = lines(repeated("TTTF", "TFFF", repetitions=4), both)[2:5]
+    assert header.split() == [
+        *("experiment", "examples", "failed", "evaluator", "mean", "spread", "pass@4", "/", "pass^4", "seconds")
+    ]
+    assert bools.split() == ["a", "2", "x", "4", "0", "ev", "0.500", "0.500", "1.000", "/", "0.000", "1.2"]
+    assert graded.split() == ["graded", "1", "x", "4", "0", "ev", "0.200", "0.231", "-", "1.2"]
+
+
+def test_the_table_without_repetitions_is_as_ever():
+    """Nothing is said of spread where nothing was repeated."""
+    header, row = lines(GOOD, BAD)[2:4]
+    assert header.split() == ["experiment", "examples", "failed", "evaluator", "mean", "seconds"]
+    assert row.split() == ["a", "2", "0", "ev", "1.000", "1.2"]
+    assert lines(repeated("TTT"))[3].split()[6:8] == ["1.000", "0.000"]
+    header = lines(repeated("04", repetitions=2))[2]
+    assert header.split() == ["experiment", "examples", "failed", "evaluator", "mean", "spread", "seconds"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 120])
+def test_numbers_are_whole_however_narrow_the_terminal(width):
+    """Where the table does not fit, names are cut as far as is needed, and no number, nor a column of them."""
+    long = "a_rather_long_name_of_an_experiment_or_evaluator"
+    made = repeated(*["TTFX"] * 1000, repetitions=4, name=long)
+    header, row = lines(replace(made, name=long, seconds=12345.67), width=width)[2:4]
+    assert header.split()[-4:] == ["pass@4", "/", "pass^4", "seconds"]
+    assert [part for part in row.split() if "…" not in part] == [
+        *("1000", "x", "4", "1000", "0.667", "(1000", "missing)", "0.577", "1.000", "/", "0.000", "12345.7")
+    ]
+    assert len(row) <= max(width, 100)
+
+
+def test_names_that_fit_are_whole():
+    """A table that fits is not cut."""
+    assert "closeness_of_answer " in lines(repeated("0488", repetitions=4, name="closeness_of_answer"), width=80)[3]
+
+
+def test_different_repetitions_have_a_general_header():
+    """Where experiments were repeated differently often, no single k is right."""
+    assert "pass@k / pass^k" in lines(repeated("TF", repetitions=2), repeated("TTF"))[2]
+
+
+def test_what_was_not_run_counts_as_failed_in_the_table():
+    """A repetition that never ran is one of the failures of its experiment."""
+    [row] = [line for line in lines(repeated("TXX", "T--")) if line.startswith("a ") and "2 x 3" in line]
+    assert row.split()[4] == "4"
+
+
+def test_the_most_unstable_examples_are_named():
+    """Below an experiment are the examples whose repetitions lie farthest apart, at most three of each evaluator."""
+    found = lines(repeated("555", "444", "TFF", "046", "454", "057"))
+    assert "a: scores differ between repetitions" in found
+    assert [line for line in found if "unstable" in line] == [
+        "  unstable: ev  e3  0.33 ± 0.58 over 3",
+        "  unstable: ev  e6  0.40 ± 0.36 over 3",
+        "  unstable: ev  e4  0.33 ± 0.31 over 3",
+    ]
+
+
+def test_a_failed_experiment_tells_its_failures_before_what_is_unstable():
+    """What failed comes first, and an example's count leaves out what failed."""
+    found = lines(repeated("XTF"))
+    start = found.index("a: 1 of 3 runs failed")
+    assert "KeyError" in found[start + 1]
+    assert found[start + 3] == "  unstable: ev  e1  0.50 ± 0.71 over 2"
+
+
+def test_stable_examples_are_not_named():
+    """Repetitions that agree, or differ by less than is shown, are no news."""
+    close = [
+        task_run(3, repetition=number, evaluations=(evaluation(score=0.5 + number / 1e3),)) for number in (1, 2, 3)
+    ]
+    made = repeated("TTT", "333", "---")
+    found = lines(replace(made, runs=(*made.runs, *close)))
+    assert found[3].split() == ["a", "3", "x", "3", "0", "ev", "0.601", "0.000", "1.2"]
+    assert [line for line in found if "unstable" in line or line.startswith("a: ")] == []
+
+
+def test_a_failed_repetition_is_named():
+    """Which of an example's runs failed is said, and the others are counted in runs."""
+    text = console.render(report(repeated("XTX", "XXX")))
+    assert 'example e1, repetition 3  input {"q": "ask 1"}' in text
+    assert "and 2 more runs" in text
+    assert "repetition" not in console.render(report(BAD))
+
+
+def test_scores_that_differ_are_told_in_runs():
+    """An evaluator that gave a score for some repetitions only is told by runs."""
+    extra = (evaluation(), evaluation("more", evaluator="ev", score=1.0))
+    made = repeated("TTT")
+    found = lines(replace(made, runs=(*made.runs[:2], replace(made.runs[2], evaluations=extra))))
+    assert "a: an evaluator did not judge every run in the same way" in found
+    assert "  score more: given for 1 of 3 runs only" in found
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (task_run(failure=FAILURE, evaluations=(), attempts=3), True),
+        (task_run(evaluations=(evaluation(failure=FAILURE, attempts=3),)), True),
+        (task_run(failure=FAILURE, evaluations=()), False),
+        (task_run(record_failure=FAILURE, attempts=3), False),
+        (task_run(attempts=3, evaluations=(evaluation(failure=FAILURE),)), False),
+    ],
+    ids=["task", "evaluator", "at once", "record", "another call"],
+)
+def test_a_failure_says_how_often_it_was_tried(run, said):
+    """What failed in spite of retries says so; what was tried once, or is no call of the user's, does not."""
+    text = console.render(report(result(run)))
+    assert ("example e1 (after 3 attempts)  input" in text) is said
+    assert ("attempts" in text) is said
+
+
+def test_retries_are_counted_at_the_end():
+    """The last line counts calls that were tried again, over all experiments; without any there is none."""
+    tried = task_run(attempts=3, evaluations=(evaluation(score=1.0, attempts=2),))
+    assert lines(result(tried, task_run(2)), result(tried))[-1] == "calls tried again: 6 (rate limits, time-outs)"
+    assert "tried again" not in console.render(report(GOOD, BAD))
 
 
 # --- results.json --------------------------------------------------------------------------------------
@@ -241,9 +429,13 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
+def json_text(made: Report) -> str:
+    return "".join(results_json.pieces(made))
+
+
 def test_results_json_has_the_facts():
     """What the console says, and the exit code, are there for programs."""
-    document = strict(results_json.render(report(GOOD, BAD, ci={"commit": "abc"}, evalwire_version="1.2.3")))
+    document = strict(json_text(report(GOOD, BAD, ci={"commit": "abc"}, evalwire_version="1.2.3")))
     assert {key: document[key] for key in ("schema_version", "outcome", "exit_code", "dry_run", "endpoint")} == {
         "schema_version": 1,
         "outcome": "errors",
@@ -256,14 +448,88 @@ def test_results_json_has_the_facts():
     assert (good["passed"], good["failed"], good["not_run"], good["examples"]) == (True, 0, 0, 2)
     assert (bad["passed"], bad["failed"], bad["recorded_name"]) == (False, 1, "eval_set_2024")
     assert good["dataset"] == {"name": "set", "id": "d1", "version_id": "v1"}
-    assert good["scores"] == [{"name": "ev", "mean": 1.0, "count": 2, "missing": 0, "labels": {}}]
+    assert (good["repetitions"], good["expected_runs"]) == (1, 2)
+    assert good["scores"] == [
+        {
+            "name": "ev",
+            "mean": 1.0,
+            "count": 2,
+            "missing": 0,
+            "labels": {},
+            "spread": None,
+            "per_example": [],
+            "pass_at": {},
+            "pass_hat": {},
+        }
+    ]
+
+
+def test_results_json_has_what_repetitions_tell():
+    """Each evaluator's spread, its examples, and pass@k and pass^k by k as text."""
+    [found] = strict(json_text(report(repeated("TF", "TX", "--", repetitions=2))))["experiments"]
+    assert (found["repetitions"], found["examples"], found["expected_runs"], found["not_run"]) == (2, 3, 6, 2)
+    [score] = found["scores"]
+    assert score["spread"] == score["per_example"][0]["spread"] == pytest.approx(0.5**0.5)
+    assert score["per_example"][1] == {"example_id": "e2", "mean": 1.0, "spread": None, "count": 1, "missing": 1}
+    assert (score["pass_at"], score["pass_hat"]) == ({"1": 0.5, "2": 1.0}, {"1": 0.5, "2": 0.0})
+    assert [(run["example_id"], run["repetition"]) for run in found["runs"]] == [
+        ("e1", 1),
+        ("e1", 2),
+        ("e2", 1),
+        ("e2", 2),
+    ]
+
+
+def test_results_json_has_the_attempts():
+    """How many calls a run and an evaluation took is there, 1 for those that took one."""
+    tried = task_run(attempts=2, evaluations=(evaluation(score=1.0, attempts=3), evaluation("b")))
+    runs = strict(json_text(report(result(tried, task_run(2)))))["experiments"][0]["runs"]
+    assert [run["attempts"] for run in runs] == [2, 1]
+    assert [one["attempts"] for one in runs[0]["evaluations"]] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        report(),
+        report(result(opened=None)),
+        report(GOOD),
+        report(result(), BAD, GOOD, ci={"commit": "a\nb"}),
+        report(repeated("TF", "TX", repetitions=2), GOOD),
+        report(result(task_run(output={"a": [], "b": {}, "c": [[1, {"d": "x\ny"}]]}))),
+    ],
+    ids=["no experiment", "no run", "runs", "several", "repetitions", "nested"],
+)
+def test_results_json_is_laid_out_as_one_text(made):
+    """Though it comes in pieces, the document is what `json.dumps` would make of the whole."""
+    text = json_text(made)
+    assert text == json.dumps(strict(text), ensure_ascii=False, indent=2) + "\n"
+
+
+def test_results_json_comes_run_by_run():
+    """Each run is one piece, so that no more than one is held as text, and no secret in it is cut in two."""
+    pieces = list(results_json.pieces(report(GOOD, result(*(task_run(number) for number in range(10, 30))))))
+    for number in (1, 2, *range(10, 30)):
+        [piece] = [piece for piece in pieces if f'"example_node_id": "n{number}"' in piece]
+        assert piece.count("example_node_id") == piece.count("evaluations") == piece.count('"start_time"') == 1
+
+
+def test_results_json_of_evaluations_without_metadata():
+    """Metadata, input and expected output that there are not are empty objects, whatever mapping holds them."""
+    nothing = MappingProxyType({})
+    bare = example(input=nothing, output=nothing, metadata=nothing)
+    said = (evaluation(score=1.0), evaluation("b", score=1.0, metadata=nothing))
+    [found] = strict(json_text(report(result(task_run(example=bare, evaluations=said)))))["experiments"][0]["runs"]
+    assert (found["input"], found["expected"]) == ({}, {})
+    assert [one["metadata"] for one in found["evaluations"]] == [{}, {}]
+    assert "input {}" in console.render(report(result(task_run(failure=FAILURE, example=bare))))
 
 
 def test_results_json_has_every_run():
     """Each run is there with its example, output, evaluations and failure."""
     judge = evaluation("judge", score=0.5, label="good", explanation="because", metadata={"k": [1]})
     run = task_run(3, evaluations=(judge, evaluation("bad", failure=FAILURE)), output={"said": ["x"]}, id="r1")
-    [found] = strict(results_json.render(report(result(run))))["experiments"][0]["runs"]
+    [found] = strict(json_text(report(result(run))))["experiments"][0]["runs"]
     assert (found["example_id"], found["id"], found["input"], found["output"]) == (
         "e3",
         "r1",
@@ -285,7 +551,7 @@ def test_results_json_has_every_run():
 
 def test_results_json_of_an_experiment_that_did_not_open():
     """Ids that there are not are null, and the problems are there."""
-    [found] = strict(results_json.render(report(result(opened=None, problems=(FAILURE,)))))["experiments"]
+    [found] = strict(json_text(report(result(opened=None, problems=(FAILURE,)))))["experiments"]
     assert (found["experiment_id"], found["url"], found["dataset"]["id"]) == (None, None, None)
     assert [problem["type"] for problem in found["problems"]] == ["KeyError"]
 
@@ -293,9 +559,9 @@ def test_results_json_of_an_experiment_that_did_not_open():
 @pytest.mark.parametrize("place", HOSTILE)
 def test_results_json_is_json_whatever_was_said(tmp_path, place):
     """Control characters and invalid Unicode leave a file that every parser reads."""
-    write(tmp_path / "results.json", results_json.render(report(result(HOSTILE[place]('\x1b[2J"\\\x00\ud800é')))))
+    write(tmp_path / "results.json", results_json.pieces(hostile(place, '\x1b[2J"\\\x00\ud800é')))
     document = strict((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert len(document["experiments"][0]["runs"]) == 1
+    assert len(document["experiments"][0]["runs"]) == 1 + place.startswith("unstable")
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -319,8 +585,8 @@ def names(folder: Path) -> list[str]:
 def test_write_makes_the_folder_and_replaces_the_file(tmp_path):
     """A report is written into a folder that is made, in UTF-8, and replaces the one before."""
     path = tmp_path / "new" / "deep" / "report.txt"
-    write(path, "first")
-    write(path, "é 🎉")
+    write(path, iter(["first"]))
+    write(path, iter(["é", " 🎉"]))
     assert path.read_bytes() == "é 🎉".encode()
     assert names(path.parent) == ["report.txt"]
 
@@ -328,18 +594,59 @@ def test_write_makes_the_folder_and_replaces_the_file(tmp_path):
 def test_a_failing_write_leaves_the_old_file(tmp_path):
     """A disk that is full leaves the report before, whole, and no rest of the new one."""
     path = tmp_path / "report.txt"
-    write(path, "old")
+    write(path, iter(["old"]))
     with disk_full(), pytest.raises(OSError, match="too large"):
-        write(path, "new" * 10_000)
+        write(path, iter(["new" * 10_000]))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["report.txt"]
+
+
+def test_a_report_that_breaks_off_leaves_the_old_file(tmp_path):
+    """What cannot be told to its end is not told in part."""
+
+    def broken() -> Iterator[str]:
+        yield "new" * 100_000
+        raise KeyError("broken")
+
+    path = tmp_path / "report.txt"
+    write(path, iter(["old"]))
+    with pytest.raises(KeyError, match="broken"):
+        write(path, broken())
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["report.txt"]
+
+
+def test_each_piece_is_masked(tmp_path):
+    """No secret is on the disk: the mask sees each piece whole."""
+    write(
+        tmp_path / "report.txt", iter(["a secret\n", "and a secret"]), mask=lambda text: text.replace("secret", "***")
+    )
+    assert (tmp_path / "report.txt").read_text() == "a ***\nand a ***"
+
+
+def test_a_large_report_is_not_held_twice(tmp_path):
+    """Writing thousands of runs needs less than a megabyte beside the report itself."""
+    runs = [
+        task_run(number, output=f"{number:01000}", repetition=repetition)
+        for number in range(2500)
+        for repetition in (1, 2)
+    ]
+    made = report(result(*runs, example_count=2500, repetitions=2))
+    tracemalloc.start()
+    try:
+        write(tmp_path / "results.json", results_json.pieces(made), mask=lambda text: text.replace("x", "y"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "results.json").stat().st_size > 5_000_000
+    assert peak < 1_000_000
 
 
 def test_a_folder_in_the_reports_place_is_an_error(tmp_path):
     """What cannot be replaced is an OSError, and leaves nothing beside it."""
     (tmp_path / "report.txt").mkdir()
     with pytest.raises(OSError, match=r"report\.txt"):
-        write(tmp_path / "report.txt", "text")
+        write(tmp_path / "report.txt", iter(["text"]))
     assert names(tmp_path) == ["report.txt"]
 
 
@@ -348,7 +655,44 @@ def test_reports_can_be_read_by_other_users(tmp_path, umask):
     """A report has mode 0644 whatever the umask, since CI systems collect it as another user."""
     before = os.umask(umask)
     try:
-        write(tmp_path / "report.txt", "text")
+        write(tmp_path / "report.txt", iter(["text"]))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "report.txt").stat().st_mode) == 0o644
+
+
+# --- what is left to do --------------------------------------------------------------------------------
+
+LOST = Failure(stage="record", type="PhoenixUnreachable", message="gone")
+
+
+def test_records_that_did_not_arrive_are_counted_with_the_command_that_sends_them():
+    """Two records of the first run, one evaluation of the second; the third arrived."""
+    runs = [
+        task_run(1, record_failure=LOST),
+        task_run(2, record_failure=LOST, id="r2", evaluations=(evaluation(id="v"), evaluation("other"))),
+        task_run(3, id="r3", evaluations=(evaluation(id="v"),)),
+    ]
+    made = report(result(*runs), journal="test results/journal_1.jsonl")
+    shown = console.render(made)
+    assert shown.endswith(
+        "3 records did not reach Phoenix; the journal holds them. "
+        "To send them: evalwire resume 'test results/journal_1.jsonl'\n"
+    )
+    document = json.loads(json_text(made))
+    assert (document["undelivered"], document["journal"]) == (3, "test results/journal_1.jsonl")
+
+
+def test_without_a_journal_nobody_is_sent_to_one():
+    shown = console.render(report(result(task_run(record_failure=LOST))))
+    assert "2 records did not reach Phoenix, and there is no journal of them" in shown
+    assert "resume" not in shown
+
+
+def test_runs_that_were_not_made_can_be_gone_on_with():
+    shown = console.render(report(result(task_run(id="r"), example_count=3), journal="journal_1.jsonl"))
+    assert shown.endswith("To run what was not run: evalwire resume journal_1.jsonl\n")
+
+
+def test_a_complete_job_has_nothing_left_to_do():
+    assert "resume" not in console.render(report(result(task_run()), journal="journal_1.jsonl"))

@@ -8,8 +8,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from evalwire.stats import pass_at_k, pass_hat_k, sample_deviation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +24,26 @@ FailureStage = Literal["import", "open", "task", "evaluator", "record", "interru
 AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
 Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
 
+CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: which creation it came from
+
 _PACKAGE_DIR = str(Path(__file__).parent) + os.sep
+
+
+class _Empty(dict[str, Any]):
+    """An empty dict for all to share: nothing can be put into it, and a copy of it is a dict as any other."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this mapping is shared and cannot be changed")
+
+    __setitem__ = setdefault = update = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[()]]:
+        return dict, ()
+
+
+EMPTY: Mapping[str, Any] = _Empty()  # thousands of evaluations without metadata share it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +190,7 @@ class Callee:
         function: what is called.
         is_async: whether its author wrote a coroutine function.
         on_loop: whether it is called on the event loop; else on a thread, and what it returns is awaited if need be.
+        is_isolated: whether it is a coroutine function that runs on the event loop of a worker thread.
         positional: the names of the values bound by position, in order.
         keywords: parameter name -> the name of the value bound to it.
         whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
@@ -179,6 +202,7 @@ class Callee:
     function: Callable[..., Any]
     is_async: bool
     on_loop: bool = False
+    is_isolated: bool = False
     positional: tuple[str, ...] = ()
     keywords: Mapping[str, str] = field(default_factory=dict)
     whole: Literal["mapping", "keywords"] | None = None
@@ -215,6 +239,8 @@ class OpenExperiment:
         url: its page in Phoenix, or None in a dry run.
         recorded_name: `{prefix}_{dataset}_{timestamp}`.
         project_name: the Phoenix project that its traces go to.
+        repetitions: how many times each example is run.
+        earlier: runs of an earlier job that goes on, by the example's node id and the repetition.
     """
 
     experiment: Experiment
@@ -223,21 +249,28 @@ class OpenExperiment:
     id: str | None = None
     url: str | None = None
     project_name: str | None = None
+    repetitions: int = 1
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[tuple[str, int], TaskRun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What one evaluator said of one run: a finite score, a label, or both; or the failure instead."""
+    """What one evaluator said of one run: a finite score, a label, or both; or the failure instead.
+
+    Attributes:
+        attempts: how many calls it took.
+    """
 
     name: str
     evaluator: str
     score: float | None = None
     label: str | None = None
     explanation: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     annotator_kind: AnnotatorKind = "CODE"
     failure: Failure | None = None
+    attempts: int = 1
     start_time: datetime
     end_time: datetime
     trace_id: str | None = None
@@ -246,12 +279,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """One call of the task on one example, and the evaluations of what it returned.
+    """One run of the task on one example, and the evaluations of what it returned.
 
     Attributes:
         output: the returned value as JSON; None when the task failed.
         failure: why the task failed, or None.
         record_failure: why Phoenix does not have (all of) this run, or None.
+        repetition: which run of the example it is, from 1.
+        attempts: how many calls of the task it took.
         id: Phoenix's id of the run, or None when it is not recorded.
     """
 
@@ -263,13 +298,25 @@ class TaskRun:
     start_time: datetime
     end_time: datetime
     repetition: int = 1
+    attempts: int = 1
     trace_id: str | None = None
     id: str | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether Phoenix has the run and all its evaluations."""
+        return self.id is not None and all(evaluation.id is not None for evaluation in self.evaluations)
 
     @property
     def seconds(self) -> float:
         """How long the task took."""
         return (self.end_time - self.start_time).total_seconds()
+
+    @property
+    def retries(self) -> int:
+        """How many calls of the task and its evaluators were repeats; one call may give several evaluations."""
+        attempts = {evaluation.evaluator: evaluation.attempts for evaluation in self.evaluations}
+        return sum(attempts.values(), self.attempts) - len(attempts) - 1
 
     @property
     def failures(self) -> list[Failure]:
@@ -300,14 +347,50 @@ class EvaluationRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleScore:
+    """What an evaluator said of one example over its repetitions.
+
+    Attributes:
+        mean: of the scores there are; None when there is none.
+        spread: their sample standard deviation; None below two scores.
+        count: how many repetitions have an evaluation.
+        missing: how many have none: the task or the evaluator failed, or they were not run.
+    """
+
+    example_id: str
+    mean: float | None
+    spread: float | None
+    count: int
+    missing: int
+
+    @classmethod
+    def of(cls, example_id: str, said: Sequence[Evaluation], *, repetitions: int) -> ExampleScore:
+        """Summarise what was said of one example."""
+        scores = _scores(said)
+        return cls(
+            example_id=example_id,
+            mean=_mean(scores),
+            spread=sample_deviation(scores) if len(scores) > 1 else None,
+            count=len(said),
+            missing=repetitions - len(said),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSummary:
     """What an evaluator said over all runs of an experiment.
+
+    The attributes from `spread` on are of repeated examples, those that ran at least once; else they are empty.
 
     Attributes:
         mean: of the scores there are; None when there is none.
         count: how many runs have an evaluation.
         missing: how many have none, because the task or the evaluator failed.
         labels: how often each label was given.
+        spread: the mean of the examples' spreads; None when no example has one.
+        per_example: one for each example, in the dataset's order.
+        pass_at: of an evaluator that returns bools: k -> pass@k, the mean over examples, for k = 1 .. repetitions.
+        pass_hat: likewise pass^k. What failed or was not run counts as not passed in both.
     """
 
     name: str
@@ -315,19 +398,56 @@ class ScoreSummary:
     count: int
     missing: int
     labels: Mapping[str, int]
+    spread: float | None = None
+    per_example: tuple[ExampleScore, ...] = ()
+    pass_at: Mapping[int, float] = field(default_factory=dict)
+    pass_hat: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, evaluations: Sequence[Evaluation], *, expected: int) -> ScoreSummary:
-        """Summarise the evaluations of one name over `expected` runs."""
-        said = [evaluation for evaluation in evaluations if evaluation.failure is None]
-        scores = [evaluation.score for evaluation in said if evaluation.score is not None]
+    def of(cls, name: str, runs: Sequence[TaskRun], *, repetitions: int = 1) -> ScoreSummary:
+        """Summarise the evaluations of one name over runs in which those of one example stand together."""
+        said = _said(name, runs)
+        is_bool = bool(said) and {(one.score, one.label) for one in said} <= {(0.0, "False"), (1.0, "True")}
+        per_example: list[ExampleScore] = []
+        passes: Counter[int] = Counter()  # how many examples passed so many times
+        for _, group in groupby(runs, key=lambda run: run.example.node_id) if repetitions > 1 else ():
+            its_runs = list(group)
+            found = _said(name, its_runs)
+            per_example.append(ExampleScore.of(its_runs[0].example.id, found, repetitions=repetitions))
+            if is_bool:
+                passes[sum(one.score == 1 for one in found)] += 1
         return cls(
             name=name,
-            mean=math.fsum(scores) / len(scores) if scores else None,
+            mean=_mean(_scores(said)),
             count=len(said),
-            missing=expected - len(said),
+            missing=len(runs) - len(said),
             labels=Counter(evaluation.label for evaluation in said if evaluation.label is not None),
+            spread=_mean([one.spread for one in per_example if one.spread is not None]),
+            per_example=tuple(per_example),
+            pass_at=_for_each_k(pass_at_k, repetitions, passes),
+            pass_hat=_for_each_k(pass_hat_k, repetitions, passes),
         )
+
+
+def _said(name: str, runs: Sequence[TaskRun]) -> list[Evaluation]:
+    """The evaluations of one name that did not fail."""
+    return [said for run in runs for said in run.evaluations if said.name == name and said.failure is None]
+
+
+def _scores(said: Sequence[Evaluation]) -> list[float]:
+    return [evaluation.score for evaluation in said if evaluation.score is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _for_each_k(formula: Callable[[int, int, int], float], n: int, passes: Counter[int]) -> dict[int, float]:
+    """The mean of `formula(n, c, k)` over examples for k = 1 .. n; `passes` says how many examples have each c."""
+    count = passes.total()
+    if not count:
+        return {}
+    return {k: math.fsum(formula(n, c, k) * times for c, times in passes.items()) / count for k in range(1, n + 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,8 +457,9 @@ class ExperimentResult(Mapping[str, Any]):
     Attributes:
         name: the experiment's folder.
         opened: the dataset and Phoenix's ids, or None when it did not get that far.
-        runs: one for each example that ran, in the dataset's order.
+        runs: one for each example and repetition that ran, in the dataset's order, then by repetition.
         example_count: how many examples were to run.
+        repetitions: how many times each.
         failure: what stopped the experiment as a whole, or None.
         seconds: wall time.
     """
@@ -349,6 +470,7 @@ class ExperimentResult(Mapping[str, Any]):
     opened: OpenExperiment | None = None
     runs: tuple[TaskRun, ...] = ()
     example_count: int = 0
+    repetitions: int = 1
     failure: Failure | None = None
     problems: tuple[Failure, ...] = ()
     seconds: float = 0.0
@@ -384,9 +506,14 @@ class ExperimentResult(Mapping[str, Any]):
         return self.opened.url if self.opened else None
 
     @property
+    def expected_runs(self) -> int:
+        """How many runs there were to be."""
+        return self.example_count * self.repetitions
+
+    @property
     def not_run(self) -> int:
-        """How many examples never finished."""
-        return self.example_count - len(self.runs)
+        """How many of them never finished."""
+        return self.expected_runs - len(self.runs)
 
     @property
     def failed_runs(self) -> list[TaskRun]:
@@ -401,8 +528,8 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def passed(self) -> bool:
-        """Whether every example ran, every evaluator scored it, and every record arrived."""
-        whole = not self.failure and not self.problems and self.example_count > 0
+        """Whether every example ran as often as it was to, every evaluator scored it, and every record arrived."""
+        whole = not self.failure and not self.problems and self.expected_runs > 0
         if not whole or self.not_run or self.failed_runs:
             return False
         return all(map(self._is_judged, self.runs)) and not self.incomplete_scores
@@ -413,7 +540,7 @@ class ExperimentResult(Mapping[str, Any]):
         sound = [run for run in self.runs if not run.failures]
         names = {evaluation.name for run in sound for evaluation in run.evaluations}
         lacking = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
-        return [score for score in self.scores if score.name in lacking]
+        return [score for score in self.scores if score.name in lacking] if lacking else []
 
     def _is_judged(self, run: TaskRun) -> bool:
         """Whether every evaluator gave the run a score or a label."""
@@ -423,23 +550,17 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def scores(self) -> list[ScoreSummary]:
         """One summary for each evaluation name, sorted; a run without that evaluation counts as missing."""
-        by_name: dict[str, list[Evaluation]] = {name: [] for name in self.evaluator_names}
-        for run in self.runs:
-            for evaluation in run.evaluations:
-                by_name.setdefault(evaluation.name, []).append(evaluation)
-        reported = {evaluation.evaluator for found in by_name.values() for evaluation in found}
-        return [
-            ScoreSummary.of(name, found, expected=len(self.runs))
-            for name, found in sorted(by_name.items())
-            if found or name not in reported  # one that returns a list under other names is there by those
-        ]
+        names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
+        reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
+        names.update(set(self.evaluator_names) - reported)  # one that returns a list is there by the names in it
+        return [ScoreSummary.of(name, self.runs, repetitions=self.repetitions) for name in sorted(names)]
 
     @property
     def task_runs(self) -> list[dict[str, Any]]:
         """The runs as the Phoenix client's `ExperimentRun` dictionaries."""
         return [
             {
-                "id": run.id or f"DRY_RUN_{run.example.node_id}",
+                "id": run.id or _unrecorded(run),
                 "experiment_id": self.experiment_id,
                 "dataset_example_id": run.example.node_id,
                 "repetition_number": run.repetition,
@@ -457,7 +578,7 @@ class ExperimentResult(Mapping[str, Any]):
         """The evaluations, run by run, in the client's shape."""
         return [
             EvaluationRun(
-                experiment_run_id=run.id or f"DRY_RUN_{run.example.node_id}",
+                experiment_run_id=run.id or _unrecorded(run),
                 name=evaluation.name,
                 annotator_kind=evaluation.annotator_kind,
                 start_time=evaluation.start_time,
@@ -470,7 +591,7 @@ class ExperimentResult(Mapping[str, Any]):
                     if (value := getattr(evaluation, key)) is not None
                 },
                 error=str(evaluation.failure) if evaluation.failure else None,
-                id=evaluation.id or f"DRY_RUN_{run.example.node_id}_{evaluation.name}",
+                id=evaluation.id or f"{_unrecorded(run)}_{evaluation.name}",
                 trace_id=evaluation.trace_id,
                 metadata=evaluation.metadata,
             )
@@ -500,6 +621,12 @@ class ExperimentResult(Mapping[str, Any]):
         return len(self._KEYS)
 
 
+def _unrecorded(run: TaskRun) -> str:
+    """What stands for the id of a run that Phoenix has not got."""
+    repetition = f"_{run.repetition}" if run.repetition > 1 else ""
+    return f"DRY_RUN_{run.example.node_id}{repetition}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A finished job: what every report and the exit code are made from.
@@ -509,6 +636,7 @@ class Report:
         dry_run: whether nothing was written to Phoenix.
         abandoned_threads: plain functions that were still running when their time was up.
         lost_spans: spans that could not be delivered; they are not part of the verdict.
+        journal: the file that `evalwire resume` goes on with; None without one.
     """
 
     outcome: Outcome
@@ -521,4 +649,11 @@ class Report:
     evalwire_version: str = ""
     abandoned_threads: int = 0
     lost_spans: int = 0
+    journal: str | None = None
     ci: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def undelivered(self) -> int:
+        """How many runs and evaluations could not be recorded."""
+        runs = [run for result in self.results for run in result.runs if run.record_failure]
+        return sum((run.id is None) + sum(one.id is None for one in run.evaluations) for run in runs)

@@ -19,7 +19,7 @@ PLAIN_SECONDS = 5.0
 class Quiet:
     """Says nothing while the job runs."""
 
-    def started(self, opened: OpenExperiment, example_count: int) -> None:
+    def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Say nothing."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
@@ -46,13 +46,15 @@ class Lines:
         self._every = every_seconds
         self._clock = clock
         self._said_at = clock()
-        self._counts: dict[str, list[int]] = {}  # experiment -> done, failed, of
+        self._counts: dict[str, list[int]] = {}  # experiment -> runs done, failed, of
 
-    def started(self, opened: OpenExperiment, example_count: int) -> None:
+    def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Name the experiment and its page."""
         name = opened.experiment.name
-        self._counts[name] = [0, 0, example_count]
-        self._say(f"{name}: {example_count} examples" + (f", {opened.url}" if opened.url else ""))
+        self._counts[name] = [0, 0, run_count]
+        times = f" x {opened.repetitions}" if opened.repetitions > 1 else ""
+        page = f", {opened.url}" if opened.url else ""
+        self._say(f"{name}: {run_count // opened.repetitions} examples{times}{page}")
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Count, and say so if the last line is old enough."""
@@ -68,7 +70,7 @@ class Lines:
         """Say how it ended."""
         self._counts.pop(result.name, None)
         word = "passed" if result.passed else "FAILED"
-        self._say(f"{result.name}: {word}, {len(result.runs)}/{result.example_count} in {result.seconds:.1f} s")
+        self._say(f"{result.name}: {word}, {len(result.runs)}/{result.expected_runs} in {result.seconds:.1f} s")
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -101,10 +103,10 @@ class Bars:
         self._streams = (sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = (cast("TextIO", _Above(one, mask)) for one in self._streams)
 
-    def started(self, opened: OpenExperiment, example_count: int) -> None:
+    def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Add its bar."""
         name = opened.experiment.name
-        self._bars[name] = self._progress.add_task(name, total=example_count, note="")
+        self._bars[name] = self._progress.add_task(name, total=run_count, note="")
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Move its bar."""

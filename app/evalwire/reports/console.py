@@ -6,7 +6,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _MOST_CAUSES = 10
 _MOST_EXAMPLES = 3
 _LONGEST_MESSAGE = 500
 _LONGEST_INPUT = 100
+_STABLE = 0.005  # a spread below it is shown as 0.00
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -58,9 +60,9 @@ def render(
     console.print(Text(verdict(report), style=style))
     if report.results:
         console.print()
-        console.print(_table(report), soft_wrap=False)
+        console.print(_table(report), soft_wrap=False, crop=False)
     for result in report.results:
-        lines = [*failures(result, verbose=verbose, mask=mask, folder=folder)]
+        lines = [*failures(result, verbose=verbose, mask=mask, folder=folder), *_unstable(result)]
         if lines:
             console.print()
             console.print(Text(f"{_plain(result.name)}: {_summary(result)}", style="bold"))
@@ -72,23 +74,41 @@ def render(
         longest = max(len(name) for name, _ in links)
         for name, url in links:
             console.print(Text(f"{name:{longest}}  {url}"))
+    if retries := sum(run.retries for result in report.results for run in result.runs):
+        console.print(f"\ncalls tried again: {retries} (rate limits, time-outs)")
+    if advice := _to_resume(report):
+        console.print()
+        console.print(Text(_plain(advice), style=style))
     return buffer.getvalue()
+
+
+def _to_resume(report: Report) -> str:
+    """What to do about records that Phoenix does not have, or runs that were not made; empty when all is there."""
+    if report.undelivered and not report.journal:
+        return f"{_count(report.undelivered, 'record')} did not reach Phoenix, and there is no journal of them"
+    if report.undelivered:
+        return (
+            f"{_count(report.undelivered, 'record')} did not reach Phoenix; the journal holds them. "
+            f"To send them: evalwire resume {shlex.quote(report.journal or '')}"
+        )
+    if report.journal and any(result.not_run for result in report.results if result.opened):
+        return f"To run what was not run: evalwire resume {shlex.quote(report.journal)}"
+    return ""
 
 
 def verdict(report: Report) -> str:
     """One line: how it went, and over how much."""
     failed = sum(len(result.failed_runs) for result in report.results)
     not_run = sum(result.not_run for result in report.results)
-    examples = sum(result.example_count for result in report.results)
     red = sum(not result.passed for result in report.results)
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
     if report.dry_run:
         word += " (dry run, nothing recorded)"
-    parts = [_count(len(report.results), "experiment"), _count(examples, "example")]
+    parts = [_count(len(report.results), "experiment"), _size(report.results)]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
     if failed or not red:
-        parts.append(f"{_count(failed, 'example')} failed" if failed else "none failed")
+        parts.append(f"{_count(failed, _noun(*report.results))} failed" if failed else "none failed")
     if not_run:
         parts.append(f"{not_run} not run")
     parts.append(f"{report.seconds:.1f} s")
@@ -99,26 +119,58 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _noun(*results: ExperimentResult) -> str:
+    """What is counted: examples, or, where an example runs several times, runs."""
+    return "run" if any(result.repetitions > 1 for result in results) else "example"
+
+
+def _size(results: Iterable[ExperimentResult]) -> str:
+    """How many examples, and how often each; where that is not the same for all, how many runs."""
+    opened = [result for result in results if result.example_count]
+    examples = _count(sum(result.example_count for result in opened), "example")
+    match sorted({result.repetitions for result in opened}):
+        case [] | [1]:
+            return examples
+        case [repetitions]:
+            return f"{examples} x {repetitions} repetitions"
+    return f"{examples}, {_count(sum(result.expected_runs for result in opened), 'run')}"
+
+
 def _table(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("experiment", no_wrap=True)
-    table.add_column("examples", justify="right")
-    table.add_column("failed", justify="right")
-    table.add_column("evaluator", no_wrap=True)
-    table.add_column("mean", no_wrap=True)
-    table.add_column("seconds", justify="right")
-    for result in report.results:
+    """One row for each experiment. Where names do not fit they are cut; numbers never are, however narrow."""
+    scored = [(result, result.scores) for result in report.results]
+    is_repeated = any(result.repetitions > 1 for result in report.results)
+    means = [len(_mean(score)) for _, scores in scored for score in scores if score.mean is not None]
+    tries = {max(score.pass_at) for _, scores in scored for score in scores if score.pass_at}
+    k = tries.pop() if len(tries) == 1 else "k" if tries else None
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("experiment", min_width=10)
+    table.add_column("examples", justify="right", min_width=8, no_wrap=True)
+    table.add_column("failed", justify="right", min_width=6, no_wrap=True)
+    table.add_column("evaluator", min_width=9)
+    table.add_column("mean", min_width=max(means, default=0), no_wrap=True)
+    if is_repeated:
+        table.add_column("spread", min_width=6, no_wrap=True)
+    if k:
+        table.add_column(f"pass@{k} / pass^{k}", min_width=15, no_wrap=True)
+    table.add_column("seconds", justify="right", min_width=7, no_wrap=True)
+    for result, scores in scored:
         bad = len(result.failed_runs) + result.not_run
-        scores = result.scores
         table.add_row(
-            Text(_plain(result.name), style="" if result.passed else "red"),
-            str(result.example_count),
+            Text(_plain(result.name), style="" if result.passed else "red", no_wrap=True, overflow="ellipsis"),
+            f"{result.example_count} x {result.repetitions}" if result.repetitions > 1 else str(result.example_count),
             Text(str(bad), style="red" if bad else ""),
-            Text("\n".join(_plain(score.name) for score in scores)),
-            Text("\n".join(_plain(_mean(score)) for score in scores)),
+            _lines(score.name for score in scores),
+            _lines(map(_mean, scores)),
+            *([_lines(map(_spread, scores))] if is_repeated else ()),
+            *([_lines(map(_passes, scores))] if k else ()),
             f"{result.seconds:.1f}",
         )
     return table
+
+
+def _lines(cells: Iterable[str]) -> Text:
+    return Text("\n".join(map(_plain, cells)), no_wrap=True, overflow="ellipsis")
 
 
 def _mean(score: ScoreSummary) -> str:
@@ -131,13 +183,26 @@ def _mean(score: ScoreSummary) -> str:
     return f"{text} ({score.missing} missing)" if score.missing else text
 
 
+def _spread(score: ScoreSummary) -> str:
+    return "-" if score.spread is None else f"{score.spread:.3f}"
+
+
+def _passes(score: ScoreSummary) -> str:
+    if not score.pass_at:
+        return "-"
+    k = max(score.pass_at)
+    return f"{score.pass_at[k]:.3f} / {score.pass_hat[k]:.3f}"
+
+
 def _summary(result: ExperimentResult) -> str:
+    if result.passed:
+        return "scores differ between repetitions"
     if result.problems:
         return "it cannot run"
     if result.incomplete_scores and not result.failed_runs and not result.failure:
-        return "an evaluator did not judge every example in the same way"
+        return f"an evaluator did not judge every {_noun(result)} in the same way"
     if result.failed_runs:
-        return f"{len(result.failed_runs)} of {_count(result.example_count, 'example')} failed"
+        return f"{len(result.failed_runs)} of {_count(result.expected_runs, _noun(result))} failed"
     return "it did not finish" if result.opened else "it did not start"
 
 
@@ -169,7 +234,16 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        yield f"  score {_plain(score.name)}: given for {score.count} of {_count(len(result.runs), 'example')} only"
+        yield f"  score {_plain(score.name)}: given for {score.count} of {_count(len(result.runs), _noun(result))} only"
+
+
+def _unstable(result: ExperimentResult) -> Iterator[str]:
+    """The examples whose repetitions lie farthest apart, for each evaluator."""
+    for score in result.scores:
+        apart = [(one.spread, one) for one in score.per_example if one.spread and one.spread >= _STABLE]
+        for spread, one in sorted(apart, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
+            what = f"{_plain(score.name)}  {_plain(one.example_id)}"
+            yield f"  unstable: {what}  {one.mean:.2f} ± {spread:.2f} over {one.count}"
 
 
 def _causes(
@@ -185,26 +259,28 @@ def _causes(
     for (what, text), found in list(groups.items())[:_MOST_CAUSES]:
         yield f"  {_plain(what)}: {text}"
         yield from trace(found[0][1], shown=verbose)
-        for run, _ in found[:_MOST_EXAMPLES]:
-            shown = _plain(mask(json.dumps(run.example.input, ensure_ascii=False, default=str)))
-            yield f"    example {_plain(run.example.id)}  input {_cut(shown, _LONGEST_INPUT)}"
+        for run, _, attempts in found[:_MOST_EXAMPLES]:
+            which = f", repetition {run.repetition}" if result.repetitions > 1 else ""
+            tried = f" (after {attempts} attempts)" if attempts > 1 else ""
+            shown = _plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
+            yield f"    example {_plain(run.example.id)}{which}{tried}  input {_cut(shown, _LONGEST_INPUT)}"
         if len(found) > _MOST_EXAMPLES:
-            yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
+            yield f"    and {_count(len(found) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
     if len(groups) > _MOST_CAUSES:
         yield f"  and {_count(len(groups) - _MOST_CAUSES, 'more kind')} of failure"
 
 
 def _by_cause(
     result: ExperimentResult, line: Callable[[Failure], str]
-) -> dict[tuple[str, str], list[tuple[TaskRun, Failure]]]:
-    """The failed runs under what they failed of, so that one broken line is said once; the commonest first."""
-    groups: dict[tuple[str, str], list[tuple[TaskRun, Failure]]] = {}
+) -> dict[tuple[str, str], list[tuple[TaskRun, Failure, int]]]:
+    """The failed runs, with their attempts, under what they failed of; the commonest first, so each is said once."""
+    groups: dict[tuple[str, str], list[tuple[TaskRun, Failure, int]]] = {}
     for run in result.failed_runs:
-        causes = [("task", run.failure), ("not recorded", run.record_failure)]
-        causes += [(f"evaluator {evaluation.name}", evaluation.failure) for evaluation in run.evaluations]
-        for what, failure in causes:
+        causes = [("task", run.failure, run.attempts), ("not recorded", run.record_failure, 1)]
+        causes += [(f"evaluator {said.name}", said.failure, said.attempts) for said in run.evaluations]
+        for what, failure, attempts in causes:
             if failure:
-                groups.setdefault((what, line(failure)), []).append((run, failure))
+                groups.setdefault((what, line(failure)), []).append((run, failure, attempts))
     return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
