@@ -6,6 +6,6 @@ case "${1:-}" in
   [ $# -eq 0 ] || shift
   set -- evalwire run "$@"
   ;;
--* | check | list | run | serve | upload) set -- evalwire "$@" ;;
+-* | check | list | resume | run | serve | upload) set -- evalwire "$@" ;;
 esac
 exec "$@"

@@ -17,14 +17,15 @@ from evalwire.calling import (
     EVALUATOR_NAMES,
     TASK_NAMES,
     BindingError,
+    Call,
+    Clock,
     Threads,
     bind_evaluator,
     bind_task,
-    call,
     evaluator_values,
     task_values,
 )
-from evalwire.model import Callee, Example, Failure
+from evalwire.model import Callee, Example
 from evalwire.returns import to_verdicts
 
 PATH = Path("/project/experiments/set/task.py")
@@ -32,8 +33,26 @@ EXAMPLE = Example(id="e1", node_id="n1", input={"q": "ask"}, output={"expected_o
 OUTPUT = {"said": "answer"}
 
 
+class Untraced:
+    trace_id = None
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+
+    def finish(self, **_: Any) -> None:
+        pass
+
+
+async def call(callee: Callee, values: Mapping[str, Any], threads: Threads, *, limit_seconds: float = 20.0) -> Any:
+    """What the function returns, or raises, when it is called as the engine calls it."""
+    made = Call(callee, values, Untraced(), threads, clock=Clock(limit_seconds), root=PATH)
+    value, _ = await made.result(lambda returned: returned, stage="task")
+    if made.error is not None:
+        raise made.error
+    return value
+
+
 def run(callee: Callee, values: Mapping[str, Any]) -> Any:
-    """What the function returns when it is called as the engine calls it."""
     return asyncio.run(call(callee, values, Threads()))
 
 
@@ -553,18 +572,23 @@ def stop_iteration(input):
     raise StopIteration("done")
 
 
-def test_stop_iteration_from_a_function_is_an_error_and_not_a_hang():
-    """StopIteration, which a Future refuses, arrives as an error that names it."""
-    with pytest.raises(RuntimeError, match="StopIteration: done"):
-        run_task(stop_iteration)
+def test_stop_iteration_from_a_function_is_a_failure_and_not_a_hang():
+    """StopIteration, which neither a future nor a coroutine may carry, arrives with its line."""
 
+    async def main():
+        callee = bind_task(stop_iteration, path=PATH)
+        made = Call(callee, task_values(EXAMPLE), Untraced(), Threads(), clock=Clock(20), root=Path(__file__).parent)
+        return await made.result(str, stage="task")
 
-def test_stop_iteration_names_its_line():
-    """The failure of a function that raised StopIteration points at the user's line."""
-    with pytest.raises(RuntimeError) as caught:
-        run_task(stop_iteration)
-    failure = Failure.from_exception(caught.value, stage="task")
+    _, failure = asyncio.run(main())
+    assert (failure.type, failure.message) == ("StopIteration", "done")
     assert failure.where == f"{__file__}:{stop_iteration.__code__.co_firstlineno + 1}"
+
+
+def test_stop_iteration_on_a_thread_is_an_error_of_whoever_waits_for_it():
+    """Requests to Phoenix run on threads too."""
+    with pytest.raises(RuntimeError, match="StopIteration: done"):
+        asyncio.run(Threads().run(functools.partial(stop_iteration, None)))
 
 
 def test_a_task_cannot_change_what_evaluators_see():

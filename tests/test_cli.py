@@ -144,7 +144,7 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(project):
 def test_without_a_writable_report_folder_the_run_says_so_and_goes_on(project):
     project.write({"test-results": "a file"})
     done = project.experiment("any").run("run")
-    assert "no report is written" in done.stderr
+    assert "no report and no journal are written" in done.stderr
     assert done.returncode == 1
     assert "PhoenixUnreachable" in done.stdout
 

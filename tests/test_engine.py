@@ -7,19 +7,22 @@ import contextlib
 import contextvars
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalwire.calling import bind_evaluator, bind_task
+from evalwire.calling import bind_evaluator, bind_task, isolate
 from evalwire.engine import Limits, Stop, run_job
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
-from evalwire.model import Dataset, Example, Experiment, Failure, OpenExperiment
+from evalwire.model import Dataset, Evaluation, Example, Experiment, Failure, OpenExperiment, TaskRun
 from evalwire.progress import Quiet
 
 PATH = Path("/project/experiments/set/task.py")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeTrace:
@@ -35,8 +38,20 @@ class FakeTrace:
 class FakeRecorder:
     """Gives each experiment as many examples as its name's number says, and keeps what it is told."""
 
-    def __init__(self, *, open_error: Exception | None = None, record_error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        open_error: Exception | None = None,
+        record_error: Exception | None = None,
+        repetitions: int = 1,
+        earlier: Mapping[tuple[str, int], TaskRun] | None = None,
+        missing: list[str] | None = None,
+    ) -> None:
         self.recorded: list[str] = []
+        self.noted: list[str] = []
+        self.repetitions = repetitions
+        self.earlier = earlier or {}
+        self.missing = missing or []
         self.open_error = open_error
         self.record_error = record_error
         self.record_seconds = 0.0
@@ -50,18 +65,34 @@ class FakeRecorder:
             for n in range(count)
         )
         dataset = Dataset(id="d", name=experiment.dataset_name, version_id="v", examples=examples)
-        return OpenExperiment(experiment=experiment, dataset=dataset, recorded_name="eval", id="x")
+        return OpenExperiment(
+            experiment=experiment,
+            dataset=dataset,
+            recorded_name="eval",
+            id="x",
+            repetitions=self.repetitions,
+            earlier=self.earlier,
+        )
 
     def trace(self, opened, callee, values):
         return FakeTrace()
+
+    def returned(self, opened, run):
+        self.noted.append(f"{run.example.id} returned {run.output}")
+
+    def judged(self, opened, run, evaluations):
+        self.noted.append(f"{run.example.id} judged by {evaluations[0].evaluator}")
 
     async def record(self, opened, run):
         if self.record_seconds:
             await asyncio.sleep(self.record_seconds)
         if self.record_error:
-            raise self.record_error
+            return run, self.record_error
         self.recorded.append(run.example.id)
-        return replace(run, id=f"run-{run.example.id}")
+        return replace(run, id=f"run-{run.example.id}"), None
+
+    async def verify(self, opened, runs):
+        return self.missing
 
 
 def experiment(task: Any, *evaluators: Any, name: str = "set_5") -> Experiment:
@@ -437,8 +468,7 @@ def test_a_call_that_blocked_the_loop_past_its_time_is_a_timeout():
     assert "blocked the event loop" in result.runs[0].failure.message
 
 
-def test_a_loop_that_is_blocked_for_good_is_told_with_its_line_and_ends_the_job(caplog, monkeypatch):
-    monkeypatch.setattr("evalwire.engine._BLOCKED_SECONDS", 0.6)
+def test_a_loop_that_is_blocked_for_good_is_told_with_its_line_and_ends_the_job(caplog):
     release = threading.Event()
 
     async def task(example):
@@ -446,8 +476,8 @@ def test_a_loop_that_is_blocked_for_good_is_told_with_its_line_and_ends_the_job(
         return 1
 
     line = task.__code__.co_firstlineno + 1
-    one = replace(experiment(task, name="set_1"), path=Path(__file__).parent.parent / "x" / "y")
-    job = go(one, timeout_seconds=0.5)
+    one = replace(experiment(task, name="set_1"), path=Path(__file__).parent)
+    job = go(one, timeout_seconds=2)
     release.set()
     assert f"{__file__}:{line}" in job.results[0].failure.message
     assert not job.results[0].passed
@@ -572,3 +602,342 @@ def test_it_works_inside_a_running_event_loop():
         return go(experiment(task))
 
     assert asyncio.run(notebook()).results[0].passed
+
+
+# --- blocked loops and isolation -----------------------------------------------------------------------
+
+
+def test_many_short_blocks_are_told_once_for_each_experiment(caplog):
+    """No single call is long, but nothing else runs while they do."""
+
+    async def task(example):
+        time.sleep(0.05)  # noqa: ASYNC251 - what is tested
+        await asyncio.sleep(0)
+        return 1
+
+    line = task.__code__.co_firstlineno + 1
+    ones = [replace(experiment(task, name=name), path=Path(__file__).parent) for name in ("a_40", "b_40")]
+    for one in ones:
+        assert go(one).passed
+    told = [message for message in caplog.messages if "blocks the event loop" in message]
+    assert [message.partition(":")[0] for message in told] == ["a_40", "b_40"]
+    assert all(f"{__file__}:{line} blocks" in message and 'isolate = "thread"' in message for message in told)
+
+
+def test_a_task_that_awaits_is_not_told(caplog):
+    async def task(example):
+        await asyncio.sleep(0.05)
+        return 1
+
+    one = replace(experiment(task, name="a_200"), path=Path(__file__).parent)
+    assert go(one).passed
+    assert not [message for message in caplog.messages if "blocks" in message]
+
+
+def test_isolated_async_tasks_block_each_other_no_more():
+    """Each waits for all of the others, without awaiting: on one loop none would ever go on."""
+    together = threading.Barrier(5, timeout=20)
+
+    async def task(example):
+        together.wait()
+        await asyncio.sleep(0)
+        return example.input["n"]
+
+    async def judge(output):
+        return float(output)
+
+    (result,) = go(isolate(experiment(task, judge)), task_concurrency=5).results
+    assert [run.output for run in result.runs] == [0, 1, 2, 3, 4]
+    assert result.passed
+
+
+def test_an_isolated_task_is_cancelled_when_its_time_is_up():
+    cancelled = threading.Event()
+
+    async def task(example):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    (result,) = go(isolate(experiment(task, name="set_1")), timeout_seconds=0.1).results
+    assert result.runs[0].failure.type == "TimeoutError"
+    assert cancelled.wait(5)
+
+
+# --- retries of user code ------------------------------------------------------------------------------
+
+
+class RateLimited(Exception):
+    status_code = 429
+
+
+@pytest.fixture
+def no_wait(monkeypatch):
+    monkeypatch.setattr("evalwire.engine._FIRST_WAIT", 0.001)
+
+
+@pytest.mark.parametrize("error", [RateLimited("slow down"), TimeoutError(), ConnectionResetError()])
+@pytest.mark.usefixtures("no_wait")
+def test_errors_that_are_worth_it_are_retried_as_often_as_asked(error):
+    calls = []
+
+    async def task(example):
+        calls.append(example.id)
+        if len(calls) < 3:
+            raise error
+        return 1
+
+    (result,) = go(experiment(task, name="set_1"), retries=2).results
+    assert result.passed
+    assert len(calls) == result.runs[0].attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "limits", "calls"),
+    [
+        (ValueError("the model said nothing"), {"retries": 3}, 1),
+        (RateLimited(), {}, 1),
+        (RateLimited(), {"retries": 0, "task_concurrency": "auto"}, 1),
+        (RateLimited(), {"retries": 1}, 2),
+        (RateLimited(), {"task_concurrency": "auto"}, 6),
+        (TimeoutError(), {"task_concurrency": "auto"}, 1),
+        (ValueError(), {"retries": 1, "retry_on": ["builtins.ValueError"]}, 2),
+    ],
+)
+@pytest.mark.usefixtures("no_wait")
+def test_a_call_is_made_no_more_often_than_its_retries_allow(error, limits, calls):
+    made = 0
+
+    def task(input):
+        nonlocal made
+        made += 1
+        raise error
+
+    (result,) = go(experiment(task, name="set_1"), **limits).results
+    assert made == calls == result.runs[0].attempts
+    assert result.runs[0].failure.type == type(error).__name__
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_an_evaluator_is_retried_by_itself():
+    made = {"task": 0, "judge": 0}
+
+    async def task(example):
+        made["task"] += 1
+        return 1
+
+    async def judge(output):
+        made["judge"] += 1
+        if made["judge"] == 1:
+            raise RateLimited
+        return 1.0
+
+    (result,) = go(experiment(task, judge, name="set_1"), retries=1).results
+    assert result.passed
+    assert made == {"task": 1, "judge": 2}
+    assert result.runs[0].evaluations[0].attempts == 2
+
+
+def test_a_job_that_ends_does_not_wait_for_a_retry(monkeypatch):
+    monkeypatch.setattr("evalwire.engine._FIRST_WAIT", 60)
+    stop = Stop()
+
+    async def task(example):
+        stop.request()
+        raise RateLimited
+
+    began = time.monotonic()
+    job = go(experiment(task, name="set_1"), retries=5, stop=stop)
+    assert job.interrupted
+    assert time.monotonic() - began < 30
+    assert job.results[0].runs[0].attempts == 1
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_auto_concurrency_finds_what_the_provider_bears():
+    running = peak = limited = 0
+
+    async def task(example):
+        nonlocal running, peak, limited
+        if running >= 25:
+            limited += 1
+            raise RateLimited
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return 1
+
+    (result,) = go(experiment(task, name="set_600"), task_concurrency="auto").results
+    assert result.passed
+    assert peak > 15, "it climbed from 10"
+    assert 0 < limited < 200
+
+
+# --- repetitions ---------------------------------------------------------------------------------------
+
+
+def test_each_example_is_run_as_often_as_asked():
+    calls = []
+
+    async def task(example):
+        calls.append(example.id)
+        return len(calls)
+
+    (result,) = go(experiment(task, name="set_3"), recorder=FakeRecorder(repetitions=4)).results
+    assert [(run.example.id, run.repetition) for run in result.runs] == [
+        (f"e{n}", repetition) for n in range(3) for repetition in (1, 2, 3, 4)
+    ]
+    assert result.passed
+    assert len(calls) == 12
+
+
+def test_a_repetition_that_is_missing_is_red():
+    stop = Stop()
+
+    async def task(example):
+        if example.input["n"] == 2:
+            stop.request()
+        return 1
+
+    recorder = FakeRecorder(repetitions=4)
+    (result,) = go(experiment(task, name="set_5"), recorder=recorder, stop=stop, task_concurrency=1).results
+    assert not result.passed
+    assert result.not_run == 20 - len(result.runs) > 0
+
+
+# --- a job that is plainly broken ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("most", "failures"), [(1, 1), (3, 3), (0.05, 5), (0.5, 50)])
+def test_too_many_failures_end_the_job(most, failures):
+    async def task(example):
+        raise KeyError(example.id)
+
+    (result,) = go(experiment(task, name="set_100"), task_concurrency=1, max_failures=most).results
+    assert not result.passed
+    assert len(result.failed_runs) == failures
+    assert result.not_run == 100 - failures
+    assert result.failure.type == "TooManyFailures"
+    assert f"after {failures} failures" in result.failure.message
+
+
+def test_what_is_in_flight_is_finished_and_recorded_when_a_job_is_given_up():
+    recorder = FakeRecorder()
+    failed = asyncio.Event()
+
+    async def task(example):
+        if example.input["n"] == 0:
+            failed.set()
+            raise ValueError
+        await failed.wait()
+        await asyncio.sleep(0.05)
+        return 1
+
+    (result,) = go(experiment(task, name="set_50"), recorder=recorder, task_concurrency=5, max_failures=1).results
+    assert len(result.runs) == len(recorder.recorded) == 5
+
+
+def test_further_experiments_are_not_begun_after_too_many_failures():
+    async def bad(example):
+        raise ValueError
+
+    async def good(example):
+        raise AssertionError("never called")
+
+    job = go(experiment(bad, name="a_9"), experiment(good, name="b_9"), max_failures=1, task_concurrency=1)
+    assert [len(result.runs) for result in job.results] == [1, 0]
+    assert not job.results[1].passed
+    assert not job.interrupted
+
+
+def test_a_failing_evaluator_counts_and_a_few_failures_do_not_end_the_job():
+    async def task(example):
+        return example.input["n"]
+
+    def judge(output):
+        return 1 / output
+
+    (result,) = go(experiment(task, judge, name="set_10"), max_failures=2).results
+    assert len(result.runs) == 10
+    assert len(result.failed_runs) == 1
+
+
+# --- journal, resume, verification ---------------------------------------------------------------------
+
+
+def test_what_was_paid_for_is_noted_before_it_is_recorded():
+    recorder = FakeRecorder(record_error=PhoenixUnreachable("gone"))
+
+    async def task(example):
+        return example.id
+
+    go(experiment(task, name="set_1"), recorder=recorder)
+    assert recorder.noted == ["e0 returned e0", "e0 judged by always"]
+
+
+def earlier_run(n: int, *, id_: str | None = "run", evaluations: tuple[Evaluation, ...] = (), **fields: Any) -> TaskRun:
+    example = Example(id=f"e{n}", node_id=f"n{n}", input={"n": n}, output={"expected_output": n}, metadata={})
+    values = {"output": "earlier", "failure": None, **fields}
+    return TaskRun(example=example, start_time=NOW, end_time=NOW, id=id_, evaluations=evaluations, **values)
+
+
+def said(id_: str | None = "evaluation") -> Evaluation:
+    return Evaluation(name="always", evaluator="always", score=0.25, start_time=NOW, end_time=NOW, id=id_)
+
+
+def test_a_resumed_job_runs_judges_and_records_what_is_missing_only():
+    calls, judged = [], []
+
+    async def task(example):
+        calls.append(example.id)
+        return "new"
+
+    def always(output):
+        judged.append(output)
+        return 1.0
+
+    failed = Failure(stage="task", type="KeyError", message="q")
+    recorder = FakeRecorder(
+        earlier={
+            ("n0", 1): earlier_run(0, evaluations=(said(),)),  # complete
+            ("n1", 1): earlier_run(1, id_=None, evaluations=(said(None),)),  # not recorded
+            ("n2", 1): earlier_run(2),  # not judged
+            ("n3", 1): earlier_run(3, output=None, failure=failed),  # failed, and recorded
+        }
+    )
+    (result,) = go(experiment(task, always, name="set_5"), recorder=recorder).results
+    assert calls == ["e4"]
+    assert sorted(judged) == ["earlier", "new"]
+    assert sorted(recorder.recorded) == ["e1", "e2", "e4"]
+    assert [run.output for run in result.runs] == ["earlier", "earlier", "earlier", None, "new"]
+    assert [run.evaluations[0].score for run in result.runs if run.evaluations] == [0.25, 0.25, 1.0, 1.0]
+    assert not result.passed
+    assert len(result.failed_runs) == 1
+
+
+def test_what_phoenix_does_not_have_at_the_end_is_red():
+    recorder = FakeRecorder(missing=["runs that are missing: 1 (example e3)"])
+
+    async def task(example):
+        return 1
+
+    (result,) = go(experiment(task), recorder=recorder).results
+    assert not result.passed
+    assert result.failure.type == "RecordsMissing"
+    assert "example e3" in result.failure.message
+
+
+def test_a_verification_that_fails_is_red():
+    class Recorder(FakeRecorder):
+        async def verify(self, opened, runs):
+            raise PhoenixUnreachable("gone at the end")
+
+    async def task(example):
+        return 1
+
+    (result,) = go(experiment(task), recorder=Recorder()).results
+    assert not result.passed
+    assert result.failure.type == "PhoenixUnreachable"

@@ -13,7 +13,7 @@ import pytest
 
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
 from evalwire.gateway import Phoenix, connect, endpoint_of
-from evalwire.model import Evaluation, Example, TaskRun
+from evalwire.model import CREATION_KEY, Evaluation, Example, Failure, TaskRun
 from evalwire.retries import RetryPolicy
 from faults import Fault, FaultyPhoenix, first
 
@@ -50,6 +50,15 @@ def run_of(example: Example, output: Any = "out") -> TaskRun:
 
 def evaluation(score: float = 1.0) -> Evaluation:
     return Evaluation(name="e", evaluator="e", score=score, start_time=NOW, end_time=NOW)
+
+
+def a_key() -> dict[str, Any]:
+    return {CREATION_KEY: uuid.uuid4().hex}
+
+
+def created_with(client: Any, dataset: Any, metadata: dict[str, Any]) -> list[str]:
+    found = client.experiments.list(dataset_id=dataset.id)
+    return [one["id"] for one in found if one["metadata"].get(CREATION_KEY) == metadata[CREATION_KEY]]
 
 
 def test_a_dataset_comes_with_its_examples_in_order(phoenix, make_dataset):
@@ -115,7 +124,7 @@ def test_an_endpoint_without_a_scheme_is_an_error_that_says_so():
 
 def test_a_record_whose_answer_was_lost_is_recorded_once(phoenix, proxy, client, dataset):
     """The server has the run, the answer is lost, the repeat is a 409: a success, with the run's id."""
-    created = phoenix.create_experiment(dataset, name="lost answers", metadata={})
+    created = phoenix.create_experiment(dataset, name="lost answers", metadata=a_key())
     proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/runs")
     run_id = phoenix.log_run(created["id"], run_of(dataset.examples[0]), error=None)
     proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/v1/experiment_evaluations")
@@ -126,14 +135,101 @@ def test_a_record_whose_answer_was_lost_is_recorded_once(phoenix, proxy, client,
 
 
 def test_a_run_that_somebody_else_recorded_is_no_success(phoenix, dataset):
-    created = phoenix.create_experiment(dataset, name="taken", metadata={})
-    phoenix.log_run(created["id"], run_of(dataset.examples[0], "theirs"), error=None)
-    with pytest.raises(PhoenixError, match="409"):
-        phoenix.log_run(created["id"], run_of(dataset.examples[0], "ours"), error=None)
+    created = phoenix.create_experiment(dataset, name="taken", metadata=a_key())
+    run_id = phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None)
+    with pytest.raises(PhoenixError, match=f"has another output for example {dataset.examples[0].id}"):
+        phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "ours"}), error=None)
+    assert phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None) == run_id
+
+
+def test_a_failure_does_not_take_the_place_of_a_recorded_output(phoenix, dataset):
+    created = phoenix.create_experiment(dataset, name="taken", metadata=a_key())
+    phoenix.log_run(created["id"], run_of(dataset.examples[0], None), error=None)
+    with pytest.raises(PhoenixError, match="has another output"):
+        phoenix.log_run(created["id"], run_of(dataset.examples[0], None), error="KeyError: q")
+
+
+def test_a_creation_whose_answer_was_lost_is_one_experiment(phoenix, proxy, client, dataset):
+    key = a_key()
+    proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/experiments")
+    created = phoenix.create_experiment(dataset, name="lost", metadata=key)
+    assert created_with(client, dataset, key) == [created["id"]]
+
+
+def test_an_experiment_that_an_earlier_process_created_is_adopted(phoenix, client, dataset):
+    key = a_key()
+    first_one = phoenix.create_experiment(dataset, name="before the kill", metadata=key)
+    again = phoenix.create_experiment(dataset, name="before the kill", metadata=key, adopt=True)
+    assert again["id"] == first_one["id"]
+    assert created_with(client, dataset, key) == [first_one["id"]]
+
+
+def test_a_twin_that_phoenix_created_late_is_removed_and_the_one_with_runs_kept(phoenix, proxy, client, dataset):
+    """The server carried the first request out after the client had looked for it."""
+    key = a_key()
+    proxy.rule = first(1, Fault(reset=True), method="POST", part="/experiments")
+    kept = phoenix.create_experiment(dataset, name="late", metadata=key)
+    client.experiments.create(dataset_id=dataset.id, experiment_name="late", experiment_metadata=key)
+    phoenix.log_run(kept["id"], run_of(dataset.examples[0]), error=None)
+    phoenix.remove_twins(dataset.id, key[CREATION_KEY], keep=kept["id"])
+    assert created_with(client, dataset, key) == [kept["id"]]
+
+
+def test_repetitions_are_phoenixs(phoenix, client, dataset):
+    created = phoenix.create_experiment(dataset, name="thrice", metadata=a_key(), repetitions=3)
+    phoenix.log_run(created["id"], replace(run_of(dataset.examples[0]), repetition=3), error=None)
+    assert client.experiments.get(experiment_id=created["id"])["missing_run_count"] == 2 * 3 - 1
+
+
+def test_what_was_recorded_can_be_read_back(phoenix, dataset):
+    created = phoenix.create_experiment(dataset, name="read", metadata=a_key())
+    good, bad = dataset.examples
+    run_id = phoenix.log_run(created["id"], run_of(good, {"said": "yes"}), error=None)
+    phoenix.log_evaluation(run_id, evaluation(0.5), error=None)
+    phoenix.log_evaluation(run_id, replace(evaluation(), name="f", score=None), error="ValueError: no")
+    phoenix.log_run(created["id"], run_of(bad, None), error="KeyError: q (task.py:3)")
+    found = {run.example.id: run for run in phoenix.recorded_runs(created["id"], dataset)}
+    assert found[good.id].id == run_id
+    assert found[good.id].output == {"said": "yes"}
+    assert found[good.id].start_time == NOW
+    assert {one.name: (one.score, one.failure) for one in found[good.id].evaluations} == {
+        "e": (0.5, None),
+        "f": (None, Failure(stage="evaluator", type="ValueError", message="no")),
+    }
+    assert found[bad.id].output is None
+    assert found[bad.id].failure == Failure(stage="task", type="KeyError", message="q (task.py:3)")
+
+
+def test_what_is_missing_is_named(phoenix, dataset):
+    """Nothing is, where it has all; a run or an evaluation that never arrived is told with its example."""
+    created = phoenix.create_experiment(dataset, name="count", metadata=a_key())
+    one, other = (
+        replace(
+            run_of(example),
+            id=phoenix.log_run(created["id"], run_of(example), error=None),
+            evaluations=(replace(evaluation(), id="sent"),),
+        )
+        for example in dataset.examples
+    )
+    assert phoenix.missing_records(created["id"], [replace(one, evaluations=()), replace(other, evaluations=())]) == []
+    phoenix.log_evaluation(one.id, evaluation(), error=None)
+    assert phoenix.missing_records(created["id"], [one, other]) == [
+        f"evaluations 'e' that are missing: 1 (example {other.example.id})"
+    ]
+    phoenix.log_evaluation(other.id, evaluation(), error=None)
+    assert phoenix.missing_records(created["id"], [one, other]) == []
+    lost = replace(other, id="RXhwZXJpbWVudFJ1bjo5OTk5OTk5")
+    told = phoenix.missing_records(created["id"], [one, other, lost])
+    assert told == [f"runs that are missing: 1 (example {other.example.id})"]
+    assert phoenix.missing_records(created["id"], [one]) == ["runs of another job: 1"]
+    failed = replace(other, evaluations=(), failure=Failure(stage="task", type="KeyError", message="q"))
+    assert phoenix.missing_records(created["id"], [one, failed]) == [
+        f"runs that differ: 1 (example {other.example.id} is recorded as a success)"
+    ]
 
 
 def test_a_500_that_stays_is_given_up_after_three_tries(phoenix, proxy, dataset):
-    created = phoenix.create_experiment(dataset, name="wrong example", metadata={})
+    created = phoenix.create_experiment(dataset, name="wrong example", metadata=a_key())
     proxy.rule = lambda method, path: Fault(status=500) if method == "POST" and "/runs" in path else None
     with pytest.raises(PhoenixError) as caught:
         phoenix.log_run(created["id"], run_of(dataset.examples[0]), error=None)
@@ -142,7 +238,7 @@ def test_a_500_that_stays_is_given_up_after_three_tries(phoenix, proxy, dataset)
 
 
 def test_after_an_outage_each_request_has_one_try(phoenix, proxy, dataset):
-    created = phoenix.create_experiment(dataset, name="outage", metadata={})
+    created = phoenix.create_experiment(dataset, name="outage", metadata=a_key())
     proxy.rule = lambda _method, _path: Fault(status=503)
     for example in dataset.examples:
         with pytest.raises(PhoenixUnreachable):

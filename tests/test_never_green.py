@@ -145,15 +145,15 @@ def test_phoenix_not_there_is_red_and_called_infrastructure(project):
 
 def test_phoenix_that_goes_away_ends_the_job_soon_and_red(phoenix_project, make_dataset):
     """No task is paid for when its result cannot be recorded."""
-    name = make_dataset(40)
+    name = make_dataset(150)
     task = "async def task(example):\n    print('called')\n    return 1\n"
     rule = lambda method, path: Fault(status=503) if method == "POST" and path.endswith("/runs") else None  # noqa: E731
     with FaultyPhoenix(phoenix_project.environ["PHOENIX_ENDPOINT"], rule).serving() as proxy:
         done = phoenix_project.experiment(name, task=task).run(
-            "run", "--task-concurrency", "2", PHOENIX_ENDPOINT=proxy.url, EVALWIRE_RECORD_ATTEMPTS="1"
+            "run", "--task-concurrency", "2", PHOENIX_ENDPOINT=proxy.url, EVALWIRE_RECORD_TIMEOUT_SECONDS="1"
         )
     assert done.returncode == 1
-    assert done.stdout.count("called") < 40
+    assert done.stdout.count("called") < 120, "100 may wait for Phoenix"
     assert "not run" in done.stdout
     assert (
         json.loads((phoenix_project.directory / "test-results/results.json").read_text())["outcome"] == "infrastructure"

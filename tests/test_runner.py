@@ -29,6 +29,8 @@ def test_every_run_and_evaluation_is_in_phoenix(phoenix_project, client, make_da
     assert {one.result.get("explanation") for one in recorded["evaluation_runs"]} == {"why", None}
     entry = client.experiments.get(experiment_id=result.experiment_id)
     assert re.fullmatch(rf"eval_{name}_\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result.opened.recorded_name)
+    key = entry["metadata"].pop("evalwire_key")
+    assert re.fullmatch(r"[0-9a-f]{32}", key), "which creation it came from"
     assert entry["metadata"] == {"dataset": name, "run_by": "evalwire", "team": "search"}
     assert (entry["successful_run_count"], entry["failed_run_count"], entry["missing_run_count"]) == (4, 0, 0)
 

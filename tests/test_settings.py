@@ -20,12 +20,15 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "concurrency": ("3", "3", 3),
     "task_concurrency": ("4", "4", 4),
     "timeout_seconds": ("1.5", "1.5", 1.5),
+    "retries": ("2", "2", 2),
+    "retry_on": ("a.B,c.D", '["a.B", "c.D"]', ("a.B", "c.D")),
+    "repetitions": ("3", "3", 3),
+    "max_failures": ("5%", '"5%"', 0.05),
     "grace_seconds": ("2", "2", 2.0),
     "endpoint": ("http://phoenix:6006", '"http://phoenix:6006"', "http://phoenix:6006"),
     "public_endpoint": ("https://phoenix.team", '"https://phoenix.team"', "https://phoenix.team"),
     "fetch_attempts": ("6", "6", 6),
     "fetch_timeout_seconds": ("7", "7", 7.0),
-    "record_attempts": ("9", "9", 9),
     "record_timeout_seconds": ("10", "10", 10.0),
     "record_connections": ("2", "2", 2),
     "report_dir": ("out", '"out"', Path("out")),
@@ -302,3 +305,46 @@ def test_a_misspelled_variable_is_an_error_with_a_suggestion(tmp_path):
 def test_variables_of_other_tools_are_left_alone(tmp_path):
     """A variable that resembles none of evalwire's settings is not evalwire's business."""
     assert load({}, {"EVALWIRE_IMAGE_TAG_OF_TEAM": "1", "PATH": "/bin"}, directory=tmp_path).concurrency == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("task_concurrency", "auto", "auto"),
+        ("retries", "0", 0),
+        ("max_failures", "3", 3.0),
+        ("max_failures", "0.5%", 0.005),
+    ],
+)
+def test_what_else_an_option_may_be(tmp_path, name, text, value):
+    assert getattr(load({}, {f"EVALWIRE_{name.upper()}": text}, directory=tmp_path), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("task_concurrency", "fast"),
+        ("task_concurrency", "0"),
+        ("retries", "-1"),
+        ("retries", "true"),
+        ("max_failures", "0"),
+        ("max_failures", "100%"),
+        ("max_failures", "-5%"),
+        ("max_failures", "some"),
+        ("repetitions", "0"),
+    ],
+)
+def test_what_an_option_may_not_be(tmp_path, name, text):
+    with pytest.raises(UsageError, match=f"EVALWIRE_{name.upper()}"):
+        load({}, {f"EVALWIRE_{name.upper()}": text}, directory=tmp_path)
+
+
+def test_a_share_of_failures_is_a_number_below_1_in_the_file(tmp_path):
+    assert from_toml(tmp_path, "[experiments]\nmax_failures = 0.05\n").max_failures == 0.05
+
+
+def test_an_experiment_is_isolated_by_its_own_table(tmp_path):
+    settings = from_toml(tmp_path, '[experiments.a]\nisolate = "thread"\n[experiments.b]\ndataset = "x"\n')
+    assert settings.isolated_experiments == ["a"]
+    with pytest.raises(UsageError, match=r"\[experiments.a\] isolate = 'process'.*expected one of: thread"):
+        from_toml(tmp_path, '[experiments.a]\nisolate = "process"\n')

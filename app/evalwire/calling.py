@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import contextvars
 import copy
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from evalwire.model import AnnotatorKind, Callee, Example, Failure, FailureStage
+from evalwire.model import AnnotatorKind, Callee, Example, Experiment, Failure, FailureStage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,23 +222,33 @@ def _copy(value: Any) -> Any:
     return value if isinstance(value, _SCALARS) else copy.deepcopy(value)
 
 
-async def call(callee: Callee, values: Mapping[str, Any], threads: Threads) -> Any:
-    """Call the user's function: async ones on this event loop, plain ones on a thread."""
-    args: list[Any]
-    kwargs: dict[str, Any]
+def _with_values(callee: Callee, values: Mapping[str, Any]) -> Callable[[], Any]:
+    """The user's function with its arguments."""
     match callee.whole:
         case "mapping":
-            args, kwargs = [dict(values)], {}
+            return functools.partial(callee.function, dict(values))
         case "keywords":
-            args, kwargs = [], dict(values)
+            return functools.partial(callee.function, **values)
         case None:
             args = [values[name] for name in callee.positional]
             kwargs = {parameter: values[name] for parameter, name in callee.keywords.items()}
-    if callee.on_loop:
-        result = callee.function(*args, **kwargs)
-    else:
-        result = await threads.run(functools.partial(callee.function, *args, **kwargs))
-    return await result if isinstance(result, Awaitable) else result
+            return functools.partial(callee.function, *args, **kwargs)
+
+
+def isolate(experiment: Experiment) -> Experiment:
+    """The experiment with its async functions each on the event loop of a worker thread, blocking nobody else."""
+
+    def on_thread(callee: Callee) -> Callee:
+        return dataclasses.replace(callee, is_isolated=True, on_loop=False) if callee.is_async else callee
+
+    return dataclasses.replace(
+        experiment,
+        task=on_thread(experiment.task) if experiment.task else None,
+        evaluators=tuple(map(on_thread, experiment.evaluators)),
+    )
+
+
+Done = Callable[[Any, BaseException | None], None]
 
 
 class Threads:
@@ -252,6 +263,8 @@ class Threads:
         self._lock = threading.Lock()
         self._free = 0  # threads that wait for a job which nobody has put yet
         self._busy = 0
+        self._settled: collections.deque[Callable[[], None]] = collections.deque()
+        self._waking = False  # whether the loop has been told of what is settled
 
     @property
     def busy(self) -> int:
@@ -260,9 +273,7 @@ class Threads:
 
     async def run(self, function: Callable[[], Any]) -> Any:
         """Run `function` on a thread, in a copy of this context, and wait for what it returns or raises."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        context = contextvars.copy_context()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def settle(result: Any, error: BaseException | None) -> None:
             if future.done():
@@ -274,17 +285,31 @@ class Threads:
             else:
                 future.set_exception(error)
 
+        self.start(function, contextvars.copy_context(), settle)
+        return await future
+
+    def start(self, function: Callable[[], Any], context: contextvars.Context, done: Done) -> None:
+        """Run `function` on a thread, in `context`; `done` is called on this event loop with what came of it."""
+        loop = asyncio.get_running_loop()
+
         def job() -> None:
             result, error = None, None
             try:
                 result = context.run(function)
             except BaseException as raised:
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is gone: this function had been abandoned
-                loop.call_soon_threadsafe(settle, result, error)
+            self._settled.append(functools.partial(done, result, error))
+            if not self._waking:  # else it is on its way, and finds this one too
+                self._waking = True
+                with contextlib.suppress(RuntimeError):  # the loop is gone: this function had been abandoned
+                    loop.call_soon_threadsafe(self._settle)
 
         self._submit(job)
-        return await future
+
+    def _settle(self) -> None:
+        self._waking = False
+        while self._settled:
+            self._settled.popleft()()
 
     def close(self) -> None:
         """Let idle threads end; running ones end with their function."""
@@ -308,6 +333,54 @@ class Threads:
             with self._lock:
                 self._busy -= 1
                 self._free += 1
+        _end_own_loop()
+
+
+class _OnOwnLoop:
+    """An async function to be run on the event loop of whichever thread calls this."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+
+    def __call__(self) -> Any:
+        loop = _own_loop()
+        with self._lock:
+            if self._is_cancelled:
+                raise asyncio.CancelledError
+            self._task = loop.create_task(self._await())
+        return loop.run_until_complete(self._task)
+
+    async def _await(self) -> Any:
+        result = self._function()
+        return await result if isinstance(result, Awaitable) else result
+
+    def cancel(self) -> None:
+        """Cancel it from another thread."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._task is not None:
+                with contextlib.suppress(RuntimeError):  # its loop has ended
+                    self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+
+_local = threading.local()
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    """This thread's event loop, which lives as long as the thread, so that pooled connections work across calls."""
+    loop: asyncio.AbstractEventLoop | None = getattr(_local, "loop", None)
+    if loop is None or loop.is_closed():
+        loop = _local.loop = asyncio.new_event_loop()
+    return loop
+
+
+def _end_own_loop() -> None:
+    loop: asyncio.AbstractEventLoop | None = getattr(_local, "loop", None)
+    if loop is not None and not loop.is_closed():
+        loop.close()
 
 
 # --- one call, traced and timed ------------------------------------------------------------------------
@@ -328,10 +401,48 @@ class Trace(Protocol):
         """Note what the call returned, or why it failed."""
 
 
+class Clock:
+    """The time limit of many calls: as all have the same one, they reach it in the order in which they began.
+
+    One timer of the event loop serves them all; one for each call would cost more than the call's other parts.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._deadlines: dict[Call, float] = {}  # in order
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, call: Call) -> None:
+        """Have `call.expire` called when its time is up."""
+        loop = asyncio.get_running_loop()
+        deadline = self._deadlines[call] = loop.time() + self.limit_seconds
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._ring)
+
+    def stop(self, call: Call) -> None:
+        """Its time no longer matters."""
+        self._deadlines.pop(call, None)
+
+    def _ring(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._deadlines:
+            call, deadline = next(iter(self._deadlines.items()))
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._ring)
+                return
+            del self._deadlines[call]
+            call.expire()
+
+
 class Call:
     """One call of the user's code: begun when it is made, within a time limit, in a context of its own.
 
-    It is a task of its own on the event loop, so that one which swallows its cancellation can be left behind.
+    It is a task of its own on the event loop, or a function on a thread, so that one which swallows its
+    cancellation can be left behind.
+
+    Attributes:
+        error: what it raised, a TimeoutError when its time was up, or None; known once `result` returned.
     """
 
     def __init__(
@@ -341,36 +452,65 @@ class Call:
         trace: Trace,
         threads: Threads,
         *,
-        limit_seconds: float,
+        clock: Clock,
         root: Path,
     ) -> None:
         self.callee = callee
         self.trace_id = trace.trace_id
+        self.error: BaseException | None = None
         self._trace = trace
         self._root = root
-        self._limit = limit_seconds
+        self._clock = clock
         self._timed_out = False
-        loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = loop.create_future()
+        self._returned: Any = None
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._cancel: Callable[[], object] | None = None  # None: a plain function, which cannot be
         self.start_time = self.end_time = datetime.now(UTC)
-        self._task = loop.create_task(self._guarded(values, threads), context=trace.context)
-        self._task.add_done_callback(self._end)
-        self._timer = loop.call_later(limit_seconds, self._expire)
+        clock.start(self)
+        function = _with_values(callee, values)
+        if callee.on_loop:
+            self._await(function)
+        elif callee.is_isolated:
+            own = _OnOwnLoop(function)
+            self._cancel = own.cancel
+            threads.start(own, trace.context, self._settle)
+        else:
+            threads.start(function, trace.context, self._from_thread)
 
-    async def _guarded(self, values: Mapping[str, Any], threads: Threads) -> tuple[Any, BaseException | None]:
-        try:
-            return await call(self.callee, values, threads), None
-        except BaseException as error:  # SystemExit and a CancelledError of the user's own, too
-            return None, error
+    def _await(self, function: Callable[[], Any]) -> None:
+        """Call `function` on this event loop, and await what it returns."""
+        task = self._loop.create_task(_outcome_of(function), context=self._trace.context)
+        self._cancel = task.cancel
+        task.add_done_callback(self._task_ended)
 
-    def _expire(self) -> None:
+    def _task_ended(self, task: asyncio.Task[tuple[Any, BaseException | None]]) -> None:
+        self._settle(*((None, asyncio.CancelledError()) if task.cancelled() else task.result()))
+
+    def _from_thread(self, returned: Any, error: BaseException | None) -> None:
+        if self._over.done():
+            return
+        if error is None and isinstance(returned, Awaitable):  # a plain wrapper of an async function
+            self._await(lambda: returned)
+        else:
+            self._settle(returned, error)
+
+    def _settle(self, returned: Any, error: BaseException | None) -> None:
+        if not self._over.done():
+            self._returned, self.error = returned, error
+            self._end()
+
+    def expire(self) -> None:
         """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
         self._timed_out = True
-        self._task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_CLEAN_UP_SECONDS, self._end)
+        if self._cancel is None:
+            self._end()
+            return
+        self._cancel()
+        self._loop.call_later(_CLEAN_UP_SECONDS, self._end)
 
-    def _end(self, _: object = None) -> None:
-        self._timer.cancel()
+    def _end(self) -> None:
+        self._clock.stop(self)
         if not self._over.done():
             self.end_time = datetime.now(UTC)
             self._over.set_result(None)
@@ -380,8 +520,9 @@ class Call:
         try:
             await self._over
         except asyncio.CancelledError:
-            self._timer.cancel()
-            self._task.cancel()
+            self._clock.stop(self)
+            if self._cancel is not None:
+                self._cancel()
             self._trace.finish(failure=Failure(stage=stage, type="Interrupted", message="the job ended"))
             raise
         value, failure = self._outcome(convert, stage)
@@ -390,20 +531,36 @@ class Call:
 
     def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
         took = (self.end_time - self.start_time).total_seconds()
-        if took > self._limit and not self._timed_out and self.callee.on_loop:
-            message = (
-                f"it blocked the event loop for {took:.1f} s, {self._limit:g} s being the limit; make it a plain `def`"
-            )
+        is_late = took > self._clock.limit_seconds and self.callee.on_loop  # it blocked the loop, its timer included
+        if self._timed_out or is_late:
+            self.error = TimeoutError()
+            message = self._why_late(took) if is_late and not self._timed_out else self._why_timed_out()
             return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
-        if self._timed_out:
-            still = "" if self.callee.is_async else "; a plain function cannot be stopped, its thread is left behind"
-            message = f"no result within {self._limit:g} s{still}"
-            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
-        returned, error = self._task.result()
-        if error is not None:
-            return None, Failure.from_exception(error, stage=stage, root=self._root)
+        if self.error is not None:
+            return None, Failure.from_exception(self.error, stage=stage, root=self._root)
         try:
-            return convert(returned), None
+            return convert(self._returned), None
         except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
             bad = Failure.from_exception(unusable, stage=stage, root=self._root)
             return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
+
+    def _why_late(self, took: float) -> str:
+        limit = f"{self._clock.limit_seconds:g} s"
+        return f"it blocked the event loop for {took:.1f} s, {limit} being the limit; make it a plain `def`"
+
+    def _why_timed_out(self) -> str:
+        message = f"no result within {self._clock.limit_seconds:g} s"
+        if self.callee.is_isolated:
+            return f"{message}; if it blocks, its thread is left behind"
+        if not self.callee.is_async:
+            return f"{message}; a plain function cannot be stopped, its thread is left behind"
+        return message
+
+
+async def _outcome_of(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """What an async function returns or raises; SystemExit and a CancelledError of its own, too."""
+    try:
+        result = function()
+        return (await result if isinstance(result, Awaitable) else result), None
+    except BaseException as error:
+        return None, error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
 import typer
 
 from evalwire import __version__, environment, masking, settings
-from evalwire.commands import Context
+from evalwire.context import Context
 from evalwire.errors import EvalwireError, Interrupted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = ("check", "list", "run", "serve", "upload")
+VERBS = ("check", "list", "resume", "run", "serve", "upload")
 
 _WHAT = "What to run"
 _HOW = "How to run it"
@@ -61,6 +61,45 @@ FetchAttempts = Annotated[
 FetchTimeout = Annotated[
     float | None,
     typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries (120).", rich_help_panel=_HOW),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option("--concurrency", metavar="N", help="Experiments in parallel (1).", rich_help_panel=_HOW),
+]
+TaskConcurrency = Annotated[
+    str | None,
+    typer.Option(
+        "--task-concurrency",
+        metavar="N|auto",
+        help="Examples in flight (10); auto: as many as the provider bears.",
+        rich_help_panel=_HOW,
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="For one call of your code (300).", rich_help_panel=_HOW),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        help="Further calls after rate limits, time-outs, connection errors.",
+        rich_help_panel=_HOW,
+    ),
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(
+        "--max-failures", metavar="N|P%", help="Stop after so many failures, or such a share.", rich_help_panel=_HOW
+    ),
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after the first failure.", rich_help_panel=_HOW)]
+ReportDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--report-dir", metavar="DIR", help="Folder for results.json and the journal.", rich_help_panel=_SHOWN
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=_SHOWN)]
 Verbose = Annotated[
@@ -99,24 +138,19 @@ def run(
     ] = None,
     config: Config = None,
     env_file: EnvFile = None,
-    concurrency: Annotated[
+    concurrency: Concurrency = None,
+    task_concurrency: TaskConcurrency = None,
+    timeout: Timeout = None,
+    retries: Retries = None,
+    repetitions: Annotated[
         int | None,
-        typer.Option("--concurrency", metavar="N", help="Experiments in parallel (1).", rich_help_panel=_HOW),
+        typer.Option("--repetitions", metavar="N", help="Runs of each example (1).", rich_help_panel=_WHAT),
     ] = None,
-    task_concurrency: Annotated[
-        int | None,
-        typer.Option("--task-concurrency", metavar="N", help="Examples in flight (10).", rich_help_panel=_HOW),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", metavar="SECONDS", help="For one call of your code (300).", rich_help_panel=_HOW),
-    ] = None,
+    max_failures: MaxFailures = None,
+    fail_fast: FailFast = False,
     fetch_attempts: FetchAttempts = None,
     fetch_timeout: FetchTimeout = None,
-    report_dir: Annotated[
-        Path | None,
-        typer.Option("--report-dir", metavar="DIR", help="Folder for results.json.", rich_help_panel=_SHOWN),
-    ] = None,
+    report_dir: ReportDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -132,6 +166,9 @@ def run(
         "concurrency": concurrency,
         "task_concurrency": task_concurrency,
         "timeout_seconds": timeout,
+        "retries": retries,
+        "repetitions": repetitions,
+        "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
         "fetch_attempts": fetch_attempts,
         "fetch_timeout_seconds": fetch_timeout,
         "report_dir": report_dir,
@@ -144,6 +181,74 @@ def run(
         quiet=quiet,
         verbose=verbose,
     )
+
+
+@app.command()
+def resume(
+    journal: Annotated[
+        Path | None,
+        typer.Argument(metavar="[JOURNAL]", help="The newest in the report folder by default.", show_default=False),
+    ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option("--experiment", metavar="ID", help="Complete this Phoenix experiment.", rich_help_panel=_WHAT),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Also what had failed, tasks and evaluators.", rich_help_panel=_WHAT),
+    ] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="In the local Phoenix of `run --local`.", rich_help_panel=_WHAT)
+    ] = False,
+    experiments: Experiments = None,
+    name: Names = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+    concurrency: Concurrency = None,
+    task_concurrency: TaskConcurrency = None,
+    timeout: Timeout = None,
+    retries: Retries = None,
+    max_failures: MaxFailures = None,
+    fail_fast: FailFast = False,
+    fetch_attempts: FetchAttempts = None,
+    fetch_timeout: FetchTimeout = None,
+    report_dir: ReportDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Deliver what a journal holds, run what never finished, and end as the run would have."""
+    from evalwire.commands.resume import resume as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    if journal is not None and experiment is not None:
+        raise typer.BadParameter("a journal or an experiment, not both", param_hint="--experiment")
+    flags = {
+        "experiments": experiments,
+        "names": name,
+        "concurrency": concurrency,
+        "task_concurrency": task_concurrency,
+        "timeout_seconds": timeout,
+        "retries": retries,
+        "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
+        "fetch_attempts": fetch_attempts,
+        "fetch_timeout_seconds": fetch_timeout,
+        "report_dir": report_dir,
+    }
+    _execute(
+        lambda context: command(
+            context, path=journal, experiment_id=experiment, retry_failed=retry_failed, local=local
+        ),
+        flags,
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+def _max_failures(number: str | None, *, fail_fast: bool) -> str | None:
+    if fail_fast and number is not None:
+        raise typer.BadParameter("--fail-fast is --max-failures 1: give one of them", param_hint="--fail-fast")
+    return "1" if fail_fast else number
 
 
 @app.command(name="list")
@@ -304,7 +409,7 @@ def _connector(found: settings.Settings, key: str | None) -> Callable[[str | Non
         elif not any(os.environ.get(name, "").strip() for name in environment.PHOENIX_ADDRESSES):
             address = found.endpoint
         fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
-        record = RetryPolicy(attempts=found.record_attempts, total_seconds=found.record_timeout_seconds)
+        record = RetryPolicy.for_records(found.record_timeout_seconds)
         client = connect(base_url=address, api_key=api_key)
         return Phoenix(client, fetch=fetch, record=record, public_endpoint=found.public_endpoint)
 

@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from evalwire.calling import BindingError, bind_evaluator, bind_task
+from evalwire.calling import BindingError, bind_evaluator, bind_task, isolate
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.model import Callee, Experiment, Failure
 
@@ -127,6 +127,7 @@ def load(
     names: Sequence[str] | None = None,
     helpers: Mapping[str, Collection[str]] | None = None,
     dataset_names: Mapping[str, str] | None = None,
+    isolated: Collection[str] = (),
 ) -> Discovered:
     """Import the experiments in `root`; call it, and run them, within `importable(root)`.
 
@@ -138,6 +139,7 @@ def load(
         names: only these; None for all.
         helpers: files that are no evaluators: by experiment, or for all under `*`.
         dataset_names: Phoenix datasets that are not named like their folder, by experiment.
+        isolated: experiments whose async functions run each on the event loop of a worker thread.
 
     Raises:
         NothingToRunError: a name has no experiment.
@@ -160,7 +162,10 @@ def load(
         )
         for folder in folders
     ]
-    return Discovered(experiments=tuple(experiments), skipped=tuple(skipped))
+    return Discovered(
+        experiments=tuple(isolate(one) if one.name in isolated else one for one in experiments),
+        skipped=tuple(skipped),
+    )
 
 
 def _load_experiment(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import logging
-import os
-import sys
+import math
+import random
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
-from evalwire.calling import Call, Threads, Trace, evaluator_values, task_values
+from evalwire.calling import Call, Clock, Threads, Trace, evaluator_values, task_values
 from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable
+from evalwire.loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThread, Watch
 from evalwire.model import (
+    EMPTY,
     Callee,
     Evaluation,
     Example,
@@ -27,15 +29,18 @@ from evalwire.model import (
     OpenExperiment,
     TaskRun,
 )
+from evalwire.pacing import Pace, Ticket
+from evalwire.ratelimits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.returns import to_json, to_verdicts
 
 T = TypeVar("T")
 
 log = logging.getLogger("evalwire")
 
-_CLEAN_UP_SECONDS = 1.0  # for cancelled functions' own `finally` blocks
-_LOOK_SECONDS = 0.5
-_BLOCKED_SECONDS = 5.0  # of a standing event loop until it is told
+_AUTO_RETRIES = 5  # of rate limits, which an "auto" concurrency runs into on purpose
+_FIRST_WAIT = 1.0  # seconds before the first retry of user code; twice as long before each further one
+_LONGEST_WAIT = 60.0
+_LONGEST_ASKED = 600.0  # of what a provider may ask for; beyond it the call has failed
 
 
 class Recorder(Protocol):
@@ -51,18 +56,27 @@ class Recorder(Protocol):
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Trace:
         """Begin a trace of one call in the experiment's project."""
 
-    async def record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
-        """Record a run and its evaluations; the same run, with Phoenix's ids on it.
+    def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
+        """Note what a task returned, at once."""
+
+    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+        """Note what an evaluator said, at once."""
+
+    async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
+        """Record what has no id yet; the run with the ids of what Phoenix has, and why that is not all."""
+
+    async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
+        """What Phoenix lacks, at the end, of what it accepted, in words.
 
         Raises:
-            EvalwireError: Phoenix does not have all of it.
+            EvalwireError: Phoenix cannot be asked.
         """
 
 
 class Observer(Protocol):
     """Who wants to know how far the job is. Called on the engine's thread."""
 
-    def started(self, opened: OpenExperiment, example_count: int) -> None:
+    def started(self, opened: OpenExperiment, run_count: int) -> None:
         """An experiment's dataset is there and its first example is about to run."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
@@ -74,21 +88,28 @@ class Observer(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much at once, and for how long.
+    """How much at once, for how long, and how often.
 
     Attributes:
         concurrency: experiments in parallel.
-        task_concurrency: examples in flight over the whole job.
+        task_concurrency: examples in flight over the whole job; `auto` finds how many the provider bears.
         timeout_seconds: for one call of a task or of an evaluator.
         grace_seconds: for what is in flight when the job is stopped, recording included.
         backlog: finished runs that may wait for Phoenix before no further example is started.
+        retries: further calls of a task or an evaluator whose error is worth one; None for none, or, with an `auto`
+            concurrency, a few after rate limits.
+        retry_on: `module.ExceptionName` of errors that are worth one too.
+        max_failures: so many failed runs (or, below 1, such a share of the runs) stop the job; None for never.
     """
 
     concurrency: int = 1
-    task_concurrency: int = 10
+    task_concurrency: int | Literal["auto"] = 10
     timeout_seconds: float = 300.0
     grace_seconds: float = 8.0
     backlog: int = 100
+    retries: int | None = None
+    retry_on: Collection[str] = ()
+    max_failures: float | None = None
 
 
 class Stop:
@@ -160,16 +181,16 @@ def run_job(
     stop = stop or Stop()
     job = _Job(experiments, recorder=recorder, observer=observer, limits=limits, stop=stop)
     interrupt: KeyboardInterrupt | None = None
-    thread = threading.Thread(target=_run_loop, args=(job.run, job), name="evalwire-engine", daemon=True)
+    thread = LoopThread(job.run)
+    watch = Watch(thread, experiments, limit_seconds=limits.timeout_seconds)
     thread.start()
-    watch = _Watch(job, limits)
-    while thread.is_alive() and not job.broken:
+    while thread.is_alive() and not thread.broken:
         try:
             if stop.requested_at is None:
-                thread.join(_LOOK_SECONDS)
-                watch.look(thread)
+                thread.join(LOOK_SECONDS)
+                watch.look()
                 continue
-            latest = stop.requested_at + limits.grace_seconds + _CLEAN_UP_SECONDS
+            latest = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS
             thread.join(max(0.0, latest - time.monotonic()))
             break
         except KeyboardInterrupt as pressed:
@@ -177,73 +198,13 @@ def run_job(
             stop.request()
     if interrupt:
         raise interrupt
-    if job.crash:
-        raise job.crash
-    return JobResult(results=job.snapshot(), interrupted=stop.requested, abandoned_threads=job.threads.busy)
-
-
-def _run_loop(main: Callable[[], Coroutine[Any, Any, None]], job: _Job) -> None:
-    """Run `main` on a new event loop, whatever background tasks of the user's raise, stop or cancel."""
-    loop = asyncio.new_event_loop()
-    try:
-        task = loop.create_task(main())
-        while not task.done() and not loop.is_closed():
-            # RuntimeError: user code stopped the loop, which goes on
-            with contextlib.suppress(SystemExit, KeyboardInterrupt, RuntimeError, asyncio.CancelledError):
-                loop.run_until_complete(task)
-        if not task.done() or task.cancelled():
-            job.broken = "user code closed the event loop or cancelled every task on it"
-        elif error := task.exception():
-            job.crash = error
-        if loop.is_closed():
-            return
-        left = asyncio.all_tasks(loop)
-        for stray in left:
-            stray.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=_CLEAN_UP_SECONDS))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        if not loop.is_closed():
-            loop.close()
-
-
-class _Watch:
-    """Notices from outside when the event loop does not turn, and at which line of the user's it stands."""
-
-    def __init__(self, job: _Job, limits: Limits) -> None:
-        self._job = job
-        self._limit = limits.timeout_seconds + _CLEAN_UP_SECONDS
-        self._warned: set[str] = set()
-
-    def look(self, thread: threading.Thread) -> None:
-        """Warn about a loop that is blocked; give the job up when that takes longer than any call may."""
-        blocked = time.monotonic() - self._job.turned_at
-        if blocked < _BLOCKED_SECONDS:
-            return
-        where = _users_line(thread, self._job.roots)
-        file = where.rpartition(":")[0]
-        if file not in self._warned:
-            self._warned.add(file)
-            log.warning(
-                "%s blocks the event loop, so nothing else runs meanwhile (%.0f s so far): make the function a plain "
-                "`def`, which runs on a thread, or await an async call there",
-                where,
-                blocked,
-            )
-        if blocked > self._limit:
-            self._job.broken = f"the event loop was blocked for {blocked:.0f} s at {where}, longer than a call may take"
-
-
-def _users_line(thread: threading.Thread, roots: Sequence[Path]) -> str:
-    """`file:line` of the innermost frame below one of `roots` on a thread."""
-    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - its documented use is debugging of this kind
-    innermost = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"
-    while frame is not None:
-        if any(frame.f_code.co_filename.startswith(f"{root}{os.sep}") for root in roots):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return innermost
+    if thread.crash:
+        raise thread.crash
+    return JobResult(
+        results=job.snapshot(broken=thread.broken),
+        interrupted=stop.requested,
+        abandoned_threads=job.threads.busy,
+    )
 
 
 @dataclasses.dataclass(slots=True)
@@ -276,16 +237,18 @@ class _Job:
         self._stop = stop
         self._progress = [_Progress(experiment) for experiment in experiments]
         self._lanes = asyncio.Semaphore(limits.concurrency)  # experiments at once
-        self._slots = asyncio.Semaphore(limits.task_concurrency)  # examples at once, of all experiments
+        self._pace = Pace(limits.task_concurrency, on_change=_tell_pace)  # examples at once, of all experiments
         self._backlog = asyncio.Semaphore(limits.backlog)  # runs that wait for Phoenix
         self._stopped = asyncio.Event()  # somebody asked for it
-        self._ends = asyncio.Event()  # that, or an outage
+        self._ends = asyncio.Event()  # that, or an outage, or too many failures
+        self._feeds: set[asyncio.Task[None]] = set()
         self._outage: EvalwireError | None = None
+        self._failed = 0
+        self._planned = 0  # runs of the experiments that have begun
+        self._gave_up = ""
+        self._clock = Clock(limits.timeout_seconds)
+        self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self.threads = Threads()
-        self.crash: BaseException | None = None
-        self.broken = ""
-        self.turned_at = time.monotonic()
-        self.roots = [experiment.import_root for experiment in experiments]
 
     async def run(self) -> None:
         """Run every experiment; their results are in `snapshot`."""
@@ -294,40 +257,48 @@ class _Job:
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 loop.call_soon_threadsafe(self._stopped.set)
-                loop.call_soon_threadsafe(self._ends.set)
+                loop.call_soon_threadsafe(self._end)
 
         self._stop.on_request(wake)
-        self._turn(loop)
         await asyncio.gather(*(self._run_lane(progress) for progress in self._progress))
         self.threads.close()
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Show, every now and then, that the event loop turns."""
-        self.turned_at = time.monotonic()
-        loop.call_later(_LOOK_SECONDS, self._turn, loop)
+    def snapshot(self, *, broken: str = "") -> list[ExperimentResult]:
+        """Every experiment's result so far; `broken` says why the loop ended before the job did."""
+        return [progress.result or self._result(progress, broken) for progress in self._progress]
 
-    def snapshot(self) -> list[ExperimentResult]:
-        """Every experiment's result so far."""
-        return [progress.result or self._result(progress) for progress in self._progress]
+    # --- the end of a job ----------------------------------------------------------------------------
 
-    async def _run_lane(self, progress: _Progress) -> None:
-        async with self._lanes:
-            progress.started_at = time.monotonic()
-            if not progress.experiment.problems and not self._is_ending():
-                await self._run_experiment(progress)
-            progress.result = self._result(progress)
-            self._observer.finished(progress.result)
+    def _end(self) -> None:
+        """Start no further example."""
+        self._ends.set()
+        for feed in self._feeds:
+            feed.cancel()
 
     def _is_ending(self) -> bool:
         return self._ends.is_set()
 
-    def _result(self, progress: _Progress) -> ExperimentResult:
+    def _count_failure(self) -> None:
+        """Give the job up when there are more failures than it may have."""
+        self._failed += 1
+        most = self._limits.max_failures
+        if most is None or self._is_ending():
+            return
+        allowed = most if most >= 1 else math.ceil(most * self._planned)
+        if self._failed >= allowed:
+            share = f"{most:.0%} of {self._planned} runs" if most < 1 else f"{most:g}"
+            self._gave_up = f"the job was stopped after {self._failed} failures (max_failures: {share})"
+            log.warning("%s", self._gave_up)
+            self._end()
+
+    def _result(self, progress: _Progress, broken: str = "") -> ExperimentResult:
         experiment, opened = progress.experiment, progress.opened
         failure = progress.failure
         runs = tuple(run for _, run in sorted(progress.runs.copy().items()))
         count = len(opened.dataset.examples) if opened else 0
-        if failure is None and not experiment.problems and (opened is None or len(runs) < count):
-            failure = self._unfinished()
+        expected = count * (opened.repetitions if opened else 1)
+        if failure is None and not experiment.problems and (opened is None or len(runs) < expected):
+            failure = self._unfinished(broken)
         return ExperimentResult(
             name=experiment.name,
             dataset_name=experiment.dataset_name,
@@ -335,17 +306,32 @@ class _Job:
             opened=opened,
             runs=runs,
             example_count=count,
+            repetitions=opened.repetitions if opened else 1,
             failure=failure,
             problems=experiment.problems,
             seconds=time.monotonic() - progress.started_at if progress.started_at else 0.0,
         )
 
-    def _unfinished(self) -> Failure:
-        if self.broken:
-            return Failure(stage="task", type="RuntimeError", message=self.broken)
+    def _unfinished(self, broken: str) -> Failure:
+        if broken:
+            return Failure(stage="task", type="RuntimeError", message=broken)
         if self._outage:
             return _failure(self._outage, stage="record")
+        if self._gave_up:
+            return Failure(stage="task", type="TooManyFailures", message=self._gave_up)
         return Failure(stage="interrupted", type="Interrupted", message="the job was stopped before its end")
+
+    # --- experiments ---------------------------------------------------------------------------------
+
+    async def _run_lane(self, progress: _Progress) -> None:
+        async with self._lanes:
+            progress.started_at = time.monotonic()
+            if not progress.experiment.problems and not self._is_ending():
+                await self._run_experiment(progress)
+            progress.result = self._result(progress)
+            if progress.failure or progress.experiment.problems:
+                self._count_failure()
+            self._observer.finished(progress.result)
 
     async def _run_experiment(self, progress: _Progress) -> None:
         try:
@@ -364,35 +350,46 @@ class _Job:
                 message=f"the dataset {opened.dataset.name!r} has no examples; upload some, or select another version",
             )
             return
-        self._observer.started(opened, len(examples))
+        run_count = len(examples) * opened.repetitions
+        self._planned += run_count
+        self._observer.started(opened, run_count)
         running: set[asyncio.Task[None]] = set()
+        feed = asyncio.create_task(self._feed(progress, opened, running))
+        self._feeds.add(feed)
+        await asyncio.wait({feed})
+        self._feeds.discard(feed)
+        if not feed.cancelled() and (defect := feed.exception()):  # of evalwire's own: be red
+            progress.failure = Failure.from_exception(defect, stage="record")
+        await self._drain(running)
+        if not self._is_ending():
+            await self._verify(progress, opened)
+
+    async def _feed(self, progress: _Progress, opened: OpenExperiment, running: set[asyncio.Task[None]]) -> None:
+        """Start every run, as the pace allows; cancelled when the job is to end."""
 
         def over(task: asyncio.Task[None]) -> None:
             running.discard(task)
             if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
                 progress.failure = Failure.from_exception(error, stage="record")
 
-        for index, example in enumerate(examples):
-            if not await self._take_slot():
-                break
-            task = asyncio.create_task(self._run_example(progress, opened, index, example))
+        for place in _places(opened):
+            earlier = place.earlier
+            if earlier is not None and earlier.is_recorded and self._is_judged(opened, earlier):
+                progress.runs[place.index] = earlier
+                self._observer.ran(opened, earlier)
+                continue
+            ticket = self._pace.try_acquire() or await self._pace.acquire()
+            if self._is_ending():
+                self._pace.release(ticket)
+                return
+            task = asyncio.create_task(self._run_example(progress, opened, place, ticket))
             running.add(task)
             task.add_done_callback(over)
-        await self._drain(running)
 
-    async def _take_slot(self) -> bool:
-        """Wait for a free slot; False, and none taken, when the job is ending instead."""
-        if self._is_ending():
-            return False
-        if self._slots.locked():
-            if await self._until_ending(self._slots.acquire()) is None:
-                return False
-        else:
-            await self._slots.acquire()
-        if self._is_ending():
-            self._slots.release()
-            return False
-        return True
+    def _is_judged(self, opened: OpenExperiment, run: TaskRun) -> bool:
+        """Whether every evaluator has said something of a run, or none has to."""
+        said = {evaluation.evaluator for evaluation in run.evaluations}
+        return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
 
     async def _until_ending(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Await `work`, or give it up and return None once the job is to end."""
@@ -418,93 +415,211 @@ class _Job:
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=_CLEAN_UP_SECONDS)
+            await asyncio.wait(late, timeout=CLEAN_UP_SECONDS)
 
-    async def _run_example(self, progress: _Progress, opened: OpenExperiment, index: int, example: Example) -> None:
-        run: TaskRun | None = None
+    async def _verify(self, progress: _Progress, opened: OpenExperiment) -> None:
+        """Hold the experiment to what Phoenix has."""
+        try:
+            missing = await self._until_ending(self._recorder.verify(opened, progress.runs.values()))
+        except Exception as error:
+            progress.failure = progress.failure or _failure(error, stage="record")
+            return
+        if missing:
+            progress.failure = progress.failure or Failure(
+                stage="record",
+                type="RecordsMissing",
+                message=f"Phoenix accepted records that it does not have: {'; '.join(missing)}",
+            )
+
+    # --- one example ---------------------------------------------------------------------------------
+
+    async def _run_example(
+        self,
+        progress: _Progress,
+        opened: OpenExperiment,
+        place: _Place,
+        ticket: Ticket,
+    ) -> None:
+        """Run the task on an example, or go on with an earlier run of it; judge, record."""
+        run = place.earlier
         try:
             try:
-                run = await self._run_task(opened, example)
+                if run is None:
+                    run = await self._run_task(opened, place, ticket)
+                    self._recorder.returned(opened, run)
                 if run.failure is None:
-                    run = await self._judge(opened, run)
+                    run = await self._judge(opened, run, ticket)
                 await self._backlog.acquire()
             finally:
-                self._slots.release()
+                self._pace.release(ticket)
+            failed = bool(run.failures)
+            if failed:
+                self._count_failure()
             try:
-                run = await self._recorder.record(opened, run)
-            except Exception as error:
+                run, error = await self._recorder.record(opened, run)
+            finally:
+                self._backlog.release()
+            if error is not None:
+                if not failed:
+                    self._count_failure()
                 run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
                 if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
                     self._outage = self._outage or error
-                    self._ends.set()
-            finally:
-                self._backlog.release()
+                    self._end()
         except asyncio.CancelledError:
             if run is not None:  # its output was paid for: it is in the report at least
                 left_over = Failure(
                     stage="interrupted", type="Interrupted", message="the job ended before it was recorded"
                 )
-                progress.runs[index] = dataclasses.replace(run, record_failure=left_over)
+                progress.runs[place.index] = dataclasses.replace(run, record_failure=left_over)
             raise
-        progress.runs[index] = run
+        progress.runs[place.index] = run
         self._observer.ran(opened, run)
 
-    async def _run_task(self, opened: OpenExperiment, example: Example) -> TaskRun:
+    async def _run_task(self, opened: OpenExperiment, place: _Place, ticket: Ticket) -> TaskRun:
         """Run the task on one example."""
         task = opened.experiment.task
         if task is None:  # an experiment without a task has problems, and is not run
             raise AssertionError(opened.experiment.name)
-        call = self._call(opened, task, task_values(example))
-        output, failure = await call.result(to_json, stage="task")
+
+        def begin() -> Call:
+            return self._call(opened, task, task_values(place.example))
+
+        call, attempts, output, failure = await self._outcome(begin(), begin, to_json, "task", ticket)
         return TaskRun(
-            example=example,
+            example=place.example,
             output=output,
             failure=failure,
             start_time=call.start_time,
             end_time=call.end_time,
+            repetition=place.repetition,
             trace_id=call.trace_id,
+            attempts=attempts,
         )
 
-    async def _judge(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
-        """Have every evaluator, all at once, judge what the task returned."""
-        calls = [
-            self._call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
+    async def _judge(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
+        """Have every evaluator that has not said anything yet, all at once, judge what the task returned."""
+        said = {evaluation.evaluator for evaluation in run.evaluations}
+        begins = [
+            self._beginning(opened, evaluator, run)
             for evaluator in opened.experiment.evaluators
+            if evaluator.name not in said
         ]
-        evaluations = [evaluation for call in calls for evaluation in await _evaluations(call)]
+        evaluations = list(run.evaluations)
+        for first, begin in [(begin(), begin) for begin in begins]:
+            found = await self._evaluations(first, begin, ticket)
+            self._recorder.judged(opened, run, found)
+            evaluations += found
+        order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
+        evaluations.sort(key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
         return dataclasses.replace(run, evaluations=_without_repeats(evaluations))
+
+    def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
+        return lambda: self._call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
 
     def _call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
         """Begin a call of the user's code, traced and timed."""
         trace = self._recorder.trace(opened, callee, values)
-        root = opened.experiment.import_root
-        return Call(callee, values, trace, self.threads, limit_seconds=self._limits.timeout_seconds, root=root)
+        root = self._roots[opened.experiment.name]
+        return Call(callee, values, trace, self.threads, clock=self._clock, root=root)
 
-
-async def _evaluations(call: Call) -> list[Evaluation]:
-    """What an evaluator said, or its failure, as evaluations."""
-    name = call.callee.name
-    verdicts, failure = await call.result(lambda returned: to_verdicts(returned, name=name), stage="evaluator")
-    common: dict[str, Any] = {
-        "evaluator": name,
-        "annotator_kind": call.callee.annotator_kind,
-        "start_time": call.start_time,
-        "end_time": call.end_time,
-        "trace_id": call.trace_id,
-    }
-    if verdicts is None:
-        return [Evaluation(name=name, failure=failure, **common)]
-    return [
-        Evaluation(
-            name=verdict.name,
-            score=verdict.score,
-            label=verdict.label,
-            explanation=verdict.explanation,
-            metadata=verdict.metadata,
-            **common,
+    async def _evaluations(self, first: Call, begin: Callable[[], Call], ticket: Ticket) -> list[Evaluation]:
+        """What an evaluator said, or its failure, as evaluations."""
+        name = first.callee.name
+        call, attempts, verdicts, failure = await self._outcome(
+            first, begin, lambda returned: to_verdicts(returned, name=name), "evaluator", ticket
         )
-        for verdict in verdicts
-    ]
+        common: dict[str, Any] = {
+            "evaluator": name,
+            "annotator_kind": call.callee.annotator_kind,
+            "start_time": call.start_time,
+            "end_time": call.end_time,
+            "trace_id": call.trace_id,
+            "attempts": attempts,
+        }
+        if verdicts is None:
+            return [Evaluation(name=name, failure=failure, **common)]
+        return [
+            Evaluation(
+                name=verdict.name,
+                score=verdict.score,
+                label=verdict.label,
+                explanation=verdict.explanation,
+                metadata=verdict.metadata or EMPTY,
+                **common,
+            )
+            for verdict in verdicts
+        ]
+
+    # --- retries of user code ------------------------------------------------------------------------
+
+    async def _outcome(
+        self,
+        call: Call,
+        begin: Callable[[], Call],
+        convert: Callable[[Any], T],
+        stage: FailureStage,
+        ticket: Ticket,
+    ) -> tuple[Call, int, T | None, Failure | None]:
+        """What a call came to, begun anew as often as its errors are worth it: the last call, and how many."""
+        attempts = 1
+        while True:
+            value, failure = await call.result(convert, stage=stage)
+            error = call.error
+            is_limited = error is not None and is_rate_limit(error)
+            asked = wait_asked(error) if error is not None else None
+            if is_limited:
+                self._pace.rate_limited(ticket, asked)
+            if error is None or attempts > self._retries_for(error, is_limited=is_limited):
+                break
+            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
+            wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - so that not all come at once
+            if (asked or 0.0) > _LONGEST_ASKED or await self._ends_within(wait):
+                break
+            attempts += 1
+            call = begin()
+        if failure is None:
+            self._pace.succeeded(ticket)
+        return call, attempts, value, failure
+
+    def _retries_for(self, error: BaseException, *, is_limited: bool) -> int:
+        """How often a call that ended in this error may be made anew."""
+        if self._limits.retries is None:
+            return _AUTO_RETRIES if is_limited and self._limits.task_concurrency == "auto" else 0
+        return self._limits.retries if is_worth_retrying(error, self._limits.retry_on) else 0
+
+    async def _ends_within(self, seconds: float) -> bool:
+        """Wait; whether the job is to end meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ends.wait(), seconds)
+        return self._is_ending()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """One run to be made: an example, its repetition, and what an earlier job already has of it."""
+
+    index: int
+    example: Example
+    repetition: int
+    earlier: TaskRun | None
+
+
+def _places(opened: OpenExperiment) -> Iterator[_Place]:
+    """Every example with every repetition, in the dataset's order."""
+    pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
+    for index, (example, repetition) in enumerate(pairs):
+        yield _Place(index, example, repetition, opened.earlier.get((example.node_id, repetition)))
+
+
+def _tell_pace(before: int, after: int) -> None:
+    log.log(
+        logging.INFO if after < before else logging.DEBUG,
+        "%s: %d examples in flight instead of %d",
+        "a rate limit" if after < before else "no rate limit",
+        after,
+        before,
+    )
 
 
 def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
@@ -522,7 +637,7 @@ def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
             message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
         )
         name = f"{evaluation.evaluator}.{evaluation.name}"
-        kept.append(dataclasses.replace(evaluation, name=name, score=None, label=None, failure=clash))
+        kept.append(dataclasses.replace(evaluation, name=name, score=None, label=None, failure=clash, id=None))
     return tuple(kept)
 
 

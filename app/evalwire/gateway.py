@@ -8,16 +8,19 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
-from evalwire.model import Dataset, Evaluation, Example, TaskRun
+from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, Failure, FailureStage, TaskRun
+from evalwire.rest import Rest
 from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
+from evalwire.verification import missing_records
 
 if TYPE_CHECKING:
     from phoenix.client import Client
@@ -118,7 +121,8 @@ class Phoenix:
         self._fetch = fetch or RetryPolicy()
         self._record = record or self._fetch
         self._public_endpoint = public_endpoint
-        self._gave_up: PhoenixError | None = None
+        self._gave_up = False
+        self._created_twice: set[str] = set()  # keys of creations whose first answer was lost
 
     @property
     def endpoint(self) -> str:
@@ -148,28 +152,97 @@ class Phoenix:
                     ) from error
                 raise
 
-        found = self._retrying(fetch, f"fetch the dataset {name!r}", self._fetch)
-        return Dataset(
-            id=found.id,
-            name=found.name,
-            version_id=found.version_id,
-            examples=tuple(map(_to_example, found.examples)),
-        )
+        return _to_dataset(self._retrying(fetch, f"fetch the dataset {name!r}", self._fetch))
 
-    def create_experiment(self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create an experiment on this version of the dataset; Phoenix's record of it, with its `id`."""
+    def dataset_version(self, dataset_id: str, version_id: str) -> Dataset:
+        """Fetch one version of a dataset by its ids.
+
+        Raises:
+            PhoenixError: Phoenix has none of these ids, refused, or gave no usable answer within the policy.
+        """
+
+        def fetch(timeout: int) -> Any:
+            return self.client.datasets.get_dataset(dataset={"id": dataset_id}, version_id=version_id, timeout=timeout)
+
+        what = f"fetch version {version_id} of the dataset {dataset_id}"
+        return _to_dataset(self._retrying(fetch, what, self._fetch))
+
+    def create_experiment(
+        self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
+    ) -> Mapping[str, Any]:
+        """Create an experiment on this version of the dataset; Phoenix's record of it, with its `id`.
+
+        A creation is not idempotent, so each one has a key of its own in the metadata under `CREATION_KEY`. After a
+        lost answer, the experiment with this key is looked for before another is created.
+
+        Args:
+            dataset: what it runs on.
+            name: its name in Phoenix.
+            metadata: what is recorded with it, the key included.
+            repetitions: how often each example is to run.
+            adopt: look before the first try too: an earlier process may have created it.
+        """
+        key = str(metadata[CREATION_KEY])
+        tries = 0
 
         def create(timeout: int) -> Any:
+            nonlocal tries
+            tries += 1
+            if tries > 1 or adopt:
+                self._created_twice.add(key)
+                if twins := self._experiments_with(dataset.id, key, timeout):
+                    return twins[0]
             return self.client.experiments.create(
                 dataset_id=dataset.id,
                 dataset_version_id=dataset.version_id,
                 experiment_name=name,
                 experiment_metadata=metadata,
+                repetitions=repetitions,
                 timeout=timeout,
             )
 
         created: Mapping[str, Any] = self._retrying(create, f"create the experiment {name!r}", self._fetch)
         return created
+
+    def _experiments_with(self, dataset_id: str, key: str, timeout: int) -> list[Any]:
+        found = self.client.experiments.list(dataset_id=dataset_id, timeout=timeout)
+        return [one for one in found if (one.get("metadata") or {}).get(CREATION_KEY) == key]
+
+    def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
+        """Delete the empty experiment of a creation that Phoenix carried out after its answer was given up."""
+        if key not in self._created_twice:
+            return
+
+        def remove(timeout: int) -> None:
+            for twin in self._experiments_with(dataset_id, key, timeout):
+                if twin["id"] != keep and not twin["successful_run_count"] and not twin["failed_run_count"]:
+                    self.client.experiments.delete(experiment_id=twin["id"], delete_project=True)
+
+        self._retrying(remove, "remove an experiment that was created twice", self._record)
+
+    def experiment(self, experiment_id: str) -> Mapping[str, Any]:
+        """An experiment's record, with the counts of its runs.
+
+        Raises:
+            PhoenixError: there is none of this id, or Phoenix gave no usable answer within the policy.
+        """
+        rest = self._rest()
+        if rest is None:
+            raise PhoenixError("this client cannot read experiments; use a phoenix.client.Client.")
+
+        def fetch(timeout: int) -> Mapping[str, Any]:
+            return rest.experiment(experiment_id, timeout=timeout)
+
+        return self._retrying(fetch, f"find the experiment {experiment_id}", self._fetch)
+
+    def _rest(self) -> Rest | None:
+        """Reads that the client has no call for; None when it is a stand-in without a connection."""
+        import httpx  # noqa: PLC0415 - a quarter of a second that `--help` need not pay
+
+        # NOTE: the client's connection is no public name of it; without it these reads would need an address and
+        # credentials of their own.
+        http = getattr(self.client, "_client", None)
+        return Rest(http) if isinstance(http, httpx.Client) else None
 
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str | None:
         """The experiment's page in Phoenix's UI, where the client can tell it."""
@@ -181,12 +254,13 @@ class Phoenix:
         return f"{base}/datasets/{url.partition('/datasets/')[2]}"
 
     def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
-        """Record a run; its id. One that Phoenix has from an earlier try of this very request is a success."""
-        tries = 0
+        """Record a run; its id. One that Phoenix has already is a success when it holds this very output.
+
+        Raises:
+            PhoenixError: Phoenix has another output under this example and repetition, or did not take the run.
+        """
 
         def post(timeout: int) -> str:
-            nonlocal tries
-            tries += 1
             try:
                 recorded = self.client.experiments.log_run(
                     experiment_id=experiment_id,
@@ -200,13 +274,29 @@ class Phoenix:
                     timeout=timeout,
                 )
             except Exception as refused:
-                is_known = tries > 1 and status_of(refused) == HTTPStatus.CONFLICT
-                if is_known and (found := _EXISTING_RUN.search(detail_of(refused))):
-                    return found[1]
-                raise
+                if status_of(refused) != HTTPStatus.CONFLICT:
+                    raise
+                known = _EXISTING_RUN.search(detail_of(refused))
+                if known is None or error is not None or not self._holds(experiment_id, known[1], run, timeout):
+                    raise PhoenixError(
+                        f"Phoenix at {self.endpoint} has another output for example {run.example.id} "
+                        f"(repetition {run.repetition}) of this experiment, so this one was not recorded: "
+                        "does another job write to the same experiment?"
+                    ) from refused
+                return known[1]
             return str(recorded["id"])
 
         return self._retrying(post, f"record the run of example {run.example.id}", self._record)
+
+    def _holds(self, experiment_id: str, run_id: str, run: TaskRun, timeout: int) -> bool:
+        """Whether Phoenix's run of this id has the example, the repetition and the output of `run`."""
+        rest = self._rest()
+        held = rest.run(experiment_id, run_id, timeout=timeout) if rest else None
+        return held is not None and (
+            held["output"] == run.output
+            and held["dataset_example_id"] == run.example.node_id
+            and held["repetition_number"] == run.repetition
+        )
 
     def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
         """Record an evaluation (an upsert by run and name, so a repeat changes nothing); its id."""
@@ -229,6 +319,35 @@ class Phoenix:
             return str(recorded["id"])
 
         return self._retrying(post, f"record the evaluation {evaluation.name!r}", self._record)
+
+    def recorded_runs(self, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
+        """The runs that Phoenix has of an experiment, with their evaluations."""
+        rest = self._rest()
+        if rest is None:
+            return []
+
+        def fetch(timeout: int) -> list[TaskRun]:
+            runs = {_place(run["dataset_example_id"], run): run for run in rest.runs(experiment_id, timeout=timeout)}
+            examples = {example.node_id: example for example in dataset.examples}
+            full = rest.evaluations(experiment_id, timeout=timeout) if runs else []
+            return [
+                _to_run(runs[place], examples[place[0]], one["annotations"])
+                for one in full
+                if (place := _place(one["example_id"], one)) in runs and place[0] in examples
+            ]
+
+        return self._retrying(fetch, f"fetch the runs of the experiment {experiment_id}", self._fetch)
+
+    def missing_records(self, experiment_id: str, runs: Collection[TaskRun]) -> list[str]:
+        """What Phoenix lacks of runs that it accepted; see `evalwire.verification`."""
+        rest = self._rest()
+        if rest is None:
+            return []
+
+        def look(timeout: int) -> list[str]:
+            return missing_records(rest, experiment_id, runs, timeout=timeout)
+
+        return self._retrying(look, "count what was recorded", self._record)
 
     def log_spans(self, project: str, spans: Sequence[Mapping[str, Any]]) -> int:
         """Deliver spans to a project; how many Phoenix did not take. One try: spans are not worth a wait.
@@ -303,17 +422,17 @@ class Phoenix:
     def _retrying(self, request: Callable[[int], T], what: str, policy: RetryPolicy) -> T:
         """Make a request within the policy; a failure is one of evalwire's errors, saying `what` was tried.
 
-        After a request was given up for an outage, every request gets a single try: a job whose Phoenix is gone
+        After a record was given up for an outage, every request gets a single try: a job whose Phoenix is gone
         ends soon instead of waiting once for every record.
         """
         try:
-            return retry(request, what, policy, give_up=lambda: self._gave_up is not None)
+            return retry(request, what, policy, give_up=lambda: self._gave_up)
         except PhoenixError:
             raise
         except Exception as error:
             failure = self._explain(error, what)
-            if isinstance(failure, PhoenixUnreachable):
-                self._gave_up = failure
+            if policy is self._record and isinstance(failure, PhoenixUnreachable):
+                self._gave_up = True
             raise failure from error
 
     def _explain(self, error: Exception, what: str) -> PhoenixError:
@@ -333,17 +452,71 @@ class Phoenix:
         return PhoenixError(f"{server} did not {what}: {reason(error)}.")
 
 
+def _to_dataset(found: Any) -> Dataset:
+    return Dataset(
+        id=found.id,
+        name=found.name,
+        version_id=found.version_id,
+        examples=tuple(map(_to_example, found.examples)),
+    )
+
+
 def _to_example(example: Mapping[str, Any]) -> Example:
     node_id = example.get("node_id") or example["id"]
+    id_, updated_at = example.get("id") or node_id, example.get("updated_at")
     return Example(
-        id=example.get("id") or node_id,
+        id=node_id if id_ == node_id else id_,  # equal texts are held once
         node_id=node_id,
         input=_or_empty(example.get("input")),
         output=_or_empty(example.get("output")),
-        metadata=_or_empty(example.get("metadata")),
-        updated_at=example.get("updated_at"),
+        metadata=example.get("metadata") or EMPTY,
+        updated_at=sys.intern(updated_at) if isinstance(updated_at, str) else updated_at,
     )
 
 
 def _or_empty(value: Any) -> Any:
     return {} if value is None else value
+
+
+def _place(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
+    return example_id, int(run["repetition_number"])
+
+
+def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
+    error = run.get("error")
+    return TaskRun(
+        example=example,
+        output=None if error else run["output"],
+        failure=_recorded_failure(error, "task"),
+        evaluations=tuple(map(_to_evaluation, annotations)),
+        start_time=datetime.fromisoformat(run["start_time"]),
+        end_time=datetime.fromisoformat(run["end_time"]),
+        repetition=int(run["repetition_number"]),
+        trace_id=run.get("trace_id"),
+        id=run["id"],
+    )
+
+
+def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(
+        name=annotation["name"],
+        evaluator=annotation["name"],
+        score=annotation["score"],
+        label=annotation["label"],
+        explanation=annotation["explanation"],
+        metadata=annotation.get("metadata") or EMPTY,
+        annotator_kind=annotation["annotator_kind"],
+        failure=_recorded_failure(annotation.get("error"), "evaluator"),
+        start_time=datetime.fromisoformat(annotation["start_time"]),
+        end_time=datetime.fromisoformat(annotation["end_time"]),
+        trace_id=annotation.get("trace_id"),
+        id="recorded",  # this interface does not tell its id
+    )
+
+
+def _recorded_failure(error: str | None, stage: FailureStage) -> Failure | None:
+    """A failure that Phoenix knows as one text, `Type: message`."""
+    if not error:
+        return None
+    kind, colon, message = error.partition(": ")
+    return Failure(stage=stage, type=kind if colon else "Error", message=message if colon else error)

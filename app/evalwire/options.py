@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,42 @@ def _count(value: Any) -> int:
     return number
 
 
-def _one_of(*words: str) -> Callable[[Any], str]:
+def _count_or_auto(value: Any) -> int | str:
+    if value == "auto":
+        return "auto"
+    try:
+        return _count(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
+def _count_from_0(value: Any) -> int:
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0
+    try:
+        return _count(value)
+    except ValueError:
+        raise ValueError("expected a whole number, 0 or more") from None
+
+
+def _failures(value: Any) -> float:
+    """A number of failures, or, below 1, a share of the runs."""
+    text = str(value).strip()
+    with contextlib.suppress(ValueError):
+        if text.endswith("%"):
+            share = float(text.removesuffix("%")) / 100
+        elif isinstance(value, float):
+            share = value
+        else:
+            return float(_count(value))
+        if 0 < share < 1:
+            return share
+    raise ValueError("expected a whole number, 1 or more, or a share such as 5%")
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """One of these words, or a ValueError naming them."""
+
     def parse(value: Any) -> str:
         if value not in words:
             raise ValueError(f"expected one of: {', '.join(words)}")
@@ -154,9 +190,9 @@ OPTIONS = (
         name="task_concurrency",
         key="experiments.task_concurrency",
         flag="--task-concurrency",
-        parse=_count,
+        parse=_count_or_auto,
         default=10,
-        help="examples in flight over the whole job",
+        help="examples in flight over the whole job; auto finds how many the provider bears",
     ),
     Option(
         name="timeout_seconds",
@@ -165,6 +201,39 @@ OPTIONS = (
         parse=_number,
         default=300.0,
         help="seconds for one call of a task or an evaluator",
+    ),
+    Option(
+        name="retries",
+        key="experiments.retries",
+        flag="--retries",
+        parse=_count_from_0,
+        default=None,
+        help="further calls of your code after a rate limit, a time-out or a connection error; none by default "
+        "(5 after rate limits where task_concurrency is auto)",
+    ),
+    Option(
+        name="retry_on",
+        key="experiments.retry_on",
+        flag=None,
+        parse=as_texts,
+        default=(),
+        help="further errors that are worth it, as module.ExceptionName",
+    ),
+    Option(
+        name="repetitions",
+        key="experiments.repetitions",
+        flag="--repetitions",
+        parse=_count,
+        default=1,
+        help="runs of each example",
+    ),
+    Option(
+        name="max_failures",
+        key="experiments.max_failures",
+        flag="--max-failures",
+        parse=_failures,
+        default=None,
+        help="failures (a number, or a share such as 5%) that end the job; --fail-fast is 1",
     ),
     Option(
         name="grace_seconds",
@@ -207,20 +276,12 @@ OPTIONS = (
         help="seconds for all those tries together, waits included",
     ),
     Option(
-        name="record_attempts",
-        key="phoenix.record_attempts",
-        flag=None,
-        parse=_count,
-        default=8,
-        help="tries to record one run or evaluation",
-    ),
-    Option(
         name="record_timeout_seconds",
         key="phoenix.record_timeout_seconds",
         flag=None,
         parse=_number,
-        default=120.0,
-        help="seconds for all those tries together, waits included",
+        default=600.0,
+        help="seconds that a run or an evaluation is tried to be recorded",
     ),
     Option(
         name="record_connections",
@@ -236,7 +297,7 @@ OPTIONS = (
         flag="--report-dir",
         parse=_path,
         default=Path("test-results"),
-        help="folder for results.json",
+        help="folder for results.json and the journal",
         is_path=True,
     ),
     Option(
@@ -261,7 +322,7 @@ OPTIONS = (
         name="on_exist",
         key="dataset.on_exist",
         flag="--on-exist",
-        parse=_one_of("skip", "overwrite", "append"),
+        parse=one_of("skip", "overwrite", "append"),
         default="skip",
         help="what `evalwire upload` does with a dataset that exists: skip, overwrite, append",
     ),

@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
+
+from evalwire.ratelimits import wait_asked
 
 if TYPE_CHECKING:
     import httpx
@@ -28,18 +28,23 @@ class RetryPolicy:
     """How long to keep trying one request; exponential waits with jitter between the tries.
 
     Attributes:
-        attempts: tries in all, the first one included.
+        attempts: tries in all, the first one included; None for as many as there is time for.
         total_seconds: for all tries of one request and the waits between them.
         first_wait_seconds: the shortest first wait; each further one is twice as long.
         longest_wait_seconds: of one wait, unless the server asks for more by `Retry-After`.
         sleep: injectable, so that tests do not wait.
     """
 
-    attempts: int = 5
+    attempts: int | None = 5
     total_seconds: float = 120.0
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
     sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def for_records(cls, total_seconds: float) -> RetryPolicy:
+        """For what was paid for: as many tries as there is time for, none of them far behind the end of an outage."""
+        return cls(attempts=None, total_seconds=total_seconds, longest_wait_seconds=10.0)
 
 
 def retry(
@@ -71,23 +76,28 @@ def retry(
         return max(0.0, deadline - time.monotonic())
 
     def wait(state: RetryCallState) -> float:
-        return min(max(backoff(state), _retry_after(_error_of(state))), left())
+        return min(max(backoff(state), _asked(_error_of(state))), left())
 
-    def tries(error: BaseException | None) -> int:
-        is_500 = status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR
-        return min(policy.attempts, _SERVER_ERROR_TRIES) if is_500 else policy.attempts
+    def tries(error: BaseException | None) -> int | None:
+        if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return min(policy.attempts or _SERVER_ERROR_TRIES, _SERVER_ERROR_TRIES)
+        return policy.attempts
 
     def stop(state: RetryCallState) -> bool:
         error = _error_of(state)
-        return state.attempt_number >= tries(error) or left() <= _retry_after(error)
+        most = tries(error)
+        return (most is not None and state.attempt_number >= most) or left() <= _asked(error)
 
     def announce(state: RetryCallState) -> None:
+        tried, most = state.attempt_number, tries(_error_of(state))
+        if most is None and tried & (tried - 1):
+            return  # in a long outage, tries 1, 2, 4, 8, ... are told
         log.warning(
-            "could not %s (%s); try %d of %d in %.1f s",
+            "could not %s (%s); try %d%s in %.1f s",
             what,
             reason(_error_of(state)),
-            state.attempt_number + 1,
-            tries(_error_of(state)),
+            tried + 1,
+            f", for another {left():.0f} s," if most is None else f" of {most}",
             state.next_action.sleep if state.next_action else 0.0,
         )
 
@@ -104,6 +114,11 @@ def retry(
 
 def _error_of(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
+
+
+def _asked(error: BaseException | None) -> float:
+    """Seconds that the server asked to wait."""
+    return (wait_asked(error) if error is not None else None) or 0.0
 
 
 def is_transient(error: BaseException | None) -> bool:
@@ -144,22 +159,6 @@ def detail_of(error: BaseException) -> str:
     except (ValueError, KeyError, TypeError):
         return str(response.text)
     return detail if isinstance(detail, str) else json.dumps(detail)
-
-
-def _retry_after(error: BaseException | None) -> float:
-    """Seconds that the server asked to wait: `Retry-After` as a number or as a date (RFC 9110, 10.2.3)."""
-    response = _response_of(error)
-    text = response.headers.get("retry-after", "") if response is not None else ""
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def reason(error: BaseException | None) -> str:

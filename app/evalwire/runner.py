@@ -6,14 +6,17 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire import ci, discovery, engine
 from evalwire.errors import ExperimentsFailed, UsageError
+from evalwire.journal import FORMAT, Journal, Past
 from evalwire.masking import Mask, secrets_in
 from evalwire.progress import Quiet
+from evalwire.retries import RetryPolicy
 
 if TYPE_CHECKING:
     from phoenix.client import Client
@@ -41,11 +44,19 @@ class ExperimentRunner:
         concurrency: experiments in parallel.
         dry_run: True runs the first example of each experiment, N the first N, in the dataset's order; nothing
             is written to Phoenix. False runs everything.
-        task_concurrency: examples in flight over the whole job.
+        task_concurrency: examples in flight over the whole job; "auto" finds how many the provider bears.
         timeout_seconds: for one call of a task or of an evaluator.
         grace_seconds: for what is in flight when the run is interrupted.
         record_connections: connections that record at once.
         helpers: files in the experiments' folders that are no evaluators, beside `helpers.py` and `_*.py`.
+        retries: further calls of a task or an evaluator after a rate limit, a time-out or a connection error; None
+            for none, or, with an "auto" concurrency, 5 after rate limits.
+        retry_on: `module.ExceptionName` of further errors that are worth a retry.
+        repetitions: runs of each example.
+        max_failures: failures that end the run; below 1, such a share of the runs. None for never.
+        isolated: experiments whose async functions run each on the event loop of a worker thread.
+        record_timeout_seconds: for which a record is tried to be delivered.
+        journal_dir: folder of a journal of what was paid for, which `evalwire resume` reads; None for none.
 
     Raises:
         UsageError: (a ValueError) a limit below 1, or `dry_run=0`, which could mean "none" as well as "all".
@@ -58,11 +69,18 @@ class ExperimentRunner:
         *,
         concurrency: int = 1,
         dry_run: bool | int = False,
-        task_concurrency: int = 10,
+        task_concurrency: int | Literal["auto"] = 10,
         timeout_seconds: float = 300.0,
         grace_seconds: float = 8.0,
         record_connections: int = 4,
         helpers: Collection[str] = (),
+        retries: int | None = None,
+        retry_on: Collection[str] = (),
+        repetitions: int = 1,
+        max_failures: float | None = None,
+        isolated: Collection[str] = (),
+        record_timeout_seconds: float = 600.0,
+        journal_dir: str | Path | None = None,
     ) -> None:
         self._root = Path(experiments_dir)
         self._client = phoenix_client
@@ -71,21 +89,37 @@ class ExperimentRunner:
         self._record_connections = record_connections
         counts = {
             "concurrency": concurrency,
-            "task_concurrency": task_concurrency,
+            "task_concurrency": 1 if task_concurrency == "auto" else task_concurrency,
             "record_connections": record_connections,
+            "repetitions": repetitions,
         }
         for name, value in counts.items():
             if value < 1:
                 raise UsageError(f"{name} = {value}: expected 1 or more.")
-        for name, seconds in (("timeout_seconds", timeout_seconds), ("grace_seconds", grace_seconds)):
-            if not seconds > 0:
-                raise UsageError(f"{name} = {seconds}: expected a number above 0.")
+        above_0 = {
+            "timeout_seconds": timeout_seconds,
+            "grace_seconds": grace_seconds,
+            "record_timeout_seconds": record_timeout_seconds,
+            "max_failures": 1 if max_failures is None else max_failures,
+        }
+        for name, number in above_0.items():
+            if not number > 0:
+                raise UsageError(f"{name} = {number}: expected a number above 0.")
+        if retries is not None and retries < 0:
+            raise UsageError(f"retries = {retries}: expected 0 or more.")
         self._limits = engine.Limits(
             concurrency=concurrency,
             task_concurrency=task_concurrency,
             timeout_seconds=timeout_seconds,
             grace_seconds=grace_seconds,
+            retries=retries,
+            retry_on=retry_on,
+            max_failures=max_failures,
         )
+        self._repetitions = repetitions
+        self._isolated = isolated
+        self._record = RetryPolicy.for_records(record_timeout_seconds)
+        self._journal_dir = Path(journal_dir) if journal_dir is not None else None
 
     def run(
         self,
@@ -112,7 +146,8 @@ class ExperimentRunner:
 
         mask = Mask(secrets_in(os.environ))
         with discovery.importable(self._root):
-            loaded = discovery.load(self._root, names=names, helpers={"*": self._helpers}).experiments
+            found = discovery.load(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
+            loaded = found.experiments
             if not loaded:
                 return []
             mask.add(secrets_in(os.environ))  # importing may have loaded some
@@ -120,11 +155,14 @@ class ExperimentRunner:
                 limits=self._limits,
                 prefix=experiment_name_prefix,
                 metadata={**ci.facts(os.environ), **(metadata or {})},
+                repetitions=self._repetitions,
                 dry_run=self._dry_run,
                 mask=mask,
                 record_connections=self._record_connections,
             )
-            job = run_experiments(loaded, Phoenix(self._client), plan)
+            phoenix = Phoenix(self._client, record=self._record)
+            with self._journal(loaded, plan) as journal:
+                job = run_experiments(loaded, phoenix, replace(plan, journal=journal))
         results = job.results
         if job.passed:
             return results
@@ -132,22 +170,62 @@ class ExperimentRunner:
         log.error("%s", failure.message)
         raise failure
 
+    @contextlib.contextmanager
+    def _journal(self, experiments: Sequence[Experiment], plan: Plan) -> Iterator[Journal | None]:
+        if self._journal_dir is None or self._dry_run is not None:
+            yield None
+            return
+        self._journal_dir.mkdir(parents=True, exist_ok=True)
+        journal = plan.begin_journal(self._journal_dir, experiments, endpoint="")
+        try:
+            yield journal
+        finally:
+            journal.close()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a set of loaded experiments is to be run.
 
     Attributes:
+        repetitions: runs of each example.
         dry_run: examples of each experiment, nothing being written; None for a real run.
         mask: takes secrets out of what is recorded of failures.
+        journal: where everything is noted before it is sent; None for nowhere.
+        past: what is known of an earlier job that goes on, by experiment.
+        retry_failed: try the failures of the earlier job again.
     """
 
     limits: engine.Limits
     prefix: str = "eval"
     metadata: Mapping[str, Any]
+    repetitions: int = 1
     dry_run: int | None = None
     record_connections: int = 4
     mask: Callable[[str], str] = str
+    journal: Journal | None = None
+    past: Mapping[str, Past] = field(default_factory=dict)
+    retry_failed: bool = False
+
+    def begin_journal(self, folder: Path, experiments: Sequence[Experiment], *, endpoint: str) -> Journal:
+        """Begin the journal of a job that runs so.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        now = datetime.now(UTC)
+        journal = Journal.create(folder, now=now)
+        journal.append(
+            "job",
+            format=FORMAT,
+            started_at=now,
+            endpoint=endpoint,
+            experiments=[experiment.name for experiment in experiments],
+            prefix=self.prefix,
+            metadata=self.metadata,
+            repetitions=self.repetitions,
+        )
+        return journal
 
 
 def run_experiments(
@@ -173,7 +251,8 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
     from evalwire.recording import DryRunRecorder, PhoenixRecorder  # noqa: PLC0415 - only for a run
 
     if plan.dry_run is not None:
-        yield DryRunRecorder(phoenix, examples=plan.dry_run, prefix=plan.prefix), lambda: 0
+        dry = DryRunRecorder(phoenix, examples=plan.dry_run, prefix=plan.prefix, repetitions=plan.repetitions)
+        yield dry, lambda: 0
         return
     from evalwire.tracing import Tracing  # noqa: PLC0415 - heavy, only for a real run
 
@@ -182,8 +261,12 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
         recorder = PhoenixRecorder(
             phoenix,
             tracing,
+            notes=plan.journal,
+            past=plan.past,
+            retry_failed=plan.retry_failed,
             prefix=plan.prefix,
             metadata=plan.metadata,
+            repetitions=plan.repetitions,
             connections=plan.record_connections,
             mask=plan.mask,
         )

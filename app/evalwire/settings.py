@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalwire.errors import UsageError
-from evalwire.options import OPTIONS, Option, as_text, as_texts
+from evalwire.options import OPTIONS, Option, as_text, as_texts, one_of
 
 CONFIG_FILE = "evalwire.toml"
 
-_EXPERIMENT_KEYS = ("helpers", "dataset")  # of an [experiments.NAME] table
+# of an [experiments.NAME] table
+_OWN_KEYS: dict[str, Callable[[Any], Any]] = {"helpers": as_texts, "dataset": as_text, "isolate": one_of("thread")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class Settings:
     def dataset_names(self) -> dict[str, str]:
         """Datasets that are not named like their experiment's folder."""
         return {name: table["dataset"] for name, table in self._experiments.items() if "dataset" in table}
+
+    @property
+    def isolated_experiments(self) -> list[str]:
+        """Experiments whose async functions run each on a thread of their own."""
+        return [name for name, table in self._experiments.items() if "isolate" in table]
 
 
 def load(
@@ -158,7 +164,7 @@ def read_config(file: Path) -> dict[str, Any]:
         for key, value in table.items():
             if section == "experiments" and isinstance(value, dict):
                 for own, entry in value.items():
-                    _known(own, _EXPERIMENT_KEYS, file, f"key in [experiments.{key}]")
+                    _known(own, _OWN_KEYS, file, f"key in [experiments.{key}]")
                     _check_own(own, entry, f"{file}: [experiments.{key}] {own}")
             else:
                 _known(key, sections[section], file, f"key in [{section}]")
@@ -167,7 +173,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 def _check_own(key: str, value: Any, place: str) -> None:
     try:
-        (as_texts if key == "helpers" else as_text)(value)
+        _OWN_KEYS[key](value)
     except ValueError as error:
         raise UsageError(f"{place} = {value!r}: {error}.") from error
 

@@ -12,7 +12,7 @@ from evalwire import __version__, discovery, masking
 from evalwire.errors import EvalwireError, PhoenixError
 
 if TYPE_CHECKING:
-    from evalwire.commands import Context
+    from evalwire.context import Context
     from evalwire.gateway import Phoenix
     from evalwire.model import Experiment
 

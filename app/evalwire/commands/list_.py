@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire import discovery
 
 if TYPE_CHECKING:
-    from evalwire.commands import Context
+    from evalwire.context import Context
     from evalwire.model import Experiment
 
 

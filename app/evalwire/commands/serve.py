@@ -11,7 +11,7 @@ from evalwire.errors import Interrupted
 if TYPE_CHECKING:
     from types import FrameType
 
-    from evalwire.commands import Context
+    from evalwire.context import Context
 
 
 def serve(context: Context, *, port: int | None = None) -> int:

@@ -9,7 +9,7 @@ from evalwire.errors import UsageError
 from evalwire.uploader import upload as upload_testset
 
 if TYPE_CHECKING:
-    from evalwire.commands import Context
+    from evalwire.context import Context
     from evalwire.gateway import UploadResult
 
 

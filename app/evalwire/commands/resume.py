@@ -1,0 +1,111 @@
+"""`evalwire resume`: deliver what a journal holds, run what never finished, and end as the run would have ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire import discovery, journal
+from evalwire.errors import UsageError
+from evalwire.job import Job, Signals, execute, load, reachable
+
+if TYPE_CHECKING:
+    from evalwire.context import Context
+    from evalwire.gateway import Phoenix
+
+
+def resume(
+    context: Context,
+    *,
+    path: Path | None = None,
+    experiment_id: str | None = None,
+    retry_failed: bool = False,
+    local: bool = False,
+) -> int:
+    """Go on with an earlier job, report, and give the exit code.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        path: the job's journal; the newest in the report folder by default.
+        experiment_id: a Phoenix experiment to complete instead, from what Phoenix has of it.
+        retry_failed: try failed tasks and evaluators again.
+        local: start the local Phoenix for it.
+
+    Raises:
+        UsageError: there is no such journal, it is still being written, or it cannot be read.
+        EvalwireError: there is no Phoenix to talk to.
+        Interrupted: a signal came before the engine ran, or a second one did.
+    """
+    if experiment_id is None:
+        path = path or _newest(context)
+        past = journal.read(path)
+        if past.damaged:
+            context.err.write(f"evalwire: {path}: {past.damaged} lines cannot be read and are left out\n")
+        context.say(f"resuming {path}")
+
+    @contextlib.contextmanager
+    def begin(signals: Signals) -> Iterator[Job]:
+        with reachable(context, local=local, with_testset=False) as phoenix:
+            if experiment_id is not None:
+                found, writer = _from_phoenix(context, phoenix, experiment_id), None
+            else:
+                found, writer = past, journal.Journal.reopen(_existing(path))
+            yield Job(
+                experiments=load(context, signals, found.experiments),
+                phoenix=phoenix,
+                past=found,
+                journal=writer,
+                retry_failed=retry_failed,
+            )
+
+    return execute(context, begin)
+
+
+def _newest(context: Context) -> Path:
+    folder: Path = context.settings.report_dir
+    path = journal.newest(folder)
+    if path is None:
+        raise UsageError(f"there is no journal in {folder}/: name one, or an experiment with --experiment ID.")
+    return path
+
+
+def _existing(path: Path | None) -> Path:
+    if path is None:
+        raise AssertionError("without an experiment's id there is a journal")
+    return path
+
+
+def _from_phoenix(context: Context, phoenix: Phoenix, experiment_id: str) -> journal.PastJob:
+    """What Phoenix itself knows of an experiment, as if a journal had told it."""
+    found = phoenix.experiment(experiment_id)
+    dataset = phoenix.dataset_version(found["dataset_id"], found["dataset_version_id"])
+    settings = context.settings
+    folders = [path.name for path in discovery.find(settings.experiments)[0]]
+    names = [name for name in folders if settings.dataset_names.get(name, name) == dataset.name]
+    if settings.names:
+        names = [name for name in names if name in settings.names]
+    if len(names) != 1:
+        which = f"several do: {', '.join(names)}; choose one with --name" if names else "none does"
+        raise UsageError(
+            f"the experiment {experiment_id} ran on the dataset {dataset.name!r}: one experiment in "
+            f"{settings.experiments}/ should be on it, and {which}."
+        )
+    past = journal.Past(
+        experiment=names[0],
+        dataset={
+            "id": dataset.id,
+            "name": dataset.name,
+            "version_id": dataset.version_id,
+            "examples": found["example_count"],
+        },
+        recorded_name=found["name"],
+        metadata=found["metadata"],
+        repetitions=found["repetitions"],
+        id=experiment_id,
+        project_name=found.get("project_name"),
+    )
+    return journal.PastJob(
+        experiments=names, prefix=settings.prefix, metadata={}, repetitions=past.repetitions, past={names[0]: past}
+    )
