@@ -217,9 +217,18 @@ def test_no_try_is_made_after_the_total():
 
 
 def test_each_try_is_told_how_long_it_has():
-    """A request is given the whole seconds that are left, one at least, for its own time-out."""
-    assert attempt([answer(503)], total_seconds=40.0)[1].seconds_left == [40, 40]
+    """A request is given whole seconds for its own time-out, one at least: half of them all, or what the policy says."""
+    assert attempt([answer(503)], total_seconds=40.0)[1].seconds_left == [20, 20]
+    assert attempt([answer(503)], total_seconds=40.0, longest_try_seconds=40.0)[1].seconds_left == [40, 40]
+    assert attempt([answer(503)], total_seconds=40.0, longest_try_seconds=3.0)[1].seconds_left == [3, 3]
     assert attempt([], total_seconds=0.2)[1].seconds_left == [1]
+
+
+def test_500s_are_counted_among_other_errors():
+    """Phoenix's permanent 500 has resets between; after many refusals, one 500 more is none of that."""
+    mixed = [answer(500), httpx.ConnectError("reset"), answer(500), httpx.ConnectError("reset"), answer(500)]
+    assert attempt([*mixed, answer(500)], attempts=None)[1].tries == 5
+    assert attempt([answer(503)] * 6 + [answer(500)] * 2, attempts=None)[0] == "done"
 
 
 # --- what is said of it --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from evalwire.calling import Call, Clock, Threads, Trace, evaluator_values, task_values
@@ -335,7 +335,7 @@ class _Job:
 
     async def _run_experiment(self, progress: _Progress) -> None:
         try:
-            opened = await self._until_ending(self._recorder.open(progress.experiment))
+            opened = await _unless(self._ends, self._recorder.open(progress.experiment))
         except Exception as error:
             progress.failure = _failure(error, stage="open")
             return
@@ -361,7 +361,7 @@ class _Job:
         if not feed.cancelled() and (defect := feed.exception()):  # of evalwire's own: be red
             progress.failure = Failure.from_exception(defect, stage="record")
         await self._drain(running)
-        if not self._is_ending():
+        if not self._stopped.is_set() and not self._outage:
             await self._verify(progress, opened)
 
     async def _feed(self, progress: _Progress, opened: OpenExperiment, running: set[asyncio.Task[None]]) -> None:
@@ -374,6 +374,9 @@ class _Job:
 
         for place in _places(opened):
             earlier = place.earlier
+            if earlier is not None:
+                earlier = _with_all(opened, earlier, earlier.evaluations)
+                place = dataclasses.replace(place, earlier=earlier)  # noqa: PLW2901
             if earlier is not None and earlier.is_recorded and self._is_judged(opened, earlier):
                 progress.runs[place.index] = earlier
                 self._observer.ran(opened, earlier)
@@ -390,17 +393,6 @@ class _Job:
         """Whether every evaluator has said something of a run, or none has to."""
         said = {evaluation.evaluator for evaluation in run.evaluations}
         return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
-
-    async def _until_ending(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Await `work`, or give it up and return None once the job is to end."""
-        task = asyncio.create_task(work)
-        ending = asyncio.create_task(self._ends.wait())
-        try:
-            await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
-        finally:
-            task.cancel()
-            ending.cancel()
 
     async def _drain(self, running: set[asyncio.Task[None]]) -> None:
         """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
@@ -420,7 +412,7 @@ class _Job:
     async def _verify(self, progress: _Progress, opened: OpenExperiment) -> None:
         """Hold the experiment to what Phoenix has."""
         try:
-            missing = await self._until_ending(self._recorder.verify(opened, progress.runs.values()))
+            missing = await _unless(self._stopped, self._recorder.verify(opened, progress.runs.values()))
         except Exception as error:
             progress.failure = progress.failure or _failure(error, stage="record")
             return
@@ -505,14 +497,17 @@ class _Job:
             for evaluator in opened.experiment.evaluators
             if evaluator.name not in said
         ]
-        evaluations = list(run.evaluations)
-        for first, begin in [(begin(), begin) for begin in begins]:
-            found = await self._evaluations(first, begin, ticket)
-            self._recorder.judged(opened, run, found)
-            evaluations += found
-        order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
-        evaluations.sort(key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
-        return dataclasses.replace(run, evaluations=_without_repeats(evaluations))
+        words = [self._word(opened, run, begin(), begin, ticket) for begin in begins]
+        found = [await word for word in words] if len(words) == 1 else await asyncio.gather(*words)
+        return _with_all(opened, run, itertools.chain(run.evaluations, *found))
+
+    async def _word(
+        self, opened: OpenExperiment, run: TaskRun, first: Call, begin: Callable[[], Call], ticket: Ticket
+    ) -> list[Evaluation]:
+        """What one evaluator says, noted as soon as it has."""
+        found = await self._evaluations(first, begin, ticket)
+        self._recorder.judged(opened, run, found)
+        return found
 
     def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
         return lambda: self._call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
@@ -612,6 +607,18 @@ def _places(opened: OpenExperiment) -> Iterator[_Place]:
         yield _Place(index, example, repetition, opened.earlier.get((example.node_id, repetition)))
 
 
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await `work`, or give it up and return None once the event happens."""
+    task = asyncio.create_task(work)
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        waiting.cancel()
+
+
 def _tell_pace(before: int, after: int) -> None:
     log.log(
         logging.INFO if after < before else logging.DEBUG,
@@ -620,6 +627,13 @@ def _tell_pace(before: int, after: int) -> None:
         after,
         before,
     )
+
+
+def _with_all(opened: OpenExperiment, run: TaskRun, evaluations: Iterable[Evaluation]) -> TaskRun:
+    """A run with its evaluations in the order of the evaluators, whichever of them spoke first."""
+    order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
+    in_order = sorted(evaluations, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
+    return dataclasses.replace(run, evaluations=_without_repeats(in_order))
 
 
 def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:

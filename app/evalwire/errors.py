@@ -6,7 +6,8 @@
     ├── PhoenixError              1   Phoenix did not do what was asked
     │   ├── PhoenixUnreachable    1   no answer, or only errors, within the retry budget
     │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or wrong
-    │   └── DatasetNotFound       1   no dataset of that name
+    │   ├── DatasetNotFound       1   no dataset of that name
+    │   └── ExperimentNotFound    1   no experiment of that id
     ├── LocalServerError          1   the Phoenix of `--local` did not start
     └── TestsetError              2   the testset file cannot be uploaded as it is
 
@@ -56,6 +57,10 @@ class PhoenixRefused(PhoenixError):
 
 class DatasetNotFound(PhoenixError):
     """Phoenix has no dataset of that name."""
+
+
+class ExperimentNotFound(PhoenixError):
+    """Phoenix has no experiment of that id."""
 
 
 class LocalServerError(EvalwireError):

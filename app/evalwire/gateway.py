@@ -16,10 +16,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire.errors import DatasetNotFound, ExperimentNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
 from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, Failure, FailureStage, TaskRun
 from evalwire.rest import Rest
 from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
+from evalwire.returns import is_same_json
 from evalwire.verification import missing_records
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class Phoenix:
         self._record = record or self._fetch
         self._public_endpoint = public_endpoint
         self._gave_up = False
-        self._created_twice: set[str] = set()  # keys of creations whose first answer was lost
+        self._places: dict[str, tuple[str, str, int]] = {}  # of each run that was recorded, by its id
+        self._created_once: set[str] = set()  # keys of creations that were answered at once
 
     @property
     def endpoint(self) -> str:
@@ -188,10 +190,8 @@ class Phoenix:
         def create(timeout: int) -> Any:
             nonlocal tries
             tries += 1
-            if tries > 1 or adopt:
-                self._created_twice.add(key)
-                if twins := self._experiments_with(dataset.id, key, timeout):
-                    return twins[0]
+            if (tries > 1 or adopt) and (twins := self._experiments_with(dataset.id, key, timeout)):
+                return twins[0]
             return self.client.experiments.create(
                 dataset_id=dataset.id,
                 dataset_version_id=dataset.version_id,
@@ -202,16 +202,20 @@ class Phoenix:
             )
 
         created: Mapping[str, Any] = self._retrying(create, f"create the experiment {name!r}", self._fetch)
+        if tries == 1 and not adopt:
+            self._created_once.add(key)
         return created
 
     def _experiments_with(self, dataset_id: str, key: str, timeout: int) -> list[Any]:
         found = self.client.experiments.list(dataset_id=dataset_id, timeout=timeout)
         return [one for one in found if (one.get("metadata") or {}).get(CREATION_KEY) == key]
 
+    def is_sure_of(self, key: str) -> bool:
+        """Whether the creation with this key was made here, once, and answered."""
+        return key in self._created_once
+
     def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
         """Delete the empty experiment of a creation that Phoenix carried out after its answer was given up."""
-        if key not in self._created_twice:
-            return
 
         def remove(timeout: int) -> None:
             for twin in self._experiments_with(dataset_id, key, timeout):
@@ -224,7 +228,8 @@ class Phoenix:
         """An experiment's record, with the counts of its runs.
 
         Raises:
-            PhoenixError: there is none of this id, or Phoenix gave no usable answer within the policy.
+            ExperimentNotFound: there is none of this id.
+            PhoenixError: Phoenix gave no usable answer within the policy.
         """
         rest = self._rest()
         if rest is None:
@@ -233,7 +238,15 @@ class Phoenix:
         def fetch(timeout: int) -> Mapping[str, Any]:
             return rest.experiment(experiment_id, timeout=timeout)
 
-        return self._retrying(fetch, f"find the experiment {experiment_id}", self._fetch)
+        try:
+            return self._retrying(fetch, f"find the experiment {experiment_id}", self._fetch)
+        except PhoenixError as error:
+            if status_of(error.__cause__) in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
+                raise ExperimentNotFound(
+                    f"Phoenix at {self.endpoint} did not find the experiment {experiment_id}: it has none of this id.\n"
+                    "Is PHOENIX_ENDPOINT the server that it was recorded to?"
+                ) from error
+            raise
 
     def _rest(self) -> Rest | None:
         """Reads that the client has no call for; None when it is a stand-in without a connection."""
@@ -276,27 +289,36 @@ class Phoenix:
             except Exception as refused:
                 if status_of(refused) != HTTPStatus.CONFLICT:
                     raise
-                known = _EXISTING_RUN.search(detail_of(refused))
-                if known is None or error is not None or not self._holds(experiment_id, known[1], run, timeout):
+                held = self._held(experiment_id, run, refused, timeout)
+                if held is None or error is not None or not is_same_json(held["output"], run.output):
                     raise PhoenixError(
                         f"Phoenix at {self.endpoint} has another output for example {run.example.id} "
                         f"(repetition {run.repetition}) of this experiment, so this one was not recorded: "
                         "does another job write to the same experiment?"
                     ) from refused
-                return known[1]
+                return str(held["id"])
             return str(recorded["id"])
 
-        return self._retrying(post, f"record the run of example {run.example.id}", self._record)
+        what = f"record the run of example {run.example.id}"
+        run_id = self._retrying(post, what, self._record)
+        place = (experiment_id, run.example.node_id, run.repetition)
+        if self._places.setdefault(run_id, place) != place:  # such as from a cache in between
+            raise PhoenixError(f"Phoenix at {self.endpoint} did not {what}: it answered with the run of another one.")
+        return run_id
 
-    def _holds(self, experiment_id: str, run_id: str, run: TaskRun, timeout: int) -> bool:
-        """Whether Phoenix's run of this id has the example, the repetition and the output of `run`."""
+    def _held(self, experiment_id: str, run: TaskRun, refused: Exception, timeout: int) -> Mapping[str, Any] | None:
+        """The run that Phoenix has in the place of `run`, by the id that its refusal names, else by looking for it."""
         rest = self._rest()
-        held = rest.run(experiment_id, run_id, timeout=timeout) if rest else None
-        return held is not None and (
-            held["output"] == run.output
-            and held["dataset_example_id"] == run.example.node_id
-            and held["repetition_number"] == run.repetition
-        )
+        if rest is None:
+            return None
+        known = _EXISTING_RUN.search(detail_of(refused))
+        if known is not None:
+            named = rest.run(experiment_id, known[1], timeout=timeout)
+            candidates = iter([named] if named else [])
+        else:
+            candidates = rest.runs(experiment_id, timeout=timeout)
+        place = (run.example.node_id, run.repetition)
+        return next((one for one in candidates if _place(one["dataset_example_id"], one) == place), None)
 
     def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
         """Record an evaluation (an upsert by run and name, so a repeat changes nothing); its id."""
@@ -408,7 +430,8 @@ class Phoenix:
             found = self._once(lambda timeout: add(timeout=timeout), f"append to the dataset {name!r}")
             return UploadResult(name=name, action="appended", example_count=len(found), dataset=found)
         create = partial(self.client.datasets.create_dataset, name=name, examples=examples)
-        found = self._retrying(lambda timeout: create(timeout=timeout), f"upload the dataset {name!r}", self._fetch)
+        patient = replace(self._fetch, longest_try_seconds=self._fetch.total_seconds)  # a large one takes its time
+        found = self._retrying(lambda timeout: create(timeout=timeout), f"upload the dataset {name!r}", patient)
         action = "updated" if existing else "created"
         return UploadResult(name=name, action=action, example_count=len(found), dataset=found)
 
@@ -417,7 +440,8 @@ class Phoenix:
         return self._retrying(lambda timeout: get(timeout=timeout), f"fetch the dataset {dataset.name!r}", self._fetch)
 
     def _once(self, request: Callable[[int], T], what: str) -> T:
-        return self._retrying(request, what, replace(self._fetch, attempts=1))
+        policy = replace(self._fetch, attempts=1, longest_try_seconds=self._fetch.total_seconds)
+        return self._retrying(request, what, policy)
 
     def _retrying(self, request: Callable[[int], T], what: str, policy: RetryPolicy) -> T:
         """Make a request within the policy; a failure is one of evalwire's errors, saying `what` was tried.

@@ -24,6 +24,7 @@ from evalwire.errors import (
     PhoenixUnreachable,
     UsageError,
 )
+from evalwire.journal import Journal
 from evalwire.model import Outcome, Report
 from evalwire.runner import Plan, run_experiments
 from evalwire.uploader import upload
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from evalwire.context import Context
     from evalwire.engine import JobResult
     from evalwire.gateway import Phoenix
-    from evalwire.journal import Journal, PastJob
+    from evalwire.journal import PastJob
     from evalwire.model import Experiment
 
 # A dataset that is not there is the user's to mend, and no outage.
@@ -50,7 +51,6 @@ class Job:
         phoenix: where the datasets are, and where it is recorded.
         dry_run: so many examples of each experiment, recording nothing; None for all of them.
         past: the earlier job that this one goes on with, or None.
-        journal: that job's, to be continued; None for a new one.
         retry_failed: try the failures of the earlier job again.
     """
 
@@ -58,16 +58,23 @@ class Job:
     phoenix: Phoenix
     dry_run: int | None = None
     past: PastJob | None = None
-    journal: Journal | None = None
     retry_failed: bool = False
 
 
-def execute(context: Context, begin: Callable[[Signals], AbstractContextManager[Job]]) -> int:
+def execute(
+    context: Context,
+    begin: Callable[[Signals], AbstractContextManager[Job]],
+    *,
+    journal: Journal | None = None,
+    is_noted: bool = True,
+) -> int:
     """Run a job and report; the exit code.
 
     Args:
         context: settings, streams, and how to reach Phoenix.
         begin: makes the job, with the experiments folder importable; its context lasts as long as the job runs.
+        journal: of the earlier job that is gone on with; None for a new one.
+        is_noted: whether there is a journal at all; a dry run, which sends nothing, has none.
 
     Raises:
         UsageError: a path that was named does not exist or cannot be written; nothing has run.
@@ -75,15 +82,10 @@ def execute(context: Context, begin: Callable[[Signals], AbstractContextManager[
         Interrupted: a signal came before the engine ran, or a second one did.
     """
     reporter = Reporter(context)
-    with Signals() as signals:
+    with Signals() as signals, _noted(context, journal, reporter.folder if is_noted else None) as notes:
         try:
-            with (
-                exits_noticed(),
-                discovery.importable(context.settings.experiments),
-                begin(signals) as job,
-                _journal(context, job, _plan(context, job), reporter.folder) as journal,
-            ):
-                result = _run(context, job, replace(_plan(context, job), journal=journal), signals)
+            with exits_noticed(), discovery.importable(context.settings.experiments), begin(signals) as job:
+                result = _run(context, job, replace(_plan(context, job), journal=notes), signals)
         except NothingToRunError as error:
             context.err.write(f"evalwire: {error}\n")
             return reporter.write_bare("nothing_to_run", 1)
@@ -107,7 +109,7 @@ def execute(context: Context, begin: Callable[[Signals], AbstractContextManager[
             abandoned_threads=result.abandoned_threads,
             lost_spans=result.lost_spans,
             ci=ci.facts(context.environ),
-            journal=_shown(journal.path) if journal and journal.is_whole else None,
+            journal=_shown(notes.path) if notes and notes.is_whole else None,
         )
         context.learn_secrets()
         return reporter.write(report)
@@ -178,22 +180,29 @@ def _plan(context: Context, job: Job) -> Plan:
 
 
 @contextlib.contextmanager
-def _journal(context: Context, job: Job, plan: Plan, folder: Path | None) -> Iterator[Journal | None]:
-    """The journal of the job, where there is a folder for it; a dry run, which sends nothing, has none."""
-    journal = job.journal
-    if journal is None and job.dry_run is None and folder is not None:
+def _noted(context: Context, journal: Journal | None, folder: Path | None) -> Iterator[Journal | None]:
+    """The journal of the job, where there is a folder for it.
+
+    A new one is there, empty, before user code is imported: a job that is killed meanwhile leaves a trace, so that
+    `resume` does not take an older one for it.
+    """
+    if journal is None and folder is not None:
         try:
-            journal = plan.begin_journal(folder, job.experiments, endpoint=job.phoenix.endpoint)
+            journal = Journal.create(folder, now=datetime.now(UTC))
         except OSError as error:
             context.err.write(f"evalwire: no journal, so what Phoenix does not take is lost: {error}\n")
     try:
         yield journal
     finally:
         if journal is not None:
+            if journal.is_empty:  # nothing ran
+                journal.path.unlink(missing_ok=True)
             journal.close()
 
 
 def _run(context: Context, job: Job, plan: Plan, signals: Signals) -> JobResult:
+    if plan.journal is not None and plan.journal.is_empty:
+        plan.begin(plan.journal, job.experiments, endpoint=job.phoenix.endpoint)
     observer: progress.Quiet | progress.Bars | progress.Lines
     if context.quiet:
         observer = progress.Quiet()

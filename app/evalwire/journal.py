@@ -7,10 +7,10 @@ One JSON object a line, each with a `type`:
     open         it was created, under this id
     run          what the task returned on one example, or why it failed
     evaluations  what one evaluator said of that run
-    recorded     Phoenix has the run, and these evaluations, under these ids
     end          how the job ended
 
 A later line on the same thing replaces an earlier one. A torn last line, of a process that was killed, is left out.
+What of it Phoenix has is not here: Phoenix is asked.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import json
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -43,8 +44,8 @@ Place = tuple[str, int]  # an example's node id, and the repetition
 
 
 def newest(folder: Path) -> Path | None:
-    """The journal of a folder that was begun last; None when there is none."""
-    return max(folder.glob(_PATTERN), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    """The journal of a folder that was begun last, by its name; None when there is none."""
+    return max(folder.glob(_PATTERN), key=lambda path: path.stem, default=None)
 
 
 class Journal:
@@ -63,6 +64,7 @@ class Journal:
         self.is_whole = True
         self._file: int | None = descriptor
         self._lock = threading.Lock()
+        _open.add(self)
 
     @classmethod
     def create(cls, folder: Path, *, now: datetime) -> Journal:
@@ -76,22 +78,36 @@ class Journal:
             path = folder / f"journal_{now:%Y%m%dT%H%M%SZ}{suffix}.jsonl"
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, _OWNER_ONLY)
+                os.fchmod(descriptor, _OWNER_ONLY)  # whatever the umask
                 _lock(descriptor, path)
                 return cls(path, descriptor)
         raise FileExistsError(f"{folder} has a thousand journals of this second")
 
     @classmethod
-    def reopen(cls, path: Path) -> Journal:
-        """Go on with a journal; a torn last line is cut off.
+    def reopen(cls, path: Path) -> tuple[Journal, PastJob]:
+        """Go on with a journal: the journal, and what it holds; a torn last line is cut off.
 
         Raises:
-            UsageError: another process is writing it.
-            OSError: it cannot be written.
+            UsageError: it cannot be opened, another process is writing it, or it is no journal.
         """
-        descriptor = os.open(path, os.O_APPEND | os.O_RDWR)
+        try:
+            descriptor = os.open(path, os.O_APPEND | os.O_RDWR)
+        except OSError as error:
+            raise UsageError(f"the journal {path} cannot be opened: {error.strerror}.") from error
         _lock(descriptor, path)
+        journal = cls(path, descriptor)
+        try:
+            past = read(path)
+        except UsageError:
+            journal.close()
+            raise
         _cut_torn_line(descriptor)
-        return cls(path, descriptor)
+        return journal, past
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever noted in it."""
+        return self._file is not None and os.fstat(self._file).st_size == 0
 
     def close(self) -> None:
         """Let others have it."""
@@ -99,6 +115,12 @@ class Journal:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
+
+    def forget(self) -> None:
+        """Close the file in a forked child, without waiting for a lock that no thread of the child will release."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def append(self, type_: str, **fields: Any) -> None:
         """Append one line."""
@@ -111,7 +133,9 @@ class Journal:
                 while rest:
                     rest = rest[os.write(self._file, rest) :]
             except OSError as error:
-                log.warning("the journal %s cannot be written (%s); the run goes on without it", self.path, error)
+                log.error(  # noqa: TRY400 - one line, and seen with --quiet too
+                    "the journal %s cannot be written (%s); the run goes on without it", self.path, error
+                )
                 self.is_whole = False
                 os.close(self._file)
                 self._file = None
@@ -166,11 +190,6 @@ class Journal:
             evaluations=[_evaluation_fields(evaluation) for evaluation in evaluations],
         )
 
-    def recorded(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Phoenix has the run and, as far as they have ids, its evaluations."""
-        ids = {evaluation.name: evaluation.id for evaluation in run.evaluations if evaluation.id is not None}
-        self.append("recorded", **_place(opened, run), run_id=run.id, evaluation_ids=ids)
-
 
 def _place(opened: OpenExperiment, run: TaskRun) -> dict[str, Any]:
     return {"experiment": opened.experiment.name, "example": run.example.node_id, "repetition": run.repetition}
@@ -200,6 +219,18 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)  # of a user's metadata; outputs are JSON already
+
+
+_open: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    """A process that user code forks has this one's open files, and would hold the lock when this one is gone."""
+    for journal in list(_open):
+        journal.forget()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -253,7 +284,6 @@ class Past:
     project_name: str | None = None
     runs: dict[Place, Mapping[str, Any]] = field(default_factory=dict)
     evaluations: dict[Place, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
-    recorded: dict[Place, Mapping[str, Any]] = field(default_factory=dict)
 
     def runs_on(self, examples: Sequence[Example], *, others: Mapping[Place, TaskRun]) -> dict[Place, TaskRun]:
         """What is known of the runs on these examples.
@@ -287,18 +317,12 @@ class Past:
             repetition=place[1],
             trace_id=line["trace_id"],
             attempts=line["attempts"],
-            id=self.recorded.get(place, {}).get("run_id"),
         )
         return self._judged(run, place)
 
     def _judged(self, run: TaskRun, place: Place) -> TaskRun:
-        ids = self.recorded.get(place, {}).get("evaluation_ids", {})
         own = self.evaluations.get(place, {})
-        evaluations = [
-            _evaluation(fields, evaluator=evaluator, id_=ids.get(fields["name"]))
-            for evaluator, said in own.items()
-            for fields in said
-        ]
+        evaluations = [_evaluation(fields, evaluator=evaluator) for evaluator, said in own.items() for fields in said]
         others = [one for one in run.evaluations if one.evaluator not in own]
         return replace(run, evaluations=(*others, *evaluations))
 
@@ -347,6 +371,10 @@ def read(path: Path) -> PastJob:
         raise UsageError(f"the journal {path} cannot be read: {error.strerror or error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no journal of evalwire: {type(error).__name__}: {error}.") from error
+    if job is None and path.stat().st_size == 0:
+        raise UsageError(
+            f"the journal {path} is empty: its job ended before anything ran. Start it anew with `evalwire run`."
+        )
     if job is None:
         raise UsageError(f"{path} is no journal of evalwire: it does not begin with a job.")
     job.damaged -= torn  # the last line, of a process that was killed
@@ -366,7 +394,7 @@ def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
 
 def _take(entry: Mapping[str, Any], job: PastJob) -> None:
     """Add one line to what is known."""
-    if entry["type"] == "end":
+    if entry["type"] not in ("create", "open", "run", "evaluations"):
         return
     name = entry["experiment"]
     past = job.past.setdefault(name, Past(experiment=name))
@@ -383,21 +411,15 @@ def _take(entry: Mapping[str, Any], job: PastJob) -> None:
         case "run":
             past.runs[place] = entry
             past.evaluations.pop(place, None)
-            past.recorded.pop(place, None)
         case "evaluations":
             past.evaluations.setdefault(place, {})[entry["evaluator"]] = entry["evaluations"]
-            ids = past.recorded.get(place, {}).get("evaluation_ids", {})
-            for fields in entry["evaluations"]:  # what it says now is yet to be sent
-                ids.pop(fields["name"], None)
-        case "recorded":
-            past.recorded[place] = entry
 
 
 def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
     return Failure(**fields) if fields else None
 
 
-def _evaluation(fields: Mapping[str, Any], *, evaluator: str, id_: str | None) -> Evaluation:
+def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
     return Evaluation(
         **{
             **fields,
@@ -406,5 +428,4 @@ def _evaluation(fields: Mapping[str, Any], *, evaluator: str, id_: str | None) -
             "end_time": datetime.fromisoformat(fields["end_time"]),
         },
         evaluator=evaluator,
-        id=id_,
     )

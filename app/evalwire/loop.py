@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -124,10 +125,24 @@ class Watch:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"
 
     def _frames(self) -> Iterator[FrameType]:
-        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - documented, for uses of this kind
+        frame = _frame_of(self._thread.ident)
         while frame is not None:
             yield frame
             frame = frame.f_back
+
+
+def _frame_of(ident: int | None) -> FrameType | None:
+    """Where a thread stands.
+
+    NOTE: a garbage collection within `_current_frames` deadlocks Python before 3.11.9 (CPython's issue 106883).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(ident or 0)  # noqa: SLF001 - documented, for uses of this kind
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _is_below(frame: FrameType, folder: os.PathLike[str]) -> bool:

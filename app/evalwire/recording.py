@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,13 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from evalwire.calling import Threads
-from evalwire.errors import EvalwireError, PhoenixError, UsageError
+from evalwire.errors import EvalwireError, ExperimentNotFound, PhoenixError, UsageError
 from evalwire.model import CREATION_KEY, Callee, Dataset, Evaluation, Experiment, OpenExperiment, TaskRun
+from evalwire.returns import is_same_json
 
 if TYPE_CHECKING:
     from evalwire.journal import Past, Place
 
 T = TypeVar("T")
+
+log = logging.getLogger("evalwire")
 
 
 class Server(Protocol):
@@ -34,6 +38,9 @@ class Server(Protocol):
         self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
     ) -> Mapping[str, Any]:
         """Create an experiment; Phoenix's record of it."""
+
+    def is_sure_of(self, key: str) -> bool:
+        """Whether it made the creation with this key once, and answered."""
 
     def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
         """Delete what an earlier try of the creation left behind."""
@@ -79,9 +86,6 @@ class Notes(Protocol):
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """An evaluator said something of a run, or failed for good."""
 
-    def recorded(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Phoenix has the run and, as far as they have ids, its evaluations."""
-
 
 class NoNotes:
     """No journal: there is no folder for it."""
@@ -96,9 +100,6 @@ class NoNotes:
         """Note nothing."""
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Note nothing."""
-
-    def recorded(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Note nothing."""
 
 
@@ -212,6 +213,11 @@ class PhoenixRecorder:
         if past.dataset is None:
             raise AssertionError("an experiment that was not to be created has no past")
         dataset = self._phoenix.dataset_version(past.dataset["id"], past.dataset["version_id"])
+        if dataset.name != past.dataset["name"]:
+            raise UsageError(
+                f"the dataset {past.dataset['id']} of this Phoenix is {dataset.name!r}, not {past.dataset['name']!r}: "
+                "is PHOENIX_ENDPOINT the server that the job recorded to?"
+            )
         expected = past.dataset["examples"]
         if len(dataset.examples) != expected:
             raise PhoenixError(
@@ -227,25 +233,50 @@ class PhoenixRecorder:
         )
         if past.id is None:
             return self._create(opened, adopt=True)
-        counts = self._phoenix.experiment(past.id)
-        if counts["name"] != past.recorded_name:
-            raise UsageError(
-                f"the experiment {past.id} of this Phoenix is {counts['name']!r}, not {past.recorded_name!r}: "
-                "is PHOENIX_ENDPOINT the server that the job recorded to?"
-            )
-        there = counts["successful_run_count"] + counts["failed_run_count"]
-        others = self._phoenix.recorded_runs(past.id, dataset) if there > len(past.runs) else []
-        earlier = past.runs_on(dataset.examples, others={(run.example.node_id, run.repetition): run for run in others})
+        there = self._counts(past)
+        if there is None:
+            return self._create(replace(opened, earlier=self._earlier(past, dataset, experiment, ())), adopt=True)
+        held = self._phoenix.recorded_runs(past.id, dataset)
         opened = replace(
             opened,
             id=past.id,
             url=self._phoenix.experiment_url(dataset.id, past.id),
-            project_name=past.project_name or counts.get("project_name"),
-            earlier=_without_failures(earlier) if self._retry_failed else earlier,
+            project_name=past.project_name or there.get("project_name"),
+            earlier=self._earlier(past, dataset, experiment, held),
         )
         self._notes.creating(opened)  # once more: the journal may be a new one
         self._notes.opened(opened)
         return opened
+
+    def _counts(self, past: Past) -> Mapping[str, Any] | None:
+        """Phoenix's record of the experiment; None when it has none, though its creation was answered.
+
+        Raises:
+            UsageError: it is another one.
+        """
+        if past.id is None:
+            raise AssertionError("an experiment that was created has an id")
+        try:
+            found = self._phoenix.experiment(past.id)
+        except ExperimentNotFound as error:
+            log.warning("%s\nIts dataset is here, so the experiment is created anew.", error)
+            return None
+        if found["name"] != past.recorded_name:
+            raise UsageError(
+                f"the experiment {past.id} of this Phoenix is {found['name']!r}, not {past.recorded_name!r}: "
+                "is PHOENIX_ENDPOINT the server that the job recorded to?"
+            )
+        return found
+
+    def _earlier(
+        self, past: Past, dataset: Dataset, experiment: Experiment, held: Collection[TaskRun]
+    ) -> Mapping[Place, TaskRun]:
+        """What was paid for, by the journal and by Phoenix; what of it Phoenix has, by Phoenix alone."""
+        there = {(run.example.node_id, run.repetition): run for run in held}
+        others = {place: _judged_by(experiment, run) for place, run in there.items()}
+        runs = past.runs_on(dataset.examples, others=others)
+        earlier = {place: _as_held(run, there.get(place)) for place, run in runs.items()}
+        return _without_failures(earlier) if self._retry_failed else earlier
 
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Any:
         """Trace a task in the experiment's project, an evaluator in Phoenix's project `evaluators`."""
@@ -267,9 +298,7 @@ class PhoenixRecorder:
         """Record what has no id yet: the run, then each evaluation of it."""
         if run.is_recorded:
             return run, None
-        recorded, error = await self._requests.run(partial(self._record, opened, run))
-        self._notes.recorded(opened, recorded)
-        return recorded, error
+        return await self._requests.run(partial(self._record, opened, run))
 
     def _record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
         if opened.id is None:
@@ -293,11 +322,42 @@ class PhoenixRecorder:
     def _verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
         if opened.id is None:
             return []
-        self._phoenix.remove_twins(opened.dataset.id, str(opened.metadata.get(CREATION_KEY)), keep=opened.id)
+        key = opened.metadata.get(CREATION_KEY)  # an experiment that somebody else created has none
+        if key is not None and not self._phoenix.is_sure_of(key):
+            self._phoenix.remove_twins(opened.dataset.id, key, keep=opened.id)
         return self._phoenix.missing_records(opened.id, runs)
 
     def _error_text(self, failure: object | None) -> str | None:
         return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ") if failure else None
+
+
+def _as_held(run: TaskRun, held: TaskRun | None) -> TaskRun:
+    """A run with the ids of what Phoenix holds of it, and with no others."""
+    is_there = held is not None and (
+        is_same_json(run.output, held.output) and (run.failure is None) == (held.failure is None)
+    )
+    if held is None or not is_there:
+        unsent = tuple(replace(one, id=None) for one in run.evaluations)
+        return replace(run, id=None, evaluations=unsent)
+    said = {one.name: one for one in held.evaluations}
+    evaluations = tuple(replace(one, id=_id_if_same(one, said.get(one.name))) for one in run.evaluations)
+    return replace(run, id=held.id, evaluations=evaluations)
+
+
+def _id_if_same(one: Evaluation, held: Evaluation | None) -> str | None:
+    if held is None or (one.failure is None) != (held.failure is None):
+        return None
+    return held.id if (one.score, one.label, one.explanation) == (held.score, held.label, held.explanation) else None
+
+
+def _judged_by(experiment: Experiment, run: TaskRun) -> TaskRun:
+    """A run that only Phoenix knows, with the evaluations that go by an evaluator's name.
+
+    Whose the others are (of an evaluator that returns a list, or a person's) is not told, so the evaluators that
+    seem not to have spoken speak again.
+    """
+    names = {evaluator.name for evaluator in experiment.evaluators}
+    return replace(run, evaluations=tuple(one for one in run.evaluations if one.name in names))
 
 
 def _without_failures(runs: Mapping[Place, TaskRun]) -> dict[Place, TaskRun]:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 log = logging.getLogger("evalwire.phoenix")
 
 _RETRIED_4XX = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
-_SERVER_ERROR_TRIES = 3  # an example or run that does not exist is a 500 from Phoenix, for ever
+_SERVER_ERROR_TRIES = 3  # an example or run that does not exist is a 500 from Phoenix for ever, with resets between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class RetryPolicy:
         total_seconds: for all tries of one request and the waits between them.
         first_wait_seconds: the shortest first wait; each further one is twice as long.
         longest_wait_seconds: of one wait, unless the server asks for more by `Retry-After`.
+        longest_try_seconds: of one request, so that one that hangs leaves time for others; None for half of it all.
         sleep: injectable, so that tests do not wait.
     """
 
@@ -39,12 +40,16 @@ class RetryPolicy:
     total_seconds: float = 120.0
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
+    longest_try_seconds: float | None = None
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def for_records(cls, total_seconds: float) -> RetryPolicy:
         """For what was paid for: as many tries as there is time for, none of them far behind the end of an outage."""
-        return cls(attempts=None, total_seconds=total_seconds, longest_wait_seconds=10.0)
+        longest_try = min(60.0, total_seconds / 3)
+        return cls(
+            attempts=None, total_seconds=total_seconds, longest_wait_seconds=10.0, longest_try_seconds=longest_try
+        )
 
 
 def retry(
@@ -78,18 +83,21 @@ def retry(
     def wait(state: RetryCallState) -> float:
         return min(max(backoff(state), _asked(_error_of(state))), left())
 
-    def tries(error: BaseException | None) -> int | None:
-        if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return min(policy.attempts or _SERVER_ERROR_TRIES, _SERVER_ERROR_TRIES)
-        return policy.attempts
+    server_errors = 0
 
     def stop(state: RetryCallState) -> bool:
+        nonlocal server_errors
         error = _error_of(state)
-        most = tries(error)
+        server_errors += status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR
+        most = most_tries(state)
         return (most is not None and state.attempt_number >= most) or left() <= _asked(error)
 
+    def most_tries(state: RetryCallState) -> int | None:
+        until_500s = state.attempt_number + _SERVER_ERROR_TRIES - server_errors if server_errors else None
+        return min((most for most in (policy.attempts, until_500s) if most is not None), default=None)
+
     def announce(state: RetryCallState) -> None:
-        tried, most = state.attempt_number, tries(_error_of(state))
+        tried, most = state.attempt_number, most_tries(state)
         if most is None and tried & (tried - 1):
             return  # in a long outage, tries 1, 2, 4, 8, ... are told
         log.warning(
@@ -109,7 +117,8 @@ def retry(
         before_sleep=announce,
         reraise=True,
     )
-    return retrying(lambda: request(max(1, round(left()))))
+    longest_try = policy.longest_try_seconds or policy.total_seconds / 2
+    return retrying(lambda: request(max(1, round(min(left(), longest_try)))))
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:
@@ -130,7 +139,8 @@ def is_transient(error: BaseException | None) -> bool:
 
     if isinstance(error, httpx.UnsupportedProtocol):
         return False
-    return isinstance(error, httpx.TransportError | json.JSONDecodeError)
+    # ValueErrors of decoding: a page in another encoding, half of a letter
+    return isinstance(error, httpx.TransportError | httpx.DecodingError | json.JSONDecodeError | UnicodeDecodeError)
 
 
 def _response_of(error: BaseException | None) -> httpx.Response | None:
@@ -167,6 +177,6 @@ def reason(error: BaseException | None) -> str:
     if response is not None and error is not None:
         detail = " ".join(detail_of(error).split())
         return f"HTTP {response.status_code}" + (f", {detail[:300]}" if detail else "")
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return "the answer is not JSON, so this is no Phoenix, or a page or a proxy is in front of it"
     return f"{type(error).__name__}: {str(error) or 'no details'}"

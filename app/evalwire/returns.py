@@ -63,6 +63,15 @@ def _to_key(key: Any) -> str:
     raise TypeError(f"a {type(key).__qualname__} cannot be a key in JSON; use text")
 
 
+def is_same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(is_same_json(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same_json, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One evaluation as the user's evaluator said it, before it has times and ids."""

@@ -176,7 +176,8 @@ class ExperimentRunner:
             yield None
             return
         self._journal_dir.mkdir(parents=True, exist_ok=True)
-        journal = plan.begin_journal(self._journal_dir, experiments, endpoint="")
+        journal = Journal.create(self._journal_dir, now=datetime.now(UTC))
+        plan.begin(journal, experiments)
         try:
             yield journal
         finally:
@@ -207,25 +208,18 @@ class Plan:
     past: Mapping[str, Past] = field(default_factory=dict)
     retry_failed: bool = False
 
-    def begin_journal(self, folder: Path, experiments: Sequence[Experiment], *, endpoint: str) -> Journal:
-        """Begin the journal of a job that runs so.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        now = datetime.now(UTC)
-        journal = Journal.create(folder, now=now)
+    def begin(self, journal: Journal, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
+        """Note in a new journal what is to run."""
         journal.append(
             "job",
             format=FORMAT,
-            started_at=now,
+            started_at=datetime.now(UTC),
             endpoint=endpoint,
             experiments=[experiment.name for experiment in experiments],
             prefix=self.prefix,
             metadata=self.metadata,
             repetitions=self.repetitions,
         )
-        return journal
 
 
 def run_experiments(

@@ -38,42 +38,44 @@ def resume(
         EvalwireError: there is no Phoenix to talk to.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
+    writer: journal.Journal | None = None
     if experiment_id is None:
-        path = path or _newest(context)
-        past = journal.read(path)
+        writer, past = journal.Journal.reopen(path or _newest(context))
         if past.damaged:
-            context.err.write(f"evalwire: {path}: {past.damaged} lines cannot be read and are left out\n")
-        context.say(f"resuming {path}")
+            context.err.write(f"evalwire: {writer.path}: {past.damaged} lines cannot be read and are left out\n")
+        context.say(f"resuming {writer.path}")
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
         with reachable(context, local=local, with_testset=False) as phoenix:
-            if experiment_id is not None:
-                found, writer = _from_phoenix(context, phoenix, experiment_id), None
-            else:
-                found, writer = past, journal.Journal.reopen(_existing(path))
+            found = past if experiment_id is None else _from_phoenix(context, phoenix, experiment_id)
             yield Job(
-                experiments=load(context, signals, found.experiments),
+                experiments=load(context, signals, _selected(context, found.experiments)),
                 phoenix=phoenix,
                 past=found,
-                journal=writer,
                 retry_failed=retry_failed,
             )
 
-    return execute(context, begin)
+    return execute(context, begin, journal=writer)
+
+
+def _selected(context: Context, experiments: list[str]) -> list[str]:
+    """The experiments of the earlier job that the settings select: all, unless some are named."""
+    names = context.settings.names
+    for name in names:
+        if name not in experiments:
+            raise UsageError(f"the earlier job had no experiment {name!r}; it had: {', '.join(experiments)}.")
+    return [name for name in experiments if name in names] if names else experiments
 
 
 def _newest(context: Context) -> Path:
     folder: Path = context.settings.report_dir
     path = journal.newest(folder)
     if path is None:
-        raise UsageError(f"there is no journal in {folder}/: name one, or an experiment with --experiment ID.")
-    return path
-
-
-def _existing(path: Path | None) -> Path:
-    if path is None:
-        raise AssertionError("without an experiment's id there is a journal")
+        raise UsageError(
+            f"there is no journal in {folder}/: name one, name an experiment with --experiment ID, or begin anew "
+            "with `evalwire run`."
+        )
     return path
 
 

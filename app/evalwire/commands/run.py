@@ -32,7 +32,7 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
         with reachable(context, local=local, with_testset=True) as phoenix:
             yield Job(experiments=experiments, phoenix=phoenix, dry_run=dry_run)
 
-    code = execute(context, begin)
+    code = execute(context, begin, is_noted=dry_run is None)
     if local:
         context.say("to look at these results in the local Phoenix: evalwire serve")
     return code
