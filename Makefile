@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test slow lint format lock clean
+.PHONY: help demo serve test slow bench lint format lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(VENV)/installed  ## Put the code into the project's format.
 
 slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change.
 	$(BIN)/pytest -m slow
+
+bench: $(VENV)/installed  ## Measure speed and memory beside their limits and beside peers (half an hour).
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -17,8 +17,22 @@ import httpx
 import pytest
 
 from evalwire import gateway, local
+from kill_tally import COUNTS, FIGURES
+from losses import TALLY
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests of faults and kills counted; docs/reliability.md quotes it."""
+    counted = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sorted(COUNTS.items()))
+    lines = TALLY.lines()
+    lines += [f"kills: {counted}"] if counted else []
+    lines += [f"{name.replace('_', ' ')}: {figure}" for name, figure in sorted(FIGURES.items())]
+    if lines:
+        terminalreporter.section("reliability")
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

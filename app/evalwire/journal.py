@@ -74,7 +74,7 @@ class Journal:
             OSError: the folder cannot be written.
         """
         for attempt in range(1000):
-            suffix = f"_{attempt}" if attempt else ""
+            suffix = f"_{attempt:03}" if attempt else ""
             path = folder / f"journal_{now:%Y%m%dT%H%M%SZ}{suffix}.jsonl"
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, _OWNER_ONLY)

@@ -115,6 +115,10 @@ class _Requests:
             result: T = await self._threads.run(request)
             return result
 
+    def close(self) -> None:
+        """Let idle threads end."""
+        self._threads.close()
+
 
 class PhoenixRecorder:
     """Fetches datasets from Phoenix, creates experiments there, and records every run.
@@ -327,6 +331,10 @@ class PhoenixRecorder:
             self._phoenix.remove_twins(opened.dataset.id, key, keep=opened.id)
         return self._phoenix.missing_records(opened.id, runs)
 
+    def close(self) -> None:
+        """Nothing more is to be recorded."""
+        self._requests.close()
+
     def _error_text(self, failure: object | None) -> str | None:
         return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ") if failure else None
 
@@ -416,3 +424,7 @@ class DryRunRecorder:
     async def verify(self, *_: Any) -> list[str]:
         """Nothing was written, so nothing is missing."""
         return []
+
+    def close(self) -> None:
+        """Nothing more is to be fetched."""
+        self._requests.close()

@@ -177,8 +177,8 @@ class ExperimentRunner:
             return
         self._journal_dir.mkdir(parents=True, exist_ok=True)
         journal = Journal.create(self._journal_dir, now=datetime.now(UTC))
-        plan.begin(journal, experiments)
         try:
+            plan.begin(journal, experiments)
             yield journal
         finally:
             journal.close()
@@ -246,24 +246,26 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
 
     if plan.dry_run is not None:
         dry = DryRunRecorder(phoenix, examples=plan.dry_run, prefix=plan.prefix, repetitions=plan.repetitions)
-        yield dry, lambda: 0
+        with contextlib.closing(dry):
+            yield dry, lambda: 0
         return
     from evalwire.tracing import Tracing  # noqa: PLC0415 - heavy, only for a real run
 
     tracing = Tracing(phoenix.log_spans, mask=plan.mask)
-    with tracing.installed(flush_seconds=lambda: _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS):
-        recorder = PhoenixRecorder(
-            phoenix,
-            tracing,
-            notes=plan.journal,
-            past=plan.past,
-            retry_failed=plan.retry_failed,
-            prefix=plan.prefix,
-            metadata=plan.metadata,
-            repetitions=plan.repetitions,
-            connections=plan.record_connections,
-            mask=plan.mask,
-        )
+    recorder = PhoenixRecorder(
+        phoenix,
+        tracing,
+        notes=plan.journal,
+        past=plan.past,
+        retry_failed=plan.retry_failed,
+        prefix=plan.prefix,
+        metadata=plan.metadata,
+        repetitions=plan.repetitions,
+        connections=plan.record_connections,
+        mask=plan.mask,
+    )
+    flush_seconds = lambda: _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS  # noqa: E731 - asked again and again
+    with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
         yield recorder, lambda: tracing.lost
 
 

@@ -1,0 +1,33 @@
+"""Braintrust's `Eval`, with `no_send_logs`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from _contender import SLEEP_SECONDS, engine
+from braintrust import Eval, EvalCase
+
+
+async def task(input: dict[str, int]) -> int:
+    """Wait as long as a quick model would."""
+    await asyncio.sleep(SLEEP_SECONDS)
+    return input["n"]
+
+
+def match(output: Any, expected: Any, **_: Any) -> float:
+    """Whether the output is the expected one."""
+    return float(output == expected)
+
+
+def run(data: list[Any], concurrency: int) -> Any:
+    """Run the experiment."""
+    return Eval("bench", data=data, task=task, scores=[match], max_concurrency=concurrency, no_send_logs=True)
+
+
+engine(
+    "braintrust",
+    prepare=lambda count: [EvalCase(input={"n": n}, expected=n) for n in range(count)],
+    run=run,
+    scored=lambda result: sum(one.scores["match"] == 1.0 for one in result.results),
+)

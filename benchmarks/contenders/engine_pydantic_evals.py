@@ -1,0 +1,40 @@
+"""pydantic-evals: `Dataset.evaluate_sync`, without its progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from _contender import SLEEP_SECONDS, engine
+from pydantic_evals import Case, Dataset
+from pydantic_evals.evaluators import Evaluator, EvaluatorContext
+
+
+async def task(inputs: dict[str, int]) -> int:
+    """Wait as long as a quick model would."""
+    await asyncio.sleep(SLEEP_SECONDS)
+    return inputs["n"]
+
+
+@dataclass
+class Match(Evaluator[dict[str, int], int, Any]):
+    """Whether the output is the expected one."""
+
+    def evaluate(self, ctx: EvaluatorContext[dict[str, int], int, Any]) -> float:
+        """Score it."""
+        return float(ctx.output == ctx.expected_output)
+
+
+def prepare(count: int) -> Dataset[dict[str, int], int, Any]:
+    """Make the dataset."""
+    cases = [Case(name=str(n), inputs={"n": n}, expected_output=n) for n in range(count)]
+    return Dataset(name="bench", cases=cases, evaluators=[Match()])
+
+
+engine(
+    "pydantic-evals",
+    prepare=prepare,
+    run=lambda dataset, concurrency: dataset.evaluate_sync(task, max_concurrency=concurrency, progress=False),
+    scored=lambda report: sum(case.scores["Match"].value == 1.0 for case in report.cases),
+)

@@ -1,0 +1,60 @@
+"""evalwire's memory: a dry run of many examples, each of which returns a kilobyte."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Any
+
+from _contender import arguments, peak_bytes, resident_bytes, tell
+from _evalwire import StandIn, experiments
+
+from evalwire import gateway
+from evalwire.runner import ExperimentRunner
+
+TASK = "async def task(example):\n    return example.input['text'][::-1]\n"
+ALWAYS = "def match(output):\n    return len(output) > 0\n"
+KILOBYTE = 1024
+
+
+def prepare(count: int) -> list[dict[str, Any]]:
+    """Make a dataset whose every input has a kilobyte."""
+    return [
+        {"id": f"e{n}", "input": {"text": f"{n:06d}".ljust(KILOBYTE, "x")}, "output": {"n": n}, "metadata": {}}
+        for n in range(count)
+    ]
+
+
+def main() -> None:
+    """Run and tell how much the process has grown for each example."""
+    given = arguments()
+    count = given["examples"]
+    gateway.connect(base_url="http://127.0.0.1:9")
+
+    with experiments("bench", task=TASK) as folder:
+        (folder / "bench" / "match.py").write_text(ALWAYS, encoding="utf-8")
+
+        def run(data: list[dict[str, Any]]) -> Any:
+            client: Any = StandIn(data)
+            (result,) = ExperimentRunner(folder, client, dry_run=len(data), task_concurrency=given["concurrency"]).run()
+            return result
+
+        run(prepare(100))
+        data = prepare(count)
+        gc.collect()
+        before = resident_bytes()
+        result = run(data)
+        peak = peak_bytes()
+        gc.collect()
+        after = resident_bytes()
+    tell(
+        "evalwire",
+        scored=sum(one.evaluations[0].score == 1.0 for one in result.runs),
+        before_mb=round(before / 2**20, 1),
+        growth_kb=(after - before) / count / KILOBYTE,
+        peak_growth_kb=(peak - before) / count / KILOBYTE,
+        output_kb=sum(sys.getsizeof(one.output) for one in result.runs) / count / KILOBYTE,
+    )
+
+
+main()

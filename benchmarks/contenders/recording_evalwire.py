@@ -1,0 +1,22 @@
+"""evalwire's `ExperimentRunner` against a real Phoenix: runs, evaluations and spans."""
+
+from __future__ import annotations
+
+from _contender import arguments
+from _evalwire import experiments, task_of
+from _phoenix import EVALUATORS, recording
+
+from evalwire import gateway
+from evalwire.runner import ExperimentRunner
+
+given = arguments()
+client = gateway.connect(base_url=given["url"])
+
+
+def run(dataset: str) -> None:
+    """Run and record the experiment; it raises unless everything arrived."""
+    with experiments(dataset, task=task_of(given["task_seconds"]), evaluators=EVALUATORS) as folder:
+        ExperimentRunner(folder, client, task_concurrency=given["concurrency"]).run()
+
+
+recording("evalwire", client, run)

@@ -1,0 +1,21 @@
+"""The rows of the benchmark: each measures one thing, and gives lines for the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.rows import engine, memory, recording, rivals, start, together
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from benchmarks.table import Line
+
+ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
+    "engine": engine.measure,
+    "recording": recording.measure,
+    "together": together.measure,
+    "rivals": rivals.measure,
+    "memory": memory.measure,
+    "start": start.measure,
+}
