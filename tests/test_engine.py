@@ -666,6 +666,69 @@ def test_an_isolated_task_is_cancelled_when_its_time_is_up():
     assert cancelled.wait(5)
 
 
+# --- lanes ---------------------------------------------------------------------------------------------
+
+
+def test_the_next_task_does_not_wait_for_the_evaluators_of_the_last():
+    """Each evaluator waits until two further tasks have begun."""
+    begun = 0
+    further = threading.Condition()
+
+    async def task(example):
+        nonlocal begun
+        with further:
+            begun += 1
+            further.notify_all()
+        return begun
+
+    def judge(output):
+        with further:
+            return float(further.wait_for(lambda: begun >= min(6, output + 2), timeout=20))
+
+    (result,) = go(experiment(task, judge, name="set_6"), task_concurrency=3).results
+    assert result.passed
+    assert [run.evaluations[0].score for run in result.runs] == [1.0] * 6
+
+
+@pytest.mark.parametrize("places", [1, 2, 5])
+def test_fewer_examples_are_behind_their_tasks_than_may_be_in_them(places):
+    """However slow the evaluators are; with one place, examples come strictly one after the other."""
+    in_flight, most = set(), 0
+
+    async def task(example):
+        nonlocal most
+        in_flight.add(example.input["n"])
+        most = max(most, len(in_flight))
+        return example.input["n"]
+
+    async def judge(output):
+        await asyncio.sleep(0.01)
+        in_flight.discard(output)
+        return 1.0
+
+    (result,) = go(experiment(task, judge, name="set_30"), task_concurrency=places).results
+    assert result.passed
+    assert places <= most <= 2 * places - 1
+
+
+def test_two_experiments_share_the_places():
+    """Neither waits until the other is through."""
+    ran: list[str] = []
+
+    def named(name):
+        async def task(example):
+            ran.append(name)
+            await asyncio.sleep(0.001)
+            return 1
+
+        return experiment(task, name=name)
+
+    job = go(named("a_40"), named("b_40"), concurrency=2, task_concurrency=4)
+    assert job.passed
+    assert {"a_40", "b_40"} <= set(ran[:20]), "b began long before a had ended"
+    assert {"a_40", "b_40"} <= set(ran[60:])
+
+
 # --- retries of user code ------------------------------------------------------------------------------
 
 

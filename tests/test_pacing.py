@@ -470,3 +470,44 @@ def test_without_a_wait_there_is_no_pause(asked):
     pace = Pace(2)
     pace.rate_limited(pace.try_acquire(), asked)
     assert pace.try_acquire() is not None
+
+
+# --- keeping a place -----------------------------------------------------------------------------------
+
+
+def test_a_renewed_ticket_passes_the_only_one_who_waits():
+    """It is the feed of the same experiment, which would begin the same example a moment later."""
+
+    async def main() -> None:
+        pace = Pace(1)
+        ticket = pace.try_acquire()
+        waiting = asyncio.create_task(pace.acquire())
+        await asyncio.sleep(0)
+        renewed = pace.renew(ticket)
+        assert renewed is not None
+        assert renewed is not ticket
+        assert pace.in_flight == 1
+        assert not waiting.done()
+        pace.release(renewed)
+        assert await waiting
+
+    run(main)
+
+
+def test_a_ticket_is_not_renewed_when_others_wait_or_nothing_may_begin():
+    """With two experiments at once each gets its share, in the order of asking."""
+
+    async def main() -> None:
+        pace = Pace(1, clock=now)
+        ticket = pace.try_acquire()
+        first, second = (asyncio.create_task(pace.acquire()) for _ in range(2))
+        await asyncio.sleep(0)
+        assert pace.renew(ticket) is None
+        ticket = await first
+        pace.rate_limited(ticket, 30.0)
+        assert pace.renew(ticket) is None
+        assert pace.in_flight == 0
+        assert await second
+        assert now() >= 30.0
+
+    run(main)

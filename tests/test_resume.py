@@ -565,7 +565,7 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
     assert "created anew" in done.stderr
     assert called(counted) == Counter()
     (anew,) = client.experiments.list(dataset_id=entry["dataset"]["id"])
-    assert (anew["id"] != entry["experiment_id"], anew["successful_run_count"]) == (True, 4)
+    assert anew["successful_run_count"] == 4  # SQLite may give the id again
     assert all(len(names) == 2 for names in annotations_of(client, anew["id"]).values())
 
 

@@ -92,7 +92,8 @@ class Limits:
 
     Attributes:
         concurrency: experiments in parallel.
-        task_concurrency: examples in flight over the whole job; `auto` finds how many the provider bears.
+        task_concurrency: examples in flight over the whole job; `auto` finds how many the provider bears. Behind
+            them, fewer examples than that may be with their evaluators.
         timeout_seconds: for one call of a task or of an evaluator.
         grace_seconds: for what is in flight when the job is stopped, recording included.
         backlog: finished runs that may wait for Phoenix before no further example is started.
@@ -217,6 +218,7 @@ class _Progress:
     runs: dict[int, TaskRun] = dataclasses.field(default_factory=dict)
     failure: Failure | None = None
     result: ExperimentResult | None = None
+    running: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 
 
 class _Job:
@@ -242,6 +244,7 @@ class _Job:
         self._stopped = asyncio.Event()  # somebody asked for it
         self._ends = asyncio.Event()  # that, or an outage, or too many failures
         self._feeds: set[asyncio.Task[None]] = set()
+        self._behind = 0  # examples whose task has returned, and which are judged or wait to be recorded
         self._outage: EvalwireError | None = None
         self._failed = 0
         self._planned = 0  # runs of the experiments that have begun
@@ -353,41 +356,50 @@ class _Job:
         run_count = len(examples) * opened.repetitions
         self._planned += run_count
         self._observer.started(opened, run_count)
-        running: set[asyncio.Task[None]] = set()
-        feed = asyncio.create_task(self._feed(progress, opened, running))
+        feed = asyncio.create_task(self._feed(progress, opened))
         self._feeds.add(feed)
         await asyncio.wait({feed})
         self._feeds.discard(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # of evalwire's own: be red
             progress.failure = Failure.from_exception(defect, stage="record")
-        await self._drain(running)
+        await self._drain(progress.running)
         if not self._stopped.is_set() and not self._outage:
             await self._verify(progress, opened)
 
-    async def _feed(self, progress: _Progress, opened: OpenExperiment, running: set[asyncio.Task[None]]) -> None:
-        """Start every run, as the pace allows; cancelled when the job is to end."""
-
-        def over(task: asyncio.Task[None]) -> None:
-            running.discard(task)
-            if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
-                progress.failure = Failure.from_exception(error, stage="record")
-
-        for place in _places(opened):
-            earlier = place.earlier
-            if earlier is not None:
-                earlier = _with_all(opened, earlier, earlier.evaluations)
-                place = dataclasses.replace(place, earlier=earlier)  # noqa: PLW2901
-            if earlier is not None and earlier.is_recorded and self._is_judged(opened, earlier):
-                progress.runs[place.index] = earlier
-                self._observer.ran(opened, earlier)
-                continue
+    async def _feed(self, progress: _Progress, opened: OpenExperiment) -> None:
+        """Begin a lane for each place in flight that the pace gives; cancelled when the job is to end."""
+        to_do = self._to_do(progress, opened)
+        for place in to_do:
             ticket = self._pace.try_acquire() or await self._pace.acquire()
             if self._is_ending():
                 self._pace.release(ticket)
                 return
-            task = asyncio.create_task(self._run_example(progress, opened, place, ticket))
-            running.add(task)
-            task.add_done_callback(over)
+            self._start(progress, self._lane(progress, opened, place, to_do, ticket))
+
+    def _to_do(self, progress: _Progress, opened: OpenExperiment) -> Iterator[_Place]:
+        """Every example with every repetition, in the dataset's order, but for those that an earlier job completed."""
+        pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
+        for index, (example, repetition) in enumerate(pairs):
+            earlier = opened.earlier.get((example.node_id, repetition))
+            if earlier is not None:
+                earlier = _with_all(opened, earlier, earlier.evaluations)
+            if earlier is not None and earlier.is_recorded and self._is_judged(opened, earlier):
+                progress.runs[index] = earlier
+                self._observer.ran(opened, earlier)
+            else:
+                yield _Place(index, example, repetition, earlier)
+
+    def _start(self, progress: _Progress, work: Coroutine[Any, Any, None]) -> None:
+        """Begin a part of the experiment that it waits for at its end."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            progress.running.discard(task)
+            if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
+                progress.failure = Failure.from_exception(error, stage="record")
+
+        task = asyncio.create_task(work)
+        progress.running.add(task)
+        task.add_done_callback(over)
 
     def _is_judged(self, opened: OpenExperiment, run: TaskRun) -> bool:
         """Whether every evaluator has said something of a run, or none has to."""
@@ -402,7 +414,9 @@ class _Job:
         stopped.cancel()
         if running and self._stop.requested_at is not None:
             left = self._stop.requested_at + self._limits.grace_seconds - time.monotonic()
-            await asyncio.wait(running, timeout=max(0.0, left))
+            while running and left > 0:  # a lane that ends leaves an example to be judged and recorded
+                await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                left = self._stop.requested_at + self._limits.grace_seconds - time.monotonic()
         late = list(running)
         for task in late:
             task.cancel()
@@ -425,27 +439,51 @@ class _Job:
 
     # --- one example ---------------------------------------------------------------------------------
 
-    async def _run_example(
+    async def _lane(
         self,
         progress: _Progress,
         opened: OpenExperiment,
-        place: _Place,
-        ticket: Ticket,
+        place: _Place | None,
+        to_do: Iterator[_Place],
+        ticket: Ticket | None,
     ) -> None:
-        """Run the task on an example, or go on with an earlier run of it; judge, record."""
-        run = place.earlier
+        """Run the task on one example after the other, in one place in flight, for as long as it may be kept.
+
+        The next task begins before the last one's output is judged and recorded: an event loop that had other
+        things to do first would leave the provider idle meanwhile. As many examples, less one, may be behind their
+        tasks as are in them; one more keeps its place. With one place, examples come strictly one after the other.
+        """
         try:
-            try:
+            while place is not None and ticket is not None:
+                run = place.earlier
                 if run is None:
                     run = await self._run_task(opened, place, ticket)
                     self._recorder.returned(opened, run)
+                    if run.failure:
+                        self._count_failure()
+                its_own, is_full = ticket, self._behind >= self._pace.limit - 1
+                ticket = None if is_full else self._pace.renew(ticket)
+                self._behind += 1
+                self._start(progress, self._finish(progress, opened, place, run, its_own))
+                place = None if self._is_ending() or ticket is None else next(to_do, None)
+        finally:
+            if ticket is not None:
+                self._pace.release(ticket)
+
+    async def _finish(
+        self, progress: _Progress, opened: OpenExperiment, place: _Place, run: TaskRun, ticket: Ticket
+    ) -> None:
+        """Judge and record what the task returned; give its place back, if it still has it."""
+        try:
+            try:
                 if run.failure is None:
                     run = await self._judge(opened, run, ticket)
                 await self._backlog.acquire()
             finally:
+                self._behind -= 1
                 self._pace.release(ticket)
             failed = bool(run.failures)
-            if failed:
+            if failed and not run.failure:
                 self._count_failure()
             try:
                 run, error = await self._recorder.record(opened, run)
@@ -458,12 +496,9 @@ class _Job:
                 if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
                     self._outage = self._outage or error
                     self._end()
-        except asyncio.CancelledError:
-            if run is not None:  # its output was paid for: it is in the report at least
-                left_over = Failure(
-                    stage="interrupted", type="Interrupted", message="the job ended before it was recorded"
-                )
-                progress.runs[place.index] = dataclasses.replace(run, record_failure=left_over)
+        except asyncio.CancelledError:  # its output was paid for: it is in the report at least
+            left_over = Failure(stage="interrupted", type="Interrupted", message="the job ended before it was recorded")
+            progress.runs[place.index] = dataclasses.replace(run, record_failure=left_over)
             raise
         progress.runs[place.index] = run
         self._observer.ran(opened, run)
@@ -598,13 +633,6 @@ class _Place:
     example: Example
     repetition: int
     earlier: TaskRun | None
-
-
-def _places(opened: OpenExperiment) -> Iterator[_Place]:
-    """Every example with every repetition, in the dataset's order."""
-    pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
-    for index, (example, repetition) in enumerate(pairs):
-        yield _Place(index, example, repetition, opened.earlier.get((example.node_id, repetition)))
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

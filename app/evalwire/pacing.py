@@ -115,6 +115,17 @@ class Pace:
         self._out.discard(ticket)
         self._wake()
 
+    def renew(self, ticket: Ticket) -> Ticket | None:
+        """A new ticket in the place of one that is given back, past the one who waits; None when others wait too.
+
+        Also None when the limit is lower by now, or nothing may begin yet.
+        """
+        self._out.discard(ticket)
+        if len(self._waiters) <= 1 and self._has_room():
+            return self._issue()
+        self._wake()
+        return None
+
     def _has_room(self) -> bool:
         return len(self._out) < self._limit and self._clock() >= self._resume_at
 
