@@ -359,6 +359,7 @@ def test_killed_when_the_journal_has_so_many_lines(killed, whole_run, lines):
     end(killed, whole_run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", SOME_SECONDS)
 def test_killed_so_long_after_the_first_line(killed, whole_run, seconds):
     first: list[float] = []
@@ -375,7 +376,7 @@ def test_killed_so_long_after_the_first_line(killed, whole_run, seconds):
 @pytest.mark.parametrize(
     ("type_", "count"),
     [
-        ("create", 1),
+        pytest.param("create", 1, marks=pytest.mark.slow),
         pytest.param("open", 1, marks=pytest.mark.slow),
         ("evaluations", 2 * (RUNS - REPETITIONS)),
         pytest.param("end", 1, marks=pytest.mark.slow),
@@ -614,6 +615,7 @@ def test_an_evaluator_that_failed_or_is_new_is_called_without_the_task(counted, 
     assert all(sorted(said) == ["judge", "other"] for said in names.values())
 
 
+@pytest.mark.slow
 def test_the_version_of_the_dataset_that_began_is_the_one_that_ends(counted, client, make_dataset):
     """Examples were changed and added meanwhile; the job goes on with those it began with."""
     fail(counted, failing="c")
@@ -741,6 +743,7 @@ def test_an_experiment_is_completed_from_what_phoenix_has(counted, client, half_
     assert all(sorted(said) == ["judge", "other"] for said in annotations_of(client, half_done).values())
 
 
+@pytest.mark.slow
 def test_it_can_be_killed_and_goes_on_by_its_journal(counted, client, half_done):
     """Completing an experiment makes a journal of its own."""
     process = counted.start("resume", "--experiment", half_done, "--retry-failed", "--task-concurrency", "1")
@@ -926,6 +929,7 @@ def _calls(project: Project) -> Counter[str]:
     return Counter(path.read_text().splitlines() if path.exists() else [])
 
 
+@pytest.mark.slow
 def test_a_process_that_user_code_forked_does_not_lock_the_journal(counted):
     """It outlives the job that was killed, and has its open files."""
     task = (

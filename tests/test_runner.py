@@ -286,9 +286,10 @@ def test_a_minimal_stand_in_for_the_client_is_enough(phoenix_project):
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_no_thread_is_left_behind(phoenix_project, client, make_dataset, dry_run):
     """A notebook runs experiments again and again."""
+    before = set(threading.enumerate())  # other tests leave functions behind on purpose
     runner = ExperimentRunner(phoenix_project.experiment(make_dataset(2)).experiments, client, dry_run=dry_run)
     runner.run()
     deadline = time.monotonic() + 20
-    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("evalwire")]:
+    while left := [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("evalwire")]:
         assert time.monotonic() < deadline, left
         time.sleep(0.02)

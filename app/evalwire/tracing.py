@@ -34,7 +34,7 @@ _JSON_TEXT_ATTRIBUTES = ("document.metadata", "llm.prompt_template.variables", "
 
 _QUEUE_LIMIT = 20_000  # spans; beyond it the oldest are dropped and counted
 _BATCH_SIZE = 256
-_BATCH_SECONDS = 2.0  # each request costs Phoenix more than a span does
+_BATCH_SECONDS = 5.0  # each request costs Phoenix more than a span does
 _TRIES = 5
 _REMEMBERED_TRACES = 50_000  # a span that ends more than this many traces after its own is not routed
 
