@@ -56,7 +56,8 @@ class Environments:
             raise Unmeasured("not installed (--no-peers)")
         folder = self.directory / name
         python, done = folder / "bin" / "python", folder / "installed"
-        if done.exists():
+        is_checkout = any(Path(one).is_dir() for one in requirements)  # its files may have changed since
+        if done.exists() and not is_checkout:
             return python
         print(f"  installing {' '.join(requirements)}", file=sys.stderr)
         _uv("venv", "--clear", "--python", sys.executable, str(folder))

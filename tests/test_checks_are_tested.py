@@ -24,7 +24,7 @@ CHECKS = {
         f"{GREEN}::test_an_unknown_name_is_red_and_runs_nothing",
     ),
     "nothing found": (
-        "commands/run.py",
+        "job.py",
         "    if not found.experiments:",
         "    if False:",
         f"{GREEN}::test_nothing_to_run_is_red",
@@ -79,9 +79,21 @@ CHECKS = {
     ),
     "an evaluation that is lost": (
         "recording.py",
-        "            for evaluation in run.evaluations\n        )",
-        "            for evaluation in ()\n        )",
+        "            for index, evaluation in enumerate(evaluations):",
+        "            for index, evaluation in enumerate([]):",
         f"{GREEN}::test_a_record_that_phoenix_refuses_is_red[/experiment_evaluations]",
+    ),
+    "a record that only seemed to arrive": (
+        "engine.py",
+        "        if missing:",
+        "        if False:",
+        "tests/test_faults.py::test_a_run_that_phoenix_never_got_is_found_and_named",
+    ),
+    "an output of another job in its place": (
+        "gateway.py",
+        'or not is_same_json(held["output"], run.output):',
+        "or False:",
+        "tests/test_gateway.py::test_a_run_that_somebody_else_recorded_is_no_success",
     ),
     "a failed task": (
         "model.py",
