@@ -263,6 +263,7 @@ class Threads:
         self._lock = threading.Lock()
         self._free = 0  # threads that wait for a job which nobody has put yet
         self._busy = 0
+        self._is_closed = False
         self._settled: collections.deque[Callable[[], None]] = collections.deque()
         self._waking = False  # whether the loop has been told of what is settled
 
@@ -314,6 +315,7 @@ class Threads:
     def close(self) -> None:
         """Let idle threads end; running ones end with their function."""
         with self._lock:
+            self._is_closed = True
             for _ in range(self._free):
                 self._jobs.put(None)
             self._free = 0
@@ -332,6 +334,8 @@ class Threads:
             job()
             with self._lock:
                 self._busy -= 1
+                if self._is_closed:  # its result was seen, and all of it closed, before it came here
+                    break
                 self._free += 1
         _end_own_loop()
 

@@ -305,6 +305,7 @@ class _Job:
         return ExperimentResult(
             name=experiment.name,
             dataset_name=experiment.dataset_name,
+            path=str(experiment.path),
             evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
             opened=opened,
             runs=runs,

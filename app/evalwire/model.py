@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import json
 import os
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from evalwire.stats import pass_at_k, pass_hat_k, sample_deviation
+from evalwire.scores import ScoreSummary
+from evalwire.usage import total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from evalwire.usage import Price, Usage
+    from evalwire.verdicts import Baseline, Verdict
 
 type_ = type  # `Failure.type` shadows the builtin inside its class body
 
@@ -25,6 +28,7 @@ AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
 Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
 
 CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: which creation it came from
+FACTS_KEY = "evalwire"  # likewise: what evalwire recorded, and how it ended
 
 _PACKAGE_DIR = str(Path(__file__).parent) + os.sep
 
@@ -158,6 +162,14 @@ class Example(Mapping[str, Any]):
     metadata: Mapping[str, Any]
     updated_at: str | None = None
 
+    @property
+    def content_hash(self) -> str:
+        """A digest of what it asks and expects: examples of two dataset versions with the same one are the same."""
+        content = json.dumps(
+            [dict(self.input), dict(self.output), dict(self.metadata)], sort_keys=True, ensure_ascii=False, default=str
+        )
+        return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
+
     def __getitem__(self, key: str) -> Any:
         if key in self.__dataclass_fields__:
             return getattr(self, key)
@@ -287,6 +299,8 @@ class TaskRun:
         record_failure: why Phoenix does not have (all of) this run, or None.
         repetition: which run of the example it is, from 1.
         attempts: how many calls of the task it took.
+        usage: what the task and its evaluators used of language models, by the spans seen; None where none were seen
+            to, as in a dry run.
         id: Phoenix's id of the run, or None when it is not recorded.
     """
 
@@ -299,6 +313,7 @@ class TaskRun:
     end_time: datetime
     repetition: int = 1
     attempts: int = 1
+    usage: Usage | None = None
     trace_id: str | None = None
     id: str | None = None
 
@@ -347,110 +362,6 @@ class EvaluationRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleScore:
-    """What an evaluator said of one example over its repetitions.
-
-    Attributes:
-        mean: of the scores there are; None when there is none.
-        spread: their sample standard deviation; None below two scores.
-        count: how many repetitions have an evaluation.
-        missing: how many have none: the task or the evaluator failed, or they were not run.
-    """
-
-    example_id: str
-    mean: float | None
-    spread: float | None
-    count: int
-    missing: int
-
-    @classmethod
-    def of(cls, example_id: str, said: Sequence[Evaluation], *, repetitions: int) -> ExampleScore:
-        """Summarise what was said of one example."""
-        scores = _scores(said)
-        return cls(
-            example_id=example_id,
-            mean=_mean(scores),
-            spread=sample_deviation(scores) if len(scores) > 1 else None,
-            count=len(said),
-            missing=repetitions - len(said),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreSummary:
-    """What an evaluator said over all runs of an experiment.
-
-    The attributes from `spread` on are of repeated examples, those that ran at least once; else they are empty.
-
-    Attributes:
-        mean: of the scores there are; None when there is none.
-        count: how many runs have an evaluation.
-        missing: how many have none, because the task or the evaluator failed.
-        labels: how often each label was given.
-        spread: the mean of the examples' spreads; None when no example has one.
-        per_example: one for each example, in the dataset's order.
-        pass_at: of an evaluator that returns bools: k -> pass@k, the mean over examples, for k = 1 .. repetitions.
-        pass_hat: likewise pass^k. What failed or was not run counts as not passed in both.
-    """
-
-    name: str
-    mean: float | None
-    count: int
-    missing: int
-    labels: Mapping[str, int]
-    spread: float | None = None
-    per_example: tuple[ExampleScore, ...] = ()
-    pass_at: Mapping[int, float] = field(default_factory=dict)
-    pass_hat: Mapping[int, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, name: str, runs: Sequence[TaskRun], *, repetitions: int = 1) -> ScoreSummary:
-        """Summarise the evaluations of one name over runs in which those of one example stand together."""
-        said = _said(name, runs)
-        is_bool = bool(said) and {(one.score, one.label) for one in said} <= {(0.0, "False"), (1.0, "True")}
-        per_example: list[ExampleScore] = []
-        passes: Counter[int] = Counter()  # how many examples passed so many times
-        for _, group in groupby(runs, key=lambda run: run.example.node_id) if repetitions > 1 else ():
-            its_runs = list(group)
-            found = _said(name, its_runs)
-            per_example.append(ExampleScore.of(its_runs[0].example.id, found, repetitions=repetitions))
-            if is_bool:
-                passes[sum(one.score == 1 for one in found)] += 1
-        return cls(
-            name=name,
-            mean=_mean(_scores(said)),
-            count=len(said),
-            missing=len(runs) - len(said),
-            labels=Counter(evaluation.label for evaluation in said if evaluation.label is not None),
-            spread=_mean([one.spread for one in per_example if one.spread is not None]),
-            per_example=tuple(per_example),
-            pass_at=_for_each_k(pass_at_k, repetitions, passes),
-            pass_hat=_for_each_k(pass_hat_k, repetitions, passes),
-        )
-
-
-def _said(name: str, runs: Sequence[TaskRun]) -> list[Evaluation]:
-    """The evaluations of one name that did not fail."""
-    return [said for run in runs for said in run.evaluations if said.name == name and said.failure is None]
-
-
-def _scores(said: Sequence[Evaluation]) -> list[float]:
-    return [evaluation.score for evaluation in said if evaluation.score is not None]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
-def _for_each_k(formula: Callable[[int, int, int], float], n: int, passes: Counter[int]) -> dict[int, float]:
-    """The mean of `formula(n, c, k)` over examples for k = 1 .. n; `passes` says how many examples have each c."""
-    count = passes.total()
-    if not count:
-        return {}
-    return {k: math.fsum(formula(n, c, k) * times for c, times in passes.items()) / count for k in range(1, n + 1)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentResult(Mapping[str, Any]):
     """How one experiment went; also a mapping with the keys of the Phoenix client's `RanExperiment`.
 
@@ -462,10 +373,12 @@ class ExperimentResult(Mapping[str, Any]):
         repetitions: how many times each.
         failure: what stopped the experiment as a whole, or None.
         seconds: wall time.
+        path: of the folder.
     """
 
     name: str
     dataset_name: str
+    path: str = ""
     evaluator_names: tuple[str, ...] = ()
     opened: OpenExperiment | None = None
     runs: tuple[TaskRun, ...] = ()
@@ -535,6 +448,27 @@ class ExperimentResult(Mapping[str, Any]):
         return all(map(self._is_judged, self.runs)) and not self.incomplete_scores
 
     @property
+    def is_complete(self) -> bool:
+        """Whether everything ran and was recorded, though tasks and evaluators may have failed."""
+        if self.failure or self.problems or not self.expected_runs or self.not_run or self.incomplete_scores:
+            return False
+        if any(run.record_failure for run in self.runs):
+            return False
+        return all(run.failures or self._is_judged(run) for run in self.runs)
+
+    @property
+    def error_rate(self) -> float:
+        """The share of the expected runs that failed, in the task or in an evaluator, or were not made."""
+        return (len(self.failed_runs) + self.not_run) / self.expected_runs if self.expected_runs else 1.0
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it used of language models; None when that is not known of some run."""
+        parts = [run.usage for run in self.runs]
+        known = [part for part in parts if part is not None]
+        return total(known) if parts and len(known) == len(parts) else None
+
+    @property
     def incomplete_scores(self) -> list[ScoreSummary]:
         """The evaluations that some run which did not fail has not got: an evaluator's lists differed."""
         sound = [run for run in self.runs if not run.failures]
@@ -553,7 +487,8 @@ class ExperimentResult(Mapping[str, Any]):
         names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
         reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
         names.update(set(self.evaluator_names) - reported)  # one that returns a list is there by the names in it
-        return [ScoreSummary.of(name, self.runs, repetitions=self.repetitions) for name in sorted(names)]
+        size = {"repetitions": self.repetitions, "expected": self.expected_runs}
+        return [ScoreSummary.of(name, self.runs, **size) for name in sorted(names)]
 
     @property
     def task_runs(self) -> list[dict[str, Any]]:
@@ -637,6 +572,11 @@ class Report:
         abandoned_threads: plain functions that were still running when their time was up.
         lost_spans: spans that could not be delivered; they are not part of the verdict.
         journal: the file that `evalwire resume` goes on with; None without one.
+        ci: what is known of the CI job.
+        gates: what each gate came to; empty where none was judged, as in a dry run.
+        baselines: what each experiment was compared with, of those that were to be.
+        prices: of models whose spans tell no cost.
+        directory: the job's working directory: paths below it are shown relative to it.
     """
 
     outcome: Outcome
@@ -651,6 +591,24 @@ class Report:
     lost_spans: int = 0
     journal: str | None = None
     ci: Mapping[str, Any] = field(default_factory=dict)
+    gates: tuple[Verdict, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    directory: str = ""
+
+    def gates_of(self, name: str) -> list[Verdict]:
+        """What the gates of one experiment came to."""
+        return [verdict for verdict in self.gates if verdict.experiment == name]
+
+    def baseline_of(self, name: str) -> Baseline | None:
+        """What one experiment was compared with; None when it was not to be."""
+        return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
+
+    def passed(self, result: ExperimentResult) -> bool:
+        """Whether an experiment held, and all its gates; a tolerated rate of errors is a gate that held."""
+        gates = self.gates_of(result.name)
+        tolerated = any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates)
+        return (result.passed or (tolerated and result.is_complete)) and not any(gate.is_red for gate in gates)
 
     @property
     def undelivered(self) -> int:

@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, Failure, Report, ScoreSummary, TaskRun
+    from evalwire.model import ExperimentResult, Failure, Report, TaskRun
+    from evalwire.scores import ScoreSummary
 
 # Shown of one experiment; everything is in results.json and in Phoenix.
 _MOST_CAUSES = 10

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, ExperimentResult, Failure, Report, ScoreSummary, TaskRun
+    from evalwire.model import Evaluation, ExperimentResult, Failure, Report, TaskRun
+    from evalwire.scores import ScoreSummary
 
 SCHEMA_VERSION = 1
 
