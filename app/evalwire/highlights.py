@@ -61,9 +61,7 @@ def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maxim
     means: dict[str, float] = {}
     for example_id, its in runs.items():
         said = [one for run in its for one in run.evaluations if one.name == name]
-        if scores := [
-            one.score for run in its for one in run.evaluations if one.name == name and one.score is not None
-        ]:
+        if scores := [one.score for one in said if one.score is not None]:
             means[example_id] = sum(scores) / len(scores)
     if not means:
         return []
