@@ -35,6 +35,7 @@ OUTPUT = {"said": "answer"}
 
 class Untraced:
     trace_id = None
+    usage = None
 
     def __init__(self) -> None:
         self.context = contextvars.copy_context()

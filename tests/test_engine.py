@@ -31,6 +31,8 @@ class FakeTrace:
     def __init__(self):
         self.context = contextvars.copy_context()
 
+    usage = None
+
     def finish(self, **_: Any) -> None:
         pass
 

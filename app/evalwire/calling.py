@@ -21,6 +21,8 @@ from evalwire.model import AnnotatorKind, Callee, Example, Experiment, Failure, 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evalwire.usage import Usage
+
 TASK_NAMES = ("input", "expected", "reference", "metadata", "example")
 EVALUATOR_NAMES = ("input", "output", "expected", "reference", "metadata", "example", "trace_id")
 
@@ -396,10 +398,12 @@ class Trace(Protocol):
     Attributes:
         trace_id: of the trace it began, or None when there is none.
         context: what the call runs in, so that the spans it makes are part of the trace.
+        usage: what it used of language models, once it is finished; None when that is not seen.
     """
 
     trace_id: str | None
     context: contextvars.Context
+    usage: Usage | None
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
         """Note what the call returned, or why it failed."""
@@ -447,6 +451,7 @@ class Call:
 
     Attributes:
         error: what it raised, a TimeoutError when its time was up, or None; known once `result` returned.
+        usage: what it used of language models, likewise; None when that is not seen.
     """
 
     def __init__(
@@ -462,6 +467,7 @@ class Call:
         self.callee = callee
         self.trace_id = trace.trace_id
         self.error: BaseException | None = None
+        self.usage: Usage | None = None
         self._trace = trace
         self._root = root
         self._clock = clock
@@ -531,6 +537,7 @@ class Call:
             raise
         value, failure = self._outcome(convert, stage)
         self._trace.finish(output=value, failure=failure)
+        self.usage = self._trace.usage
         return value, failure
 
     def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from evalwire.calling import Call, Clock, Threads, Trace, evaluator_values, task_values
 from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable
@@ -32,6 +32,10 @@ from evalwire.model import (
 from evalwire.pacing import Pace, Ticket
 from evalwire.ratelimits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.returns import to_json, to_verdicts
+from evalwire.usage import total
+
+if TYPE_CHECKING:
+    from evalwire.usage import Usage
 
 T = TypeVar("T")
 
@@ -513,16 +517,17 @@ class _Job:
         def begin() -> Call:
             return self._call(opened, task, task_values(place.example))
 
-        call, attempts, output, failure = await self._outcome(begin(), begin, to_json, "task", ticket)
+        outcome = await self._outcome(begin(), begin, to_json, "task", ticket)
         return TaskRun(
             example=place.example,
-            output=output,
-            failure=failure,
-            start_time=call.start_time,
-            end_time=call.end_time,
+            output=outcome.value,
+            failure=outcome.failure,
+            start_time=outcome.call.start_time,
+            end_time=outcome.call.end_time,
             repetition=place.repetition,
-            trace_id=call.trace_id,
-            attempts=attempts,
+            trace_id=outcome.call.trace_id,
+            attempts=outcome.attempts,
+            usage=outcome.usage,
         )
 
     async def _judge(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
@@ -557,19 +562,20 @@ class _Job:
     async def _evaluations(self, first: Call, begin: Callable[[], Call], ticket: Ticket) -> list[Evaluation]:
         """What an evaluator said, or its failure, as evaluations."""
         name = first.callee.name
-        call, attempts, verdicts, failure = await self._outcome(
+        outcome = await self._outcome(
             first, begin, lambda returned: to_verdicts(returned, name=name), "evaluator", ticket
         )
+        call = outcome.call
         common: dict[str, Any] = {
             "evaluator": name,
             "annotator_kind": call.callee.annotator_kind,
             "start_time": call.start_time,
             "end_time": call.end_time,
             "trace_id": call.trace_id,
-            "attempts": attempts,
+            "attempts": outcome.attempts,
         }
-        if verdicts is None:
-            return [Evaluation(name=name, failure=failure, **common)]
+        if outcome.value is None:
+            return [Evaluation(name=name, failure=outcome.failure, usage=outcome.usage, **common)]
         return [
             Evaluation(
                 name=verdict.name,
@@ -577,9 +583,10 @@ class _Job:
                 label=verdict.label,
                 explanation=verdict.explanation,
                 metadata=verdict.metadata or EMPTY,
+                usage=() if index and outcome.usage is not None else outcome.usage,
                 **common,
             )
-            for verdict in verdicts
+            for index, verdict in enumerate(outcome.value)
         ]
 
     # --- retries of user code ------------------------------------------------------------------------
@@ -591,11 +598,14 @@ class _Job:
         convert: Callable[[Any], T],
         stage: FailureStage,
         ticket: Ticket,
-    ) -> tuple[Call, int, T | None, Failure | None]:
-        """What a call came to, begun anew as often as its errors are worth it: the last call, and how many."""
+    ) -> _Outcome[T]:
+        """What a call came to, begun anew as often as its errors are worth it."""
         attempts = 1
+        usage: Usage | None = ()
         while True:
             value, failure = await call.result(convert, stage=stage)
+            if usage is not None:
+                usage = None if call.usage is None else total((usage, call.usage)) if usage else call.usage
             error = call.error
             is_limited = error is not None and is_rate_limit(error)
             asked = wait_asked(error) if error is not None else None
@@ -611,7 +621,7 @@ class _Job:
             call = begin()
         if failure is None:
             self._pace.succeeded(ticket)
-        return call, attempts, value, failure
+        return _Outcome(call, attempts, value, failure, usage)
 
     def _retries_for(self, error: BaseException, *, is_limited: bool) -> int:
         """How often a call that ended in this error may be made anew."""
@@ -624,6 +634,17 @@ class _Job:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ends.wait(), seconds)
         return self._is_ending()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    """What a call of the user's code came to: the last call, how many there were, and what all of them used."""
+
+    call: Call
+    attempts: int
+    value: T | None
+    failure: Failure | None
+    usage: Usage | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.model import Evaluation, Failure, TaskRun
+from evalwire.usage import ModelUsage
 
 if TYPE_CHECKING:
     from evalwire.model import Example, OpenExperiment
+    from evalwire.usage import Usage
 
 log = logging.getLogger("evalwire")
 
@@ -179,6 +181,7 @@ class Journal:
             end_time=run.end_time,
             trace_id=run.trace_id,
             attempts=run.attempts,
+            usage=run.usage,
         )
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
@@ -208,13 +211,14 @@ def _evaluation_fields(evaluation: Evaluation) -> dict[str, Any]:
         "end_time": evaluation.end_time,
         "trace_id": evaluation.trace_id,
         "attempts": evaluation.attempts,
+        "usage": evaluation.usage,
     }
 
 
 def _to_plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Failure):
+    if isinstance(value, Failure | ModelUsage):
         return asdict(value)
     if isinstance(value, Mapping):
         return dict(value)
@@ -317,6 +321,7 @@ class Past:
             repetition=place[1],
             trace_id=line["trace_id"],
             attempts=line["attempts"],
+            usage=_usage(line.get("usage")),
         )
         return self._judged(run, place)
 
@@ -419,6 +424,10 @@ def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
     return Failure(**fields) if fields else None
 
 
+def _usage(parts: Sequence[Mapping[str, Any]] | None) -> Usage | None:
+    return None if parts is None else tuple(ModelUsage(**part) for part in parts)
+
+
 def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
     return Evaluation(
         **{
@@ -426,6 +435,7 @@ def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
             "failure": _failure(fields["failure"]),
             "start_time": datetime.fromisoformat(fields["start_time"]),
             "end_time": datetime.fromisoformat(fields["end_time"]),
+            "usage": _usage(fields.get("usage")),
         },
         evaluator=evaluator,
     )

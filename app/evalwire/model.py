@@ -153,6 +153,8 @@ class Example(Mapping[str, Any]):
         output: what the example expects; evaluators see it as `expected`.
         metadata: whatever else the author attached.
         updated_at: when Phoenix last changed it, as ISO 8601 text, or None.
+        recorded_hash: the `content_hash` that it had before secrets were taken out of it, or that a file has of it;
+            no key of the mapping, since it is none of the dataset's.
     """
 
     id: str
@@ -161,25 +163,30 @@ class Example(Mapping[str, Any]):
     output: Mapping[str, Any]
     metadata: Mapping[str, Any]
     updated_at: str | None = None
+    recorded_hash: str | None = field(default=None, repr=False)
+
+    _KEYS = ("id", "node_id", "input", "output", "metadata", "updated_at")
 
     @property
     def content_hash(self) -> str:
         """A digest of what it asks and expects: examples of two dataset versions with the same one are the same."""
+        if self.recorded_hash is not None:
+            return self.recorded_hash
         content = json.dumps(
             [dict(self.input), dict(self.output), dict(self.metadata)], sort_keys=True, ensure_ascii=False, default=str
         )
         return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
 
     def __getitem__(self, key: str) -> Any:
-        if key in self.__dataclass_fields__:
+        if key in self._KEYS:
             return getattr(self, key)
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dataclass_fields__)
+        return iter(self._KEYS)
 
     def __len__(self) -> int:
-        return len(self.__dataclass_fields__)
+        return len(self._KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +279,7 @@ class Evaluation:
 
     Attributes:
         attempts: how many calls it took.
+        usage: what they used of language models; empty for all but the first of one evaluator, None when not known.
     """
 
     name: str
@@ -283,6 +291,7 @@ class Evaluation:
     annotator_kind: AnnotatorKind = "CODE"
     failure: Failure | None = None
     attempts: int = 1
+    usage: Usage | None = None
     start_time: datetime
     end_time: datetime
     trace_id: str | None = None
@@ -299,8 +308,8 @@ class TaskRun:
         record_failure: why Phoenix does not have (all of) this run, or None.
         repetition: which run of the example it is, from 1.
         attempts: how many calls of the task it took.
-        usage: what the task and its evaluators used of language models, by the spans seen; None where none were seen
-            to, as in a dry run.
+        usage: what the task used of language models, by the spans seen, over all attempts; None when not known, as in
+            a dry run.
         id: Phoenix's id of the run, or None when it is not recorded.
     """
 
@@ -326,6 +335,13 @@ class TaskRun:
     def seconds(self) -> float:
         """How long the task took."""
         return (self.end_time - self.start_time).total_seconds()
+
+    @property
+    def total_usage(self) -> Usage | None:
+        """What the task and its evaluators used; None when that is not known of all of them."""
+        parts = [self.usage, *(evaluation.usage for evaluation in self.evaluations)]
+        known = [part for part in parts if part is not None]
+        return total(known) if len(known) == len(parts) else None
 
     @property
     def retries(self) -> int:
@@ -374,11 +390,13 @@ class ExperimentResult(Mapping[str, Any]):
         failure: what stopped the experiment as a whole, or None.
         seconds: wall time.
         path: of the folder.
+        used: of language models, where it is known of the whole only: an experiment that was read from Phoenix.
     """
 
     name: str
     dataset_name: str
     path: str = ""
+    used: Usage | None = None
     evaluator_names: tuple[str, ...] = ()
     opened: OpenExperiment | None = None
     runs: tuple[TaskRun, ...] = ()
@@ -464,9 +482,9 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def usage(self) -> Usage | None:
         """What it used of language models; None when that is not known of some run."""
-        parts = [run.usage for run in self.runs]
+        parts = [run.total_usage for run in self.runs]
         known = [part for part in parts if part is not None]
-        return total(known) if parts and len(known) == len(parts) else None
+        return total(known) if parts and len(known) == len(parts) else self.used
 
     @property
     def incomplete_scores(self) -> list[ScoreSummary]:

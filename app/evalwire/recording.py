@@ -379,6 +379,7 @@ def _without_failures(runs: Mapping[Place, TaskRun]) -> dict[Place, TaskRun]:
 
 class _Untraced:
     trace_id: str | None = None
+    usage = None
 
     def __init__(self) -> None:
         self.context = contextvars.copy_context()

@@ -22,6 +22,8 @@ from opentelemetry.sdk import trace as trace_sdk
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from evalwire.usage import SpanUsage, Usage, of_spans
+
 if TYPE_CHECKING:
     from evalwire.model import Callee, Failure
 
@@ -34,7 +36,7 @@ _JSON_TEXT_ATTRIBUTES = ("document.metadata", "llm.prompt_template.variables", "
 
 _QUEUE_LIMIT = 20_000  # spans; beyond it the oldest are dropped and counted
 _BATCH_SIZE = 256
-_BATCH_SECONDS = 5.0  # each request costs Phoenix more than a span does
+_BATCH_SECONDS = 15.0  # Phoenix inserts a span at the cost of a record, so many at once and seldom
 _TRIES = 5
 _REMEMBERED_TRACES = 50_000  # a span that ends more than this many traces after its own is not routed
 
@@ -55,9 +57,10 @@ class Tracing:
         self._delivery = _Delivery(deliver)
         self._mask = mask
         self._projects: OrderedDict[int, str] = OrderedDict()
+        self._spans: dict[int, list[SpanUsage]] = {}  # of the calls that run, by trace
         self._resource = Resource({})
         self._provider = trace_sdk.TracerProvider(sampler=ALWAYS_ON, resource=self._resource, shutdown_on_exit=False)
-        self._processor = _Processor(self._project_of, self._delivery)
+        self._processor = _Processor(self._project_of, self._delivery, self._spans)
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("evalwire")
 
@@ -88,8 +91,9 @@ class Tracing:
             self._projects[identity.trace_id] = project
             if len(self._projects) > _REMEMBERED_TRACES:
                 self._projects.popitem(last=False)
+            self._spans[identity.trace_id] = []
         given = values["input"] if kind == "CHAIN" else {key: values[key] for key in ("output", "expected")}
-        return CallSpan(span, given=given, mask=self._mask)
+        return CallSpan(span, given=given, mask=self._mask, spans=self._spans)
 
     def _project_of(self, trace_id: int) -> str | None:
         return self._projects.get(trace_id)
@@ -109,9 +113,22 @@ class Tracing:
 
 
 class CallSpan:
-    """The span around one call of the user's code."""
+    """The span around one call of the user's code.
 
-    def __init__(self, span: trace_api.Span, *, given: Any, mask: Callable[[str], str]) -> None:
+    Attributes:
+        usage: what its LLM spans used, those that ended before the call did; known once it is finished.
+    """
+
+    def __init__(
+        self,
+        span: trace_api.Span,
+        *,
+        given: Any,
+        mask: Callable[[str], str],
+        spans: dict[int, list[SpanUsage]] | None = None,
+    ) -> None:
+        self.usage: Usage | None = None
+        self._spans = spans if spans is not None else {}
         identity = span.get_span_context()
         self.trace_id = trace_api.format_trace_id(identity.trace_id) if identity.is_valid else None
         self.context = contextvars.copy_context()
@@ -136,6 +153,8 @@ class CallSpan:
                 },
             )
         self._span.end()
+        seen = self._spans.pop(self._span.get_span_context().trace_id, None)
+        self.usage = of_spans(seen) if seen is not None else None
 
     def _set_value(self, side: str, value: Any) -> None:
         if not self._span.is_recording():
@@ -158,14 +177,49 @@ def _to_jsonable(value: Any) -> Any:
 class _Processor(trace_sdk.SpanProcessor):
     """Queues each ended span of the job's traces."""
 
-    def __init__(self, project_of: Callable[[int], str | None], delivery: _Delivery) -> None:
+    def __init__(
+        self,
+        project_of: Callable[[int], str | None],
+        delivery: _Delivery,
+        spans: Mapping[int, list[SpanUsage]],
+    ) -> None:
         self._project_of = project_of
         self._delivery = delivery
+        self._spans = spans
 
     def on_end(self, span: trace_sdk.ReadableSpan) -> None:
         identity = span.get_span_context()
         if identity is not None and (project := self._project_of(identity.trace_id)) is not None:
             self._delivery.put(project, span)
+            if (seen := self._spans.get(identity.trace_id)) is not None:
+                seen.append(_usage_of(span, identity.span_id))
+
+
+def _usage_of(span: trace_sdk.ReadableSpan, span_id: int) -> SpanUsage:
+    """What a span says of tokens and cost, by the OpenInference semantic conventions."""
+    attributes, parent_id = span.attributes or {}, span.parent.span_id if span.parent else None
+    if attributes.get(_SPAN_KIND) != "LLM":
+        return SpanUsage(id=span_id, parent_id=parent_id)
+
+    def number(name: str) -> float | None:
+        value = attributes.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if is_number and math.isfinite(value) and value >= 0 else None  # type: ignore[arg-type,operator,return-value]
+
+    def count(name: str) -> int | None:
+        value = number(f"llm.token_count.{name}")
+        return None if value is None else int(value)
+
+    return SpanUsage(
+        id=span_id,
+        parent_id=parent_id,
+        is_llm=True,
+        model=str(attributes.get("llm.model_name") or ""),
+        prompt_tokens=count("prompt"),
+        completion_tokens=count("completion"),
+        total_tokens=count("total"),
+        cost_usd=number("llm.cost.total"),
+    )
 
 
 class _Fan(trace_sdk.SpanProcessor):

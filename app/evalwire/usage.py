@@ -45,7 +45,79 @@ class ModelUsage:
 
 Usage = tuple[ModelUsage, ...]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanUsage:
+    """One span of a trace, and what it says of usage.
+
+    Attributes:
+        id: of the span. `parent_id`: of the span around it.
+        is_llm: whether it is a call of a language model, by its OpenInference kind.
+        model: as far as the span tells it; likewise all that follows.
+    """
+
+    id: int
+    parent_id: int | None = None
+    is_llm: bool = False
+    model: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it tells any number of tokens."""
+        return any(count is not None for count in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
+
+
 _NUMBERS = tuple(item.name for item in fields(ModelUsage) if item.name != "model")
+
+
+def of_spans(spans: Iterable[SpanUsage]) -> Usage:
+    """What the LLM spans of one trace used.
+
+    Only LLM spans count, since the spans around them repeat their figures. Of LLM spans within each other (a
+    framework's around its provider's) the outermost that tells its tokens counts, since they tell of one call.
+    """
+    by_id = {span.id: span for span in spans}
+    llm = [span for span in by_id.values() if span.is_llm]
+    around = {span.id: [one for one in _around(span, by_id) if one.is_llm] for span in llm}
+    covering = {one.id for span in llm if span.is_counted for one in around[span.id]}
+    counted = [
+        span
+        for span in llm
+        if not any(one.is_counted for one in around[span.id])  # else the one around it tells
+        and (span.is_counted or not (around[span.id] or span.id in covering))
+    ]
+    return total((_of_span(span),) for span in counted)
+
+
+def _around(span: SpanUsage, by_id: Mapping[int, SpanUsage]) -> list[SpanUsage]:
+    """The spans around one, from the inside out."""
+    found: list[SpanUsage] = []
+    parent = span.parent_id
+    while parent is not None and parent in by_id and len(found) < len(by_id):
+        found.append(by_id[parent])
+        parent = by_id[parent].parent_id
+    return found
+
+
+def _of_span(span: SpanUsage) -> ModelUsage:
+    prompt, completion = span.prompt_tokens or 0, span.completion_tokens or 0
+    is_priced = span.cost_usd is not None
+    return ModelUsage(
+        model=span.model,
+        calls=1,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion if span.total_tokens is None else span.total_tokens,
+        cost_usd=span.cost_usd or 0.0,
+        uncounted=int(not span.is_counted),
+        unpriced=int(not is_priced),
+        unpriced_prompt_tokens=0 if is_priced else prompt,
+        unpriced_completion_tokens=0 if is_priced else completion,
+    )
 
 
 def total(parts: Iterable[Usage]) -> Usage:
