@@ -32,10 +32,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = ("check", "list", "resume", "run", "serve", "upload")
+VERBS = ("baseline", "check", "compare", "gate", "list", "report", "resume", "run", "serve", "upload")
 
 _WHAT = "What to run"
 _HOW = "How to run it"
+_JUDGED = "What passes"
 _SHOWN = "What is shown"
 
 Experiments = Annotated[
@@ -95,11 +96,27 @@ MaxFailures = Annotated[
     ),
 ]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after the first failure.", rich_help_panel=_HOW)]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gate",
+        metavar="LIMIT",
+        help="Such as 'top_k >= 0.8', 'top_k drop <= 0.02'; repeatable.",
+        rich_help_panel=_JUDGED,
+    ),
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="WHICH",
+        help="auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's id.",
+        rich_help_panel=_JUDGED,
+    ),
+]
 ReportDir = Annotated[
     Path | None,
-    typer.Option(
-        "--report-dir", metavar="DIR", help="Folder for results.json and the journal.", rich_help_panel=_SHOWN
-    ),
+    typer.Option("--report-dir", metavar="DIR", help="Folder for the reports and the journal.", rich_help_panel=_SHOWN),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=_SHOWN)]
 Verbose = Annotated[
@@ -146,8 +163,14 @@ def run(
         int | None,
         typer.Option("--repetitions", metavar="N", help="Runs of each example (1).", rich_help_panel=_WHAT),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="NAME", help="Only this split of the datasets.", rich_help_panel=_WHAT),
+    ] = None,
     max_failures: MaxFailures = None,
     fail_fast: FailFast = False,
+    gate: Gates = None,
+    baseline: BaselineOption = None,
     fetch_attempts: FetchAttempts = None,
     fetch_timeout: FetchTimeout = None,
     report_dir: ReportDir = None,
@@ -168,7 +191,10 @@ def run(
         "timeout_seconds": timeout,
         "retries": retries,
         "repetitions": repetitions,
+        "split": split,
         "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
+        "gate": gate,
+        "baseline": baseline,
         "fetch_attempts": fetch_attempts,
         "fetch_timeout_seconds": fetch_timeout,
         "report_dir": report_dir,
@@ -210,6 +236,8 @@ def resume(
     retries: Retries = None,
     max_failures: MaxFailures = None,
     fail_fast: FailFast = False,
+    gate: Gates = None,
+    baseline: BaselineOption = None,
     fetch_attempts: FetchAttempts = None,
     fetch_timeout: FetchTimeout = None,
     report_dir: ReportDir = None,
@@ -229,6 +257,8 @@ def resume(
         "timeout_seconds": timeout,
         "retries": retries,
         "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
+        "gate": gate,
+        "baseline": baseline,
         "fetch_attempts": fetch_attempts,
         "fetch_timeout_seconds": fetch_timeout,
         "report_dir": report_dir,
@@ -249,6 +279,114 @@ def _max_failures(number: str | None, *, fail_fast: bool) -> str | None:
     if fail_fast and number is not None:
         raise typer.BadParameter("--fail-fast is --max-failures 1: give one of them", param_hint="--fail-fast")
     return "1" if fail_fast else number
+
+
+@app.command()
+def gate(
+    experiment: Annotated[
+        list[str] | None,
+        typer.Option("--experiment", metavar="ID", help="Of Phoenix; repeatable.", rich_help_panel=_WHAT),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results", metavar="FILE", help="A results.json (that of the report folder).", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    gate_: Gates = None,
+    baseline: BaselineOption = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option("--report-dir", metavar="DIR", help="Write the reports there, too.", rich_help_panel=_SHOWN),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Judge what is recorded by the gates, without running anything; exit as the run would have."""
+    from evalwire.commands.gate import gate as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    if experiment and results is not None:
+        raise typer.BadParameter("experiments or a file, not both", param_hint="--results")
+    _execute(
+        lambda context: command(context, experiment_ids=experiment or (), results=results),
+        {"gate": gate_, "baseline": baseline, "report_dir": report_dir},
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help="An experiment's id, branch:, tag: or file:.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Likewise: what is compared with A.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.", rich_help_panel=_SHOWN)] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.", rich_help_panel=_SHOWN)] = False,
+    experiments: Experiments = None,
+    name: Names = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Show how B differs from A: scores, intervals, and the examples that went either way."""
+    from evalwire.commands.compare import compare as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    if as_json and as_markdown:
+        raise typer.BadParameter("JSON or Markdown, not both", param_hint="--markdown")
+    _execute(
+        lambda context: command(
+            context, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
+        ),
+        {"experiments": experiments, "names": name},
+        config=config,
+        env_file=env_file,
+        error_code=2,
+    )
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A results.json (that of the report folder).", show_default=False),
+    ] = None,
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="console, html, markdown, junit, json or annotations."),
+    ] = "console",
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Instead of the screen.")] = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Show a finished run in another format."""
+    from evalwire.commands.report import report as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(
+        lambda context: command(context, path=results, format_=format_, output=output),
+        {},
+        config=config,
+        env_file=env_file,
+        error_code=2,
+    )
+
+
+baseline_app = typer.Typer(help="Fixed points to compare with.", no_args_is_help=True)
+app.add_typer(baseline_app, name="baseline")
+
+
+@baseline_app.command()
+def pin(
+    experiment: Annotated[str, typer.Argument(metavar="ID", help="Of a Phoenix experiment.")],
+    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Such as release.")],
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Give an experiment a tag, for --baseline tag:NAME; another of its dataset that has it loses it."""
+    from evalwire.commands.baseline import pin as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(lambda context: command(context, experiment_id=experiment, tag=tag), {}, config=config, env_file=env_file)
 
 
 @app.command(name="list")
@@ -364,8 +502,10 @@ def _execute(
         key = environment.api_key_from_file(os.environ)
         secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
         mask = masking.Mask(secrets)
-        sys.stdout = cast("TextIO", masking.MaskedStream(sys.stdout, mask))
-        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask))
+        is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
+        out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
+        sys.stdout = cast("TextIO", out)
+        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
         _set_up_logs(verbose=verbose, quiet=quiet)
         found = settings.load(flags, os.environ, from_env_file=added, config=config)
         context = Context(
@@ -376,6 +516,7 @@ def _execute(
             err=sys.stderr,
             connect=_connector(found, key),
             mask=mask,
+            command=out.write_command,
             learn_secrets=lambda: mask.add(masking.secrets_in(os.environ)),
             color=_wants_color(os.environ),
             width=_width(),

@@ -30,6 +30,7 @@ class Context:
         connect: makes the Phoenix to talk to; given an address, that one without credentials.
         mask: takes secrets out of a text.
         learn_secrets: makes `mask` know the secrets that user code has loaded into the environment since.
+        command: writes a line that a CI system takes for a command; all else that could be one is made harmless.
         color: whether `out` shows colours.
         width: columns of `out`.
     """
@@ -42,6 +43,7 @@ class Context:
     from_env_file: Collection[str] = ()
     mask: Callable[[str], str] = str
     learn_secrets: Callable[[], None] = lambda: None
+    command: Callable[[str], object] = lambda _: None
     color: bool = False
     width: int = 100
     quiet: bool = False

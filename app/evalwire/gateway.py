@@ -8,16 +8,16 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from evalwire import records
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
-from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, Failure, FailureStage, TaskRun
+from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, ExperimentResult, TaskRun
 from evalwire.rest import Rest
 from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
 from evalwire.returns import is_same_json
@@ -131,21 +131,22 @@ class Phoenix:
         """The server's address."""
         return endpoint_of(self.client)
 
-    def dataset(self, name: str) -> Dataset:
-        """Fetch the newest version of a dataset, examples included.
+    def dataset(self, name: str, *, split: str | None = None) -> Dataset:
+        """Fetch the newest version of a dataset, or of a split of it, examples included.
 
         Raises:
             DatasetNotFound: no dataset has this name.
             PhoenixError: Phoenix refused, or gave no usable answer within the policy.
         """
+        part: Any = {"splits": [split]} if split else {}
 
         def fetch(timeout: int) -> Any:
             try:
-                found = self.client.datasets.get_dataset(dataset=name, timeout=timeout)
+                found = self.client.datasets.get_dataset(dataset=name, timeout=timeout, **part)
                 if getattr(found, "name", name) == name:
                     return found
                 # the name reads like an id, and was taken for one
-                return self.client.datasets.get_dataset(dataset={"name": name}, timeout=timeout)
+                return self.client.datasets.get_dataset(dataset={"name": name}, timeout=timeout, **part)
             except ValueError as error:
                 if str(error).startswith("Dataset not found"):
                     raise DatasetNotFound(
@@ -154,20 +155,23 @@ class Phoenix:
                     ) from error
                 raise
 
-        return _to_dataset(self._retrying(fetch, f"fetch the dataset {name!r}", self._fetch))
+        what = f"fetch the dataset {name!r}" + (f", split {split!r}" if split else "")
+        return replace(_to_dataset(self._retrying(fetch, what, self._fetch)), split=split)
 
-    def dataset_version(self, dataset_id: str, version_id: str) -> Dataset:
-        """Fetch one version of a dataset by its ids.
+    def dataset_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
+        """Fetch one version of a dataset, or of a split of it, by its ids.
 
         Raises:
             PhoenixError: Phoenix has none of these ids, refused, or gave no usable answer within the policy.
         """
 
         def fetch(timeout: int) -> Any:
-            return self.client.datasets.get_dataset(dataset={"id": dataset_id}, version_id=version_id, timeout=timeout)
+            part: Any = {"splits": [split]} if split else {}
+            which: Any = {"id": dataset_id}
+            return self.client.datasets.get_dataset(dataset=which, version_id=version_id, timeout=timeout, **part)
 
         what = f"fetch version {version_id} of the dataset {dataset_id}"
-        return _to_dataset(self._retrying(fetch, what, self._fetch))
+        return replace(_to_dataset(self._retrying(fetch, what, self._fetch)), split=split)
 
     def create_experiment(
         self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
@@ -185,6 +189,7 @@ class Phoenix:
             adopt: look before the first try too: an earlier process may have created it.
         """
         key = str(metadata[CREATION_KEY])
+        part: Any = {"splits": [dataset.split]} if dataset.split else {}
         tries = 0
 
         def create(timeout: int) -> Any:
@@ -199,6 +204,7 @@ class Phoenix:
                 experiment_metadata=metadata,
                 repetitions=repetitions,
                 timeout=timeout,
+                **part,
             )
 
         created: Mapping[str, Any] = self._retrying(create, f"create the experiment {name!r}", self._fetch)
@@ -318,7 +324,7 @@ class Phoenix:
         else:
             candidates = rest.runs(experiment_id, timeout=timeout)
         place = (run.example.node_id, run.repetition)
-        return next((one for one in candidates if _place(one["dataset_example_id"], one) == place), None)
+        return next((one for one in candidates if records.place_of(one["dataset_example_id"], one) == place), None)
 
     def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
         """Record an evaluation (an upsert by run and name, so a repeat changes nothing); its id."""
@@ -349,16 +355,95 @@ class Phoenix:
             return []
 
         def fetch(timeout: int) -> list[TaskRun]:
-            runs = {_place(run["dataset_example_id"], run): run for run in rest.runs(experiment_id, timeout=timeout)}
-            examples = {example.node_id: example for example in dataset.examples}
-            full = rest.evaluations(experiment_id, timeout=timeout) if runs else []
-            return [
-                _to_run(runs[place], examples[place[0]], one["annotations"])
-                for one in full
-                if (place := _place(one["example_id"], one)) in runs and place[0] in examples
-            ]
+            return records.runs(rest, experiment_id, dataset, timeout=timeout)
 
         return self._retrying(fetch, f"fetch the runs of the experiment {experiment_id}", self._fetch)
+
+    def recorded_result(self, experiment_id: str) -> ExperimentResult:
+        """An experiment as the result that its run had, whoever recorded it.
+
+        Raises:
+            ExperimentNotFound: there is none of this id.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        record = self.experiment(experiment_id)
+        dataset = self.dataset_version(record["dataset_id"], record["dataset_version_id"])
+        url = self.experiment_url(dataset.id, experiment_id)
+        return records.result(record, dataset, self.recorded_runs(experiment_id, dataset), url=url)
+
+    def experiments_on(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
+        """The records of the experiments on a dataset, the newest first, fetched page by page.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+        """
+        rest = self._rest()
+        if rest is None:
+            return
+        dataset_id = self.dataset_id(dataset_name)
+        cursor = None
+        while True:
+
+            def fetch(timeout: int, cursor: str | None = cursor) -> Mapping[str, Any]:
+                return rest.experiments_page(dataset_id, cursor, timeout=timeout)
+
+            page = self._retrying(fetch, f"list the experiments on the dataset {dataset_name!r}", self._fetch)
+            yield from page["data"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def dataset_id(self, name: str) -> str:
+        """The id of a dataset, without its examples.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+        """
+        rest = self._rest()
+        if rest is None:
+            return self.dataset(name).id
+        found = self._retrying(
+            lambda timeout: rest.datasets_named(name, timeout=timeout), f"find the dataset {name!r}", self._fetch
+        )
+        if not found:
+            raise DatasetNotFound(f"Phoenix at {self.endpoint} has no dataset {name!r} (names are case-sensitive).")
+        return str(found[0]["id"])
+
+    def tags(self, experiment_id: str) -> list[str]:
+        """The tags of an experiment."""
+        rest = self._rest()
+        if rest is None:
+            return []
+        return self._retrying(
+            lambda timeout: rest.tags(experiment_id, timeout=timeout),
+            f"read the tags of the experiment {experiment_id}",
+            self._fetch,
+        )
+
+    def tag(self, experiment_id: str, tag: str) -> None:
+        """Give an experiment a tag; another one of the same dataset that has it loses it.
+
+        Raises:
+            PhoenixError: the tag is none that Phoenix takes, or it gave no usable answer within the policy.
+        """
+        rest = self._rest()
+        if rest is None:
+            raise PhoenixError("this client cannot tag experiments; use a phoenix.client.Client.")
+        self._retrying(
+            lambda timeout: rest.set_tag(experiment_id, tag, timeout=timeout),
+            f"tag the experiment {experiment_id} as {tag!r}",
+            self._fetch,
+        )
+
+    def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
+        """Replace an experiment's metadata by what it is at its end; nothing with a client that cannot."""
+        rest = self._rest()
+        if rest is not None:
+            self._retrying(
+                lambda timeout: rest.set_metadata(experiment_id, metadata, timeout=timeout),
+                "note how the experiment ended",
+                self._record,
+            )
 
     def missing_records(self, experiment_id: str, runs: Collection[TaskRun]) -> list[str]:
         """What Phoenix lacks of runs that it accepted; see `evalwire.verification`."""
@@ -500,47 +585,3 @@ def _to_example(example: Mapping[str, Any]) -> Example:
 
 def _or_empty(value: Any) -> Any:
     return {} if value is None else value
-
-
-def _place(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
-    return example_id, int(run["repetition_number"])
-
-
-def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
-    error = run.get("error")
-    return TaskRun(
-        example=example,
-        output=None if error else run["output"],
-        failure=_recorded_failure(error, "task"),
-        evaluations=tuple(map(_to_evaluation, annotations)),
-        start_time=datetime.fromisoformat(run["start_time"]),
-        end_time=datetime.fromisoformat(run["end_time"]),
-        repetition=int(run["repetition_number"]),
-        trace_id=run.get("trace_id"),
-        id=run["id"],
-    )
-
-
-def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
-    return Evaluation(
-        name=annotation["name"],
-        evaluator=annotation["name"],
-        score=annotation["score"],
-        label=annotation["label"],
-        explanation=annotation["explanation"],
-        metadata=annotation.get("metadata") or EMPTY,
-        annotator_kind=annotation["annotator_kind"],
-        failure=_recorded_failure(annotation.get("error"), "evaluator"),
-        start_time=datetime.fromisoformat(annotation["start_time"]),
-        end_time=datetime.fromisoformat(annotation["end_time"]),
-        trace_id=annotation.get("trace_id"),
-        id="recorded",  # this interface does not tell its id
-    )
-
-
-def _recorded_failure(error: str | None, stage: FailureStage) -> Failure | None:
-    """A failure that Phoenix knows as one text, `Type: message`."""
-    if not error:
-        return None
-    kind, colon, message = error.partition(": ")
-    return Failure(stage=stage, type=kind if colon else "Error", message=message if colon else error)

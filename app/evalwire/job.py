@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from evalwire import __version__, ci, discovery, engine, progress, reports, testset
+from evalwire import __version__, ci, discovery, engine, judging, progress, reports, testset
+from evalwire.baselines import Asked, Subject, branches_for
 from evalwire.errors import (
     EvalwireError,
     Interrupted,
@@ -24,9 +25,12 @@ from evalwire.errors import (
     PhoenixUnreachable,
     UsageError,
 )
+from evalwire.facts import evaluator_hashes
 from evalwire.journal import Journal
+from evalwire.masking import masked
 from evalwire.model import Outcome, Report
-from evalwire.runner import Plan, run_experiments
+from evalwire.runner import Plan, note_ends, run_experiments
+from evalwire.thresholds import Known
 from evalwire.uploader import upload
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from evalwire.engine import JobResult
     from evalwire.gateway import Phoenix
     from evalwire.journal import PastJob
-    from evalwire.model import Experiment
+    from evalwire.model import Experiment, ExperimentResult
 
 # A dataset that is not there is the user's to mend, and no outage.
 _OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable)} | {"RecordsMissing"}
@@ -85,7 +89,9 @@ def execute(
     with Signals() as signals, _noted(context, journal, reporter.folder if is_noted else None) as notes:
         try:
             with exits_noticed(), discovery.importable(context.settings.experiments), begin(signals) as job:
+                judge = _judge(context, job)
                 result = _run(context, job, replace(_plan(context, job), journal=notes), signals)
+                report = _conclude(context, job, judge, result, signals)
         except NothingToRunError as error:
             context.err.write(f"evalwire: {error}\n")
             return reporter.write_bare("nothing_to_run", 1)
@@ -97,21 +103,13 @@ def execute(
         except Interrupted as error:
             reporter.write_bare("interrupted", error.exit_code)
             raise
-        report = Report(
-            outcome=_outcome(result, signals),
-            exit_code=_exit_code(result, signals),
-            results=tuple(result.results),
+        report = replace(
+            report,
             started_at=reporter.started_at,
             seconds=reporter.seconds,
-            dry_run=job.dry_run is not None,
-            endpoint=job.phoenix.endpoint,
-            evalwire_version=__version__,
-            abandoned_threads=result.abandoned_threads,
-            lost_spans=result.lost_spans,
-            ci=ci.facts(context.environ),
+            directory=reporter.directory,
             journal=_shown(notes.path) if notes and notes.is_whole else None,
         )
-        context.learn_secrets()
         return reporter.write(report)
 
 
@@ -171,6 +169,7 @@ def _plan(context: Context, job: Job) -> Plan:
         prefix=past.prefix if past else settings.prefix,
         metadata=past.metadata if past else ci.facts(context.environ),
         repetitions=past.repetitions if past else settings.repetitions,
+        split=settings.split,
         dry_run=job.dry_run,
         record_connections=settings.record_connections,
         mask=context.mask,
@@ -215,8 +214,6 @@ def _run(context: Context, job: Job, plan: Plan, signals: Signals) -> JobResult:
             result = run_experiments(job.experiments, job.phoenix, plan, observer=observer, stop=signals.stop)
     finally:
         observer.close()
-    if plan.journal is not None:
-        plan.journal.append("end", outcome=_outcome(result, signals), exit_code=_exit_code(result, signals))
     return result
 
 
@@ -225,6 +222,93 @@ def _shown(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
+
+
+# --- what it came to -----------------------------------------------------------------------------------
+
+
+def _judge(context: Context, job: Job) -> judging.Judge:
+    """What the settings ask of the experiments.
+
+    Raises:
+        UsageError: a gate or a baseline names what does not exist.
+        EvalwireError: Phoenix cannot be asked for a baseline.
+    """
+    settings = context.settings
+    names = [experiment.name for experiment in job.experiments]
+    known = Known(
+        judged={
+            one.name: None if one.problems else [evaluator.name for evaluator in one.evaluators]
+            for one in job.experiments
+        },
+        others=[path.name for path in discovery.find(settings.experiments)[0] if path.name not in names],
+    )
+    found = ci.facts(context.environ)
+    branches = branches_for(settings.baseline or Asked("auto"), found, settings.base_branch)
+    own_ids = {past.id for past in job.past.past.values() if past.id} if job.past else set()
+    subjects = [
+        Subject(
+            experiment=one.name,
+            dataset_name=one.dataset_name,
+            evaluators=evaluator_hashes(one),
+            split=settings.split,
+            repetitions=job.past.repetitions if job.past else settings.repetitions,
+            branches=branches,
+            experiment_ids=own_ids,
+        )
+        for one in job.experiments
+    ]
+    return judging.prepare(context, subjects, known, phoenix=job.phoenix, is_dry=job.dry_run is not None)
+
+
+def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResult, signals: Signals) -> Report:
+    """Judge the results, and note in Phoenix how each experiment ended."""
+    is_dry = job.dry_run is not None
+    gates, baselines = ((), ()) if is_dry else judge.verdicts(context, result.results)
+    context.learn_secrets()
+    report = Report(
+        outcome="passed",
+        exit_code=0,
+        results=tuple(result.results),
+        started_at=datetime.now(UTC),
+        seconds=0.0,
+        dry_run=is_dry,
+        endpoint=job.phoenix.endpoint,
+        evalwire_version=__version__,
+        abandoned_threads=result.abandoned_threads,
+        lost_spans=result.lost_spans,
+        ci=ci.facts(context.environ),
+        gates=gates,
+        baselines=baselines,
+        prices=context.settings.prices,
+    )
+    stopped = result.interrupted or signals.received is not None
+    report = replace(report, outcome="interrupted" if stopped else outcome_of(report, report.results))
+
+    def ended_as(one: ExperimentResult) -> Outcome:
+        return "interrupted" if stopped and one.not_run else outcome_of(report, [one])
+
+    try:
+        if not is_dry:
+            note_ends(job.phoenix, report.results, ended_as)
+    except EvalwireError as error:
+        context.err.write(f"evalwire: {error}\n")
+        if report.outcome == "passed":  # not all that was to be recorded is
+            report = replace(report, outcome="infrastructure")
+    code = 128 + signals.received if signals.received is not None else int(report.outcome != "passed")
+    return masked(replace(report, exit_code=code), context.mask)
+
+
+def outcome_of(report: Report, results: Sequence[ExperimentResult]) -> Outcome:
+    """Why some experiments of a report ended as they did."""
+    if all(map(report.passed, results)):
+        return "passed"
+    tolerated = {gate.experiment for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red}
+    broken = [one for one in results if not one.passed and not (one.is_complete and one.name in tolerated)]
+    if not broken:
+        return "gate_failed"
+    types = {failure.type for result in broken for failure in result.failures}
+    return "infrastructure" if types and types <= _OUTAGES else "errors"
 
 
 # --- signals -------------------------------------------------------------------------------------------
@@ -288,30 +372,14 @@ def exits_noticed() -> Iterator[None]:
 # --- the report ----------------------------------------------------------------------------------------
 
 
-def _outcome(job: JobResult, signals: Signals) -> Outcome:
-    if job.interrupted or signals.received is not None:
-        return "interrupted"
-    if job.passed:
-        return "passed"
-    types = {failure.type for result in job.results for failure in result.failures}
-    return "infrastructure" if types and types <= _OUTAGES else "errors"
-
-
-def _exit_code(job: JobResult, signals: Signals) -> int:
-    if signals.received is not None:
-        return 128 + signals.received
-    return 0 if job.passed else 1
-
-
 class Reporter:
-    """Writes what a run came to: the file first, then the screen, so that a closed pipe does not cost the file."""
+    """Writes what a run came to: the files first, then the screen, so that a closed pipe does not cost the files."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._working_directory = Path.cwd()  # user code may change it
+        self.directory = str(Path.cwd())  # user code may change it
         self.started_at = datetime.now(UTC)
         self.folder = self._make_folder()
-        self._file = self.folder / "results.json" if self.folder else None
         self._began = time.monotonic()
 
     @property
@@ -320,7 +388,7 @@ class Reporter:
         return time.monotonic() - self._began
 
     def _make_folder(self) -> Path | None:
-        """The report folder, without results.json of an earlier run; None when the default one cannot be written.
+        """The report folder, without the reports of an earlier run; None when the default one cannot be written.
 
         Raises:
             UsageError: the folder that was asked for cannot be written.
@@ -331,7 +399,8 @@ class Reporter:
             directory.mkdir(parents=True, exist_ok=True)
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            (directory / "results.json").unlink(missing_ok=True)
+            for file in reports.FILES:
+                (directory / file).unlink(missing_ok=True)
         except OSError as error:
             reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
             if settings.source("report_dir") != "default":
@@ -356,26 +425,21 @@ class Reporter:
             evalwire_version=__version__,
             ci=ci.facts(self._context.environ),
         )
-        self._write_file(report)
+        self._write_files(report)
         return exit_code
 
     def write(self, report: Report) -> int:
         """Write the report and show it; its exit code, which is not 0 when nobody could be told."""
         context = self._context
-        told = self._write_file(report)
-        from evalwire.reports import console  # noqa: PLC0415 - rich, after the work
+        told = self._write_files(report)
+        from evalwire.reports import annotations, console  # noqa: PLC0415 - rich, after the work
 
-        text = console.render(
-            report,
-            color=context.color,
-            width=context.width,
-            verbose=context.verbose,
-            mask=context.mask,
-            folder=self._working_directory,
-        )
+        text = console.render(report, color=context.color, width=context.width, verbose=context.verbose)
         try:
             context.out.write(text)
             context.out.flush()
+            if context.environ.get("GITHUB_ACTIONS"):
+                context.command("".join(f"{line}\n" for line in annotations.lines(report)))
         except (OSError, ValueError) as error:
             context.err.write(f"evalwire: the result cannot be shown: {error}\n")
             told = False
@@ -385,19 +449,19 @@ class Reporter:
         ):
             if number:
                 context.err.write(f"evalwire: {number} {what}\n")
-        if self._file is not None and told:
-            context.say(f"report: {context.settings.report_dir / self._file.name}")
+        if self.folder is not None and told:
+            context.say(f"reports in {context.settings.report_dir}/: {', '.join(reports.FILES)}")
         return report.exit_code if told else report.exit_code or 1
 
-    def _write_file(self, report: Report) -> bool:
-        """Write results.json, where there is a folder for it; False when that failed."""
-        from evalwire.reports import results_json  # noqa: PLC0415 - after the work
-
-        if self._file is None:
+    def _write_files(self, report: Report) -> bool:
+        """Write the reports, where there is a folder for them, results.json first; False when that failed."""
+        if self.folder is None:
             return True
-        try:
-            reports.write(self._file, results_json.pieces(report), mask=self._context.mask)
-        except OSError as error:
-            self._context.err.write(f"evalwire: {self._file} cannot be written: {error}\n")
-            return False
-        return True
+        told = True
+        for file, format_ in reports.FILES.items():
+            try:
+                reports.write(self.folder / file, reports.pieces(report, format_))
+            except OSError as error:
+                self._context.err.write(f"evalwire: {self.folder / file} cannot be written: {error}\n")
+                told = False
+        return told

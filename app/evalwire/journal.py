@@ -154,6 +154,7 @@ class Journal:
                 "name": opened.dataset.name,
                 "version_id": opened.dataset.version_id,
                 "examples": len(opened.dataset.examples),
+                "split": opened.dataset.split,
             },
             recorded_name=opened.recorded_name,
             metadata=opened.metadata,

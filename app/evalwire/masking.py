@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TextIO, TypeVar, cast
 from urllib.parse import quote, unquote, urlsplit
+
+from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
 _SHORTEST = 8  # characters; shorter values would blot out ordinary words
@@ -36,6 +39,40 @@ class Mask:
     def __call__(self, text: str) -> str:
         """`text` without its secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+T = TypeVar("T")
+
+
+def masked(value: T, mask: Callable[[str], str]) -> T:
+    """A value without secrets in any text of it, keys included; what has none is the very same object.
+
+    Of dataclasses, those that no report shows (a dataset's examples, the user's functions) are left as they are.
+    """
+    return cast("T", _masked(value, mask))
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        text = mask(value)
+        return value if text == value else text
+    if isinstance(value, Dataset | Experiment):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+        new = {name: _masked(part, mask) for name, part in parts.items()}
+        changed = {name: part for name, part in new.items() if part is not parts[name]}
+        if changed and isinstance(value, Example):
+            changed["recorded_hash"] = value.content_hash  # it is still the same example
+        return dataclasses.replace(value, **changed) if changed else value
+    if isinstance(value, Mapping):
+        items = [(_masked(key, mask), _masked(item, mask)) for key, item in value.items()]
+        same = all(a is c and b is d for (a, b), (c, d) in zip(items, value.items(), strict=True))
+        return value if same else dict(items)
+    if isinstance(value, list | tuple):
+        listed = [_masked(item, mask) for item in value]
+        return value if all(a is b for a, b in zip(listed, value, strict=True)) else type(value)(listed)
+    return value
 
 
 def is_secret(name: str) -> bool:
@@ -87,16 +124,28 @@ def _spellings(secret: str) -> Iterator[str]:
     yield unquote(secret)
 
 
+_COMMAND = re.compile(r"^(\s*:)(?=:)|#(?=#(?:\[|vso\[))", re.MULTILINE)
+
+
+def without_commands(text: str) -> str:
+    """Text in which GitHub (`::error::`, `##[error]`) and Azure Pipelines (`##vso[...]`) see no commands.
+
+    A space without width is put into each, so that it reads as before.
+    """
+    return _COMMAND.sub("\\g<0>\u200b", text)
+
+
 class MaskedStream:
     """A text stream that masks what is written to it; everything else is the stream's own.
 
     A line is held until it is complete or flushed, so that a secret written in pieces is masked too. What the
-    stream's encoding cannot write is escaped.
+    stream's encoding cannot write is escaped. With `is_harmless`, no line is a command to a CI system.
     """
 
-    def __init__(self, stream: TextIO, mask: Mask) -> None:
+    def __init__(self, stream: TextIO, mask: Callable[[str], str], *, is_harmless: bool = False) -> None:
         self._stream = stream
         self._mask = mask
+        self._is_harmless = is_harmless
         self._held = ""
         self.buffer = _MaskedBuffer(self)
 
@@ -122,9 +171,19 @@ class MaskedStream:
             self._put(held)
         self._stream.flush()
 
+    def write_command(self, text: str) -> None:
+        """Write lines that a CI system is to take for commands."""
+        self.flush()
+        self._stream.write(self._encodable(self._mask(text)))
+        self._stream.flush()
+
     def _put(self, text: str) -> None:
+        masked = self._mask(text)
+        self._stream.write(self._encodable(without_commands(masked) if self._is_harmless else masked))
+
+    def _encodable(self, text: str) -> str:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._stream.write(self._mask(text).encode(encoding, "backslashreplace").decode(encoding))
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -191,12 +191,13 @@ class Example(Mapping[str, Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """One version of a Phoenix dataset, with its examples in the dataset's order."""
+    """One version of a Phoenix dataset, or of a split of it, with its examples in the dataset's order."""
 
     id: str
     name: str
     version_id: str
     examples: Sequence[Example]
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalwire.baselines import Asked
+from evalwire.thresholds import Thresholds
+
 # --- kinds of values -----------------------------------------------------------------------------------
 
 
@@ -112,6 +115,14 @@ def one_of(*words: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def _gates(value: Any) -> tuple[str, ...]:
+    """Gates as `--gate` has them; in a variable, separated by semicolons."""
+    texts = value.split(";") if isinstance(value, str) else value
+    texts = tuple(text.strip() for text in texts if text.strip())
+    Thresholds().with_flags(texts)
+    return texts
 
 
 # --- the options ---------------------------------------------------------------------------------------
@@ -228,6 +239,14 @@ OPTIONS = (
         help="runs of each example",
     ),
     Option(
+        name="split",
+        key="experiments.split",
+        flag="--split",
+        parse=as_text,
+        default=None,
+        help="only the examples of this split of the datasets",
+    ),
+    Option(
         name="max_failures",
         key="experiments.max_failures",
         flag="--max-failures",
@@ -242,6 +261,32 @@ OPTIONS = (
         parse=_number,
         default=8.0,
         help="seconds for what is in flight when the job is interrupted",
+    ),
+    Option(
+        name="gate",
+        key=None,
+        flag="--gate",
+        parse=_gates,
+        default=(),
+        help="limits beside those of [gates], such as 'es_search.top_k >= 0.8'; in the variable, with ; between them",
+    ),
+    Option(
+        name="baseline",
+        key="gates.baseline",
+        flag="--baseline",
+        parse=lambda value: Asked.parse(as_text(value)),
+        default=None,
+        help="what results are compared with: auto (where max_drop is set), none, branch:NAME, tag:NAME, file:PATH, "
+        "or an experiment's id",
+    ),
+    Option(
+        name="base_branch",
+        key="gates.base_branch",
+        flag=None,
+        parse=as_text,
+        default=None,
+        help="branch of the baselines, where it is not the pull request's target or the default branch, or CI does "
+        "not tell them (then main)",
     ),
     Option(
         name="endpoint",
@@ -297,7 +342,7 @@ OPTIONS = (
         flag="--report-dir",
         parse=_path,
         default=Path("test-results"),
-        help="folder for results.json and the journal",
+        help="folder for the reports and the journal",
         is_path=True,
     ),
     Option(

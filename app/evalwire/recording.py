@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from evalwire.calling import Threads
 from evalwire.errors import EvalwireError, ExperimentNotFound, PhoenixError, UsageError
-from evalwire.model import CREATION_KEY, Callee, Dataset, Evaluation, Experiment, OpenExperiment, TaskRun
+from evalwire.facts import at_start
+from evalwire.model import CREATION_KEY, FACTS_KEY, Callee, Dataset, Evaluation, Experiment, OpenExperiment, TaskRun
 from evalwire.returns import is_same_json
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ log = logging.getLogger("evalwire")
 class Server(Protocol):
     """What a recorder needs of `evalwire.gateway.Phoenix`."""
 
-    def dataset(self, name: str) -> Dataset:
+    def dataset(self, name: str, *, split: str | None = None) -> Dataset:
         """Fetch a dataset."""
 
-    def dataset_version(self, dataset_id: str, version_id: str) -> Dataset:
+    def dataset_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
         """Fetch one version of a dataset."""
 
     def create_experiment(
@@ -132,6 +133,7 @@ class PhoenixRecorder:
         prefix: first part of the experiments' names.
         metadata: recorded with each experiment.
         repetitions: how often each example is to run.
+        split: of the datasets, or None for all of each.
         connections: requests at once.
         mask: takes secrets out of the text of a failure.
         now: the time, for the names.
@@ -148,6 +150,7 @@ class PhoenixRecorder:
         prefix: str = "eval",
         metadata: Mapping[str, Any] | None = None,
         repetitions: int = 1,
+        split: str | None = None,
         connections: int = 4,
         mask: Callable[[str], str] = str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -160,6 +163,7 @@ class PhoenixRecorder:
         self._prefix = prefix
         self._metadata = dict(metadata or {})
         self._repetitions = repetitions
+        self._split = split
         self._requests = _Requests(connections)
         self._mask = mask
         self._now = now
@@ -171,13 +175,14 @@ class PhoenixRecorder:
         return await self._requests.run(partial(begin, experiment))
 
     def _open(self, experiment: Experiment) -> OpenExperiment:
-        dataset = self._phoenix.dataset(experiment.dataset_name)
+        dataset = self._phoenix.dataset(experiment.dataset_name, split=self._split)
         name = f"{self._prefix}_{experiment.dataset_name}_{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         metadata = {
             "dataset": experiment.dataset_name,
             "run_by": "evalwire",
             **self._metadata,
             CREATION_KEY: uuid.uuid4().hex,
+            FACTS_KEY: at_start(experiment, split=self._split, repetitions=self._repetitions),
         }
         opened = OpenExperiment(
             experiment=experiment,
@@ -216,7 +221,8 @@ class PhoenixRecorder:
         """
         if past.dataset is None:
             raise AssertionError("an experiment that was not to be created has no past")
-        dataset = self._phoenix.dataset_version(past.dataset["id"], past.dataset["version_id"])
+        split = past.dataset.get("split")
+        dataset = self._phoenix.dataset_version(past.dataset["id"], past.dataset["version_id"], split=split)
         if dataset.name != past.dataset["name"]:
             raise UsageError(
                 f"the dataset {past.dataset['id']} of this Phoenix is {dataset.name!r}, not {past.dataset['name']!r}: "
@@ -391,8 +397,17 @@ class _Untraced:
 class DryRunRecorder:
     """Fetches datasets, gives the first examples of each, and writes nothing."""
 
-    def __init__(self, phoenix: Server, *, examples: int, prefix: str = "eval", repetitions: int = 1) -> None:
+    def __init__(
+        self,
+        phoenix: Server,
+        *,
+        examples: int,
+        prefix: str = "eval",
+        repetitions: int = 1,
+        split: str | None = None,
+    ) -> None:
         self._phoenix = phoenix
+        self._split = split
         self._examples = examples
         self._prefix = prefix
         self._repetitions = repetitions
@@ -400,7 +415,7 @@ class DryRunRecorder:
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset."""
-        dataset = await self._requests.run(partial(self._phoenix.dataset, experiment.dataset_name))
+        dataset = await self._requests.run(partial(self._phoenix.dataset, experiment.dataset_name, split=self._split))
         return OpenExperiment(
             experiment=experiment,
             dataset=replace(dataset, examples=dataset.examples[: self._examples]),

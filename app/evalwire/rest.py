@@ -13,7 +13,7 @@ _PAGE = 200
 
 
 class Rest:
-    """Reads of one Phoenix server; every call raises what httpx raises.
+    """Requests to one Phoenix server; every call raises what httpx raises.
 
     Args:
         http: the connection, with the client's address, credentials and certificates.
@@ -48,6 +48,32 @@ class Rest:
         """The successful runs that lack an evaluation of one of these names, or have it with an error only."""
         path = f"v1/experiments/{_path(experiment_id)}/incomplete-evaluations"
         return self._pages(path, {"evaluation_name": list(names)}, timeout)
+
+    def experiments_page(self, dataset_id: str, cursor: str | None, *, timeout: float) -> Mapping[str, Any]:
+        """Some experiments on a dataset under `data`, the newest first, and the `next_cursor`."""
+        parameters = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+        page: Mapping[str, Any] = self._get(f"v1/datasets/{_path(dataset_id)}/experiments", parameters, timeout)
+        return page
+
+    def datasets_named(self, name: str, *, timeout: float) -> list[Mapping[str, Any]]:
+        """The dataset of exactly this name, if there is one."""
+        found: list[Mapping[str, Any]] = self._get("v1/datasets", {"name": name}, timeout)["data"]
+        return [one for one in found if one["name"] == name]
+
+    def tags(self, experiment_id: str, *, timeout: float) -> list[str]:
+        """The names of an experiment's tags."""
+        document = self._get(f"v1/experiments/{_path(experiment_id)}/tags", {}, timeout)
+        return [tag["name"] for tag in document["data"]]
+
+    def set_tag(self, experiment_id: str, name: str, *, timeout: float) -> None:
+        """Give an experiment a tag, which its dataset's other experiments lose."""
+        path = f"v1/experiments/{_path(experiment_id)}/tags"
+        self._http.post(path, json={"name": name}, timeout=timeout).raise_for_status()
+
+    def set_metadata(self, experiment_id: str, metadata: Mapping[str, Any], *, timeout: float) -> None:
+        """Replace an experiment's metadata as a whole."""
+        path = f"v1/experiments/{_path(experiment_id)}"
+        self._http.patch(path, json={"metadata": metadata}, timeout=timeout).raise_for_status()
 
     def _pages(self, path: str, parameters: Mapping[str, Any], timeout: float) -> Iterator[Mapping[str, Any]]:
         cursor = None

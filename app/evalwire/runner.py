@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire import ci, discovery, engine
-from evalwire.errors import ExperimentsFailed, UsageError
+from evalwire.errors import EvalwireError, ExperimentsFailed, UsageError
+from evalwire.facts import at_end
 from evalwire.journal import FORMAT, Journal, Past
 from evalwire.masking import Mask, secrets_in
 from evalwire.progress import Quiet
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from phoenix.client import Client
 
     from evalwire.gateway import Phoenix
-    from evalwire.model import Experiment, ExperimentResult
+    from evalwire.model import Experiment, ExperimentResult, Outcome
 
 log = logging.getLogger("evalwire")
 
@@ -164,9 +165,15 @@ class ExperimentRunner:
             with self._journal(loaded, plan) as journal:
                 job = run_experiments(loaded, phoenix, replace(plan, journal=journal))
         results = job.results
-        if job.passed:
+        problem = "" if job.passed else _summary(results)
+        try:
+            if self._dry_run is None:
+                note_ends(phoenix, results, lambda result: "passed" if result.passed else "errors")
+        except EvalwireError as error:
+            problem = f"{problem}\n{error}".strip()
+        if not problem:
             return results
-        failure = ExperimentsFailed(mask(_summary(results)), results)
+        failure = ExperimentsFailed(mask(problem), results)
         log.error("%s", failure.message)
         raise failure
 
@@ -190,6 +197,7 @@ class Plan:
 
     Attributes:
         repetitions: runs of each example.
+        split: of the datasets, or None for all of each.
         dry_run: examples of each experiment, nothing being written; None for a real run.
         mask: takes secrets out of what is recorded of failures.
         journal: where everything is noted before it is sent; None for nowhere.
@@ -201,6 +209,7 @@ class Plan:
     prefix: str = "eval"
     metadata: Mapping[str, Any]
     repetitions: int = 1
+    split: str | None = None
     dry_run: int | None = None
     record_connections: int = 4
     mask: Callable[[str], str] = str
@@ -239,13 +248,28 @@ def run_experiments(
     return replace(job, lost_spans=lost_spans())
 
 
+def note_ends(
+    phoenix: Phoenix, results: Sequence[ExperimentResult], outcome_of: Callable[[ExperimentResult], Outcome]
+) -> None:
+    """Tell Phoenix how each experiment ended; one that it does not know this of is nobody's baseline.
+
+    Raises:
+        EvalwireError: Phoenix did not take it.
+    """
+    for result in results:
+        if result.opened is not None and result.opened.id is not None:
+            phoenix.note_end(result.opened.id, at_end(result.experiment_metadata, result, outcome_of(result)))
+
+
 @contextlib.contextmanager
 def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple[engine.Recorder, Callable[[], int]]]:
     """Phoenix's recorder with tracing around it, or the one of a dry run; and how many spans were lost."""
     from evalwire.recording import DryRunRecorder, PhoenixRecorder  # noqa: PLC0415 - only for a run
 
     if plan.dry_run is not None:
-        dry = DryRunRecorder(phoenix, examples=plan.dry_run, prefix=plan.prefix, repetitions=plan.repetitions)
+        dry = DryRunRecorder(
+            phoenix, examples=plan.dry_run, prefix=plan.prefix, repetitions=plan.repetitions, split=plan.split
+        )
         with contextlib.closing(dry):
             yield dry, lambda: 0
         return
@@ -261,6 +285,7 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
         prefix=plan.prefix,
         metadata=plan.metadata,
         repetitions=plan.repetitions,
+        split=plan.split,
         connections=plan.record_connections,
         mask=plan.mask,
     )

@@ -11,8 +11,14 @@ from typing import Any
 
 from evalwire.errors import UsageError
 from evalwire.options import OPTIONS, Option, as_text, as_texts, one_of
+from evalwire.thresholds import Thresholds
+from evalwire.thresholds import read as read_thresholds
+from evalwire.usage import Price
 
 CONFIG_FILE = "evalwire.toml"
+
+# keys of [gates] that are settings, and no limits
+_GATE_OPTIONS = [option.key.removeprefix("gates.") for option in OPTIONS if option.key and option.key[:6] == "gates."]
 
 # of an [experiments.NAME] table
 _OWN_KEYS: dict[str, Callable[[Any], Any]] = {"helpers": as_texts, "dataset": as_text, "isolate": one_of("thread")}
@@ -29,9 +35,18 @@ class Value:
 class Settings:
     """All settings, as attributes: `settings.concurrency`; `settings.source("concurrency")` says where from."""
 
-    def __init__(self, values: Mapping[str, Value], *, experiments: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        *,
+        experiments: Mapping[str, Mapping[str, Any]],
+        thresholds: Thresholds,
+        prices: Mapping[str, Price],
+    ) -> None:
         self._values = dict(values)
         self._experiments = experiments
+        self.thresholds = thresholds
+        self.prices = prices
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -101,7 +116,31 @@ def load(
             value = Value(value.value, f"{value.source} in the .env file")
         values[option.name] = value
     _reject_unknown_variables(environ)
-    return Settings(values, experiments=tables)
+    gates = {key: value for key, value in document.get("gates", {}).items() if key not in _GATE_OPTIONS}
+    asked = read_thresholds(gates, file=str(file)).with_flags(values["gate"].value, source=_shown(values["gate"]))
+    return Settings(values, experiments=tables, thresholds=asked, prices=_prices(document.get("prices", {}), file))
+
+
+def _shown(value: Value) -> str:
+    return "--gate" if value.source == "flag" else value.source
+
+
+def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
+    """The `[prices]` of models, in US dollars per million tokens."""
+    found = {}
+    for model, price in table.items():
+        place = f"{file}: [prices.{model!r}]"
+        if not isinstance(price, dict):
+            raise UsageError(f"{place}: expected a table such as {{ input = 2.5, output = 10.0 }}.")
+        for key, value in price.items():
+            _known(key, ("input", "output"), file, f"key in [prices.{model!r}]")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not 0 <= value < float("inf"):
+                raise UsageError(f"{place} {key} = {value!r}: expected US dollars per million tokens.")
+        if len(price) < 2:  # noqa: PLR2004 - both of them
+            raise UsageError(f"{place}: expected both, input and output, in US dollars per million tokens.")
+        found[model] = Price(input=float(price["input"]), output=float(price["output"]))
+    return found
 
 
 def _value(
@@ -158,17 +197,22 @@ def read_config(file: Path) -> dict[str, Any]:
             section, _, key = option.key.partition(".")
             sections.setdefault(section, set()).add(key)
     for section, table in document.items():
-        _known(section, sections, file, "section")
+        _known(section, {*sections, "prices"}, file, "section")
         if not isinstance(table, dict):
             raise UsageError(f"{file}: `{section}` is a section: write [{section}].")
-        for key, value in table.items():
-            if section == "experiments" and isinstance(value, dict):
-                for own, entry in value.items():
-                    _known(own, _OWN_KEYS, file, f"key in [experiments.{key}]")
-                    _check_own(own, entry, f"{file}: [experiments.{key}] {own}")
-            else:
-                _known(key, sections[section], file, f"key in [{section}]")
+        if section not in ("gates", "prices"):  # keys there are names of the user's; see `load`
+            _check_keys(section, table, sections[section], file)
     return document
+
+
+def _check_keys(section: str, table: Mapping[str, Any], known: Collection[str], file: Path) -> None:
+    for key, value in table.items():
+        if section == "experiments" and isinstance(value, dict):
+            for own, entry in value.items():
+                _known(own, _OWN_KEYS, file, f"key in [experiments.{key}]")
+                _check_own(own, entry, f"{file}: [experiments.{key}] {own}")
+        else:
+            _known(key, known, file, f"key in [{section}]")
 
 
 def _check_own(key: str, value: Any, place: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evalwire.highlights import Highlight, cut, improvements, in_one_line, link, lowest, regressions
+
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, Failure, Report, TaskRun
     from evalwire.scores import ScoreSummary
+    from evalwire.verdicts import Baseline, Verdict
 
 # Shown of one experiment; everything is in results.json and in Phoenix.
 _MOST_CAUSES = 10
@@ -34,8 +37,6 @@ def render(
     color: bool = False,
     width: int = 100,
     verbose: bool = False,
-    mask: Callable[[str], str] = str,
-    folder: Path | None = None,
 ) -> str:
     """The report as text.
 
@@ -44,8 +45,6 @@ def render(
         color: with a terminal's colours.
         width: of the table, in characters.
         verbose: with the traceback of every failure.
-        mask: takes secrets out of each text before it is shortened.
-        folder: paths below it are shown relative to it.
     """
     buffer = io.StringIO()
     console = Console(
@@ -62,11 +61,13 @@ def render(
     if report.results:
         console.print()
         console.print(_table(report), soft_wrap=False, crop=False)
+    _print_gates(console, report)
+    folder = Path(report.directory) if report.directory else None
     for result in report.results:
-        lines = [*failures(result, verbose=verbose, mask=mask, folder=folder), *_unstable(result)]
+        lines = [*failures(result, verbose=verbose, folder=folder), *_changes(report, result), *_unstable(result)]
         if lines:
             console.print()
-            console.print(Text(f"{_plain(result.name)}: {_summary(result)}", style="bold"))
+            console.print(Text(f"{_plain(result.name)}: {_summary(report, result)}", style="bold"))
             for line in lines:
                 console.print(Text(line))
     links = [(_plain(result.name), _plain(result.url)) for result in report.results if result.url]
@@ -81,6 +82,13 @@ def render(
         console.print()
         console.print(Text(_plain(advice), style=style))
     return buffer.getvalue()
+
+
+def _print_gates(console: Console, report: Report) -> None:
+    if report.gates:
+        console.print()
+    for gate in sorted(report.gates, key=lambda gate: (not gate.is_red, gate.status == "passed")):
+        console.print(Text(_gate(gate), style="red" if gate.is_red else ""))
 
 
 def _to_resume(report: Report) -> str:
@@ -101,10 +109,16 @@ def verdict(report: Report) -> str:
     """One line: how it went, and over how much."""
     failed = sum(len(result.failed_runs) for result in report.results)
     not_run = sum(result.not_run for result in report.results)
-    red = sum(not result.passed for result in report.results)
+    red = sum(not report.passed(result) for result in report.results)
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
     if report.dry_run:
         word += " (dry run, nothing recorded)"
+    if tolerated := [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red and gate.value]:
+        word += f" (tolerated: {'; '.join(f'{_plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
+    if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
+        word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
+    elif report.gates and not red:
+        word += f" ({_count(len(report.gates), 'gate')} held)"
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
@@ -158,7 +172,7 @@ def _table(report: Report) -> Table:
     for result, scores in scored:
         bad = len(result.failed_runs) + result.not_run
         table.add_row(
-            Text(_plain(result.name), style="" if result.passed else "red", no_wrap=True, overflow="ellipsis"),
+            Text(_plain(result.name), style="" if report.passed(result) else "red", no_wrap=True, overflow="ellipsis"),
             f"{result.example_count} x {result.repetitions}" if result.repetitions > 1 else str(result.example_count),
             Text(str(bad), style="red" if bad else ""),
             _lines(score.name for score in scores),
@@ -195,9 +209,76 @@ def _passes(score: ScoreSummary) -> str:
     return f"{score.pass_at[k]:.3f} / {score.pass_hat[k]:.3f}"
 
 
-def _summary(result: ExperimentResult) -> str:
+def _gate(gate: Verdict) -> str:
+    """A gate on a line: its text has the value, the limit and the interval of a limit on a mean."""
+    word = "BROKEN" if gate.is_red else {"passed": "held"}.get(gate.status, gate.status)
+    text = f"  {word:12}  {_plain(gate.experiment)}  {_plain(gate.text)}"
+    if gate.rule == "max_drop" and gate.interval is not None:
+        low, high = f"{gate.interval.low:+.3f}", f"{gate.interval.high:+.3f}"
+        text += f"; change {low} to {high} (two-sided {gate.interval.confidence:.0%} interval)"
+    return text if gate.p_value is None else f"{text}; one-sided p = {gate.p_value:.3g}"
+
+
+def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
+    """What an experiment was compared with, and the examples that most deserve to be looked at."""
+    baseline = report.baseline_of(result.name)
+    if baseline is not None:
+        yield f"  {_compared(baseline)}"
+    gates = report.gates_of(result.name)
+    worse, better = regressions(report, result), improvements(report, result)
+    for name, found in _by_evaluation(worse).items():
+        gained = sum(one.evaluation == name for one in better)
+        yield f"  {_plain(name)}: {_count(len(found), 'example')} worse, {gained} better"
+        yield from _shown(result, found)
+    for gate in gates:
+        if gate.is_red and gate.rule in ("min", "min_pass_rate") and gate.evaluation not in _by_evaluation(worse):
+            found = lowest(result, gate.evaluation or "", most=_MOST_EXAMPLES)
+            if found:
+                yield f"  {_plain(gate.evaluation or '')}: the lowest"
+                yield from _shown(result, found)
+
+
+def _by_evaluation(found: Iterable[Highlight]) -> dict[str, list[Highlight]]:
+    groups: dict[str, list[Highlight]] = {}
+    for one in found:
+        groups.setdefault(one.evaluation, []).append(one)
+    return groups
+
+
+def _shown(result: ExperimentResult, found: Sequence[Highlight]) -> Iterator[str]:
+    for one in found[:_MOST_EXAMPLES]:
+        run = one.run
+        now = "-" if one.after is None else f"{one.after:.2f}"
+        yield f"    {_plain(run.example.id)}  {'' if one.before is None else f'{one.before:.2f} to '}{now}"
+        output = f"it failed: {run.failure}" if run.failure else run.output
+        for what, value in (("input", run.example.input), ("expected", run.example.output), ("output", output)):
+            yield f"      {what:8}  {cut(_plain(in_one_line(value)), _LONGEST_INPUT)}"
+        if url := link(result, run):
+            yield f"      {_plain(url)}"
+    if len(found) > _MOST_EXAMPLES:
+        yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
+
+
+def _compared(baseline: Baseline) -> str:
+    if baseline.note:
+        return f"no baseline ({_plain(baseline.asked)}): {_plain(baseline.note)}"
+    where = " ".join(filter(None, (baseline.branch, (baseline.commit or "")[:8])))
+    numbers = ", ".join(
+        f"{len(ids)} {word}"
+        for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
+        if ids
+    )
+    same = f"{_count(baseline.paired, 'example')} the same" + (f", {numbers}" if numbers else "")
+    name = baseline.recorded_name or baseline.asked
+    return f"compared with {_plain(name)}{f' ({_plain(where)})' if where else ''}: {same}"
+
+
+def _summary(report: Report, result: ExperimentResult) -> str:
+    broken = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
+    if result.passed and broken:
+        return f"{_count(broken, 'gate')} broken"
     if result.passed:
-        return "scores differ between repetitions"
+        return "all of it held"
     if result.problems:
         return "it cannot run"
     if result.incomplete_scores and not result.failed_runs and not result.failure:
@@ -221,7 +302,7 @@ def failures(
         cause = f" (from {failure.cause})" if failure.cause else ""
         text = _plain(mask(f"{kind}{failure.message}{cause}"))
         place = failure.where.removeprefix(f"{folder}{os.sep}") if failure.where and folder else failure.where
-        return _cut(text, _LONGEST_MESSAGE) + (f"  ({_plain(mask(place))})" if place else "")
+        return cut(text, _LONGEST_MESSAGE) + (f"  ({_plain(mask(place))})" if place else "")
 
     def trace(failure: Failure, *, shown: bool) -> Iterator[str]:
         for one in mask(failure.traceback).splitlines() if shown else ():
@@ -264,7 +345,7 @@ def _causes(
             which = f", repetition {run.repetition}" if result.repetitions > 1 else ""
             tried = f" (after {attempts} attempts)" if attempts > 1 else ""
             shown = _plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
-            yield f"    example {_plain(run.example.id)}{which}{tried}  input {_cut(shown, _LONGEST_INPUT)}"
+            yield f"    example {_plain(run.example.id)}{which}{tried}  input {cut(shown, _LONGEST_INPUT)}"
         if len(found) > _MOST_EXAMPLES:
             yield f"    and {_count(len(found) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
     if len(groups) > _MOST_CAUSES:
@@ -291,7 +372,3 @@ _SELF_EXPLAINING = ("MissingCallable", "BindingError", "NoEvaluator")
 def _plain(text: str) -> str:
     """Text of the user's or a model's as one line that a terminal shows and any encoding can write."""
     return " ".join(_CONTROL.sub(" ", text).encode(errors="replace").decode().split())
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,41 @@
+"""`evalwire report`: a finished run in another format, from its results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire import reports, results_file
+from evalwire.errors import UsageError
+
+if TYPE_CHECKING:
+    from evalwire.context import Context
+
+
+def report(context: Context, *, path: Path | None, format_: str, output: Path | None = None) -> int:
+    """Render a results.json; the exit code.
+
+    Args:
+        context: settings and streams.
+        path: the file; the one in the report folder by default.
+        format_: one of `evalwire.reports.FORMATS`.
+        output: where to; standard output by default.
+
+    Raises:
+        UsageError: there is no such file or format, it is no results.json, or the output cannot be written.
+    """
+    if format_ not in reports.FORMATS:
+        raise UsageError(f"--format {format_}: expected one of: {', '.join(reports.FORMATS)}.")
+    found = results_file.load(path or context.settings.report_dir / "results.json")
+    pieces = reports.pieces(found, format_)
+    if output is None:
+        write = context.command if format_ == "annotations" else context.out.write
+        for piece in pieces:
+            write(piece)
+        return 0
+    try:
+        reports.write(output, pieces)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror or error}.") from error
+    context.say(f"{format_} report in {output}")
+    return 0

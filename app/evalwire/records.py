@@ -1,0 +1,127 @@
+"""What Phoenix recorded, read back: runs, evaluations, whole experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalwire.facts import facts_of, usage_of
+from evalwire.model import EMPTY, Evaluation, Experiment, ExperimentResult, Failure, OpenExperiment, TaskRun
+
+if TYPE_CHECKING:
+    from evalwire.model import Dataset, Example, FailureStage
+    from evalwire.rest import Rest
+
+
+def runs(rest: Rest, experiment_id: str, dataset: Dataset, *, timeout: float) -> list[TaskRun]:
+    """The runs of an experiment with their evaluations, in the dataset's order, then by repetition."""
+    found = {place_of(run["dataset_example_id"], run): run for run in rest.runs(experiment_id, timeout=timeout)}
+    order = {example.node_id: index for index, example in enumerate(dataset.examples)}
+    full = rest.evaluations(experiment_id, timeout=timeout) if found else []
+    known = [
+        _to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
+        for one in full
+        if (place := place_of(one["example_id"], one)) in found and place[0] in order
+    ]
+    return sorted(known, key=lambda run: (order[run.example.node_id], run.repetition))
+
+
+def result(
+    record: Mapping[str, Any], dataset: Dataset, found: Sequence[TaskRun], *, url: str | None
+) -> ExperimentResult:
+    """A recorded experiment as the result that its run had.
+
+    Args:
+        record: Phoenix's of the experiment.
+        dataset: the version that it ran on.
+        found: its runs.
+        url: its page.
+    """
+    metadata = record.get("metadata") or {}
+    facts = facts_of(metadata)
+    name = str(facts.get("experiment") or metadata.get("dataset") or dataset.name)
+    evaluators, scores = facts.get("evaluators"), facts.get("scores") or {}
+    runs_ = [_by_evaluators(run, evaluators, scores) for run in found] if evaluators is not None else list(found)
+    names = evaluators if evaluators is not None else {one.name for run in runs_ for one in run.evaluations}
+    times = [time for run in runs_ for time in (run.start_time, run.end_time)]
+    seconds = facts.get("seconds")
+    return ExperimentResult(
+        name=name,
+        dataset_name=dataset.name,
+        evaluator_names=tuple(sorted(names)),
+        opened=OpenExperiment(
+            experiment=Experiment(name=name, dataset_name=dataset.name, path=Path(name), task=None),
+            dataset=replace(dataset, examples=()),
+            recorded_name=record["name"],
+            id=record["id"],
+            url=url,
+            project_name=record.get("project_name"),
+            repetitions=record.get("repetitions") or 1,
+            metadata=metadata,
+        ),
+        runs=tuple(runs_),
+        example_count=record["example_count"],
+        repetitions=record.get("repetitions") or 1,
+        seconds=seconds if seconds is not None else (max(times) - min(times)).total_seconds() if times else 0.0,
+        used=usage_of(facts),
+    )
+
+
+def _by_evaluators(run: TaskRun, evaluators: Mapping[str, str], scores: Mapping[str, str]) -> TaskRun:
+    """A run with the evaluations of the experiment's own evaluators; others are people's, or came later."""
+    return replace(
+        run,
+        evaluations=tuple(
+            replace(one, evaluator=scores.get(one.name, one.name))
+            for one in run.evaluations
+            if one.name in evaluators or one.name in scores
+        ),
+    )
+
+
+def place_of(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
+    """What a run is known by within its experiment."""
+    return example_id, int(run["repetition_number"])
+
+
+def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
+    error = run.get("error")
+    return TaskRun(
+        example=example,
+        output=None if error else run["output"],
+        failure=_failure(error, "task"),
+        evaluations=tuple(map(_to_evaluation, annotations)),
+        start_time=datetime.fromisoformat(run["start_time"]),
+        end_time=datetime.fromisoformat(run["end_time"]),
+        repetition=int(run["repetition_number"]),
+        trace_id=run.get("trace_id"),
+        id=run["id"],
+    )
+
+
+def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(
+        name=annotation["name"],
+        evaluator=annotation["name"],
+        score=annotation["score"],
+        label=annotation["label"],
+        explanation=annotation["explanation"],
+        metadata=annotation.get("metadata") or EMPTY,
+        annotator_kind=annotation["annotator_kind"],
+        failure=_failure(annotation.get("error"), "evaluator"),
+        start_time=datetime.fromisoformat(annotation["start_time"]),
+        end_time=datetime.fromisoformat(annotation["end_time"]),
+        trace_id=annotation.get("trace_id"),
+        id="recorded",  # this interface does not tell its id
+    )
+
+
+def _failure(error: str | None, stage: FailureStage) -> Failure | None:
+    """A failure that Phoenix knows as one text, `Type: message`."""
+    if not error:
+        return None
+    kind, colon, message = error.partition(": ")
+    return Failure(stage=stage, type=kind if colon else "Error", message=message if colon else error)

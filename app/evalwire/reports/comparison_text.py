@@ -1,0 +1,169 @@
+"""What `evalwire compare` shows: how scores changed, and which examples went which way."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from evalwire.highlights import cut, in_one_line, link
+
+if TYPE_CHECKING:
+    from evalwire.model import ExperimentResult
+    from evalwire.verdicts import Baseline, Comparison, Pair
+
+Form = Literal["text", "markdown", "json"]
+Compared = tuple["Baseline", "ExperimentResult", "ExperimentResult"]  # with the run and its baseline
+
+_MOST_EXAMPLES = 20
+_LONGEST_INPUT = 80
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+.!|~@:&-])")
+_HEADS = ("evaluation", "before", "after", "change", "95% interval (two-sided)", "p (one-sided)", "worse", "better")
+
+
+def render(compared: Sequence[Compared], form: Form) -> str:
+    """Comparisons in one of the forms."""
+    match form:
+        case "json":
+            return json.dumps([_as_json(*one) for one in compared], ensure_ascii=False, indent=2) + "\n"
+        case "markdown":
+            return "\n".join(line for one in compared for line in _lines(*one, row=_markdown_row, plain=_markdown))
+        case "text":
+            return "\n".join(line for one in compared for line in _lines(*one, row=None, plain=_plain))
+        case _ as unknown:
+            assert_never(unknown)
+
+
+def _as_json(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -> dict[str, Any]:
+    comparisons = [
+        {
+            **asdict(one),
+            "worse": [pair.example_id for pair in one.worse],
+            "better": [pair.example_id for pair in one.better],
+        }
+        for one in baseline.comparisons
+    ]
+    return {
+        "experiment": new.name,
+        "before": {"experiment_id": old.experiment_id, "name": baseline.recorded_name, "url": old.url},
+        "after": {
+            "experiment_id": new.experiment_id,
+            "name": new.opened.recorded_name if new.opened else "",
+            "url": new.url,
+        },
+        "paired": baseline.paired,
+        "added": baseline.added,
+        "removed": baseline.removed,
+        "changed": baseline.changed,
+        "failed_before": len(old.failed_runs),
+        "failed_after": len(new.failed_runs),
+        "comparisons": comparisons,
+    }
+
+
+Row = Callable[[Sequence[str]], str]
+
+
+def _lines(
+    baseline: Baseline,
+    new: ExperimentResult,
+    old: ExperimentResult,
+    *,
+    row: Row | None,
+    plain: Callable[[str], str],
+) -> Iterator[str]:
+    is_markdown = row is not None
+    yield f"{'## ' if is_markdown else ''}{plain(new.name)}"
+    yield ""
+    for word, one in (("before", old), ("after", new)):
+        name = plain(one.opened.recorded_name if one.opened else one.name)
+        failed = f", {len(one.failed_runs)} of {len(one.runs)} runs failed" if one.failed_runs else ""
+        yield f"{'- ' if is_markdown else ''}{word}: {name}  {_url(one.url, is_markdown=is_markdown)}{failed}"
+    numbers = [f"{baseline.paired} examples are the same"]
+    for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed)):
+        if ids:
+            more = ", ..." if len(ids) > _MOST_EXAMPLES else ""
+            numbers.append(f"{len(ids)} {word} ({', '.join(plain(one) for one in ids[:_MOST_EXAMPLES])}{more})")
+    yield f"{'- ' if is_markdown else ''}{'; '.join(numbers)}"
+    yield ""
+    yield from _table([_cells(one, plain) for one in baseline.comparisons], row)
+    for comparison in baseline.comparisons:
+        yield from _flips(comparison, new, plain, is_markdown=is_markdown)
+    yield ""
+
+
+def _cells(one: Comparison, plain: Callable[[str], str]) -> list[str]:
+    if one.change is None:
+        return [plain(one.name), "-", "-", "-", "-", "-", "0", "0"]
+    interval = f"{one.interval.low:+.3f} to {one.interval.high:+.3f}" if one.interval else "-"
+    return [
+        plain(one.name),
+        f"{one.before:.3f}",
+        f"{one.after:.3f}",
+        f"{one.change:+.3f}",
+        interval,
+        f"{one.p_value:.3g}",
+        str(len(one.worse)),
+        str(len(one.better)),
+    ]
+
+
+def _table(rows: Sequence[Sequence[str]], row: Row | None) -> Iterator[str]:
+    if row is not None:
+        yield row(_HEADS)
+        yield row(["---"] * len(_HEADS))
+        yield from map(row, rows)
+        return
+    widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
+    for cells in (_HEADS, *rows):
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _flips(
+    comparison: Comparison, new: ExperimentResult, plain: Callable[[str], str], *, is_markdown: bool
+) -> Iterator[str]:
+    runs = {run.example.id: run for run in reversed(new.runs)}
+    for word, pairs in (("worse", comparison.worse), ("better", comparison.better)):
+        if not pairs:
+            continue
+        yield ""
+        yield f"{'### ' if is_markdown else ''}{plain(comparison.name)}: {len(pairs)} {word}"
+        if is_markdown:
+            yield ""
+        for pair in pairs[:_MOST_EXAMPLES]:
+            yield _flip(pair, new, runs, plain, is_markdown=is_markdown)
+        if len(pairs) > _MOST_EXAMPLES:
+            yield f"{'- ' if is_markdown else '  '}and {len(pairs) - _MOST_EXAMPLES} more"
+
+
+def _flip(
+    pair: Pair, new: ExperimentResult, runs: dict[str, Any], plain: Callable[[str], str], *, is_markdown: bool
+) -> str:
+    run = runs.get(pair.example_id)
+    text = f"{'- ' if is_markdown else '  '}{plain(pair.example_id)}  {pair.before:.3f} to {pair.after:.3f}"
+    if run is None:
+        return text
+    asked = plain(cut(in_one_line(run.example.input), _LONGEST_INPUT))
+    return f"{text}  {asked}  {_url(link(new, run), is_markdown=is_markdown)}".rstrip()
+
+
+def _url(url: str | None, *, is_markdown: bool) -> str:
+    if not url or not url.startswith(("http://", "https://")):
+        return ""
+    safe = _HARMFUL.sub("", url).replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
+    return f"<{safe}>" if is_markdown else safe
+
+
+def _plain(text: str) -> str:
+    return " ".join(_HARMFUL.sub(" ", text).encode(errors="replace").decode().split())
+
+
+def _markdown(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", _plain(text))
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

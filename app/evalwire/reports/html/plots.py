@@ -1,0 +1,336 @@
+"""Pictures of numbers as inline SVG: how they are spread, and how they stand beside a baseline's."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evalwire.reports.html.markup import Html, count, html, number, percent
+
+if TYPE_CHECKING:
+    from evalwire.verdicts import Comparison, Pair
+
+_WIDTH, _HEIGHT = 320, 190
+_LEFT, _RIGHT, _BOTTOM = 36, 14, 168  # where the picture of a histogram begins and ends
+_LINE = 13  # of text
+_BINS = 20
+_FAR = 3  # times the 95th percentile: what lies beyond is one bar, so that the rest can be seen
+_MOST_LABELS = 9
+_LONGEST_LABEL = 14
+_MOST_NAMED = 8  # examples of one mark
+_SIDE = 280  # of a scatter, with its margins
+_NEAR = 4.0  # marks that would lie nearer to each other than this are one mark
+_THINNEST = 1.5  # of a flow
+
+TOO_FAR_APART = html('<p class="quiet">The values lie too far apart to be drawn.</p>')
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that so many of them do not exceed (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def histogram(
+    values: Sequence[float],
+    *,
+    caption: str,
+    show: Callable[[float], str] = number,
+    unit: str = "",
+    is_amount: bool = False,
+    marks: Mapping[str, float],
+) -> Html:
+    """How the values of some runs are spread.
+
+    Args:
+        values: at least one.
+        caption: what they are.
+        show: a value as text.
+        unit: of the axis.
+        is_amount: the axis begins at 0, and the few values that lie far off are one bar at its end.
+        marks: values to be pointed at, by their names.
+    """
+    lower, upper = min(values), max(values)
+    if is_amount:
+        lower, usual = 0.0, 1.5 * percentile(values, 0.95)
+        upper = usual if upper > 2 * usual > 0 else upper
+    elif lower >= 0 and upper <= 1:
+        lower, upper = 0.0, 1.0
+    ticks = _ticks(lower, upper)
+    if not ticks:
+        return _figure(caption, TOO_FAR_APART)
+    lower, upper = ticks[0], ticks[-1]
+    width = (upper - lower) / _BINS
+    bins = Counter(min(_BINS - 1, int((value - lower) / width)) for value in values if value <= upper)
+    beyond = sum(value > upper for value in values)
+    highest = max([*bins.values(), beyond])
+    step = (_WIDTH - _LEFT - _RIGHT) / (_BINS + (2 if beyond else 0))
+    top = 8 + _LINE * len(marks)
+
+    def x(value: float) -> float:
+        return _LEFT + (value - lower) / width * step
+
+    def bar(left: float, size: int, title: str) -> Html:
+        high = max(1.0, size / highest * (_BOTTOM - top))
+        return html(
+            '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>',
+            *map(_at, (left + 0.5, _BOTTOM - high, step - 1, high)),
+            f"{title}: {count(size, 'run')}",
+        )
+
+    bars = [
+        bar(x(lower + one * width), size, f"{show(lower + one * width)} to {show(lower + (one + 1) * width)}")
+        for one, size in sorted(bins.items())
+    ]
+    labels = [_label(x(tick), _BOTTOM + 15, _short(tick) + unit, "middle") for tick in ticks]
+    if beyond:
+        bars.append(bar(_WIDTH - _RIGHT - step, beyond, f"more than {show(upper)}"))
+        labels[-1] = _label(_WIDTH - _RIGHT, _BOTTOM + 15, f"> {_short(upper)}{unit}", "end")
+    for line, (name, value) in enumerate(marks.items()):
+        if value <= upper:
+            at, y = x(value), _LINE * (line + 1)
+            bars.append(_path("mark", at, y - 9, f"V{_BOTTOM}"))
+            is_right = at > _WIDTH / 2
+            labels.append(_label(at - 4 if is_right else at + 4, y, f"{name} {show(value)}", "end" if is_right else ""))
+    said = ", ".join(
+        [f"from {show(min(values))} to {show(max(values))}", *(f"{name} {show(one)}" for name, one in marks.items())]
+    )
+    axis = [
+        _path("axis", _LEFT, _BOTTOM, f"H{_WIDTH - _RIGHT}"),
+        _label(_LEFT - 6, top + 9, f"{highest:,}", "end"),
+        _label(_LEFT - 6, _BOTTOM, "0", "end"),
+    ]
+    return _figure(caption, _svg(f"{count(len(values), 'run')}, {said}", [bars, axis, labels]))
+
+
+def frequencies(labels: Mapping[str, int], *, caption: str) -> Html:
+    """How often each label was given, the commonest first."""
+    ordered = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
+    shown = ordered if len(ordered) <= _MOST_LABELS else ordered[: _MOST_LABELS - 1]
+    rows = [(name, size, name) for name, size in shown]
+    if rest := ordered[len(shown) :]:
+        rows.append((f"{len(rest)} others", sum(size for _, size in rest), "all other labels"))
+    total, most = sum(labels.values()), max(size for _, size, _ in rows)
+    left, room, step = 104, 140, min(26.0, (_HEIGHT - 8) / len(rows))
+    drawn = [
+        html(
+            '<g><title>{}</title>{}<rect class="bar" x="{}" y="{}" width="{}" height="{}"/>{}</g>',
+            f"{title}: {size:,} of {total:,}",
+            _label(left - 8, (row + 0.5) * step + 4, _cut(name), "end"),
+            *map(_at, (left, row * step + 3, max(1.0, size / most * room), step - 6)),
+            _label(left + size / most * room + 6, (row + 0.5) * step + 4, f"{size:,} ({percent(size / total)})"),
+        )
+        for row, (name, size, title) in enumerate(rows)
+    ]
+    said = ", ".join(f"{_cut(name)} {size:,}" for name, size, _ in rows)
+    return _figure(caption, _svg(said, drawn, height=math.ceil(step * len(rows)) + 4))
+
+
+def versus(comparison: Comparison) -> Html:
+    """Each example's score beside the baseline's."""
+    if all(one in (0.0, 1.0) for pair in comparison.pairs for one in (pair.before, pair.after)) and comparison.is_bool:
+        return _flows(comparison)
+    return _scatter(comparison)
+
+
+def _scatter(comparison: Comparison) -> Html:
+    """A mark for each example, or for those that lie together: above the diagonal it rose, below it fell."""
+    caption = f"{comparison.name}: this run against the baseline"
+    pairs = comparison.pairs
+    values = [one for pair in pairs for one in (pair.before, pair.after)]
+    lower, upper = min(values), max(values)
+    ticks = _ticks(0.0, 1.0) if lower >= 0 and upper <= 1 else _ticks(lower, upper)
+    if not ticks:
+        return _figure(caption, TOO_FAR_APART)
+    lower, span = ticks[0], ticks[-1] - ticks[0]
+    near, far = 40.0, _SIDE - 12.0  # of both axes, counted from the corner where they meet
+    scale = (far - near) / span
+
+    def x(value: float) -> float:
+        return near + (value - lower) * scale
+
+    def y(value: float) -> float:
+        return _SIDE - x(value)
+
+    together: dict[tuple[str, int, int], list[Pair]] = {}
+    for pair in pairs:
+        place = (_kind(comparison, pair), round(x(pair.before) / _NEAR), round(y(pair.after) / _NEAR))
+        together.setdefault(place, []).append(pair)
+    order = ("same", "better", "worse")
+    marks = [
+        _shape(
+            kind,
+            math.fsum(x(pair.before) for pair in found) / len(found),
+            math.fsum(y(pair.after) for pair in found) / len(found),
+            min(10.0, 3.6 * len(found) ** 0.25),
+            _names(found),
+        )
+        for (kind, _, _), found in sorted(together.items(), key=lambda item: (order.index(item[0][0]), item[0]))
+    ]
+    above, below = ("worse", "better") if comparison.direction == "minimize" else ("better", "worse")
+    frame = [
+        _path("axis", near, _SIDE - far, f"V{_at(_SIDE - near)}H{_at(far)}"),
+        _path("diagonal", near, _SIDE - near, f"L{_at(far)} {_at(_SIDE - far)}"),
+        _label(near + 8, _SIDE - far + 12, above),
+        _label(far, _SIDE - near - 8, below, "end"),
+        [_label(x(tick), _SIDE - near + 15, _short(tick), "middle") for tick in ticks],
+        [_label(near - 6, y(tick) + 4, _short(tick), "end") for tick in ticks],
+        _label((near + far) / 2, _SIDE - 6, "baseline", "middle"),
+        html(
+            '<text transform="translate({} {}) rotate(-90)" text-anchor="middle">this run</text>',
+            *map(_at, (10, _SIDE - (near + far) / 2)),
+        ),
+    ]
+    return _figure(caption, _svg(_tally(comparison), [frame, marks], width=_SIDE, height=_SIDE), _legend(comparison))
+
+
+def _flows(comparison: Comparison) -> Html:
+    """How many examples went from True or False to True or False, as bands as broad as they are many."""
+    groups: dict[tuple[float, float], list[Pair]] = {}
+    for pair in comparison.pairs:
+        groups.setdefault((pair.before, pair.after), []).append(pair)
+    left, right, top, gap, bottom = 84.0, 204.0, 22.0, 16.0, _HEIGHT - 4.0
+    scale = (bottom - top - gap) / len(comparison.pairs)
+    drawn, labels = [], []
+    place = {}  # where the next band begins, by the side and the value
+    for side, edge, away, anchor in ((0, left, -12, "end"), (1, right, 12, "")):
+        labels.append(_label(edge + away, 11, ("baseline", "this run")[side], anchor))
+        begin = top
+        for value in (1.0, 0.0):
+            size = sum(len(found) for way, found in groups.items() if way[side] == value)
+            drawn.append(
+                html(
+                    '<rect class="bar" x="{}" y="{}" width="6" height="{}"/>',
+                    *map(_at, (edge - 3, begin, size * scale)),
+                )
+            )
+            place[side, value] = begin
+            begin += size * scale + gap
+            line = top + 11 if value else bottom - 20
+            labels.append(_label(edge + away, line, f"{_truth(value)} {size:,}", anchor))
+            if side and (came := groups.get((1 - value, value))):
+                labels.append(_shape(_kind(comparison, came[0]), edge + away + 4, line + 12, 3.6))
+                labels.append(_label(edge + away + 12, line + 16, f"{len(came):,} from {_truth(1 - value)}"))
+    for before, after in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
+        if found := groups.get((before, after)):
+            high = len(found) * scale
+            title = f"{_truth(before)} to {_truth(after)}: {_names(found)}"
+            drawn.append(_band(_kind(comparison, found[0]), left, place[0, before], right, place[1, after], high, title))
+            place[0, before] += high
+            place[1, after] += high
+    caption = f"{comparison.name}: this run against the baseline"
+    return _figure(caption, _svg(_tally(comparison), [drawn, labels]))
+
+
+def _band(kind: str, left: float, start: float, right: float, end: float, high: float, title: str) -> Html:
+    high = max(_THINNEST, high)
+    a, b, m = _at(left), _at(right), _at((left + right) / 2)
+    start, start_low, end, end_low = map(_at, (start, start + high, end, end + high))
+    return html(
+        '<path class="flow {}" d="M{} {}C{} {} {} {} {} {}V{}C{} {} {} {} {} {}z"><title>{}</title></path>',
+        kind,
+        *(a, start, m, start, m, end, b, end),
+        *(end_low, m, end_low, m, start_low, a, start_low),
+        title,
+    )
+
+
+def _kind(comparison: Comparison, pair: Pair) -> str:
+    gain = comparison.gain(pair)
+    return "worse" if gain < 0 else "better" if gain > 0 else "same"
+
+
+def _tally(comparison: Comparison) -> str:
+    worse, better, pairs = len(comparison.worse), len(comparison.better), len(comparison.pairs)
+    return f"{worse:,} worse, {better:,} better, {pairs - worse - better:,} the same"
+
+
+def _names(pairs: Sequence[Pair]) -> str:
+    """Which examples these are, and of one alone, from what to what."""
+    if len(pairs) == 1:
+        return f"{pairs[0].example_id}: {number(pairs[0].before)} to {number(pairs[0].after)}"
+    named = ", ".join(pair.example_id for pair in pairs[:_MOST_NAMED])
+    rest = f" and {len(pairs) - _MOST_NAMED:,} more" if len(pairs) > _MOST_NAMED else ""
+    return f"{len(pairs):,} examples: {named}{rest}"
+
+
+def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Html:
+    """A triangle that points down for worse and up for better, or a dot; the shape says it without the colour."""
+    s = size
+    if kind == "same":
+        path = f"M{_at(x - s)} {_at(y)}a{_at(s)} {_at(s)} 0 1 0 {_at(2 * s)} 0a{_at(s)} {_at(s)} 0 1 0 {_at(-2 * s)} 0z"
+    else:
+        up = -1 if kind == "better" else 1
+        path = f"M{_at(x)} {_at(y + up * 1.2 * s)}L{_at(x - 1.15 * s)} {_at(y - up * 0.8 * s)}h{_at(2.3 * s)}z"
+    inner = html("<title>{}</title>", title) if title else None
+    return html('<path class="point {}" d="{}">{}</path>', kind, path, inner)
+
+
+def _legend(comparison: Comparison) -> Html:
+    worse, better = len(comparison.worse), len(comparison.better)
+    said = (("worse", worse), ("better", better), ("same", len(comparison.pairs) - worse - better))
+    items = [
+        html(
+            '<span><svg width="14" height="12" viewBox="0 0 14 12" aria-hidden="true">{}</svg>{} {}</span>',
+            _shape(kind, 7, 6, 4.2),
+            f"{size:,}",
+            kind,
+        )
+        for kind, size in said
+    ]
+    return html('<p class="legend">{}</p>', items)
+
+
+def _ticks(lower: float, upper: float) -> list[float]:
+    """Round numbers from below `lower` to above `upper`, about five; none where no axis can have both."""
+    if upper <= lower:
+        lower, upper = lower - abs(lower) / 2, upper + (abs(upper) / 2 or 1.0)
+    rough = (upper - lower) / 4
+    if not (math.isfinite(rough) and rough > 1e-300):  # noqa: PLR2004 - below it, floats have no digits left
+        return []
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(times * power for times in (1, 2, 2.5, 5, 10, 20) if times * power >= rough * 0.999)
+    first, last = math.floor(lower / step + 1e-9), math.ceil(upper / step - 1e-9)
+    ticks = [one * step for one in range(first, last + 1)]
+    return ticks if len(ticks) > 1 and ticks[0] < ticks[-1] else []
+
+
+def _figure(caption: str, *content: Html) -> Html:
+    return html("<figure><figcaption>{}</figcaption>{}</figure>", caption, content)
+
+
+def _svg(said: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Html:
+    return html(
+        '<svg class="plot" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{}">{}</svg>',
+        said,
+        content,
+        w=width,
+        h=height,
+    )
+
+
+def _path(name: str, x: float, y: float, rest: str) -> Html:
+    return html('<path class="{}" d="M{} {}{}"/>', name, _at(x), _at(y), rest)
+
+
+def _label(x: float, y: float, said: str, anchor: str = "") -> Html:
+    end = html(' text-anchor="{}"', anchor) if anchor else None
+    return html('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, said)
+
+
+def _at(value: float) -> str:
+    """A coordinate, to a tenth."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.3g}"  # noqa: PLR2004
+
+
+def _truth(value: float) -> str:
+    return "True" if value else "False"
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"

@@ -1,0 +1,477 @@
+"""`evalwire.xml`: the report as JUnit XML, for the test tab of a CI system.
+
+A low score is no failure here: gates judge scores. What fails is a red gate, an example that became worse where the
+drop gate is red, and whatever kept an example from being judged. So a red job has a failure or an error in it, and a
+green one has none: errors that a `max_error_rate` tolerates are skipped cases that say so.
+
+There is a suite for each experiment, and in it a case for each gate, for each evaluation of each run, and for each task
+that failed. Names are unique, since GitLab drops a second case of one name. The case of a run's first evaluation has
+the task's time too, so that the times of all cases add up to the time that was worked.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from evalwire.highlights import cut, in_one_line, link
+
+if TYPE_CHECKING:
+    from evalwire.model import Evaluation, Example, ExperimentResult, Failure, Report, TaskRun
+    from evalwire.verdicts import Baseline, Comparison, Pair, Verdict
+
+_Kind = Literal["passed", "failure", "error", "skipped"]
+
+# GitLab takes no file above 30 MB: texts are shortened, and left out where a large job's file has enough of them.
+_LONGEST_NAME = 200
+_LONGEST_MESSAGE = 500
+_LONGEST_TEXT = 2_000
+_LONGEST_TRACEBACK = 8_000
+_MOST_RED_TEXT = 8_000_000
+_MOST_OTHER_TEXT = 6_000_000
+
+# What XML 1.0 cannot hold, what terminals obey, and what turns the direction of the text around it.
+_UNFIT = re.compile("[^\t\n\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One test case; its texts are made when they are written."""
+
+    group: str
+    name: str
+    kind: _Kind = "passed"
+    type: str = ""
+    message: str = ""
+    body: Callable[[], str] | None = None
+    said: Callable[[], str] | None = None
+    file: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Suite:
+    name: str
+    seconds: float
+    cases: Callable[[], Iterator[_Case]]
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+def pieces(report: Report) -> Iterator[str]:
+    """The report as XML, case by case."""
+    suites = [_suite_of(report, result) for result in report.results]
+    tallies = [Counter(case.kind for case in suite.cases()) for suite in suites]
+    is_red = any(tally["failure"] or tally["error"] for tally in tallies)
+    if rest := _cases_of_the_job(report, is_red=is_red):
+        suites.append(_Suite(name="evalwire", seconds=0.0, cases=lambda: iter(rest)))
+        tallies.append(Counter(case.kind for case in rest))
+    whole = sum(tallies, Counter[_Kind]())
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield (
+        f'<testsuites name="evalwire" tests="{whole.total()}" failures="{whole["failure"]}" '
+        f'errors="{whole["error"]}" time="{report.seconds:.3f}">\n'
+    )
+    writer = _Writer()
+    began = report.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    for suite, tally in zip(suites, tallies, strict=True):
+        yield (
+            f'  <testsuite name="{_attribute(suite.name)}" tests="{tally.total()}" failures="{tally["failure"]}" '
+            f'errors="{tally["error"]}" skipped="{tally["skipped"]}" time="{suite.seconds:.3f}" timestamp="{began}">\n'
+        )
+        if suite.properties:
+            yield "    <properties>\n"
+            for name, value in suite.properties.items():
+                yield f'      <property name="{_attribute(name)}" value="{_attribute(value)}"/>\n'
+            yield "    </properties>\n"
+        for case in suite.cases():
+            yield writer.text(suite, case)
+        yield "  </testsuite>\n"
+    yield "</testsuites>\n"
+
+
+class _Writer:
+    """Writes cases, each under a name of its own, with as much text as there is room for."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], int] = {}  # and how often each was asked for
+        self._red_left = _MOST_RED_TEXT
+        self._other_left = _MOST_OTHER_TEXT
+
+    def text(self, suite: _Suite, case: _Case) -> str:
+        """A case as XML."""
+        classname = _attribute(f"{suite.name}.{case.group}", _LONGEST_NAME)
+        attributes = f'classname="{classname}" name="{self._own_name(classname, case.name)}"'
+        if case.file:
+            attributes += f' file="{_attribute(case.file)}"'
+        attributes += f' time="{max(case.seconds, 0):.3f}"'
+        inner = ""
+        if case.kind != "passed":
+            body = self._text_for_red(case.body) if case.body else ""
+            kind = f' type="{_attribute(case.type)}"' if case.type else ""
+            start = f'      <{case.kind}{kind} message="{_attribute(case.message)}"'
+            inner += f"{start}>{body}</{case.kind}>\n" if body else f"{start}/>\n"
+        if case.said and self._other_left > 0 and (said := _element(case.said())):
+            self._other_left -= len(said)
+            inner += f"      <system-out>{said}</system-out>\n"
+        return f"    <testcase {attributes}>\n{inner}    </testcase>\n" if inner else f"    <testcase {attributes}/>\n"
+
+    def _own_name(self, classname: str, name: str) -> str:
+        plain = own = _attribute(name, _LONGEST_NAME)
+        while number := self._names.get((classname, own), 0):
+            self._names[classname, own] = number + 1
+            own = f"{plain} ({number + 1})"
+        self._names[classname, own] = 1
+        return own
+
+    def _text_for_red(self, body: Callable[[], str]) -> str:
+        if self._red_left <= 0:
+            return "More is in results.json."
+        text = _element(body())
+        self._red_left -= len(text)
+        return text
+
+
+# --- cases ---------------------------------------------------------------------------------------------
+
+
+def _cases_of_the_job(report: Report, *, is_red: bool) -> list[_Case]:
+    """What belongs to no experiment; a job that is red for no experiment's sake says why here."""
+    names = {result.name for result in report.results}
+    cases = [_gate(report, None, gate) for gate in report.gates if gate.experiment not in names]
+    if report.exit_code != 0 and not is_red and not any(case.kind in ("failure", "error") for case in cases):
+        reasons = {
+            "nothing_to_run": "there was nothing to run",
+            "infrastructure": "Phoenix could not be used, so nothing ran",
+            "interrupted": "the job was interrupted",
+        }
+        reason = reasons.get(report.outcome, f"the job failed: {report.outcome}")
+        message = f"{reason} (exit code {report.exit_code})"
+        cases.append(_Case(group="job", name="job", kind="error", type=report.outcome, message=message))
+    return cases
+
+
+def _suite_of(report: Report, result: ExperimentResult) -> _Suite:
+    baseline = report.baseline_of(result.name)
+    known = {
+        "dataset": result.dataset_name,
+        "dataset_version": result.dataset_version_id,
+        "experiment": result.url or "",
+        "baseline": (baseline.url or baseline.recorded_name or baseline.note) if baseline else "",
+        "repetitions": str(result.repetitions),
+    }
+    known |= {f"mean {score.name}": f"{score.mean:.3f}" for score in result.scores if score.mean is not None}
+    return _Suite(
+        name=result.name,
+        seconds=result.seconds,
+        cases=lambda: _with_a_reason(report, result),
+        properties={name: value for name, value in known.items() if value},
+    )
+
+
+def _with_a_reason(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+    """The cases of an experiment; where it did not hold, at least one of them is red."""
+    is_red = False
+    for case in _cases_of(report, result):
+        is_red = is_red or case.kind in ("failure", "error")
+        yield case
+    if not is_red and not report.passed(result):
+        message = f"{result.not_run} of {result.expected_runs} runs were not made"
+        if not result.not_run:
+            message = "not every run was judged and recorded" if result.expected_runs else "there was nothing to run"
+        yield _Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)
+
+
+def _cases_of(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+    for failure in [*result.problems, *([result.failure] if result.failure else [])]:
+        yield _Case(
+            group="experiment",
+            name=f"experiment[{failure.stage}]",
+            kind="error",
+            type=failure.type,
+            message=str(failure),
+            body=partial(_of_failure, failure),
+            file=_relative(report, failure.where.rpartition(":")[0]) if failure.where else _file(report, result),
+        )
+    gates = report.gates_of(result.name)
+    for gate in gates:
+        yield _gate(report, result, gate)
+    runs = _Runs(
+        report=report,
+        result=result,
+        tolerated=any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates),
+        worse=_worse(report, result),
+        lacking={score.name for score in result.incomplete_scores},
+    )
+    for run in result.runs:
+        yield from runs.cases(run)
+    yield from _not_run(report, result)
+
+
+def _gate(report: Report, result: ExperimentResult | None, gate: Verdict) -> _Case:
+    kind: _Kind = "passed" if gate.status == "passed" else "skipped"
+    facts = {
+        "value": gate.value,
+        "threshold": gate.threshold,
+        "p (one-sided, corrected)": gate.p_value,
+        "asked for": gate.source or None,
+    }
+    if gate.interval:
+        facts[f"{gate.interval.confidence:.0%} interval, two-sided ({gate.interval.method})"] = (
+            f"{gate.interval.low:.4g} to {gate.interval.high:.4g}"
+        )
+
+    def body() -> str:
+        told = [f"{name}: {_number(value)}" for name, value in facts.items() if value is not None]
+        return "\n".join([gate.text, "", *told])
+
+    return _Case(
+        group="gates",
+        name=gate.name if result else f"{gate.experiment} {gate.name}",
+        kind="failure" if gate.is_red else kind,
+        type=gate.rule,
+        message=gate.text if gate.is_red or gate.status == "passed" else f"{gate.status}: {gate.text}",
+        body=body if gate.is_red else None,
+        said=None if gate.is_red else body,
+        file=_file(report, result, gate.evaluation) if result else "",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs:
+    """What the cases of an experiment's runs are made with.
+
+    Attributes:
+        tolerated: whether a gate allows the errors that there are.
+        worse: what became worse where the drop gate is red, by evaluation and example.
+        lacking: evaluations that some run which did not fail has not got.
+    """
+
+    report: Report
+    result: ExperimentResult
+    tolerated: bool
+    worse: dict[tuple[str, str], tuple[Comparison, Pair]]
+    lacking: set[str]
+
+    def cases(self, run: TaskRun) -> Iterator[_Case]:
+        """The cases of one run."""
+        seconds, judged = run.seconds, set()
+        if run.failure or not (run.evaluations or self.result.evaluator_names):
+            yield self._task(run)
+            seconds = 0.0
+        for one in run.evaluations:
+            if one.evaluator not in judged:  # it may have given several, in one call
+                seconds += (one.end_time - one.start_time).total_seconds()
+            judged.add(one.evaluator)
+            yield self._evaluation(run, one, seconds)
+            seconds = 0.0
+        for name in self.result.evaluator_names:
+            if name not in judged:
+                yield self._unjudged(run, name)
+        if not run.failures:
+            for name in sorted(self.lacking - {one.name for one in run.evaluations}):
+                yield self._red(run, name, "the evaluator gave this evaluation to other examples, but not to this one")
+        if run.record_failure:
+            yield self._failed(run, "record", run.record_failure, tolerated=False)
+
+    def _task(self, run: TaskRun) -> _Case:
+        if run.failure:
+            return self._failed(run, "task", run.failure, tolerated=self.tolerated, seconds=run.seconds)
+        return _Case(group="task", name=self._name("task", run), file=self._file(), seconds=run.seconds)
+
+    def _evaluation(self, run: TaskRun, said: Evaluation, seconds: float) -> _Case:
+        if said.failure:
+            return self._failed(
+                run, said.name, said.failure, tolerated=self.tolerated, evaluator=said.evaluator, seconds=seconds
+            )
+        if said.score is None and said.label is None:
+            return self._red(run, said.name, "the evaluator gave neither a score nor a label")
+        kind: _Kind = "passed"
+        message = ""
+        comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
+        if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
+            kind = "failure"
+            message = f"{said.name} is {said.score:.3f}; in the baseline it was {pair.before:.3f}"
+        return _Case(
+            group=said.name,
+            name=self._name(said.name, run),
+            kind=kind,
+            type="regression" if message else "",
+            message=message,
+            body=(lambda: self._regression(run, said, message)) if message else None,
+            said=None if message else lambda: self._said(run, said),
+            file=self._file(said.evaluator),
+            seconds=seconds,
+        )
+
+    def _failed(
+        self,
+        run: TaskRun,
+        what: str,
+        failure: Failure,
+        *,
+        tolerated: bool,
+        evaluator: str | None = None,
+        seconds: float = 0.0,
+    ) -> _Case:
+        def body() -> str:
+            return f"{_of_failure(failure)}\n{self._texts(run)}"
+
+        return _Case(
+            group=what,
+            name=self._name(what, run),
+            kind="skipped" if tolerated else "error",
+            type=failure.type,
+            message=f"tolerated: {failure}" if tolerated else str(failure),
+            body=None if tolerated else body,
+            said=body if tolerated else None,
+            file=self._file(evaluator),
+            seconds=seconds,
+        )
+
+    def _unjudged(self, run: TaskRun, evaluator: str) -> _Case:
+        if not run.failure and not (run.failures and self.tolerated):
+            return self._red(run, evaluator, "the evaluator did not judge it")
+        return _Case(
+            group=evaluator,
+            name=self._name(evaluator, run),
+            kind="skipped",
+            message="not judged: the task failed" if run.failure else "not judged",
+            file=self._file(evaluator),
+        )
+
+    def _red(self, run: TaskRun, name: str, message: str) -> _Case:
+        return _Case(
+            group=name,
+            name=self._name(name, run),
+            kind="error",
+            type="Unjudged",
+            message=message,
+            body=lambda: f"{message}\n\n{self._texts(run)}",
+            file=self._file(name),
+        )
+
+    def _name(self, what: str, run: TaskRun) -> str:
+        return _case_name(self.result, what, run.example, run.repetition)
+
+    def _file(self, evaluator: str | None = None) -> str:
+        return _file(self.report, self.result, evaluator)
+
+    def _said(self, run: TaskRun, said: Evaluation) -> str:
+        score = f"score {_number(said.score)}" if said.score is not None else ""
+        label = f"label {in_one_line(said.label)}" if said.label is not None else ""
+        lines = [", ".join(filter(None, (score, label))), _shown(said.explanation), link(self.result, run)]
+        return "\n".join(filter(None, lines))
+
+    def _regression(self, run: TaskRun, said: Evaluation, message: str) -> str:
+        baseline = self.report.baseline_of(self.result.name)
+        against = f"baseline: {_name_of(baseline)}" if baseline else ""
+        why = f"explanation: {_shown(said.explanation)}" if said.explanation else ""
+        return "\n".join(filter(None, [message, against, self._texts(run), why]))
+
+    def _texts(self, run: TaskRun) -> str:
+        page = link(self.result, run)
+        lines = [
+            f"input: {_shown(dict(run.example.input))}",
+            f"expected: {_shown(dict(run.example.output))}",
+            f"output: {_shown(run.output)}" if run.failure is None else "",
+            f"trace: {page}" if page else "",
+        ]
+        return "\n".join(filter(None, lines))
+
+
+def _not_run(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+    """A skipped case for each run that was not made."""
+    if not result.not_run:
+        return
+    examples = {run.example.node_id: run.example for run in result.runs}
+    for example in result.opened.dataset.examples if result.opened else ():
+        examples.setdefault(example.node_id, example)
+    made = {(run.example.node_id, run.repetition) for run in result.runs}
+    unnamed = result.not_run
+    for example in examples.values():
+        for repetition in range(1, result.repetitions + 1):
+            if (example.node_id, repetition) not in made:
+                unnamed -= 1
+                name = _case_name(result, "task", example, repetition)
+                yield _Case(group="task", name=name, kind="skipped", message="not run", file=_file(report, result))
+    if unnamed > 0:
+        yield _Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
+
+
+def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tuple[Comparison, Pair]]:
+    """What became worse where the drop gate is red."""
+    red = {gate.evaluation for gate in report.gates_of(result.name) if gate.rule == "max_drop" and gate.is_red}
+    baseline = report.baseline_of(result.name)
+    return {
+        (comparison.name, pair.example_id): (comparison, pair)
+        for comparison in (baseline.comparisons if baseline else ())
+        if comparison.name in red
+        for pair in comparison.worse
+    }
+
+
+def _is_worse(comparison: Comparison, pair: Pair, score: float) -> bool:
+    """Whether one repetition is worse than the example was in the baseline."""
+    return score > pair.before if comparison.direction == "minimize" else score < pair.before
+
+
+# --- texts ---------------------------------------------------------------------------------------------
+
+
+def _case_name(result: ExperimentResult, what: str, example: Example, repetition: int) -> str:
+    return f"{what}[{example.id}]" + (f" #{repetition}" if result.repetitions > 1 else "")
+
+
+def _file(report: Report, result: ExperimentResult, evaluator: str | None = None) -> str:
+    """The file of an evaluator, or of the task; empty where the folder is not known."""
+    if not result.path:
+        return ""
+    stem = evaluator if evaluator in result.evaluator_names else "task"
+    return _relative(report, f"{result.path}/{stem}.py")
+
+
+def _relative(report: Report, path: str) -> str:
+    """A path as seen from the job's working directory, where it is below."""
+    return path.removeprefix(report.directory.rstrip("/") + "/") if report.directory else path
+
+
+def _name_of(baseline: Baseline) -> str:
+    where = " at ".join(filter(None, (baseline.branch, (baseline.commit or "")[:10])))
+    name = baseline.recorded_name or baseline.experiment_id or baseline.asked
+    return f"{name} ({where})" if where else name
+
+
+def _of_failure(failure: Failure) -> str:
+    trace = failure.traceback
+    if len(trace) > _LONGEST_TRACEBACK:  # its end says what was raised, and where
+        trace = f"…{trace[-_LONGEST_TRACEBACK:]}"
+    return "\n".join(filter(None, [str(failure), trace]))
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
+
+
+def _shown(value: object) -> str:
+    return cut(in_one_line(value), _LONGEST_TEXT) if value is not None else ""
+
+
+def _element(text: str) -> str:
+    """Text as an element's content."""
+    return html.escape(_fit(text.replace("\r\n", "\n").replace("\r", "\n")), quote=False)
+
+
+def _attribute(text: str, length: int = _LONGEST_MESSAGE) -> str:
+    """Text as an attribute's value, on one line."""
+    return html.escape(cut(_fit(in_one_line(text)), length))
+
+
+def _fit(text: str) -> str:
+    # half of a surrogate pair becomes a question mark, as in results.json
+    return _UNFIT.sub("\ufffd", text.encode(errors="replace").decode())

@@ -1,0 +1,455 @@
+"""`summary.md`: the report for a step's summary or a comment on a change, as GitHub's Markdown.
+
+What users and models wrote stands in code spans: nothing in them is Markdown, HTML, a mention or a link. The text is
+short enough for a comment: lists are cut until it is, and say what they lack.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING
+
+from evalwire import highlights
+from evalwire.usage import cost_usd, tokens, total
+
+if TYPE_CHECKING:
+    from evalwire.highlights import Highlight
+    from evalwire.model import ExperimentResult, Failure, Report
+    from evalwire.scores import ScoreSummary
+    from evalwire.verdicts import Baseline, Direction, Verdict
+
+MOST_BYTES = 60_000  # a comment on GitHub has at most 65,536 characters
+_LONGEST_NAME = 120
+_ELSEWHERE = "all of it is in results.json"
+
+# Controls, what turns the direction of text, what is not seen, and what is no character.
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
+    "\uffa0\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]"
+)
+_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that a gate's sentence may have
+_REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # to a site, an issue, a commit
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much may be told: rows of tables and gates, items of a list, and characters of a text."""
+
+    rows: int
+    items: int
+    length: int
+
+
+_ROOMS = (
+    _Room(500, 10, 300),
+    _Room(500, 10, 150),
+    _Room(300, 5, 150),
+    _Room(200, 3, 100),
+    _Room(100, 1, 80),
+    _Room(50, 0, 80),
+    _Room(20, 0, 40),
+    _Room(5, 0, 20),
+)
+
+
+def render(report: Report) -> str:
+    """The report as Markdown of at most 60,000 bytes."""
+    parts = [_Part.of(report, result) for result in report.results]
+    for room in _ROOMS:
+        text = "\n".join(_Summary(report, room, parts).lines())
+        if len(text.encode()) <= MOST_BYTES:
+            return text
+    return f"## {_verdict(report)}\n\nThe rest is too long to be shown here; {_ELSEWHERE}.\n"
+
+
+def _verdict(report: Report) -> str:
+    """How it went, in one line."""
+    word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
+    if report.dry_run:
+        word += " (dry run, nothing recorded)"
+    if not report.results:
+        reasons = {"nothing_to_run": "there was nothing to run", "infrastructure": "Phoenix could not be used"}
+        return f"{word}: {reasons.get(report.outcome, 'no experiment was run')}"
+    red = sum(not report.passed(result) for result in report.results)
+    runs = sum(result.expected_runs for result in report.results)
+    not_run = sum(result.not_run for result in report.results)
+    gates = sum(gate.is_red for gate in report.gates)
+    count = len(report.results)
+    parts = [
+        f"{red} of {_count(count, 'experiment')} failed" if red else _count(count, "experiment"),
+        _count(gates, "red gate") if gates else "",
+        _failed(report, runs),
+        f"{not_run} not run" if not_run else "",
+        f"{report.seconds:.1f} s",
+    ]
+    return f"{word}: {', '.join(filter(None, parts))}"
+
+
+def _failed(report: Report, runs: int) -> str:
+    """How many runs failed, and whether that was allowed."""
+    failed = {result.name: len(result.failed_runs) for result in report.results}
+    held = {gate.experiment for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red}
+    number, tolerated = sum(failed.values()), sum(failed[name] for name in held & failed.keys())
+    if not number:
+        return _count(runs, "run")
+    text = f"{number} of {_count(runs, 'run')} failed"
+    if tolerated == number:
+        return f"{text} (tolerated by max_error_rate)"
+    return f"{text} ({tolerated} of them tolerated by max_error_rate)" if tolerated else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What is told of one experiment, worked out once.
+
+    Attributes:
+        causes: what its runs failed of, and how many; the commonest first.
+    """
+
+    result: ExperimentResult
+    passed: bool
+    scores: list[ScoreSummary]
+    worse: list[Highlight]
+    causes: list[tuple[_Cause, int]]
+
+    @classmethod
+    def of(cls, report: Report, result: ExperimentResult) -> _Part:
+        """Work it out."""
+        counts: Counter[_Cause] = Counter()
+        for run in result.failed_runs:
+            of_evaluators = [("evaluator", said.name, said.failure) for said in run.evaluations]
+            for what, name, failure in (
+                ("task", None, run.failure),
+                *of_evaluators,
+                ("record", None, run.record_failure),
+            ):
+                if failure:
+                    alike = replace(failure, traceback="")
+                    counts[_Cause(what=what, name=name, failure=alike)] += 1
+        return cls(
+            result=result,
+            passed=report.passed(result),
+            scores=result.scores,
+            worse=highlights.regressions(report, result),
+            causes=counts.most_common(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cause:
+    what: str
+    name: str | None
+    failure: Failure
+
+
+class _Summary:
+    """The text with so much room."""
+
+    def __init__(self, report: Report, room: _Room, parts: Sequence[_Part]) -> None:
+        self._report = report
+        self._room = room
+        self._parts = parts
+
+    def lines(self) -> Iterator[str]:
+        """Line by line."""
+        yield f"## {_verdict(self._report)}"
+        yield ""
+        if about := self._about():
+            yield about
+            yield ""
+        if self._parts:
+            yield from self._table()
+        yield from self._gates()
+        yield from self._errors()
+        yield from self._baselines()
+        yield from self._lowest()
+
+    def _about(self) -> str:
+        ci = self._report.ci
+        parts = []
+        if commit := ci.get("commit"):
+            parts.append(f"Commit {_code(str(commit)[:10])}")
+        if branch := ci.get("branch"):
+            parts.append(f"{'on' if parts else 'On'} {_code(str(branch), _LONGEST_NAME)}")
+        if page := _link("CI job", str(ci.get("job_url", ""))):
+            parts.append(f"({page})")
+        usage = total(result.usage or () for result in self._report.results)
+        if used := tokens(usage):
+            cost, unknown = cost_usd(usage, self._report.prices)
+            money = f", {cost:.2f} US dollars{' or more' if unknown else ''}" if cost else ""
+            parts.append(f"{'· ' if parts else ''}{used:,} tokens{money}")
+        return " ".join(parts)
+
+    # --- tables ---
+
+    def _table(self) -> Iterator[str]:
+        has_changes = any(baseline.comparisons for baseline in self._report.baselines)
+        heads = ["experiment", "", "runs", "failed", "evaluation", "score"]
+        if has_changes:
+            heads += ["baseline", "change", "95 % interval of the change (two-sided)", "better", "worse"]
+        yield f"| {' | '.join(heads)} |"
+        yield f"| {' | '.join('---' if head in ('experiment', '', 'evaluation') else '--:' for head in heads)} |"
+        left = self._room.rows
+        for part in sorted(self._parts, key=lambda part: part.passed) if self._rows > left else self._parts:
+            head = self._head(part)
+            for score in part.scores[:left]:
+                change = self._change(part.result, score) if has_changes else []
+                name = _code(score.name, _LONGEST_NAME, in_table=True)
+                yield f"| {' | '.join([*head, name, _score(score), *change])} |"
+                head = [""] * len(head)
+            if not part.scores and left > 0:
+                yield f"| {' | '.join([*head, *[''] * (len(heads) - len(head))])} |"
+            left -= max(len(part.scores), 1)
+        yield ""
+        yield from self._more(-left, self._rows, "rows of the table")
+
+    @property
+    def _rows(self) -> int:
+        return sum(max(len(part.scores), 1) for part in self._parts)
+
+    @staticmethod
+    def _head(part: _Part) -> list[str]:
+        result = part.result
+        name = _code(result.name, _LONGEST_NAME, in_table=True)
+        bad = len(result.failed_runs) + result.not_run
+        word = "passed" if part.passed else "**failed**"
+        return [_link(name, result.url) or name, word, str(result.expected_runs), str(bad)]
+
+    def _change(self, result: ExperimentResult, score: ScoreSummary) -> list[str]:
+        baseline = self._report.baseline_of(result.name)
+        found = baseline.comparison(score.name) if baseline else None
+        if found is None or found.change is None:
+            return [""] * 5
+        before = f"{found.before:.3f}" if found.before is not None else ""
+        interval = f"{found.interval.low:+.3f} to {found.interval.high:+.3f}" if found.interval else "too few pairs"
+        return [before, f"{found.change:+.3f}", interval, str(len(found.better)), str(len(found.worse))]
+
+    # --- lists ---
+
+    def _gates(self) -> Iterator[str]:
+        red = [gate for gate in self._report.gates if gate.is_red]
+        held = [gate for gate in self._report.gates if not gate.is_red]
+        if red:
+            yield "### Red gates"
+            yield ""
+            yield from self._list(map(_gate, red), self._room.rows, len(red), "red gates")
+        if held:
+            states = [
+                f"{number} {word}"
+                for status, word in (("inconclusive", "inconclusive"), ("no baseline", "without a baseline"))
+                if (number := sum(gate.status == status for gate in held))
+            ]
+            title = f"{_count(len(held), 'gate')} held" + (f" ({', '.join(states)})" if states else "")
+            items = self._list(map(_gate, held), min(self._room.rows, 50), len(held), "gates")
+            yield from _folded(title, items)
+
+    def _errors(self) -> Iterator[str]:
+        found = [(part, list(self._own_failures(part.result))) for part in self._parts]
+        found = [(part, own) for part, own in found if own or part.causes]
+        if found:
+            yield "### Errors"
+            yield ""
+        for part, own in found[: self._room.rows]:
+            yield f"{_code(part.result.name, _LONGEST_NAME)}:"
+            yield ""
+            of_runs = (f"{_count(number, 'run')}, {self._cause(cause)}" for cause, number in part.causes)
+            number = len(own) + len(part.causes)
+            yield from self._list(chain(own, of_runs), max(self._room.items, 1), number, "kinds of error")
+        yield from self._more(len(found) - self._room.rows, len(found), "experiments with errors")
+
+    def _own_failures(self, result: ExperimentResult) -> Iterator[str]:
+        for problem in result.problems:
+            yield self._failure(problem)
+        if result.failure:
+            yield self._failure(result.failure)
+        for score in result.incomplete_scores:
+            yield f"{_code(score.name, _LONGEST_NAME)} was given for {score.count} of {len(result.runs)} runs only"
+
+    def _cause(self, cause: _Cause) -> str:
+        what = f"{cause.what} {_code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
+        return f"{what}: {self._failure(cause.failure)}"
+
+    def _failure(self, failure: Failure) -> str:
+        text = f"{failure.type}: {failure.message}" if failure.message else failure.type
+        if failure.cause:
+            text += f" (from {failure.cause})"
+        place = failure.where or ""
+        if self._report.directory:
+            place = place.removeprefix(self._report.directory.rstrip("/") + "/")
+        return _code(text, self._room.length) + (f" at {_code(place, _LONGEST_NAME)}" if place else "")
+
+    def _baselines(self) -> Iterator[str]:
+        found = [(part, self._report.baseline_of(part.result.name)) for part in self._parts]
+        told = [(part, baseline) for part, baseline in found if baseline]
+        if told:
+            yield "### Beside the baseline"
+            yield ""
+        for part, baseline in told[: self._room.rows]:
+            yield _baseline(baseline)
+            yield ""
+            number = len({one.run.example.id for one in part.worse})
+            if number and not self._room.items:
+                yield f"{_count(number, 'example')} became worse; {_ELSEWHERE}."
+                yield ""
+            elif number:
+                yield from _folded(f"{_count(number, 'example')} became worse", self._regressions(part))
+        yield from self._more(len(told) - self._room.rows, len(told), "baselines")
+
+    def _regressions(self, part: _Part) -> Iterator[str]:
+        for name, group in groupby(part.worse, key=lambda one: one.evaluation):
+            found = list(group)
+            yield f"{_code(name, _LONGEST_NAME)}: {len(found)} worse"
+            yield ""
+            shown = (self._example(part.result, one) for one in found)
+            yield from self._list(shown, self._room.items, len(found), "examples")
+
+    def _lowest(self) -> Iterator[str]:
+        """The worst examples under red gates that no baseline explains."""
+        for part in self._parts if self._room.items else ():
+            told, gates = {one.evaluation for one in part.worse}, self._report.gates_of(part.result.name)
+            for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - told):
+                direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
+                found = highlights.lowest(part.result, name, direction=direction, most=self._room.items)
+                if found:
+                    yield f"{_code(part.result.name, _LONGEST_NAME)}, {_code(name, _LONGEST_NAME)}:"
+                    yield ""
+                    shown = (self._example(part.result, one) for one in found)
+                    word = "highest" if direction == "minimize" else "lowest"
+                    yield from _folded(f"The {word} scores", self._list(shown, len(found), len(found), "examples"))
+
+    def _direction(self, result: ExperimentResult, name: str, gates: Sequence[Verdict]) -> Direction:
+        baseline = self._report.baseline_of(result.name)
+        found = baseline.comparison(name) if baseline else None
+        if found is not None:
+            return found.direction
+        return "minimize" if any(gate.is_red and gate.rule.startswith("max") for gate in gates) else "maximize"
+
+    def _example(self, result: ExperimentResult, one: Highlight) -> str:
+        """An example with its texts, as an item of a list with a list in it."""
+        run, length = one.run, self._room.length
+        after = "no score" if one.after is None else f"{one.after:.3f}"
+        scores = f"{one.before:.3f} to {after}" if one.before is not None else after
+        head = f"{_code(run.example.id, _LONGEST_NAME)}: {scores}"
+        if page := _link("trace", highlights.link(result, run)):
+            head += f", {page}"
+        lines = [head, f"  - input {_code(highlights.in_one_line(dict(run.example.input)), length)}"]
+        if run.example.output:
+            lines.append(f"  - expected {_code(highlights.in_one_line(dict(run.example.output)), length)}")
+        lines.append(f"  - output {_code(highlights.in_one_line(run.output), length)}")
+        said = next((said for said in run.evaluations if said.name == one.evaluation and said.explanation), None)
+        if said and said.explanation:
+            lines.append(f"  - explanation {_code(said.explanation, length)}")
+        return "\n".join(lines)
+
+    def _list(self, items: Iterable[str], most: int, count: int, what: str) -> Iterator[str]:
+        for item in islice(items, most):
+            yield f"- {item}"
+        yield ""
+        yield from self._more(count - most, count, what)
+
+    @staticmethod
+    def _more(number: int, count: int, what: str) -> Iterator[str]:
+        """What a list lacks, and where it is."""
+        if number > 0:
+            yield f"Left out here: {number:,} of {count:,} {what}; {_ELSEWHERE}."
+            yield ""
+
+
+def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
+    yield "<details>"
+    yield f"<summary>{title}</summary>"
+    yield ""
+    yield from lines
+    yield "</details>"
+    yield ""
+
+
+def _gate(gate: Verdict) -> str:
+    state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
+    text = f"{_code(gate.experiment, _LONGEST_NAME)}: {state}{_prose(gate.text)}"
+    if gate.interval:
+        what = "change" if gate.rule == "max_drop" else "value"
+        text += (
+            f"; {gate.interval.confidence:.0%} interval of the {what} (two-sided, {_prose(gate.interval.method)}): "
+            f"{gate.interval.low:.3f} to {gate.interval.high:.3f}"
+        ).replace("%", " %", 1)
+    return text
+
+
+def _baseline(baseline: Baseline) -> str:
+    name = _code(baseline.experiment, _LONGEST_NAME)
+    if baseline.note:
+        return f"{name} has no baseline: {_prose(baseline.note)}"
+    recorded = _code(baseline.recorded_name or baseline.experiment_id or baseline.asked, _LONGEST_NAME)
+    text = f"{name} beside {_link(recorded, baseline.url) or recorded}"
+    if baseline.branch:
+        text += f" on {_code(baseline.branch, _LONGEST_NAME)}"
+    if baseline.commit:
+        text += f" at {_code(baseline.commit[:10])}"
+    lists = (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
+    changes = [f"{len(ids)} {word}" for word, ids in lists if ids]
+    text += f": {_count(baseline.paired, 'example')} the same"
+    return f"{text}, {', '.join(changes)}." if changes else f"{text}."
+
+
+def _score(score: ScoreSummary) -> str:
+    if score.mean is not None:
+        text = f"{score.mean:.3f}"
+        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - is seen
+            text += f" (pass rate {score.pass_rate:.3f})"
+    else:
+        found = sorted(score.labels.items(), key=lambda item: -item[1])
+        text = ", ".join(f"{_code(label, 40, in_table=True)} {number}" for label, number in found[:5]) or "-"
+        if len(found) > 5:  # noqa: PLR2004
+            text += f", {len(found) - 5} more"
+    return f"{text} ({score.missing} missing)" if score.missing else text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+# --- what others wrote ---------------------------------------------------------------------------------
+
+
+def _code(text: str, length: int = 40, *, in_table: bool = False) -> str:
+    """Text as a code span on one line, shortened."""
+    plain = highlights.cut(_plain(text), length)
+    if not plain:
+        return "(empty)"
+    if in_table:  # a backslash before an escaped bar would make a bar of it that ends the cell
+        plain = re.sub(r"\\(?=\|)", r"\\ ", plain).replace("|", r"\|")
+    fence = "`"
+    while fence in plain:
+        fence += "`"
+    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"
+
+
+def _prose(text: str) -> str:
+    """A sentence of evalwire's with names of the user's in it: as it is where it is plain, else a code span."""
+    plain = highlights.cut(_plain(text), 500)
+    if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
+        return _code(plain, 500)
+    return html.escape(plain, quote=False).replace("_", r"\_")
+
+
+def _plain(text: str) -> str:
+    # half of a surrogate pair becomes a question mark, as in results.json
+    return highlights.in_one_line(_UNFIT.sub(_fit, text.encode(errors="replace").decode()))
+
+
+def _fit(unfit: re.Match[str]) -> str:
+    return " " if unfit[0].isspace() else "\ufffd"
+
+
+def _link(text: str, address: str | None) -> str:
+    """A link; empty without a plain address."""
+    plain = (address or "").encode(errors="replace").decode()
+    return f"[{text}]({plain})" if _ADDRESS.fullmatch(plain) else ""

@@ -1,0 +1,224 @@
+"""`make statistics`: how often a comparison is falsely red, and how often it finds a drop that is there, by simulation.
+
+An experiment of `n` examples is run by one system twice: the baseline, and then the run that is judged. Each example is
+drawn anew, with a difficulty of its own on which both of its scores depend, which is why they are paired; given that,
+the two are independent. A true drop of `d` points is a system of which some runs are spoiled and score 0, each with the
+same probability, so that the mean over all possible examples falls by exactly `d`.
+
+Each comparison is judged by the test that a gate would use, and is red if its p-value is at most 0.05 and the mean fell
+at all, which is the least tolerant of gates. All is drawn from one seed, each cell for itself, so that the figures are
+the same on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import repeat
+
+from evalwire.stats import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
+
+SEED = 4
+DRAWS = 799  # of signs: valid with any number, and no coarser at 0.05 / 8 = 5 / 800, Holm's first step
+REPETITIONS = 5
+DROPS = (0.05, 0.10, 0.15, 0.20)
+
+GRADES = (0, 1, 2, 3, 4)
+SHARES = (1, 1, 3, 6, 9)  # of examples that deserve each grade, of 20
+SLIP = 0.15  # how likely a run is a grade too high, and too low
+
+Sampler = Callable[[random.Random, int, float], list[float]]
+
+
+def passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
+    """Gains of one run each: an example passes with a probability of its own, 1 - u² of a uniform u; 2/3 on average."""
+    gains = []
+    for _ in range(n):
+        likely = 1 - chance.random() ** 2
+        before, after = chance.random() < likely, chance.random() < likely * (1 - spoiled)
+        gains.append(float(after - before))
+    return gains
+
+
+def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
+    """The same examples with five runs each, of which the mean counts."""
+    gains = []
+    for _ in range(n):
+        likely = 1 - chance.random() ** 2
+        before = sum(chance.random() < likely for _ in range(REPETITIONS))
+        after = sum(chance.random() < likely * (1 - spoiled) for _ in range(REPETITIONS))
+        gains.append((after - before) / REPETITIONS)
+    return gains
+
+
+def skewed_scores(chance: random.Random, n: int, spoiled: float) -> list[float]:
+    """Gains of scores v^(u²): most are close to 1, with a long tail down to 0, and difficult examples vary more."""
+    gains = []
+    for _ in range(n):
+        difficulty = chance.random() ** 2
+        before, after = chance.random() ** difficulty, chance.random() ** difficulty
+        gains.append((0.0 if chance.random() < spoiled else after) - before)
+    return gains
+
+
+def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
+    """Gains of one of five grades, 0 to 1: most runs are given what the example deserves, some a grade more or less."""
+
+    def graded(deserved: int) -> int:
+        slip = chance.random()
+        return max(deserved - 1, 0) if slip < SLIP else min(deserved + 1, 4) if slip > 1 - SLIP else deserved
+
+    gains = []
+    for deserved in chance.choices(GRADES, SHARES, k=n):
+        before, after = graded(deserved), graded(deserved)
+        gains.append(((0 if chance.random() < spoiled else after) - before) / 4)
+    return gains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of scores.
+
+    Attributes:
+        gains: draws an experiment.
+        mean: of all possible scores before a drop; a share `d / mean` of spoiled runs is a drop of `d`.
+        is_bool: whether each example has one pass or failure.
+    """
+
+    name: str
+    gains: Sampler
+    mean: float
+    is_bool: bool = False
+
+    def p_value(self, gains: Sequence[float], seed: int) -> float:
+        """By the test that a gate would use."""
+        if self.is_bool:
+            return mcnemar_midp(sum(gain < 0 for gain in gains), sum(gain > 0 for gain in gains))
+        return sign_flip(gains, draws=DRAWS, seed=seed)
+
+    def judge(self, chance: random.Random, n: int, drop: float) -> tuple[float, bool]:
+        """The p-value of one simulated comparison, and whether the mean fell."""
+        gains = self.gains(chance, n, drop / self.mean)
+        # other signs each time: one choice of 799 for all would be off by its own luck in every experiment alike
+        return self.p_value(gains, chance.getrandbits(32)), math.fsum(gains) < 0
+
+
+BOOL = Kind(name="bool, one run: McNemar mid-p", gains=passes, mean=2 / 3, is_bool=True)
+SKEWED = Kind(name="graded, skewed: sign-flip", gains=skewed_scores, mean=math.pi / 4)
+TIED = Kind(name="graded, many ties: sign-flip", gains=grades, mean=0.7475)
+REPEATED = Kind(name="bool, 5 repetitions: sign-flip", gains=repeated_passes, mean=2 / 3)
+KINDS = (BOOL, SKEWED, TIED, REPEATED)
+EIGHT = KINDS * 2
+ANY_HOLM = "any of eight gates, Holm"
+ANY_UNCORRECTED = "any of eight gates, if uncorrected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """How many of some simulated comparisons were red."""
+
+    row: str
+    n: int
+    red: int
+    of: int
+    drop: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """The share of red ones."""
+        return self.red / self.of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is simulated.
+
+    Attributes:
+        sizes: numbers of examples.
+        null: experiments without a drop for each size, of eight gated evaluators each, two of each kind.
+        power: experiments for each kind, drop and size.
+    """
+
+    sizes: tuple[int, ...] = (10, 20, 50, 100, 200, 500)
+    null: int = 2000
+    power: int = 1000
+    drops: tuple[float, ...] = field(default=DROPS)
+
+
+FULL = Plan()
+QUICK = Plan(sizes=(10, 50, 200), null=400, power=100, drops=(0.10, 0.20))
+
+
+def false_reds(n: int, experiments: int) -> list[Cell]:
+    """Experiments in which nothing changed: each kind for itself, and all eight gates of an experiment together."""
+    chance = random.Random(f"{SEED} null {n}")  # noqa: S311 - no secret
+    red = dict.fromkeys((*(kind.name for kind in KINDS), ANY_HOLM, ANY_UNCORRECTED), 0)
+    for _ in range(experiments):
+        judged = [kind.judge(chance, n, 0.0) for kind in EIGHT]
+        alone = [p <= SIGNIFICANCE and fell for p, fell in judged]
+        together = zip(holm([p for p, _ in judged]), judged, strict=True)
+        for kind, is_red in zip(EIGHT, alone, strict=True):
+            red[kind.name] += is_red
+        red[ANY_HOLM] += any(p <= SIGNIFICANCE and fell for p, (_, fell) in together)
+        red[ANY_UNCORRECTED] += any(alone)
+    of = dict.fromkeys(red, experiments) | {kind.name: EIGHT.count(kind) * experiments for kind in KINDS}
+    return [Cell(row=row, n=n, red=count, of=of[row]) for row, count in red.items()]
+
+
+def found(kind: Kind, drop: float, n: int, experiments: int) -> Cell:
+    """Experiments in which one evaluator's mean truly dropped."""
+    chance = random.Random(f"{SEED} {kind.name} {drop} {n}")  # noqa: S311 - no secret
+    judged = [kind.judge(chance, n, drop) for _ in range(experiments)]
+    red = sum(p <= SIGNIFICANCE and fell for p, fell in judged)
+    return Cell(row=kind.name, n=n, red=red, of=experiments, drop=drop)
+
+
+def simulate(plan: Plan) -> tuple[list[Cell], list[Cell]]:
+    """The false-red rates and the power, on all processors."""
+    wanted = [(kind, drop, n) for kind in KINDS for drop in plan.drops for n in plan.sizes]
+    wanted.sort(key=lambda one: one[2], reverse=True)  # the longest first
+    with ProcessPoolExecutor() as pool:
+        null = [pool.submit(false_reds, n, plan.null) for n in sorted(plan.sizes, reverse=True)]
+        power = [pool.submit(found, kind, drop, n, plan.power) for kind, drop, n in wanted]
+        return [cell for future in null for cell in future.result()], [future.result() for future in power]
+
+
+def standard_error(rate: float, of: int) -> float:
+    """Of a rate that was simulated so often."""
+    return math.sqrt(rate * (1 - rate) / of)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; 0 whatever the figures are, since the test judges them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics", description="Simulate the gates.")
+    parser.add_argument("--quick", action="store_true", help="a small part of it: does it work at all?")
+    plan = QUICK if parser.parse_args(argv).quick else FULL
+    null, power = simulate(plan)
+    print("False red, in % of comparisons of a system with itself:\n")
+    print(_table(["scores and test"], plan.sizes, null, digits=1))
+    print("\nPower, in % of comparisons with a true drop:\n")
+    print(_table(["scores and test", "drop"], plan.sizes, power, digits=0))
+    worst = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
+    print(f"\nSeed {SEED}; standard errors: at most {worst[0]:.1f} points around 5 %, {worst[1]:.1f} points of power.")
+    return 0
+
+
+def _table(headings: Iterable[str], sizes: Sequence[int], cells: Sequence[Cell], *, digits: int) -> str:
+    """Markdown: a line for each row and drop, a column for each size."""
+    headings = list(headings)
+    order = [kind.name for kind in KINDS] + [ANY_HOLM, ANY_UNCORRECTED]
+    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*repeat("---", len(headings)), *repeat("---:", len(sizes))]]
+    rates = {(cell.row, cell.drop, cell.n): cell.rate for cell in cells}
+    for row, drop in sorted({(row, drop) for row, drop, _ in rates}, key=lambda one: (order.index(one[0]), one[1])):
+        first = [row, f"{100 * drop:.0f} points"][: len(headings)]
+        lines.append([*first, *(f"{100 * rates[row, drop, n]:.{digits}f}" for n in sizes)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
