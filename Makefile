@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test slow bench lint format lock clean
+.PHONY: help demo serve test slow bench statistics lint format pictures lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a chan
 
 bench: $(VENV)/installed  ## Measure speed and memory beside their limits and beside peers (half an hour).
 	$(BIN)/python -m benchmarks $(ARGS)
+
+statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (minutes).
+	$(BIN)/python -m benchmarks.statistics $(ARGS)
+
+pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (needs Chromium).
+	$(BIN)/python tests/pictures.py
 
 lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -3,7 +3,8 @@
 An experiment of `n` examples is run by one system twice: the baseline, and then the run that is judged. Each example is
 drawn anew, with a difficulty of its own on which both of its scores depend, which is why they are paired; given that,
 the two are independent. A true drop of `d` points is a system of which some runs are spoiled and score 0, each with the
-same probability, so that the mean over all possible examples falls by exactly `d`.
+same probability, so that the mean over all possible examples falls by exactly `d`. A table of its own has two systems
+that differ in every example, and have the same mean over all possible ones.
 
 Each comparison is judged by the test that a gate would use, and is red if its p-value is at most 0.05 and the mean fell
 at all, which is the least tolerant of gates. All is drawn from one seed, each cell for itself, so that the figures are
@@ -13,20 +14,20 @@ the same on every machine.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import random
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass
+from multiprocessing import get_context
 
 from evalwire.stats import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
 DRAWS = 799  # of signs: valid with any number, and no coarser at 0.05 / 8 = 5 / 800, Holm's first step
 REPETITIONS = 5
-DROPS = (0.05, 0.10, 0.15, 0.20)
 
 GRADES = (0, 1, 2, 3, 4)
 SHARES = (1, 1, 3, 6, 9)  # of examples that deserve each grade, of 20
@@ -80,6 +81,26 @@ def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
     return gains
 
 
+def _changed_scores(chance: random.Random, n: int, few: float, most: float) -> list[float]:
+    """The gains of skewed scores of two systems: of `few` for a tenth of the examples, and `most` for the others."""
+    return [gain + (few if chance.random() < 0.1 else most) for gain in skewed_scores(chance, n, 0.0)]  # noqa: PLR2004
+
+
+def few_gain(chance: random.Random, n: int, _: float) -> list[float]:
+    """A tenth of the examples gain 27 points, the others lose 3."""
+    return _changed_scores(chance, n, 0.27, -0.03)
+
+
+def few_lose(chance: random.Random, n: int, _: float) -> list[float]:
+    """A tenth of the examples lose 27 points, the others gain 3."""
+    return _changed_scores(chance, n, -0.27, 0.03)
+
+
+def few_gain_exactly(chance: random.Random, n: int, _: float) -> list[float]:
+    """Two runs of a system would be equal; between the systems, most examples lose a little, and few gain very much."""
+    return [chance.expovariate(1) - 1 for _ in range(n)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of scores.
@@ -114,6 +135,11 @@ TIED = Kind(name="graded, many ties: sign-flip", gains=grades, mean=0.7475)
 REPEATED = Kind(name="bool, 5 repetitions: sign-flip", gains=repeated_passes, mean=2 / 3)
 KINDS = (BOOL, SKEWED, TIED, REPEATED)
 EIGHT = KINDS * 2
+OTHERS = (
+    Kind(name="few gain much, most lose a little", gains=few_gain, mean=1),
+    Kind(name="few lose much, most gain a little", gains=few_lose, mean=1),
+    Kind(name="few gain much, and scores have no noise", gains=few_gain_exactly, mean=1),
+)
 ANY_HOLM = "any of eight gates, Holm"
 ANY_UNCORRECTED = "any of eight gates, if uncorrected"
 
@@ -142,12 +168,13 @@ class Plan:
         sizes: numbers of examples.
         null: experiments without a drop for each size, of eight gated evaluators each, two of each kind.
         power: experiments for each kind, drop and size.
+        drops: true ones, of the mean.
     """
 
     sizes: tuple[int, ...] = (10, 20, 50, 100, 200, 500)
     null: int = 2000
     power: int = 1000
-    drops: tuple[float, ...] = field(default=DROPS)
+    drops: tuple[float, ...] = (0.05, 0.10, 0.15, 0.20)
 
 
 FULL = Plan()
@@ -171,21 +198,41 @@ def false_reds(n: int, experiments: int) -> list[Cell]:
 
 
 def found(kind: Kind, drop: float, n: int, experiments: int) -> Cell:
-    """Experiments in which one evaluator's mean truly dropped."""
+    """Experiments with one evaluator, of which the mean truly drops, or does not."""
     chance = random.Random(f"{SEED} {kind.name} {drop} {n}")  # noqa: S311 - no secret
     judged = [kind.judge(chance, n, drop) for _ in range(experiments)]
     red = sum(p <= SIGNIFICANCE and fell for p, fell in judged)
     return Cell(row=kind.name, n=n, red=red, of=experiments, drop=drop)
 
 
-def simulate(plan: Plan) -> tuple[list[Cell], list[Cell]]:
-    """The false-red rates and the power, on all processors."""
-    wanted = [(kind, drop, n) for kind in KINDS for drop in plan.drops for n in plan.sizes]
-    wanted.sort(key=lambda one: one[2], reverse=True)  # the longest first
-    with ProcessPoolExecutor() as pool:
-        null = [pool.submit(false_reds, n, plan.null) for n in sorted(plan.sizes, reverse=True)]
-        power = [pool.submit(found, kind, drop, n, plan.power) for kind, drop, n in wanted]
-        return [cell for future in null for cell in future.result()], [future.result() for future in power]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was simulated.
+
+    Attributes:
+        null: comparisons of a system with itself.
+        others: of two systems of the same mean.
+        power: of two systems of which the second is worse.
+    """
+
+    null: list[Cell]
+    others: list[Cell]
+    power: list[Cell]
+
+
+def simulate(plan: Plan) -> Figures:
+    """All cells, on all processors; the longest first."""
+    sizes = sorted(plan.sizes, reverse=True)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        null = [pool.submit(false_reds, n, plan.null) for n in sizes]
+        others = [pool.submit(found, kind, 0.0, n, plan.null) for n in sizes for kind in OTHERS]
+        each = itertools.product(sizes, KINDS, plan.drops)
+        power = [pool.submit(found, kind, drop, n, plan.power) for n, kind, drop in each]
+        return Figures(
+            null=[cell for future in null for cell in future.result()],
+            others=[future.result() for future in others],
+            power=[future.result() for future in power],
+        )
 
 
 def standard_error(rate: float, of: int) -> float:
@@ -198,23 +245,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics", description="Simulate the gates.")
     parser.add_argument("--quick", action="store_true", help="a small part of it: does it work at all?")
     plan = QUICK if parser.parse_args(argv).quick else FULL
-    null, power = simulate(plan)
-    print("False red, in % of comparisons of a system with itself:\n")
-    print(_table(["scores and test"], plan.sizes, null, digits=1))
-    print("\nPower, in % of comparisons with a true drop:\n")
-    print(_table(["scores and test", "drop"], plan.sizes, power, digits=0))
-    worst = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
-    print(f"\nSeed {SEED}; standard errors: at most {worst[0]:.1f} points around 5 %, {worst[1]:.1f} points of power.")
+    figures = simulate(plan)
+    print("Red, in % of comparisons of a system with itself:\n")
+    print(_table(["scores and test"], plan.sizes, figures.null, digits=1))
+    print("\nRed, in % of comparisons of two systems of the same mean, sign-flip:\n")
+    print(_table(["what changed"], plan.sizes, figures.others, digits=1))
+    print("\nRed, in % of comparisons of two systems of which the second is worse:\n")
+    print(_table(["scores and test", "true drop"], plan.sizes, figures.power, digits=0))
+    of_null, of_power = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
+    print(
+        f"\nSeed {SEED}; standard errors: {of_null:.1f} points at 5 %; in the last table at most {of_power:.1f} points."
+    )
     return 0
 
 
-def _table(headings: Iterable[str], sizes: Sequence[int], cells: Sequence[Cell], *, digits: int) -> str:
+def _table(headings: Sequence[str], sizes: Sequence[int], cells: Sequence[Cell], *, digits: int) -> str:
     """Markdown: a line for each row and drop, a column for each size."""
-    headings = list(headings)
-    order = [kind.name for kind in KINDS] + [ANY_HOLM, ANY_UNCORRECTED]
-    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*repeat("---", len(headings)), *repeat("---:", len(sizes))]]
+    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
     rates = {(cell.row, cell.drop, cell.n): cell.rate for cell in cells}
-    for row, drop in sorted({(row, drop) for row, drop, _ in rates}, key=lambda one: (order.index(one[0]), one[1])):
+    for row, drop in dict.fromkeys((cell.row, cell.drop) for cell in cells):
         first = [row, f"{100 * drop:.0f} points"][: len(headings)]
         lines.append([*first, *(f"{100 * rates[row, drop, n]:.{digits}f}" for n in sizes)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

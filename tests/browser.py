@@ -146,7 +146,8 @@ class Page:
     def open(self, url: str) -> None:
         """Go to an address and wait until all of it is loaded."""
         seen = len(self.events)
-        self.ask("Page.navigate", url=url)
+        if error := self.ask("Page.navigate", url=url).get("errorText"):
+            raise RuntimeError(f"{url}: {error}")
         deadline = time.monotonic() + SECONDS
         while not any(one.get("method") == "Page.loadEventFired" for one in self.events[seen:]):
             self.browser.listen(deadline - time.monotonic())
@@ -169,7 +170,9 @@ class Page:
         """Click at the middle of an element with a mouse."""
         query = f"document.querySelector({json.dumps(selector)})"
         self.js(f"{query}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        place = self.js(f"(({{x, y, width, height}}) => ({{x: x + width / 2, y: y + height / 2}}))({query}.getBoundingClientRect())")
+        place = self.js(
+            f"(({{x, y, width, height}}) => ({{x: x + width / 2, y: y + height / 2}}))({query}.getBoundingClientRect())"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
@@ -198,7 +201,9 @@ class Page:
     @property
     def requests(self) -> list[str]:
         """Every address that was asked for, the page's own included, and those that its policy refused."""
-        return [one["params"]["request"]["url"] for one in self.events if one.get("method") == "Network.requestWillBeSent"]
+        return [
+            one["params"]["request"]["url"] for one in self.events if one.get("method") == "Network.requestWillBeSent"
+        ]
 
     @property
     def dialogs(self) -> list[str]:

@@ -31,7 +31,7 @@ from reporting import red_report
 texts = st.text(max_size=8)
 names = st.sampled_from(["top_k", "exact", "judge", "task", "a|b", "<b>"])
 maybe_texts = st.none() | texts
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.floats(-1e12, 1e12)
 shares = st.floats(0, 1)
 counts = st.integers(0, 9)
 values = st.recursive(
@@ -240,17 +240,20 @@ def random_reports(draw: st.DrawFn) -> Report:
 # --- hostile -------------------------------------------------------------------------------------------
 
 _OURS = {"stage", "rule", "status", "direction", "outcome", "annotator_kind", "updated_at", "trace_id"}
-_LONGEST = 1_000
+_LONGEST = 3_000
 
 
 def hostile(text: str, *, keep: tuple[str, ...] = ("url",)) -> Report:
     """A report with `text` before and behind everything that evalwire did not write; fields in `keep` stay."""
     made = red_report()
     search, router = made.results
-    search = replace(search, runs=search.runs[:5], example_count=5)
+    results = (
+        replace(search, runs=search.runs[:2], example_count=2),
+        replace(router, runs=(*router.runs[:1], *router.runs[2:3], *router.runs[4:5]), example_count=3, repetitions=1),
+    )
     [baseline] = made.baselines
-    fewer = tuple(replace(one, pairs=one.pairs[:5]) for one in baseline.comparisons)
-    made = replace(made, results=(search, router), baselines=(replace(baseline, comparisons=fewer),))
+    fewer = tuple(replace(one, pairs=one.pairs[:2]) for one in baseline.comparisons)
+    made = replace(made, results=results, baselines=(replace(baseline, comparisons=fewer),))
     text = text[:_LONGEST]
     return _spoiled(made, lambda value: f"{text}{value}{text}", _OURS.union(keep))
 

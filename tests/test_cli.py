@@ -44,6 +44,7 @@ def test_dry_run_takes_a_number_or_none_and_flags_alone_mean_run(given, prepared
 
 def test_the_verbs_are_the_commands():
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     assert commands == set(VERBS)
 
 

@@ -89,7 +89,7 @@ def test_the_job_comes_back(tmp_path):
     assert found.metadata == {"a": 1}
     assert found.damaged == 0
     past = found.past["sums"]
-    assert past.dataset == {"id": "D", "name": "set", "version_id": "V", "examples": 3}
+    assert past.dataset == {"id": "D", "name": "set", "version_id": "V", "examples": 3, "split": None}
     assert (past.recorded_name, past.repetitions) == ("eval_set_2026", 2)
     assert past.metadata == {"evalwire_key": "k", "when": NOW.isoformat(), "ü": "ß"}
     assert (past.id, past.url, past.project_name) == ("E1", "http://phoenix/D/E1", "Experiment-1")

@@ -72,7 +72,7 @@ def test_with_repetitions_runs_are_counted():
         "a: 2 examples x 3",
         "a: 1/6, 1 failed",
         "a: FAILED, 5/6 in 1.3 s",
-        "a: passed, 6/6 in 1.3 s",
+        "a: done, 6/6 in 1.3 s",
     ]
 
 
@@ -121,7 +121,7 @@ def test_the_end_says_how_it_went():
     progress.finished(finished(ran(FAILURE), ran()))
     progress.finished(finished(ran()))
     assert stream.getvalue().splitlines()[1:] == [
-        "a: passed, 2/2 in 1.3 s",
+        "a: done, 2/2 in 1.3 s",
         "a: FAILED, 2/2 in 1.3 s",
         "a: FAILED, 1/2 in 1.3 s",
     ]

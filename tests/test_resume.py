@@ -553,7 +553,7 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
         done = counted.run("resume")
         assert done.returncode == 0, (done.stdout, done.stderr)
         assert done.stdout.startswith("PASSED: 1 experiment, 4 examples, none failed")
-        assert {method for method, _ in proxy.requests} == {"GET"}
+        assert {method for method, _ in proxy.requests} == {"GET", "PATCH"}, "how it ended is told once more"
     assert called(counted) == Counter()
     after = normalised(report_of(counted), counted.directory)
     for report in (before, after):

@@ -33,6 +33,8 @@ def test_every_run_and_evaluation_is_in_phoenix(phoenix_project, client, make_da
     assert re.fullmatch(rf"eval_{name}_\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result.opened.recorded_name)
     key = entry["metadata"].pop("evalwire_key")
     assert re.fullmatch(r"[0-9a-f]{32}", key), "which creation it came from"
+    facts = entry["metadata"].pop("evalwire")
+    assert (facts["experiment"], facts["outcome"], set(facts["evaluators"])) == (name, "passed", {"match", "always"})
     assert entry["metadata"] == {"dataset": name, "run_by": "evalwire", "team": "search"}
     assert (entry["successful_run_count"], entry["failed_run_count"], entry["missing_run_count"]) == (4, 0, 0)
 

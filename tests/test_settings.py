@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from evalwire.baselines import Asked
 from evalwire.errors import UsageError
 from evalwire.options import OPTIONS
 from evalwire.settings import Settings, load
@@ -23,8 +24,12 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "retries": ("2", "2", 2),
     "retry_on": ("a.B,c.D", '["a.B", "c.D"]', ("a.B", "c.D")),
     "repetitions": ("3", "3", 3),
+    "split": ("dev", '"dev"', "dev"),
     "max_failures": ("5%", '"5%"', 0.05),
     "grace_seconds": ("2", "2", 2.0),
+    "gate": ("top_k >= 0.8; exact drop <= 1%", None, ("top_k >= 0.8", "exact drop <= 1%")),
+    "baseline": ("tag:release", '"tag:release"', Asked("tag", "release")),
+    "base_branch": ("develop", '"develop"', "develop"),
     "endpoint": ("http://phoenix:6006", '"http://phoenix:6006"', "http://phoenix:6006"),
     "public_endpoint": ("https://phoenix.team", '"https://phoenix.team"', "https://phoenix.team"),
     "fetch_attempts": ("6", "6", 6),
@@ -198,7 +203,7 @@ def test_experiments_have_tables_of_their_own(tmp_path):
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",
         ),
         ("[experiment]\ndir = 'x'\n", "unknown section: 'experiment'. Perhaps you meant 'experiments'."),
-        ("[zzz]\nx = 1\n", "unknown section: 'zzz'. Known: dataset, experiments, local, phoenix, reports."),
+        ("[zzz]\nx = 1\n", "unknown section: 'zzz'. Known: dataset, experiments, gates, local, phoenix, prices, reports."),
         ("prefix = 'x'\n", "unknown section: 'prefix'."),
         ("phoenix = 'http://x'\n", "write [phoenix]"),
         ("[phoenix]\nurl_of_server = 'x'\n", "unknown key in [phoenix]: 'url_of_server'. Known: endpoint,"),

@@ -89,8 +89,8 @@ def choose(records: Iterable[Mapping[str, Any]], subject: Subject) -> tuple[Mapp
             return record, ""
         if nearest is None or rank > nearest[0]:
             nearest = rank, f"{record['name']} ({record['id']}) {reason}"
-    where = " or ".join(f"branch {branch}" if branch else "no branch" for branch in subject.branches)
-    return None, f"none recorded on {where} yet" + (f"; {nearest[1]}" if nearest and nearest[0] > 0 else "")
+    where = " or ".join(f"on branch {branch}" if branch else "without a branch" for branch in subject.branches)
+    return None, f"none recorded {where} yet" + (f"; {nearest[1]}" if nearest and nearest[0] > 0 else "")
 
 
 def _against(record: Mapping[str, Any], subject: Subject) -> tuple[int, str]:

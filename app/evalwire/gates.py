@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evalwire.model import ExperimentResult
     from evalwire.scores import ScoreSummary
     from evalwire.thresholds import Gate
-    from evalwire.usage import Price
+    from evalwire.usage import Price, Usage
     from evalwire.verdicts import Baseline, Comparison, Status
 
 FEWEST_PAIRS = 10  # below it, a drop that is not significant is inconclusive
@@ -233,20 +233,26 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
             return _held(gate, value, f"the task's 95th percentile is {value:.3f} s")
         case "max_total_tokens":
             usage = result.usage
-            if usage is None:
-                return _told(gate, None, "how many tokens it used is not known", failed=True)
+            if not usage:
+                return _told(gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True)
             if uncounted := sum(one.uncounted for one in usage):
                 what = f"{uncounted} LLM spans tell no tokens, so how many it used is not known"
                 return _told(gate, None, what, failed=True)
             return _held(gate, tokens(usage), f"it used {tokens(usage):,} tokens")
     usage = result.usage
-    if usage is None:
-        return _told(gate, None, "what it cost is not known", failed=True)
+    if not usage:
+        return _told(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
     cost, unknown = cost_usd(usage, prices)
     if unknown:
         what = f"what it cost is not known: no price of {', '.join(unknown) or 'its model'}; give one under [prices]"
         return _told(gate, cost, what, failed=True)
     return _held(gate, cost, f"it cost {cost:.4f} USD")
+
+
+def _unseen(usage: Usage | None) -> str:
+    if usage is None:
+        return "the usage of some runs was not recorded"
+    return "no span of kind LLM was seen; instrument your client (OpenInference), or drop this gate"
 
 
 def _percent(share: float) -> str:

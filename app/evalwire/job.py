@@ -92,6 +92,8 @@ def execute(
                 judge = _judge(context, job)
                 result = _run(context, job, replace(_plan(context, job), journal=notes), signals)
                 report = _conclude(context, job, judge, result, signals)
+                if notes is not None:
+                    notes.append("end", outcome=report.outcome, exit_code=report.exit_code)
         except NothingToRunError as error:
             context.err.write(f"evalwire: {error}\n")
             return reporter.write_bare("nothing_to_run", 1)

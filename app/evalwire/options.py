@@ -274,7 +274,7 @@ OPTIONS = (
         name="baseline",
         key="gates.baseline",
         flag="--baseline",
-        parse=lambda value: Asked.parse(as_text(value)),
+        parse=lambda value: value if isinstance(value, Asked) else Asked.parse(as_text(value)),
         default=None,
         help="what results are compared with: auto (where max_drop is set), none, branch:NAME, tag:NAME, file:PATH, "
         "or an experiment's id",

@@ -69,7 +69,7 @@ class Lines:
     def finished(self, result: ExperimentResult) -> None:
         """Say how it ended."""
         self._counts.pop(result.name, None)
-        word = "passed" if result.passed else "FAILED"
+        word = "done" if result.passed else "FAILED"
         self._say(f"{result.name}: {word}, {len(result.runs)}/{result.expected_runs} in {result.seconds:.1f} s")
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -156,9 +157,10 @@ def _read(table: Mapping[str, Any], place: str, *, depth: int) -> _Table:
             advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted(known))}."
             raise UsageError(f"{place}: unknown key {key!r}. {advice}")
     own = {limit.rule for limit in limits}
-    if depth == 1 and own.intersection(_OF_EVALUATION) and (below or own.intersection(_OF_EXPERIMENT)):
+    is_evaluation = direction is not None or own.intersection(_OF_EVALUATION)
+    if depth == 1 and is_evaluation and (below or own.intersection(_OF_EXPERIMENT)):
         raise UsageError(
-            f"{place} has limits of an evaluation beside what belongs to an experiment.\n"
+            f"{place} has what belongs to an evaluation beside what belongs to an experiment.\n"
             "Write those of an evaluation as `NAME = { min = 0.8 }` in the table of its experiment."
         )
     return _Table(tuple(limits), manner, direction, below)
@@ -203,7 +205,7 @@ def _number(value: Any, where: str) -> tuple[float, bool]:
             raise UsageError(f"{where} = {value!r}: expected a number, or a percentage such as '5%'.") from None
         if math.isfinite(number):
             return number, text.endswith("%")
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value), False
     raise UsageError(f"{where} = {value!r}: expected a number.")
 
@@ -213,13 +215,16 @@ def _parse_flag(text: str, source: str) -> _Limit:
     if found is None or found["sign"] not in (">=", "<="):
         raise ValueError(f"{text!r} is no gate. {_FORM}")
     words = found["left"].split()
-    measure = words.pop() if len(words) > 1 else "mean"
+    has_measure = len(words) > 1
+    measure = words.pop() if has_measure else "mean"
     name = " ".join(words)
     is_floor = found["sign"] == ">="
     last = name.rpartition(".")[2].removeprefix("max_")
     of_experiment = next((rule for rule in _OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
         raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}. {_FORM}")
+    if of_experiment is not None and has_measure:
+        raise ValueError(f"{text!r}: {measure} makes no sense here. {_FORM}")
     rule = None if is_floor else of_experiment
     if of_experiment is None:
         rule = _MEASURES[measure][is_floor]
@@ -297,8 +302,11 @@ def _of_experiment(
 
     yield from (gate(limit, None) for limit in (*top.limits, *own.limits))
     yield from (gate(limit, name) for name, table in tables for limit in table.limits)
-    for limit in thresholds.flags:
-        of, name = (limit.experiment, None) if limit.name is None else _split(limit.name, known)
+    named = [
+        (limit, *((limit.experiment, None) if limit.name is None else _split(limit.name, known)))
+        for limit in thresholds.flags
+    ]
+    for limit, of, name in sorted(named, key=lambda one: one[1] is not None):
         if of in (None, experiment) and (name is None or _has(evaluations, name)):
             yield gate(limit, name)
 

@@ -78,7 +78,8 @@ def of_spans(spans: Iterable[SpanUsage]) -> Usage:
     """What the LLM spans of one trace used.
 
     Only LLM spans count, since the spans around them repeat their figures. Of LLM spans within each other (a
-    framework's around its provider's) the outermost that tells its tokens counts, since they tell of one call.
+    framework's around its provider's) the outermost that tells its tokens counts, since they tell of one call; where
+    none of them does, the outermost counts as a call without.
     """
     by_id = {span.id: span for span in spans}
     llm = [span for span in by_id.values() if span.is_llm]
@@ -88,7 +89,7 @@ def of_spans(spans: Iterable[SpanUsage]) -> Usage:
         span
         for span in llm
         if not any(one.is_counted for one in around[span.id])  # else the one around it tells
-        and (span.is_counted or not (around[span.id] or span.id in covering))
+        and (span.is_counted or not (span.id in covering or any(one.id not in covering for one in around[span.id])))
     ]
     return total((_of_span(span),) for span in counted)
 

@@ -118,7 +118,7 @@ def verdict(report: Report) -> str:
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
         word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
     elif report.gates and not red:
-        word += f" ({_count(len(report.gates), 'gate')} held)"
+        word += f" ({_held(report.gates)})"
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
@@ -128,6 +128,16 @@ def verdict(report: Report) -> str:
         parts.append(f"{not_run} not run")
     parts.append(f"{report.seconds:.1f} s")
     return f"{word}: {', '.join(parts)}"
+
+
+def _held(gates: Sequence[Verdict]) -> str:
+    """How many gates held, and how many could not be judged."""
+    held = sum(gate.status == "passed" for gate in gates)
+    parts = [f"{_count(held, 'gate')} held"] if held else []
+    for status, words in (("no baseline", "without a baseline"), ("inconclusive", "inconclusive")):
+        if count := sum(gate.status == status for gate in gates):
+            parts.append(f"{count if parts else _count(count, 'gate')} {words}")
+    return ", ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ LONGEST_VALUE = 20_000  # characters of one value; results.json has them all
 LONGEST_VALUE_OF_MANY = 1_000  # once the page holds so much that a browser would labour
 MANY = 40_000_000  # characters
 _SHORT = 80
-DASH, MINUS = "\u2013", "\u2212"
+DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
 # Controls, line separators, what turns the direction of text (and would turn the rest of the page with it), and the
 # code points that are no characters. Halves of surrogate pairs are replaced before.
@@ -24,7 +24,8 @@ _ODD = re.compile(
     + "]"
 )
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_NOT_FINITE = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_DECODER = json.JSONDecoder(parse_constant={"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.__getitem__)
 
 
 class Html(str):
@@ -35,23 +36,26 @@ class Html(str):
 
 def html(template: LiteralString, *values: object, **named: object) -> Html:
     """Fill `{}` and `{name}` of a template: text is escaped, markup and lists of it are put in as they are."""
-    filled = {name: _markup(value) for name, value in named.items()}
-    return Html(template.format(*map(_markup, values), **filled))
+    filled = [_markup(value) for value in values]
+    return Html(template.format(*filled, **{name: _markup(value) for name, value in named.items()}))
 
 
 def _markup(value: object) -> str:
+    kind = type(value)  # most are one of three; a large report has a million of them
+    if kind is Html:
+        return value  # type: ignore[return-value]
+    if kind is str:
+        return text(value)  # type: ignore[arg-type]
+    if value is None:
+        return ""
     match value:
-        case Html():
-            return value
         case str():
             return text(value)
         case int():
             return str(value)
-        case None:
-            return ""
         case Iterable():
             return "".join(map(_markup, value))
-    raise TypeError(f"{type(value).__name__} has no one way to be shown")
+    raise TypeError(f"{kind.__name__} has no one way to be shown")
 
 
 def text(value: str) -> Html:
@@ -59,7 +63,12 @@ def text(value: str) -> Html:
     if not value.isprintable():  # no line ends and none of the odd ones: most texts
         value = _SURROGATE.sub("?", value.replace("\r\n", "\n"))
         value = _ODD.sub(_visible, value)
-    return Html(escaping.escape(value))
+    return Html(escaping.escape(value, quote=False))
+
+
+def isolated(value: str) -> Html:
+    """Text beside other text, which its direction shall not turn; Latin text needs no element for that."""
+    return text(value) if value.isascii() else html("<bdi>{}</bdi>", value)
 
 
 def _visible(found: re.Match[str]) -> str:
@@ -81,6 +90,23 @@ def anchor(url: str | None, shown: str) -> Html:
     return text(shown)
 
 
+def table(heads: Iterable[str], rows: Iterable[Html], *, label: Html) -> Html:
+    """A table that scrolls in a box of its own, so that the page does not.
+
+    Args:
+        heads: of the columns.
+        rows: whole.
+        label: the attribute that names it.
+    """
+    return html(
+        '<div class="wide" tabindex="0" role="region" {}><table>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
+        label,
+        [html('<th scope="col">{}</th>', head) for head in heads],
+        rows,
+    )
+
+
 class Values:
     """Shows values of the user's in full, less and less of each as the page grows."""
 
@@ -92,7 +118,8 @@ class Values:
         plain = _plain(value)
         fields = plain.items() if isinstance(plain, dict) and plain else [(None, plain)]
         room = LONGEST_VALUE if self._written < MANY else LONGEST_VALUE_OF_MANY
-        parts, lost = [], 0
+        parts: list[Html] = []
+        lost = 0
         for name, field in fields:
             whole = field if isinstance(field, str) else _json(field)
             shown = whole[:room]
@@ -115,12 +142,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     known = dict(value) if isinstance(value, Mapping) else value
-    return json.loads(json.dumps(known, ensure_ascii=False, default=str), parse_constant=_NOT_FINITE.__getitem__)
+    if isinstance(known, dict) and {*map(type, known), *map(type, known.values())} <= {str}:
+        return known
+    return _DECODER.decode(_ENCODER.encode(known))
 
 
 def _json(value: Any) -> str:
     """JSON on one line where it is short."""
-    short = json.dumps(value, ensure_ascii=False)
+    short = _ENCODER.encode(value)
     return short if len(short) <= _SHORT else json.dumps(value, ensure_ascii=False, indent=2)
 
 
@@ -134,12 +163,16 @@ def number(value: float | None, *, signed: bool = False) -> str:
     return f"{sign}{size:{kind}}"
 
 
-def percent(value: float | None, *, signed: bool = False) -> str:
+def percent(value: float | None) -> str:
     """A share in percent; an en dash where there is none."""
+    return DASH if value is None else f"{MINUS if value < 0 else ''}{abs(value) * 100:.1f}\u202f%"
+
+
+def points(value: float | None) -> str:
+    """The change of a share, in percentage points; an en dash where there is none."""
     if value is None:
         return DASH
-    sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
-    return f"{sign}{abs(value) * 100:.1f}\u202f%"
+    return f"{MINUS if value < 0 else '+' if value > 0 else ''}{abs(value) * 100:.1f}\u202fpp"
 
 
 def duration(seconds: float) -> str:
@@ -159,4 +192,3 @@ def count(size: int, noun: str) -> str:
 def relative(path: str, directory: str) -> str:
     """A path, shown relative to the job's directory where it lies below it."""
     return path.removeprefix(f"{directory.rstrip('/')}/") if directory else path
-

@@ -215,25 +215,26 @@ def _flows(comparison: Comparison) -> Html:
     for before, after in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
         if found := groups.get((before, after)):
             high = len(found) * scale
-            title = f"{_truth(before)} to {_truth(after)}: {_names(found)}"
-            drawn.append(_band(_kind(comparison, found[0]), left, place[0, before], right, place[1, after], high, title))
+            path = _band(left, place[0, before], right, place[1, after], max(_THINNEST, high))
+            drawn.append(
+                html(
+                    '<path class="flow {}" d="{}"><title>{}</title></path>',
+                    _kind(comparison, found[0]),
+                    path,
+                    f"{_truth(before)} to {_truth(after)}: {_names(found)}",
+                )
+            )
             place[0, before] += high
             place[1, after] += high
     caption = f"{comparison.name}: this run against the baseline"
     return _figure(caption, _svg(_tally(comparison), [drawn, labels]))
 
 
-def _band(kind: str, left: float, start: float, right: float, end: float, high: float, title: str) -> Html:
-    high = max(_THINNEST, high)
+def _band(left: float, start: float, right: float, end: float, high: float) -> str:
+    """The outline of a band between two heights on two sides."""
     a, b, m = _at(left), _at(right), _at((left + right) / 2)
-    start, start_low, end, end_low = map(_at, (start, start + high, end, end + high))
-    return html(
-        '<path class="flow {}" d="M{} {}C{} {} {} {} {} {}V{}C{} {} {} {} {} {}z"><title>{}</title></path>',
-        kind,
-        *(a, start, m, start, m, end, b, end),
-        *(end_low, m, end_low, m, start_low, a, start_low),
-        title,
-    )
+    top, low, end_top, end_low = map(_at, (start, start + high, end, end + high))
+    return f"M{a} {top}C{m} {top} {m} {end_top} {b} {end_top}V{end_low}C{m} {end_low} {m} {low} {a} {low}z"
 
 
 def _kind(comparison: Comparison, pair: Pair) -> str:

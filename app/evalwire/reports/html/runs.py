@@ -6,24 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.highlights import cut, link
-from evalwire.reports.html.markup import MINUS, Html, Values, anchor, count, duration, html, number
+from evalwire.reports.html.markup import DASH, MINUS, Html, Values, anchor, count, duration, html, isolated, number
 from evalwire.reports.html.section import Section, answer, failure_block, preview
-from evalwire.usage import tokens
 
 if TYPE_CHECKING:
     from evalwire.model import Evaluation, TaskRun
 
 _LONGEST_PREVIEW = 160
 _LONGEST_CELL = 40
-_NARROW, _NUMBER, _SCORE, _NAME = 4, 6, 9, 10  # widths of columns, in rem
+_NARROW, _NUMBER, _STATUS, _SCORE, _NAME = 4, 6, 7, 9, 10  # widths of columns, in rem
 
 
 def style(sections: Sequence[Section]) -> str:
     """The widths of each table's columns: rows are laid out one by one, so that those out of sight cost nothing."""
     rules = []
     for section in sections:
-        widths = [_NARROW] * (section.result.repetitions > 1) + [_NUMBER] + [_SCORE] * len(section.scores)
-        widths += [_NUMBER] * (1 + _has_tokens(section))
+        widths = [_NARROW] * (section.result.repetitions > 1) + [_STATUS] + [_SCORE] * len(section.scores)
+        widths += [_NUMBER] * (1 + section.has_tokens)
         columns = " ".join(f"{width}rem" for width in widths)
         rules.append(
             f".t{section.number}{{min-width:{_NAME + sum(widths)}rem}}"
@@ -56,49 +55,39 @@ def _controls(sections: Sequence[Section]) -> Html:
         '<div id="controls" role="search" aria-label="Filter the runs" hidden>'
         '<label>Text <input type="search" id="f-text" autocomplete="off" spellcheck="false"></label>'
         '<label>Show <select id="f-kind">{}</select></label>'
-        '{}<fieldset><legend>Score</legend><select id="f-name" aria-label="Evaluator"><option value="">any evaluator</option>{}</select>'
-        '<select id="f-side" aria-label="Comparison"><option value="below">below</option><option value="above">above</option>'
-        '</select><input type="number" id="f-limit" aria-label="Limit" step="any"></fieldset>'
+        '{}<fieldset><legend>Score</legend><select id="f-name" aria-label="Evaluator"><option value="">any evaluator'
+        '</option>{}</select><select id="f-side" aria-label="Side of the limit"><option>below</option><option>above'
+        '</option></select><input type="number" id="f-limit" aria-label="Limit" step="any"></fieldset>'
         '<button type="button" id="f-reset">Reset</button><p id="f-status" role="status"></p></div>',
         [html('<option value="{}">{}</option>', value, name) for value, name in kinds],
-        html(
-            '<label>Experiment <select id="f-table"><option value="">all</option>{}</select></label>', experiments
-        )
+        html('<label>Experiment <select id="f-table"><option value="">all</option>{}</select></label>', experiments)
         if len(experiments) > 1
         else None,
         [html("<option>{}</option>", name) for name in names],
     )
 
 
-def _has_tokens(section: Section) -> bool:
-    return any(tokens(run.total_usage or ()) for run in section.result.runs)
-
-
 def _table(section: Section, values: Values) -> Iterator[str]:
-    is_repeated, has_tokens = section.result.repetitions > 1, _has_tokens(section)
-    heads = ["Example", *["No."] * is_repeated, "Status"]
-    heads_html = [html('<th role="columnheader" scope="col">{}</th>', head) for head in heads]
-    heads_html += [
-        html('<th role="columnheader" scope="col" data-name="{0}">{0}</th>', score.name) for score in section.scores
-    ]
-    heads_html += [
-        html('<th role="columnheader" scope="col">{}</th>', head) for head in ["Seconds", *["Tokens"] * has_tokens]
-    ]
+    is_repeated, has_tokens = section.result.repetitions > 1, section.has_tokens
+    heads: list[tuple[str, Html | None]] = [("Example", None), *[("No.", None)] * is_repeated, ("Status", None)]
+    heads += [(score.name, html(' data-name="{}"', score.name)) for score in section.scores]
+    heads += [("Seconds", None), *[("Tokens", None)] * has_tokens]
     yield html(
         '<h3 id="h{n}"><bdi>{}</bdi></h3><div class="wide" tabindex="0" role="region" aria-labelledby="h{n}">'
-        '<table class="runs t{n}" id="t{n}" role="table" aria-labelledby="h{n}"><thead role="rowgroup"><tr role="row">{}</tr></thead>'
-        '<tbody role="rowgroup">\n',
+        '<table class="runs t{n}" id="t{n}" role="table" aria-labelledby="h{n}">'
+        '<thead role="rowgroup"><tr role="row">{}</tr></thead><tbody role="rowgroup">\n',
         section.result.name,
-        heads_html,
+        [html('<th role="columnheader" scope="col"{}>{}</th>', name, head) for head, name in heads],
         n=section.number,
     )
-    for run in section.result.runs:
-        yield _row(section, run, values, is_repeated=is_repeated, has_tokens=has_tokens)
+    for place in range(len(section.result.runs)):
+        yield _row(section, place, values, is_repeated=is_repeated, has_tokens=has_tokens)
         yield "\n"
     yield "</tbody></table></div>"
 
 
-def _row(section: Section, run: TaskRun, values: Values, *, is_repeated: bool, has_tokens: bool) -> Html:
+def _row(section: Section, place: int, values: Values, *, is_repeated: bool, has_tokens: bool) -> Html:
+    run = section.result.runs[place]
     said = {one.name: one for one in run.evaluations}
     kinds, status = _status(section, run)
     cells = [html('<td role="cell">{}</td>', run.example.id)]
@@ -108,8 +97,8 @@ def _row(section: Section, run: TaskRun, values: Values, *, is_repeated: bool, h
     cells += [_score(section, run, score.name, said.get(score.name)) for score in section.scores]
     cells.append(_number(f"{run.seconds:.2f}"))
     if has_tokens:
-        usage = run.total_usage
-        cells.append(_number(str(tokens(usage)) if usage is not None else ""))
+        used = section.tokens[place]
+        cells.append(_number("" if used is None else str(used)))
     return html(
         '<tr role="row" id="{}" data-is="{}">{}<td role="cell" class="full" colspan="{}"><details><summary>'
         '<span class="asked">{}</span><span class="said">{}</span></summary>{}</details></td></tr>',
@@ -119,7 +108,7 @@ def _row(section: Section, run: TaskRun, values: Values, *, is_repeated: bool, h
         len(cells),
         cut(preview(run.example.input), _LONGEST_PREVIEW),
         cut(answer(run), _LONGEST_PREVIEW),
-        _full(section, run, values),
+        _full(section, place, values),
     )
 
 
@@ -135,9 +124,9 @@ def _status(section: Section, run: TaskRun) -> tuple[str, str]:
         shown = "mixed"
     elif kinds:
         shown = kinds[0]
-    elif section.baseline and one in section.baseline.added:
+    elif one in section.added:
         shown = "new"
-    elif section.baseline and one in section.baseline.changed:
+    elif one in section.changed:
         shown = "changed"
     else:
         shown = "same" if any(one in pairs for pairs in section.pairs.values()) else "ran"
@@ -151,10 +140,10 @@ def _number(shown: str) -> Html:
 def _score(section: Section, run: TaskRun, name: str, said: Evaluation | None) -> Html:
     """One score in its row, with the example's change; `data-v` is what is sorted by where the text is not."""
     if said is None or said.failure:
-        return html('<td role="cell" class="bad" data-v="">{}</td>', "failed" if said else "–")
+        return html('<td role="cell" class="bad" data-v="">{}</td>', "failed" if said else DASH)
     label = cut(said.label, _LONGEST_CELL) if said.label is not None else None
     if said.score is None:
-        return html('<td role="cell"><bdi>{}</bdi></td>', label)
+        return html('<td role="cell">{}</td>', label)
     is_bool = _is_bool(said)
     shown = label if is_bool else number(said.score)
     kind, change = _change(section, run, name)
@@ -163,7 +152,7 @@ def _score(section: Section, run: TaskRun, name: str, said: Evaluation | None) -
         html(' class="{}"', kind) if kind else None,
         html(' data-v="{}"', f"{said.score:.12g}") if shown != f"{said.score:.12g}" else None,
         shown,
-        html(" <small><bdi>{}</bdi></small>", label) if label is not None and not is_bool else None,
+        html(" <small>{}</small>", isolated(label)) if label is not None and not is_bool else None,
         html(" <small>{}</small>", change) if change else None,
     )
 
@@ -173,7 +162,7 @@ def _is_bool(said: Evaluation) -> bool:
 
 
 def _change(section: Section, run: TaskRun, name: str) -> tuple[str, str]:
-    """Whether the example became better or worse under one evaluation, and from what or by how much; over its repetitions."""
+    """Whether the example became better or worse under one evaluation, over its repetitions, and by how much."""
     pair, comparison = section.pairs.get(name, {}).get(run.example.id), section.comparison(name)
     if pair is None or comparison is None or not (gain := comparison.gain(pair)):
         return "", ""
@@ -187,7 +176,8 @@ def _change(section: Section, run: TaskRun, name: str) -> tuple[str, str]:
     return kind, change
 
 
-def _full(section: Section, run: TaskRun, values: Values) -> Html:
+def _full(section: Section, place: int, values: Values) -> Html:
+    run = section.result.runs[place]
     example = run.example
     texts = [("Input", example.input), ("Expected", example.output), ("Output", run.output)]
     if run.failure:
@@ -196,7 +186,7 @@ def _full(section: Section, run: TaskRun, values: Values) -> Html:
     failures = [("Task", run.failure), ("Not recorded", run.record_failure)]
     return html(
         '<div class="run">{}{}<div class="texts">{}</div>{}{}</div>',
-        _facts(section, run),
+        _facts(section, place),
         [failure_block(section.report, heading, failure) for heading, failure in failures if failure],
         blocks,
         html('<div class="evaluations">{}</div>', [_evaluation(section, one, values) for one in run.evaluations])
@@ -206,28 +196,26 @@ def _full(section: Section, run: TaskRun, values: Values) -> Html:
     )
 
 
-def _facts(section: Section, run: TaskRun) -> Html:
-    usage = run.total_usage or ()
-    calls = sum(one.calls for one in usage)
+def _facts(section: Section, place: int) -> Html:
+    run, used = section.result.runs[place], section.tokens[place]
     facts = [
-        html("began {}", f"{run.start_time:%Y-%m-%d %H:%M:%S}"),
         duration(run.seconds),
         f"{run.attempts} attempts" if run.attempts > 1 else None,
-        f"{tokens(usage):,} tokens in {count(calls, 'call')}" if calls else None,
-        html("run <code>{}</code>", run.id) if run.id else None,
+        count(used, "token") if used else None,
+        html("run {}", isolated(run.id)) if run.id else None,
         anchor(url, "trace in Phoenix") if (url := link(section.result, run)) else None,
     ]
-    return html('<ul class="facts">{}</ul>', [html("<li>{}</li>", fact) for fact in facts if fact])
+    told = [html(" \u00b7 {}", fact) for fact in facts if fact]
+    return html('<p class="quiet">{}{}</p>', f"began {run.start_time:%Y-%m-%d %H:%M:%S}", told)
 
 
 def _evaluation(section: Section, one: Evaluation, values: Values) -> Html:
-    score = number(one.score) if one.score is not None and not _is_bool(one) else None
-    label = html(" <bdi>{}</bdi>", one.label) if one.label is not None else None
+    said = [html(" {}", number(one.score))] if one.score is not None and not _is_bool(one) else []
+    said += [html(" {}", isolated(one.label))] if one.label is not None else []
     return html(
-        '<div class="evaluation"><h4><bdi>{}</bdi> <span class="numbers">{}{}</span></h4>{}{}{}{}</div>',
-        one.name,
-        score,
-        label,
+        '<div class="evaluation"><h4><b>{}</b>{}</h4>{}{}{}{}</div>',
+        isolated(one.name),
+        said,
         html('<p class="quiet">after {} attempts</p>', one.attempts) if one.attempts > 1 else None,
         values.show(one.explanation) if one.explanation else None,
         values.show(one.metadata) if one.metadata else None,

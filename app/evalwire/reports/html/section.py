@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.highlights import Highlight, cut, improvements, in_one_line, link, lowest, regressions
 from evalwire.reports.html import plots
-from evalwire.reports.html.markup import Html, anchor, count, duration, html, number, percent, relative
-from evalwire.usage import cost_usd, tokens
+from evalwire.reports.html.markup import (
+    DASH,
+    TIMES,
+    Html,
+    anchor,
+    count,
+    duration,
+    html,
+    number,
+    percent,
+    points,
+    relative,
+    table,
+)
+from evalwire.usage import cost_usd
+from evalwire.usage import tokens as total_tokens
 
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, Failure, Report, TaskRun
     from evalwire.scores import ScoreSummary
+    from evalwire.usage import Usage
     from evalwire.verdicts import Baseline, Comparison, Interval, Pair
 
 _MOST_SHOWN = 5  # of the examples that changed under one evaluation; the next ones open on demand
@@ -24,6 +40,7 @@ _MOST_CAUSES = 20
 _MOST_NAMED = 12  # runs of one cause
 _MOST_IDS = 1_000
 _LONGEST_LINE = 200
+_COMPARED_HEADS = ["Baseline", "Change", "Interval of the change, two-sided", "p, one-sided", "Worse", "Better"]
 
 Change = Literal["worse", "better", "low"]
 
@@ -39,7 +56,10 @@ class Section:
         pairs: evaluation -> example id -> its score before and now.
         worse: the ids of the examples that fell under some evaluation.
         better: of those that rose.
+        added: of those that the baseline does not have.
+        changed: of those that it has with another content.
         places: of the runs, by the example's node id and the repetition.
+        usage: of language models, by the whole; `tokens`: of each run. None where that is not known.
     """
 
     report: Report
@@ -50,7 +70,11 @@ class Section:
     pairs: Mapping[str, Mapping[str, Pair]]
     worse: frozenset[str]
     better: frozenset[str]
+    added: frozenset[str]
+    changed: frozenset[str]
     places: Mapping[tuple[str, int], int]
+    usage: Usage | None
+    tokens: tuple[int | None, ...]
 
     @classmethod
     def of(cls, report: Report, number: int) -> Section:
@@ -67,7 +91,11 @@ class Section:
             pairs={one.name: {pair.example_id: pair for pair in one.pairs} for one in comparisons},
             worse=frozenset(pair.example_id for one in comparisons for pair in one.worse),
             better=frozenset(pair.example_id for one in comparisons for pair in one.better),
+            added=frozenset(baseline.added if baseline else ()),
+            changed=frozenset(baseline.changed if baseline else ()),
             places={(run.example.node_id, run.repetition): place for place, run in enumerate(result.runs)},
+            usage=result.usage,
+            tokens=tuple(None if (used := run.total_usage) is None else total_tokens(used) for run in result.runs),
         )
 
     @property
@@ -78,6 +106,11 @@ class Section:
     def run_anchor(self, run: TaskRun) -> str:
         """The id of a run's row; made of numbers, since what users write may be no id."""
         return f"r{self.number}-{self.places[run.example.node_id, run.repetition]}"
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether any run is known to have used some."""
+        return any(self.tokens)
 
     def comparison(self, name: str) -> Comparison | None:
         """How one evaluation compares with the baseline."""
@@ -133,7 +166,7 @@ def failure_block(report: Report, heading: str, failure: Failure) -> Html:
 
 def _facts(section: Section) -> Html:
     result = section.result
-    times = f" × {result.repetitions} repetitions" if result.repetitions > 1 else ""
+    times = f" {TIMES} {result.repetitions} repetitions" if result.repetitions > 1 else ""
     parts = [
         html("{}{}", count(result.example_count, "example"), times),
         html("dataset <bdi>{}</bdi>", result.dataset_name),
@@ -143,10 +176,10 @@ def _facts(section: Section) -> Html:
         parts.append(html("{} failed", count(len(result.failed_runs), "run")))
     if result.not_run:
         parts.append(html("{} not made", count(result.not_run, "run")))
-    if (usage := result.usage) and tokens(usage):
+    if (usage := section.usage) and total_tokens(usage):
         cost, unknown = cost_usd(usage, section.report.prices)
         models = ", ".join(one.model or "a model without a name" for one in usage)
-        parts.append(html("{} tokens of <bdi>{}</bdi>", f"{tokens(usage):,}", models))
+        parts.append(html("{} tokens of <bdi>{}</bdi>", f"{total_tokens(usage):,}", models))
         if unknown:
             parts.append(html("${} and the unknown cost of <bdi>{}</bdi>", f"{cost:,.4f}", ", ".join(unknown)))
         else:
@@ -282,7 +315,7 @@ def _scores(section: Section) -> Html:
     k = max((max(score.pass_at) for score in section.scores if score.pass_at), default=0)
     heads = ["Evaluator", "Mean or pass rate", "Scored", "Missing"]
     heads += ["Spread", f"pass@{k} / pass^{k}" if k else "pass@k / pass^k"] if is_repeated else []
-    heads += ["Baseline", "Change", "Interval of the change, two-sided", "p, one-sided", "Worse", "Better"] * is_compared
+    heads += _COMPARED_HEADS if is_compared else []
     rows = []
     for score in section.scores:
         cells = [
@@ -291,17 +324,12 @@ def _scores(section: Section) -> Html:
             html("<td{}>{}</td>", html(' class="bad"') if score.missing else None, f"{score.missing:,}"),
         ]
         if is_repeated:
-            passes = f"{number(score.pass_at[k])} / {number(score.pass_hat[k])}" if k in score.pass_at else "–"
+            passes = f"{number(score.pass_at[k])} / {number(score.pass_hat[k])}" if k in score.pass_at else DASH
             cells += [html("<td>{}</td>", number(score.spread)), html("<td>{}</td>", passes)]
         if is_compared:
             cells.append(_compared(section.comparison(score.name)))
         rows.append(html('<tr><th scope="row"><bdi>{}</bdi></th>{}</tr>', score.name, cells))
-    return html(
-        '<h3>Scores</h3><div class="wide" tabindex="0" role="region" aria-label="Scores"><table>'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
-        [html('<th scope="col">{}</th>', head) for head in heads],
-        rows,
-    )
+    return html("<h3>Scores</h3>{}", table(heads, rows, label=html('aria-label="Scores"')))
 
 
 def _mean(score: ScoreSummary) -> Html:
@@ -317,21 +345,20 @@ def _mean(score: ScoreSummary) -> Html:
 def _compared(comparison: Comparison | None) -> Html:
     if comparison is None or not comparison.pairs:
         return html('<td colspan="6" class="quiet">not in the baseline</td>')
-    show = percent if comparison.is_bool else number
     change = comparison.change or 0.0
     gain = -change if comparison.direction == "minimize" else change
     kind = "worse" if gain < 0 else "better" if gain > 0 else "same"
     lower = html('<br><span class="quiet">lower is better</span>') if comparison.direction == "minimize" else None
-    p_value = "–" if comparison.p_value is None else f"{comparison.p_value:.3g}"
+    p_value = DASH if comparison.p_value is None else f"{comparison.p_value:.3g}"
     return html(
         '<td>{}<br><span class="quiet">{}</span></td><td class="{}">{}{}</td><td>{}</td>'
         '<td>{}<br><span class="quiet">{}</span></td><td>{}</td><td>{}</td>',
-        show(comparison.before),
+        percent(comparison.before) if comparison.is_bool else number(comparison.before),
         count(len(comparison.pairs), "pair"),
         kind,
-        show(comparison.change, signed=True),
+        points(comparison.change) if comparison.is_bool else number(comparison.change, signed=True),
         lower,
-        interval(comparison.interval, signed=True),
+        interval(comparison.interval, show=points if comparison.is_bool else partial(number, signed=True)),
         p_value,
         comparison.test,
         f"{len(comparison.worse):,}",
@@ -339,53 +366,52 @@ def _compared(comparison: Comparison | None) -> Html:
     )
 
 
-def interval(found: Interval | None, *, signed: bool = False) -> Html:
+def interval(found: Interval | None, *, show: Callable[[float], str] = number) -> Html:
     """An interval with its confidence and its method."""
     if found is None:
-        return html("–")
+        return html(DASH)
     return html(
         '{} to {}<br><span class="quiet">{}\u202f%, {}</span>',
-        number(found.low, signed=signed),
-        number(found.high, signed=signed),
+        show(found.low),
+        show(found.high),
         f"{found.confidence * 100:g}",
         found.method,
     )
 
 
 def _pictures(section: Section) -> Html:
-    """The spread of each score, each beside the baseline's, and of the time and the tokens that runs took."""
-    runs = section.result.runs
+    """How each score is spread, how it stands beside the baseline's, and what time and tokens the runs took."""
+    figures = [*_pictures_of_scores(section), *_pictures_of_amounts(section)]
+    return html('<h3>Pictures</h3><div class="figures">{}</div>', figures) if figures else Html()
+
+
+def _pictures_of_scores(section: Section) -> Iterator[Html]:
     said: dict[str, list[float]] = {}
-    for run in runs:
+    for run in section.result.runs:
         for one in run.evaluations:
             if one.score is not None:
                 said.setdefault(one.name, []).append(one.score)
-    figures = []
     for score in section.scores:
         values = said.get(score.name, [])
-        if score.pass_rate is not None or (score.labels and not values):
-            figures.append(plots.frequencies(score.labels, caption=score.name))
+        if score.labels and (score.pass_rate is not None or not values):
+            yield plots.frequencies(score.labels, caption=score.name)
         elif values:
-            mean = math.fsum(values) / len(values)
-            figures.append(plots.histogram(values, caption=score.name, marks={"mean": mean}))
+            yield plots.histogram(values, caption=score.name, marks={"mean": score.mean or 0.0})
         comparison = section.comparison(score.name)
         if comparison and comparison.pairs:
-            figures.append(plots.versus(comparison))
-    seconds = [run.seconds for run in runs]
+            yield plots.versus(comparison)
+
+
+def _pictures_of_amounts(section: Section) -> Iterator[Html]:
+    seconds = [max(0.0, run.seconds) for run in section.result.runs]
     if any(seconds):
         marks = {"p50": plots.percentile(seconds, 0.5), "p95": plots.percentile(seconds, 0.95)}
-        figures.append(
-            plots.histogram(seconds, caption="Seconds of the task", show=duration, unit=" s", is_amount=True, marks=marks)
-        )
-    used = [float(tokens(usage)) for run in runs if (usage := run.total_usage) is not None]
+        caption = "Seconds of the task"
+        yield plots.histogram(seconds, caption=caption, show=duration, unit=" s", is_amount=True, marks=marks)
+    used = [float(one) for one in section.tokens if one is not None]
     if any(used):
         marks = {"mean": math.fsum(used) / len(used), "p95": plots.percentile(used, 0.95)}
-        figures.append(
-            plots.histogram(used, caption="Tokens of a run", show=lambda one: f"{one:,.0f}", is_amount=True, marks=marks)
-        )
-    if not figures:
-        return Html()
-    return html('<h3>Pictures</h3><div class="figures">{}</div>', figures)
+        yield plots.histogram(used, caption="Tokens of a run", show="{:,.0f}".format, is_amount=True, marks=marks)
 
 
 def _other_examples(section: Section) -> Html:
@@ -400,7 +426,8 @@ def _other_examples(section: Section) -> Html:
     )
     lists = [
         html(
-            '<details class="block"><summary>{} {} <span class="quiet">{}</span></summary><p class="ids">{}{}</p></details>',
+            '<details class="block"><summary>{} {} <span class="quiet">{}</span></summary>'
+            '<p class="ids">{}{}</p></details>',
             count(len(ids), "example"),
             name,
             meaning,

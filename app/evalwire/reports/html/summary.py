@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from evalwire.reports.html.markup import Html, anchor, count, duration, html, number, percent
+from evalwire.reports.html.markup import DASH, TIMES, Html, anchor, count, duration, html, number, percent, table
 from evalwire.reports.html.section import Section, interval
 from evalwire.usage import cost_usd, tokens
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
 _WHOLE = ("min_examples", "max_total_tokens")
+_GATE_HEADS = ("Result", "Gate", "Value", "Limit", "Interval, two-sided", "p, one-sided, Holm-corrected", "In words")
 _SIGNS = {"min": "at least", "max": "at most"}
 
 
@@ -58,37 +61,36 @@ def _tolerated(report: Report) -> str:
 
 
 def reason(report: Report) -> str:
-    """Why it ended as it did, in one sentence."""
-    parts = []
-    if red := sum(gate.is_red for gate in report.gates):
-        parts.append(f"{red} of {count(len(report.gates), 'gate')} failed")
-    if broken := sum(bool(result.problems or result.failure) for result in report.results):
-        parts.append(f"{count(broken, 'experiment')} could not run or was stopped")
-    expected = sum(result.expected_runs for result in report.results)
-    if failed := sum(len(result.failed_runs) for result in report.results):
-        parts.append(f"{failed:,} of {count(expected, 'run')} failed")
-    if missing := sum(result.not_run for result in report.results):
-        parts.append(f"{count(missing, 'run')} {'was' if missing == 1 else 'were'} not made")
-    if report.undelivered:
-        parts.append(f"{count(report.undelivered, 'record')} did not reach Phoenix")
-    told = f"{', '.join(parts)}." if parts else ""
+    """Why it ended as it did, in a sentence or two."""
+    found = ", ".join(_broken(report))
+    told = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
-        case "passed" if not parts:
-            gates = "; every gate held" if report.gates else ""
+        case "passed" if not found:
+            gates = "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."
         case "passed":
-            return f"All that was asked for held; {told}"
+            return f"All that was asked for held; {found}."
         case "infrastructure":
-            return f"Phoenix, or something else around the job, did not work. {_capital(told)}"
+            return f"Phoenix, or something else around the job, did not work. {told}"
         case "nothing_to_run":
-            return f"There was nothing to run. {_capital(told)}"
+            return f"There was nothing to run. {told}"
         case "interrupted":
-            return f"The job was stopped before its end. {_capital(told)}"
-    return _capital(told) or "An evaluator did not judge every run in the same way."
+            return f"The job was stopped before its end. {told}"
+    return told or "An evaluator did not judge every run in the same way."
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _broken(report: Report) -> Iterator[str]:
+    """What did not hold, counted."""
+    if red := sum(gate.is_red for gate in report.gates):
+        yield f"{red} of {count(len(report.gates), 'gate')} failed"
+    if broken := sum(bool(result.problems or result.failure) for result in report.results):
+        yield f"{count(broken, 'experiment')} could not run to the end"
+    if failed := sum(len(result.failed_runs) for result in report.results):
+        yield f"{failed:,} of {count(sum(result.expected_runs for result in report.results), 'run')} failed"
+    if missing := sum(result.not_run for result in report.results):
+        yield f"{count(missing, 'run')} not made"
+    if report.undelivered:
+        yield f"{count(report.undelivered, 'record')} did not reach Phoenix"
 
 
 def _size(report: Report) -> str:
@@ -138,40 +140,51 @@ def _notes(report: Report) -> Iterator[Html]:
 def _gates(report: Report, sections: Sequence[Section]) -> Html:
     numbers = {section.result.name: section.anchor for section in sections}
     rows = [_gate(gate, numbers.get(gate.experiment)) for gate in sorted(report.gates, key=lambda one: not one.is_red)]
-    heads = ("Result", "Gate", "Value", "Limit", "Interval, two-sided", "p, one-sided, Holm-corrected", "In words")
+    head = html("{}", [html('<th role="columnheader" scope="col">{}</th>', one) for one in _GATE_HEADS])
     return html(
         '<section aria-labelledby="gates"><h2 id="gates">Gates</h2>'
-        '<div class="wide" tabindex="0" role="region" aria-labelledby="gates"><table class="gates">'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div></section>",
-        [html('<th scope="col">{}</th>', head) for head in heads],
+        '<div class="wide" tabindex="0" role="region" aria-labelledby="gates">'
+        '<table class="gates" role="table" aria-labelledby="gates">'
+        '<thead role="rowgroup"><tr role="row">{}</tr></thead><tbody role="rowgroup">{}</tbody>'
+        "</table></div></section>",
+        head,
         rows,
     )
 
 
 def _gate(gate: Verdict, target: str | None) -> Html:
     tone = "failed" if gate.is_red else "passed" if gate.status == "passed" else "unsure"
-    experiment = html('<a href="#{}"><bdi>{}</bdi></a>', target, gate.experiment) if target else html("{}", gate.experiment)
     drop = gate.rule == "max_drop"
+    name = html("<bdi>{}</bdi>", gate.experiment)
+    experiment = html('<a href="#{}">{}</a>', target, name) if target else name
+    evaluation = html("<bdi>{}</bdi>", gate.evaluation) if gate.evaluation else None
+    cells = (
+        html('<span class="state {}">{}</span>', tone, gate.status),
+        html('<b>{} {}</b><br><span class="quiet">{}</span>', evaluation, gate.rule, experiment),
+        html("{}{}", "drop " if drop and gate.value is not None else None, _amount(gate, gate.value)),
+        html("{}", f"{_SIGNS[gate.rule[:3]]} {_amount(gate, gate.threshold)}"),
+        interval(gate.interval, show=partial(number, signed=drop)),
+        html("{}", DASH if gate.p_value is None else f"{gate.p_value:.3g}"),
+        html('<bdi>{}</bdi><br><span class="quiet"><bdi>{}</bdi></span>', gate.text, gate.source),
+    )
     return html(
-        '<tr><td><span class="state {}">{}</span></td><th scope="row"><bdi>{}</bdi><br><span class="quiet">{}</span></th>'
-        '<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class="words">{}<br><span class="quiet">{}</span></td></tr>',
-        tone,
-        gate.status,
-        gate.name,
-        experiment,
-        html("{}{}", "drop " if drop and gate.value is not None else "", _amount(gate, gate.value)),
-        f"{_SIGNS[gate.rule[:3]]} {_amount(gate, gate.threshold)}",
-        interval(gate.interval, signed=drop),
-        "–" if gate.p_value is None else f"{gate.p_value:.3g}",
-        gate.text,
-        gate.source,
+        '<tr role="row">{}</tr>',
+        [
+            html(
+                '<td role="cell" data-head="{}"{}>{}</td>',
+                head,
+                html(' class="words"') if cell is cells[-1] else None,
+                html("<div>{}</div>", cell),
+            )
+            for head, cell in zip(_GATE_HEADS, cells, strict=True)
+        ],
     )
 
 
 def _amount(gate: Verdict, value: float | None) -> str:
     """A gate's value or its limit, in the rule's unit."""
     if value is None:
-        return "–"
+        return DASH
     if gate.rule in _SHARES:
         return percent(value)
     if gate.rule in _WHOLE:
@@ -182,7 +195,7 @@ def _amount(gate: Verdict, value: float | None) -> str:
 
 
 def _experiments(report: Report, sections: Sequence[Section]) -> Html:
-    has_tokens = any(section.result.usage and tokens(section.result.usage) for section in sections)
+    has_tokens = any(section.usage and tokens(section.usage) for section in sections)
     heads = ["Experiment", "Result", "Examples", "Failed", "Not run", "Gates", "Baseline", "Time"]
     heads += ["Tokens", "Cost"] if has_tokens else []
     rows = []
@@ -190,30 +203,32 @@ def _experiments(report: Report, sections: Sequence[Section]) -> Html:
         result = section.result
         gates = report.gates_of(result.name)
         red = sum(gate.is_red for gate in gates)
+        held = f"{red} of {len(gates)} failed" if red else _statuses(gates)
         cells = [
             html('<td><span class="state {0}">{0}</span></td>', section.state),
-            _number(f"{result.example_count:,}" + (f" × {result.repetitions}" if result.repetitions > 1 else "")),
+            _number(f"{result.example_count:,}" + (f" {TIMES} {result.repetitions}" if result.repetitions > 1 else "")),
             _number(f"{len(result.failed_runs):,}", is_bad=bool(result.failed_runs)),
             _number(f"{result.not_run:,}", is_bad=bool(result.not_run)),
-            _number(f"{red} of {len(gates)} failed" if red else f"{len(gates)} held" if gates else "–", is_bad=bool(red)),
+            _number(held, is_bad=bool(red)),
             html('<td class="words">{}</td>', _baseline(section.baseline)),
             _number(duration(result.seconds)),
         ]
         if has_tokens:
-            usage = result.usage or ()
+            usage = section.usage or ()
             cost, unknown = cost_usd(usage, report.prices)
-            cells.append(_number(f"{tokens(usage):,}" if result.usage is not None else "–"))
-            cells.append(_number("–" if result.usage is None else f"${cost:,.4f}" + (" +" if unknown else "")))
+            cells.append(_number(f"{tokens(usage):,}" if section.usage is not None else DASH))
+            cells.append(_number(DASH if section.usage is None else f"${cost:,.4f}" + (" +" if unknown else "")))
         rows.append(
             html('<tr><th scope="row"><a href="#{}"><bdi>{}</bdi></a></th>{}</tr>', section.anchor, result.name, cells)
         )
     return html(
-        '<section aria-labelledby="experiments"><h2 id="experiments">Experiments</h2>'
-        '<div class="wide" tabindex="0" role="region" aria-labelledby="experiments"><table>'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div></section>",
-        [html('<th scope="col">{}</th>', head) for head in heads],
-        rows,
+        '<section aria-labelledby="experiments"><h2 id="experiments">Experiments</h2>{}</section>',
+        table(heads, rows, label=html('aria-labelledby="experiments"')),
     )
+
+
+def _statuses(gates: Sequence[Verdict]) -> str:
+    return ", ".join(f"{size} {status}" for status, size in Counter(gate.status for gate in gates).items()) or DASH
 
 
 def _number(shown: str, *, is_bad: bool = False) -> Html:

@@ -1,0 +1,262 @@
+"""Gates and baselines from the user's seat: whole runs against a real Phoenix."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+MAIN = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "a" * 40, "GITHUB_REF_NAME": "main"}
+PULL = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SHA": "b" * 40,
+    "GITHUB_REF_NAME": "7/merge",
+    "GITHUB_HEAD_REF": "change",
+    "GITHUB_BASE_REF": "main",
+}
+TASK = """
+    import os
+
+    async def task(example):
+        n = int(example.input["q"].split()[-1])
+        wrong = os.environ.get("WRONG", "").split(",")
+        if os.environ.get("RAISES"):
+            raise ValueError("the model is gone")
+        return "nonsense" if str(n) in wrong else f"answer {n}"
+"""
+EXACT = "def exact(output, expected):\n    return output == expected['expected_output']\n"
+LENGTH = "def length(output):\n    return len(output) / 10\n"
+
+pytestmark = pytest.mark.needs_phoenix
+
+
+@pytest.fixture
+def searching(phoenix_project, make_dataset):
+    """A project with one experiment on 30 examples, whose drops are gated."""
+    name = make_dataset(30)
+    phoenix_project.experiment(name, task=TASK, exact=EXACT, length=LENGTH)
+    phoenix_project.write({"evalwire.toml": f"[gates.{name}]\nexact = {{ max_drop = 0.02 }}\n"})
+    phoenix_project.name = name
+    return phoenix_project
+
+
+def results_of(project) -> dict:
+    return json.loads((project.directory / "test-results" / "results.json").read_text())
+
+
+def id_of(project) -> str:
+    return results_of(project)["experiments"][0]["experiment_id"]
+
+
+def wrong(*numbers: int) -> dict[str, str]:
+    return {"WRONG": ",".join(map(str, numbers))}
+
+
+def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_report(searching):
+    """The five reports and the annotations name what got worse; the same run again is green."""
+    assert searching.run("run", **MAIN).returncode == 0
+    baseline = id_of(searching)
+    assert searching.run("run", **PULL).returncode == 0, "the same task again"
+
+    red = searching.run("run", **PULL, **wrong(*range(0, 30, 3)))
+    assert red.returncode == 1
+    found = results_of(searching)
+    assert found["outcome"] == "gate_failed"
+    assert found["baselines"][0]["experiment_id"] == baseline
+    folder = searching.directory / "test-results"
+    reports = [red.stdout, *((folder / name).read_text() for name in ("summary.md", "evalwire.xml", "report.html"))]
+    for report in reports:
+        assert "nonsense" in report or "evalwire.xml" in report or "question 3" in report
+        assert "fell by" in report
+    assert red.stdout.startswith("FAILED (1 of 1 gate broken)")
+    assert f"::error file=experiments/{searching.name}/exact.py" in red.stdout
+    worse = [run["example_id"] for run in found["experiments"][0]["runs"] if run["output"] == "nonsense"]
+    assert len(worse) == 10
+    junit = (folder / "evalwire.xml").read_text()
+    assert all(example in junit for example in worse)
+
+
+def test_noise_between_identical_systems_is_not_red(searching):
+    """As many examples went one way as the other: not a regression, though some got worse."""
+    rng = random.Random(4)
+    assert searching.run("run", **MAIN, **wrong(*rng.sample(range(30), 6))).returncode == 0
+    done = searching.run("run", **PULL, **wrong(*rng.sample(range(30), 7)))
+    assert done.returncode == 0, done.stdout
+    assert "may be chance" in done.stdout or "within the" in done.stdout
+
+
+def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, phoenix_url):
+    """On main beside it: a red one, a partial one, one of another split, one of another folder, one of a branch."""
+    name = searching.name
+    assert searching.run("run", **MAIN).returncode == 0
+    right = id_of(searching)
+    assert searching.run("run", **PULL).returncode == 0, "of the branch"
+    assert searching.run("run", "--gate", "exact >= 0.9", **MAIN, **wrong(*range(15))).returncode == 1, "a red one"
+    partial = searching.run("run", "--fail-fast", **MAIN, RAISES="1")
+    assert partial.returncode == 1
+    searching.experiment("other_folder", task=TASK, exact=EXACT, length=LENGTH)
+    toml = (searching.directory / "evalwire.toml").read_text()
+    searching.write({"evalwire.toml": f'{toml}\n[experiments.other_folder]\ndataset = "{name}"\n'})
+    assert searching.run("run", "--name", "other_folder", **MAIN).returncode == 0
+    _split(client, phoenix_url, name)
+    assert searching.run("run", "--name", name, "--split", "first", "--baseline", "none", **MAIN).returncode == 0
+    assert results_of(searching)["experiments"][0]["examples"] == 5
+
+    red = searching.run("run", "--name", name, **PULL, **wrong(*range(10)))
+    assert results_of(searching)["baselines"][0]["experiment_id"] == right, red.stdout
+    assert red.returncode == 1
+
+
+def _split(client, phoenix_url, name):
+    """Make a split of the first five examples."""
+    import httpx
+
+    dataset = client.datasets.get_dataset(dataset=name, timeout=60)
+    ids = [example["node_id"] for example in dataset.examples[:5]]
+    query = """mutation ($ids: [ID!]!) {
+      createDatasetSplitWithExamples(input: {name: "first", color: "#ff0000", exampleIds: $ids}) { datasetSplit { id } }
+    }"""
+    answer = httpx.post(f"{phoenix_url}/graphql", json={"query": query, "variables": {"ids": ids}}, timeout=30).json()
+    if "errors" in answer:  # another test has made it: add these to it
+        found = httpx.post(f"{phoenix_url}/graphql", json={"query": "{ datasetSplits { edges { node { id name } } } }"})
+        edges = found.json()["data"]["datasetSplits"]["edges"]
+        split = next(edge["node"]["id"] for edge in edges if edge["node"]["name"] == "first")
+        query = """mutation ($ids: [ID!]!, $splits: [ID!]!) {
+          setDatasetExampleSplits: addDatasetExamplesToDatasetSplits(input: {exampleIds: $ids, datasetSplitIds: $splits})
+          { __typename } }"""
+        variables = {"ids": ids, "splits": [split]}
+        answer = httpx.post(f"{phoenix_url}/graphql", json={"query": query, "variables": variables}).json()
+    assert "errors" not in answer, answer
+
+
+def test_gate_comes_to_the_same_verdict_from_a_clean_directory(searching, tmp_path, phoenix_url):
+    """By the experiment's id or by the file; from a folder with evalwire.toml and nothing else."""
+    searching.run("run", **MAIN)
+    run = searching.run("run", **PULL, **wrong(*range(8)))
+    experiment = id_of(searching)
+    told = [gate["text"] for gate in results_of(searching)["gates"]]
+    assert run.returncode == 1
+    clean = type(searching)(tmp_path / "clean", searching.environ)
+    clean.write({"evalwire.toml": (searching.directory / "evalwire.toml").read_text()})
+    by_id = clean.run("gate", "--experiment", experiment, "--report-dir", "out")
+    assert by_id.returncode == 1, by_id.stderr
+    assert [gate["text"] for gate in json.loads((clean.directory / "out/results.json").read_text())["gates"]] == told
+    by_file = clean.run("gate", "--results", str(searching.directory / "test-results" / "results.json"))
+    assert by_file.returncode == 1
+    assert told[0] in by_file.stdout
+    loose = clean.run("gate", "--experiment", experiment, "--gate", f"{searching.name}.exact drop <= 0.5")
+    assert loose.returncode == 0, loose.stdout
+    assert sorted(path.name for path in clean.directory.iterdir()) == ["evalwire.toml", "out"]
+
+
+def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_dataset):
+    """LLM spans of any OpenTelemetry tracer count, without a word of the user's to evalwire."""
+    task = """
+        from opentelemetry import trace
+
+        async def task(example):
+            attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
+                          "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
+            with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
+                return example.input["q"]
+    """
+    phoenix_project.experiment(make_dataset(4), task=task)
+    toml = '[gates]\nmax_total_tokens = 59\nmax_cost_usd = 0.01\n[prices."m-1"]\ninput = 2.0\noutput = 8.0\n'
+    phoenix_project.write({"evalwire.toml": toml})
+    run = phoenix_project.run("run")
+    assert run.returncode == 1
+    assert "it used 60 tokens, more than 59" in run.stdout
+    assert "it cost 0.0002 USD, at most 0.01" in run.stdout
+    again = phoenix_project.run("gate", "--experiment", id_of(phoenix_project), "--gate", "total_tokens <= 60")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "it used 60 tokens, at most 60" in again.stdout
+
+
+def test_without_a_baseline_it_is_said_and_the_run_becomes_one(searching):
+    """The first run passes; the second has it."""
+    first = searching.run("run", **MAIN)
+    assert first.returncode == 0
+    assert "no baseline" in first.stdout
+    assert searching.run("run", **PULL).returncode == 0
+    assert results_of(searching)["baselines"][0]["note"] == ""
+
+
+def test_a_pinned_experiment_is_found_by_its_tag(searching):
+    """However many runs came later; and a tag that nobody has is wrong use."""
+    searching.run("run", **MAIN)
+    pinned = id_of(searching)
+    assert searching.run("baseline", "pin", pinned, "--tag", "release").returncode == 0
+    searching.run("run", **MAIN)
+    red = searching.run("run", "--baseline", "tag:release", **PULL, **wrong(*range(9)))
+    assert red.returncode == 1
+    assert results_of(searching)["baselines"][0]["experiment_id"] == pinned
+    for missing in ("tag:relaese", "branch:nobody", "RXhwZXJpbWVudDo5OTk5OTk=", "file:nothing.json"):
+        done = searching.run("run", "--baseline", missing)
+        assert done.returncode == 2, (missing, done.stderr)
+        assert "not there" in done.stderr or "no file" in done.stderr
+
+
+def test_a_fork_compares_with_a_file(searching):
+    """A results.json in the repository needs no Phoenix that holds the baseline."""
+    searching.run("run", **MAIN)
+    Path(searching.directory / "test-results" / "results.json").rename(searching.directory / "main.json")
+    red = searching.run("run", "--baseline", "file:main.json", **wrong(*range(9)))
+    assert red.returncode == 1
+    assert results_of(searching)["baselines"][0]["asked"] == "file:main.json"
+
+
+def test_changed_examples_are_counted_and_not_paired(searching, client):
+    """An example whose content changed, one that came, one that went."""
+    searching.run("run", **MAIN)
+    dataset = client.datasets.get_dataset(dataset=searching.name, timeout=60)
+    examples = [
+        {"input": dict(one["input"]), "output": dict(one["output"]), "id": one["id"]} for one in dataset.examples
+    ]
+    examples[0]["output"] = {"expected_output": "another answer"}
+    examples = [*examples[:-1], {"input": {"q": "question 99"}, "output": {"expected_output": "answer 99"}}]
+    client.datasets.create_dataset(name=searching.name, examples=examples, timeout=60)
+    searching.run("run", "--baseline", "auto", **PULL)
+    baseline = results_of(searching)["baselines"][0]
+    assert len(baseline["added"]) + len(baseline["changed"]) == 2
+    assert len(baseline["removed"]) >= 1
+    assert baseline["paired"] == 28
+
+
+@pytest.mark.parametrize("gate", ["nobody.exact >= 1", "exakt >= 1"])
+def test_a_gate_on_what_does_not_exist_is_wrong_use_before_anything_runs(searching, client, gate):
+    """Exit 2, a suggestion, and no experiment in Phoenix."""
+    done = searching.run("run", "--gate", gate)
+    assert done.returncode == 2
+    assert "there is no" in done.stderr
+    dataset = client.datasets.get_dataset(dataset=searching.name, timeout=60)
+    assert client.experiments.list(dataset_id=dataset.id) == []
+
+
+def test_tolerated_errors_are_named_in_the_first_line(phoenix_project, make_dataset):
+    """And the exit code is 0 only within the tolerance."""
+    task = "async def task(example):\n    return 1 / (int(example.input['q'][-1]) - 3)\n"
+    phoenix_project.experiment(make_dataset(5), task=task)
+    green = phoenix_project.run("run", "--gate", "error_rate <= 20%")
+    assert green.returncode == 0, green.stdout
+    assert "tolerated" in green.stdout.splitlines()[0]
+    assert phoenix_project.run("run", "--gate", "error_rate <= 19%").returncode == 1
+    assert phoenix_project.run("run").returncode == 1
+
+
+def test_compare_shows_which_examples_went_which_way(searching):
+    """By ids and by branches; as text, as Markdown and as JSON."""
+    searching.run("run", **MAIN, **wrong(1, 2))
+    before = id_of(searching)
+    searching.run("run", "--baseline", "none", **PULL, **wrong(2, 3, 4))
+    after = id_of(searching)
+    text = searching.run("compare", before, after)
+    assert text.returncode == 0, text.stderr
+    assert "exact: 2 worse" in text.stdout
+    assert "exact: 1 better" in text.stdout
+    found = json.loads(searching.run("compare", "branch:main", "branch:change", "--json").stdout)
+    (exact,) = [one for one in found[0]["comparisons"] if one["name"] == "exact"]
+    assert (len(exact["worse"]), len(exact["better"])) == (2, 1)
+    assert "| exact | 0.933 | 0.900 |" in searching.run("compare", before, after, "--markdown").stdout
+    assert searching.run("compare", before, "RXhwZXJpbWVudDo5OTk5OTk=").returncode == 2
