@@ -115,7 +115,7 @@ def test_what_a_model_says_is_no_command(name, text):
 
 
 @settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     database=None,
     derandomize=True,

@@ -174,6 +174,7 @@ def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_
     assert "it used 60 tokens, at most 60" in again.stdout
 
 
+@pytest.mark.slow
 def test_without_a_baseline_it_is_said_and_the_run_becomes_one(searching):
     """The first run passes; the second has it."""
     first = searching.run("run", **MAIN)
@@ -183,6 +184,7 @@ def test_without_a_baseline_it_is_said_and_the_run_becomes_one(searching):
     assert results_of(searching)["baselines"][0]["note"] == ""
 
 
+@pytest.mark.slow
 def test_a_pinned_experiment_is_found_by_its_tag(searching):
     """However many runs came later; and a tag that nobody has is wrong use."""
     searching.run("run", **MAIN)
@@ -198,6 +200,7 @@ def test_a_pinned_experiment_is_found_by_its_tag(searching):
         assert "not there" in done.stderr or "no file" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_fork_compares_with_a_file(searching):
     """A results.json in the repository needs no Phoenix that holds the baseline."""
     searching.run("run", **MAIN)
@@ -207,6 +210,7 @@ def test_a_fork_compares_with_a_file(searching):
     assert results_of(searching)["baselines"][0]["asked"] == "file:main.json"
 
 
+@pytest.mark.slow
 def test_changed_examples_are_counted_and_not_paired(searching, client):
     """An example whose content changed, one that came, one that went."""
     searching.run("run", **MAIN)
@@ -245,6 +249,7 @@ def test_tolerated_errors_are_named_in_the_first_line(phoenix_project, make_data
     assert phoenix_project.run("run").returncode == 1
 
 
+@pytest.mark.slow
 def test_compare_shows_which_examples_went_which_way(searching):
     """By ids and by branches; as text, as Markdown and as JSON."""
     searching.run("run", **MAIN, **wrong(1, 2))
@@ -260,3 +265,33 @@ def test_compare_shows_which_examples_went_which_way(searching):
     assert (len(exact["worse"]), len(exact["better"])) == (2, 1)
     assert "| exact | 0.933 | 0.900 |" in searching.run("compare", before, after, "--markdown").stdout
     assert searching.run("compare", before, "RXhwZXJpbWVudDo5OTk5OTk=").returncode == 2
+
+
+@pytest.mark.slow
+def test_resume_remembers_the_gates_that_the_run_was_told(searching):
+    """A run that was cut off ends, resumed, as it would have: red by its own --gate."""
+    searching.run("run", "--gate", "exact >= 1", "--fail-fast", **MAIN, RAISES="1")
+    resumed = searching.run("resume", "--retry-failed", **MAIN, **wrong(1))
+    assert resumed.returncode == 1
+    assert "exact pass rate 0.967 is below 1" in resumed.stdout
+    assert results_of(searching)["outcome"] == "gate_failed"
+
+
+def test_check_finds_a_gate_on_what_does_not_exist(searching):
+    """Before a pipeline runs, and pays."""
+    assert searching.run("check", "--json").returncode == 0
+    done = searching.run("check", EVALWIRE_GATE="exakt >= 0.5")
+    assert done.returncode == 1
+    assert "Perhaps you meant" in done.stdout
+    assert searching.run("run", "--dry-run", "--gate", "exakt >= 1").returncode == 2
+    assert "gates are not judged" in searching.run("run", "--dry-run").stderr
+
+
+def test_every_report_is_there_when_nothing_could_run(phoenix_project):
+    """An empty folder, too, leaves what CI collects."""
+    (phoenix_project.directory / "experiments").mkdir()
+    assert phoenix_project.run("run").returncode == 1
+    folder = phoenix_project.directory / "test-results"
+    assert {path.name for path in folder.iterdir()} == {"results.json", "evalwire.xml", "summary.md", "report.html"}
+    assert "nothing_to_run" in (folder / "results.json").read_text()
+    assert "<error" in (folder / "evalwire.xml").read_text()

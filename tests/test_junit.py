@@ -164,7 +164,7 @@ def test_times_add_up():
 
 
 @settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     database=None,
     derandomize=True,
@@ -197,8 +197,8 @@ def test_an_interrupted_job_is_red_though_all_experiments_held():
 
 
 def test_a_large_job_is_not_held_as_text():
-    """3,000 examples, three times each: of the megabytes that are written only the names are held."""
-    examples = [example(number) for number in range(3_000)]
+    """1,500 examples, three times each: of the megabytes that are written only the names are held."""
+    examples = [example(number) for number in range(1_500)]
     said = (evaluation("e", 0.5, explanation="because of this and that" * 4),)
     runs = [
         run(number, "out" * 300, example=its, repetition=repetition, evaluations=said)
@@ -214,20 +214,20 @@ def test_a_large_job_is_not_held_as_text():
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert 2_500_000 < size < 5_000_000
-    assert peak < 3_000_000, peak
+    assert 1_200_000 < size < 2_500_000
+    assert peak < 1_200_000
 
 
 def test_a_file_stays_below_what_gitlab_takes():
     """However much each example says: 30 MB; the first ones are told in full."""
     wordy = failure(traceback="word " * 4_000, message="word " * 400)
     runs = [
-        run(number, failure=wordy, example=example(number, input={"q": "word " * 1_000})) for number in range(6_000)
+        run(number, failure=wordy, example=example(number, input={"q": "word " * 1_000})) for number in range(2_000)
     ]
     texts = list(junit.pieces(one(*runs)))
     assert sum(len(text.encode()) for text in texts) < 20_000_000
     assert "word word" in next(text for text in texts if "task[q0]" in text).partition("message=")[2]
-    assert "More is in results.json." in next(text for text in texts if "task[q5999]" in text)
+    assert "More is in results.json." in next(text for text in texts if "task[q1999]" in text)
 
 
 # --- what is red ---------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_an_address_that_is_none_is_no_link(start):
     """A page's address with anything odd in it is left out; the rest is shown."""
     for _, text in CORPUS[start : start + 10]:
         if text.strip():
-            assert "](" not in checked(hostile(text, keep=()))
+            assert not any(token.type == "link_open" for token in tokens(checked(hostile(text, keep=()))))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_bar_does_not_end_a_cell(text):
 
 
 @settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     database=None,
     derandomize=True,

@@ -421,6 +421,7 @@ def test_killed_when_phoenix_has_created_an_experiment_and_nobody_was_told(kille
     end(killed, whole_run)
 
 
+@pytest.mark.slow
 def test_killed_during_an_import_an_older_job_is_not_taken_for_this_one(phoenix_project, make_dataset):
     """The one before ended green; the job that was killed left an empty journal, and is begun anew."""
     task = (
@@ -632,6 +633,7 @@ def test_the_version_of_the_dataset_that_began_is_the_one_that_ends(counted, cli
     assert after["examples"] == 4
 
 
+@pytest.mark.slow
 def test_an_experiment_that_never_began_is_run(counted, make_dataset):
     """Stopped by the first failure: the second experiment has no line in the journal. `--name` selects among both."""
     second = make_dataset(2)
@@ -865,6 +867,7 @@ def test_a_job_that_still_runs_is_left_alone(counted):
     assert report_of(counted)["outcome"] == "passed"
 
 
+@pytest.mark.slow
 def test_another_phoenix_is_told(counted):
     """Ids mean nothing there. Its dataset of this id is another one, so nothing is run on it."""
     counted.run("run")
@@ -888,6 +891,7 @@ def test_another_phoenix_is_told(counted):
 # --- a journal that lacks something, and a Phoenix that does -------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_clash_of_names_is_red_after_a_resumption_too(counted):
     """Two evaluators give a result of one name, which Phoenix would keep once; it must not turn green."""
     for name in ("judge", "other"):
@@ -903,6 +907,7 @@ def test_a_clash_of_names_is_red_after_a_resumption_too(counted):
     assert normalised(report_of(counted), counted.directory) == before
 
 
+@pytest.mark.slow
 def test_what_a_fast_evaluator_said_is_kept_while_a_slow_one_thinks(counted):
     """Killed in between: its word was paid for, and is not asked for again."""
     slow = "import asyncio\nfrom ._note import note\n\n\nasync def judge(input):\n    note('judge', input['q'])\n    await asyncio.sleep({})\n    return 1\n"
@@ -975,6 +980,7 @@ def _refuse_run(number: int) -> Callable[[str, str], Fault | None]:
     return rule
 
 
+@pytest.mark.slow
 def test_a_run_that_only_phoenix_has_is_not_called_again(counted):
     """The line of a was damaged, and d has not been sent: as many are there as here, and they are others."""
     with FaultyPhoenix(counted.environ["PHOENIX_ENDPOINT"], _refuse_run(4)).serving() as proxy:
@@ -1011,6 +1017,7 @@ def test_what_phoenix_has_lost_is_sent_again(counted, client):
     assert all(len(names) == 2 for names in annotations_of(client, entry["experiment_id"]).values())
 
 
+@pytest.mark.slow
 def test_the_twin_of_an_experiment_is_removed_by_a_later_resumption_too(counted, client):
     """Created twice, since an answer was lost; and killed before the empty one could be removed."""
     fail(counted, failing="b")

@@ -243,8 +243,11 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
     if not usage:
         return _told(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
     cost, unknown = cost_usd(usage, prices)
+    if lacking := [model or "its model" for model in unknown if model not in prices]:
+        what = f"what it cost is not known: no price of {', '.join(lacking)}; give one under [prices]"
+        return _told(gate, cost, what, failed=True)
     if unknown:
-        what = f"what it cost is not known: no price of {', '.join(unknown) or 'its model'}; give one under [prices]"
+        what = f"what it cost is not known: LLM spans of {', '.join(unknown)} tell no tokens"
         return _told(gate, cost, what, failed=True)
     return _held(gate, cost, f"it cost {cost:.4f} USD")
 

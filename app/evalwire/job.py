@@ -30,7 +30,6 @@ from evalwire.journal import Journal
 from evalwire.masking import masked
 from evalwire.model import Outcome, Report
 from evalwire.runner import Plan, note_ends, run_experiments
-from evalwire.thresholds import Known
 from evalwire.uploader import upload
 
 if TYPE_CHECKING:
@@ -172,6 +171,8 @@ def _plan(context: Context, job: Job) -> Plan:
         metadata=past.metadata if past else ci.facts(context.environ),
         repetitions=past.repetitions if past else settings.repetitions,
         split=settings.split,
+        gates=settings.gate or (past.gates if past else ()),
+        baseline=str(settings.baseline or (past.baseline if past else "")),
         dry_run=job.dry_run,
         record_connections=settings.record_connections,
         mask=context.mask,
@@ -237,16 +238,8 @@ def _judge(context: Context, job: Job) -> judging.Judge:
         EvalwireError: Phoenix cannot be asked for a baseline.
     """
     settings = context.settings
-    names = [experiment.name for experiment in job.experiments]
-    known = Known(
-        judged={
-            one.name: None if one.problems else [evaluator.name for evaluator in one.evaluators]
-            for one in job.experiments
-        },
-        others=[path.name for path in discovery.find(settings.experiments)[0] if path.name not in names],
-    )
-    found = ci.facts(context.environ)
-    branches = branches_for(settings.baseline or Asked("auto"), found, settings.base_branch)
+    asked = _asked(context, job)
+    branches = branches_for(asked.baseline or Asked("auto"), ci.facts(context.environ), settings.base_branch)
     own_ids = {past.id for past in job.past.past.values() if past.id} if job.past else set()
     subjects = [
         Subject(
@@ -260,13 +253,28 @@ def _judge(context: Context, job: Job) -> judging.Judge:
         )
         for one in job.experiments
     ]
-    return judging.prepare(context, subjects, known, phoenix=job.phoenix, is_dry=job.dry_run is not None)
+    known = judging.known_of(context, job.experiments)
+    is_dry = job.dry_run is not None
+    if is_dry and not asked.thresholds.is_empty:
+        context.say("a dry run: the gates are not judged")
+    return judging.prepare(asked, subjects, known, phoenix=job.phoenix, is_dry=is_dry)
+
+
+def _asked(context: Context, job: Job) -> judging.Wanted:
+    """The limits and the baseline of the settings; where they are silent, those that the earlier job was told."""
+    settings, past = context.settings, job.past
+    thresholds, baseline = settings.thresholds, settings.baseline
+    if past is not None and not settings.gate:
+        thresholds = thresholds.with_flags(past.gates)
+    if past is not None and baseline is None and past.baseline:
+        baseline = Asked.parse(past.baseline)
+    return judging.Wanted(thresholds=thresholds, baseline=baseline, prices=settings.prices)
 
 
 def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResult, signals: Signals) -> Report:
     """Judge the results, and note in Phoenix how each experiment ended."""
     is_dry = job.dry_run is not None
-    gates, baselines = ((), ()) if is_dry else judge.verdicts(context, result.results)
+    gates, baselines = ((), ()) if is_dry else judge.verdicts(result.results)
     context.learn_secrets()
     report = Report(
         outcome="passed",

@@ -339,6 +339,8 @@ class PastJob:
 
     Attributes:
         experiments: the names of all experiments that were to run, those that never began included.
+        gates: limits that it was told beside those of evalwire.toml, as `--gate` has them.
+        baseline: that it was told, as `--baseline` has it; empty for none.
         damaged: lines in its midst that could not be read.
     """
 
@@ -347,6 +349,8 @@ class PastJob:
     metadata: Mapping[str, Any]
     repetitions: int
     past: dict[str, Past] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+    baseline: str = ""
     damaged: int = 0
 
 
@@ -395,6 +399,8 @@ def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
         prefix=entry["prefix"],
         metadata=entry["metadata"],
         repetitions=entry["repetitions"],
+        gates=tuple(entry.get("gates", ())),
+        baseline=entry.get("baseline", ""),
     )
 
 

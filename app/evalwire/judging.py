@@ -7,19 +7,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import results_file
+from evalwire import discovery, results_file
 from evalwire.baselines import Asked, Subject, choose
 from evalwire.comparison import compare
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.gates import judge
-from evalwire.thresholds import Gate, Known, resolve
+from evalwire.thresholds import Gate, Known, Thresholds, resolve
 from evalwire.verdicts import Baseline, Verdict
 
 if TYPE_CHECKING:
     from evalwire.context import Context
     from evalwire.gateway import Phoenix
-    from evalwire.model import ExperimentResult
+    from evalwire.model import Experiment, ExperimentResult
+    from evalwire.settings import Settings
+    from evalwire.usage import Price
     from evalwire.verdicts import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked of some experiments, before it is known which these are.
+
+    Attributes:
+        thresholds: the limits.
+        baseline: which one; None for the default, `auto` where a drop is limited.
+        prices: of models whose spans tell no cost.
+    """
+
+    thresholds: Thresholds
+    baseline: Asked | None
+    prices: Mapping[str, Price]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Wanted:
+        """What the settings ask."""
+        return cls(thresholds=settings.thresholds, baseline=settings.baseline, prices=settings.prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +51,16 @@ class Judge:
     Attributes:
         gates: every limit.
         asked: which baseline.
+        prices: of models whose spans tell no cost.
         baselines: by experiment, what it is compared with, or the note why with nothing.
     """
 
     gates: Sequence[Gate]
     asked: Asked
+    prices: Mapping[str, Price]
     baselines: Mapping[str, ExperimentResult | str]
 
-    def verdicts(
-        self, context: Context, results: Sequence[ExperimentResult]
-    ) -> tuple[tuple[Verdict, ...], tuple[Baseline, ...]]:
+    def verdicts(self, results: Sequence[ExperimentResult]) -> tuple[tuple[Verdict, ...], tuple[Baseline, ...]]:
         """What the gates come to, and how each experiment compares with its baseline."""
         directions: dict[str, dict[str, Direction]] = {}
         for gate in self.gates:
@@ -53,17 +75,28 @@ class Judge:
                 case before:
                     own = directions.get(result.name)
                     found[result.name] = compare(result, before, asked=str(self.asked), directions=own)
-        gates = judge(results, self.gates, baselines=found, prices=context.settings.prices)
+        gates = judge(results, self.gates, baselines=found, prices=self.prices)
         return gates, tuple(found.values())
 
 
+def known_of(context: Context, experiments: Sequence[Experiment]) -> Known:
+    """What limits may name: these experiments with their evaluators, and the others of the folder."""
+    names = [experiment.name for experiment in experiments]
+    return Known(
+        judged={
+            one.name: None if one.problems else [evaluator.name for evaluator in one.evaluators] for one in experiments
+        },
+        others=[path.name for path in discovery.find(context.settings.experiments)[0] if path.name not in names],
+    )
+
+
 def prepare(
-    context: Context, subjects: Sequence[Subject], known: Known, *, phoenix: Phoenix | None, is_dry: bool = False
+    wanted: Wanted, subjects: Sequence[Subject], known: Known, *, phoenix: Phoenix | None, is_dry: bool = False
 ) -> Judge:
     """Find the limits and the baselines of some experiments.
 
     Args:
-        context: the settings.
+        wanted: what is asked.
         subjects: the experiments.
         known: what limits may name.
         phoenix: where the baselines are; None where there is none to ask.
@@ -73,19 +106,19 @@ def prepare(
         UsageError: a limit or a baseline names what does not exist.
         EvalwireError: Phoenix cannot be asked.
     """
-    settings = context.settings
-    gates = resolve(settings.thresholds, known)
-    asked: Asked = settings.baseline or Asked("auto")
-    if is_dry or asked.kind == "none":
-        return Judge(gates=() if is_dry else gates, asked=asked, baselines=_none_for(gates, asked))
+    gates = resolve(wanted.thresholds, known)
+    asked = wanted.baseline or Asked("auto")
+    if is_dry:
+        return Judge(gates=(), asked=asked, baselines={}, prices=wanted.prices)
+    if asked.kind == "none":
+        return Judge(gates=gates, asked=asked, baselines=_none_for(gates), prices=wanted.prices)
     needing = {gate.experiment for gate in gates if gate.rule == "max_drop"}
-    wanting = [one for one in subjects if settings.baseline is not None or one.experiment in needing]
-    return Judge(gates=gates, asked=asked, baselines=find(asked, wanting, phoenix) if wanting else {})
+    wanting = [one for one in subjects if wanted.baseline is not None or one.experiment in needing]
+    baselines = find(asked, wanting, phoenix) if wanting else {}
+    return Judge(gates=gates, asked=asked, baselines=baselines, prices=wanted.prices)
 
 
-def _none_for(gates: Sequence[Gate], asked: Asked) -> dict[str, ExperimentResult | str]:
-    if asked.kind != "none":
-        return {}
+def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
     return {gate.experiment: "none was asked for (--baseline none)" for gate in gates if gate.rule == "max_drop"}
 
 

@@ -198,6 +198,8 @@ class Plan:
     Attributes:
         repetitions: runs of each example.
         split: of the datasets, or None for all of each.
+        gates: limits that the job was told, for the journal.
+        baseline: likewise.
         dry_run: examples of each experiment, nothing being written; None for a real run.
         mask: takes secrets out of what is recorded of failures.
         journal: where everything is noted before it is sent; None for nowhere.
@@ -210,6 +212,8 @@ class Plan:
     metadata: Mapping[str, Any]
     repetitions: int = 1
     split: str | None = None
+    gates: Sequence[str] = ()
+    baseline: str = ""
     dry_run: int | None = None
     record_connections: int = 4
     mask: Callable[[str], str] = str
@@ -228,6 +232,8 @@ class Plan:
             prefix=self.prefix,
             metadata=self.metadata,
             repetitions=self.repetitions,
+            gates=list(self.gates),
+            baseline=self.baseline,
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire import __version__, discovery, masking
-from evalwire.errors import EvalwireError, PhoenixError
+from evalwire import __version__, discovery, judging, masking, thresholds
+from evalwire.baselines import Asked
+from evalwire.errors import EvalwireError, PhoenixError, UsageError
 
 if TYPE_CHECKING:
     from evalwire.context import Context
@@ -50,6 +52,7 @@ def check(context: Context, *, as_json: bool = False, show_settings: bool = Fals
         findings.extend(_check_code(experiment))
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
+    findings.append(_check_gates(context, found.experiments))
     ok = all(finding.ok for finding in findings)
     settings = _settings(context)
     if as_json:
@@ -110,11 +113,20 @@ def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
     return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "it has no examples")
 
 
+def _check_gates(context: Context, experiments: Sequence[Experiment]) -> Finding:
+    """Whether each limit names what exists; the baseline is looked for by the run."""
+    try:
+        gates = thresholds.resolve(context.settings.thresholds, judging.known_of(context, experiments))
+    except UsageError as error:
+        return Finding(ok=False, what="gates", detail=str(error))
+    return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "none but the default: no errors")
+
+
 def _settings(context: Context) -> dict[str, dict[str, Any]]:
     """Each setting's value and source, secrets masked; Phoenix's own variables as far as they are set."""
     shown: dict[str, dict[str, Any]] = {
         name: {
-            "value": str(entry.value) if isinstance(entry.value, Path) else entry.value,
+            "value": str(entry.value) if isinstance(entry.value, Path | Asked) else entry.value,
             "source": entry.source,
         }
         for name, entry in context.settings.items()

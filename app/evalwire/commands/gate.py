@@ -46,7 +46,7 @@ def gate(context: Context, *, experiment_ids: Sequence[str] = (), results: Path 
         if report.dry_run:
             raise UsageError("this results.json is of a dry run, of which no gates are judged.")
     judge = _judge(context, report, phoenix)
-    gates, baselines = judge.verdicts(context, report.results)
+    gates, baselines = judge.verdicts(report.results)
     report = replace(report, gates=gates, baselines=baselines, prices=context.settings.prices)
     if report.outcome != "interrupted":
         outcome = outcome_of(report, report.results) if report.results else report.outcome
@@ -88,7 +88,7 @@ def _judge(context: Context, report: Report, phoenix: Phoenix | None) -> judging
     asks_phoenix = (settings.baseline or Asked("auto")).kind not in ("none", "file")
     if phoenix is None and asks_phoenix:
         phoenix = context.connect(None)
-    return judging.prepare(context, subjects, known, phoenix=phoenix)
+    return judging.prepare(judging.Wanted.of(settings), subjects, known, phoenix=phoenix)
 
 
 def _names(result: ExperimentResult) -> list[str] | None:

@@ -63,7 +63,7 @@ def text(value: str) -> Html:
     if not value.isprintable():  # no line ends and none of the odd ones: most texts
         value = _SURROGATE.sub("?", value.replace("\r\n", "\n"))
         value = _ODD.sub(_visible, value)
-    return Html(escaping.escape(value, quote=False))
+    return Html(escaping.escape(value))
 
 
 def isolated(value: str) -> Html:
