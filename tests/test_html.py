@@ -108,11 +108,11 @@ def head_of(report: Report) -> str:
 
 
 def all_hostile() -> Report:
-    """One report with the whole corpus in each of its places; half of its addresses are good, so that there are links."""
-    made = [hostile(text[:300], keep=("url",) if n % 2 else ()) for n, (_, text) in enumerate(CORPUS)]
+    """One report with the whole corpus; half of its addresses are good, so that there are links."""
+    made = [hostile(text[:200], keep=("url",) if n // 2 % 2 else ()) for n, (_, text) in enumerate(CORPUS)]
     return replace(
         made[0],
-        results=tuple(result for one in made for result in one.results),
+        results=tuple(one.results[n % 2] for n, one in enumerate(made)),
         gates=tuple(gate for one in made for gate in one.gates),
         baselines=tuple(baseline for one in made for baseline in one.baselines),
     )
@@ -245,9 +245,8 @@ def test_a_run_is_there_in_full():
     assert "Input user_query How do I get refund number 3? Expected expected_output refund 3" in said
     assert 'Output documents ["doc 3", "doc 0"] exact_match False the first document is another' in said
     assert "Example metadata topic refunds" in said
-    assert "https://phoenix.example.com/redirects/traces/00000000000000000000000000000003" in page_of(
-        reporting.red_report()
-    )
+    trace = f"https://phoenix.example.com/redirects/traces/{11:032x}"  # of one that is not among the regressions
+    assert f'<a href="{trace}" rel="noopener noreferrer">trace in Phoenix</a>' in page_of(reporting.red_report())
 
 
 def test_a_long_value_is_cut_with_a_note():
@@ -321,8 +320,7 @@ def check_that_nothing_acts(page: str) -> Outline:
 
 @pytest.mark.parametrize("text", [text for _, text in CORPUS], ids=[name for name, _ in CORPUS])
 def test_hostile_text_is_text(text):
-    for keep in ((), ("url", "endpoint")):
-        check_that_nothing_acts(page_of(hostile(text, keep=keep)))
+    check_that_nothing_acts(page_of(hostile(text, keep=())))
 
 
 def test_what_a_terminal_or_a_parser_would_swallow_is_seen():
@@ -383,8 +381,9 @@ def test_a_scatter_shows_every_pair_as_worse_better_or_the_same(direction):
     for kind, found in (("worse", compared.worse), ("better", compared.better)):
         [size] = re.findall(rf"([\d,]+) {kind}</span>", drawn)
         assert int(size) == len(found)
-    named = " ".join(re.findall("<title>(.*?)</title>", drawn))
-    assert all(re.search(rf"\b{pair.example_id}\b", named) for pair in pairs)
+        marks = re.findall(rf'<path class="point {kind}" [^>]*><title>(q\d)', drawn)
+        assert sorted(marks) == sorted(pair.example_id for pair in found)
+    assert drawn.count("<title>") == len(pairs)
 
 
 def test_pairs_at_one_point_are_one_mark_that_names_them():
@@ -593,9 +592,8 @@ def test_no_text_makes_a_phone_scroll_sideways(site, chromium, name):
 def test_a_page_that_was_tampered_with_runs_nothing(site, chromium):
     """The policy stands behind the escaping."""
     page_text = page_of(reporting.red_report())
-    raw = "".join(
-        text for name, text in CORPUS if name in {"script", "image, broken", "svg", "frame", "stylesheet", "base"}
-    )
+    corpus = dict(CORPUS)
+    raw = "".join(corpus[name] for name in ("script", "image", "image, broken", "frame", "stylesheet", "object", "svg"))
     with chromium.page() as page:
         before = len(site.asked)
         page.open(site.put(page_text.replace("<main", f"{raw}<main", 1)))

@@ -346,6 +346,13 @@ def test_it_comes_run_by_run():
     assert len([piece for piece in pieces if '"before": 1.0' in piece]) == 11 + 1  # each pair, and the comparison
 
 
+def test_half_of_a_surrogate_pair_is_a_question_mark():
+    """Its escape would be JSON that not every parser takes; each piece can be written as UTF-8."""
+    text = text_of(red_report(journal="a\ud800b\udfff"))
+    assert '"journal": "a?b?"' in text
+    assert text.encode()
+
+
 def test_a_number_that_is_none_becomes_text():
     """A dataset's author may have written NaN, which JSON has not; the file is JSON all the same."""
     odd = example(1, input={"q": [float("nan"), float("-inf"), 1.5]}, metadata={"at": float("inf")})
