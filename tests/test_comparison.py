@@ -129,6 +129,16 @@ def test_a_failed_repetition_of_a_graded_score_has_no_place_in_the_mean():
     assert scores_of(ran({1: [0.8, None], 2: [0.5, 0.7]}), "s").by_example == pytest.approx({"q1": 0.8, "q2": 0.6})
 
 
+def test_a_label_without_a_score_has_no_place_in_the_mean():
+    runs = [
+        run(1, **said(0.5)),
+        run(1, repetition=2, evaluations=(evaluation("s", None, label="unsure"),)),
+        run(2, evaluations=(evaluation("s", None, label="unsure"),)),
+    ]
+    found = result("search", runs, evaluators=("s",), repetitions=2)
+    assert scores_of(found, "s").by_example == {"q1": 0.5}
+
+
 def test_an_evaluator_that_failed_gives_no_score():
     runs = [run(1, evaluations=(evaluation("s", None, failure=failure(stage="evaluator")),)), run(2, **said(0.5))]
     assert scores_of(result("search", runs, evaluators=("s",)), "s").by_example == {"q2": 0.5}

@@ -229,6 +229,7 @@ def test_the_tokens_of_all_runs_are_limited(limit, is_red):
     found = using(ModelUsage(model="m", calls=1, total_tokens=10), ModelUsage(model="n", calls=1, total_tokens=20))
     its = verdict(found, of_all("max_total_tokens", limit))
     assert (its.is_red, its.value) == (is_red, 30)
+    assert its.text == f"it used 30 tokens, {'more than' if is_red else 'at most'} {limit}"
 
 
 @pytest.mark.parametrize("rule", ["max_total_tokens", "max_cost_usd"])
@@ -295,6 +296,7 @@ def test_a_significant_drop_within_what_is_allowed_is_green():
     its = verdict(lower(0.1), gate("max_drop", 0.1), before=ran(*UP))
     assert (its.is_red, its.status) == (False, "passed")
     assert its.p_value < 0.001
+    assert its.text.endswith("within the 0.1 allowed")
 
 
 def test_a_drop_that_may_be_chance_is_green_unless_the_drop_alone_decides():

@@ -183,6 +183,12 @@ def test_it_is_xml_whatever_was_said(name, text):
     assert len(list(parsed(hostile(text, keep=())).iter("testcase"))) == HARMLESS
 
 
+def test_what_xml_cannot_hold_is_replaced():
+    """Half of a surrogate pair as in results.json, so that both tell the same."""
+    [name] = cases(one(judged(1, example=example(1, id="a\ud800b\x1bc\ufffed\u202ee")), exit_code=0))
+    assert name == "e[a?b\ufffdc\ufffdd\ufffde]"
+
+
 @pytest.mark.parametrize("outcome", ["nothing_to_run", "infrastructure", "interrupted", "errors"])
 def test_a_job_without_experiments_says_why_it_failed(outcome):
     """Nothing ran, so nothing could fail; the file is not empty, since empty ones are green."""

@@ -203,7 +203,10 @@ def test_experiments_have_tables_of_their_own(tmp_path):
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",
         ),
         ("[experiment]\ndir = 'x'\n", "unknown section: 'experiment'. Perhaps you meant 'experiments'."),
-        ("[zzz]\nx = 1\n", "unknown section: 'zzz'. Known: dataset, experiments, gates, local, phoenix, prices, reports."),
+        (
+            "[zzz]\nx = 1\n",
+            "unknown section: 'zzz'. Known: dataset, experiments, gates, local, phoenix, prices, reports.",
+        ),
         ("prefix = 'x'\n", "unknown section: 'prefix'."),
         ("phoenix = 'http://x'\n", "write [phoenix]"),
         ("[phoenix]\nurl_of_server = 'x'\n", "unknown key in [phoenix]: 'url_of_server'. Known: endpoint,"),

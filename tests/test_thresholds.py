@@ -500,14 +500,12 @@ VALUES = (
     | st.lists(st.integers(), max_size=2)
     | st.dates()
 )
-TABLES = st.recursive(
-    st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=3),
-    lambda below: st.dictionaries(KEYS | st.text(max_size=5), VALUES | below, max_size=3),
-    max_leaves=6,
-)
+EVALUATIONS = st.dictionaries(KEYS, VALUES, max_size=2)
+EXPERIMENTS = st.dictionaries(KEYS, VALUES | EVALUATIONS, max_size=2)
+TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES | EXPERIMENTS, max_size=2)
 
 
-@law
+@settings(law, max_examples=500)
 @given(TABLES)
 def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table):
     try:
@@ -590,3 +588,12 @@ def test_a_lenient_reading_lets_the_file_name_what_is_not_there_but_not_a_flag()
 def test_a_lenient_reading_still_knows_the_evaluations_of_what_is_judged():
     known = Known(judged={"es_search": ("top_k",)}, is_lenient=True)
     assert "there is no evaluation 'top_q'" in refusal("[gates.es_search]\ntop_q = { min = 1 }", known=known)
+
+
+def test_an_empty_table_is_of_an_evaluation_of_that_name_where_no_experiment_has_it():
+    """As is one that tells a manner only; an experiment comes first, selected or not."""
+    known = Known(judged={"es_search": ("top_k", "router")}, others=("router",))
+    text = '[gates.es_search]\nrouter = { max_drop = 0 }\n[gates.router]\nmode = "strict"'
+    assert gates(text, known=known)["es_search", "router", "max_drop"].manner.mode == "significance"
+    text = '[gates.es_search]\ntop_k = { max_drop = 0 }\n[gates.top_k]\nmode = "strict"'
+    assert gates(text, known=known)["es_search", "top_k", "max_drop"].manner.mode == "strict"

@@ -68,7 +68,8 @@ def text(value: str) -> Html:
 
 def isolated(value: str) -> Html:
     """Text beside other text, which its direction shall not turn; Latin text needs no element for that."""
-    return text(value) if value.isascii() else html("<bdi>{}</bdi>", value)
+    shown = text(value)
+    return shown if shown.isascii() else html("<bdi>{}</bdi>", shown)
 
 
 def _visible(found: re.Match[str]) -> str:
@@ -80,7 +81,8 @@ def _visible(found: re.Match[str]) -> str:
 
 def anchor(url: str | None, shown: str) -> Html:
     """A link, where the address is one of the web; else what is shown alone."""
-    if url and url.isascii() and url.isprintable() and " " not in url:
+    url = _SURROGATE.sub("?", url or "")
+    if url.isascii() and url.isprintable() and " " not in url:
         try:
             parts = urlsplit(url)
         except ValueError:
