@@ -378,13 +378,18 @@ def test_lost_records_are_never_tolerated():
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"problems": (failure(stage="import", type="SyntaxError"),)}, {"failure": failure(stage="open", where=None)}],
+    ("fields", "name", "file"),
+    [
+        ({"problems": (failure(stage="import"),)}, "experiment[import]", "experiments/support_router/task.py"),
+        ({"failure": failure(stage="open", where=None)}, "experiment[open]", "experiments/a/task.py"),
+    ],
     ids=["problem", "failure"],
 )
-def test_an_experiment_that_failed_as_a_whole_has_an_error(fields):
-    found = kinds(one(**fields, opened=None, example_count=0))
-    assert list(found.values()) == ["error"]
+def test_an_experiment_that_failed_as_a_whole_has_an_error(fields, name, file):
+    """With the traceback, and at the file where it is from."""
+    [(found, case)] = cases(one(**fields, opened=None, example_count=0)).items()
+    assert (found, kind(case), case.get("file")) == (name, "error", file)
+    assert 'return reply["answer"]' in (case.findtext("error") or "")
 
 
 def test_runs_that_were_not_made_are_skipped_by_name():

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from evalwire import model, results_file, verdicts
 from evalwire.errors import UsageError
+from evalwire.masking import masked
 from evalwire.model import Report
 from evalwire.reports import annotations as workflow
 from evalwire.reports import console, html, junit, markdown, results_json, write
@@ -67,22 +68,24 @@ def reports_of(report: Report) -> dict[str, str]:
 
 
 def only(report: Report) -> Report:
-    """What stands in the file of a report, without what it does not hold: the functions."""
+    """What stands in the file of a report, without what it does not hold: functions, and what was not asked."""
     kept = []
     for one in report.results:
         runs = tuple(replace(its, example=_hashed(its.example)) for its in one.runs)
         opened = one.opened
         if opened:
             experiment = replace(opened.experiment, task=None)
-            examples = tuple(map(_hashed, opened.dataset.examples))
+            ran = {its.example.node_id for its in one.runs}
+            examples = tuple(_hashed(its, bare=its.node_id not in ran) for its in opened.dataset.examples)
             opened = replace(opened, experiment=experiment, dataset=replace(opened.dataset, examples=examples))
         used = one.used if replace(one, used=None).usage is None else None  # else the runs tell it
         kept.append(replace(one, runs=runs, opened=opened, used=used))
     return replace(report, results=tuple(kept))
 
 
-def _hashed(one: model.Example) -> model.Example:
-    return replace(one, recorded_hash=one.content_hash)
+def _hashed(one: model.Example, *, bare: bool = False) -> model.Example:
+    content = {"input": {}, "output": {}, "metadata": {}} if bare else {}
+    return replace(one, recorded_hash=one.content_hash, **content)
 
 
 # --- the schema ----------------------------------------------------------------------------------------
@@ -186,6 +189,23 @@ def test_examples_that_were_not_run_are_there():
     assert [item["position"] for item in found["experiments"][0]["examples_not_run"]] == [0, 2]
     [read] = results_file.read(found).results
     assert [item.id for item in read.opened.dataset.examples] == ["q0", "q1", "q2", "q3"]
+
+
+def test_no_secret_of_an_example_that_was_not_run_is_shown():
+    """Masking leaves a dataset's examples as they are, so nothing of what they ask may be in any report."""
+    secret = example(7, input={"q": "hunter22"}, output={"a": "hunter22"}, metadata={"m": "hunter22"})
+    one = result("a", [run(1), run(2, example=replace(secret, id="q2", node_id="n2"))], evaluators=(), example_count=3)
+    one = replace(one, opened=replace(one.opened, dataset=replace(one.opened.dataset, examples=(secret, example(1)))))
+    made = masked(red_report(results=(one,)), lambda text: text.replace("hunter22", "***"))
+    reports = reports_of(made)
+    assert "task[q7]" in reports["JUnit"]
+    assert [name for name, text in reports.items() if "hunter22" in text] == []
+    [read] = results_file.read(strict(reports["results.json"])).results
+    assert [its.content_hash for its in read.opened.dataset.examples] == [
+        secret.content_hash,
+        example(1).content_hash,
+        secret.content_hash,
+    ]
 
 
 def test_repetitions_share_their_example():

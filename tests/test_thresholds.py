@@ -458,8 +458,33 @@ def test_what_is_no_gate_is_refused_and_shown(flag):
     assert flag in str(caught.value)
 
 
-@law
-@given(st.text(alphabet=st.sampled_from("ab.=<> %0189-+einf_\n\x00é"), max_size=30) | st.text(max_size=30))
+PARTS = st.sampled_from(
+    [
+        "a",
+        "es_search.top_k",
+        "error_rate",
+        ".",
+        "%",
+        " ",
+        "drop",
+        "pass_rate",
+        "median",
+        "0.8",
+        "5%",
+        "nan",
+        "-1",
+        "\n",
+        "é",
+    ]
+)
+SIGNS = st.sampled_from([">=", "<=", ">", "=", ""])
+FLAGS = st.tuples(st.lists(PARTS, max_size=4).map(" ".join), SIGNS, st.lists(PARTS, max_size=1).map("".join)).map(
+    "".join
+)
+
+
+@settings(law, max_examples=500)
+@given(FLAGS | st.text(max_size=30))
 def test_a_flag_is_read_or_refused_whatever_it_is(flag):
     try:
         (limit,) = Thresholds().with_flags([flag]).flags

@@ -273,7 +273,7 @@ def _result(its: _Fields) -> ExperimentResult:
     runs = tuple(_run(one, examples) for one in its.each("runs"))
     ordered = list(examples.values())
     for one in its.each("examples_not_run"):
-        ordered.insert(one.count("position"), _example(one))
+        ordered.insert(one.count("position"), _example(one, has_content=False))
     result = ExperimentResult(
         name=its.text("name"),
         dataset_name=its.fields("dataset").text("name"),
@@ -335,13 +335,13 @@ def _run(its: _Fields, examples: dict[str, Example]) -> TaskRun:
     )
 
 
-def _example(its: _Fields) -> Example:
+def _example(its: _Fields, *, has_content: bool = True) -> Example:
     return Example(
         id=its.text("example_id"),
         node_id=its.text("example_node_id"),
-        input=its.mapping("input"),
-        output=its.mapping("expected"),
-        metadata=its.mapping("example_metadata"),
+        input=its.mapping("input") if has_content else EMPTY,
+        output=its.mapping("expected") if has_content else EMPTY,
+        metadata=its.mapping("example_metadata") if has_content else EMPTY,
         updated_at=its.maybe_text("example_updated_at"),
         recorded_hash=its.text("content_hash"),  # its texts may have been masked
     )

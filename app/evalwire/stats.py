@@ -18,7 +18,7 @@ DRAWS = 10_000
 """Of signs, where there are too many gains for all of their signs: a p-value of 0.05 is then within ±0.004."""
 
 _ENUMERATED = 24  # gains: two tables of 2¹² sums, a few milliseconds
-_CHUNK = 8  # gains: a table of 256 sums for each random byte
+_CHUNK = 8  # gains: the signs of that many are a random byte, which is a place in a table of their 256 sums
 _ROUNDING = 1e-12  # of the difference of two scores around 1
 _TIE = 1e-9  # of the sum of all magnitudes: far above what adding rounds, far below what a draw could show
 _CONVERGED = 1e-15
@@ -190,10 +190,12 @@ def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> f
         hits = sum(bisect_right(ends, limit - start) for start in _signed_sums(sizes[:half]))
         return hits / (1 << len(sizes))
     sizes += [0.0] * (-len(sizes) % _CHUNK)
-    tables = [_signed_sums(sizes[start : start + _CHUNK]) for start in range(0, len(sizes), _CHUNK)]
     chance = random.Random(seed)  # noqa: S311 - no secret
-    width = len(tables)
-    hits = sum(sum(map(operator.getitem, tables, chance.randbytes(width))) <= limit for _ in range(draws))
+    totals = [0.0] * draws
+    for start in range(0, len(sizes), _CHUNK):
+        table = _signed_sums(sizes[start : start + _CHUNK])
+        totals = list(map(operator.add, totals, map(table.__getitem__, chance.randbytes(draws))))
+    hits = sum(total <= limit for total in totals)
     return (1 + hits) / (1 + draws)
 
 

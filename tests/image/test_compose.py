@@ -43,7 +43,7 @@ def test_compose_runs_the_examples_and_leaves_nothing(compose):
     """One command builds, starts Phoenix, uploads, runs, and exits as evalwire does; and does so again."""
     for _ in range(2):
         finished = compose("run", "--rm", "-T", "evalwire")
-        assert "PASSED: 3 experiments" in finished.stdout
+        assert "): 3 experiments, 63 examples, none failed" in finished.stdout, "and its gates held"
         assert all(f"\n{name} " in finished.stdout for name in EXPERIMENTS)
         assert finished.stdout.count(f"  http://localhost:{compose.port}/datasets/") == len(EXPERIMENTS)
     assert compose("run", "--rm", "-T", "evalwire", "run", "--no-such-flag", check=False).returncode == 2

@@ -288,7 +288,8 @@ def _summary(report: Report, result: ExperimentResult) -> str:
     if result.passed and broken:
         return f"{_count(broken, 'gate')} broken"
     if result.passed:
-        return "all of it held"
+        is_judged = report.gates_of(result.name) or report.baseline_of(result.name)
+        return "all of it held" if is_judged else "scores differ between repetitions"
     if result.problems:
         return "it cannot run"
     if result.incomplete_scores and not result.failed_runs and not result.failure:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from evalwire.usage import cost_usd
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, Example, ExperimentResult, Failure, Report, TaskRun
+    from evalwire.model import Evaluation, ExperimentResult, Failure, Report, TaskRun
     from evalwire.scores import ScoreSummary
     from evalwire.usage import Usage
     from evalwire.verdicts import Baseline, Comparison
@@ -190,7 +190,11 @@ def _run(run: TaskRun) -> dict[str, Any]:
         "id": run.id,
         "example_id": run.example.id,
         "example_node_id": run.example.node_id,
-        **_content(run.example),
+        "input": dict(run.example.input),
+        "expected": dict(run.example.output),
+        "example_metadata": dict(run.example.metadata),
+        "example_updated_at": run.example.updated_at,
+        "content_hash": run.example.content_hash,
         "repetition": run.repetition,
         "output": run.output,
         "failure": _failure(run.failure),
@@ -206,7 +210,10 @@ def _run(run: TaskRun) -> dict[str, Any]:
 
 
 def _not_run(result: ExperimentResult) -> Iterator[dict[str, Any]]:
-    """The examples of the dataset that have no run, each with its place in the dataset."""
+    """The examples of the dataset that have no run, each with its place in the dataset.
+
+    What they ask is left out: no report shows it, and secrets are taken out only of what is shown.
+    """
     ran = {run.example.node_id for run in result.runs}
     for position, example in enumerate(result.opened.dataset.examples if result.opened else ()):
         if example.node_id not in ran:
@@ -214,18 +221,9 @@ def _not_run(result: ExperimentResult) -> Iterator[dict[str, Any]]:
                 "position": position,
                 "example_id": example.id,
                 "example_node_id": example.node_id,
-                **_content(example),
+                "example_updated_at": example.updated_at,
+                "content_hash": example.content_hash,
             }
-
-
-def _content(example: Example) -> dict[str, Any]:
-    return {
-        "input": dict(example.input),
-        "expected": dict(example.output),
-        "example_metadata": dict(example.metadata),
-        "example_updated_at": example.updated_at,
-        "content_hash": example.content_hash,
-    }
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
