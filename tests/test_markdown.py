@@ -238,6 +238,16 @@ def test_red_gates_are_shown_and_green_ones_folded():
     assert r"top\_k mean 0.675 is at least 0.6; 95 % interval of the value (two-sided, t): 0.560 to 0.790" in held
 
 
+def test_an_interval_that_a_gate_tells_itself_is_not_told_twice():
+    _, green, _ = red_report().gates
+    own = replace(green, text="mean 0.675 is at least 0.6 (95% interval 0.560 to 0.790)")
+    text = checked(red_report(gates=(own,)))
+    assert (
+        "- `doc_search`: mean 0.675 is at least 0.6 (95% interval 0.560 to 0.790) (the interval is two-sided, t)\n"
+        in text
+    )
+
+
 def test_gates_that_did_not_judge_are_counted():
     gates = (gate("a"), gate("a", status="inconclusive", text="too few"), gate("a", status="no baseline", text="new"))
     text = checked(red_report(results=(SOUND,), gates=gates, baselines=(), outcome="passed", exit_code=0))

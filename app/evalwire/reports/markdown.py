@@ -374,11 +374,12 @@ def _gate(gate: Verdict) -> str:
     state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
     text = f"{_code(gate.experiment, _LONGEST_NAME)}: {state}{_prose(gate.text)}"
     if gate.interval:
+        bounds = f"{gate.interval.low:.3f} to {gate.interval.high:.3f}"
+        manner = f"two-sided, {_prose(gate.interval.method)}"
+        if bounds in gate.text:
+            return f"{text} (the interval is {manner})"
         what = "change" if gate.rule == "max_drop" else "value"
-        text += (
-            f"; {gate.interval.confidence:.0%} interval of the {what} (two-sided, {_prose(gate.interval.method)}): "
-            f"{gate.interval.low:.3f} to {gate.interval.high:.3f}"
-        ).replace("%", " %", 1)
+        text += f"; {gate.interval.confidence * 100:g} % interval of the {what} ({manner}): {bounds}"
     return text
 
 

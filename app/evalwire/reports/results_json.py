@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from evalwire.usage import cost_usd
+from evalwire.usage import ModelUsage, cost_usd
 
 if TYPE_CHECKING:
     from evalwire.model import Evaluation, ExperimentResult, Failure, Report, TaskRun
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from evalwire.verdicts import Baseline, Comparison
 
 SCHEMA_VERSION = 2
+
+_OF_A_MODEL = tuple(item.name for item in fields(ModelUsage))
 
 
 def pieces(report: Report) -> Iterator[str]:
@@ -246,7 +248,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _usage(usage: Usage | None) -> list[dict[str, Any]] | None:
-    return None if usage is None else [asdict(one) for one in usage]
+    return None if usage is None else [{name: getattr(one, name) for name in _OF_A_MODEL} for one in usage]
 
 
 def _failure(failure: Failure | None) -> dict[str, Any] | None:
