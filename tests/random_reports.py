@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, get_args
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from evalwire.model import (
@@ -275,3 +276,13 @@ def _spoiled(value: Any, spoil: Any, kept: set[str]) -> Any:
             changed["ci"] = {key: spoil(item) for key, item in value.ci.items()}
         return replace(value, **changed)
     return value
+
+
+few = settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],  # to make one of these smaller takes minutes
+    suppress_health_check=list(HealthCheck),
+)

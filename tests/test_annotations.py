@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from evalwire.model import Report
 from evalwire.reports import annotations as workflow
 from evalwire.verdicts import Verdict
 from hostile import CORPUS
-from random_reports import hostile, random_reports
+from random_reports import few, hostile, random_reports
 from reporting import evaluation, failure, red_report, result, run
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -114,14 +114,7 @@ def test_what_a_model_says_is_no_command(name, text):
     assert [its["command"] for its in commands(hostile(text, keep=()))] == HARMLESS
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@few
 @given(random_reports())
 def test_a_red_job_has_an_error_and_a_green_one_has_none(made):
     """Of whatever it was that the job failed; a warning is no error."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from evalwire.comparison import compare
-from evalwire.gates import judge, percentile
+from evalwire.gates import judge
 from evalwire.model import ExperimentResult
-from evalwire.stats import mean_interval, wilson_interval
+from evalwire.stats import mean_interval, percentile, wilson_interval
 from evalwire.thresholds import Gate, Manner
 from evalwire.usage import ModelUsage, Price
 from evalwire.verdicts import Baseline, Interval, Verdict
@@ -144,6 +144,12 @@ def test_where_nothing_lacks_nothing_is_said_to():
 
 def test_a_failed_run_is_no_scored_example():
     assert verdict(ran(0.5, 0.7, None), gate("min_examples", 3)).is_red
+
+
+def test_a_failed_run_fails_a_bool_and_is_no_scored_example_all_the_same():
+    found = ran(True, False, None)
+    assert verdict(found, gate("min_pass_rate", 0)).value == pytest.approx(1 / 3)
+    assert verdict(found, gate("min_examples", 3)).value == 2
 
 
 @pytest.mark.parametrize("rule", ["min", "max", "min_pass_rate", "max_pass_rate", "max_drop"])
@@ -339,7 +345,7 @@ def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inco
 
 
 def test_pairs_too_few_for_any_drop_are_said_to_be():
-    assert "too few to find any drop" in verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5)).text
+    assert "inconclusive, too few pairs" in verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5)).text
 
 
 def test_a_collapse_of_all_of_8_is_red_though_they_are_few():

@@ -11,13 +11,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from evalwire.model import Report
 from evalwire.reports import junit
 from evalwire.verdicts import Verdict
 from hostile import CORPUS
-from random_reports import hostile, random_reports
+from random_reports import few, hostile, random_reports
 from reporting import boolean, evaluation, example, failure, red_report, result, run
 
 # What Jenkins' schema (JUnit 10) lets an element have, and must it have; `file` is GitLab's and CircleCI's.
@@ -163,14 +163,7 @@ def test_times_add_up():
     assert sum(map(float, filter(None, times.values()))) == pytest.approx(3.006)
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@few
 @given(random_reports())
 def test_a_red_job_has_a_failure_and_a_green_one_has_none(made):
     """Of whatever it was that the job failed."""

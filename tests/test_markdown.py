@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -16,7 +16,7 @@ from evalwire.model import Report
 from evalwire.reports import markdown
 from evalwire.verdicts import Verdict
 from hostile import CORPUS
-from random_reports import hostile, random_reports
+from random_reports import few, hostile, random_reports
 from reporting import boolean, evaluation, example, failure, red_report, result, run
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -115,14 +115,7 @@ def test_a_bar_does_not_end_a_cell(text):
     assert table[1][4] == shown or table[2][4] == shown
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@few
 @given(random_reports())
 def test_any_report_can_be_shown(made):
     text = checked(made)

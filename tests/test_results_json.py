@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from evalwire import model, results_file, verdicts
 from evalwire.errors import UsageError
@@ -20,21 +20,12 @@ from evalwire.model import Report
 from evalwire.reports import annotations as workflow
 from evalwire.reports import console, html, junit, markdown, results_json, write
 from hostile import CORPUS
-from random_reports import hostile, random_reports
+from random_reports import few, hostile, random_reports
 from reporting import evaluation, example, failure, red_report, result, run
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs/results.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 BARE = red_report(results=(), gates=(), baselines=(), outcome="nothing_to_run", endpoint=None)
-
-few = settings(
-    max_examples=50,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],  # to make one of these smaller takes minutes
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def strict(text: str) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalwire.errors import UsageError
-from evalwire.thresholds import Gate, Known, Manner, Thresholds, read, resolve
+from evalwire.thresholds import Gate, Known, Manner, Thresholds, read, resolve, unjudged
 
 law = settings(derandomize=True, deadline=None, database=None)
 
@@ -606,6 +606,7 @@ def test_a_lenient_reading_lets_the_file_name_what_is_not_there_but_not_a_flag()
     known = Known(judged={"es_search": ("top_k",)}, is_lenient=True)
     text = "[gates.another]\nmax_error_rate = 1\n[gates.es_search]\ntop_k = { min = 0.5 }\n[gates.of_another]\nmin = 1"
     assert limits(text, known=known) == {("es_search", "top_k", "min"): 0.5}
+    assert unjudged(read(tomllib.loads(text)["gates"], file="evalwire.toml"), known) == ["another", "of_another"]
     assert "'another.top_k'" in refusal("", "another.top_k >= 1", known=known)
     assert "'top_q'" in refusal("", "top_q >= 1", known=known)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model import FACTS_KEY
-from evalwire.usage import ModelUsage
+from evalwire.usage import from_json
 
 if TYPE_CHECKING:
     from evalwire.model import Experiment, ExperimentResult, Outcome
@@ -66,8 +66,7 @@ def facts_of(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def usage_of(facts: Mapping[str, Any]) -> Usage | None:
     """What an experiment used of language models, by its facts; None when they do not tell."""
-    parts = facts.get("usage")
     try:
-        return None if parts is None else tuple(ModelUsage(**part) for part in parts)
+        return from_json(facts.get("usage"))
     except TypeError:  # of another version
         return None

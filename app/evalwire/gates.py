@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.comparison import scores_of
-from evalwire.stats import holm, mean_interval, wilson_interval
+from evalwire.stats import holm, mean_interval, percentile, wilson_interval
 from evalwire.usage import cost_usd, tokens
 from evalwire.verdicts import Interval, Verdict
 
@@ -113,7 +112,10 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
     lacking = f"; {score.missing + result.not_run} of {result.expected_runs} runs have none"
     lacking = lacking if score.missing + result.not_run else ""
     if gate.rule == "min_examples":
-        count = len(values)
+        said = {
+            run.example.id for run in result.runs for one in run.evaluations if one.name == name and not one.failure
+        }
+        count = len(said)
         word = "at least" if count >= gate.threshold else "fewer than"
         text = f"{name} was given for {count} examples, {word} {gate.threshold:g}{lacking}"
         return _told(gate, count, text, failed=count < gate.threshold)
@@ -212,8 +214,7 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
         return f"a drop of at most {allowed} is allowed"
     if status == "inconclusive":
         least = compared.minimum_detectable
-        found = f"only a drop of {least:.3f} or more would be found" if least else "too few to find any drop"
-        return f"inconclusive, {found}"
+        return "inconclusive, " + (f"only a drop of {least:.3f} or more would be found" if least else "too few pairs")
     if is_beyond:
         return f"beyond the {allowed} allowed, but it may be chance"
     return f"within the {allowed} allowed"
@@ -260,17 +261,6 @@ def _unseen(usage: Usage | None) -> str:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.4f}".rstrip("0").rstrip(".") + " %"
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of the values does not exceed (the nearest rank).
-
-    Raises:
-        ValueError: there are no values.
-    """
-    if not values:
-        raise ValueError("no values have no percentile")
-    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def _errors(result: ExperimentResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, Report, TaskRun
     from evalwire.verdicts import Comparison, Direction, Pair
+
+
+# of a terminal (C0, C1), of lines, and of directions
+_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,16 @@ def in_one_line(value: Any) -> str:
         value = only
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return " ".join(text.split())
+
+
+def harmless(text: str) -> str:
+    """Text that a terminal shows, and does nothing else with: no control characters, none that turn the direction."""
+    return _HARMFUL.sub(" ", text).encode(errors="replace").decode()
+
+
+def plain(text: str) -> str:
+    """Harmless text on one line."""
+    return " ".join(harmless(text).split())
 
 
 def cut(text: str, length: int) -> str:

@@ -30,11 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.model import Evaluation, Failure, TaskRun
-from evalwire.usage import ModelUsage
+from evalwire.usage import ModelUsage, from_json
 
 if TYPE_CHECKING:
     from evalwire.model import Example, OpenExperiment
-    from evalwire.usage import Usage
 
 log = logging.getLogger("evalwire")
 
@@ -322,7 +321,7 @@ class Past:
             repetition=place[1],
             trace_id=line["trace_id"],
             attempts=line["attempts"],
-            usage=_usage(line.get("usage")),
+            usage=from_json(line.get("usage")),
         )
         return self._judged(run, place)
 
@@ -431,10 +430,6 @@ def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
     return Failure(**fields) if fields else None
 
 
-def _usage(parts: Sequence[Mapping[str, Any]] | None) -> Usage | None:
-    return None if parts is None else tuple(ModelUsage(**part) for part in parts)
-
-
 def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
     return Evaluation(
         **{
@@ -442,7 +437,7 @@ def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
             "failure": _failure(fields["failure"]),
             "start_time": datetime.fromisoformat(fields["start_time"]),
             "end_time": datetime.fromisoformat(fields["end_time"]),
-            "usage": _usage(fields.get("usage")),
+            "usage": from_json(fields.get("usage")),
         },
         evaluator=evaluator,
     )

@@ -63,6 +63,19 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
     return _share_of_subsets(n, c, k)
 
 
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so large a share of the values does not exceed: the nearest rank, with nothing between.
+
+    Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.6.2, without its interpolation.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no values have no percentile")
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
+
+
 def student_t_cdf(t: float, df: float) -> float:
     """How likely a value of Student's t distribution with `df` degrees of freedom is `t` or less.
 

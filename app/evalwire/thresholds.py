@@ -87,7 +87,6 @@ class _Limit:
     source: str
     experiment: str | None = None
     name: str | None = None
-    is_flag: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +235,8 @@ def _parse_flag(text: str, source: str) -> _Limit:
         raise ValueError(str(error).removesuffix(".")) from None
     if of_experiment is not None:
         experiment = name.rpartition(".")[0] or None
-        return _Limit(rule, threshold, is_relative, f"{source} {text!r}", experiment=experiment, is_flag=True)
-    return _Limit(rule, threshold, is_relative, f"{source} {text!r}", name=name, is_flag=True)
+        return _Limit(rule, threshold, is_relative, f"{source} {text!r}", experiment=experiment)
+    return _Limit(rule, threshold, is_relative, f"{source} {text!r}", name=name)
 
 
 # --- of what -------------------------------------------------------------------------------------------
@@ -271,6 +270,12 @@ def resolve(thresholds: Thresholds, known: Known) -> list[Gate]:
         for gate in _of_experiment(thresholds, experiment, evaluations, known):
             found[gate.experiment, gate.evaluation, gate.rule] = gate
     return list(found.values())
+
+
+def unjudged(thresholds: Thresholds, known: Known) -> list[str]:
+    """The tables of the file that judge nothing: those of experiments, or of evaluations, that are not there."""
+    names = [name for name in thresholds.top.evaluations if name not in known.judged]
+    return [name for name in names if not any(_has(evaluations, name) for evaluations in known.judged.values())]
 
 
 def _of_experiment(

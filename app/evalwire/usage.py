@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,15 @@ def total(parts: Iterable[Usage]) -> Usage:
             for name in _NUMBERS:
                 mine[name] += getattr(one, name)
     return tuple(ModelUsage(model=model, **sums[model]) for model in sorted(sums))  # type: ignore[arg-type]
+
+
+def from_json(parts: Iterable[Mapping[str, Any]] | None) -> Usage | None:
+    """A usage as `dataclasses.asdict` wrote its parts; None stays None.
+
+    Raises:
+        TypeError: they are of another version.
+    """
+    return None if parts is None else tuple(ModelUsage(**part) for part in parts)
 
 
 def tokens(usage: Usage) -> int:

@@ -15,7 +15,7 @@ from evalwire.facts import facts_of
 from evalwire.job import outcome_of
 from evalwire.masking import masked
 from evalwire.model import Report
-from evalwire.thresholds import Known
+from evalwire.thresholds import Known, unjudged
 
 if TYPE_CHECKING:
     from evalwire.context import Context
@@ -88,6 +88,8 @@ def _judge(context: Context, report: Report, phoenix: Phoenix | None) -> judging
     asks_phoenix = (settings.baseline or Asked("auto")).kind not in ("none", "file")
     if phoenix is None and asks_phoenix:
         phoenix = context.connect(None)
+    if others := unjudged(settings.thresholds, known):
+        context.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
     return judging.prepare(judging.Wanted.of(settings), subjects, known, phoenix=phoenix)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evalwire.highlights import cut, in_one_line, link
+from evalwire.highlights import cut, in_one_line, link, plain
 
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult
@@ -19,7 +19,6 @@ Compared = tuple["Baseline", "ExperimentResult", "ExperimentResult"]  # with the
 
 _MOST_EXAMPLES = 20
 _LONGEST_INPUT = 80
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+.!|~@:&-])")
 _HEADS = ("evaluation", "before", "after", "change", "95% interval (two-sided)", "p (one-sided)", "worse", "better")
 
@@ -32,7 +31,7 @@ def render(compared: Sequence[Compared], form: Form) -> str:
         case "markdown":
             return "\n".join(line for one in compared for line in _lines(*one, row=_markdown_row, plain=_markdown))
         case "text":
-            return "\n".join(line for one in compared for line in _lines(*one, row=None, plain=_plain))
+            return "\n".join(line for one in compared for line in _lines(*one, row=None, plain=plain))
         case _ as unknown:
             assert_never(unknown)
 
@@ -153,16 +152,12 @@ def _flip(
 def _url(url: str | None, *, is_markdown: bool) -> str:
     if not url or not url.startswith(("http://", "https://")):
         return ""
-    safe = _HARMFUL.sub("", url).replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
+    safe = plain(url).replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
     return f"<{safe}>" if is_markdown else safe
 
 
-def _plain(text: str) -> str:
-    return " ".join(_HARMFUL.sub(" ", text).encode(errors="replace").decode().split())
-
-
 def _markdown(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", _plain(text))
+    return _MARKUP.sub(r"\\\1", plain(text))
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evalwire.highlights import Highlight, cut, improvements, in_one_line, link, lowest, regressions
+from evalwire.highlights import Highlight, cut, harmless, improvements, in_one_line, link, lowest, plain, regressions
 
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, Failure, Report, TaskRun
@@ -28,7 +27,6 @@ _MOST_EXAMPLES = 3
 _LONGEST_MESSAGE = 500
 _LONGEST_INPUT = 100
 _STABLE = 0.005  # a spread below it is shown as 0.00
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def render(
@@ -67,10 +65,10 @@ def render(
         lines = [*failures(result, verbose=verbose, folder=folder), *_changes(report, result), *_unstable(result)]
         if lines:
             console.print()
-            console.print(Text(f"{_plain(result.name)}: {_summary(report, result)}", style="bold"))
+            console.print(Text(f"{plain(result.name)}: {_summary(report, result)}", style="bold"))
             for line in lines:
                 console.print(Text(line))
-    links = [(_plain(result.name), _plain(result.url)) for result in report.results if result.url]
+    links = [(plain(result.name), plain(result.url)) for result in report.results if result.url]
     if links:
         console.print()
         longest = max(len(name) for name, _ in links)
@@ -80,7 +78,7 @@ def render(
         console.print(f"\ncalls tried again: {retries} (rate limits, time-outs)")
     if advice := _to_resume(report):
         console.print()
-        console.print(Text(_plain(advice), style=style))
+        console.print(Text(plain(advice), style=style))
     return buffer.getvalue()
 
 
@@ -114,7 +112,7 @@ def verdict(report: Report) -> str:
     if report.dry_run:
         word += " (dry run, nothing recorded)"
     if tolerated := [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red and gate.value]:
-        word += f" (tolerated: {'; '.join(f'{_plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
+        word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
         word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
     elif report.gates and not red:
@@ -182,7 +180,7 @@ def _table(report: Report) -> Table:
     for result, scores in scored:
         bad = len(result.failed_runs) + result.not_run
         table.add_row(
-            Text(_plain(result.name), style="" if report.passed(result) else "red", no_wrap=True, overflow="ellipsis"),
+            Text(plain(result.name), style="" if report.passed(result) else "red", no_wrap=True, overflow="ellipsis"),
             f"{result.example_count} x {result.repetitions}" if result.repetitions > 1 else str(result.example_count),
             Text(str(bad), style="red" if bad else ""),
             _lines(score.name for score in scores),
@@ -195,7 +193,7 @@ def _table(report: Report) -> Table:
 
 
 def _lines(cells: Iterable[str]) -> Text:
-    return Text("\n".join(map(_plain, cells)), no_wrap=True, overflow="ellipsis")
+    return Text("\n".join(map(plain, cells)), no_wrap=True, overflow="ellipsis")
 
 
 def _mean(score: ScoreSummary) -> str:
@@ -222,7 +220,7 @@ def _passes(score: ScoreSummary) -> str:
 def _gate(gate: Verdict) -> str:
     """A gate on a line: its text has the value, the limit and the interval of a limit on a mean."""
     word = "BROKEN" if gate.is_red else {"passed": "held"}.get(gate.status, gate.status)
-    text = f"  {word:12}  {_plain(gate.experiment)}  {_plain(gate.text)}"
+    text = f"  {word:12}  {plain(gate.experiment)}  {plain(gate.text)}"
     if gate.rule == "max_drop" and gate.interval is not None:
         low, high = f"{gate.interval.low:+.3f}", f"{gate.interval.high:+.3f}"
         text += f"; change {low} to {high} (two-sided {gate.interval.confidence:.0%} interval)"
@@ -232,19 +230,19 @@ def _gate(gate: Verdict) -> str:
 def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
     """What an experiment was compared with, and the examples that most deserve to be looked at."""
     baseline = report.baseline_of(result.name)
-    if baseline is not None:
+    if baseline is not None and not baseline.note:  # else the gates have told why there is none
         yield f"  {_compared(baseline)}"
     gates = report.gates_of(result.name)
     worse, better = regressions(report, result), improvements(report, result)
     for name, found in _by_evaluation(worse).items():
         gained = sum(one.evaluation == name for one in better)
-        yield f"  {_plain(name)}: {_count(len(found), 'example')} worse, {gained} better"
+        yield f"  {plain(name)}: {_count(len(found), 'example')} worse, {gained} better"
         yield from _shown(result, found)
     for gate in gates:
         if gate.is_red and gate.rule in ("min", "min_pass_rate") and gate.evaluation not in _by_evaluation(worse):
             found = lowest(result, gate.evaluation or "", most=_MOST_EXAMPLES)
             if found:
-                yield f"  {_plain(gate.evaluation or '')}: the lowest"
+                yield f"  {plain(gate.evaluation or '')}: the lowest"
                 yield from _shown(result, found)
 
 
@@ -259,19 +257,17 @@ def _shown(result: ExperimentResult, found: Sequence[Highlight]) -> Iterator[str
     for one in found[:_MOST_EXAMPLES]:
         run = one.run
         now = "-" if one.after is None else f"{one.after:.2f}"
-        yield f"    {_plain(run.example.id)}  {'' if one.before is None else f'{one.before:.2f} to '}{now}"
+        yield f"    {plain(run.example.id)}  {'' if one.before is None else f'{one.before:.2f} to '}{now}"
         output = f"it failed: {run.failure}" if run.failure else run.output
         for what, value in (("input", run.example.input), ("expected", run.example.output), ("output", output)):
-            yield f"      {what:8}  {cut(_plain(in_one_line(value)), _LONGEST_INPUT)}"
+            yield f"      {what:8}  {cut(plain(in_one_line(value)), _LONGEST_INPUT)}"
         if url := link(result, run):
-            yield f"      {_plain(url)}"
+            yield f"      {plain(url)}"
     if len(found) > _MOST_EXAMPLES:
         yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
 
 
 def _compared(baseline: Baseline) -> str:
-    if baseline.note:
-        return f"no baseline ({_plain(baseline.asked)}): {_plain(baseline.note)}"
     where = " ".join(filter(None, (baseline.branch, (baseline.commit or "")[:8])))
     numbers = ", ".join(
         f"{len(ids)} {word}"
@@ -280,7 +276,7 @@ def _compared(baseline: Baseline) -> str:
     )
     same = f"{_count(baseline.paired, 'example')} the same" + (f", {numbers}" if numbers else "")
     name = baseline.recorded_name or baseline.asked
-    return f"compared with {_plain(name)}{f' ({_plain(where)})' if where else ''}: {same}"
+    return f"compared with {plain(name)}{f' ({plain(where)})' if where else ''}: {same}"
 
 
 def _summary(report: Report, result: ExperimentResult) -> str:
@@ -311,13 +307,13 @@ def failures(
     def line(failure: Failure) -> str:
         kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
         cause = f" (from {failure.cause})" if failure.cause else ""
-        text = _plain(mask(f"{kind}{failure.message}{cause}"))
+        text = plain(mask(f"{kind}{failure.message}{cause}"))
         place = failure.where.removeprefix(f"{folder}{os.sep}") if failure.where and folder else failure.where
-        return cut(text, _LONGEST_MESSAGE) + (f"  ({_plain(mask(place))})" if place else "")
+        return cut(text, _LONGEST_MESSAGE) + (f"  ({plain(mask(place))})" if place else "")
 
     def trace(failure: Failure, *, shown: bool) -> Iterator[str]:
         for one in mask(failure.traceback).splitlines() if shown else ():
-            yield f"      {_CONTROL.sub(' ', one).encode(errors='replace').decode()}"
+            yield f"      {harmless(one)}"
 
     for problem in result.problems:
         yield f"  {line(problem)}"
@@ -327,7 +323,7 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        yield f"  score {_plain(score.name)}: given for {score.count} of {_count(len(result.runs), _noun(result))} only"
+        yield f"  score {plain(score.name)}: given for {score.count} of {_count(len(result.runs), _noun(result))} only"
 
 
 def _unstable(result: ExperimentResult) -> Iterator[str]:
@@ -335,7 +331,7 @@ def _unstable(result: ExperimentResult) -> Iterator[str]:
     for score in result.scores:
         apart = [(one.spread, one) for one in score.per_example if one.spread and one.spread >= _STABLE]
         for spread, one in sorted(apart, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
-            what = f"{_plain(score.name)}  {_plain(one.example_id)}"
+            what = f"{plain(score.name)}  {plain(one.example_id)}"
             yield f"  unstable: {what}  {one.mean:.2f} ± {spread:.2f} over {one.count}"
 
 
@@ -350,13 +346,13 @@ def _causes(
     """What runs failed of, each with the first examples."""
     groups = _by_cause(result, line)
     for (what, text), found in list(groups.items())[:_MOST_CAUSES]:
-        yield f"  {_plain(what)}: {text}"
+        yield f"  {plain(what)}: {text}"
         yield from trace(found[0][1], shown=verbose)
         for run, _, attempts in found[:_MOST_EXAMPLES]:
             which = f", repetition {run.repetition}" if result.repetitions > 1 else ""
             tried = f" (after {attempts} attempts)" if attempts > 1 else ""
-            shown = _plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
-            yield f"    example {_plain(run.example.id)}{which}{tried}  input {cut(shown, _LONGEST_INPUT)}"
+            shown = plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
+            yield f"    example {plain(run.example.id)}{which}{tried}  input {cut(shown, _LONGEST_INPUT)}"
         if len(found) > _MOST_EXAMPLES:
             yield f"    and {_count(len(found) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
     if len(groups) > _MOST_CAUSES:
@@ -378,8 +374,3 @@ def _by_cause(
 
 
 _SELF_EXPLAINING = ("MissingCallable", "BindingError", "NoEvaluator")
-
-
-def _plain(text: str) -> str:
-    """Text of the user's or a model's as one line that a terminal shows and any encoding can write."""
-    return " ".join(_CONTROL.sub(" ", text).encode(errors="replace").decode().split())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.reports.html.markup import Html, count, html, number, percent
+from evalwire.stats import percentile
 
 if TYPE_CHECKING:
     from evalwire.verdicts import Comparison, Pair
@@ -25,11 +26,6 @@ _NEAR = 4.0  # marks that would lie nearer to each other than this are one mark
 _THINNEST = 1.5  # of a flow
 
 TOO_FAR_APART = html('<p class="quiet">The values lie too far apart to be drawn.</p>')
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so many of them do not exceed (nearest rank)."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def histogram(

@@ -25,6 +25,7 @@ from evalwire.reports.html.markup import (
     relative,
     table,
 )
+from evalwire.stats import percentile
 from evalwire.usage import cost_usd
 from evalwire.usage import tokens as total_tokens
 
@@ -405,12 +406,12 @@ def _pictures_of_scores(section: Section) -> Iterator[Html]:
 def _pictures_of_amounts(section: Section) -> Iterator[Html]:
     seconds = [max(0.0, run.seconds) for run in section.result.runs]
     if any(seconds):
-        marks = {"p50": plots.percentile(seconds, 0.5), "p95": plots.percentile(seconds, 0.95)}
+        marks = {"p50": percentile(seconds, 0.5), "p95": percentile(seconds, 0.95)}
         caption = "Seconds of the task"
         yield plots.histogram(seconds, caption=caption, show=duration, unit=" s", is_amount=True, marks=marks)
     used = [float(one) for one in section.tokens if one is not None]
     if any(used):
-        marks = {"mean": math.fsum(used) / len(used), "p95": plots.percentile(used, 0.95)}
+        marks = {"mean": math.fsum(used) / len(used), "p95": percentile(used, 0.95)}
         yield plots.histogram(used, caption="Tokens of a run", show="{:,.0f}".format, is_amount=True, marks=marks)
 
 
