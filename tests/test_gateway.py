@@ -286,15 +286,6 @@ def test_links_have_the_address_that_people_use(phoenix):
     assert outside == inside.replace(phoenix.endpoint, "https://phoenix.example")
 
 
-def test_what_exists_is_handled_as_asked(phoenix, make_dataset):
-    """`skip` leaves it, `append` adds, `overwrite` makes the rows the new version."""
-    name = make_dataset(2)
-    rows = [{"input": {"q": "new"}, "output": {"expected_output": "row"}, "metadata": {}}]
-    assert replace(phoenix.upload(name, rows, on_exist="skip"), dataset=None).action == "skipped"
-    assert phoenix.upload(name, rows, on_exist="append").example_count == 3
-    assert phoenix.upload(name, rows, on_exist="overwrite").example_count == 1
-
-
 def test_the_client_is_imported_without_the_server():
     """Where arize-phoenix is installed too, its server (10 s) stays out, and is there when asked for."""
     code = (

@@ -25,6 +25,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "retry_on": ("a.B,c.D", '["a.B", "c.D"]', ("a.B", "c.D")),
     "repetitions": ("3", "3", 3),
     "split": ("dev", '"dev"', "dev"),
+    "dataset_version": ("V1", None, "V1"),
     "max_failures": ("5%", '"5%"', 0.05),
     "grace_seconds": ("2", "2", 2.0),
     "gate": ("top_k >= 0.8; exact drop <= 1%", None, ("top_k >= 0.8", "exact drop <= 1%")),
@@ -44,6 +45,9 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "output_keys": ("gold", '["gold"]', ("gold",)),
     "tag_column": ("sets", '"sets"', "sets"),
     "delimiter": (";", '";"', ";"),
+    "split_columns": ("gold,alt", '["gold", "alt"]', ("gold", "alt")),
+    "id_column": ("key", '"key"', "key"),
+    "split_column": ("part", '"part"', "part"),
 }
 IN_FILE = [option for option in OPTIONS if option.key]
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO, cast
 
 import typer
 
@@ -32,7 +32,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = ("baseline", "check", "compare", "gate", "list", "report", "resume", "run", "serve", "upload")
+VERBS = (
+    "baseline",
+    "check",
+    "compare",
+    "export",
+    "gate",
+    "init",
+    "list",
+    "report",
+    "resume",
+    "run",
+    "serve",
+    "upload",
+    "validate",
+)
 
 _WHAT = "What to run"
 _HOW = "How to run it"
@@ -114,6 +128,19 @@ BaselineOption = Annotated[
         rich_help_panel=_JUDGED,
     ),
 ]
+Testset = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="The testset: CSV, or .jsonl with lines of JSON.")
+]
+InputKeys = Annotated[
+    str | None, typer.Option("--input-keys", metavar="A,B", help="Columns of the input (user_query).")
+]
+OutputKeys = Annotated[
+    str | None, typer.Option("--output-keys", metavar="A,B", help="Expected output (expected_output).")
+]
+TagColumn = Annotated[
+    str | None, typer.Option("--tag-column", metavar="NAME", help="Names the datasets of a row (tags).")
+]
+Delimiter = Annotated[str | None, typer.Option("--delimiter", metavar="C", help="Separates tags in a cell (|).")]
 ReportDir = Annotated[
     Path | None,
     typer.Option("--report-dir", metavar="DIR", help="Folder for the reports and the journal.", rich_help_panel=_SHOWN),
@@ -167,6 +194,10 @@ def run(
         str | None,
         typer.Option("--split", metavar="NAME", help="Only this split of the datasets.", rich_help_panel=_WHAT),
     ] = None,
+    dataset_version: Annotated[
+        str | None,
+        typer.Option("--dataset-version", metavar="ID", help="Not the newest version.", rich_help_panel=_WHAT),
+    ] = None,
     max_failures: MaxFailures = None,
     fail_fast: FailFast = False,
     gate: Gates = None,
@@ -192,6 +223,7 @@ def run(
         "retries": retries,
         "repetitions": repetitions,
         "split": split,
+        "dataset_version": dataset_version,
         "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
         "gate": gate,
         "baseline": baseline,
@@ -352,19 +384,57 @@ def report(
         Path | None,
         typer.Argument(metavar="[FILE]", help="A results.json (that of the report folder).", show_default=False),
     ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option("--experiment", metavar="ID", help="Instead of a file: of Phoenix, in Markdown."),
+    ] = None,
     format_: Annotated[
-        str,
-        typer.Option("--format", metavar="NAME", help="console, html, markdown, junit, json or annotations."),
-    ] = "console",
+        str | None,
+        typer.Option("--format", metavar="NAME", help="console (default), html, markdown, junit, json or annotations."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Instead of the screen.")] = None,
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Show a finished run in another format."""
-    from evalwire.commands.report import report as command  # noqa: PLC0415 - `--help` need not pay for it
+    """Show a finished run in another format, or a recorded experiment."""
+    from evalwire.commands import report as commands  # noqa: PLC0415 - `--help` need not pay for it
+
+    if experiment is not None and results is not None:
+        raise typer.BadParameter("a file or an experiment, not both", param_hint="--experiment")
+    if experiment is not None and format_ not in (None, "markdown"):
+        raise typer.BadParameter(
+            "an experiment is shown in Markdown; evalwire export writes CSV and JSON", param_hint="--format"
+        )
+    _execute(
+        lambda context: (
+            commands.report(context, path=results, format_=format_ or "console", output=output)
+            if experiment is None
+            else commands.report_experiment(context, experiment_id=experiment, output=output)
+        ),
+        {},
+        config=config,
+        env_file=env_file,
+        error_code=2,
+    )
+
+
+@app.command()
+def export(
+    experiment: Annotated[str, typer.Option("--experiment", metavar="ID", help="Of Phoenix.")],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="json (default) or csv.", show_default=False)
+    ] = "json",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to (ID.json or ID.csv, here).")
+    ] = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Write a recorded experiment to a file, a row or an object for each run."""
+    from evalwire.commands.export import export as command  # noqa: PLC0415 - `--help` need not pay for it
 
     _execute(
-        lambda context: command(context, path=results, format_=format_, output=output),
+        lambda context: command(context, experiment_id=experiment, format_=format_, output=output),
         {},
         config=config,
         env_file=env_file,
@@ -433,24 +503,21 @@ def check(
 
 @app.command()
 def upload(
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="The testset.")] = None,
+    csv: Testset = None,
     on_exist: Annotated[
         str | None, typer.Option("--on-exist", metavar="WORD", help="skip (default), overwrite or append.")
     ] = None,
-    input_keys: Annotated[
-        str | None, typer.Option("--input-keys", metavar="A,B", help="Columns of the input (user_query).")
-    ] = None,
-    output_keys: Annotated[
-        str | None, typer.Option("--output-keys", metavar="A,B", help="Expected output (expected_output).")
-    ] = None,
-    tag_column: Annotated[
-        str | None, typer.Option("--tag-column", metavar="NAME", help="Names the datasets of a row (tags).")
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="C", help="Separates tags in a cell (|).")
-    ] = None,
+    input_keys: InputKeys = None,
+    output_keys: OutputKeys = None,
+    tag_column: TagColumn = None,
+    delimiter: Delimiter = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Upload nothing of a file that has an issue at all.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and upload nothing.")] = False,
     config: Config = None,
     env_file: EnvFile = None,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Upload a testset to Phoenix, one dataset for each tag."""
@@ -464,7 +531,51 @@ def upload(
         "tag_column": tag_column,
         "delimiter": delimiter,
     }
-    _execute(command, flags, config=config, env_file=env_file, verbose=verbose, error_code=2)
+    _execute(
+        lambda context: command(context, strict=strict, dry_run=dry_run),
+        flags,
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+        error_code=2,
+    )
+
+
+@app.command()
+def validate(
+    csv: Testset = None,
+    input_keys: InputKeys = None,
+    output_keys: OutputKeys = None,
+    tag_column: TagColumn = None,
+    delimiter: Delimiter = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Look for everything that is wrong with a testset; talk to nobody."""
+    from evalwire.commands.validate import validate as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    flags = {
+        "csv_path": csv,
+        "input_keys": input_keys,
+        "output_keys": output_keys,
+        "tag_column": tag_column,
+        "delimiter": delimiter,
+    }
+    _execute(command, flags, config=config, env_file=env_file, error_code=2)
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Made when missing.", show_default=False)] = Path(),
+    ci: Annotated[
+        Literal["github", "gitlab"] | None, typer.Option("--ci", metavar="github|gitlab", help="Its workflow, too.")
+    ] = None,
+) -> None:
+    """Write a small project that runs as it is, to start your own from; change no file that is there."""
+    from evalwire.commands.init import init as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    _execute(lambda context: command(context, directory, ci=ci), {}, config=None, env_file=None, error_code=2)
 
 
 @app.command()
@@ -586,12 +697,14 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version"):
         arguments.insert(0, "run")
     prepared: list[str] = []
+    takes_number = arguments[:1] != ["upload"]
     for index, argument in enumerate(arguments):
         if argument == "--":
             return [*prepared, *arguments[index:]]
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
         has_number = re.fullmatch(r"[+-]?\d+", following) is not None
-        prepared.append("--dry-run=1" if argument == "--dry-run" and not has_number else argument)
+        is_bare = argument == "--dry-run" and takes_number and not has_number
+        prepared.append("--dry-run=1" if is_bare else argument)
     return prepared
 
 

@@ -78,6 +78,17 @@ class Context:
             isolated=settings.isolated_experiments,
         )
 
+    def testset_path(self) -> Path:
+        """The testset that was named.
+
+        Raises:
+            UsageError: none was.
+        """
+        path: Path | None = self.settings.csv_path
+        if path is None:
+            raise UsageError("no testset is named: use --csv FILE, or csv_path under [dataset] in evalwire.toml.")
+        return path
+
     def columns(self) -> testset.Columns:
         """What the testset's columns mean."""
         settings = self.settings
@@ -86,4 +97,7 @@ class Context:
             outputs=settings.output_keys,
             tags=settings.tag_column,
             delimiter=settings.delimiter,
+            lists=settings.split_columns,
+            id=settings.id_column,
+            split=settings.split_column,
         )

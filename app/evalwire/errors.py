@@ -7,6 +7,7 @@
     │   ├── PhoenixUnreachable    1   no answer, or only errors, within the retry budget
     │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or wrong
     │   ├── DatasetNotFound       1   no dataset of that name
+    │   ├── DatasetUnfinished     1   an upload to it was interrupted, or is under way
     │   └── ExperimentNotFound    1   no experiment of that id
     ├── LocalServerError          1   the Phoenix of `--local` did not start
     └── TestsetError              2   the testset file cannot be uploaded as it is
@@ -57,6 +58,10 @@ class PhoenixRefused(PhoenixError):
 
 class DatasetNotFound(PhoenixError):
     """Phoenix has no dataset of that name."""
+
+
+class DatasetUnfinished(PhoenixError):
+    """A dataset holds a part of an upload, and nothing from before it."""
 
 
 class ExperimentNotFound(PhoenixError):

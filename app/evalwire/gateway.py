@@ -9,18 +9,27 @@ import re
 import sys
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from evalwire import records
-from evalwire.errors import DatasetNotFound, ExperimentNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire import records, rows
+from evalwire.dataset_store import DatasetStore
+from evalwire.errors import (
+    DatasetNotFound,
+    DatasetUnfinished,
+    ExperimentNotFound,
+    PhoenixError,
+    PhoenixRefused,
+    PhoenixUnreachable,
+)
 from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, ExperimentResult, TaskRun
 from evalwire.rest import Rest
 from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
 from evalwire.returns import is_same_json
+from evalwire.rows import Recording
+from evalwire.stored import Unfinished, marks
 from evalwire.verification import missing_records
 
 if TYPE_CHECKING:
@@ -31,6 +40,8 @@ T = TypeVar("T")
 log = logging.getLogger("evalwire.phoenix")
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_UPLOAD_SECONDS = 900.0  # of one request of an upload, tries and waits included
+_MOST_MARKS = 5  # tries to read a dataset between two uploads
 _EXISTING_RUN = re.compile(r"Experiment run (\S+) already exists")
 
 
@@ -97,16 +108,6 @@ def endpoint_of(client: Client) -> str:
     return urlunsplit(address._replace(netloc=host))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadResult:
-    """What became of one dataset: `created`, `skipped`, `appended` or `updated`, and its examples now."""
-
-    name: str
-    action: str
-    example_count: int
-    dataset: Any
-
-
 class Phoenix:
     """A Phoenix server behind a client's public API, with the retry policy around each request."""
 
@@ -131,13 +132,69 @@ class Phoenix:
         """The server's address."""
         return endpoint_of(self.client)
 
-    def dataset(self, name: str, *, split: str | None = None) -> Dataset:
-        """Fetch the newest version of a dataset, or of a split of it, examples included.
+    @property
+    def datasets(self) -> DatasetStore:
+        """Its datasets, as uploads need them: requests that may take as long as all tries together.
+
+        Raises:
+            PhoenixError: the client is a stand-in without a connection.
+        """
+        rest = self._rest()
+        if rest is None:
+            raise PhoenixError("this client cannot upload datasets; use a phoenix.client.Client.")
+        patient = replace(self._fetch, longest_try_seconds=_UPLOAD_SECONDS, total_seconds=_UPLOAD_SECONDS)
+        return DatasetStore(rest, lambda request, what: self._retrying(request, what, patient))
+
+    def dataset(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
+        """Fetch a version of a dataset, or of a split of it, examples included: by default the newest complete one.
+
+        While an upload to it is not finished, that is the version before the upload.
 
         Raises:
             DatasetNotFound: no dataset has this name.
+            DatasetUnfinished: an upload to it is not finished, and it held nothing before.
             PhoenixError: Phoenix refused, or gave no usable answer within the policy.
         """
+        if version_id is not None:
+            return self.dataset_version(self.dataset_id(name), version_id, split=split)
+        for _ in range(_MOST_MARKS):
+            record = self._dataset_record(name)
+            unfinished = Unfinished.of(record.get("metadata"))
+            if unfinished is not None:
+                return self._before(unfinished, record, split)
+            found = self._newest(name, split)
+            if marks(self._dataset_record(name).get("metadata")) == marks(record.get("metadata")):
+                return replace(_to_dataset(found), split=split)
+        raise PhoenixError(f"the dataset {name!r} was uploaded again and again while it was read. Try again.")
+
+    def _dataset_record(self, name: str) -> Mapping[str, Any]:
+        """What Phoenix says of a dataset, its metadata included; nothing where there is none, or nobody to ask."""
+        rest = self._rest()
+        if rest is None:
+            return EMPTY
+
+        def fetch(timeout: int) -> Mapping[str, Any]:
+            return next(iter(rest.datasets_named(name, timeout=timeout)), EMPTY)
+
+        return self._retrying(fetch, f"find the dataset {name!r}", self._fetch)
+
+    def _before(self, unfinished: Unfinished, record: Mapping[str, Any], split: str | None) -> Dataset:
+        """The version of a dataset before the upload that is not finished."""
+        if unfinished.base_version_id is None:
+            raise DatasetUnfinished(
+                f"the dataset {record['name']!r} in Phoenix at {self.endpoint} is not complete: an upload of "
+                f"{unfinished.rows} examples to it is under way, or was interrupted.\n"
+                "Wait for it, or repeat it with `evalwire upload`, which sends only what is missing."
+            )
+        log.warning(
+            "%s: an upload of %s examples is under way or was interrupted; the dataset's version before it is used. "
+            "To finish it, repeat `evalwire upload`.",
+            record["name"],
+            unfinished.rows,
+        )
+        return self.dataset_version(record["id"], unfinished.base_version_id, split=split)
+
+    def _newest(self, name: str, split: str | None) -> Any:
         part: Any = {"splits": [split]} if split else {}
 
         def fetch(timeout: int) -> Any:
@@ -156,7 +213,7 @@ class Phoenix:
                 raise
 
         what = f"fetch the dataset {name!r}" + (f", split {split!r}" if split else "")
-        return replace(_to_dataset(self._retrying(fetch, what, self._fetch)), split=split)
+        return self._retrying(fetch, what, self._fetch)
 
     def dataset_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
         """Fetch one version of a dataset, or of a split of it, by its ids.
@@ -244,14 +301,17 @@ class Phoenix:
         def fetch(timeout: int) -> Mapping[str, Any]:
             return rest.experiment(experiment_id, timeout=timeout)
 
+        unknown = ExperimentNotFound(
+            f"Phoenix at {self.endpoint} did not find the experiment {experiment_id!r}: it has none of this id.\n"
+            "Is PHOENIX_ENDPOINT the server that it was recorded to?"
+        )
+        if not experiment_id.strip() or "/" in experiment_id:  # would ask for another page, which there may be
+            raise unknown
         try:
             return self._retrying(fetch, f"find the experiment {experiment_id}", self._fetch)
         except PhoenixError as error:
             if status_of(error.__cause__) in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
-                raise ExperimentNotFound(
-                    f"Phoenix at {self.endpoint} did not find the experiment {experiment_id}: it has none of this id.\n"
-                    "Is PHOENIX_ENDPOINT the server that it was recorded to?"
-                ) from error
+                raise unknown from error
             raise
 
     def _rest(self) -> Rest | None:
@@ -359,8 +419,12 @@ class Phoenix:
 
         return self._retrying(fetch, f"fetch the runs of the experiment {experiment_id}", self._fetch)
 
-    def recorded_result(self, experiment_id: str) -> ExperimentResult:
+    def recorded_result(self, experiment_id: str, *, is_whole: bool = False) -> ExperimentResult:
         """An experiment as the result that its run had, whoever recorded it.
+
+        Args:
+            experiment_id: Phoenix's.
+            is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
 
         Raises:
             ExperimentNotFound: there is none of this id.
@@ -369,7 +433,41 @@ class Phoenix:
         record = self.experiment(experiment_id)
         dataset = self.dataset_version(record["dataset_id"], record["dataset_version_id"])
         url = self.experiment_url(dataset.id, experiment_id)
-        return records.result(record, dataset, self.recorded_runs(experiment_id, dataset), url=url)
+        found = self.recorded_runs(experiment_id, dataset)
+        return records.result(record, dataset, found, url=url, is_whole=is_whole)
+
+    def recording(self, record: Mapping[str, Any], document: BinaryIO) -> Recording:
+        """All that Phoenix has of an experiment, its runs in a file, since they may be more than memory holds.
+
+        Args:
+            record: Phoenix's of the experiment.
+            document: an empty file, to be kept for as long as the recording is read.
+
+        Raises:
+            OSError: the file cannot be written.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        rest = self._rest()
+        if rest is None:
+            raise PhoenixError("this client cannot read experiments; use a phoenix.client.Client.")
+        has_runs = record["successful_run_count"] or record["failed_run_count"]
+
+        def fetch(timeout: int) -> Recording:
+            notes = rows.notes(rest, record, timeout=timeout)
+            # before the runs: one that is made in between is in both then, and not in neither
+            incomplete = rows.incomplete(rest, record["id"], timeout=timeout)
+            document.seek(0)
+            document.truncate()
+            document.writelines(rest.experiment_document(record["id"], timeout=timeout) if has_runs else [b"[]"])
+            return Recording.of(record, document, notes=notes, incomplete=incomplete)
+
+        patient = replace(self._fetch, longest_try_seconds=self._fetch.total_seconds)
+        try:
+            return self._retrying(fetch, f"fetch the runs of the experiment {record['id']}", patient)
+        except PhoenixError as error:
+            if isinstance(error.__cause__, OSError):  # of the file
+                raise error.__cause__ from None
+            raise
 
     def experiments_on(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
         """The records of the experiments on a dataset, the newest first, fetched page by page.
@@ -499,34 +597,6 @@ class Phoenix:
         except httpx.HTTPError:  # such as a private CA that only the client knows: the server did answer it
             return "unknown"
         return response.text.strip() if response.status_code == HTTPStatus.OK else "unknown"
-
-    def upload(self, name: str, examples: Sequence[Mapping[str, Any]], *, on_exist: str) -> UploadResult:
-        """Create a dataset, or do with an existing one as `on_exist` says: `skip`, `append`, `overwrite`."""
-        try:
-            existing = self.dataset(name)
-        except DatasetNotFound:
-            existing = None
-        if existing and on_exist == "skip":
-            found = self._get(existing)
-            return UploadResult(name=name, action="skipped", example_count=len(existing.examples), dataset=found)
-        if existing and on_exist == "append":
-            add = partial(self.client.datasets.add_examples_to_dataset, dataset=name, examples=examples)
-            # never repeated: a lost answer may mean that the rows are there already
-            found = self._once(lambda timeout: add(timeout=timeout), f"append to the dataset {name!r}")
-            return UploadResult(name=name, action="appended", example_count=len(found), dataset=found)
-        create = partial(self.client.datasets.create_dataset, name=name, examples=examples)
-        patient = replace(self._fetch, longest_try_seconds=self._fetch.total_seconds)  # a large one takes its time
-        found = self._retrying(lambda timeout: create(timeout=timeout), f"upload the dataset {name!r}", patient)
-        action = "updated" if existing else "created"
-        return UploadResult(name=name, action=action, example_count=len(found), dataset=found)
-
-    def _get(self, dataset: Dataset) -> Any:
-        get = partial(self.client.datasets.get_dataset, dataset=dataset.id)
-        return self._retrying(lambda timeout: get(timeout=timeout), f"fetch the dataset {dataset.name!r}", self._fetch)
-
-    def _once(self, request: Callable[[int], T], what: str) -> T:
-        policy = replace(self._fetch, attempts=1, longest_try_seconds=self._fetch.total_seconds)
-        return self._retrying(request, what, policy)
 
     def _retrying(self, request: Callable[[int], T], what: str, policy: RetryPolicy) -> T:
         """Make a request within the policy; a failure is one of evalwire's errors, saying `what` was tried.

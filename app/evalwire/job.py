@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from evalwire import __version__, ci, discovery, engine, judging, progress, reports, testset
+from evalwire import __version__, ci, discovery, engine, judging, progress, reports, testset, uploading
 from evalwire.baselines import Asked, Subject, branches_for
 from evalwire.errors import (
     EvalwireError,
@@ -30,7 +30,7 @@ from evalwire.journal import Journal
 from evalwire.masking import masked
 from evalwire.model import Outcome, Report
 from evalwire.runner import Plan, note_ends, run_experiments
-from evalwire.uploader import upload
+from evalwire.uploader import uploads
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -146,12 +146,14 @@ def reachable(context: Context, *, local: bool, with_testset: bool) -> Iterator[
     with local_phoenix.phoenix(context.settings.local_dir, context.environ, announce=context.say) as server:
         phoenix = context.connect(server.url)
         if with_testset and context.settings.csv_path is not None:
-            found = testset.read(context.settings.csv_path, context.columns())
-            for note in found.notes:
-                context.err.write(f"evalwire: {context.settings.csv_path}: {note}\n")
+            path, columns = context.testset_path(), context.columns()
+            inspection = testset.check(path, columns)
+            for line in testset.listed(inspection.of("row")):
+                context.err.write(f"evalwire: {path}: {line}\n")
             # overwrite: this Phoenix is the project's own, and the file is the truth
-            for result in upload(found, phoenix, on_exist="overwrite"):
-                context.say(f"dataset {result.name}: {result.example_count} examples")
+            for upload in uploads(path, columns, inspection.sizes, phoenix, on_exist="overwrite"):
+                uploading.execute(phoenix.datasets, upload)
+                context.say(f"dataset {upload.name}: {upload.example_count} examples")
         yield phoenix
 
 
@@ -171,6 +173,7 @@ def _plan(context: Context, job: Job) -> Plan:
         metadata=past.metadata if past else ci.facts(context.environ),
         repetitions=past.repetitions if past else settings.repetitions,
         split=settings.split,
+        dataset_version=settings.dataset_version,
         gates=settings.gate or (past.gates if past else ()),
         baseline=str(settings.baseline or (past.baseline if past else "")),
         dry_run=job.dry_run,

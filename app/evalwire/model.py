@@ -142,6 +142,12 @@ def _text_of(error: BaseException) -> str:
         return f"<its message cannot be shown: {type_(broken).__name__}>"
 
 
+def content_hash(input_: Mapping[str, Any], output: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    """A digest of an example's contents, in 16 hexadecimal digits."""
+    content = json.dumps([dict(input_), dict(output), dict(metadata)], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example(Mapping[str, Any]):
     """One example of a dataset, with attribute and item access: `example.input["q"]`, `example["input"]["q"]`.
@@ -172,10 +178,7 @@ class Example(Mapping[str, Any]):
         """A digest of what it asks and expects: examples of two dataset versions with the same one are the same."""
         if self.recorded_hash is not None:
             return self.recorded_hash
-        content = json.dumps(
-            [dict(self.input), dict(self.output), dict(self.metadata)], sort_keys=True, ensure_ascii=False, default=str
-        )
-        return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
+        return content_hash(self.input, self.output, self.metadata)
 
     def __getitem__(self, key: str) -> Any:
         if key in self._KEYS:

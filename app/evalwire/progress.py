@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
@@ -106,7 +107,15 @@ class Bars:
     def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Add its bar."""
         name = opened.experiment.name
-        self._bars[name] = self._progress.add_task(name, total=run_count, note="")
+        self._bars[name] = self.add(name, run_count)
+
+    def add(self, name: str, total: int) -> TaskID:
+        """A bar of something else."""
+        return self._progress.add_task(name, total=total, note="")
+
+    def advance(self, bar: TaskID, number: int) -> None:
+        """Move it."""
+        self._progress.advance(bar, number)
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Move its bar."""
@@ -124,6 +133,32 @@ class Bars:
         """Give the terminal back."""
         sys.stdout, sys.stderr = self._streams
         self._progress.stop()
+
+
+@contextlib.contextmanager
+def counting(name: str, total: int, stream: TextIO, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show how far something of one kind is; what it gives is called with how many more are done."""
+    if quiet:
+        yield lambda _: None
+    elif stream.isatty():
+        bars = Bars(stream)
+        bar = bars.add(name, total)
+        try:
+            yield lambda number: bars.advance(bar, number)
+        finally:
+            bars.close()
+    else:
+        done, said_at = 0, time.monotonic()
+
+        def advance(number: int) -> None:
+            nonlocal done, said_at
+            done += number
+            if time.monotonic() - said_at >= PLAIN_SECONDS:
+                said_at = time.monotonic()
+                stream.write(f"{name}: {done}/{total}\n")
+                stream.flush()
+
+        yield advance
 
 
 class _Above:

@@ -29,7 +29,7 @@ log = logging.getLogger("evalwire")
 class Server(Protocol):
     """What a recorder needs of `evalwire.gateway.Phoenix`."""
 
-    def dataset(self, name: str, *, split: str | None = None) -> Dataset:
+    def dataset(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
         """Fetch a dataset."""
 
     def dataset_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
@@ -134,6 +134,7 @@ class PhoenixRecorder:
         metadata: recorded with each experiment.
         repetitions: how often each example is to run.
         split: of the datasets, or None for all of each.
+        version_id: of the dataset, or None for the newest of each.
         connections: requests at once.
         mask: takes secrets out of the text of a failure.
         now: the time, for the names.
@@ -151,6 +152,7 @@ class PhoenixRecorder:
         metadata: Mapping[str, Any] | None = None,
         repetitions: int = 1,
         split: str | None = None,
+        version_id: str | None = None,
         connections: int = 4,
         mask: Callable[[str], str] = str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -164,6 +166,7 @@ class PhoenixRecorder:
         self._metadata = dict(metadata or {})
         self._repetitions = repetitions
         self._split = split
+        self._version_id = version_id
         self._requests = _Requests(connections)
         self._mask = mask
         self._now = now
@@ -175,7 +178,7 @@ class PhoenixRecorder:
         return await self._requests.run(partial(begin, experiment))
 
     def _open(self, experiment: Experiment) -> OpenExperiment:
-        dataset = self._phoenix.dataset(experiment.dataset_name, split=self._split)
+        dataset = self._phoenix.dataset(experiment.dataset_name, split=self._split, version_id=self._version_id)
         name = f"{self._prefix}_{experiment.dataset_name}_{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         metadata = {
             "dataset": experiment.dataset_name,
@@ -405,9 +408,11 @@ class DryRunRecorder:
         prefix: str = "eval",
         repetitions: int = 1,
         split: str | None = None,
+        version_id: str | None = None,
     ) -> None:
         self._phoenix = phoenix
         self._split = split
+        self._version_id = version_id
         self._examples = examples
         self._prefix = prefix
         self._repetitions = repetitions
@@ -415,7 +420,8 @@ class DryRunRecorder:
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset."""
-        dataset = await self._requests.run(partial(self._phoenix.dataset, experiment.dataset_name, split=self._split))
+        fetch = partial(self._phoenix.dataset, experiment.dataset_name, split=self._split, version_id=self._version_id)
+        dataset = await self._requests.run(fetch)
         return OpenExperiment(
             experiment=experiment,
             dataset=replace(dataset, examples=dataset.examples[: self._examples]),

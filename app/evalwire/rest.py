@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from evalwire import jsonarray
 
 if TYPE_CHECKING:
     import httpx
@@ -37,10 +40,9 @@ class Rest:
         """All runs of an experiment, outputs included, page by page."""
         return self._pages(f"v1/experiments/{_path(experiment_id)}/runs", {}, timeout)
 
-    def evaluations(self, experiment_id: str, *, timeout: float) -> list[Mapping[str, Any]]:
+    def evaluations(self, experiment_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
         """The runs of an experiment that has any, each with all its evaluations under `annotations`."""
-        found: list[Mapping[str, Any]] = self._get(f"v1/experiments/{_path(experiment_id)}/json", {}, timeout)
-        return found
+        return jsonarray.items(self.experiment_document(experiment_id, timeout=timeout))
 
     def incomplete_evaluations(
         self, experiment_id: str, names: Sequence[str], *, timeout: float
@@ -60,6 +62,54 @@ class Rest:
         found: list[Mapping[str, Any]] = self._get("v1/datasets", {"name": name}, timeout)["data"]
         return [one for one in found if one["name"] == name]
 
+    def newest_version(self, dataset_id: str, *, timeout: float) -> str | None:
+        """The id of a dataset's newest version; None where it has none."""
+        found = self._get(f"v1/datasets/{_path(dataset_id)}/versions", {"limit": 1}, timeout)["data"]
+        return str(found[0]["version_id"]) if found else None
+
+    def examples(self, dataset_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """The examples of a dataset's newest version, one after the other."""
+        with self._http.stream("GET", f"v1/datasets/{_path(dataset_id)}/jsonl", timeout=timeout) as response:
+            response.raise_for_status()
+            for line in _lines(response.iter_bytes()):
+                yield json.loads(line)
+
+    def upload(self, name: str, rows: Sequence[Mapping[str, Any]], *, action: str, timeout: float) -> None:
+        """Upload examples, each with an `id` of its own, as a new version: `append` adds them, `update` replaces."""
+        body: dict[str, Any] = {"name": name, "action": action, "example_ids": [row["id"] for row in rows]}
+        for key, part in (("inputs", "input"), ("outputs", "output"), ("metadata", "metadata")):
+            body[key] = [row[part] for row in rows]
+        if any("splits" in row for row in rows):
+            body["splits"] = [list(row.get("splits", ())) for row in rows]
+        response = self._http.post("v1/datasets/upload", params={"sync": True}, json=body, timeout=timeout)
+        response.raise_for_status()
+
+    def create_dataset(self, name: str, metadata: Mapping[str, Any], *, timeout: float) -> None:
+        """Create a dataset without a version."""
+        query = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
+        self._graphql(query, {"name": name, "metadata": metadata}, timeout)
+
+    def set_dataset_metadata(self, dataset_id: str, metadata: Mapping[str, Any], *, timeout: float) -> None:
+        """Replace a dataset's metadata as a whole."""
+        query = "mutation ($input: PatchDatasetInput!) { patchDataset(input: $input) { dataset { id } } }"
+        self._graphql(query, {"datasetId": dataset_id, "metadata": metadata}, timeout)
+
+    def remove_examples(self, dataset_id: str, node_ids: Sequence[str], *, timeout: float) -> None:
+        """Remove examples in one new version, or none of them."""
+        operations = [{"remove": {"exampleId": node_id}} for node_id in node_ids]
+        query = (
+            "mutation ($input: PatchDatasetExamplesInput!) { patchDatasetExamples(input: $input) { dataset { id } } }"
+        )
+        self._graphql(query, {"datasetId": dataset_id, "operations": operations}, timeout)
+
+    def _graphql(self, query: str, input_: Mapping[str, Any], timeout: float) -> None:
+        """Ask for what REST has no call for."""
+        body = {"query": query, "variables": {"input": input_}}
+        response = self._http.post("graphql", json=body, timeout=timeout)
+        response.raise_for_status()
+        if errors := response.json().get("errors"):
+            raise ValueError("; ".join(error.get("message", str(error)) for error in errors))
+
     def tags(self, experiment_id: str, *, timeout: float) -> list[str]:
         """The names of an experiment's tags."""
         document = self._get(f"v1/experiments/{_path(experiment_id)}/tags", {}, timeout)
@@ -75,6 +125,26 @@ class Rest:
         path = f"v1/experiments/{_path(experiment_id)}"
         self._http.patch(path, json={"metadata": metadata}, timeout=timeout).raise_for_status()
 
+    def experiment_document(self, experiment_id: str, *, timeout: float) -> Iterator[bytes]:
+        """The text that `evaluations` reads, in parts; of an experiment without a run, Phoenix has none."""
+        return self._stream(f"v1/experiments/{_path(experiment_id)}/json", {}, timeout)
+
+    def incomplete_runs(self, experiment_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """The examples with runs that failed or were not made, each with the numbers of these repetitions."""
+        return self._pages(f"v1/experiments/{_path(experiment_id)}/incomplete-runs", {}, timeout)
+
+    def version_examples(self, dataset_id: str, version_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """The examples of one version of a dataset, in its order, one after the other."""
+        for line in _lines(self._stream(f"v1/datasets/{_path(dataset_id)}/jsonl", {"version_id": version_id}, timeout)):
+            yield json.loads(line)
+
+    def _stream(self, path: str, parameters: Mapping[str, Any], timeout: float) -> Iterator[bytes]:
+        with self._http.stream("GET", path, params=dict(parameters), timeout=timeout) as response:
+            if response.is_error:
+                response.read()  # what it says of the error is shown
+            response.raise_for_status()
+            yield from response.iter_bytes()
+
     def _pages(self, path: str, parameters: Mapping[str, Any], timeout: float) -> Iterator[Mapping[str, Any]]:
         cursor = None
         while True:
@@ -88,6 +158,16 @@ class Rest:
         response = self._http.get(path, params=dict(parameters), timeout=timeout)
         response.raise_for_status()
         return response.json()
+
+
+def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines that end in a line feed: httpx's own would also end them at U+2028, which JSON does not escape."""
+    rest = b""
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _path(identifier: str) -> str:

@@ -198,6 +198,7 @@ class Plan:
     Attributes:
         repetitions: runs of each example.
         split: of the datasets, or None for all of each.
+        dataset_version: the version of their dataset, or None for the newest of each.
         gates: limits that the job was told, for the journal.
         baseline: likewise.
         dry_run: examples of each experiment, nothing being written; None for a real run.
@@ -212,6 +213,7 @@ class Plan:
     metadata: Mapping[str, Any]
     repetitions: int = 1
     split: str | None = None
+    dataset_version: str | None = None
     gates: Sequence[str] = ()
     baseline: str = ""
     dry_run: int | None = None
@@ -274,7 +276,12 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
 
     if plan.dry_run is not None:
         dry = DryRunRecorder(
-            phoenix, examples=plan.dry_run, prefix=plan.prefix, repetitions=plan.repetitions, split=plan.split
+            phoenix,
+            examples=plan.dry_run,
+            prefix=plan.prefix,
+            repetitions=plan.repetitions,
+            split=plan.split,
+            version_id=plan.dataset_version,
         )
         with contextlib.closing(dry):
             yield dry, lambda: 0
@@ -292,6 +299,7 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
         metadata=plan.metadata,
         repetitions=plan.repetitions,
         split=plan.split,
+        version_id=plan.dataset_version,
         connections=plan.record_connections,
         mask=plan.mask,
     )

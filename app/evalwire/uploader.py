@@ -1,31 +1,39 @@
-"""`DatasetUploader`: the door for scripts that upload a testset."""
+"""`DatasetUploader`: the door for scripts that upload a testset; and the upload that its command shares."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire import testset
+from evalwire import testset, uploading
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from phoenix.client import Client
 
-    from evalwire.gateway import Phoenix, UploadResult
+    from evalwire.gateway import Phoenix
+    from evalwire.stored import OnExist
+    from evalwire.uploading import Upload
+
+log = logging.getLogger("evalwire")
 
 
 class DatasetUploader:
-    """Uploads a CSV testset to Phoenix, one dataset for each tag.
+    """Uploads a testset to Phoenix, one dataset for each tag.
 
     Args:
-        csv_path: the file: UTF-8, with a header.
+        csv_path: the file: CSV in UTF-8 with a header, or lines of JSON (`.jsonl`).
         phoenix_client: a `phoenix.client.Client`.
         input_keys: columns that become the example's input.
         output_keys: columns that become its expected output.
         tag_column: the column that names the datasets of a row.
         delimiter: separates several tags in one cell.
+        split_columns: outputs that hold several items in one cell, separated likewise.
     """
 
     def __init__(  # noqa: PLR0917 - the signature is a contract
@@ -36,19 +44,28 @@ class DatasetUploader:
         output_keys: Sequence[str] = ("expected_output",),
         tag_column: str = "tags",
         delimiter: str = "|",
+        *,
+        split_columns: Sequence[str] = (),
     ) -> None:
         self._path = Path(csv_path)
         self._client = phoenix_client
         self._columns = testset.Columns(
-            inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter
+            inputs=tuple(input_keys),
+            outputs=tuple(output_keys),
+            tags=tag_column,
+            delimiter=delimiter,
+            lists=tuple(split_columns),
         )
 
-    def upload(self, on_exist: str = "skip") -> dict[str, Any]:
+    def upload(self, on_exist: OnExist = "skip") -> dict[str, Any]:
         """Upload every dataset of the file.
+
+        Rows without a tag or an expected output are left out, each with a warning that has its number.
 
         Args:
             on_exist: what to do with a dataset that exists: `skip` it, `append` the rows, or `overwrite`, which
-                makes the file's rows its new version and keeps its history.
+                makes the file's rows its new version and keeps its history. An upload that was interrupted is
+                finished in any case.
 
         Returns:
             Phoenix's dataset by tag.
@@ -62,21 +79,20 @@ class DatasetUploader:
 
         if on_exist not in ("skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")
-        found = testset.read(self._path, self._columns)
-        uploaded = upload(found, Phoenix(self._client), on_exist=on_exist)
-        return {result.name: result.dataset for result in uploaded}
+        inspection = testset.check(self._path, self._columns)
+        for line in testset.listed(inspection.of("row")):
+            log.warning("%s: %s", self._path, line)
+        phoenix = Phoenix(self._client)
+        for upload in uploads(self._path, self._columns, inspection.sizes, phoenix, on_exist=on_exist):
+            uploading.execute(phoenix.datasets, upload)
+            log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
+        return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}
 
 
-def upload(
-    found: testset.Testset,
-    phoenix: Phoenix,
-    *,
-    on_exist: str,
-    announce: Callable[[UploadResult], None] = lambda _: None,
-) -> list[UploadResult]:
-    """Upload the datasets of a testset one after the other, announcing each."""
-    results = []
-    for name, examples in found.datasets.items():
-        results.append(phoenix.upload(name, examples, on_exist=on_exist))
-        announce(results[-1])
-    return results
+def uploads(
+    path: Path, columns: testset.Columns, tags: Collection[str], phoenix: Phoenix, *, on_exist: OnExist
+) -> Iterator[Upload]:
+    """Prepare the upload of one dataset after the other; each is to be executed before the next is asked for."""
+    for tag in tags:
+        rows = partial(testset.rows, path, columns, tag)
+        yield uploading.prepare(phoenix.datasets, tag, rows, on_exist=on_exist)

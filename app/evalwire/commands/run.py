@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from evalwire.errors import UsageError
 from evalwire.job import Job, Signals, execute, load, reachable
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ def run(context: Context, *, dry_run: int | None = None, local: bool = False) ->
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
         experiments = load(context, signals)
+        datasets = {one.dataset_name for one in experiments}
+        if context.settings.dataset_version is not None and len(datasets) > 1:
+            raise UsageError(
+                f"--dataset-version is of one dataset, and the selected experiments have {len(datasets)}: "
+                f"{', '.join(sorted(datasets))}. Select one with --name."
+            )
         with reachable(context, local=local, with_testset=True) as phoenix:
             yield Job(experiments=experiments, phoenix=phoenix, dry_run=dry_run)
 

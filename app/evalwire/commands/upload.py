@@ -2,36 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from evalwire import testset
+from evalwire import testset, uploading
 from evalwire.errors import UsageError
-from evalwire.uploader import upload as upload_testset
+from evalwire.job import Signals
+from evalwire.progress import counting
+from evalwire.uploader import uploads
 
 if TYPE_CHECKING:
     from evalwire.context import Context
-    from evalwire.gateway import UploadResult
+    from evalwire.gateway import Phoenix
+    from evalwire.uploading import Upload
+
+_MOST_IDS = 5
 
 
-def upload(context: Context) -> int:
-    """Upload the testset, one dataset for each tag, and say what became of each.
+def upload(context: Context, *, strict: bool = False, dry_run: bool = False) -> int:
+    """Upload the testset, one dataset for each tag, saying before what will change and after what became of each.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        strict: upload nothing of a file that has a row to complain about.
+        dry_run: say what would change, and upload nothing.
 
     Raises:
-        UsageError: no file is named.
+        UsageError: no file is named, or it has no row for any dataset.
         TestsetError: the file cannot be uploaded as it is; nothing was.
         PhoenixError: Phoenix did not take it.
     """
-    settings = context.settings
-    if settings.csv_path is None:
-        raise UsageError("no testset is named: use --csv FILE, or csv_path under [dataset] in evalwire.toml.")
-    found = testset.read(settings.csv_path, context.columns())
-    for note in found.notes:
-        context.err.write(f"evalwire: {settings.csv_path}: {note}\n")
-    if not found.datasets:
-        raise UsageError(f"{settings.csv_path} has no row with a tag, so there is nothing to upload.")
-
-    def announce(result: UploadResult) -> None:
-        context.out.write(f"{result.name}: {result.action}, {result.example_count} examples\n")
-
-    upload_testset(found, context.connect(None), on_exist=settings.on_exist, announce=announce)
+    path = context.testset_path()
+    inspection = testset.check(path, context.columns(), strict=strict)
+    for line in testset.listed(inspection.issues):
+        context.err.write(f"evalwire: {path}: {line}\n")
+    if not inspection.sizes:
+        raise UsageError(f"{path} has no row with a tag and an expected output, so there is nothing to upload.")
+    phoenix = context.connect(None)
+    on_exist = context.settings.on_exist
+    with Signals():
+        for found in uploads(path, context.columns(), inspection.sizes, phoenix, on_exist=on_exist):
+            for line in _planned(found):
+                context.say(line)
+            if not dry_run:
+                _execute(context, phoenix, found)
+            word = f"would be {found.action}" if dry_run else found.action
+            context.out.write(f"{found.name}: {word}, {found.example_count} examples\n")
     return 0
+
+
+def _execute(context: Context, phoenix: Phoenix, found: Upload) -> None:
+    to_send = sum(found.plan.sent) if found.plan else 0
+    count = 0
+    with counting(found.name, to_send, context.err, quiet=context.quiet) as advance:
+
+        def arrived(number: int) -> None:
+            nonlocal count
+            count += number
+            advance(number)
+
+        try:
+            uploading.execute(phoenix.datasets, found, arrived=arrived)
+        except BaseException:
+            if to_send > uploading.ROWS_PER_PART:
+                context.err.write(
+                    f"evalwire: {found.name}: interrupted; {count} of {to_send} examples have arrived. Until the same "
+                    "upload is repeated, which sends only the rest, runs "
+                    f"{'use the version before it' if found.held else 'refuse the dataset'}.\n"
+                )
+            raise
+
+
+def _planned(found: Upload) -> Iterator[str]:
+    """What will change; nothing where all of it is new, or nothing is."""
+    if found.plan is None or found.held is None or found.plan.is_empty:
+        return
+    plan = found.plan
+    same = len(plan.ids) - len(plan.added) - len(plan.changed)
+    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed, {same} as they are"
+    yield f"{found.name}: {'goes on with an upload that was interrupted: ' if found.is_repeat else ''}{counts}"
+    removed = [one.id for one in plan.removed]
+    for word, ids in (("added", plan.added), ("changed", plan.changed), ("removed", removed)):
+        if ids:
+            yield f"  {word}: {_listed(ids)}"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
+    return ", ".join(ids[:_MOST_IDS]) + more

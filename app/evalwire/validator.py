@@ -1,0 +1,51 @@
+"""`DatasetValidator`: the door for scripts that look at a testset before they upload it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalwire import testset
+from evalwire.testset import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationIssue:
+    """Something to mend; `row` counts from 1 without the header, and is None for the file as a whole."""
+
+    row: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """What was found."""
+
+    issues: Sequence[ValidationIssue]
+    is_valid: bool
+
+
+class DatasetValidator:
+    """Looks at a testset without talking to anybody."""
+
+    def validate(
+        self,
+        csv_path: str | Path,
+        input_keys: Sequence[str] = ("user_query",),
+        output_keys: Sequence[str] = ("expected_output",),
+        tag_column: str = "tags",
+        *,
+        delimiter: str = "|",
+    ) -> ValidationResult:
+        """Find everything that is wrong with a testset: columns, rows, encoding, empty cells, duplicates.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            TestsetError: it cannot be read.
+        """
+        if not Path(csv_path).exists():
+            raise FileNotFoundError(f"the testset {csv_path} does not exist")
+        columns = Columns(inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter)
+        issues = [ValidationIssue(one.row, one.message) for one in testset.inspect(Path(csv_path), columns).issues]
+        return ValidationResult(issues=issues, is_valid=not issues)
