@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test slow bench statistics lint format pictures lock clean
+.PHONY: help demo serve test slow bench statistics docs docs-serve lint format pictures lock clean
 
 help:  ## Show the targets.
-	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +52,12 @@ bench: $(VENV)/installed  ## Measure speed and memory beside their limits and be
 statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (minutes).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 
+docs: $(VENV)/installed  ## Build the documentation into site/.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/installed  ## Show the documentation while you write it.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (needs Chromium).
 	$(BIN)/python tests/pictures.py
 
@@ -61,4 +67,4 @@ lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, w
 		pyproject.toml -o requirements.lock
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) examples/.evalwire examples/test-results
+	rm -rf $(VENV) site examples/.evalwire examples/test-results

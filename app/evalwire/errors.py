@@ -64,7 +64,7 @@ class DatasetUnfinished(PhoenixError):
     """A dataset holds a part of an upload, and nothing from before it."""
 
 
-class ExperimentNotFound(PhoenixError):
+class ExperimentNotFound(PhoenixError, ValueError):
     """Phoenix has no experiment of that id."""
 
 

@@ -22,8 +22,12 @@ class ValidationIssue:
 class ValidationResult:
     """What was found."""
 
-    issues: Sequence[ValidationIssue]
-    is_valid: bool
+    issues: Sequence[ValidationIssue] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing was."""
+        return not self.issues
 
 
 class DatasetValidator:
@@ -48,4 +52,4 @@ class DatasetValidator:
             raise FileNotFoundError(f"the testset {csv_path} does not exist")
         columns = Columns(inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter)
         issues = [ValidationIssue(one.row, one.message) for one in testset.inspect(Path(csv_path), columns).issues]
-        return ValidationResult(issues=issues, is_valid=not issues)
+        return ValidationResult(issues)

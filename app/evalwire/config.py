@@ -1,0 +1,47 @@
+"""Doors for scripts that read `evalwire.toml` themselves: the file as a dict, and its sections."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evalwire.settings import CONFIG_FILE, load, read_config
+
+
+def load_config(config_path: str | Path | None = None) -> dict[str, Any]:
+    """`evalwire.toml` as a dict, checked as the commands check it; empty where there is no such file.
+
+    Args:
+        config_path: the file; `./evalwire.toml` by default.
+
+    Raises:
+        UsageError: (a ValueError) the file cannot be read, is not TOML, or has a key or a value that evalwire does
+            not know.
+    """
+    file = Path(config_path or CONFIG_FILE)
+    if not file.exists():
+        return {}
+    load({}, {}, config=file)
+    return read_config(file)
+
+
+def get_dataset_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[dataset]` section as it is written, or an empty dict."""
+    return _section(config, "dataset")
+
+
+def get_experiments_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[experiments]` section as it is written, or an empty dict."""
+    return _section(config, "experiments")
+
+
+def get_phoenix_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[phoenix]` section as it is written, or an empty dict."""
+    return _section(config, "phoenix")
+
+
+def _section(config: Mapping[str, Any], section: str) -> dict[str, Any]:
+    found: dict[str, Any] = copy.deepcopy(config.get(section, {}))
+    return found

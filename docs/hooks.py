@@ -1,0 +1,148 @@
+"""What mkdocs writes into the pages as it builds them: the settings and the commands, taken from the program itself."""  # noqa: INP001
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from typer.main import get_command
+
+from evalwire import cli
+from evalwire.options import OPTIONS, Option
+
+# <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
+_PLACE = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
+_MESSAGES = "troubleshooting.md"  # its blocks of text are messages, and wrap
+# The repository has no address that a page could link to, so what lies outside of docs/ is named and not linked.
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Fill the places for what the program knows best."""
+    filled = _PLACE.sub(lambda place: GENERATED[place[1]](), markdown)
+    if page.file.src_uri == _MESSAGES:
+        filled = filled.replace("```text\n", "``` { .text .message }\n")
+    return _OUTSIDE.sub(r"\1", filled)
+
+
+# --- settings ------------------------------------------------------------------------------------------
+
+_SECTIONS = {
+    "": "Of a single run",
+    "experiments": "[experiments]",
+    "gates": "[gates]",
+    "phoenix": "[phoenix]",
+    "reports": "[reports]",
+    "local": "[local]",
+    "dataset": "[dataset]",
+}
+
+
+def settings() -> str:
+    """A table for each section of evalwire.toml."""
+    parts = []
+    sections = dict.fromkeys([*_SECTIONS, *(_section(option) for option in OPTIONS)])
+    for section in sections:
+        rows = [_setting(option) for option in OPTIONS if _section(option) == section]
+        title = _SECTIONS.get(section, f"[{section}]")
+        heading = f"`{title}`" if section else title
+        anchor = f"section-{section or 'none'}"
+        table = ["| setting | default | what it does |", "|---|---|---|", *rows]
+        parts += [f"### {heading} {{ #{anchor} }}", _named("settings", "\n".join(table))]
+    return "\n\n".join(parts)
+
+
+def _named(name: str, table: str) -> str:
+    """A table that has a style of its own."""
+    return f'<div class="{name}" markdown>\n\n{table}\n\n</div>'
+
+
+def _section(option: Option) -> str:
+    return option.key.partition(".")[0] if option.key else ""
+
+
+def _setting(option: Option) -> str:
+    key = option.key.partition(".")[2] if option.key else None
+    names = [f"`{name}`" for name in (key, option.flag, option.variable) if name]
+    return f"| {'<br>'.join(names)} | {_default(option.default)} | {_cell(_prose(_sentence(option.help)))} |"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    elif isinstance(value, float):
+        value = f"{value:g}"
+    return "none" if value in (None, "") else f"`{_cell(str(value))}`"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+# --- commands ------------------------------------------------------------------------------------------
+
+_STRICT = "0 when all of it held, 1 for any failure, 2 for wrong use"
+_LENIENT = "0, or 2 for any error"
+_MORE = {"validate": "1 where the file has an issue"}
+
+
+def commands() -> str:
+    """Each command with its help, its arguments, its flags by their group, and its exit codes."""
+    return "\n\n".join(part for path, command in leaves(get_command(cli.app)) for part in _command(path, command))
+
+
+def leaves(command: Any, path: tuple[str, ...] = ("evalwire",)) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that it is called by."""
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, child in sorted(command.commands.items()):
+        yield from leaves(child, (*path, name))
+
+
+def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
+    name = " ".join(path)
+    shown = [one for one in command.params if not getattr(one, "hidden", False)]
+    arguments = [one for one in shown if one.param_type_name == "argument"]
+    options = [one for one in shown if one.param_type_name == "option"]
+    usage = " ".join([name, "[OPTIONS]", *(one.metavar for one in arguments)])
+    yield f"## {name} {{ #{'-'.join(path[1:])} }}"
+    yield _sentence(_prose(command.help))
+    yield f"```text\n{usage}\n```"
+    if arguments:
+        yield _table("argument", [(f"`{_cell(one.metavar.strip('[]'))}`", one.help) for one in arguments])
+    panels = dict.fromkeys(getattr(one, "rich_help_panel", None) for one in options)
+    for panel in panels:
+        rows = [(_flags(one), one.help) for one in options if getattr(one, "rich_help_panel", None) == panel]
+        yield _table((panel or "flag").lower(), rows)
+    yield f"Exit codes: {_exit_codes(path[-1], command)}."
+
+
+def _flags(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len, reverse=True))
+    return f"{names} `{_cell(option.metavar)}`" if option.metavar and not option.is_flag else names
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> str:
+    lines = [f"| {names} | {_cell(_prose(text))} |" for names, text in rows]
+    return _named("flags", "\n".join([f"| {title} | |", "|---|---|", *lines]))
+
+
+def _prose(text: str) -> str:
+    """Help as Markdown: names of variables and files in it are no markup."""
+    return " ".join(text.replace("*", "\\*").replace("<", "\\<").split())
+
+
+def _exit_codes(name: str, command: Any) -> str:
+    source = inspect.getsource(command.callback)
+    codes = _LENIENT if re.search(r"\berror_code=2\b", source) else _STRICT
+    return f"{codes}, {_MORE[name]}" if name in _MORE else codes
+
+
+GENERATED: dict[str, Callable[[], str]] = {"settings": settings, "commands": commands}

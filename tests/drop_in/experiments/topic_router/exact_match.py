@@ -1,0 +1,3 @@
+from evalwire.evaluators import make_exact_match_evaluator
+
+exact_match = make_exact_match_evaluator()
