@@ -349,7 +349,7 @@ def check_pip(words: Sequence[str]) -> None:
     """evalwire is installed, with extras that it has."""
     assert words[0] == "install"
     for package in words[1:]:
-        assert (named := re.fullmatch(r"evalwire(?:\[(\w+)\])?(?:>=\d+)?|\.", package)), words
+        assert (named := re.fullmatch(r"(?:evalwire|\.)(?:\[(\w+)\])?(?:>=\d+)?", package)), words
         assert named[1] is None or named[1] in EXTRAS, words
 
 

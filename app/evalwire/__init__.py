@@ -7,17 +7,68 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evalwire.errors import ExperimentsFailed
+    from evalwire.evaluators import (
+        make_all_pass_evaluator,
+        make_any_pass_evaluator,
+        make_contains_evaluator,
+        make_exact_match_evaluator,
+        make_json_match_evaluator,
+        make_llm_judge_evaluator,
+        make_membership_evaluator,
+        make_numeric_tolerance_evaluator,
+        make_regex_evaluator,
+        make_schema_evaluator,
+        make_top_k_evaluator,
+        make_weighted_evaluator,
+    )
+    from evalwire.langgraph import build_subgraph, invoke_node
+    from evalwire.observability import setup_observability
     from evalwire.runner import ExperimentRunner
     from evalwire.uploader import DatasetUploader
 
 __version__ = "1.0.0.dev0"
 
-__all__ = ["DatasetUploader", "ExperimentRunner", "ExperimentsFailed", "__version__"]
+__all__ = [
+    "DatasetUploader",
+    "ExperimentRunner",
+    "ExperimentsFailed",
+    "__version__",
+    "build_subgraph",
+    "invoke_node",
+    "make_all_pass_evaluator",
+    "make_any_pass_evaluator",
+    "make_contains_evaluator",
+    "make_exact_match_evaluator",
+    "make_json_match_evaluator",
+    "make_llm_judge_evaluator",
+    "make_membership_evaluator",
+    "make_numeric_tolerance_evaluator",
+    "make_regex_evaluator",
+    "make_schema_evaluator",
+    "make_top_k_evaluator",
+    "make_weighted_evaluator",
+    "setup_observability",
+]
 
 _HOMES = {
     "DatasetUploader": "evalwire.uploader",
     "ExperimentRunner": "evalwire.runner",
     "ExperimentsFailed": "evalwire.errors",
+    "build_subgraph": "evalwire.langgraph",
+    "invoke_node": "evalwire.langgraph",
+    "setup_observability": "evalwire.observability",
+    "make_all_pass_evaluator": "evalwire.evaluators",
+    "make_any_pass_evaluator": "evalwire.evaluators",
+    "make_contains_evaluator": "evalwire.evaluators",
+    "make_exact_match_evaluator": "evalwire.evaluators",
+    "make_json_match_evaluator": "evalwire.evaluators",
+    "make_llm_judge_evaluator": "evalwire.evaluators",
+    "make_membership_evaluator": "evalwire.evaluators",
+    "make_numeric_tolerance_evaluator": "evalwire.evaluators",
+    "make_regex_evaluator": "evalwire.evaluators",
+    "make_schema_evaluator": "evalwire.evaluators",
+    "make_top_k_evaluator": "evalwire.evaluators",
+    "make_weighted_evaluator": "evalwire.evaluators",
 }
 
 

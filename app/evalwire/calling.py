@@ -107,19 +107,23 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
 def _evaluator_method(evaluator: Any) -> Callable[..., Any] | None:
     """The method to call on a Phoenix evaluator object; None for functions and plain callable objects.
 
-    Their base classes have an `async_evaluate` that calls a plain `evaluate` on the event loop, and block it:
-    where only the plain one is the author's, it is called, on a thread.
+    The client's base class has an `async_evaluate` that calls a plain `evaluate` on the event loop, and blocks it;
+    that of phoenix-evals calls a plain `_evaluate` on a thread of asyncio's, out of the call's context, or raises:
+    where only the plain one is the author's, it is called, on a thread of ours.
     """
     if isinstance(evaluator, type) or inspect.isroutine(evaluator):
         return None
+    authors: set[str] = set()  # what classes below the one with the methods define
     for base in type(evaluator).__mro__:
         found = [name for name in ("async_evaluate", "evaluate") if name in vars(base)]
         if not found:
+            authors.update(vars(base))
             continue
         own_call = vars(base).get("__call__")
-        if len(found) > 1 and inspect.isfunction(own_call) and not inspect.iscoroutinefunction(own_call):
-            return getattr(evaluator, "evaluate", None)  # a plain function that a decorator made an evaluator
-        return getattr(evaluator, found[0], None)
+        # a plain function that a decorator made an evaluator, or a class of phoenix-evals
+        is_plain = inspect.isfunction(own_call) and not inspect.iscoroutinefunction(own_call)
+        is_plain = is_plain or ("_evaluate" in authors and "_async_evaluate" not in authors)
+        return getattr(evaluator, "evaluate" if len(found) > 1 and is_plain else found[0], None)
     return None
 
 
@@ -224,7 +228,7 @@ def _copy(value: Any) -> Any:
     return value if isinstance(value, _SCALARS) else copy.deepcopy(value)
 
 
-def _with_values(callee: Callee, values: Mapping[str, Any]) -> Callable[[], Any]:
+def with_values(callee: Callee, values: Mapping[str, Any]) -> Callable[[], Any]:
     """The user's function with its arguments."""
     match callee.whole:
         case "mapping":
@@ -478,7 +482,7 @@ class Call:
         self._cancel: Callable[[], object] | None = None  # None: a plain function, which cannot be
         self.start_time = self.end_time = datetime.now(UTC)
         clock.start(self)
-        function = _with_values(callee, values)
+        function = with_values(callee, values)
         if callee.on_loop:
             self._await(function)
         elif callee.is_isolated:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,12 +17,16 @@ if TYPE_CHECKING:
     from evalwire.model import Dataset, Example, FailureStage
     from evalwire.rest import Rest
 
+# how an exception is recorded: by evalwire as `Type: message`, by Phoenix's client as its `repr`
+_TOLD = re.compile(r"([A-Za-z_][\w.]*): (.*)", re.DOTALL)
+_REPR = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
+
 
 def runs(rest: Rest, experiment_id: str, dataset: Dataset, *, timeout: float) -> list[TaskRun]:
     """The runs of an experiment with their evaluations, in the dataset's order, then by repetition."""
     found = {place_of(run["dataset_example_id"], run): run for run in rest.runs(experiment_id, timeout=timeout)}
     order = {example.node_id: index for index, example in enumerate(dataset.examples)}
-    full = rest.evaluations(experiment_id, timeout=timeout) if found else []
+    full = rest.evaluations(experiment_id, timeout=timeout) if found else ()
     known = [
         _to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
         for one in full
@@ -30,7 +36,12 @@ def runs(rest: Rest, experiment_id: str, dataset: Dataset, *, timeout: float) ->
 
 
 def result(
-    record: Mapping[str, Any], dataset: Dataset, found: Sequence[TaskRun], *, url: str | None
+    record: Mapping[str, Any],
+    dataset: Dataset,
+    found: Sequence[TaskRun],
+    *,
+    url: str | None,
+    is_whole: bool = False,
 ) -> ExperimentResult:
     """A recorded experiment as the result that its run had.
 
@@ -39,15 +50,22 @@ def result(
         dataset: the version that it ran on.
         found: its runs.
         url: its page.
+        is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
     """
     metadata = record.get("metadata") or {}
     facts = facts_of(metadata)
-    name = str(facts.get("experiment") or metadata.get("dataset") or dataset.name)
-    evaluators, scores = facts.get("evaluators"), facts.get("scores") or {}
-    runs_ = [_by_evaluators(run, evaluators, scores) for run in found] if evaluators is not None else list(found)
+    name = _text(facts.get("experiment")) or _text(metadata.get("dataset")) or dataset.name
+    evaluators = facts.get("evaluators")
+    if not isinstance(evaluators, Mapping):  # another tool recorded it, which left no list of them
+        evaluators = None
+    runs_ = [_attributed(run, facts.get("scores") or {}) for run in found]
+    if not is_whole:
+        runs_ = [_judged(run, evaluators) for run in runs_]
     names = evaluators if evaluators is not None else {one.name for run in runs_ for one in run.evaluations}
     times = [time for run in runs_ for time in (run.start_time, run.end_time)]
     seconds = facts.get("seconds")
+    # the number that was announced does not keep a script from recording more
+    repetitions = max([record.get("repetitions") or 1, *(run.repetition for run in runs_)])
     return ExperimentResult(
         name=name,
         dataset_name=dataset.name,
@@ -59,25 +77,49 @@ def result(
             id=record["id"],
             url=url,
             project_name=record.get("project_name"),
-            repetitions=record.get("repetitions") or 1,
+            repetitions=repetitions,
             metadata=metadata,
         ),
         runs=tuple(runs_),
         example_count=record["example_count"],
-        repetitions=record.get("repetitions") or 1,
-        seconds=seconds if seconds is not None else (max(times) - min(times)).total_seconds() if times else 0.0,
+        repetitions=repetitions,
+        seconds=seconds if isinstance(seconds, int | float) else _span(times),
         used=usage_of(facts),
     )
 
 
-def _by_evaluators(run: TaskRun, evaluators: Mapping[str, str], scores: Mapping[str, str]) -> TaskRun:
-    """A run with the evaluations of the experiment's own evaluators; others are people's, or came later."""
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _span(times: Sequence[datetime]) -> float:
+    return (max(times) - min(times)).total_seconds() if times else 0.0
+
+
+def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
+    """A run whose evaluations say which evaluator each is of, where that gave several."""
+    if not scores:
+        return run
+    return replace(
+        run, evaluations=tuple(replace(one, evaluator=scores.get(one.name, one.name)) for one in run.evaluations)
+    )
+
+
+def _judged(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
+    """A run with the evaluations by which it is judged.
+
+    These are of the experiment's own evaluators, where it says which it has: others are people's, or came later.
+    Where it does not say, they are all but people's. A run that failed has none: Phoenix's client has evaluators score
+    the output of a failed task, too, which there is not.
+    """
+    if run.failure is not None:
+        return replace(run, evaluations=())
     return replace(
         run,
         evaluations=tuple(
-            replace(one, evaluator=scores.get(one.name, one.name))
+            one
             for one in run.evaluations
-            if one.name in evaluators or one.name in scores
+            if (one.annotator_kind != "HUMAN" if evaluators is None else one.evaluator in evaluators)
         ),
     )
 
@@ -120,8 +162,20 @@ def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
 
 
 def _failure(error: str | None, stage: FailureStage) -> Failure | None:
-    """A failure that Phoenix knows as one text, `Type: message`."""
+    """A failure that Phoenix knows as one text."""
     if not error:
         return None
-    kind, colon, message = error.partition(": ")
-    return Failure(stage=stage, type=kind if colon else "Error", message=message if colon else error)
+    if told := _TOLD.fullmatch(error):
+        return Failure(stage=stage, type=told[1], message=told[2])
+    if told := _REPR.fullmatch(error):
+        return Failure(stage=stage, type=told[1], message=_unquoted(told[2]))
+    return Failure(stage=stage, type="Error", message=error)
+
+
+def _unquoted(arguments: str) -> str:
+    """The arguments of an exception in a `repr`: the text itself where that is all there is."""
+    try:
+        value = ast.literal_eval(arguments)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return arguments
+    return value if isinstance(value, str) else arguments

@@ -67,12 +67,13 @@ class Rest:
         found = self._get(f"v1/datasets/{_path(dataset_id)}/versions", {"limit": 1}, timeout)["data"]
         return str(found[0]["version_id"]) if found else None
 
-    def examples(self, dataset_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
-        """The examples of a dataset's newest version, one after the other."""
-        with self._http.stream("GET", f"v1/datasets/{_path(dataset_id)}/jsonl", timeout=timeout) as response:
-            response.raise_for_status()
-            for line in _lines(response.iter_bytes()):
-                yield json.loads(line)
+    def examples(
+        self, dataset_id: str, version_id: str | None = None, *, timeout: float
+    ) -> Iterator[Mapping[str, Any]]:
+        """The examples of a version of a dataset, the newest by default, in its order, one after the other."""
+        parameters = {"version_id": version_id} if version_id else {}
+        for line in _lines(self._stream(f"v1/datasets/{_path(dataset_id)}/jsonl", parameters, timeout)):
+            yield json.loads(line)
 
     def upload(self, name: str, rows: Sequence[Mapping[str, Any]], *, action: str, timeout: float) -> None:
         """Upload examples, each with an `id` of its own, as a new version: `append` adds them, `update` replaces."""
@@ -132,11 +133,6 @@ class Rest:
     def incomplete_runs(self, experiment_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
         """The examples with runs that failed or were not made, each with the numbers of these repetitions."""
         return self._pages(f"v1/experiments/{_path(experiment_id)}/incomplete-runs", {}, timeout)
-
-    def version_examples(self, dataset_id: str, version_id: str, *, timeout: float) -> Iterator[Mapping[str, Any]]:
-        """The examples of one version of a dataset, in its order, one after the other."""
-        for line in _lines(self._stream(f"v1/datasets/{_path(dataset_id)}/jsonl", {"version_id": version_id}, timeout)):
-            yield json.loads(line)
 
     def _stream(self, path: str, parameters: Mapping[str, Any], timeout: float) -> Iterator[bytes]:
         with self._http.stream("GET", path, params=dict(parameters), timeout=timeout) as response:

@@ -1,14 +1,16 @@
-"""`evalwire report`: a finished run in another format, from its results.json."""
+"""`evalwire report`: a finished run in another format, from its results.json; or an experiment that Phoenix has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import reports, results_file
+from evalwire import reports, results, results_file
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evalwire.context import Context
 
 
@@ -33,9 +35,34 @@ def report(context: Context, *, path: Path | None, format_: str, output: Path | 
         for piece in pieces:
             write(piece)
         return 0
+    _write(output, pieces)
+    context.say(f"{format_} report in {output}")
+    return 0
+
+
+def report_experiment(context: Context, *, experiment_id: str, output: Path | None = None) -> int:
+    """Tell of a recorded experiment in Markdown; the exit code.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        experiment_id: Phoenix's.
+        output: where to; standard output by default.
+
+    Raises:
+        UsageError: the output cannot be written.
+        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
+    """
+    text = results.report(context.connect(None), experiment_id)
+    if output is None:
+        context.out.write(text)
+        return 0
+    _write(output, [context.mask(text)])
+    context.say(f"report in {output}")
+    return 0
+
+
+def _write(output: Path, pieces: Iterable[str]) -> None:
     try:
         reports.write(output, pieces)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}.") from error
-    context.say(f"{format_} report in {output}")
-    return 0

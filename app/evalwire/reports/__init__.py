@@ -74,7 +74,7 @@ def write(path: Path, pieces: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.writelines(pieces)
         os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gives a name; CI systems read reports as other users
         os.replace(temporary, path)  # noqa: PTH105

@@ -59,6 +59,9 @@ def _as_json(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -
         "changed": baseline.changed,
         "failed_before": len(old.failed_runs),
         "failed_after": len(new.failed_runs),
+        "not_run_before": old.not_run,
+        "not_run_after": new.not_run,
+        **{f"only_{word}": names for word, names in _on_one_side(new, old).items()},
         "comparisons": comparisons,
     }
 
@@ -80,6 +83,7 @@ def _lines(
     for word, one in (("before", old), ("after", new)):
         name = plain(one.opened.recorded_name if one.opened else one.name)
         failed = f", {len(one.failed_runs)} of {len(one.runs)} runs failed" if one.failed_runs else ""
+        failed += f", {one.not_run} not run" if one.not_run else ""
         yield f"{'- ' if is_markdown else ''}{word}: {name}  {_url(one.url, is_markdown=is_markdown)}{failed}"
     numbers = [f"{baseline.paired} examples are the same"]
     for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed)):
@@ -87,11 +91,20 @@ def _lines(
             more = ", ..." if len(ids) > _MOST_EXAMPLES else ""
             numbers.append(f"{len(ids)} {word} ({', '.join(plain(one) for one in ids[:_MOST_EXAMPLES])}{more})")
     yield f"{'- ' if is_markdown else ''}{'; '.join(numbers)}"
+    for word, names in _on_one_side(new, old).items():
+        if names:
+            yield f"{'- ' if is_markdown else ''}only {word}: {', '.join(map(plain, names))}"
     yield ""
     yield from _table([_cells(one, plain) for one in baseline.comparisons], row)
     for comparison in baseline.comparisons:
         yield from _flips(comparison, new, plain, is_markdown=is_markdown)
     yield ""
+
+
+def _on_one_side(new: ExperimentResult, old: ExperimentResult) -> dict[str, list[str]]:
+    """The evaluations that only the run before has, and only the one after."""
+    here, there = ({score.name for score in one.scores} for one in (new, old))
+    return {"before": sorted(there - here), "after": sorted(here - there)}
 
 
 def _cells(one: Comparison, plain: Callable[[str], str]) -> list[str]:

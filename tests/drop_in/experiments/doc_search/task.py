@@ -1,4 +1,5 @@
 from agent.graph import State, retrieve, rewrite
+
 from evalwire import build_subgraph, invoke_node
 
 graph = build_subgraph([("rewrite", rewrite), ("retrieve", retrieve)], State)

@@ -1,0 +1,29 @@
+"""Whether the output is one of several expected items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evalwire.evaluators._expected import Evaluator, items, matches
+
+
+def make_membership_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
+    """Make an evaluator that scores whether the output is one of the expected items.
+
+    Values are equal as for `make_exact_match_evaluator`. An output of None, and an example without an expectation,
+    score False.
+
+    Args:
+        key: the expected column.
+
+    Returns:
+        A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping.
+    """
+
+    def membership(output: Any, expected: Mapping[str, Any] | None) -> bool:
+        """Whether the output is one of the expected items."""
+        wanted = items(expected, key)
+        return output is not None and any(matches(item, output) for item in wanted)
+
+    return membership

@@ -1,0 +1,50 @@
+"""Whether a regular expression matches somewhere in the output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from evalwire.evaluators._expected import Evaluator, items, unreadable
+from evalwire.evaluators._values import as_text
+
+
+def make_regex_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
+    r"""Make an evaluator that scores whether the first expected item, a pattern, matches somewhere in the output.
+
+    The pattern is one of Python's `re`, as it is written in the testset (`[abc]` is a set of characters, while
+    `['a']`, a list of Python's, is the pattern `a`). An output that is a number is matched as Python writes it. An
+    output of None, and an example without a pattern, score False. Nothing limits the time of a match: a pattern such as
+    `(a+)+$` can take forever, and no time limit of a run reaches it.
+
+    Args:
+        key: the expected column.
+
+    Returns:
+        A function of `output` and `expected` that returns a bool. It raises re.error for a bad pattern, and TypeError
+        when the output or the pattern is neither text nor a number, or `expected` is not a mapping.
+    """
+
+    def regex(output: Any, expected: Mapping[str, Any] | None) -> bool:
+        """Whether the first expected item, a pattern, matches somewhere in the output."""
+        wanted = items(expected, key)
+        return output is not None and bool(wanted) and _is_found(wanted[0], output)
+
+    return regex
+
+
+def _is_found(item: Any, output: Any) -> bool:
+    pattern, text = as_text(item), as_text(output)
+    if pattern is None:
+        raise unreadable("a pattern", item)
+    if text is None:
+        raise unreadable("an output that a pattern is matched with", output)
+    return pattern != "" and _compiled(pattern).search(text) is not None  # the empty pattern matches every text
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (OverflowError, RecursionError) as error:  # a count that is too large, groups that are nested too deeply
+        raise re.error(f"{type(error).__name__}: {error}") from None

@@ -1,0 +1,58 @@
+"""How high the expected items are in a ranking."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from evalwire.evaluators._expected import Evaluator, items, matches
+from evalwire.evaluators._values import as_text, plain
+
+
+def make_top_k_evaluator(K: int = 20, *, key: str = "expected_output") -> Evaluator[float]:  # noqa: N803 - a contract
+    """Make an evaluator that scores how high the expected items are among the first K elements of the output.
+
+    An item at position `pos`, counted from 0, scores `1 - pos / K`, an absent one 0; the score is their mean, from 0.0
+    to 1.0. The output is a list or a tuple, best first; text or a number is a ranking of one. Values are equal as for
+    `make_exact_match_evaluator`. An output of None, and an example without an expectation, score 0.0.
+
+    Args:
+        K: how many elements count.
+        key: the expected column.
+
+    Returns:
+        A function of `output` and `expected` that returns a float. It raises TypeError when the output is no ranking,
+        or `expected` is not a mapping.
+
+    Raises:
+        ValueError: K is less than 1.
+        TypeError: K is not a whole number.
+    """
+    size = operator.index(K)
+    if size < 1:
+        raise ValueError(f"K is {size}; at least the first element has to count")
+
+    def top_k(output: Any, expected: Mapping[str, Any] | None) -> float:
+        """The mean of `1 - position / K` over the expected items; an absent item is 0."""
+        wanted = items(expected, key)
+        if output is None or not wanted:
+            return 0.0
+        ranking = _ranking(output)[:size]
+        return sum(_score(item, ranking, size) for item in wanted) / len(wanted)
+
+    return top_k
+
+
+def _ranking(output: Any) -> list[Any] | tuple[Any, ...]:
+    found = plain(output)
+    if isinstance(found, list | tuple):
+        return found
+    if as_text(found) is None:
+        raise TypeError(f"a ranking is a list, best first, not a {type(output).__qualname__}")
+    return [found]
+
+
+def _score(item: Any, ranking: list[Any] | tuple[Any, ...], size: int) -> float:
+    position = next((pos for pos, element in enumerate(ranking) if matches(item, element)), size)
+    return 1 - position / size
