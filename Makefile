@@ -64,7 +64,7 @@ pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (
 lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--python-version 3.13 --python-platform linux --custom-compile-command 'make lock' \
-		pyproject.toml -o requirements.lock
+		--extra schema pyproject.toml -o requirements.lock
 
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) site examples/.evalwire examples/test-results
