@@ -110,6 +110,18 @@ CHECKS = {
         "        if not whole or",
         "tests/test_model.py",
     ),
+    "a dataset that holds a part of an upload": (
+        "gateway.py",
+        "            if unfinished is not None:",
+        "            if False:",
+        "tests/test_upload.py::test_a_run_refuses_a_dataset_that_holds_a_part_of_its_first_upload[1]",
+    ),
+    "an upload that is not all there": (
+        "uploading.py",
+        "    if missing or other or more > 0:",
+        "    if False:",
+        "tests/test_uploading.py::test_what_is_not_there_afterwards_is_an_error[missing]",
+    ),
 }
 
 
