@@ -105,6 +105,13 @@ def test_importing_them_imports_nothing_heavy():
     assert done.stdout == "[] []\n", done.stderr
 
 
+def test_the_module_of_a_factory_is_an_attribute():
+    """Without an import of its own, as in 0.6."""
+    script = "import evalwire.evaluators as e; print(e.regex.make_regex_evaluator()('ab', {'expected_output': 'b'}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
 @pytest.mark.parametrize("factory", READERS)
 def test_they_are_bound_by_name_and_have_a_name_and_a_docstring(factory):
     """evalwire's engine gives them output and expected, whatever else there is; a report can say what they are."""
@@ -210,6 +217,8 @@ class Raises:
         ("null", ["null"]),
         ('"Paris"', ['"Paris"', "Paris"]),
         ("'Paris'", ["'Paris'", "Paris"]),
+        ("('Paris')", ["('Paris')", "Paris"]),
+        ("(42)", ["(42)", 42]),
         ('{"a": [1, true, null]}', ['{"a": [1, true, null]}', {"a": [1, True, None]}, {"a": (1.0, True, None)}]),
         ("{'a': None}", ["{'a': None}", {"a": None}]),
         ('["a", null]', ['["a", null]', ["a", None]]),  # no literal of Python's, so no list of items
@@ -319,6 +328,18 @@ def test_hostile_text_stays_text(text):
     assert make_exact_match_evaluator()(text, wants(text)) is True
     assert make_exact_match_evaluator()("other", wants(text)) is False
     assert make_membership_evaluator()(["list"], wants(text)) is False
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, SyntaxError, ValueError, TypeError])
+def test_whatever_keeps_python_from_reading_a_literal_leaves_it_text(error, monkeypatch):
+    """As its manual warns for long or complex text."""
+
+    def refuse(_):
+        raise error
+
+    monkeypatch.setattr("ast.literal_eval", refuse)
+    assert make_exact_match_evaluator()("['a']", wants("['a']")) is True
+    assert make_exact_match_evaluator()("a", wants("['a']")) is False
 
 
 @pytest.mark.parametrize(
@@ -542,6 +563,7 @@ def test_a_pattern_and_what_it_is_matched_with_are_text_or_numbers(output, patte
         (-INF, "inf", {}, False),
         (9007199254740993, 9007199254740992, {}, False),
         ("9007199254740993", "9007199254740993", {}, True),
+        ("9007199254740993", "9007199254740992", {}, False),
         (10**400, 10**400, {}, True),
         (10**400 + 1, 10**400, {"atol": 1}, True),
         (10**400, 10**399, {"rtol": 0.5}, False),
@@ -587,6 +609,7 @@ def test_a_tolerance_is_finite_and_not_negative(tolerances):
         ([{"id": 1}, {"id": 2}], [{"id": 2}], 2, 0.5),
         ([[1], [2]], "[[2]]", 2, 0.5),
         ([], "a", 3, 0.0),
+        ([*range(9)], "8", 4, 0.0),
         ("abc", "['a', 'b']", 3, 0.0),
         ("doc-1", "doc-1", 3, 1.0),
         (7, "7", 3, 1.0),
@@ -664,6 +687,8 @@ def test_a_ranking_is_a_list(output):
         ({"a": 1}, {}, ["a"], 0.0),
         ('{"a": NaN}', '{"a": NaN}', None, 0.0),
         ({"a": np.int64(1)}, {"a": 1}, None, 1.0),
+        ('{"a": Infinity}', {"a": INF}, None, 0.0),
+        ({"a": 1}, [1, {"a": 1}], None, 0.0),
     ],
 )
 def test_json_match(output, value, keys, score):
@@ -754,6 +779,11 @@ def test_the_dialect_is_the_schemas_own_and_draft_7_without_one(dialect, is_vali
     assert make_schema_evaluator(schema)({"a": 1}) is is_valid
 
 
+def test_no_output_is_not_valid_by_any_schema():
+    assert make_schema_evaluator({})(None) is False
+    assert make_schema_evaluator({"type": "null"})(None, {}) is False
+
+
 @pytest.mark.parametrize("keyword", ["minimum", "minItems", "pattern", "type"])
 def test_an_invalid_schema_fails_at_the_factory(keyword):
     with pytest.raises(jsonschema.SchemaError):
@@ -815,6 +845,14 @@ def test_a_reference_that_leads_out_of_the_schema_fails_at_the_factory(schema, m
             "$defs": {"a": {"$anchor": "here", "type": "object"}},
             "$ref": "#here",
         },
+        {
+            "$id": "https://example.org/root.json",
+            "definitions": {
+                "a": {"$id": "folder/a.json", "items": {"$ref": "b.json"}},
+                "b": {"$id": "folder/b.json"},
+            },
+            "type": "object",
+        },
         {"const": {"type": 1}, "not": False},
         {"properties": {"$ref": {"type": "string"}}, "type": "object"},
     ],
@@ -846,9 +884,10 @@ def test_a_schema_that_is_changed_later_stays_as_it_was():
     assert evaluator({"a": 1}) is True
 
 
-@pytest.mark.parametrize("huge", [10**400, 1e308], ids=name_of)
-def test_numbers_beyond_arithmetic_are_not_valid(huge):
-    assert make_schema_evaluator({"multipleOf": 0.5})(huge) in {True, False}
+@pytest.mark.parametrize(("number", "is_valid"), [(10**400, False), (1e308, True), (0.25, False)], ids=name_of)
+def test_numbers_beyond_arithmetic_are_not_valid(number, is_valid):
+    """A whole number too large to be divided by 0.5 cannot be checked."""
+    assert make_schema_evaluator({"multipleOf": 0.5})(number) is is_valid
 
 
 def test_without_jsonschema_the_factory_says_what_to_install(monkeypatch):
@@ -1441,9 +1480,13 @@ def test_objects_with_an_evaluate_method_are_members():
         def evaluate(self, *, output=None, **values):
             return {"score": float(output == "a" and set(values) == {"expected", "reference"})}
 
+    class OfAll:
+        def evaluate(self, given, input_mapping=None):
+            return float(set(given) == {"output", "expected", "reference"})
+
     class Waiting:
         async def async_evaluate(self, *, output=None, **_):
             return {"score": float(output == "a")}
 
-    assert make_all_pass_evaluator([Judge()])("a", {}) is True
+    assert make_all_pass_evaluator([Judge(), OfAll()])("a", {}) is True
     assert score_of(make_all_pass_evaluator([Judge(), Waiting()]), "a", {}) is True

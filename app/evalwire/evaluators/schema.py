@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from evalwire.evaluators._values import parse_json
 from evalwire.returns import to_json
 
+_UNCHECKABLE = (TypeError, ValueError, ArithmeticError, RecursionError)  # no JSON, too large a number, too deep
+
 
 class SchemaEvaluator(Protocol):
     """A function that tells whether an output is valid; it needs no expectation."""
@@ -44,12 +46,7 @@ def make_schema_evaluator(schema: Mapping[str, Any]) -> SchemaEvaluator:
         try:
             value = to_json(parse_json(output) if isinstance(output, str) else output)
             return bool(validator.is_valid(value))
-        except (
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            RecursionError,
-        ):  # no JSON, or beyond arithmetic
+        except _UNCHECKABLE:
             return False
 
     schema_evaluator.__name__ = schema_evaluator.__qualname__ = "schema"
