@@ -10,11 +10,13 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 
 import pytest
 
 from conftest import EVALWIRE, Project, quiet_environment
+from evalwire import cli
 from evalwire.cli import VERBS, app, prepare
 
 KEY = "sk-very-secret-0123456789"
@@ -331,3 +333,19 @@ def test_upload_then_run(phoenix_project: Project, client):
     ]
     phoenix_project.experiment(tag, task="def task(user_query): return user_query['user_query']")
     assert phoenix_project.run("run").returncode == 0
+
+
+def test_the_command_can_be_called_as_one_of_clicks():
+    """As tests of 0.6 did: by `main.main`, which a runner of Click's calls, and by name."""
+    assert cli.main.name == "evalwire"
+    assert cli.main.main(["--version"], standalone_mode=False) == 0
+    with pytest.raises(SystemExit) as ended:
+        cli.main.main(args=["--version"], prog_name="evalwire")
+    assert ended.value.code == 0
+
+
+def test_an_import_of_the_package_reaches_its_modules():
+    code = (
+        "import evalwire; evalwire.runner.ExperimentRunner, evalwire.evaluators.make_top_k_evaluator, evalwire.cli.main"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

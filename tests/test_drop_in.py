@@ -53,7 +53,7 @@ def test_its_pipeline_of_commands(project: Project):
     first = experiments_of(project)
     assert project.run("run", "--name", next(iter(project.experiments.glob("doc*"))).name).returncode == 0
     second = experiments_of(project)
-    done = project.run("export", "--experiment", first["doc_search"], "--format", "csv")
+    done = project.run("export", "--experiment", first["doc_search"])
     assert done.returncode == 0
     with (project.directory / f"{first['doc_search']}.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 3

@@ -790,7 +790,13 @@ def test_an_invalid_schema_fails_at_the_factory(keyword):
         make_schema_evaluator({keyword: "[nonsense"})
 
 
-@pytest.mark.parametrize("schema", [True, "{}", None, [PERSON]])
+@pytest.mark.parametrize("schema", [True, False])
+def test_a_schema_may_be_a_bool(schema):
+    """Everything is valid by the one, and nothing by the other."""
+    assert make_schema_evaluator(schema)({"a": 1}) is schema
+
+
+@pytest.mark.parametrize("schema", [1, "{}", None, [PERSON]])
 def test_a_schema_is_a_mapping(schema):
     with pytest.raises(TypeError, match="a schema is a mapping"):
         make_schema_evaluator(schema)
@@ -1002,14 +1008,14 @@ def test_langchains_plain_runnables_are_waited_for():
         (PROMPT, None, {}, "Said: . Expected: ."),
         (PROMPT, "", wants(None), "Said: . Expected: ."),
         (PROMPT, 0, wants(False), "Said: 0. Expected: False."),
-        (PROMPT, ["a"], wants("['a', 'b']"), "Said: ['a']. Expected: ['a', 'b']."),
+        (PROMPT, ["a"], wants("['a', 'b']"), "Said: ['a']. Expected: a."),
         ("{output[text]} {expected_output[0]:>3}", {"text": "a"}, wants(["b"]), "a   b"),
         ('Answer {{"score": 1}} for {output!r}', "x", {}, "Answer {\"score\": 1} for 'x'"),
         ("no fields", "x", {}, "no fields"),
     ],
 )
 def test_the_prompt(kind, template, output, expected, prompt):
-    """The template with the output and the expected column as they are; None is the empty text."""
+    """The template with the output as it is and the first expected item; None is the empty text."""
     model = kind({"score": 1})
     ask(make_llm_judge_evaluator(model, template, Grade), output, expected)
     assert model.prompts == [prompt]

@@ -287,7 +287,7 @@ def test_an_experiment_of_evalwire_is_exported_as_its_results_say(phoenix_projec
     assert phoenix_project.run("run", "--repetitions", "2").returncode == 1
     (told,) = json.loads((phoenix_project.directory / "test-results/results.json").read_text())["experiments"]
     id_ = told["experiment_id"]
-    done = phoenix_project.run("export", "--experiment", id_)
+    done = phoenix_project.run("export", "--experiment", id_, "--format", "json")
     assert (done.returncode, done.stdout) == (0, f"{id_}.json: 24 runs, 2 failed, 0 not run\n"), done.stderr
     runs = json.loads((phoenix_project.directory / f"{id_}.json").read_text())["runs"]
     assert len(runs) == len(told["runs"]) == 24

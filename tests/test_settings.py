@@ -187,6 +187,20 @@ def test_paths_in_the_file_are_relative_to_it(tmp_path):
     assert (settings.csv_path, settings.local_dir) == (Path("b.csv"), Path("c"))
 
 
+def test_what_is_read_may_be_in_the_working_directory(tmp_path, monkeypatch):
+    """As 0.6 had it; what is beside the file wins, and what is written is beside it."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("experiments", "test-results", "ci"):
+        (tmp_path / folder).mkdir()
+    text = '[experiments]\ndir = "experiments"\n[reports]\ndir = "test-results"\n[dataset]\ncsv_path = "a.csv"\n'
+    file = toml(tmp_path / "ci", text)
+    settings = load({}, {}, config=file)
+    assert (settings.experiments, settings.report_dir) == (Path("experiments"), tmp_path / "ci/test-results")
+    assert settings.csv_path == tmp_path / "ci/a.csv"
+    (tmp_path / "ci/experiments").mkdir()
+    assert load({}, {}, config=file).experiments == tmp_path / "ci/experiments"
+
+
 def test_experiments_have_tables_of_their_own(tmp_path):
     """[experiments.NAME] names the dataset and the helpers of one experiment."""
     settings = from_toml(
@@ -251,7 +265,6 @@ BAD = [
     ("timeout_seconds", "inf"),
     ("timeout_seconds", "soon"),
     ("on_exist", "replace"),
-    ("delimiter", "||"),
     ("prefix", " "),
     ("csv_path", " "),
 ]

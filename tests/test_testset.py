@@ -192,7 +192,7 @@ def test_without_a_split_column_nothing_is_said_of_splits(tmp_path):
 
 def test_an_output_of_several_items_is_a_list_where_asked_for(tmp_path):
     [row] = rows_of(tmp_path, HEADER + "a|b,x | y|x|,t\n", lists=["expected_output"])
-    assert (row.input, row.output) == ({"user_query": "a|b"}, {"expected_output": ["x", "y"]})
+    assert (row.input, row.output) == ({"user_query": "a|b"}, {"expected_output": ["x", "y", "x"]})
 
 
 # --- files that are broken as files ---------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_missing_columns_are_all_named(tmp_path, text, missing, says):
 
 def test_a_column_twice_is_a_broken_file(tmp_path):
     text = "id,id,tags,user_query,expected_output,tags\n"
-    assert issues_of(tmp_path, text) == [
+    assert issues_of(tmp_path, text)[:2] == [
         (None, "more than one column: tags", "file"),
         (None, "more than one column: id", "file"),
     ]
@@ -255,6 +255,36 @@ def test_a_file_in_utf_16_is_told_to_be_one(tmp_path, encoding):
     mark = b"" if encoding == "utf-16" else "\ufeff".encode(encoding)
     [issue] = issues_of(tmp_path, mark + (HEADER + "q,a,t\n").encode(encoding))
     assert issue == (None, "is in UTF-16", "file")
+
+
+def test_rows_are_looked_at_behind_a_missing_column(tmp_path):
+    """Every problem is told at once, as far as the columns that are there go."""
+    text = b"user_query,tags\nq,t\nq,\nq\n\nq\xe9,t\n"
+    assert issues_of(tmp_path, text) == [
+        (None, "missing column: expected_output", "file"),
+        (2, "empty tag in column 'tags'", "row"),
+        (3, "1 cells, the header has 2", "file"),
+        (4, "is not UTF-8; save the file as UTF-8", "file"),
+    ]
+    assert issues_of(tmp_path, "user_query,expected_output\nq,\n")[1:] == [
+        (1, "empty expected output in column 'expected_output'", "row")
+    ]
+    assert inspect(write(tmp_path, text), Columns()).sizes == {}
+
+
+def test_a_blank_line_has_no_number(tmp_path):
+    assert issues_of(tmp_path, HEADER + "q,a,t\n\n\nx,y,\n") == [(2, "empty tag in column 'tags'", "row")]
+
+
+def test_a_delimiter_may_be_longer(tmp_path):
+    assert list(read_text(tmp_path, HEADER + "q,a,x|y||z\n", delimiter="||").datasets) == ["x|y", "z"]
+
+
+def test_ids_that_are_none_can_be_left_out(tmp_path):
+    text = "id,user_query,expected_output,tags\n1,q,a,t\n1,r,b,t\n"
+    with pytest.raises(TestsetError, match='id_column = "" under'):
+        read_text(tmp_path, text)
+    assert [row.id for row in rows_of(tmp_path, text, id="")] == [None, None]
 
 
 def test_every_ragged_row_is_named(tmp_path):

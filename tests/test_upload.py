@@ -104,6 +104,14 @@ def test_what_exists_is_handled_as_asked(client, tag, tmp_path):
         uploader.upload(on_exist="replace")
 
 
+def test_a_script_may_leave_the_columns_to_the_defaults(client, tag, tmp_path):
+    file = write_csv(tmp_path / "set.csv", [("1", "q1", "a1", tag, ""), ("1", "q2", "a2", tag, "")], FIELDS)
+    DatasetUploader(file, client, input_keys=None, output_keys=None, id_column="").upload()
+    assert contents(client, tag) == [("q1", "a1"), ("q2", "a2")]
+    with pytest.raises(FileNotFoundError):
+        DatasetUploader(tmp_path / "nowhere.csv", client).upload()
+
+
 def test_a_dataset_of_the_client_keeps_the_ids_of_rows_that_stay(client, tag, tmp_path):
     """Those that Phoenix gave, since nobody else gave any; and a row that comes back, comes back."""
     content = [{"input": {"user_query": q}, "output": {"expected_output": "a"}} for q in ("q1", "q2", "q2")]

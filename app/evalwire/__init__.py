@@ -72,8 +72,14 @@ _HOMES = {
 }
 
 
+# modules that `import evalwire` alone makes reachable, as 0.6's did
+_DOORS = ("cli", "config", "evaluators", "langgraph", "observability", "results", "runner", "uploader", "validator")
+
+
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that `import evalwire` stays cheap."""
+    if name in _DOORS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -422,10 +422,10 @@ def report(
 def export(
     experiment: Annotated[str, typer.Option("--experiment", metavar="ID", help="Of Phoenix.")],
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="json (default) or csv.", show_default=False)
-    ] = "json",
+        str, typer.Option("--format", metavar="NAME", help="csv (default) or json.", show_default=False)
+    ] = "csv",
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where to (ID.json or ID.csv, here).")
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to (ID.csv or ID.json, here).")
     ] = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -708,7 +708,36 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     return prepared
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+class _Main:
+    """The console command. Scripts and tests of 0.6 also use it as a command of Click's: `main.main(args, ...)`."""
+
+    name = "evalwire"
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run a command and end the process."""
+        _main(arguments)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - the signature is Click's
+        *,
+        standalone_mode: bool = True,
+        **extra: object,  # noqa: ARG002 - likewise
+    ) -> int:
+        """Run a command; its exit code, where the caller does not want the process to end."""
+        try:
+            _main(args)
+        except SystemExit as ended:
+            if standalone_mode:
+                raise
+            return ended.code if isinstance(ended.code, int) else 1
+
+
+main = _Main()
+
+
+def _main(arguments: Sequence[str] | None) -> NoReturn:
     """The console command; never returns.
 
     A thread that a user's function left behind must not keep the finished job from ending: with one alive, the

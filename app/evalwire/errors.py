@@ -11,6 +11,7 @@
     │   └── ExperimentNotFound    1   no experiment of that id
     ├── LocalServerError          1   the Phoenix of `--local` did not start
     └── TestsetError              2   the testset file cannot be uploaded as it is
+        └── TestsetNotFound       2   there is no such file
 
     Interrupted (BaseException)   128 + the signal's number
     ExperimentsFailed (SystemExit) 1  raised by the Python API; carries every result
@@ -77,6 +78,10 @@ class TestsetError(EvalwireError):
 
     __test__ = False  # pytest would collect it by its name
     exit_code: ClassVar[int] = 2
+
+
+class TestsetNotFound(TestsetError, FileNotFoundError):
+    """There is no such testset."""
 
 
 class Interrupted(BaseException):

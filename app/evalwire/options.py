@@ -21,9 +21,15 @@ def as_text(value: Any) -> str:
     return value
 
 
-def _character(value: Any) -> str:
-    if not isinstance(value, str) or len(value) != 1:
-        raise ValueError("expected one character")
+def _delimiter(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected one character or more")
+    return value
+
+
+def _column_or_none(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected the name of a column, or an empty text")
     return value
 
 
@@ -139,6 +145,7 @@ class Option:
         parse: checks and converts a value; raises ValueError saying what was expected.
         default: its value when nobody sets it.
         is_path: whether a relative value in `evalwire.toml` is relative to that file.
+        is_read: whether it is looked for in the working directory too, as 0.6 did, where it is not beside that file.
     """
 
     name: str
@@ -148,6 +155,7 @@ class Option:
     default: Any
     help: str
     is_path: bool = False
+    is_read: bool = False
 
     @property
     def variable(self) -> str:
@@ -164,6 +172,7 @@ OPTIONS = (
         default=Path("experiments"),
         help="folder of the experiments",
         is_path=True,
+        is_read=True,
     ),
     Option(
         name="names",
@@ -370,6 +379,7 @@ OPTIONS = (
         default=None,
         help="testset that `evalwire upload`, and `run --local`, upload",
         is_path=True,
+        is_read=True,
     ),
     Option(
         name="on_exist",
@@ -407,7 +417,7 @@ OPTIONS = (
         name="delimiter",
         key="dataset.delimiter",
         flag="--delimiter",
-        parse=_character,
+        parse=_delimiter,
         default="|",
         help="what separates the tags in one cell",
     ),
@@ -423,7 +433,7 @@ OPTIONS = (
         name="id_column",
         key="dataset.id_column",
         flag=None,
-        parse=as_text,
+        parse=_column_or_none,
         default="id",
         help="column, where there is one, that names the examples, so that they stay the same in an edited testset",
     ),
@@ -431,7 +441,7 @@ OPTIONS = (
         name="split_column",
         key="dataset.split_column",
         flag=None,
-        parse=as_text,
+        parse=_column_or_none,
         default="split",
         help="column, where there is one, that names the splits of the dataset that a row is in",
     ),

@@ -166,7 +166,8 @@ def _value(
         place = {"flag": option.flag or option.name, str(file): f"{file}: [{section}] {key}"}.get(source, source)
         raise UsageError(f"{place} = {raw!r}: {error}.") from error
     if option.is_path and source == str(file):
-        value = file.parent / value
+        beside = file.parent / value
+        value = value if option.is_read and value.exists() and not beside.exists() else beside
     return Value(value, source)
 
 

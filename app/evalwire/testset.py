@@ -11,18 +11,19 @@ import csv
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
-from evalwire.errors import TestsetError
+from evalwire.errors import TestsetError, TestsetNotFound
 from evalwire.model import content_hash
 
 Severity = Literal["file", "row", "note"]
 
 _MOST_SHOWN = 100
 _LINES = (".jsonl", ".ndjson")
+_OTHER_IDS = 'If that column holds no ids of examples, say so in evalwire.toml: id_column = "" under [dataset].'
 _KEYS = ("id", "input", "output", "metadata", "tags", "split")  # of a line of JSON
 
 
@@ -121,7 +122,7 @@ def inspect(path: Path, columns: Columns) -> Inspection:
             sizes[tag] = sizes.get(tag, 0) + 1
             if found.id is not None and (first := ids.setdefault((tag, found.id), found.number)) != found.number:
                 message = f"its id {found.id!r} is that of row {first}, in the dataset {tag!r}"
-                issues.append(Issue(found.number, message, "file"))
+                issues.append(Issue(found.number, message, "file", _OTHER_IDS))
         key = (found.id, found.content_hash, tuple(found.tags))
         if (first := contents.setdefault(key, found.number)) != found.number and found.id is None:
             issues.append(Issue(found.number, f"the same as row {first}", "note"))
@@ -185,7 +186,8 @@ def _read(path: Path, columns: Columns) -> Iterator[Row | Issue]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             yield from read(text, columns)
     except OSError as error:
-        raise TestsetError(f"the testset {path} cannot be read: {error.strerror or error}.") from error
+        kind = TestsetNotFound if isinstance(error, FileNotFoundError) else TestsetError
+        raise kind(f"the testset {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _is_text(value: str) -> bool:
@@ -207,16 +209,13 @@ def _read_csv(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:
     except csv.Error as error:
         yield Issue(None, f"the header is not valid CSV ({error})", "file")
         return
-    problems = list(_problems_of_header(header, columns))
-    yield from problems
-    if problems:
-        return
+    yield from _problems_of_header(header, columns)
     number = 0
     try:
-        for number, cells in enumerate(records, start=1):
+        for number, cells in enumerate(filter(None, records), start=1):  # an empty line is no row
             if problem := _problem(cells, header):
                 yield Issue(number, problem, "file")
-            elif cells:  # an empty line is no row
+            else:
                 yield from _of_record(number, dict(zip(header, cells, strict=True)), columns)
     except csv.Error as error:  # what follows cannot be told apart
         yield Issue(number + 1, f"is not valid CSV ({error})", "file")
@@ -249,9 +248,10 @@ def _problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
 
 def _of_record(number: int, record: Mapping[str, str], columns: Columns) -> Iterator[Row | Issue]:
     used = {*columns.inputs, *columns.outputs, columns.tags}
-    tags = _items(record[columns.tags], columns.delimiter)
-    problems = [] if tags else [f"empty tag in column {columns.tags!r}"]
-    blank = [name for name in columns.outputs if not record[name].strip()]
+    tags = _unique(_items(record.get(columns.tags, ""), columns.delimiter))
+    is_tagged = tags or columns.tags not in record
+    problems = [] if is_tagged else [f"empty tag in column {columns.tags!r}"]
+    blank = [name for name in columns.outputs if name in record and not record[name].strip()]
     without_output = [f"empty expected output in column {name!r}" for name in blank]
     if len(blank) == len(columns.outputs):
         problems += without_output
@@ -260,10 +260,10 @@ def _of_record(number: int, record: Mapping[str, str], columns: Columns) -> Iter
         yield Issue(number, message, "row")
     for message in [
         *without_output,
-        *(f"empty input in column {n!r}" for n in columns.inputs if not record[n].strip()),
+        *(f"empty input in column {n!r}" for n in columns.inputs if not record.get(n, "-").strip()),
     ]:
         yield Issue(number, message, "note")
-    if problems:
+    if problems or not used.issubset(record):
         return
     id_ = "" if columns.id in used else record.get(columns.id, "")
     has_splits = columns.split in record and columns.split not in used
@@ -273,17 +273,21 @@ def _of_record(number: int, record: Mapping[str, str], columns: Columns) -> Iter
         id=id_.strip() or None,
         input={name: record[name] for name in columns.inputs},
         output={
-            name: list(_items(record[name], columns.delimiter)) if name in columns.lists else record[name]
+            name: _items(record[name], columns.delimiter) if name in columns.lists else record[name]
             for name in columns.outputs
         },
         metadata={},
-        splits=_items(record[columns.split], columns.delimiter) if has_splits else None,
+        splits=_unique(_items(record[columns.split], columns.delimiter)) if has_splits else None,
     )
 
 
-def _items(cell: str, delimiter: str) -> tuple[str, ...]:
-    """What a cell lists, each once."""
-    return tuple(dict.fromkeys(item.strip() for item in cell.split(delimiter) if item.strip()))
+def _items(cell: str, delimiter: str) -> list[str]:
+    """What a cell lists."""
+    return [item.strip() for item in cell.split(delimiter) if item.strip()]
+
+
+def _unique(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(items))
 
 
 # --- JSON lines ----------------------------------------------------------------------------------------
@@ -363,10 +367,10 @@ def _texts(found: Mapping[str, Any], key: str, delimiter: str) -> tuple[str, ...
     if value is None:
         return None
     if isinstance(value, str):
-        return _items(value, delimiter)
+        return _unique(_items(value, delimiter))
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{key!r} is neither a text nor a list of texts")
-    return tuple(dict.fromkeys(item.strip() for item in value if item.strip()))
+    return _unique(item.strip() for item in value if item.strip())
 
 
 def _is_blank(value: Any) -> bool:

@@ -29,32 +29,38 @@ class DatasetUploader:
     Args:
         csv_path: the file: CSV in UTF-8 with a header, or lines of JSON (`.jsonl`).
         phoenix_client: a `phoenix.client.Client`.
-        input_keys: columns that become the example's input.
-        output_keys: columns that become its expected output.
+        input_keys: columns that become the example's input; `user_query` by default.
+        output_keys: columns that become its expected output; `expected_output` by default.
         tag_column: the column that names the datasets of a row.
         delimiter: separates several tags in one cell.
         split_columns: outputs that hold several items in one cell, separated likewise.
+        id_column: the column, where there is one, that names the examples; an empty text for none.
+        split_column: the column, where there is one, that names the splits of a row; likewise.
     """
 
     def __init__(  # noqa: PLR0917 - the signature is a contract
         self,
         csv_path: str | Path,
         phoenix_client: Client,
-        input_keys: Sequence[str] = ("user_query",),
-        output_keys: Sequence[str] = ("expected_output",),
+        input_keys: Sequence[str] | None = None,
+        output_keys: Sequence[str] | None = None,
         tag_column: str = "tags",
         delimiter: str = "|",
         *,
         split_columns: Sequence[str] = (),
+        id_column: str = "id",
+        split_column: str = "split",
     ) -> None:
         self._path = Path(csv_path)
         self._client = phoenix_client
         self._columns = testset.Columns(
-            inputs=tuple(input_keys),
-            outputs=tuple(output_keys),
+            inputs=tuple(input_keys or ("user_query",)),
+            outputs=tuple(output_keys or ("expected_output",)),
             tags=tag_column,
             delimiter=delimiter,
             lists=tuple(split_columns),
+            id=id_column,
+            split=split_column,
         )
 
     def upload(self, on_exist: OnExist = "skip") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalwire import testset
@@ -22,7 +22,7 @@ class ValidationIssue:
 class ValidationResult:
     """What was found."""
 
-    issues: Sequence[ValidationIssue] = ()
+    issues: list[ValidationIssue] = field(default_factory=list)
 
     @property
     def is_valid(self) -> bool:
@@ -45,11 +45,9 @@ class DatasetValidator:
         """Find everything that is wrong with a testset: columns, rows, encoding, empty cells, duplicates.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            TestsetNotFound: (a FileNotFoundError) there is no such file.
             TestsetError: it cannot be read.
         """
-        if not Path(csv_path).exists():
-            raise FileNotFoundError(f"the testset {csv_path} does not exist")
         columns = Columns(inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter)
         issues = [ValidationIssue(one.row, one.message) for one in testset.inspect(Path(csv_path), columns).issues]
         return ValidationResult(issues)

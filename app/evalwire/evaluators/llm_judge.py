@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
-from evalwire.evaluators._expected import column
+from evalwire.evaluators._expected import items
 
 _FIELDS = ("output", "expected_output")
 
@@ -90,8 +90,8 @@ def _structured(model: Any, output_schema: Any) -> Any:
 
 
 def _prompt(template: str, output: Any, expected: Mapping[str, Any] | None, *, key: str) -> str:
-    wanted = column(expected, key)
-    return template.format(output="" if output is None else output, expected_output="" if wanted is None else wanted)
+    wanted = next(iter(items(expected, key)), "")
+    return template.format(output="" if output is None else output, expected_output=wanted)
 
 
 def _fail(error: Exception, *, callback: Callable[[Exception], object] | None, is_raised: bool) -> None:

@@ -18,7 +18,7 @@ class SchemaEvaluator(Protocol):
         """Score one output."""
 
 
-def make_schema_evaluator(schema: Mapping[str, Any]) -> SchemaEvaluator:
+def make_schema_evaluator(schema: Mapping[str, Any] | bool) -> SchemaEvaluator:
     """Make an evaluator that scores whether the output is valid by a JSON Schema.
 
     Text is read as JSON, and is not valid where it is none; any other output is checked as the JSON value that it is
@@ -33,7 +33,7 @@ def make_schema_evaluator(schema: Mapping[str, Any]) -> SchemaEvaluator:
 
     Raises:
         ImportError: jsonschema is not installed.
-        TypeError: the schema is not a mapping.
+        TypeError: the schema is neither a mapping nor a bool.
         ValueError: its dialect is unknown, or one of its references leads elsewhere.
         jsonschema.SchemaError: it is not valid itself.
     """
@@ -53,15 +53,17 @@ def make_schema_evaluator(schema: Mapping[str, Any]) -> SchemaEvaluator:
     return schema_evaluator
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
+def _validator(schema: Mapping[str, Any] | bool) -> Any:
     """The schema's validator, which looks up references in the schema and the meta-schemas alone."""
     try:
         import jsonschema.validators  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, needed here alone
         from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("make_schema_evaluator needs jsonschema: pip install 'evalwire[schema]'") from error
+    if isinstance(schema, bool):  # valid in every dialect since Draft 6: all is, or nothing is
+        return jsonschema.Draft7Validator(schema)
     if not isinstance(schema, Mapping):
-        raise TypeError(f"a schema is a mapping, not a {type(schema).__qualname__}")
+        raise TypeError(f"a schema is a mapping or a bool, not a {type(schema).__qualname__}")
     own = to_json(schema)  # a copy, so that nobody changes it later
     dialect = jsonschema.validators.validator_for(own, default=None) if "$schema" in own else jsonschema.Draft7Validator
     if dialect is None:
