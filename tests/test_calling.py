@@ -540,6 +540,17 @@ def test_an_awaitable_that_a_plain_function_returns_is_awaited():
     assert run_task(lambda input: _async_row(input)) == {"q": "ask"}  # noqa: A006, PLW0108
 
 
+def test_a_decorator_that_hides_a_coroutine_function_gets_the_example():
+    """As the function would; and that of a plain one the input, also where it holds something else."""
+    assert run_task(unwrapped(_async_row)) == EXAMPLE
+    assert run_task(unwrapped(lambda row: row)) == {"q": "ask"}
+
+    def twice(function: Callable[..., Any], times: int = 2) -> Callable[..., Any]:
+        return lambda *args: [function(*args)] * times
+
+    assert run_task(twice(lambda row: row)) == [{"q": "ask"}] * 2
+
+
 def test_a_plain_wrapper_may_run_the_coroutine_itself():
     """A decorator that makes a coroutine function plain with asyncio.run works, with functools.wraps too."""
 

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import uuid
 
 import pytest
 
@@ -311,6 +312,17 @@ def test_no_color_and_a_terminal_without_a_size_are_respected(phoenix_project: P
 
 
 @pytest.mark.needs_phoenix
+def test_an_upload_has_a_bar_on_a_terminal(phoenix_project: Project):
+    tag = f"set-{uuid.uuid4().hex[:8]}"
+    phoenix_project.write({"testset.csv": f"user_query,expected_output,tags\nq,a,{tag}\nr,b,{tag}\n"})
+    code, sent = on_a_terminal(phoenix_project, "upload", "--csv", "testset.csv")
+    assert code == 0, sent
+    assert re.search(rf"{tag} (\x1b\[\d+m)?━", sent)
+    assert "2/2" in sent
+    assert f"{tag}: created, 2 examples" in sent
+
+
+@pytest.mark.needs_phoenix
 def test_a_dry_run_says_that_nothing_was_recorded(phoenix_project: Project, make_dataset):
     done = phoenix_project.experiment(make_dataset(3)).run("--dry-run", "2")
     assert done.returncode == 0
@@ -319,8 +331,6 @@ def test_a_dry_run_says_that_nothing_was_recorded(phoenix_project: Project, make
 
 @pytest.mark.needs_phoenix
 def test_upload_then_run(phoenix_project: Project, client):
-    import uuid
-
     tag = f"set-{uuid.uuid4().hex[:8]}"
     phoenix_project.write({"testset.csv": f"user_query,expected_output,tags\n007,a | b?,{tag}\nx,None,{tag}|{tag}\n"})
     done = phoenix_project.run("upload", "--csv", "testset.csv")

@@ -68,12 +68,12 @@ def test_its_pipeline_of_commands(project: Project):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["validate", "--csv", "nowhere.csv"], 2),
-        (["upload", "--csv", "nowhere.csv"], 2),
-        (["upload", "--on-exist", "replace"], 2),
+        pytest.param(["validate", "--csv", "nowhere.csv"], 2, marks=pytest.mark.slow),
+        pytest.param(["upload", "--csv", "nowhere.csv"], 2, marks=pytest.mark.slow),
+        pytest.param(["upload", "--on-exist", "replace"], 2, marks=pytest.mark.slow),
         (["run", "--name", "nowhere"], 1),
         (["export", "--experiment", "RXhwZXJpbWVudDo5OTk5OTk="], 2),
-        (["compare", "RXhwZXJpbWVudDo5OTk5OTk=", "RXhwZXJpbWVudDo5OTk5OTg="], 2),
+        pytest.param(["compare", "RXhwZXJpbWVudDo5OTk5OTk=", "RXhwZXJpbWVudDo5OTk5OTg="], 2, marks=pytest.mark.slow),
         (["report", "--experiment", "RXhwZXJpbWVudDo5OTk5OTk="], 2),
     ],
 )

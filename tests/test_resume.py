@@ -822,7 +822,7 @@ def test_a_journal_and_an_experiment_is_wrong_use(counted):
 def test_an_experiment_that_phoenix_has_not_is_told(counted, id_):
     done = counted.run("resume", "--experiment", id_)
     assert done.returncode == 1, done.stderr
-    assert f"find the experiment {id_}" in done.stderr
+    assert f"find the experiment '{id_}'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

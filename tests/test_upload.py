@@ -361,6 +361,7 @@ def test_a_large_upload_that_is_killed_while_a_run_starts(phoenix, phoenix_proje
     assert Unfinished.of(client.datasets.get_dataset(dataset=tag, timeout=120).metadata) is None
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_interrupted_says_what_is_there(phoenix, phoenix_project: Project, tag):
     write_csv(phoenix_project.directory / "set.csv", [(f"{n}", "a", tag) for n in range(5_400)])
     process = phoenix_project.start("upload", "--csv", "set.csv")

@@ -145,7 +145,18 @@ def _is_async(function: Callable[..., Any]) -> bool:
     """Whether its author wrote a coroutine, seen through partials and decorators."""
     while isinstance(function, functools.partial):
         function = function.func
-    return _is_coroutine_function(function) or _is_coroutine_function(inspect.unwrap(function))
+    written = inspect.unwrap(function)
+    return _is_coroutine_function(function) or _is_coroutine_function(written) or _hides_a_coroutine(written)
+
+
+def _hides_a_coroutine(function: Callable[..., Any]) -> bool:
+    """Whether it is a decorator's `def inner(*args, **kwargs)` around a coroutine function, without functools.wraps."""
+    if not inspect.isfunction(function) or not function.__closure__:
+        return False
+    if any(p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) for p in inspect.signature(function).parameters.values()):
+        return False
+    held = inspect.getclosurevars(function).nonlocals.values()
+    return any(callable(one) and _is_coroutine_function(one) for one in held)
 
 
 def _plan(
