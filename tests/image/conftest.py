@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = Path(__file__).parent / "projects"
-IMAGE = "evalwire:test"
+IMAGE = f"evalwire:test-{uuid.uuid4().hex[:8]}"  # of this session alone: another may run beside it
 BUILD_ARGUMENTS = {
     "SOURCE": "https://git.example/team/evalwire",
     "VERSION": "0.0.0+test",

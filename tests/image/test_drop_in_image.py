@@ -14,9 +14,8 @@ from evalwire.uploader import DatasetUploader
 pytestmark = pytest.mark.image
 
 PROJECT = Path(__file__).parents[1] / "drop_in"
-DERIVED = "evalwire:test-langgraph"
 DOCKERFILE = """\
-FROM evalwire:test
+FROM {image}
 USER 0
 RUN --mount=type=cache,target=/root/.cache/uv \\
     uv pip install --link-mode copy -c /app/constraints.txt langgraph langchain-core
@@ -26,9 +25,10 @@ USER 12021:0
 
 @pytest.fixture(scope="module")
 def derived(docker, image):
-    docker("build", "-q", "-t", DERIVED, "-", timeout=280, stdin=DOCKERFILE)
-    yield DERIVED
-    docker("image", "rm", DERIVED, check=False)
+    name = f"{image}-langgraph"
+    docker("build", "-q", "-t", name, "-", timeout=280, stdin=DOCKERFILE.format(image=image))
+    yield name
+    docker("image", "rm", name, check=False)
 
 
 def test_the_project_runs_mounted_read_only(docker, derived, phoenix, tmp_path):
