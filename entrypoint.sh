@@ -6,6 +6,6 @@ case "${1:-}" in
   [ $# -eq 0 ] || shift
   set -- evalwire run "$@"
   ;;
--* | baseline | check | compare | export | gate | init | list | report | resume | run | serve | upload | validate) set -- evalwire "$@" ;;
+-* | baseline | check | compare | export | gate | init | list | plan | report | resume | run | serve | upload | validate) set -- evalwire "$@" ;;
 esac
 exec "$@"

@@ -23,6 +23,7 @@ from evalwire.model import (
     Report,
     TaskRun,
 )
+from evalwire.sharding import Shard
 from evalwire.usage import ModelUsage, Price
 from evalwire.verdicts import Baseline, Comparison, Direction, Interval, Pair, Rule, Status, Verdict
 from reporting import red_report
@@ -211,7 +212,8 @@ def baselines(draw: st.DrawFn, result: ExperimentResult) -> Baseline:
 @st.composite
 def random_reports(draw: st.DrawFn) -> Report:
     """Any report whose exit code agrees with its results, its gates and its outcome."""
-    found = tuple(draw(results(name)) for name in ("a", "b b")[: draw(st.integers(0, 2))])
+    shard = draw(st.sampled_from([None, Shard(2, 5)]))
+    found = tuple(_of(draw(results(name)), shard) for name in ("a", "b b")[: draw(st.integers(0, 2))])
     made = Report(
         outcome="passed",
         exit_code=0,
@@ -229,6 +231,7 @@ def random_reports(draw: st.DrawFn) -> Report:
         baselines=tuple(draw(baselines(result)) for result in found if draw(st.booleans())),
         prices=draw(st.dictionaries(texts, st.builds(Price, input=shares, output=shares), max_size=1)),
         directory=draw(st.sampled_from(["", "/work", "/elsewhere"])),
+        shard=shard,
     )
     if not found:
         outcome = draw(st.sampled_from(["nothing_to_run", "infrastructure", "interrupted"]))
@@ -236,6 +239,10 @@ def random_reports(draw: st.DrawFn) -> Report:
     if not all(map(made.passed, found)):
         return replace(made, outcome=draw(st.sampled_from(["gate_failed", "errors"])), exit_code=1)
     return replace(made, outcome="interrupted", exit_code=130) if draw(st.integers(0, 9)) == 0 else made
+
+
+def _of(result: ExperimentResult, shard: Shard | None) -> ExperimentResult:
+    return replace(result, opened=replace(result.opened, shard=shard)) if result.opened else result
 
 
 # --- hostile -------------------------------------------------------------------------------------------

@@ -100,8 +100,9 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     toml = (searching.directory / "evalwire.toml").read_text()
     searching.write({"evalwire.toml": f'{toml}\n[experiments.other_folder]\ndataset = "{name}"\n'})
     assert searching.run("run", "--name", "other_folder", **MAIN).returncode == 0
-    _split(client, phoenix_url, name)
-    assert searching.run("run", "--name", name, "--split", "first", "--baseline", "none", **MAIN).returncode == 0
+    split = f"first of {name}"
+    _split(client, phoenix_url, name, split)
+    assert searching.run("run", "--name", name, "--split", split, "--baseline", "none", **MAIN).returncode == 0
     assert results_of(searching)["experiments"][0]["examples"] == 5
 
     red = searching.run("run", "--name", name, **PULL, **wrong(*range(10)))
@@ -109,25 +110,17 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     assert red.returncode == 1
 
 
-def _split(client, phoenix_url, name):
+def _split(client, phoenix_url, name, split):
     """Make a split of the first five examples."""
     import httpx
 
     dataset = client.datasets.get_dataset(dataset=name, timeout=60)
     ids = [example["node_id"] for example in dataset.examples[:5]]
-    query = """mutation ($ids: [ID!]!) {
-      createDatasetSplitWithExamples(input: {name: "first", color: "#ff0000", exampleIds: $ids}) { datasetSplit { id } }
+    query = """mutation ($ids: [ID!]!, $name: String!) {
+      createDatasetSplitWithExamples(input: {name: $name, color: "#ff0000", exampleIds: $ids}) { datasetSplit { id } }
     }"""
-    answer = httpx.post(f"{phoenix_url}/graphql", json={"query": query, "variables": {"ids": ids}}, timeout=30).json()
-    if "errors" in answer:  # another test has made it: add these to it
-        found = httpx.post(f"{phoenix_url}/graphql", json={"query": "{ datasetSplits { edges { node { id name } } } }"})
-        edges = found.json()["data"]["datasetSplits"]["edges"]
-        split = next(edge["node"]["id"] for edge in edges if edge["node"]["name"] == "first")
-        query = """mutation ($ids: [ID!]!, $splits: [ID!]!) {
-          setDatasetExampleSplits: addDatasetExamplesToDatasetSplits(input: {exampleIds: $ids, datasetSplitIds: $splits})
-          { __typename } }"""
-        variables = {"ids": ids, "splits": [split]}
-        answer = httpx.post(f"{phoenix_url}/graphql", json={"query": query, "variables": variables}).json()
+    asked = {"query": query, "variables": {"ids": ids, "name": split}}
+    answer = httpx.post(f"{phoenix_url}/graphql", json=asked, timeout=30).json()
     assert "errors" not in answer, answer
 
 

@@ -11,6 +11,7 @@ from evalwire.baselines import Asked
 from evalwire.errors import UsageError
 from evalwire.options import OPTIONS
 from evalwire.settings import Settings, load
+from evalwire.sharding import AskedShard
 
 # A value of each option that is not its default: as text, as TOML, and what both become.
 VALUES: dict[str, tuple[str, str | None, Any]] = {
@@ -26,6 +27,10 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "repetitions": ("3", "3", 3),
     "split": ("dev", '"dev"', "dev"),
     "dataset_version": ("V1", None, "V1"),
+    "shard": ("2/5", None, AskedShard(2, 5)),
+    "plan": ("plan.json", None, "plan.json"),
+    "run_key": ("nightly 7", None, "nightly 7"),
+    "github_files": ("handed", None, Path("handed")),
     "max_failures": ("5%", '"5%"', 0.05),
     "grace_seconds": ("2", "2", 2.0),
     "gate": ("top_k >= 0.8; exact drop <= 1%", None, ("top_k >= 0.8", "exact drop <= 1%")),

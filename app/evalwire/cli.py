@@ -1,26 +1,20 @@
-"""Typer flags -> Settings -> a command; errors -> exit codes. Commands are given the environment from here."""
+"""The commands and their flags, and the way in; what is around every command is in `evalwire.edge`."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
-import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO, cast
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from evalwire import __version__, environment, masking, settings
-from evalwire.context import Context
-from evalwire.errors import EvalwireError, Interrupted
-
-if TYPE_CHECKING:
-    from evalwire.gateway import Phoenix
+from evalwire import __version__, flags
+from evalwire.edge import execute
 
 app = typer.Typer(
     name="evalwire",
@@ -40,6 +34,7 @@ VERBS = (
     "gate",
     "init",
     "list",
+    "plan",
     "report",
     "resume",
     "run",
@@ -47,108 +42,6 @@ VERBS = (
     "upload",
     "validate",
 )
-
-_WHAT = "What to run"
-_HOW = "How to run it"
-_JUDGED = "What passes"
-_SHOWN = "What is shown"
-
-Experiments = Annotated[
-    Path | None,
-    typer.Option("--experiments", metavar="DIR", help="Folder of the experiments.", rich_help_panel=_WHAT),
-]
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Only this experiment; repeatable.", rich_help_panel=_WHAT),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Read this instead of ./evalwire.toml.", rich_help_panel=_WHAT),
-]
-EnvFile = Annotated[
-    Path | None,
-    typer.Option("--env-file", metavar="FILE", help="Read this instead of ./.env.", rich_help_panel=_WHAT),
-]
-FetchAttempts = Annotated[
-    int | None,
-    typer.Option("--fetch-attempts", metavar="N", help="Tries to fetch or create (5).", rich_help_panel=_HOW),
-]
-FetchTimeout = Annotated[
-    float | None,
-    typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries (120).", rich_help_panel=_HOW),
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option("--concurrency", metavar="N", help="Experiments in parallel (1).", rich_help_panel=_HOW),
-]
-TaskConcurrency = Annotated[
-    str | None,
-    typer.Option(
-        "--task-concurrency",
-        metavar="N|auto",
-        help="Examples in flight (10); auto: as many as the provider bears.",
-        rich_help_panel=_HOW,
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", metavar="SECONDS", help="For one call of your code (300).", rich_help_panel=_HOW),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        help="Further calls after rate limits, time-outs, connection errors.",
-        rich_help_panel=_HOW,
-    ),
-]
-MaxFailures = Annotated[
-    str | None,
-    typer.Option(
-        "--max-failures", metavar="N|P%", help="Stop after so many failures, or such a share.", rich_help_panel=_HOW
-    ),
-]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after the first failure.", rich_help_panel=_HOW)]
-Gates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--gate",
-        metavar="LIMIT",
-        help="Such as 'top_k >= 0.8', 'top_k drop <= 0.02'; repeatable.",
-        rich_help_panel=_JUDGED,
-    ),
-]
-BaselineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--baseline",
-        metavar="WHICH",
-        help="auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's id.",
-        rich_help_panel=_JUDGED,
-    ),
-]
-Testset = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="The testset: CSV, or .jsonl with lines of JSON.")
-]
-InputKeys = Annotated[
-    str | None, typer.Option("--input-keys", metavar="A,B", help="Columns of the input (user_query).")
-]
-OutputKeys = Annotated[
-    str | None, typer.Option("--output-keys", metavar="A,B", help="Expected output (expected_output).")
-]
-TagColumn = Annotated[
-    str | None, typer.Option("--tag-column", metavar="NAME", help="Names the datasets of a row (tags).")
-]
-Delimiter = Annotated[str | None, typer.Option("--delimiter", metavar="C", help="Separates tags in a cell (|).")]
-ReportDir = Annotated[
-    Path | None,
-    typer.Option("--report-dir", metavar="DIR", help="Folder for the reports and the journal.", rich_help_panel=_SHOWN),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=_SHOWN)]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also tracebacks and debug logs.", rich_help_panel=_SHOWN)
-]
 
 
 @app.callback()
@@ -161,59 +54,61 @@ def _top(
 
 @app.command()
 def run(
-    experiments: Experiments = None,
-    name: Names = None,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
     dry_run: Annotated[
         int | None,
         typer.Option(
             "--dry-run",
             metavar="[N]",
             help="Only the first N examples (1) of each; record nothing.",
-            rich_help_panel=_WHAT,
+            rich_help_panel=flags.WHAT,
         ),
     ] = None,
     local: Annotated[
         bool,
-        typer.Option("--local", help="Start a Phoenix for this run; upload the testset.", rich_help_panel=_WHAT),
+        typer.Option("--local", help="Start a Phoenix for this run; upload the testset.", rich_help_panel=flags.WHAT),
     ] = False,
-    prefix: Annotated[
+    prefix: flags.Prefix = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+    concurrency: flags.Concurrency = None,
+    task_concurrency: flags.TaskConcurrency = None,
+    timeout: flags.Timeout = None,
+    retries: flags.Retries = None,
+    repetitions: flags.Repetitions = None,
+    split: flags.Split = None,
+    dataset_version: flags.DatasetVersion = None,
+    shard: Annotated[
         str | None,
-        typer.Option("--prefix", metavar="P", help="First part of the recorded names.", rich_help_panel=_WHAT),
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N parts of every experiment; auto: as CI's parallel jobs have it.",
+            rich_help_panel=flags.WHAT,
+        ),
     ] = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-    concurrency: Concurrency = None,
-    task_concurrency: TaskConcurrency = None,
-    timeout: Timeout = None,
-    retries: Retries = None,
-    repetitions: Annotated[
-        int | None,
-        typer.Option("--repetitions", metavar="N", help="Runs of each example (1).", rich_help_panel=_WHAT),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option("--split", metavar="NAME", help="Only this split of the datasets.", rich_help_panel=_WHAT),
-    ] = None,
-    dataset_version: Annotated[
-        str | None,
-        typer.Option("--dataset-version", metavar="ID", help="Not the newest version.", rich_help_panel=_WHAT),
-    ] = None,
-    max_failures: MaxFailures = None,
-    fail_fast: FailFast = False,
-    gate: Gates = None,
-    baseline: BaselineOption = None,
-    fetch_attempts: FetchAttempts = None,
-    fetch_timeout: FetchTimeout = None,
-    report_dir: ReportDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    plan: flags.PlanFile = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="A shard: not what an earlier attempt began.", rich_help_panel=flags.WHAT),
+    ] = False,
+    max_failures: flags.MaxFailures = None,
+    fail_fast: flags.FailFast = False,
+    gate: flags.Gates = None,
+    baseline: flags.BaselineOption = None,
+    fetch_attempts: flags.FetchAttempts = None,
+    fetch_timeout: flags.FetchTimeout = None,
+    report_dir: flags.ReportDir = None,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Run the experiments; exit 0 only if every one of them held."""
     from evalwire.commands.run import run as command  # noqa: PLC0415 - `--help` need not pay for it
 
     if dry_run is not None and dry_run < 1:
         raise typer.BadParameter("at least 1 example; without --dry-run, all are run", param_hint="--dry-run")
-    flags = {
+    given = {
         "experiments": experiments,
         "names": name,
         "prefix": prefix,
@@ -224,6 +119,8 @@ def run(
         "repetitions": repetitions,
         "split": split,
         "dataset_version": dataset_version,
+        "shard": shard,
+        "plan": plan,
         "max_failures": _max_failures(max_failures, fail_fast=fail_fast),
         "gate": gate,
         "baseline": baseline,
@@ -231,9 +128,52 @@ def run(
         "fetch_timeout_seconds": fetch_timeout,
         "report_dir": report_dir,
     }
-    _execute(
-        lambda context: command(context, dry_run=dry_run, local=local),
-        flags,
+    execute(
+        lambda context: command(context, dry_run=dry_run, local=local, fresh=fresh),
+        given,
+        config=config,
+        env_file=env_file,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def plan(
+    shards: Annotated[int, typer.Option("--shards", metavar="N", min=1, help="How many jobs share the work.")],
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Instead of the screen.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Not the experiments that this pipeline run began already.")
+    ] = False,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    prefix: flags.Prefix = None,
+    repetitions: flags.Repetitions = None,
+    split: flags.Split = None,
+    dataset_version: flags.DatasetVersion = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+    fetch_attempts: flags.FetchAttempts = None,
+    fetch_timeout: flags.FetchTimeout = None,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Create the experiments that several jobs will run together, and say which they are, for `run --plan`."""
+    from evalwire.commands.plan import plan as command  # noqa: PLC0415 - `--help` need not pay for it
+
+    given = {
+        "experiments": experiments,
+        "names": name,
+        "prefix": prefix,
+        "repetitions": repetitions,
+        "split": split,
+        "dataset_version": dataset_version,
+        "fetch_attempts": fetch_attempts,
+        "fetch_timeout_seconds": fetch_timeout,
+    }
+    execute(
+        lambda context: command(context, shards=shards, output=output, fresh=fresh),
+        given,
         config=config,
         env_file=env_file,
         quiet=quiet,
@@ -249,39 +189,41 @@ def resume(
     ] = None,
     experiment: Annotated[
         str | None,
-        typer.Option("--experiment", metavar="ID", help="Complete this Phoenix experiment.", rich_help_panel=_WHAT),
+        typer.Option(
+            "--experiment", metavar="ID", help="Complete this Phoenix experiment.", rich_help_panel=flags.WHAT
+        ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Also what had failed, tasks and evaluators.", rich_help_panel=_WHAT),
+        typer.Option("--retry-failed", help="Also what had failed, tasks and evaluators.", rich_help_panel=flags.WHAT),
     ] = False,
     local: Annotated[
-        bool, typer.Option("--local", help="In the local Phoenix of `run --local`.", rich_help_panel=_WHAT)
+        bool, typer.Option("--local", help="In the local Phoenix of `run --local`.", rich_help_panel=flags.WHAT)
     ] = False,
-    experiments: Experiments = None,
-    name: Names = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-    concurrency: Concurrency = None,
-    task_concurrency: TaskConcurrency = None,
-    timeout: Timeout = None,
-    retries: Retries = None,
-    max_failures: MaxFailures = None,
-    fail_fast: FailFast = False,
-    gate: Gates = None,
-    baseline: BaselineOption = None,
-    fetch_attempts: FetchAttempts = None,
-    fetch_timeout: FetchTimeout = None,
-    report_dir: ReportDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+    concurrency: flags.Concurrency = None,
+    task_concurrency: flags.TaskConcurrency = None,
+    timeout: flags.Timeout = None,
+    retries: flags.Retries = None,
+    max_failures: flags.MaxFailures = None,
+    fail_fast: flags.FailFast = False,
+    gate: flags.Gates = None,
+    baseline: flags.BaselineOption = None,
+    fetch_attempts: flags.FetchAttempts = None,
+    fetch_timeout: flags.FetchTimeout = None,
+    report_dir: flags.ReportDir = None,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Deliver what a journal holds, run what never finished, and end as the run would have."""
     from evalwire.commands.resume import resume as command  # noqa: PLC0415 - `--help` need not pay for it
 
     if journal is not None and experiment is not None:
         raise typer.BadParameter("a journal or an experiment, not both", param_hint="--experiment")
-    flags = {
+    given = {
         "experiments": experiments,
         "names": name,
         "concurrency": concurrency,
@@ -295,11 +237,11 @@ def resume(
         "fetch_timeout_seconds": fetch_timeout,
         "report_dir": report_dir,
     }
-    _execute(
+    execute(
         lambda context: command(
             context, path=journal, experiment_id=experiment, retry_failed=retry_failed, local=local
         ),
-        flags,
+        given,
         config=config,
         env_file=env_file,
         quiet=quiet,
@@ -317,33 +259,66 @@ def _max_failures(number: str | None, *, fail_fast: bool) -> str | None:
 def gate(
     experiment: Annotated[
         list[str] | None,
-        typer.Option("--experiment", metavar="ID", help="Of Phoenix; repeatable.", rich_help_panel=_WHAT),
+        typer.Option("--experiment", metavar="ID", help="Of Phoenix; repeatable.", rich_help_panel=flags.WHAT),
     ] = None,
     results: Annotated[
         Path | None,
         typer.Option(
-            "--results", metavar="FILE", help="A results.json (that of the report folder).", rich_help_panel=_WHAT
+            "--results", metavar="FILE", help="A results.json (that of the report folder).", rich_help_panel=flags.WHAT
         ),
     ] = None,
-    gate_: Gates = None,
-    baseline: BaselineOption = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    plan: flags.PlanFile = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            min=1,
+            help="What N shards of this pipeline run recorded without a plan.",
+            rich_help_panel=flags.WHAT,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="With --shards, where they have it.", rich_help_panel=flags.WHAT)
+    ] = False,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    prefix: flags.Prefix = None,
+    repetitions: flags.Repetitions = None,
+    split: flags.Split = None,
+    dataset_version: flags.DatasetVersion = None,
+    gate_: flags.Gates = None,
+    baseline: flags.BaselineOption = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
     report_dir: Annotated[
         Path | None,
-        typer.Option("--report-dir", metavar="DIR", help="Write the reports there, too.", rich_help_panel=_SHOWN),
+        typer.Option("--report-dir", metavar="DIR", help="Write the reports there, too.", rich_help_panel=flags.SHOWN),
     ] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Judge what is recorded by the gates, without running anything; exit as the run would have."""
     from evalwire.commands.gate import gate as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    if experiment and results is not None:
-        raise typer.BadParameter("experiments or a file, not both", param_hint="--results")
-    _execute(
-        lambda context: command(context, experiment_ids=experiment or (), results=results),
-        {"gate": gate_, "baseline": baseline, "report_dir": report_dir},
+    named = {"--experiment": experiment, "--results": results, "--plan": plan, "--shards": shards}
+    if len(several := [flag for flag, value in named.items() if value]) > 1:
+        raise typer.BadParameter(f"one of {', '.join(several)}", param_hint=several[-1])
+    given = {
+        "plan": plan,
+        "experiments": experiments,
+        "names": name,
+        "prefix": prefix,
+        "repetitions": repetitions,
+        "split": split,
+        "dataset_version": dataset_version,
+        "gate": gate_,
+        "baseline": baseline,
+        "report_dir": report_dir,
+    }
+    execute(
+        lambda context: command(context, experiment_ids=experiment or (), results=results, shards=shards, fresh=fresh),
+        given,
         config=config,
         env_file=env_file,
         quiet=quiet,
@@ -355,19 +330,19 @@ def gate(
 def compare(
     before: Annotated[str, typer.Argument(metavar="A", help="An experiment's id, branch:, tag: or file:.")],
     after: Annotated[str, typer.Argument(metavar="B", help="Likewise: what is compared with A.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.", rich_help_panel=_SHOWN)] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.", rich_help_panel=_SHOWN)] = False,
-    experiments: Experiments = None,
-    name: Names = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.", rich_help_panel=flags.SHOWN)] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.", rich_help_panel=flags.SHOWN)] = False,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Show how B differs from A: scores, intervals, and the examples that went either way."""
     from evalwire.commands.compare import compare as command  # noqa: PLC0415 - `--help` need not pay for it
 
     if as_json and as_markdown:
         raise typer.BadParameter("JSON or Markdown, not both", param_hint="--markdown")
-    _execute(
+    execute(
         lambda context: command(
             context, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
         ),
@@ -393,8 +368,8 @@ def report(
         typer.Option("--format", metavar="NAME", help="console (default), html, markdown, junit, json or annotations."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Instead of the screen.")] = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Show a finished run in another format, or a recorded experiment."""
     from evalwire.commands import report as commands  # noqa: PLC0415 - `--help` need not pay for it
@@ -405,7 +380,7 @@ def report(
         raise typer.BadParameter(
             "an experiment is shown in Markdown; evalwire export writes CSV and JSON", param_hint="--format"
         )
-    _execute(
+    execute(
         lambda context: (
             commands.report(context, path=results, format_=format_ or "console", output=output)
             if experiment is None
@@ -427,13 +402,13 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Where to (ID.csv or ID.json, here).")
     ] = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Write a recorded experiment to a file, a row or an object for each run."""
     from evalwire.commands.export import export as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(
+    execute(
         lambda context: command(context, experiment_id=experiment, format_=format_, output=output),
         {},
         config=config,
@@ -450,43 +425,50 @@ app.add_typer(baseline_app, name="baseline")
 def pin(
     experiment: Annotated[str, typer.Argument(metavar="ID", help="Of a Phoenix experiment.")],
     tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Such as release.")],
-    config: Config = None,
-    env_file: EnvFile = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Give an experiment a tag, for --baseline tag:NAME; another of its dataset that has it loses it."""
     from evalwire.commands.baseline import pin as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(lambda context: command(context, experiment_id=experiment, tag=tag), {}, config=config, env_file=env_file)
+    execute(lambda context: command(context, experiment_id=experiment, tag=tag), {}, config=config, env_file=env_file)
 
 
 @app.command(name="list")
-def list_(experiments: Experiments = None, name: Names = None, config: Config = None, env_file: EnvFile = None) -> None:
+def list_(
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+) -> None:
     """Show what was discovered; talk to nobody."""
     from evalwire.commands.list_ import list_ as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(command, {"experiments": experiments, "names": name}, config=config, env_file=env_file)
+    execute(command, {"experiments": experiments, "names": name}, config=config, env_file=env_file)
 
 
 @app.command()
 def check(
-    experiments: Experiments = None,
-    name: Names = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-    fetch_attempts: FetchAttempts = None,
-    fetch_timeout: FetchTimeout = None,
+    experiments: flags.Experiments = None,
+    name: flags.Names = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+    fetch_attempts: flags.FetchAttempts = None,
+    fetch_timeout: flags.FetchTimeout = None,
     show_settings: Annotated[
         bool,
-        typer.Option("--show-settings", help="Each setting and where it came from.", rich_help_panel=_SHOWN),
+        typer.Option("--show-settings", help="Each setting and where it came from.", rich_help_panel=flags.SHOWN),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="What was found, as JSON.", rich_help_panel=_SHOWN)] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What was found, as JSON.", rich_help_panel=flags.SHOWN)
+    ] = False,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Look at everything that a run needs, without running it."""
     from evalwire.commands.check import check as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(
+    execute(
         lambda context: command(context, as_json=as_json, show_settings=show_settings),
         {
             "experiments": experiments,
@@ -503,27 +485,27 @@ def check(
 
 @app.command()
 def upload(
-    csv: Testset = None,
+    csv: flags.Testset = None,
     on_exist: Annotated[
         str | None, typer.Option("--on-exist", metavar="WORD", help="skip (default), overwrite or append.")
     ] = None,
-    input_keys: InputKeys = None,
-    output_keys: OutputKeys = None,
-    tag_column: TagColumn = None,
-    delimiter: Delimiter = None,
+    input_keys: flags.InputKeys = None,
+    output_keys: flags.OutputKeys = None,
+    tag_column: flags.TagColumn = None,
+    delimiter: flags.Delimiter = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Upload nothing of a file that has an issue at all.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and upload nothing.")] = False,
-    config: Config = None,
-    env_file: EnvFile = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Upload a testset to Phoenix, one dataset for each tag."""
     from evalwire.commands.upload import upload as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    flags = {
+    given = {
         "csv_path": csv,
         "on_exist": on_exist,
         "input_keys": input_keys,
@@ -531,9 +513,9 @@ def upload(
         "tag_column": tag_column,
         "delimiter": delimiter,
     }
-    _execute(
+    execute(
         lambda context: command(context, strict=strict, dry_run=dry_run),
-        flags,
+        given,
         config=config,
         env_file=env_file,
         quiet=quiet,
@@ -544,25 +526,25 @@ def upload(
 
 @app.command()
 def validate(
-    csv: Testset = None,
-    input_keys: InputKeys = None,
-    output_keys: OutputKeys = None,
-    tag_column: TagColumn = None,
-    delimiter: Delimiter = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    csv: flags.Testset = None,
+    input_keys: flags.InputKeys = None,
+    output_keys: flags.OutputKeys = None,
+    tag_column: flags.TagColumn = None,
+    delimiter: flags.Delimiter = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Look for everything that is wrong with a testset; talk to nobody."""
     from evalwire.commands.validate import validate as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    flags = {
+    given = {
         "csv_path": csv,
         "input_keys": input_keys,
         "output_keys": output_keys,
         "tag_column": tag_column,
         "delimiter": delimiter,
     }
-    _execute(command, flags, config=config, env_file=env_file, error_code=2)
+    execute(command, given, config=config, env_file=env_file, error_code=2)
 
 
 @app.command()
@@ -575,116 +557,19 @@ def init(
     """Write a small project that runs as it is, to start your own from; change no file that is there."""
     from evalwire.commands.init import init as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(lambda context: command(context, directory, ci=ci), {}, config=None, env_file=None, error_code=2)
+    execute(lambda context: command(context, directory, ci=ci), {}, config=None, env_file=None, error_code=2)
 
 
 @app.command()
 def serve(
     port: Annotated[int | None, typer.Option("--port", metavar="N", help="Port on 127.0.0.1 (6006).")] = None,
-    config: Config = None,
-    env_file: EnvFile = None,
+    config: flags.Config = None,
+    env_file: flags.EnvFile = None,
 ) -> None:
     """Serve the Phoenix of `run --local`, to look at its results."""
     from evalwire.commands.serve import serve as command  # noqa: PLC0415 - `--help` need not pay for it
 
-    _execute(lambda context: command(context, port=port), {}, config=config, env_file=env_file)
-
-
-# --- the edge ------------------------------------------------------------------------------------------
-
-
-def _execute(
-    command: Callable[[Context], int],
-    flags: Mapping[str, Any],
-    *,
-    config: Path | None,
-    env_file: Path | None,
-    quiet: bool = False,
-    verbose: bool = False,
-    error_code: int | None = None,
-) -> NoReturn:
-    """Find the settings, run the command, and end with its exit code or with that of its error.
-
-    A command whose contract has one code for every expected error gives it as `error_code`.
-    """
-    try:
-        added = environment.merge_env_file(os.environ, env_file)
-        os.environ.update(added)
-        key = environment.api_key_from_file(os.environ)
-        secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
-        mask = masking.Mask(secrets)
-        is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
-        out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
-        sys.stdout = cast("TextIO", out)
-        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
-        _set_up_logs(verbose=verbose, quiet=quiet)
-        found = settings.load(flags, os.environ, from_env_file=added, config=config)
-        context = Context(
-            settings=found,
-            environ=os.environ,
-            from_env_file=added,
-            out=sys.stdout,
-            err=sys.stderr,
-            connect=_connector(found, key),
-            mask=mask,
-            command=out.write_command,
-            learn_secrets=lambda: mask.add(masking.secrets_in(os.environ)),
-            color=_wants_color(os.environ),
-            width=_width(),
-            quiet=quiet,
-            verbose=verbose,
-        )
-        code = command(context)
-    except EvalwireError as error:
-        sys.stderr.write(f"evalwire: {error}\n")
-        code = error_code or error.exit_code
-    except Interrupted as interrupted:
-        sys.stderr.write("evalwire: interrupted\n")
-        code = interrupted.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("evalwire: interrupted\n")
-        code = 130
-    raise typer.Exit(code)
-
-
-def _connector(found: settings.Settings, key: str | None) -> Callable[[str | None], Phoenix]:
-    def connect(address: str | None) -> Phoenix:
-        from evalwire.gateway import Phoenix, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
-        from evalwire.retries import RetryPolicy  # noqa: PLC0415 - likewise
-
-        api_key = key
-        if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
-            api_key = None
-            for name in (*environment.ENDPOINT_VARIABLES, *environment.CREDENTIAL_VARIABLES):
-                os.environ.pop(name, None)
-            os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
-        elif not any(os.environ.get(name, "").strip() for name in environment.PHOENIX_ADDRESSES):
-            address = found.endpoint
-        fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
-        record = RetryPolicy.for_records(found.record_timeout_seconds)
-        client = connect(base_url=address, api_key=api_key)
-        return Phoenix(client, fetch=fetch, record=record, public_endpoint=found.public_endpoint)
-
-    return connect
-
-
-def _set_up_logs(*, verbose: bool, quiet: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("evalwire: %(message)s" if not verbose else "%(name)s: %(message)s"))
-    own = logging.getLogger("evalwire")
-    own.handlers[:] = [handler]
-    own.propagate = False
-    own.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
-
-
-def _wants_color(environ: Mapping[str, str]) -> bool:
-    if environ.get("NO_COLOR"):
-        return False
-    return bool(environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and environ.get("TERM") != "dumb")
-
-
-def _width() -> int:
-    return shutil.get_terminal_size(fallback=(120, 24)).columns if sys.stdout.isatty() else 120
+    execute(lambda context: command(context, port=port), {}, config=config, env_file=env_file)
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:

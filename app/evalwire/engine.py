@@ -351,7 +351,7 @@ class _Job:
             return
         progress.opened = opened
         examples = opened.dataset.examples
-        if not examples:
+        if not examples and not opened.is_empty_part:
             progress.failure = Failure(
                 stage="open",
                 type="EmptyDataset",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model import FACTS_KEY
-from evalwire.usage import from_json
+from evalwire.usage import from_json, to_json
 
 if TYPE_CHECKING:
-    from evalwire.model import Experiment, ExperimentResult, Outcome
+    from evalwire.model import Evaluation, Experiment, ExperimentResult, Outcome, TaskRun
     from evalwire.usage import Usage
 
 
@@ -31,10 +30,11 @@ def at_start(experiment: Experiment, *, split: str | None, repetitions: int) -> 
 
 def evaluator_hashes(experiment: Experiment) -> dict[str, str]:
     """A digest of each evaluator's file, by its name."""
-    return {one.name: _hash_of(one.path) for one in experiment.evaluators}
+    return {one.name: file_hash(one.path) for one in experiment.evaluators}
 
 
-def _hash_of(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """A digest of a file, in 16 hexadecimal digits; empty when it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError:
@@ -53,8 +53,24 @@ def at_end(metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outco
             "examples": result.example_count,
             "seconds": round(result.seconds, 3),
             "scores": scores,  # of evaluators that give several: whose each is
-            "usage": None if usage is None else [asdict(one) for one in usage],
+            "usage": to_json(usage),
         },
+    }
+
+
+def evaluation_facts(evaluation: Evaluation, run: TaskRun) -> dict[str, Any]:
+    """Of one evaluation of an experiment that several jobs share: the entry under `FACTS_KEY` in its metadata.
+
+    Phoenix does not know an evaluator from the names of its evaluations, nor what it and the task used. The first
+    evaluation of a run tells of its task, too.
+    """
+    own = [one for one in run.evaluations if one.evaluator == evaluation.evaluator]
+    is_first = bool(run.evaluations) and run.evaluations[0] is evaluation
+    return {
+        "evaluator": evaluation.evaluator,
+        "of": len(own),
+        "usage": to_json(evaluation.usage),
+        **({"task_usage": to_json(run.usage)} if is_first else {}),
     }
 
 
@@ -64,9 +80,9 @@ def facts_of(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def usage_of(facts: Mapping[str, Any]) -> Usage | None:
-    """What an experiment used of language models, by its facts; None when they do not tell."""
+def usage_of(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
+    """What an experiment or an evaluation used of language models, by its facts; None when they do not tell."""
     try:
-        return from_json(facts.get("usage"))
+        return from_json(facts.get(key))
     except TypeError:  # of another version
         return None

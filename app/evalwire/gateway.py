@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import logging
 import pkgutil
@@ -24,6 +25,7 @@ from evalwire.errors import (
     PhoenixRefused,
     PhoenixUnreachable,
 )
+from evalwire.facts import facts_of
 from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, ExperimentResult, TaskRun
 from evalwire.rest import Rest
 from evalwire.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
@@ -287,6 +289,54 @@ class Phoenix:
 
         self._retrying(remove, "remove an experiment that was created twice", self._record)
 
+    def remove_experiment(self, experiment_id: str) -> None:
+        """Delete an experiment and the project of its traces; nothing when it is gone."""
+
+        def remove(timeout: int) -> None:  # noqa: ARG001 - the client's call has no time limit
+            with contextlib.suppress(ValueError):  # it is gone
+                self.client.experiments.delete(experiment_id=experiment_id, delete_project=True)
+
+        self._retrying(remove, f"remove the experiment {experiment_id}", self._fetch)
+
+    def claimed(self, claim: str) -> str | None:
+        """The id of the experiment that has a claim, if there is one; see `claim`.
+
+        Raises:
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        rest = self._shared_rest()
+        what = "look for the experiment of this pipeline run"
+        return self._retrying(lambda timeout: rest.project_description(claim, timeout=timeout), what, self._fetch)
+
+    def claim(self, claim: str, experiment_id: str) -> str:
+        """Claim for an experiment, unless another one has the claim already; the id of the one that has it.
+
+        Of everything that several jobs could create at once, only the name of a project is unique, on SQLite and on
+        PostgreSQL alike. So a claim is a project without traces, whose description is the experiment's id.
+
+        Raises:
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        rest = self._shared_rest()
+
+        def take(timeout: int) -> str:
+            try:
+                rest.create_project(claim, experiment_id, timeout=timeout)
+            except Exception:
+                holder = rest.project_description(claim, timeout=timeout)
+                if holder is None:
+                    raise
+                return holder  # perhaps this very experiment, of which the answer was lost
+            return experiment_id
+
+        return self._retrying(take, "agree on the experiment of this pipeline run", self._fetch)
+
+    def _shared_rest(self) -> Rest:
+        rest = self._rest()
+        if rest is None:
+            raise PhoenixError("this client cannot share experiments between jobs; use a phoenix.client.Client.")
+        return rest
+
     def experiment(self, experiment_id: str) -> Mapping[str, Any]:
         """An experiment's record, with the counts of its runs.
 
@@ -419,22 +469,29 @@ class Phoenix:
 
         return self._retrying(fetch, f"fetch the runs of the experiment {experiment_id}", self._fetch)
 
-    def recorded_result(self, experiment_id: str, *, is_whole: bool = False) -> ExperimentResult:
+    def recorded_result(
+        self, experiment_id: str, *, is_whole: bool = False, with_examples: bool = False
+    ) -> ExperimentResult:
         """An experiment as the result that its run had, whoever recorded it.
 
         Args:
             experiment_id: Phoenix's.
             is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
+            with_examples: with those that were not run, too.
 
         Raises:
             ExperimentNotFound: there is none of this id.
             PhoenixError: Phoenix gave no usable answer within the policy.
         """
         record = self.experiment(experiment_id)
-        dataset = self.dataset_version(record["dataset_id"], record["dataset_version_id"])
+        split = facts_of(record.get("metadata")).get("split")
+        dataset = self.dataset_version(record["dataset_id"], record["dataset_version_id"], split=split)
         url = self.experiment_url(dataset.id, experiment_id)
         found = self.recorded_runs(experiment_id, dataset)
-        return records.result(record, dataset, found, url=url, is_whole=is_whole)
+        result = records.result(record, dataset, found, url=url, is_whole=is_whole)
+        if with_examples and result.opened is not None:
+            result = replace(result, opened=replace(result.opened, dataset=dataset))
+        return result
 
     def recording(self, record: Mapping[str, Any], document: BinaryIO) -> Recording:
         """All that Phoenix has of an experiment, its runs in a file, since they may be more than memory holds.
@@ -543,14 +600,14 @@ class Phoenix:
                 self._record,
             )
 
-    def missing_records(self, experiment_id: str, runs: Collection[TaskRun]) -> list[str]:
+    def missing_records(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
         """What Phoenix lacks of runs that it accepted; see `evalwire.verification`."""
         rest = self._rest()
         if rest is None:
             return []
 
         def look(timeout: int) -> list[str]:
-            return missing_records(rest, experiment_id, runs, timeout=timeout)
+            return missing_records(rest, experiment_id, runs, is_part=is_part, timeout=timeout)
 
         return self._retrying(look, "count what was recorded", self._record)
 

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from evalwire.gateway import Phoenix
     from evalwire.journal import PastJob
     from evalwire.model import Experiment, ExperimentResult
+    from evalwire.opening import Sharing
+    from evalwire.sharding import Shard
 
 # A dataset that is not there is the user's to mend, and no outage.
 _OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable)} | {"RecordsMissing"}
@@ -55,6 +57,7 @@ class Job:
         dry_run: so many examples of each experiment, recording nothing; None for all of them.
         past: the earlier job that this one goes on with, or None.
         retry_failed: try the failures of the earlier job again.
+        sharing: with the jobs that run other shards; None for a job that runs everything.
     """
 
     experiments: Sequence[Experiment]
@@ -62,6 +65,7 @@ class Job:
     dry_run: int | None = None
     past: PastJob | None = None
     retry_failed: bool = False
+    sharing: Sharing | None = None
 
 
 def execute(
@@ -70,6 +74,7 @@ def execute(
     *,
     journal: Journal | None = None,
     is_noted: bool = True,
+    shard: Shard | None = None,
 ) -> int:
     """Run a job and report; the exit code.
 
@@ -78,13 +83,14 @@ def execute(
         begin: makes the job, with the experiments folder importable; its context lasts as long as the job runs.
         journal: of the earlier job that is gone on with; None for a new one.
         is_noted: whether there is a journal at all; a dry run, which sends nothing, has none.
+        shard: the part of every experiment that is run, which the reports have in their names; None for all.
 
     Raises:
         UsageError: a path that was named does not exist or cannot be written; nothing has run.
         EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
-    reporter = Reporter(context)
+    reporter = Reporter(context, shard)
     with Signals() as signals, _noted(context, journal, reporter.folder if is_noted else None) as notes:
         try:
             with exits_noticed(), discovery.importable(context.settings.experiments), begin(signals) as job:
@@ -109,6 +115,7 @@ def execute(
             started_at=reporter.started_at,
             seconds=reporter.seconds,
             directory=reporter.directory,
+            shard=shard,
             journal=_shown(notes.path) if notes and notes.is_whole else None,
         )
         return reporter.write(report)
@@ -133,6 +140,19 @@ def load(context: Context, signals: Signals, names: Sequence[str] | None = None)
             "An experiment is a folder in it with a task.py; in a container, mount your folder there."
         )
     return found.experiments
+
+
+def selected(context: Context, names: Sequence[str], *, of: str) -> list[str]:
+    """The experiments of an earlier job or of a plan that the settings select: all, unless some are named.
+
+    Raises:
+        UsageError: one that is named is not among them.
+    """
+    wanted = context.settings.names
+    for name in wanted:
+        if name not in names:
+            raise UsageError(f"the {of} had no experiment {name!r}; it had: {', '.join(names)}.")
+    return [name for name in names if name in wanted] if wanted else list(names)
 
 
 @contextlib.contextmanager
@@ -181,6 +201,7 @@ def _plan(context: Context, job: Job) -> Plan:
         mask=context.mask,
         past=past.past if past else {},
         retry_failed=job.retry_failed,
+        sharing=job.sharing,
     )
 
 
@@ -260,7 +281,7 @@ def _judge(context: Context, job: Job) -> judging.Judge:
     is_dry = job.dry_run is not None
     if is_dry and not asked.thresholds.is_empty:
         context.say("a dry run: the gates are not judged")
-    return judging.prepare(asked, subjects, known, phoenix=job.phoenix, is_dry=is_dry)
+    return judging.prepare(asked, subjects, known, phoenix=job.phoenix, is_dry=is_dry or job.sharing is not None)
 
 
 def _asked(context: Context, job: Job) -> judging.Wanted:
@@ -276,8 +297,8 @@ def _asked(context: Context, job: Job) -> judging.Wanted:
 
 def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResult, signals: Signals) -> Report:
     """Judge the results, and note in Phoenix how each experiment ended."""
-    is_dry = job.dry_run is not None
-    gates, baselines = ((), ()) if is_dry else judge.verdicts(result.results)
+    is_dry, is_part = job.dry_run is not None, job.sharing is not None
+    gates, baselines = ((), ()) if is_dry or is_part else judge.verdicts(result.results)
     context.learn_secrets()
     report = Report(
         outcome="passed",
@@ -302,7 +323,7 @@ def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResul
         return "interrupted" if stopped and one.not_run else outcome_of(report, [one])
 
     try:
-        if not is_dry:
+        if not is_dry and not is_part:
             note_ends(job.phoenix, report.results, ended_as)
     except EvalwireError as error:
         context.err.write(f"evalwire: {error}\n")
@@ -388,11 +409,13 @@ def exits_noticed() -> Iterator[None]:
 class Reporter:
     """Writes what a run came to: the files first, then the screen, so that a closed pipe does not cost the files."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, shard: Shard | None = None, *, writes: bool = True) -> None:
         self._context = context
+        self._shard = shard
+        self._files = reports.files(shard)
         self.directory = str(Path.cwd())  # user code may change it
         self.started_at = datetime.now(UTC)
-        self.folder = self._make_folder()
+        self.folder = self._make_folder() if writes else None
         self._began = time.monotonic()
 
     @property
@@ -412,7 +435,7 @@ class Reporter:
             directory.mkdir(parents=True, exist_ok=True)
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            for file in reports.FILES:
+            for file in self._files:
                 (directory / file).unlink(missing_ok=True)
         except OSError as error:
             reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
@@ -437,6 +460,7 @@ class Reporter:
             seconds=self.seconds,
             evalwire_version=__version__,
             ci=ci.facts(self._context.environ),
+            shard=self._shard,
         )
         self._write_files(report)
         return exit_code
@@ -451,7 +475,7 @@ class Reporter:
         try:
             context.out.write(text)
             context.out.flush()
-            if context.environ.get("GITHUB_ACTIONS"):
+            if context.environ.get("GITHUB_ACTIONS") and context.settings.github_files is None:
                 context.command("".join(f"{line}\n" for line in annotations.lines(report)))
         except (OSError, ValueError) as error:
             context.err.write(f"evalwire: the result cannot be shown: {error}\n")
@@ -463,18 +487,28 @@ class Reporter:
             if number:
                 context.err.write(f"evalwire: {number} {what}\n")
         if self.folder is not None and told:
-            context.say(f"reports in {context.settings.report_dir}/: {', '.join(reports.FILES)}")
+            context.say(f"reports in {context.settings.report_dir}/: {', '.join(self._files)}")
         return report.exit_code if told else report.exit_code or 1
 
     def _write_files(self, report: Report) -> bool:
         """Write the reports, where there is a folder for them, results.json first; False when that failed."""
-        if self.folder is None:
-            return True
         told = True
-        for file, format_ in reports.FILES.items():
+        for path, pieces in self._pieces(report):
             try:
-                reports.write(self.folder / file, reports.pieces(report, format_))
+                reports.write(path, pieces)
             except OSError as error:
-                self._context.err.write(f"evalwire: {self.folder / file} cannot be written: {error}\n")
+                self._context.err.write(f"evalwire: {path} cannot be written: {error}\n")
                 told = False
         return told
+
+    def _pieces(self, report: Report) -> Iterator[tuple[Path, Iterable[str]]]:
+        """Each file that is to be written, and its text in pieces."""
+        files = {format_: self.folder / file for file, format_ in self._files.items()} if self.folder else {}
+        for format_, path in files.items():
+            yield path, reports.pieces(report, format_)
+        handed_over: Path | None = self._context.settings.github_files
+        if handed_over is not None:
+            from evalwire.reports import outputs  # noqa: PLC0415 - only for the GitHub Action
+
+            yield handed_over / "outputs", (f"{line}\n" for line in outputs.lines(report, files))
+            yield handed_over / "annotations", reports.pieces(report, "annotations")

@@ -340,6 +340,8 @@ class PastJob:
         experiments: the names of all experiments that were to run, those that never began included.
         gates: limits that it was told beside those of evalwire.toml, as `--gate` has them.
         baseline: that it was told, as `--baseline` has it; empty for none.
+        shard: which part of each experiment it was to run, such as `2/5`; None for all of each.
+        run_key: by which shards find their experiment; None where a plan named it.
         damaged: lines in its midst that could not be read.
     """
 
@@ -350,6 +352,8 @@ class PastJob:
     past: dict[str, Past] = field(default_factory=dict)
     gates: tuple[str, ...] = ()
     baseline: str = ""
+    shard: str | None = None
+    run_key: str | None = None
     damaged: int = 0
 
 
@@ -400,6 +404,8 @@ def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
         repetitions=entry["repetitions"],
         gates=tuple(entry.get("gates", ())),
         baseline=entry.get("baseline", ""),
+        shard=entry.get("shard"),
+        run_key=entry.get("run_key"),
     )
 
 

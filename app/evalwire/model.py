@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from evalwire.sharding import Shard
     from evalwire.usage import Price, Usage
     from evalwire.verdicts import Baseline, Verdict
 
@@ -264,6 +265,7 @@ class OpenExperiment:
         project_name: the Phoenix project that its traces go to.
         repetitions: how many times each example is run.
         earlier: runs of an earlier job that goes on, by the example's node id and the repetition.
+        shard: which part of the dataset's examples are here; None for all of them.
     """
 
     experiment: Experiment
@@ -275,6 +277,12 @@ class OpenExperiment:
     repetitions: int = 1
     metadata: Mapping[str, Any] = field(default_factory=dict)
     earlier: Mapping[tuple[str, int], TaskRun] = field(default_factory=dict)
+    shard: Shard | None = None
+
+    @property
+    def is_empty_part(self) -> bool:
+        """Whether there is nothing to run because other shards have all the examples."""
+        return self.shard is not None and not self.dataset.examples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -464,14 +472,23 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def passed(self) -> bool:
         """Whether every example ran as often as it was to, every evaluator scored it, and every record arrived."""
+        if self.is_empty_part:
+            return not self.failures
         whole = not self.failure and not self.problems and self.expected_runs > 0
         if not whole or self.not_run or self.failed_runs:
             return False
         return all(map(self._is_judged, self.runs)) and not self.incomplete_scores
 
     @property
+    def is_empty_part(self) -> bool:
+        """Whether there was nothing to run because other shards have all the examples."""
+        return self.opened is not None and self.opened.is_empty_part and not self.example_count
+
+    @property
     def is_complete(self) -> bool:
         """Whether everything ran and was recorded, though tasks and evaluators may have failed."""
+        if self.is_empty_part:
+            return self.passed
         if self.failure or self.problems or not self.expected_runs or self.not_run or self.incomplete_scores:
             return False
         if any(run.record_failure for run in self.runs):
@@ -481,7 +498,9 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def error_rate(self) -> float:
         """The share of the expected runs that failed, in the task or in an evaluator, or were not made."""
-        return (len(self.failed_runs) + self.not_run) / self.expected_runs if self.expected_runs else 1.0
+        if not self.expected_runs:
+            return 0.0 if self.is_empty_part else 1.0
+        return (len(self.failed_runs) + self.not_run) / self.expected_runs
 
     @property
     def usage(self) -> Usage | None:
@@ -599,6 +618,7 @@ class Report:
         baselines: what each experiment was compared with, of those that were to be.
         prices: of models whose spans tell no cost.
         directory: the job's working directory: paths below it are shown relative to it.
+        shard: which part of every experiment this job ran; None for all of each.
     """
 
     outcome: Outcome
@@ -617,6 +637,15 @@ class Report:
     baselines: tuple[Baseline, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=dict)
     directory: str = ""
+    shard: Shard | None = None
+
+    @property
+    def scope(self) -> str:
+        """What the verdict is limited to, in words; empty for a whole run."""
+        parts = ["dry run, nothing recorded"] if self.dry_run else []
+        if self.shard:
+            parts.append(f"shard {self.shard}, whose gates are judged with the others")
+        return "; ".join(parts)
 
     def gates_of(self, name: str) -> list[Verdict]:
         """What the gates of one experiment came to."""

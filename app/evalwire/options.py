@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalwire.baselines import Asked
+from evalwire.sharding import AskedShard
 from evalwire.thresholds import Thresholds
 
 # --- kinds of values -----------------------------------------------------------------------------------
@@ -264,6 +265,31 @@ OPTIONS = (
         help="this version of the dataset, by its id in Phoenix, instead of the newest",
     ),
     Option(
+        name="shard",
+        key=None,
+        flag="--shard",
+        parse=lambda value: value if isinstance(value, AskedShard) else AskedShard.parse(as_text(value)),
+        default=None,
+        help="only a part of every experiment: 2/5, or auto, by the variables of CI's parallel jobs (auto/5 where they "
+        "do not tell the total)",
+    ),
+    Option(
+        name="plan",
+        key=None,
+        flag="--plan",
+        parse=as_text,
+        default=None,
+        help="the plan of the shards, as `evalwire plan` wrote it: a file, or in the variable the JSON itself",
+    ),
+    Option(
+        name="run_key",
+        key=None,
+        flag=None,
+        parse=as_text,
+        default=None,
+        help="what the shards of one pipeline run have in common, where there is no plan and CI does not tell it",
+    ),
+    Option(
         name="max_failures",
         key="experiments.max_failures",
         flag="--max-failures",
@@ -360,6 +386,16 @@ OPTIONS = (
         parse=_path,
         default=Path("test-results"),
         help="folder for the reports and the journal",
+        is_path=True,
+    ),
+    Option(
+        name="github_files",
+        key=None,
+        flag=None,
+        parse=_path,
+        default=None,
+        help="folder for `outputs` and `annotations`, which the GitHub Action hands to its job; without it, "
+        "annotations are printed",
         is_path=True,
     ),
     Option(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.facts import facts_of, usage_of
-from evalwire.model import EMPTY, Evaluation, Experiment, ExperimentResult, Failure, OpenExperiment, TaskRun
+from evalwire.model import EMPTY, FACTS_KEY, Evaluation, Experiment, ExperimentResult, Failure, OpenExperiment, TaskRun
 
 if TYPE_CHECKING:
     from evalwire.model import Dataset, Example, FailureStage
@@ -131,31 +132,45 @@ def place_of(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
 
 def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
     error = run.get("error")
+    evaluations = [_to_evaluation(one) for one in annotations]
+    facts = [facts_of(one.get("metadata")) for one in annotations]
     return TaskRun(
         example=example,
         output=None if error else run["output"],
         failure=_failure(error, "task"),
-        evaluations=tuple(map(_to_evaluation, annotations)),
+        evaluations=tuple(_spoken_whole(evaluations, facts)),
         start_time=datetime.fromisoformat(run["start_time"]),
         end_time=datetime.fromisoformat(run["end_time"]),
         repetition=int(run["repetition_number"]),
         trace_id=run.get("trace_id"),
+        usage=next((usage_of(own, "task_usage") for own in facts if "task_usage" in own), None),
         id=run["id"],
     )
 
 
+def _spoken_whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]) -> Iterator[Evaluation]:
+    """The evaluations but those of an evaluator that said more than is recorded: its job was killed meanwhile."""
+    counts = Counter(one.evaluator for one in evaluations)
+    for evaluation, own in zip(evaluations, facts, strict=True):
+        if counts[evaluation.evaluator] >= own.get("of", 1):
+            yield evaluation
+
+
 def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
+    metadata = annotation.get("metadata") or EMPTY
+    facts = facts_of(metadata)  # of an experiment that several jobs share
     return Evaluation(
         name=annotation["name"],
-        evaluator=annotation["name"],
+        evaluator=_text(facts.get("evaluator")) or annotation["name"],
         score=annotation["score"],
         label=annotation["label"],
         explanation=annotation["explanation"],
-        metadata=annotation.get("metadata") or EMPTY,
+        metadata={key: value for key, value in metadata.items() if key != FACTS_KEY} if facts else metadata,
         annotator_kind=annotation["annotator_kind"],
         failure=_failure(annotation.get("error"), "evaluator"),
         start_time=datetime.fromisoformat(annotation["start_time"]),
         end_time=datetime.fromisoformat(annotation["end_time"]),
+        usage=usage_of(facts),
         trace_id=annotation.get("trace_id"),
         id="recorded",  # this interface does not tell its id
     )

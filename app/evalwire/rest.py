@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -110,6 +111,19 @@ class Rest:
         response.raise_for_status()
         if errors := response.json().get("errors"):
             raise ValueError("; ".join(error.get("message", str(error)) for error in errors))
+
+    def project_description(self, name: str, *, timeout: float) -> str | None:
+        """The description of the project of this name; None when there is none."""
+        response = self._http.get(f"v1/projects/{_path(name)}", timeout=timeout)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        response.raise_for_status()
+        return str(response.json()["data"]["description"] or "")
+
+    def create_project(self, name: str, description: str, *, timeout: float) -> None:
+        """Create a project; an error when there is one of this name."""
+        body = {"name": name, "description": description}
+        self._http.post("v1/projects", json=body, timeout=timeout).raise_for_status()
 
     def tags(self, experiment_id: str, *, timeout: float) -> list[str]:
         """The names of an experiment's tags."""

@@ -26,6 +26,7 @@ from evalwire.model import (
     Report,
     TaskRun,
 )
+from evalwire.sharding import AskedShard, Shard
 from evalwire.usage import ModelUsage, Price, Usage
 from evalwire.verdicts import Baseline, Comparison, Direction, Interval, Pair, Rule, Status, Verdict
 
@@ -94,6 +95,9 @@ class _Fields:
     def place(self, key: str) -> str:
         """Where in the file a field is: `experiments[0].runs[3].output`."""
         return f"{self._place}.{key}" if self._place else key
+
+    def has(self, key: str) -> bool:
+        return key in self._values
 
     def any(self, key: str) -> Any:
         if key not in self._values:
@@ -179,10 +183,11 @@ class _Fields:
 
 def _report(its: _Fields) -> Report:
     prices = its.fields("prices")
+    shard = _shard(its)
     return Report(
         outcome=its.choice("outcome", get_args(Outcome)),
         exit_code=its.count("exit_code"),
-        results=tuple(map(_result, its.each("experiments"))),
+        results=tuple(_of_shard(_result(one), shard) for one in its.each("experiments")),
         started_at=its.time("started_at"),
         seconds=its.number("seconds"),
         dry_run=its.flag("dry_run"),
@@ -196,7 +201,26 @@ def _report(its: _Fields) -> Report:
         baselines=tuple(map(_baseline, its.each("baselines"))),
         prices={model: _price(prices.fields(model)) for model in its.mapping("prices")},
         directory=its.text("directory"),
+        shard=shard,
     )
+
+
+def _shard(its: _Fields) -> Shard | None:
+    """The shard that ran; files of an evalwire that had none do not say."""
+    text = its.maybe_text("shard") if its.has("shard") else None
+    if text is None:
+        return None
+    try:
+        asked = AskedShard.parse(text)
+    except ValueError as error:
+        raise _Wrong(f"shard is {text!r}: {error}") from None
+    if asked.number is None or asked.total is None:
+        raise _Wrong(f"shard is {text!r}, and names none")
+    return Shard(asked.number, asked.total)
+
+
+def _of_shard(result: ExperimentResult, shard: Shard | None) -> ExperimentResult:
+    return replace(result, opened=replace(result.opened, shard=shard)) if result.opened and shard else result
 
 
 def _price(its: _Fields) -> Price:

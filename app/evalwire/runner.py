@@ -16,6 +16,7 @@ from evalwire.errors import EvalwireError, ExperimentsFailed, UsageError
 from evalwire.facts import at_end
 from evalwire.journal import FORMAT, Journal, Past
 from evalwire.masking import Mask, secrets_in
+from evalwire.opening import Opening, Sharing, Terms
 from evalwire.progress import Quiet
 from evalwire.retries import RetryPolicy
 
@@ -204,8 +205,9 @@ class Plan:
         dry_run: examples of each experiment, nothing being written; None for a real run.
         mask: takes secrets out of what is recorded of failures.
         journal: where everything is noted before it is sent; None for nowhere.
-        past: what is known of an earlier job that goes on, by experiment.
+        past: what is known of an earlier job that goes on, or by a plan, by experiment.
         retry_failed: try the failures of the earlier job again.
+        sharing: with the jobs that run other shards; None for a job that runs everything.
     """
 
     limits: engine.Limits
@@ -222,6 +224,18 @@ class Plan:
     journal: Journal | None = None
     past: Mapping[str, Past] = field(default_factory=dict)
     retry_failed: bool = False
+    sharing: Sharing | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """What experiments are created with."""
+        return Terms(
+            prefix=self.prefix,
+            metadata=self.metadata,
+            repetitions=self.repetitions,
+            split=self.split,
+            version_id=self.dataset_version,
+        )
 
     def begin(self, journal: Journal, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
         """Note in a new journal what is to run."""
@@ -236,6 +250,8 @@ class Plan:
             repetitions=self.repetitions,
             gates=list(self.gates),
             baseline=self.baseline,
+            shard=str(self.sharing.shard) if self.sharing and self.sharing.shard else None,
+            run_key=self.sharing.run_key if self.sharing else None,
         )
 
 
@@ -282,6 +298,7 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
             repetitions=plan.repetitions,
             split=plan.split,
             version_id=plan.dataset_version,
+            shard=plan.sharing.shard if plan.sharing else None,
         )
         with contextlib.closing(dry):
             yield dry, lambda: 0
@@ -289,19 +306,16 @@ def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple
     from evalwire.tracing import Tracing  # noqa: PLC0415 - heavy, only for a real run
 
     tracing = Tracing(phoenix.log_spans, mask=plan.mask)
-    recorder = PhoenixRecorder(
+    opening = Opening(
         phoenix,
-        tracing,
+        plan.terms,
         notes=plan.journal,
         past=plan.past,
         retry_failed=plan.retry_failed,
-        prefix=plan.prefix,
-        metadata=plan.metadata,
-        repetitions=plan.repetitions,
-        split=plan.split,
-        version_id=plan.dataset_version,
-        connections=plan.record_connections,
-        mask=plan.mask,
+        sharing=plan.sharing,
+    )
+    recorder = PhoenixRecorder(
+        phoenix, tracing, opening, notes=plan.journal, connections=plan.record_connections, mask=plan.mask
     )
     flush_seconds = lambda: _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS  # noqa: E731 - asked again and again
     with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):

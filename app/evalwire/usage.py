@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -133,8 +133,13 @@ def total(parts: Iterable[Usage]) -> Usage:
     return tuple(ModelUsage(model=model, **sums[model]) for model in sorted(sums))  # type: ignore[arg-type]
 
 
+def to_json(usage: Usage | None) -> list[dict[str, Any]] | None:
+    """A usage as `from_json` reads it."""
+    return None if usage is None else [asdict(part) for part in usage]
+
+
 def from_json(parts: Iterable[Mapping[str, Any]] | None) -> Usage | None:
-    """A usage as `dataclasses.asdict` wrote its parts; None stays None.
+    """A usage as `to_json` wrote it; None stays None.
 
     Raises:
         TypeError: they are of another version.

@@ -12,8 +12,17 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5  # missing records that a message lists
 
 
-def missing_records(rest: Rest, experiment_id: str, runs: Collection[TaskRun], *, timeout: float) -> list[str]:
+def missing_records(
+    rest: Rest, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False, timeout: float
+) -> list[str]:
     """What Phoenix lacks of the runs that have an id, a line for each kind; empty when it has them all.
+
+    Args:
+        rest: the server.
+        experiment_id: Phoenix's.
+        runs: those that there should be.
+        is_part: whether other jobs record to the same experiment, so that its counts say nothing of these runs.
+        timeout: of one request.
 
     Two cheap requests when all is well: the experiment's counts, and the first page of the runs with an
     incomplete evaluation. Only a difference costs more. Contents are not compared.
@@ -21,7 +30,11 @@ def missing_records(rest: Rest, experiment_id: str, runs: Collection[TaskRun], *
     sent = {run.id: run for run in runs if run.id is not None}
     unsent = {(run.example.node_id, run.repetition) for run in runs if run.id is None}
     return [
-        *_missing_runs(rest, experiment_id, sent, unsent, timeout),
+        *(
+            _incomplete_runs(rest, experiment_id, sent, timeout)
+            if is_part
+            else _missing_runs(rest, experiment_id, sent, unsent, timeout)
+        ),
         *_missing_evaluations(rest, experiment_id, sent, timeout),
     ]
 
@@ -50,6 +63,18 @@ def _missing_runs(
         *([f"runs that differ: {_list(strange)}"] if strange else []),
         *([f"runs of another job: {other}"] if other else []),
     ]
+
+
+def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], timeout: float) -> list[str]:
+    """Of a part: its successful runs that Phoenix lists as missing or failed."""
+    successful = {(run.example.node_id, run.repetition): run for run in sent.values() if run.failure is None}
+    missing = [
+        _named(run)
+        for one in rest.incomplete_runs(experiment_id, timeout=timeout)
+        for repetition in one["repetition_numbers"]
+        if (run := successful.get((one["dataset_example"]["node_id"], repetition)))
+    ]
+    return [f"runs that are missing: {_list(missing)}"] if missing else []
 
 
 def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], timeout: float) -> list[str]:

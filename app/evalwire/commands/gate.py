@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import __version__, judging, reports, results_file
+from evalwire import __version__, judging, results_file, whole
 from evalwire.baselines import Asked, Subject, branches_for
-from evalwire.errors import ExperimentNotFound, UsageError
+from evalwire.errors import EvalwireError, ExperimentNotFound, UsageError
 from evalwire.facts import facts_of
-from evalwire.job import outcome_of
+from evalwire.job import Reporter, outcome_of
 from evalwire.masking import masked
 from evalwire.model import Report
+from evalwire.runner import note_ends
 from evalwire.thresholds import Known, unjudged
 
 if TYPE_CHECKING:
@@ -23,35 +24,73 @@ if TYPE_CHECKING:
     from evalwire.model import ExperimentResult
 
 
-def gate(context: Context, *, experiment_ids: Sequence[str] = (), results: Path | None = None) -> int:
+def gate(
+    context: Context,
+    *,
+    experiment_ids: Sequence[str] = (),
+    results: Path | None = None,
+    shards: int | None = None,
+    fresh: bool = False,
+) -> int:
     """Hold recorded experiments against the gates; the exit code is the one that their run would have.
 
-    The reports are written where `--report-dir` says so, and only then.
+    Of shards, this is the one verdict: their reports are written as a run's would be, and Phoenix is told how the
+    experiments ended. Otherwise reports are written where `--report-dir` says so, and only then.
 
     Args:
         context: settings, streams, and how to reach Phoenix.
         experiment_ids: of Phoenix.
-        results: a results.json; without any of both, the one in the report folder.
+        results: a results.json; the one in the report folder, where there is nothing else to judge, a plan included.
+        shards: as many jobs of this pipeline run have recorded without a plan.
+        fresh: they had `--fresh`.
 
     Raises:
         UsageError: an experiment, a file, a gate or a baseline that was named is not there.
         EvalwireError: Phoenix cannot be asked.
     """
-    phoenix: Phoenix | None = None
+    if shards is not None or (context.settings.plan is not None and not experiment_ids and results is None):
+        reporter = Reporter(context)
+        phoenix = context.connect(None)
+        found = whole.found(context, phoenix, shards=shards, fresh=fresh)
+        report = _judged(context, _report(phoenix, found), phoenix)
+        return reporter.write(masked(_noted(context, phoenix, report), context.mask))
     if experiment_ids:
         phoenix = context.connect(None)
-        report = _from_phoenix(phoenix, experiment_ids)
+        report = _judged(context, _from_phoenix(phoenix, experiment_ids), phoenix)
     else:
         report = results_file.load(results or context.settings.report_dir / "results.json")
         if report.dry_run:
             raise UsageError("this results.json is of a dry run, of which no gates are judged.")
+        if report.shard is not None:
+            raise UsageError(
+                f"this results.json is of shard {report.shard} alone; all shards are judged by `evalwire gate --plan "
+                "FILE`, or by `evalwire gate --shards N` where there is no plan."
+            )
+        report = _judged(context, report, None)
+    reporter = Reporter(context, writes=context.settings.source("report_dir") == "flag")
+    return reporter.write(masked(report, context.mask))
+
+
+def _judged(context: Context, report: Report, phoenix: Phoenix | None) -> Report:
+    """A report with what the gates come to, and the outcome that this makes."""
     judge = _judge(context, report, phoenix)
     gates, baselines = judge.verdicts(report.results)
     report = replace(report, gates=gates, baselines=baselines, prices=context.settings.prices)
-    if report.outcome != "interrupted":
-        outcome = outcome_of(report, report.results) if report.results else report.outcome
-        report = replace(report, outcome=outcome, exit_code=int(outcome != "passed"))
-    return _tell(context, masked(report, context.mask))
+    if report.outcome == "interrupted":
+        return report
+    outcome = outcome_of(report, report.results) if report.results else report.outcome
+    return replace(report, outcome=outcome, exit_code=int(outcome != "passed"))
+
+
+def _noted(context: Context, phoenix: Phoenix, report: Report) -> Report:
+    """A report of all shards, after Phoenix was told of it: their experiments may be baselines from now on."""
+    try:
+        note_ends(phoenix, report.results, lambda result: outcome_of(report, [result]))
+    except EvalwireError as error:
+        context.err.write(f"evalwire: {error}\n")
+        if report.outcome == "passed":
+            return replace(report, outcome="infrastructure", exit_code=1)
+    return report
 
 
 def _from_phoenix(phoenix: Phoenix, experiment_ids: Sequence[str]) -> Report:
@@ -63,11 +102,16 @@ def _from_phoenix(phoenix: Phoenix, experiment_ids: Sequence[str]) -> Report:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two of these experiments are of the folder {name!r}; judge one at a time.")
+    return _report(phoenix, results)
+
+
+def _report(phoenix: Phoenix, results: Sequence[ExperimentResult]) -> Report:
+    """Recorded experiments as a report that is not judged yet."""
     times = [run.start_time for result in results for run in result.runs]
     return Report(
         outcome="errors",
         exit_code=1,
-        results=results,
+        results=tuple(results),
         started_at=min(times, default=datetime.now(UTC)),
         seconds=sum(result.seconds for result in results),
         endpoint=phoenix.endpoint,
@@ -76,7 +120,7 @@ def _from_phoenix(phoenix: Phoenix, experiment_ids: Sequence[str]) -> Report:
     )
 
 
-_OF_CI = ("ci", "commit", "branch", "base_branch", "job_url")
+_OF_CI = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
 
 
 def _judge(context: Context, report: Report, phoenix: Phoenix | None) -> judging.Judge:
@@ -112,24 +156,3 @@ def _subject(result: ExperimentResult, branches: list[str | None], ids: set[str]
         experiment_ids=ids,
         before=min(times) if times else None,
     )
-
-
-def _tell(context: Context, report: Report) -> int:
-    from evalwire.reports import console  # noqa: PLC0415 - rich, after the work
-
-    code = report.exit_code
-    if context.settings.source("report_dir") == "flag":
-        folder: Path = context.settings.report_dir
-        for file, format_ in reports.FILES.items():
-            try:
-                reports.write(folder / file, reports.pieces(report, format_))
-            except OSError as error:
-                context.err.write(f"evalwire: {folder / file} cannot be written: {error}\n")
-                code = code or 1
-    text = console.render(report, color=context.color, width=context.width, verbose=context.verbose)
-    context.out.write(text)
-    context.out.flush()
-    if context.environ.get("GITHUB_ACTIONS"):
-        for piece in reports.pieces(report, "annotations"):
-            context.command(piece)
-    return code

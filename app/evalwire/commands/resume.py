@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import discovery, journal
+from evalwire import discovery, journal, sharing
 from evalwire.errors import UsageError
-from evalwire.job import Job, Signals, execute, load, reachable
+from evalwire.job import Job, Signals, execute, load, reachable, selected
+from evalwire.opening import past_of
 
 if TYPE_CHECKING:
     from evalwire.context import Context
     from evalwire.gateway import Phoenix
+    from evalwire.opening import Sharing
 
 
 def resume(
@@ -39,33 +41,27 @@ def resume(
         Interrupted: a signal came before the engine ran, or a second one did.
     """
     writer: journal.Journal | None = None
+    shared: Sharing | None = None
     if experiment_id is None:
         writer, past = journal.Journal.reopen(path or _newest(context))
         if past.damaged:
             context.err.write(f"evalwire: {writer.path}: {past.damaged} lines cannot be read and are left out\n")
         context.say(f"resuming {writer.path}")
+        shared = sharing.of_past(past)
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
         with reachable(context, local=local, with_testset=False) as phoenix:
             found = past if experiment_id is None else _from_phoenix(context, phoenix, experiment_id)
             yield Job(
-                experiments=load(context, signals, _selected(context, found.experiments)),
+                experiments=load(context, signals, selected(context, found.experiments, of="earlier job")),
                 phoenix=phoenix,
                 past=found,
                 retry_failed=retry_failed,
+                sharing=shared,
             )
 
-    return execute(context, begin, journal=writer)
-
-
-def _selected(context: Context, experiments: list[str]) -> list[str]:
-    """The experiments of the earlier job that the settings select: all, unless some are named."""
-    names = context.settings.names
-    for name in names:
-        if name not in experiments:
-            raise UsageError(f"the earlier job had no experiment {name!r}; it had: {', '.join(experiments)}.")
-    return [name for name in experiments if name in names] if names else experiments
+    return execute(context, begin, journal=writer, shard=shared.shard if shared else None)
 
 
 def _newest(context: Context) -> Path:
@@ -94,20 +90,7 @@ def _from_phoenix(context: Context, phoenix: Phoenix, experiment_id: str) -> jou
             f"the experiment {experiment_id} ran on the dataset {dataset.name!r}: one experiment in "
             f"{settings.experiments}/ should be on it, and {which}."
         )
-    past = journal.Past(
-        experiment=names[0],
-        dataset={
-            "id": dataset.id,
-            "name": dataset.name,
-            "version_id": dataset.version_id,
-            "examples": found["example_count"],
-        },
-        recorded_name=found["name"],
-        metadata=found["metadata"],
-        repetitions=found["repetitions"],
-        id=experiment_id,
-        project_name=found.get("project_name"),
-    )
+    past = past_of(found, names[0], dataset_name=dataset.name)
     return journal.PastJob(
         experiments=names, prefix=settings.prefix, metadata={}, repetitions=past.repetitions, past={names[0]: past}
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evalwire.model import Report
+    from evalwire.sharding import Shard
 
 Pieces = Callable[["Report"], Iterable[str]]
 
@@ -57,7 +58,13 @@ FORMATS: dict[str, Callable[[], Pieces]] = {
     "console": _console,
     "annotations": _annotations,
 }
-FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
+_FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
+
+
+def files(shard: "Shard | None" = None) -> dict[str, str]:
+    """The files that are written of a run, each with its format; those of a shard have it in their names."""
+    suffix = shard.suffix if shard else ""
+    return {f"{Path(name).stem}{suffix}{Path(name).suffix}": format_ for name, format_ in _FILES.items()}
 
 
 def pieces(report: "Report", format_: str) -> Iterable[str]:

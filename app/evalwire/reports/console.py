@@ -109,8 +109,8 @@ def verdict(report: Report) -> str:
     not_run = sum(result.not_run for result in report.results)
     red = sum(not report.passed(result) for result in report.results)
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
-    if report.dry_run:
-        word += " (dry run, nothing recorded)"
+    if report.scope:
+        word += f" ({report.scope})"
     if tolerated := [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red and gate.value]:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):

@@ -71,8 +71,8 @@ def render(report: Report) -> str:
 def _verdict(report: Report) -> str:
     """How it went, in one line."""
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
-    if report.dry_run:
-        word += " (dry run, nothing recorded)"
+    if report.scope:
+        word += f" ({report.scope})"
     if not report.results:
         reasons = {"nothing_to_run": "there was nothing to run", "infrastructure": "Phoenix could not be used"}
         return f"{word}: {reasons.get(report.outcome, 'no experiment was run')}"

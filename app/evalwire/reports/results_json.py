@@ -33,6 +33,7 @@ def pieces(report: Report) -> Iterator[str]:
         "outcome": report.outcome,
         "exit_code": report.exit_code,
         "dry_run": report.dry_run,
+        "shard": str(report.shard) if report.shard else None,
         "endpoint": report.endpoint,
         "started_at": report.started_at.isoformat(),
         "seconds": report.seconds,

@@ -29,14 +29,14 @@ def word(report: Report) -> str:
 def pieces(report: Report, sections: Sequence[Section]) -> Iterator[str]:
     """The head of the page."""
     tone = "good" if report.exit_code == 0 else "poor"
-    dry = html(' <span class="also">dry run, nothing recorded</span>') if report.dry_run else None
+    scope = html(' <span class="also">{}</span>', report.scope) if report.scope else None
     yield html(
         '<header class="verdict {}"><p class="product">evalwire report</p><h1>{}{}{}</h1><p class="lead">{}</p>'
         '<p class="size">{}</p>{}</header>',
         tone,
         word(report),
         html(' <span class="also">{}</span>', tolerated) if (tolerated := _tolerated(report)) else None,
-        dry,
+        scope,
         reason(report),
         _size(report),
         _facts(report),
