@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator,
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from evalwire.calling import Call, Clock, Threads, Trace, evaluator_values, task_values
-from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable
+from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThread, Watch
 from evalwire.model import (
     EMPTY,
@@ -498,7 +498,7 @@ class _Job:
                 if not failed:
                     self._count_failure()
                 run = dataclasses.replace(run, record_failure=_failure(error, stage="record"))
-                if isinstance(error, PhoenixUnreachable | PhoenixRefused):  # no other record would fare better
+                if _is_hopeless(error, opened):
                     self._outage = self._outage or error
                     self._end()
         except asyncio.CancelledError:  # its output was paid for: it is in the report at least
@@ -667,6 +667,13 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | Non
     finally:
         task.cancel()
         waiting.cancel()
+
+
+def _is_hopeless(error: EvalwireError, opened: OpenExperiment) -> bool:
+    """Whether no other record would fare better: Phoenix is gone, or another job has taken over this shard."""
+    return isinstance(error, PhoenixUnreachable | PhoenixRefused) or (
+        opened.shard is not None and isinstance(error, RunTaken)
+    )
 
 
 def _tell_pace(before: int, after: int) -> None:

@@ -8,6 +8,7 @@
     │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or wrong
     │   ├── DatasetNotFound       1   no dataset of that name
     │   ├── DatasetUnfinished     1   an upload to it was interrupted, or is under way
+    │   ├── RunTaken              1   another job has recorded this run, with another output
     │   └── ExperimentNotFound    1   no experiment of that id
     ├── LocalServerError          1   the Phoenix of `--local` did not start
     └── TestsetError              2   the testset file cannot be uploaded as it is
@@ -63,6 +64,10 @@ class DatasetNotFound(PhoenixError):
 
 class DatasetUnfinished(PhoenixError):
     """A dataset holds a part of an upload, and nothing from before it."""
+
+
+class RunTaken(PhoenixError):
+    """Phoenix has the run of another job in the place of this one."""
 
 
 class ExperimentNotFound(PhoenixError, ValueError):

@@ -24,6 +24,7 @@ from evalwire.errors import (
     PhoenixError,
     PhoenixRefused,
     PhoenixUnreachable,
+    RunTaken,
 )
 from evalwire.facts import facts_of
 from evalwire.model import CREATION_KEY, EMPTY, Dataset, Evaluation, Example, ExperimentResult, TaskRun
@@ -386,7 +387,8 @@ class Phoenix:
         """Record a run; its id. One that Phoenix has already is a success when it holds this very output.
 
         Raises:
-            PhoenixError: Phoenix has another output under this example and repetition, or did not take the run.
+            RunTaken: Phoenix has another output under this example and repetition.
+            PhoenixError: Phoenix did not take the run.
         """
 
         def post(timeout: int) -> str:
@@ -407,7 +409,7 @@ class Phoenix:
                     raise
                 held = self._held(experiment_id, run, refused, timeout)
                 if held is None or error is not None or not is_same_json(held["output"], run.output):
-                    raise PhoenixError(
+                    raise RunTaken(
                         f"Phoenix at {self.endpoint} has another output for example {run.example.id} "
                         f"(repetition {run.repetition}) of this experiment, so this one was not recorded: "
                         "does another job write to the same experiment?"

@@ -23,6 +23,7 @@ from evalwire.errors import (
     PhoenixError,
     PhoenixRefused,
     PhoenixUnreachable,
+    RunTaken,
     UsageError,
 )
 from evalwire.facts import evaluator_hashes
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from evalwire.sharding import Shard
 
 # A dataset that is not there is the user's to mend, and no outage.
-_OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable)} | {"RecordsMissing"}
+_OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable, RunTaken)} | {"RecordsMissing"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

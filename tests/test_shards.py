@@ -1,0 +1,353 @@
+"""Several jobs, one experiment: shards against a real Phoenix, killed, restarted, stopped, replaced, judged."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import uuid
+from collections import Counter
+
+import pytest
+
+from evalwire.rest import Rest
+from evalwire.sharding import deal
+
+pytestmark = pytest.mark.needs_phoenix
+
+TASK = """
+    import asyncio, os, pathlib
+
+    async def task(example):
+        with pathlib.Path("calls").open("a") as calls:
+            calls.write(f"{os.environ.get('WHO')} {example.id}\\n")
+        await asyncio.sleep(float(os.environ.get("SECONDS", "0")))
+        if example.input["q"] in os.environ.get("RAISES", "").split(","):
+            raise ValueError("the model is gone")
+        return f"{os.environ.get('WHO')} says {example.input['q']}"
+"""
+SCORES = {"said": "def said(output):\n    return float('says' in output)\n", "even": "def even(output):\n    return 1.0\n"}
+
+
+class Shards:
+    """A project whose jobs share a run key of their own."""
+
+    def __init__(self, project, name: str, client) -> None:
+        self.project, self.name, self.client = project, name, client
+        self.environ = {"EVALWIRE_RUN_KEY": uuid.uuid4().hex, "EVALWIRE_TASK_CONCURRENCY": "2"}
+
+    def start(self, shard: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        return self.project.start("run", "--shard", shard, *arguments, **{"WHO": shard, **self.environ, **environ})
+
+    def run(self, shard: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return self.evalwire("run", "--shard", shard, *arguments, **{"WHO": shard, **environ})
+
+    def evalwire(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return self.project.run(*arguments, **{**self.environ, **environ})
+
+    def results(self, suffix: str = "") -> dict:
+        return json.loads((self.project.directory / f"test-results/results{suffix}.json").read_text())
+
+    @property
+    def experiments(self) -> list:
+        dataset = self.client.datasets.get_dataset(dataset=self.name)
+        return self.client.experiments.list(dataset_id=dataset.id)
+
+    @property
+    def runs(self) -> list:
+        """The runs of the one experiment."""
+        (experiment,) = self.experiments
+        return self.client.experiments.get_experiment(experiment_id=experiment["id"])["task_runs"]
+
+    @property
+    def calls(self) -> list[str]:
+        path = self.project.directory / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for_calls(self, number: int, process: subprocess.Popen[str], *, who: str) -> None:
+        deadline = time.monotonic() + 60
+        while sum(line.startswith(f"{who} ") for line in self.calls) < number:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def shards(phoenix_project, make_dataset, client):
+    """Twelve examples, two evaluators."""
+    name = make_dataset(12)
+    phoenix_project.experiment(name, task=TASK, **SCORES)
+    return Shards(phoenix_project, name, client)
+
+
+# --- one experiment, one verdict -----------------------------------------------------------------------
+
+
+def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(shards):
+    """One experiment, every example once, nothing paid for twice but what was in flight; red until it is whole."""
+    names = ("1/4", "2/4", "3/4", "4/4")
+    processes = {name: shards.start(name, SECONDS="0.5") for name in names}
+    shards.wait_for_calls(3, processes["2/4"], who="2/4")  # two were in flight, so one at least has ended
+    processes["2/4"].kill()
+    for name, process in processes.items():
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == (-9 if name == "2/4" else 0), (out, err)
+    red = shards.evalwire("gate", "--shards", "4")
+    assert red.returncode == 1
+    assert "shard 2 of 4 is not complete" in red.stdout
+    (experiment,) = shards.results()["experiments"]
+    lacking = {example["example_id"] for example in experiment["examples_not_run"]}
+    assert lacking
+    assert lacking < {line.split()[1] for line in shards.calls if line.startswith("2/4 ")} | lacking
+
+    again = shards.run("2/4")
+    assert again.returncode == 0, again.stderr
+    assert "of this shard are recorded already" in again.stderr
+    green = shards.evalwire("gate", "--shards", "4")
+    assert green.returncode == 0, green.stdout
+    assert green.stdout.startswith("PASSED: 1 experiment, 12 examples, none failed")
+    assert sorted(Counter(run["dataset_example_id"] for run in shards.runs).values()) == [1] * 12
+    calls = Counter(line.split()[1] for line in shards.calls)
+    assert len(calls) == 12
+    assert sum(calls.values()) <= 12 + 2  # no more than were in flight when it was killed
+
+
+def test_a_shard_that_never_came_is_named(shards):
+    """The gate waits for nothing: one of three shards is missing, and red for it; a fourth of four has nothing to say."""
+    for name in ("1/3", "3/3"):
+        assert shards.run(name).returncode == 0
+    red = shards.evalwire("gate", "--shards", "3")
+    assert red.returncode == 1
+    assert "shard 2 of 3 is missing, with 4 examples" in red.stdout
+    other = shards.run("1/4")
+    assert other.returncode == 1
+    assert "was divided into 3 shards by another job of this pipeline run" in other.stdout
+    assert shards.evalwire("gate", "--shards", "4").returncode == 2
+
+
+def test_nothing_was_begun(shards):
+    """The gate of a pipeline run whose shards never came is red, and creates nothing."""
+    red = shards.evalwire("gate", "--shards", "2")
+    assert red.returncode == 1
+    assert "none of the 2 shards has begun it" in red.stdout
+    assert shards.experiments == []
+
+
+def test_a_plan_says_where_shards_record_and_the_gate_judges_them_together(shards):
+    """By a file or by EVALWIRE_PLAN; a shard is green where the whole breaks a gate; the whole may be a baseline."""
+    shards.environ.pop("EVALWIRE_RUN_KEY")
+    shards.project.write({"evalwire.toml": "[gates]\nsaid = { min = 0.9 }\neven = { min = 2, max_drop = 0.1 }\n"})
+    planned = shards.evalwire("plan", "--shards", "2")
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(planned.stdout)
+    assert plan["matrix"] == {"shard": ["1/2", "2/2"]}
+    assert [one["id"] for one in plan["experiments"]] == [one["id"] for one in shards.experiments]
+    shards.project.write({"plan.json": planned.stdout})
+    first = shards.run("1/2", "--plan", "plan.json")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.startswith("PASSED (shard 1/2, whose gates are judged with the others)")
+    assert (shards.results("-1-of-2")["shard"], shards.results("-1-of-2")["gates"]) == ("1/2", [])
+    assert shards.run("2/2", EVALWIRE_PLAN=planned.stdout).returncode == 0
+
+    red = shards.evalwire("gate", "--plan", "plan.json")
+    assert (red.returncode, shards.results()["outcome"]) == (1, "gate_failed")
+    green = shards.evalwire("gate", "--plan", "plan.json", "--gate", "even >= 1")
+    assert green.returncode == 0, green.stdout
+    for name in ("results.json", "evalwire.xml", "summary.md", "report.html"):
+        assert (shards.project.directory / "test-results" / name).exists()
+    following = shards.evalwire("run", "--gate", "even >= 1")
+    assert following.returncode == 0, following.stdout
+    (baseline,) = shards.results()["baselines"]
+    assert baseline["experiment_id"] == plan["experiments"][0]["id"]
+
+
+# --- what was paid for ---------------------------------------------------------------------------------
+
+
+def test_a_shard_that_runs_again_makes_up_for_what_failed(shards):
+    """What Phoenix has is not run again; what failed is."""
+    shards.environ["RAISES"] = "question 3"
+    codes = {name: shards.run(name).returncode for name in ("1/2", "2/2")}
+    (bad,) = [name for name, code in codes.items() if code == 1]
+    assert shards.evalwire("gate", "--shards", "2").returncode == 1
+    before = len(shards.calls)
+    mended = shards.run(bad, RAISES="")
+    assert mended.returncode == 0, mended.stdout
+    assert len(shards.calls) == before + 1
+    assert shards.evalwire("gate", "--shards", "2").returncode == 0
+    idle = shards.run(bad)
+    assert (idle.returncode, len(shards.calls)) == (0, before + 1)
+
+
+def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards):
+    """SIGSTOP, a replacement that does its work, SIGCONT: it is red, stops paying, and Phoenix has each run once."""
+    first = shards.start("1/1", SECONDS="0.3", WHO="stopped")
+    shards.wait_for_calls(4, first, who="stopped")
+    first.send_signal(signal.SIGSTOP)
+    replacement = shards.run("1/1", WHO="replacement")
+    assert replacement.returncode == 0, replacement.stdout + replacement.stderr
+    recorded = {run["dataset_example_id"]: run["output"] for run in shards.runs}
+    paid = len(shards.calls)
+    first.send_signal(signal.SIGCONT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 1, (out, err)
+    assert "has another output for example" in out
+    assert len(shards.calls) <= paid + 4  # those in flight, and one that took the place of each
+    assert {run["dataset_example_id"]: run["output"] for run in shards.runs} == recorded
+    assert len(shards.runs) == len(recorded) == 12
+    assert any(output.startswith("replacement") for output in recorded.values())
+    verdict = shards.evalwire("gate", "--shards", "1")
+    assert verdict.returncode == 0, verdict.stdout
+
+
+def test_the_journal_of_a_shard_is_gone_on_with_as_that_shard(shards):
+    """`evalwire resume` runs what that shard lacks, and no other's."""
+    process = shards.start("1/2", SECONDS="0.4")
+    shards.wait_for_calls(3, process, who="1/2")
+    process.kill()
+    process.communicate()
+    resumed = shards.evalwire("resume", WHO="1/2")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "shard 1/2" in resumed.stdout
+    assert len(shards.results("-1-of-2")["experiments"][0]["runs"]) == 6
+    assert len(shards.runs) == 6
+    assert shards.run("2/2").returncode == 0
+    assert shards.evalwire("gate", "--shards", "2").returncode == 0
+
+
+def test_tokens_of_all_shards_are_judged_together(shards):
+    """Each shard leaves what its runs used with their evaluations, and who of its evaluators said what."""
+    task = """
+        from opentelemetry import trace
+
+        async def task(example):
+            attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
+                          "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
+            with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
+                return example.input["q"]
+    """
+    several = "def several(output):\n    return [{'name': 'a', 'score': 1}, {'name': 'b', 'score': 0, 'metadata': {'k': 1}}]\n"
+    shards.project.experiment(shards.name, task=task, several=several)
+    (shards.project.experiments / shards.name / "said.py").unlink()
+    for name in ("1/2", "2/2"):
+        assert shards.run(name).returncode == 0
+    again = shards.run("2/2")
+    assert again.returncode == 0
+    red = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 179")
+    assert "it used 180 tokens, more than 179" in red.stdout, red.stdout
+    green = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 180")
+    assert green.returncode == 0, green.stdout
+    (experiment,) = shards.results()["experiments"]
+    said = {one["name"]: (one["evaluator"], one["metadata"]) for one in experiment["runs"][0]["evaluations"]}
+    assert said == {"even": ("even", {}), "a": ("several", {}), "b": ("several", {"k": 1})}
+
+
+# --- who is who ----------------------------------------------------------------------------------------
+
+
+def test_a_shard_without_an_example_passes(shards):
+    """Twelve examples for forty shards: some have nothing to do, say so, and are green."""
+    ids = [example["id"] for example in shards.client.datasets.get_dataset(dataset=shards.name).examples]
+    empty = min(set(range(1, 41)).difference(deal(ids, 40, experiment=shards.name)))
+    done = shards.run(f"{empty}/40")
+    assert done.returncode == 0, done.stdout
+    assert "0 of 12 examples" in done.stderr
+    assert done.stdout.startswith(f"PASSED (shard {empty}/40")
+    assert shards.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (("--shard", "0/5"), {}, "there is no shard 0 of 5"),
+        (("--shard", "6/5"), {}, "there is no shard 6 of 5"),
+        (("--shard", "3"), {}, "expected 2/5"),
+        (("--shard", "auto"), {}, "no variable of a CI system"),
+        (("--shard", "auto"), {"CIRCLECI": "1", "CIRCLE_NODE_INDEX": "1"}, "does not tell how many shards"),
+        (("--shard", "auto"), {"GITLAB_CI": "1", "CI_NODE_TOTAL": "3"}, "only half of it is set"),
+        (("--shard", "auto/4"), {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}, "to be 4 shards"),
+        (("--shard", "auto"), {"JOB_COMPLETION_INDEX": "2"}, "does not tell how many shards"),
+        (("--shard", "auto/2"), {"JOB_COMPLETION_INDEX": "2"}, "there is no shard 3 of 2"),
+        (("--shard", "1/2"), {"EVALWIRE_RUN_KEY": ""}, "Set EVALWIRE_RUN_KEY"),
+        (("--plan", "none.json", "--shard", "1/2"), {}, "cannot be read"),
+        (("--fresh",), {}, "--fresh is for shards"),
+        (("--shard", "1/2", "--fresh"), {}, "give the jobs another key instead"),
+        (("--shard", "1/2", "--local"), {}, "--local"),
+    ],
+)
+def test_a_shard_that_is_none_is_wrong_use_and_runs_nothing(shards, arguments, environ, said):
+    """An invalid or half-set pair never means "run everything"."""
+    done = shards.evalwire("run", *arguments, **environ)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr
+    assert shards.calls == []
+
+
+def test_ci_tells_the_shard_and_the_run(shards):
+    """`auto` by GitLab's variables; the pipeline's id is what the jobs agree by, and the job's name tells groups apart."""
+    shards.environ.pop("EVALWIRE_RUN_KEY")
+    pipeline = {"GITLAB_CI": "1", "CI_PIPELINE_ID": uuid.uuid4().hex, "CI_NODE_TOTAL": "2"}
+    for index in ("1", "2"):
+        job = {"CI_NODE_INDEX": index, "CI_JOB_NAME": f"evaluate {index}/2"}
+        done = shards.evalwire("run", "--shard", "auto", **pipeline, **job)
+        assert done.returncode == 0, done.stderr
+    green = shards.evalwire("gate", "--shards", "2", **pipeline, CI_JOB_NAME="verdict")
+    assert green.returncode == 0, green.stdout
+    other = shards.evalwire("run", "--shard", "auto", **pipeline, CI_NODE_INDEX="1", CI_JOB_NAME="another 1/2")
+    assert other.returncode == 1
+    assert "is run by the shards of the job 'evaluate'" in other.stdout
+
+
+def test_a_run_again_finds_what_was_begun_unless_it_is_to_be_fresh(shards):
+    """GitHub's run id stays when jobs are run again; with --fresh, the attempt counts."""
+    shards.environ.pop("EVALWIRE_RUN_KEY")
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": uuid.uuid4().hex}
+    for attempt in ("1", "2"):
+        assert shards.run("1/1", **github, GITHUB_RUN_ATTEMPT=attempt).returncode == 0
+    assert (len(shards.experiments), len(shards.calls)) == (1, 12)
+    assert shards.run("1/1", "--fresh", **github, GITHUB_RUN_ATTEMPT="3").returncode == 0
+    assert (len(shards.experiments), len(shards.calls)) == (2, 24)
+    verdict = shards.evalwire("gate", "--shards", "1", "--fresh", **github, GITHUB_RUN_ATTEMPT="3")
+    assert verdict.returncode == 0, verdict.stdout
+
+
+def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
+    """The shards agreed on it, and half of its runs are gone with it."""
+    assert shards.run("1/2").returncode == 0
+    (experiment,) = shards.experiments
+    shards.client.experiments.delete(experiment_id=experiment["id"])
+    red = shards.run("2/2")
+    assert red.returncode == 1
+    assert "begin anew, with --fresh" in red.stdout
+    assert shards.experiments == []
+
+
+def test_other_evaluators_are_another_experiment(shards):
+    """Jobs with other code do not share an experiment, whatever their key."""
+    assert shards.run("1/2").returncode == 0
+    (shards.project.experiments / shards.name / "even.py").write_text("def even(output):\n    return 0.5\n")
+    assert shards.run("2/2").returncode == 0
+    assert len(shards.experiments) == 2
+    red = shards.evalwire("gate", "--shards", "2")
+    assert red.returncode == 1
+    assert "shard 1 of 2 is missing" in red.stdout
+
+
+def test_a_result_of_one_shard_is_not_taken_for_the_whole(shards):
+    """`gate` refuses the file of a shard."""
+    assert shards.run("1/2").returncode == 0
+    refused = shards.evalwire("gate", "--results", "test-results/results-1-of-2.json")
+    assert refused.returncode == 2
+    assert "is of shard 1/2 alone" in refused.stderr
+
+
+def test_an_empty_dataset_is_no_empty_shard(shards):
+    """Nobody has its examples, so every shard is red, and nothing is created."""
+    dataset = shards.client.datasets.get_dataset(dataset=shards.name)
+    store = Rest(shards.client._client)
+    store.remove_examples(dataset.id, [example["node_id"] for example in dataset.examples], timeout=30)
+    red = shards.run("1/2")
+    assert red.returncode == 1
+    assert "has no examples" in red.stdout
+    assert shards.experiments == []
