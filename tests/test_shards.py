@@ -27,7 +27,10 @@ TASK = """
             raise ValueError("the model is gone")
         return f"{os.environ.get('WHO')} says {example.input['q']}"
 """
-SCORES = {"said": "def said(output):\n    return float('says' in output)\n", "even": "def even(output):\n    return 1.0\n"}
+SCORES = {
+    "said": "def said(output):\n    return float('says' in output)\n",
+    "even": "def even(output):\n    return 1.0\n",
+}
 
 
 class Shards:

@@ -48,7 +48,8 @@ _SYSTEMS = (
         job_url=("$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID",),
         run=("$GITHUB_REPOSITORY $GITHUB_RUN_ID", "$GITHUB_RUN_ID"),
         attempt=("$GITHUB_RUN_ATTEMPT",),
-        # no index: a step has to pass on `strategy.job-index`, and no job: the jobs of one matrix are not told apart
+        job=("$GITHUB_JOB",),
+        # no index: a step has to pass on `strategy.job-index`
     ),
     _System(
         name="gitlab",

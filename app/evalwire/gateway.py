@@ -324,7 +324,7 @@ class Phoenix:
             try:
                 rest.create_project(claim, experiment_id, timeout=timeout)
             except Exception:
-                holder = rest.project_description(claim, timeout=timeout)
+                holder = _despite_reset(lambda: rest.project_description(claim, timeout=timeout))
                 if holder is None:
                     raise
                 return holder  # perhaps this very experiment, of which the answer was lost
@@ -688,6 +688,16 @@ class Phoenix:
                 "Is it running there? PHOENIX_ENDPOINT says where it is; `evalwire run --local` starts one."
             )
         return PhoenixError(f"{server} did not {what}: {reason(error)}.")
+
+
+def _despite_reset(request: Callable[[], T]) -> T:
+    """Make a request after a refused one: Phoenix resets the connection of what it answered with a 500."""
+    import httpx  # noqa: PLC0415 - a quarter of a second that `--help` need not pay
+
+    try:
+        return request()
+    except httpx.TransportError:
+        return request()
 
 
 def _to_dataset(found: Any) -> Dataset:
