@@ -20,10 +20,6 @@ from evalwire.errors import (
     EvalwireError,
     Interrupted,
     NothingToRunError,
-    PhoenixError,
-    PhoenixRefused,
-    PhoenixUnreachable,
-    RunTaken,
     UsageError,
 )
 from evalwire.facts import evaluator_hashes
@@ -45,7 +41,7 @@ if TYPE_CHECKING:
     from evalwire.sharding import Shard
 
 # A dataset that is not there is the user's to mend, and no outage.
-_OUTAGES = {error.__name__ for error in (PhoenixError, PhoenixRefused, PhoenixUnreachable, RunTaken)} | {"RecordsMissing"}
+_OUTAGES = {"PhoenixError", "PhoenixRefused", "PhoenixUnreachable", "RecordsMissing", "RunTaken"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
