@@ -82,8 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             measured.append(_measure(engine, Path(folder), dataset, **limits, ideal=ideal))
     print(_table(measured))
     print(
-        f"\n{options.examples} examples, tasks of {options.seconds:g} s, --task-concurrency {options.task_concurrency} in "
-        f"each container, one evaluator, Phoenix on SQLite; {machine.sentence(said)}"
+        f"\n{options.examples} examples, tasks of {options.seconds:g} s, --task-concurrency {options.task_concurrency} "
+        f"in each container, one evaluator, Phoenix on SQLite; {machine.sentence(said)}"
     )
     if options.json:
         values = {**said, "measured": [{**asdict(one), "efficiency": one.efficiency} for one in measured]}
@@ -176,15 +176,10 @@ def _measure(
 ) -> Measured:
     key = uuid.uuid4().hex
     before = set(_experiments(engine.url, dataset))
-    place = (
-        "--network",
-        engine.network,
-        "-v",
-        f"{folder}:/work/experiments:ro",
-        "-e",
-        "PHOENIX_ENDPOINT=http://phoenix:6006",
-    )
-    options = (*place, "-e", f"EVALWIRE_RUN_KEY={key}", "-e", f"EVALWIRE_TASK_CONCURRENCY={task_concurrency}")
+    project = ("--network", engine.network, "-v", f"{folder}:/work/experiments:ro")
+    variables = ("PHOENIX_ENDPOINT=http://phoenix:6006", f"EVALWIRE_RUN_KEY={key}")
+    limit = f"EVALWIRE_TASK_CONCURRENCY={task_concurrency}"
+    options = (*project, *(word for variable in (*variables, limit) for word in ("-e", variable)))
     began = time.monotonic()
     started = [
         _docker("run", "-d", *options, IMAGE, "run", "--shard", f"{number}/{containers}").stdout.strip()

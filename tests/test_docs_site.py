@@ -402,6 +402,8 @@ def test_commands_and_flags_in_sentences_exist(page):
     for span in spans(page):
         if span.startswith("--"):
             assert span.split()[0].partition("=")[0] in FLAGS | OF_ALL | OF_DOCKER | OF_BENCH, span
+        elif verb := re.fullmatch(r"evalwire ([a-z]+)", span):  # only named, without what it needs
+            assert verb[1] in cli.VERBS, span
         elif re.match(r"(evalwire|make|pip install) [a-z.'\[]", span) and not span.endswith(("A B", "[FILE]")):
             check_command(span.replace(" ID", " RXhw").replace(" N", " 1"))
         elif re.fullmatch(r"EVALWIRE_[A-Z_]+", span) and page != README:
