@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 GREEN = "tests/test_never_green.py"
 BROKEN = f"{GREEN}::test_a_broken_experiment_is_red_and_says_what_is_wrong"
 
+SHARDS = "tests/test_shards.py"
 CHECKS = {
     "an unknown name": (
         "discovery.py",
@@ -49,7 +50,7 @@ CHECKS = {
     ),
     "an empty dataset": (
         "engine.py",
-        "        if not examples:",
+        "        if not examples and not opened.is_empty_part:",
         "        if False:",
         f"{GREEN}::test_an_empty_dataset_is_red",
     ),
@@ -121,6 +122,60 @@ CHECKS = {
         "    if missing or other or more > 0:",
         "    if False:",
         "tests/test_uploading.py::test_what_is_not_there_afterwards_is_an_error[missing]",
+    ),
+    "a missing shard": (
+        "whole.py",
+        "    if not missing:",
+        "    if True:",
+        f"{SHARDS}::test_a_shard_that_never_came_is_named",
+    ),
+    "a shard of another division": (
+        "opening.py",
+        '        if facts.get("shards") != self._sharing.total:',
+        "        if False:",
+        f"{SHARDS}::test_a_shard_that_never_came_is_named",
+    ),
+    "a shard of another job": (
+        "opening.py",
+        "        if job and own and self._sharing.shard is not None and job != own:",
+        "        if False:",
+        f"{SHARDS}::test_ci_tells_the_shard_and_the_run",
+    ),
+    "an empty dataset that is no empty shard": (
+        "opening.py",
+        "        if shard is None or not examples:",
+        "        if shard is None:",
+        f"{SHARDS}::test_an_empty_dataset_is_no_empty_shard",
+    ),
+    "a shard that was taken over": (
+        "engine.py",
+        "        opened.shard is not None and isinstance(error, RunTaken)",
+        "        False",
+        f"{SHARDS}::test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice",
+    ),
+    "other code": (
+        "opening.py",
+        "evaluator_hashes(experiment)], sort_keys=True)",
+        "], sort_keys=True)",
+        f"{SHARDS}::test_other_evaluators_are_another_experiment",
+    ),
+    "a shared experiment that is gone": (
+        "opening.py",
+        '                raise ExperimentNotFound(f"{error}\\n{_BEGIN_ANEW}") from error\n            log',
+        "                pass\n            log",
+        f"{SHARDS}::test_an_experiment_that_a_plan_names_and_somebody_deleted",
+    ),
+    "a plan without a shard": (
+        "sharing.py",
+        "        if settings.plan is not None:",
+        "        if False:",
+        f"{SHARDS}::test_a_plan_without_a_shard_runs_nothing",
+    ),
+    "a result of one shard": (
+        "commands/gate.py",
+        "        if report.shard is not None:",
+        "        if False:",
+        f"{SHARDS}::test_a_result_of_one_shard_is_not_taken_for_the_whole",
     ),
 }
 

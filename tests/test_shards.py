@@ -326,6 +326,63 @@ def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
     assert shards.experiments == []
 
 
+def test_an_experiment_that_a_plan_names_and_somebody_deleted(shards):
+    """A shard by a plan does not create another one either."""
+    plan = shards.evalwire("plan", "--shards", "1").stdout
+    (experiment,) = shards.experiments
+    shards.client.experiments.delete(experiment_id=experiment["id"])
+    red = shards.run("1/1", EVALWIRE_PLAN=plan)
+    assert red.returncode == 1
+    assert "somebody deleted it" in red.stdout
+    assert shards.experiments == []
+    assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 2
+
+
+def test_a_plan_without_a_shard_runs_nothing(shards):
+    """A job whose shard was forgotten does not run everything."""
+    plan = shards.evalwire("plan", "--shards", "2").stdout
+    refused = shards.evalwire("run", EVALWIRE_PLAN=plan)
+    assert refused.returncode == 2
+    assert "no shard of it is named" in refused.stderr
+    assert shards.calls == []
+
+
+def test_what_contradicts_the_plan_is_wrong_use(shards):
+    """Repetitions, split and version are the plan's, for all shards alike."""
+    plan = shards.evalwire("plan", "--shards", "2").stdout
+    for arguments, said in (
+        (("--repetitions", "2"), "repetitions is 2"),
+        (("--split", "dev"), "split is 'dev'"),
+        (("--dataset-version", "V"), "the plan pins the versions"),
+        (("--name", "another"), "the plan had no experiment 'another'"),
+        (("--fresh",), "--fresh contradicts --plan"),
+    ):
+        refused = shards.run("1/2", *arguments, EVALWIRE_PLAN=plan)
+        assert refused.returncode == 2, refused.stdout
+        assert said in refused.stderr
+    assert shards.calls == []
+
+
+def test_a_plan_of_what_cannot_run_is_none(shards):
+    """An experiment that is broken, or without a dataset: exit 1, nothing written, nothing created."""
+    shards.project.experiment("broken_one", task="import nothing_of_this_name")
+    red = shards.evalwire("plan", "--shards", "2", "--output", "plan.json")
+    assert red.returncode == 1
+    assert "nothing_of_this_name" in red.stderr
+    assert "there is no plan" in red.stderr
+    assert not (shards.project.directory / "plan.json").exists()
+    assert shards.experiments == []
+
+
+def test_a_dry_run_of_a_shard_needs_no_key(shards):
+    """It shows the first example of that part, and records nothing."""
+    shards.environ.pop("EVALWIRE_RUN_KEY")
+    done = shards.run("1/2", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("PASSED (dry run, nothing recorded; shard 1/2")
+    assert (len(shards.calls), shards.experiments) == (1, [])
+
+
 def test_other_evaluators_are_another_experiment(shards):
     """Jobs with other code do not share an experiment, whatever their key."""
     assert shards.run("1/2").returncode == 0
