@@ -141,12 +141,6 @@ CHECKS = {
         "        if False:",
         f"{SHARDS}::test_ci_tells_the_shard_and_the_run",
     ),
-    "an empty dataset that is no empty shard": (
-        "opening.py",
-        "            if own.id is None:",
-        "            if False:",
-        f"{SHARDS}::test_an_empty_dataset_is_no_empty_shard",
-    ),
     "a shard that was taken over": (
         "engine.py",
         "        opened.shard is not None and isinstance(error, RunTaken)",
