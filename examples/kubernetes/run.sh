@@ -1,0 +1,29 @@
+#!/bin/sh
+# Run the shards and then their gate in the current namespace; the exit code is the verdict's: ./run.sh NAME
+# NAME is in names of Kubernetes, so lower-case letters, digits and dashes. The same NAME again goes on with the same run.
+set -eu
+here=$(dirname "$0")
+run=${1:?the name of this run, such as a build number}
+
+start() { # JOB: anew, since what a Job runs cannot be changed
+  kubectl delete --ignore-not-found "job/evalwire-$1-$run"
+  sed "s/run-1/$run/" "$here/$1.yaml" | kubectl create --filename -
+}
+
+outcome() { # JOB: Complete or Failed, when its pods have ended
+  while :; do
+    conditions=$(kubectl get "job/evalwire-$1-$run" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
+    for condition in $conditions; do
+      case $condition in Complete | Failed) echo "$condition" && return ;; esac
+    done
+    sleep 5
+  done
+}
+
+start shards
+shards=$(outcome shards)
+echo "shards: $shards"
+start gate
+verdict=$(outcome gate)
+kubectl logs "job/evalwire-gate-$run"
+[ "$verdict" = Complete ]
