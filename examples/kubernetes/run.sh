@@ -6,13 +6,13 @@ here=$(dirname "$0")
 run=${1:?the name of this run, such as a build number}
 
 start() { # JOB: anew, since what a Job runs cannot be changed
-  kubectl delete --ignore-not-found "job/evalwire-$1-$run"
-  sed "s/run-1/$run/" "$here/$1.yaml" | kubectl create --filename -
+  kubectl delete --ignore-not-found "job/evalwire-$1-run-$run"
+  sed "s/run-1/run-$run/" "$here/$1.yaml" | kubectl create --filename -
 }
 
 outcome() { # JOB: Complete or Failed, when its pods have ended
   while :; do
-    conditions=$(kubectl get "job/evalwire-$1-$run" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
+    conditions=$(kubectl get "job/evalwire-$1-run-$run" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
     for condition in $conditions; do
       case $condition in Complete | Failed) echo "$condition" && return ;; esac
     done
@@ -25,5 +25,5 @@ shards=$(outcome shards)
 echo "shards: $shards"
 start gate
 verdict=$(outcome gate)
-kubectl logs "job/evalwire-gate-$run"
+kubectl logs "job/evalwire-gate-run-$run"
 [ "$verdict" = Complete ]

@@ -79,10 +79,12 @@ class Server:
     """A Phoenix in a container.
 
     Attributes:
+        container: its name.
         url: for the host.
         options: of `docker run`, for a container that shall talk to it.
     """
 
+    container: str
     url: str
     options: tuple[str, ...]
 
@@ -162,7 +164,7 @@ def servers(docker) -> dict[str, Server]:
         docker("run", "-d", "--name", container, "--label", docker.label, *place, *settings, found[1])
         port = docker("port", container, "6006/tcp").stdout.split(":")[-1].strip()
         options = ("--network", network, "-e", f"PHOENIX_ENDPOINT=http://{name}:6006")
-        started[name] = Server(url=f"http://127.0.0.1:{port}", options=options)
+        started[name] = Server(container=container, url=f"http://127.0.0.1:{port}", options=options)
     return started
 
 
