@@ -11,6 +11,7 @@ import fnmatch
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
 import uuid
@@ -583,9 +584,7 @@ class Kubernetes:
         ended = Pod(container=container, volumes=volumes, environ=environ).run(
             site, self._image(site, container["image"])
         )
-        if site.reports.is_symlink():
-            site.reports.unlink()
-        site.reports.symlink_to(volumes["reports"])
+        shutil.copytree(volumes["reports"], site.reports, dirs_exist_ok=True)
         return ended
 
     def _volume(self, job: str, site: Site, volume: Mapping[str, Any]) -> Path:
@@ -617,7 +616,8 @@ class Kubernetes:
         return built.stdout.strip()
 
     def published(self, job: str, site: Site) -> list[str]:
-        return kept(site, [])
+        """What the comments say to publish: there is no store of artifacts."""
+        return kept(site, [f"{REPORTS}/"], [f"{REPORTS}/journal_*"])
 
 
 class Tekton:
@@ -666,7 +666,8 @@ class Tekton:
         return Pod(container=step, volumes=volumes).run(site, site.here(step["image"]), mounts=mounts)
 
     def published(self, job: str, site: Site) -> list[str]:
-        return kept(site, [])
+        """What the comments say to publish: there is no store of artifacts."""
+        return kept(site, [f"{REPORTS}/"], [f"{REPORTS}/journal_*"])
 
 
 SYSTEMS: tuple[System, ...] = (

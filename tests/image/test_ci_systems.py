@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from ci_systems import SYSTEMS, Kubernetes, Site, System, Tekton
+from ci_systems import (
+    SYSTEMS,
+    Azure,
+    Bitbucket,
+    Buildkite,
+    CircleCI,
+    Ended,
+    GitLab,
+    Jenkins,
+    Kubernetes,
+    Site,
+    System,
+    Tekton,
+)
 
 pytestmark = pytest.mark.image
 
 PROJECTS = Path(__file__).parent / "projects"
+REPORTS = ("evalwire.xml", "results.json", "summary.md", "report.html")
 KEY = "a-key-that-this-phoenix-does-not-ask-for"
-KEPT_NOWHERE = (Kubernetes, Tekton)  # these have no store of artifacts
+ENDED = "PASSED: 1 experiment, 3 examples"
+RED = "LookupError: nobody of that name"
 
-every_system = pytest.mark.parametrize("system", SYSTEMS, ids=[type(system).__name__ for system in SYSTEMS])
+
+def each(*slow: type, without: type | None = None) -> pytest.MarkDecorator:
+    """A test for every system; those that are named are slow."""
+    return pytest.mark.parametrize(
+        "system",
+        [
+            pytest.param(system, id=type(system).__name__, marks=[pytest.mark.slow] * isinstance(system, slow))
+            for system in SYSTEMS
+            if type(system) is not without
+        ],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,34 +69,73 @@ def site(docker, image, address, tmp_path):
 
 
 def results(site: Site) -> dict:
-    """What the last job that wrote a report for the whole says."""
+    """What `results.json` says of the whole."""
     return json.loads((site.reports / "results.json").read_text())
 
 
-@every_system
+def sharded(system: System, site: Site) -> tuple[list[Ended], Ended, Site]:
+    """The shards, side by side, each with a checkout of its own; the gate after them; and where that ran."""
+
+    def apart(name: str) -> Site:
+        checkout = site.checkout.parent / name / "app"
+        shutil.copytree(site.checkout, checkout)
+        return replace(site, checkout=checkout)
+
+    count = system.shards()
+    assert count > 1
+    places = [apart(f"shard-{index}") for index in range(count)]
+    with ThreadPoolExecutor(count) as agents:
+        ended = list(agents.map(lambda index: system.run("shard", places[index], index), range(count)))
+    for number, place in enumerate(places, start=1):
+        assert (place.reports / f"results-{number}-of-{count}.json").exists(), ended[number - 1].output
+        assert not [path for path in system.published("shard", place) if "journal" in path]
+    return ended, system.run("gate", last := apart("gate")), last
+
+
+@each()
 def test_a_passing_project_is_green(system: System, site):
     """The example's one job exits 0, and what CI told of the job is in its report."""
     here = site("passing")
     ended = system.run("evaluate", here)
     assert ended.code == 0, ended.output
-    assert "PASSED: 1 experiment, 3 examples" in ended.output
+    assert ENDED in ended.output
     assert results(here)["ci"].items() >= system.facts.items()
     assert KEY not in ended.output
 
 
-@every_system
+@each(without=Kubernetes)  # that example's experiments are in itself
 def test_a_failing_project_is_red_and_published(system: System, site):
     """The exit code comes through all that the system has around it, and the reports are kept, without the journal."""
-    if isinstance(system, Kubernetes):
-        pytest.skip("its experiments are in the example itself")
     here = site("failing")
     ended = system.run("evaluate", here)
     assert ended.code == 1, ended.output
-    assert "LookupError: nobody of that name" in ended.output
-    assert ET.parse(here.reports / "evalwire.xml").getroot().get("errors") == "1"
-    if not isinstance(system, KEPT_NOWHERE):
-        kept = system.published("evaluate", here)
-        assert {f"test-results/{name}" for name in ("evalwire.xml", "results.json", "summary.md", "report.html")} <= {
-            *kept
-        }
-        assert not [path for path in kept if "journal" in path]
+    assert RED in ended.output
+    kept = system.published("evaluate", here)
+    assert {f"test-results/{name}" for name in REPORTS} <= {*kept}
+    assert not [path for path in kept if "journal" in path]
+
+
+@each(Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
+def test_shards_and_their_gate_are_green_together(system: System, site):
+    """The parallel jobs agree on one experiment by what the system tells them, and the gate finds all of it."""
+    shards, gate, where = sharded(system, site("passing"))
+    assert [one.code for one in shards] == [0] * system.shards(), [one.output for one in shards]
+    assert gate.code == 0, gate.output
+    assert ENDED in gate.output
+    kept = system.published("gate", where)
+    assert {f"test-results/{name}" for name in REPORTS} <= {*kept}
+
+
+@each(Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
+def test_a_red_shard_is_red_in_the_gate(system: System, site):
+    """Only the shard with the failure is red; the gate runs all the same, and tells it of the whole."""
+    shards, gate, where = sharded(system, site("failing"))
+    assert sorted(one.code for one in shards) == [0] * (system.shards() - 1) + [1], [one.output for one in shards]
+    assert gate.code == 1, gate.output
+    assert results(where)["outcome"] == "errors"
+
+
+def test_a_gate_without_its_shards_is_red(site):
+    """A pipeline whose shards never ran, or told another run's key, is not green."""
+    ended = GitLab().run("gate", site("passing"))
+    assert ended.code == 1, ended.output
