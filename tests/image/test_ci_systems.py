@@ -119,7 +119,7 @@ def test_a_failing_project_is_red_and_published(system: System, site):
 def test_shards_and_their_gate_are_green_together(system: System, site):
     """The parallel jobs agree on one experiment by what the system tells them, and the gate finds all of it."""
     shards, gate, where = sharded(system, site("passing"))
-    assert [one.code for one in shards] == [0] * system.shards(), [one.output for one in shards]
+    assert [one.code for one in shards] == [0] * system.shards(), "\n\n".join(one.output for one in shards)
     assert gate.code == 0, gate.output
     assert ENDED in gate.output
     kept = system.published("gate", where)
@@ -130,7 +130,9 @@ def test_shards_and_their_gate_are_green_together(system: System, site):
 def test_a_red_shard_is_red_in_the_gate(system: System, site):
     """Only the shard with the failure is red; the gate runs all the same, and tells it of the whole."""
     shards, gate, where = sharded(system, site("failing"))
-    assert sorted(one.code for one in shards) == [0] * (system.shards() - 1) + [1], [one.output for one in shards]
+    assert sorted(one.code for one in shards) == [0] * (system.shards() - 1) + [1], "\n\n".join(
+        one.output for one in shards
+    )
     assert gate.code == 1, gate.output
     assert results(where)["outcome"] == "errors"
 
