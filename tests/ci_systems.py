@@ -511,9 +511,9 @@ class Pod:
         security = container["securityContext"]
         assert security["capabilities"] == {"drop": ["ALL"]}
         assert security["allowPrivilegeEscalation"] is False
-        options = ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", OPENSHIFT_USER]
-        if security["readOnlyRootFilesystem"]:
-            options.append("--read-only")
+        assert security["readOnlyRootFilesystem"] is True
+        hardened = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+        options = [*hardened, "--user", OPENSHIFT_USER]
         for mount in container["volumeMounts"]:
             mode = "ro" if mount.get("readOnly") else "rw"
             options += ["-v", f"{self.volumes[mount['name']]}:{mount['mountPath']}:{mode}"]

@@ -29,7 +29,6 @@ pytestmark = pytest.mark.image
 
 PROJECTS = Path(__file__).parent / "projects"
 REPORTS = ("evalwire.xml", "results.json", "summary.md", "report.html")
-KEY = "a-key-that-this-phoenix-does-not-ask-for"
 ENDED = "PASSED: 1 experiment, 3 examples"
 RED = "LookupError: nobody of that name"
 
@@ -47,21 +46,22 @@ def each(*slow: type, without: type | None = None) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def address(docker, phoenix) -> str:
-    """Phoenix for containers that name no network, as those of the examples."""
-    docker("network", "connect", "bridge", phoenix.container)
-    networks = json.loads(docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", phoenix.container).stdout)
+def address(docker, locked_phoenix) -> str:
+    """A Phoenix that wants a key, for containers that name no network, as those of the examples."""
+    docker("network", "connect", "bridge", locked_phoenix.container)
+    found = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", locked_phoenix.container)
+    networks = json.loads(found.stdout)
     return f"http://{networks['bridge']['IPAddress']}:6006"
 
 
 @pytest.fixture
-def site(docker, image, address, tmp_path):
+def site(docker, image, address, admin_secret, tmp_path):
     """Makes a checkout of one of `projects/`, on an agent of its own."""
 
     def make(project: str) -> Site:
         checkout = tmp_path / "app"
         shutil.copytree(PROJECTS / project, checkout / "experiments", ignore=shutil.ignore_patterns("__pycache__"))
-        settings = {"PHOENIX_ENDPOINT": address, "PHOENIX_API_KEY": KEY}
+        settings = {"PHOENIX_ENDPOINT": address, "PHOENIX_API_KEY": admin_secret}
         return Site(docker=docker, label=docker.label, image=image, checkout=checkout, settings=settings)
 
     yield make
@@ -93,14 +93,14 @@ def sharded(system: System, site: Site) -> tuple[list[Ended], Ended, Site]:
 
 
 @each()
-def test_a_passing_project_is_green(system: System, site):
+def test_a_passing_project_is_green(system: System, site, admin_secret):
     """The example's one job exits 0, and what CI told of the job is in its report."""
     here = site("passing")
     ended = system.run("evaluate", here)
     assert ended.code == 0, ended.output
     assert ENDED in ended.output
     assert results(here)["ci"].items() >= system.facts.items()
-    assert KEY not in ended.output
+    assert admin_secret not in ended.output
 
 
 @each(without=Kubernetes)  # that example's experiments are in itself
