@@ -55,6 +55,17 @@ def test_what_ci_tells_is_passed_into_the_container(system: System):
     assert {*passed} == read | {"PHOENIX_ENDPOINT", "PHOENIX_API_KEY"}
 
 
+@every_system
+def test_the_guide_says_how_a_shard_is_told(system: System):
+    """The guide links the example, and names the variables that evalwire reads a shard's place from."""
+    guide = (EXAMPLES.parent / "docs" / "ci.md").read_text()
+    assert f"(../examples/{system.file})" in guide
+    name = system.facts.get("ci", "kubernetes")
+    (described,) = [one for one in ci._SYSTEMS if one.name == name]
+    for variable in (*described.index, *described.total):
+        assert f"`{variable.removeprefix('$')}`" in guide
+
+
 # --- Tekton, whose types no package has --------------------------------------------------------------------
 
 # What the types of tekton.dev/v1 have; `step` also has what a container of Kubernetes has.
