@@ -32,8 +32,9 @@ lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy image
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck entrypoint.sh .ci/run
+	$(BIN)/shellcheck entrypoint.sh image/evalwire-install .ci/run
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
