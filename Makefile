@@ -32,12 +32,13 @@ lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy image
+	$(BIN)/mypy image .github/release
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck entrypoint.sh image/evalwire-install .ci/run
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --offline --quiet .github
 
 format: $(VENV)/installed  ## Put the code into the project's format.
