@@ -266,6 +266,22 @@ def test_a_package_that_brings_a_module_of_the_image_does_not_hide_it(overlaid, 
     assert "own" not in finished.stdout
 
 
+LOOK_AROUND = """
+import importlib.metadata, shutil
+names = [package.name for package in importlib.metadata.distributions()]
+assert len(names) == len(set(names)), names
+assert {"evalwire", "httpx", "tabulate"} <= set(names)
+assert shutil.which("tabulate")
+"""
+
+
+def test_what_was_installed_looks_installed(overlaid, work):
+    """Python lists each package once, the image's and the added ones, and their programs are on the PATH."""
+    _write(work, _experiment(LOOK_AROUND))
+    finished = overlaid("list")
+    assert finished.returncode == 0, finished.stdout
+
+
 def test_evalwire_itself_may_be_asked_for(overlaid, work):
     """A file that is also used elsewhere may name it; the image's own is taken, and not fetched."""
     _write(work, {"requirements.txt": "evalwire[schema]>=0.1.dev0\ntabulate\n"})
