@@ -11,29 +11,34 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
     uv venv --python python3 "$VIRTUAL_ENV" \
     && uv pip install --require-hashes --requirements /tmp/requirements.lock \
-    && uv pip freeze >/app/constraints.txt \
     && rm -rf "$VIRTUAL_ENV"/lib/python3.*/site-packages/pygments/lexers/__pycache__ "$VIRTUAL_ENV/.lock"
 # Apart from its dependencies: a new evalwire is then a small layer on top of an unchanged big one.
 COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
+# Without a trace of where it was built: to users' requirements it is the release of its version.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --no-deps --prefix /own /src && rm -f /own/.lock
+    --mount=type=bind,source=image/evalwire_overlay.pth,target=/tmp/evalwire_overlay.pth \
+    uv pip install --no-deps --prefix /own /src \
+    && cp /tmp/evalwire_overlay.pth /own/lib/python3.*/site-packages/ \
+    && rm -f /own/.lock /own/lib/python3.*/site-packages/evalwire-*.dist-info/direct_url.json
 
 FROM ${PYTHON_IMAGE}
 # The official image has no bytecode of the standard library, which would cost every start half a second.
 RUN python3 -m compileall -q -x '/(ensurepip|idlelib|pydoc_data|site-packages|test|tkinter|turtledemo)/' \
     "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
-# For requirements of your own: `uv pip install -c /app/constraints.txt ...` in an image derived from this one.
+# For requirements of your own: docs/dependencies.md.
 COPY --from=build /usr/local/bin/uv /usr/local/bin/uv
 COPY --from=build /app /app
 COPY --from=build /own /app/venv
-COPY --chmod=755 entrypoint.sh /app/entrypoint.sh
+COPY --chmod=755 image/evalwire-install /usr/local/bin/
+COPY --chmod=755 entrypoint.sh image/overlay.py /app/
 # HOME: any user may run this, also one without an entry in /etc/passwd. PHOENIX_DISCOVER_CONFIG: a mounted folder
 # must not choose where the API key is sent.
 ENV PATH=/app/venv/bin:$PATH VIRTUAL_ENV=/app/venv HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PHOENIX_DISCOVER_CONFIG=false
 # A lock that lacks a dependency fails here. Group 0 may write, as platforms that choose the user expect.
-RUN uv pip check --no-cache && evalwire --version && mkdir --mode=775 /work
+RUN uv pip check --no-cache && evalwire --version && mkdir --mode=775 /work \
+    && uv pip freeze --no-cache >/app/constraints.txt
 WORKDIR /work
 USER 12021:0
 ENTRYPOINT ["/app/entrypoint.sh"]

@@ -32,11 +32,13 @@ lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy image .github/release
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck entrypoint.sh .ci/run examples/kubernetes/run.sh
+	$(BIN)/shellcheck entrypoint.sh image/evalwire-install .ci/run examples/kubernetes/run.sh
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci examples/ci/gitlab.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci examples/ci/circleci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines examples/ci/bitbucket-pipelines.yml

@@ -8,4 +8,5 @@ case "${1:-}" in
   ;;
 -* | baseline | check | compare | export | gate | init | list | plan | report | resume | run | serve | upload | validate) set -- evalwire "$@" ;;
 esac
+[ -z "${EVALWIRE_REQUIREMENTS:-}" ] || [ "${1:-}" != evalwire ] || set -- python /app/overlay.py "$@"
 exec "$@"

@@ -290,6 +290,7 @@ KINDS: dict[str, Callable[[Walk, Block], None]] = {
 ELSEWHERE = {
     ("troubleshooting.md", "text"),  # messages: below
     ("evaluators.md", "python"),  # tests/test_docs_evaluators.py
+    ("dependencies.md", "dockerfile"),  # tests/image/test_dependencies.py
 }
 
 
@@ -326,6 +327,7 @@ def test_every_block_of_a_page_runs_or_is_checked(page, tmp_path, served):
 
 OF_PHOENIX = {*environment.ENDPOINT_VARIABLES, *environment.CREDENTIAL_VARIABLES}
 VARIABLES = {option.variable for option in OPTIONS} | OF_PHOENIX
+OF_THE_IMAGE = {"EVALWIRE_REQUIREMENTS"}  # read by image/overlay.py
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
@@ -357,7 +359,8 @@ def check_docker(words: Sequence[str]) -> None:
     """What the image, or a service, is told to do."""
     match words:
         case ["run", *rest]:
-            check_evalwire(rest[rest.index("evalwire") + 1 :] or ["run"])
+            image = next(index for index, word in enumerate(rest) if word in IMAGES)
+            check_evalwire(rest[image + 1 :] or ["run"])
         case ["compose", "run", "--rm", service]:
             assert service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"], words
         case _:
@@ -393,6 +396,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], object]] = {
 COMMANDS = dict(leaves(get_command(cli.app)))
 FLAGS = {flag for leaf in COMMANDS.values() for one in leaf.params for flag in one.opts if flag.startswith("-")}
 OF_ALL = {"--help", "--version"}
+IMAGES = {"evalwire", "my-evals"}  # evalwire's, and the one that a page makes of it
 OF_DOCKER = {"--network", "--user", "--read-only", "--tmpfs"}
 OF_BENCH = {"--quick", "--only", "--no-peers"}
 
@@ -407,7 +411,7 @@ def test_commands_and_flags_in_sentences_exist(page):
         elif re.match(r"(evalwire|make|pip install) [a-z.'\[]", span) and not span.endswith(("A B", "[FILE]")):
             check_command(span.replace(" ID", " RXhw").replace(" N", " 1"))
         elif re.fullmatch(r"EVALWIRE_[A-Z_]+", span) and page != README:
-            assert span in VARIABLES, span
+            assert span in VARIABLES | OF_THE_IMAGE, span
 
 
 @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)

@@ -17,8 +17,7 @@ PROJECT = Path(__file__).parents[1] / "drop_in"
 DOCKERFILE = """\
 FROM {image}
 USER 0
-RUN --mount=type=cache,target=/root/.cache/uv \\
-    uv pip install --link-mode copy -c /app/constraints.txt langgraph langchain-core
+RUN --mount=type=cache,target=/cache UV_CACHE_DIR=/cache evalwire-install langgraph langchain-core
 USER 12021:0
 """
 

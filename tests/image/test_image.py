@@ -81,11 +81,11 @@ def test_labels_say_what_it_is_and_where_it_is_from(config):
 
 
 def test_dependencies_are_those_of_the_lock(evalwire):
-    """What is installed, what /app/constraints.txt says, and what requirements.lock says are one list."""
-    locked = _lines((ROOT / "requirements.lock").read_text())
-    assert _lines(evalwire("cat", "/app/constraints.txt").stdout) == locked
-    installed = evalwire("uv", "pip", "freeze", "--no-cache").stdout
-    assert [line for line in _lines(installed) if not line.startswith("evalwire")] == locked
+    """What is installed and what /app/constraints.txt says is what requirements.lock says, and evalwire."""
+    version = evalwire("--version").stdout.split()[1]
+    expected = sorted([*_lines((ROOT / "requirements.lock").read_text()), f"evalwire=={version}"])
+    assert _lines(evalwire("cat", "/app/constraints.txt").stdout) == expected
+    assert _lines(evalwire("uv", "pip", "freeze", "--no-cache").stdout) == expected
 
 
 def test_the_lock_is_of_no_machine():
@@ -103,7 +103,7 @@ def test_only_what_is_needed_is_sent_to_the_build():
     entries = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert entries[0] == "*"
     allowed = {entry[1:] for entry in entries if entry.startswith("!")}
-    assert allowed == {"app", "entrypoint.sh", "LICENSE", "pyproject.toml", "README.md", "requirements.lock"}
+    assert allowed == {"app", "entrypoint.sh", "image", "LICENSE", "pyproject.toml", "README.md", "requirements.lock"}
 
 
 @pytest.mark.parametrize("user", [(), ("--user", "54321:0")], ids=["own user", "group 0"])

@@ -1,0 +1,46 @@
+"""Prints the digest of the index that `docker buildx imagetools inspect --raw` printed, if the image is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
+def problems(index: dict[str, Any]) -> list[str]:
+    """What is missing in the index, or is too much: each platform once, each with its attestation."""
+    images: list[tuple[str, str]] = []
+    attested = set()
+    for manifest in index.get("manifests", []):
+        annotations = manifest.get("annotations", {})
+        if annotations.get("vnd.docker.reference.type") == "attestation-manifest":
+            attested.add(annotations.get("vnd.docker.reference.digest"))
+        else:
+            platform = manifest.get("platform", {})
+            images.append((f"{platform.get('os')}/{platform.get('architecture')}", manifest.get("digest")))
+    count = Counter(platform for platform, _ in images)
+    return [
+        *(f"{platform} is there {count[platform]} times" for platform in PLATFORMS if count[platform] != 1),
+        *(f"{platform} was not asked for" for platform in count if platform not in PLATFORMS),
+        *(f"{platform} has no attestation" for platform, digest in images if digest not in attested),
+    ]
+
+
+def main() -> None:
+    """Print the digest of what is on standard input, or end with 1 and what is wrong with it."""
+    raw = sys.stdin.buffer.read()
+    try:
+        found = problems(json.loads(raw))
+    except ValueError as error:
+        sys.exit(f"This is not the index of an image: {error}.")
+    if found:
+        sys.exit(f"The image is half-built: {'; '.join(found)}.")
+    sys.stdout.write(f"sha256:{hashlib.sha256(raw).hexdigest()}\n")
+
+
+if __name__ == "__main__":
+    main()
