@@ -50,7 +50,7 @@ publish_summary() {
   if [[ -n $summary ]]; then
     head -c "$MOST_SUMMARY_BYTES" -- "$summary"
     printf '\n'
-  else
+  elif [[ $EXIT_CODE != 0 ]]; then # else it was a command that has nothing to report
     printf '## evalwire: %s\n\nThere is no report; the log of the job says why.\n' "$(ended)"
   fi >>"$GITHUB_STEP_SUMMARY"
 }
