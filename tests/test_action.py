@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -87,6 +89,110 @@ def test_the_guide_has_every_input_and_output(kind):
     section = re.search(rf"^## {kind.title()}\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
     assert section
     assert re.findall(r"^\| `([\w-]+)` \|", section[1], re.MULTILINE) == list(ACTION[kind])
+
+
+# --- what the container left -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Publish as the action does, what a container left; the outputs, the summary, and what is said to the runner."""
+
+    def run(exit_code="1", outputs="outcome=passed\npassed=true\n", annotations=""):
+        files, workspace = tmp_path / "files", tmp_path / "workspace"
+        for folder in (files, workspace / "test-results"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("outputs", outputs), ("annotations", annotations)):
+            if text is not None:
+                (files / name).write_text(text)
+        written = {"GITHUB_OUTPUT": tmp_path / "output", "GITHUB_STEP_SUMMARY": tmp_path / "summary"}
+        for path in written.values():
+            path.write_text("")
+        environ = {
+            "PATH": os.environ["PATH"],
+            "EXIT_CODE": exit_code,
+            "CONTAINER": "",
+            "FILES": str(files),
+            "REPORT_DIR": str(workspace / "test-results"),
+            "GITHUB_WORKSPACE": str(workspace),
+            **{name: str(path) for name, path in written.items()},
+        }
+        ended = subprocess.run([ROOT / "action" / "publish.sh"], env=environ, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        lines = written["GITHUB_OUTPUT"].read_text().splitlines()
+        assert len(lines) == len(ACTION["outputs"])
+        found = dict(line.split("=", 1) for line in lines)
+        return found, written["GITHUB_STEP_SUMMARY"].read_text(), ended.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "outputs", "outcome", "passed"),
+    [
+        ("0", "outcome=passed\npassed=true\n", "passed", "true"),
+        ("1", "outcome=errors\npassed=false\n", "errors", "false"),
+        ("137", "outcome=passed\npassed=true\n", "error", "false"),
+        ("", "outcome=passed\npassed=true\n", "error", "false"),
+        ("0", "outcome=errors\npassed=true\n", "errors", "false"),
+        ("0", "outcome=passed\n", "passed", "false"),
+        ("0", "passed=true\n", "error", "false"),
+        ("0", None, "error", "false"),
+    ],
+)
+def test_nothing_passed_unless_all_say_so(publish, exit_code, outputs, outcome, passed):
+    """The exit code, the outcome and the verdict."""
+    found, _, _ = publish(exit_code, outputs)
+    assert (found["outcome"], found["passed"]) == (outcome, passed)
+
+
+def test_only_known_outputs_are_taken(publish):
+    """The users' code could write the file: no other name, no second value, no value of several lines."""
+    found, _, _ = publish("1", "outcome=errors\nother=1\noutcome=passed\nfailed-count<<E\n1\nE\nfailed-count=3\n")
+    assert found == {
+        **dict.fromkeys(ACTION["outputs"], ""),
+        "outcome": "errors",
+        "passed": "false",
+        "failed-count": "3",
+    }
+
+
+def test_only_reports_are_taken(publish, tmp_path):
+    """A file elsewhere, or a link to one, is not shown to everybody who sees the page of the run."""
+    secret, reports = tmp_path / "secret", tmp_path / "workspace" / "test-results"
+    secret.write_text("the secret")
+    reports.mkdir(parents=True)
+    (reports / "link.md").symlink_to(secret)
+    (reports / "summary.md").write_text("## FAILED\n")
+    for path in (secret, "../secret", "test-results/link.md", "test-results/../../secret", "test-results", "gone.md"):
+        found, summary, _ = publish("1", f"outcome=errors\nsummary={path}\n")
+        assert found["summary"] == "", path
+        assert "There is no report" in summary
+    found, summary, _ = publish("1", "outcome=errors\nsummary=test-results/summary.md\n")
+    assert found["summary"] == str(reports / "summary.md")
+    assert summary.startswith("## FAILED")
+
+
+def test_only_annotations_are_said(publish):
+    """No other command, and none behind a control character."""
+    good = ["::error file=a.py,line=1,title=a::b", "::warning title=a::b", "::error::b"]
+    bad = [
+        "::add-mask::a",
+        "::error title=a::b\r::add-mask::a",
+        "said",
+        "::set-env name=A::b",
+        "::errors::b",
+        " ::error::",
+    ]
+    _, _, said = publish("1", annotations="\n".join([*bad, *good, ""]))
+    assert said == good
+    _, _, said = publish("1", annotations="::error::b\n" * 500)
+    assert len(said) == 50
+
+
+def test_a_command_without_a_report_says_nothing(publish):
+    """`upload` is no failure, though it leaves none of all this."""
+    assert publish("0", None, None)[1:] == ("", [])
 
 
 # --- the comment -----------------------------------------------------------------------------------------

@@ -195,6 +195,9 @@ def test_what_a_model_prints_is_no_command(job):
     assert ended.exit_code == 1
     assert "::error::from the model" in ended.steps["run"].stdout, "the model was heard, or this shows nothing"
     assert "from the model" not in ended.steps["run"].stderr, "what is read on its own may come after the token"
+    first, *_, before_last, last = ended.steps["run"].stdout.splitlines()
+    assert before_last == "a line without an end"
+    assert first.replace("::stop-commands::", "::") + "::" == last
     assert [re.match(r"::error file=\S+ (\w+)::", command)[1] for command in ended.commands] == [
         "max_error_rate",
         "LookupError",
@@ -313,6 +316,19 @@ def test_arguments_stay_one_each(job):
     assert ended.exit_code == 0, ended.log
     assert it.docker_lines.split(f"{it.image}\nrun\n")[1].startswith("--dry-run\n--name\ngreeting\n")
     assert "dry run" in ended.log
+
+
+def test_the_container_writes_where_it_may_and_nowhere_else(job):
+    """The report folder and /tmp; not the checkout, not the rest of the image."""
+    it = job("passing")
+    for place in ("/tmp", "test-results"):
+        assert it.run(args=f"touch\n{place}/written").exit_code == 0
+    assert (it.workspace / "test-results/written").exists()
+    for place in (".", "experiments", "/work", "/app"):
+        ended = it.run(args=f"touch\n{place}/unwanted")
+        assert ended.exit_code == 1
+        assert f"'{place}/unwanted': Read-only file system" in ended.log
+    assert "unwanted" not in " ".join(_files(it.workspace))
 
 
 # --- shards ----------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """Greets everybody, as a model might that was told to talk to the runner: by every way to its log, and in its answer."""
 
+import atexit
 import os
 import sys
+
+atexit.register(os.write, 1, b"a line without an end")
 
 COMMANDS = (
     "::error::from the model",
@@ -20,7 +23,6 @@ def task(input):
         sys.stderr.write(f"{command}\n")
         os.write(1, f"{command}\r{command}\n".encode())
         os.write(2, f"{command}\n".encode())
-    os.write(1, b"a line without an end")
     if input["user_query"] == "Grace":
         raise LookupError("\n".join(("nobody of that name", *COMMANDS)))
     return f"Hello {input['user_query']}"
