@@ -28,16 +28,17 @@ serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 test: $(VENV)/installed  ## Run the whole test suite (the image's part where a Docker engine answers).
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
-lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile, compose, workflows and the examples for CI.
+lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy image .github/release
+	$(BIN)/mypy image .github/release action/comment.py
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck entrypoint.sh image/evalwire-install .ci/run examples/kubernetes/run.sh
+	$(BIN)/shellcheck --external-sources entrypoint.sh image/evalwire-install .ci/run action/*.sh examples/kubernetes/run.sh
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci examples/ci/gitlab.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci examples/ci/circleci.yml
@@ -46,7 +47,7 @@ lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile
 	@# its patterns are for JavaScript without the flag u
 	$(BIN)/check-jsonschema --regex-variant nonunicode --builtin-schema vendor.azure-pipelines examples/ci/azure-pipelines.yml
 	$(BIN)/kubernetes-validate --quiet --strict -k 1.34 examples/ci/kubernetes.yaml examples/kubernetes/*.yaml
-	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/zizmor --offline --quiet .github action.yml
 
 format: $(VENV)/installed  ## Put the code into the project's format.
 	$(BIN)/ruff check --fix

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Publishes what evalwire left: the action's outputs, the job's summary, and annotations on the changed files.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=workflow_commands.sh
+. "$(dirname "$0")/workflow_commands.sh"
+
+readonly MOST_SUMMARY_BYTES=1000000 # the runner refuses more than 1 MiB
+readonly MOST_ANNOTATIONS=50        # GitHub shows fewer
+
+# What evalwire says of an output; empty where it says nothing. The users' code could have written this file too, so a
+# name is read in one line only, and none but those that are asked for.
+said() {
+  [[ -z $FILES || ! -f $FILES/outputs ]] || sed -n "s/^$1=//p" "$FILES/outputs" | head -n 1
+}
+
+output() { printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"; }
+
+# The path of a report that evalwire names, if it is a file in the report folder.
+report() {
+  local path
+  path=$(cd -- "$GITHUB_WORKSPACE" && realpath -e -- "$(said "$1")" 2>/dev/null) || return 0
+  [[ $path == "$(realpath -- "$REPORT_DIR")"/* && -f $path ]] || return 0
+  printf '%s' "$path"
+}
+
+publish_outputs() {
+  local outcome passed name
+  outcome=$(said outcome)
+  passed=$(said passed)
+  if [[ -z $outcome || ($outcome == passed && $EXIT_CODE != 0) ]]; then
+    outcome=error
+  fi
+  if [[ $outcome != passed || $passed != true ]]; then
+    passed=false
+  fi
+  output outcome "$outcome"
+  output passed "$passed"
+  for name in results-json junit-xml summary; do
+    output "$name" "$(report "$name")"
+  done
+  for name in experiment-urls failed-count; do
+    output "$name" "$(said "$name")"
+  done
+}
+
+publish_summary() {
+  local summary
+  summary=$(report summary)
+  if [[ -n $summary ]]; then
+    head -c "$MOST_SUMMARY_BYTES" -- "$summary"
+    printf '\n'
+  elif [[ $EXIT_CODE != 0 ]]; then # else it was a command that has nothing to report
+    printf '## evalwire: %s\n\nThere is no report; the log of the job says why.\n' "$(ended)"
+  fi >>"$GITHUB_STEP_SUMMARY"
+}
+
+ended() {
+  if [[ -n $EXIT_CODE ]]; then
+    printf 'ended with exit code %s' "$EXIT_CODE"
+  else
+    printf 'did not run to its end'
+  fi
+}
+
+publish_annotations() {
+  if [[ -n $FILES && -f $FILES/annotations ]]; then
+    LC_ALL=C grep -aE '^::(error|warning|notice)( [^[:cntrl:]]*)?::[^[:cntrl:]]*$' "$FILES/annotations" |
+      head -n "$MOST_ANNOTATIONS" || true
+  elif [[ $EXIT_CODE != 0 ]]; then
+    error "evalwire $(ended), without a report."
+  fi
+}
+
+# The runner gives a cancelled step ten seconds; a container that outlived them is ended here.
+if [[ -z $EXIT_CODE && -n $CONTAINER ]]; then
+  docker stop --time 10 "$CONTAINER" >/dev/null 2>&1 || true
+fi
+publish_outputs
+publish_summary
+publish_annotations

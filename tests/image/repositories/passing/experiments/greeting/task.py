@@ -1,0 +1,5 @@
+"""Greets everybody."""
+
+
+def task(input):
+    return f"Hello {input['user_query']}"
