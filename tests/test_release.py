@@ -393,3 +393,11 @@ def test_dependabot_looks_after_everything_that_is_pinned():
     """Python, the base image, the compose file's image and the actions."""
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
     assert {one["package-ecosystem"] for one in updates} == {"pip", "docker", "docker-compose", "github-actions"}
+
+
+def test_the_action_has_a_place_for_its_image(tmp_path):
+    """On main it is empty: only a tag has an image, so none can be of another commit's code."""
+    file = tmp_path / "action.yml"
+    file.write_bytes((ROOT / "action.yml").read_bytes())
+    assert run_script("pin_image", file, IMAGE) == (0, "", "")
+    assert yaml.safe_load(file.read_text())["runs"]["steps"][0]["env"]["RELEASED_IMAGE"] == IMAGE
