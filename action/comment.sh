@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the summary as the pull request's comment, by the Python of evalwire's image. That it cannot be written makes no
-# job red.
+# Writes the summary as the pull request's comment, by the Python of evalwire's image. Where it cannot be written, the job
+# is not red for it.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=workflow_commands.sh

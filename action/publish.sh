@@ -7,6 +7,7 @@ set -euo pipefail
 
 readonly MOST_SUMMARY_BYTES=1000000 # the runner refuses more than 1 MiB
 readonly MOST_ANNOTATIONS=50        # GitHub shows fewer
+readonly GRACE_SECONDS=60
 
 # What evalwire says of an output; empty where it says nothing. The users' code could have written this file too, so a
 # name is read in one line only, and none but those that are asked for.
@@ -72,9 +73,10 @@ publish_annotations() {
   fi
 }
 
-# The runner gives a cancelled step ten seconds; a container that outlived them is ended here.
+# The runner gives a cancelled step ten seconds. A container with a longer grace period may outlive it for a while.
 if [[ -z $EXIT_CODE && -n $CONTAINER ]]; then
-  docker stop --time 10 "$CONTAINER" >/dev/null 2>&1 || true
+  timeout "$GRACE_SECONDS" docker wait "$CONTAINER" >/dev/null 2>&1 ||
+    docker stop --time 10 "$CONTAINER" >/dev/null 2>&1 || true
 fi
 publish_outputs
 publish_summary

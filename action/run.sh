@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs evalwire in a container on the job's workspace. It succeeds also where evalwire fails: the exit code is an output,
-# with which the action's last step ends, when the reports are published.
+# Runs evalwire in a container on the job's workspace. It succeeds also where evalwire fails: the exit code is an
+# output, with which the action's last step ends, when the reports are published.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=workflow_commands.sh
@@ -24,7 +24,7 @@ end_with() {
 }
 
 refuse() {
-  error "$1"
+  error "$*"
   end_with 2
 }
 
@@ -37,7 +37,8 @@ bind() { printf 'type=bind,"source=%s","target=%s"' "${1//'"'/'""'}" "${2//'"'/'
 check_runner() {
   [[ $(uname -s) == Linux ]] || refuse "The evalwire action needs a runner with Linux; this one has $(uname -s)."
   docker version >/dev/null 2>&1 ||
-    refuse "The evalwire action starts a container, and no Docker engine answers on this runner. Use a runner that has one, and no \`container:\` for the job."
+    refuse "The evalwire action starts a container, and no Docker engine answers on this runner." \
+      "Use a runner that has one, and no \`container:\` for the job."
 }
 
 # Sets `image`.
@@ -50,8 +51,10 @@ choose_image() {
     *) image=${name:+$name:$INPUT_VERSION} ;;
   esac
   [[ -n $image ]] ||
-    refuse "This commit of the action has no released image. Use a version tag of the action, or name a whole image (name:tag) in the input \`version\`."
-  [[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || refuse "The input \`version\` makes \"$image\", which is no image's name."
+    refuse "This commit of the action has no released image. Use a version tag of the action," \
+      "or name a whole image (name:tag) in the input \`version\`."
+  [[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] ||
+    refuse "The input \`version\` makes \"$image\", which is no image's name."
 }
 
 # Sets `report_dir`, and makes it: a folder that Docker makes belongs to root.
@@ -60,7 +63,8 @@ make_report_dir() {
   workspace=$(realpath -- "$GITHUB_WORKSPACE")
   path=$(cd -- "$workspace" && realpath -m -- "$asked")
   [[ $path == "$workspace"/* ]] ||
-    refuse "The input \`report-dir\` has to be a folder below the workspace, which is all that evalwire may write to; \"$asked\" is not."
+    refuse "The input \`report-dir\` has to be a folder below the workspace, which is all that evalwire may write to;" \
+      "\"$asked\" is not."
   mkdir -p -- "$path" 2>/dev/null || refuse "The report folder \"$asked\" cannot be made."
   EVALWIRE_REPORT_DIR=$(realpath --relative-to "$workspace" -- "$path")
   report_dir=$GITHUB_WORKSPACE/$EVALWIRE_REPORT_DIR
@@ -97,7 +101,8 @@ shard() {
 
 check_shard() {
   [[ $INPUT_SHARD != auto || ($JOB_INDEX =~ ^[0-9]+$ && $JOB_TOTAL =~ ^[0-9]+$) ]] ||
-    refuse "The input \`shard\` is \"auto\", and the runner does not tell this job's place in its matrix. Write the shard as 2/5."
+    refuse "The input \`shard\` is \"auto\", and the runner does not tell this job's place in its matrix." \
+      "Write the shard as 2/5."
 }
 
 # Adds the names of all variables that the container gets to `variables`; a value is on no command line.
@@ -109,7 +114,8 @@ collect_variables() {
     number=$((number + 1))
     # the line itself is not shown: it may be a variable with its value
     [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] ||
-      refuse "Line $number of the input \`env\` is no variable's name. Write names only, one a line; the values go into the \`env:\` of the step or the job."
+      refuse "Line $number of the input \`env\` is no variable's name. Write names only, one a line;" \
+        "the values go into the \`env:\` of the step or the job."
     [[ -v $name ]] || warning "The input \`env\` names $name, which is not set in this job."
     variables+=("$name")
   done < <(lines "$INPUT_ENV")
@@ -133,7 +139,7 @@ compose_arguments() {
   arguments+=("${further[@]}")
 }
 
-# A program that a cancelled job can stop. It is in the background, since bash handles no signal before what it waits for
+# Runs a program that a cancelled job can stop. It is in the background, since bash handles no signal before a program
 # in the foreground has ended.
 attended() {
   local code
@@ -146,8 +152,8 @@ attended() {
   done
 }
 
-# The runner signals this process only, by SIGINT, and by SIGTERM 7.5 s later. The container is told once: a second signal
-# would keep evalwire from recording what is finished.
+# The runner signals this process only, by SIGINT, and by SIGTERM 7.5 s later. The container is told once: a second
+# signal would keep evalwire from recording what is finished.
 # shellcheck disable=SC2329 # a trap calls it
 stop() {
   trap '' INT TERM
