@@ -69,7 +69,7 @@ def test_variables_with_a_secrets_name_are_secret(name):
     assert secrets_in({name: " long-secret \n"}) == ["long-secret"]
 
 
-@pytest.mark.parametrize("name", ["PATH", "TOKEN_COUNT", "MONKEY", "KEYBOARD"])
+@pytest.mark.parametrize("name", ["PATH", "TOKEN_COUNT", "MONKEY", "KEYBOARD", "EVALWIRE_RUN_KEY"])
 def test_other_variables_are_not(name):
     """A variable whose name only contains such a word is no secret."""
     assert secrets_in({name: "long-value"}) == []

@@ -394,6 +394,17 @@ def test_other_evaluators_are_another_experiment(shards):
     assert "shard 1 of 2 is missing" in red.stdout
 
 
+def test_a_gate_that_cannot_ask_phoenix_leaves_a_report_that_says_so(shards):
+    """An outage is exit 1, and no file of an earlier gate is left to be taken for it."""
+    shards.run("1/1")
+    assert shards.evalwire("gate", "--shards", "1").returncode == 0
+    away = {"PHOENIX_ENDPOINT": "http://127.0.0.1:9", "EVALWIRE_FETCH_ATTEMPTS": "1"}
+    red = shards.evalwire("gate", "--shards", "1", **away)
+    assert red.returncode == 1
+    assert "could not be reached" in red.stderr
+    assert (shards.results()["outcome"], shards.results()["experiments"]) == ("infrastructure", [])
+
+
 def test_a_result_of_one_shard_is_not_taken_for_the_whole(shards):
     """`gate` refuses the file of a shard."""
     assert shards.run("1/2").returncode == 0

@@ -15,6 +15,7 @@ from evalwire.model import Dataset, Example, Experiment
 MASK = "***"
 _SHORTEST = 8  # characters; shorter values would blot out ordinary words
 _SECRET_NAMES = re.compile(r"(^|_)(KEY|API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE)
+_OTHER_KEYS = ("EVALWIRE_RUN_KEY",)  # opens nothing, and may be an ordinary word
 _HEADER_NAMES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _LONGEST_HELD = 65_536  # characters of a line that may wait for its end
 
@@ -77,6 +78,8 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 def is_secret(name: str) -> bool:
     """Whether a variable of this name holds a secret."""
+    if name in _OTHER_KEYS:
+        return False
     return name in _HEADER_NAMES or _SECRET_NAMES.search(name) is not None
 
 

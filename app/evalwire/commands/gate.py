@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalwire import __version__, judging, results_file, whole
 from evalwire.baselines import Asked, Subject, branches_for
-from evalwire.errors import EvalwireError, ExperimentNotFound, UsageError
+from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.facts import facts_of
 from evalwire.job import Reporter, outcome_of
 from evalwire.masking import masked
@@ -49,11 +49,7 @@ def gate(
         EvalwireError: Phoenix cannot be asked.
     """
     if shards is not None or (context.settings.plan is not None and not experiment_ids and results is None):
-        reporter = Reporter(context)
-        phoenix = context.connect(None)
-        found = whole.found(context, phoenix, shards=shards, fresh=fresh)
-        report = _judged(context, _report(phoenix, found), phoenix)
-        return reporter.write(masked(_noted(context, phoenix, report), context.mask))
+        return _judge_whole(context, shards=shards, fresh=fresh)
     if experiment_ids:
         phoenix = context.connect(None)
         report = _judged(context, _from_phoenix(phoenix, experiment_ids), phoenix)
@@ -68,6 +64,21 @@ def gate(
             )
         report = _judged(context, report, None)
     reporter = Reporter(context, writes=context.settings.source("report_dir") == "flag")
+    return reporter.write(masked(report, context.mask))
+
+
+def _judge_whole(context: Context, *, shards: int | None, fresh: bool) -> int:
+    """The verdict on all shards, with a report of its own whatever comes of it."""
+    reporter = Reporter(context)
+    try:
+        phoenix = context.connect(None)
+        found = whole.found(context, phoenix, shards=shards, fresh=fresh)
+        report = _noted(context, phoenix, _judged(context, _report(phoenix, found), phoenix))
+    except UsageError:
+        raise
+    except EvalwireError as error:
+        reporter.write_bare("nothing_to_run" if isinstance(error, NothingToRunError) else "infrastructure", 1)
+        raise
     return reporter.write(masked(report, context.mask))
 
 
