@@ -35,14 +35,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, each file's stay together, and so do all that drive containers.
-
-    So a file's server is started once, and the image is built once.
-    """
+    """Where two processes share the tests, each file's stay together: what a file sets up is set up once."""
     for item in items:
-        is_image = item.get_closest_marker("image") is not None
-        item.add_marker(pytest.mark.xdist_group("image" if is_image else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)

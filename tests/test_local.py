@@ -36,6 +36,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.needs_phoenix
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
     """`serve` is killed, its server left behind; `run --local` ends that one, runs, and leaves its data and no process."""
     served = examples.start("serve")
@@ -68,6 +69,7 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
 
 
 @pytest.mark.needs_phoenix
+@pytest.mark.slow
 def test_the_last_of_several_in_a_folder_ends_the_server(tmp_path):
     """The one that started it may leave first; the others keep it."""
     said: list[str] = []
