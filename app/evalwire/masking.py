@@ -78,9 +78,11 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 def is_secret(name: str) -> bool:
     """Whether a variable of this name holds a secret."""
-    if name in _OTHER_KEYS:
-        return False
-    return name in _HEADER_NAMES or _SECRET_NAMES.search(name) is not None
+    return name in _HEADER_NAMES or _has_secrets_name(name)
+
+
+def _has_secrets_name(name: str) -> bool:
+    return name not in _OTHER_KEYS and _SECRET_NAMES.search(name) is not None
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
@@ -89,7 +91,7 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     These are the values of `*_KEY`, `*_TOKEN`, `*_SECRET`, `*_PASSWORD` and their like, those of client headers,
     and the password in any URL.
     """
-    values = [value for name, value in environ.items() if _SECRET_NAMES.search(name)]
+    values = [value for name, value in environ.items() if _has_secrets_name(name)]
     values.extend(password for value in environ.values() if (password := _password_of(value)))
     for name in _HEADER_NAMES:
         values.extend(_header_values(environ.get(name, "")))
