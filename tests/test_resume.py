@@ -563,7 +563,7 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
     (entry,) = report_of(counted)["experiments"]
     client.experiments.delete(experiment_id=entry["experiment_id"])
     done = counted.run("resume")
-    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "created anew" in done.stderr
     assert called(counted) == Counter()
     (anew,) = client.experiments.list(dataset_id=entry["dataset"]["id"])

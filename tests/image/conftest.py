@@ -162,6 +162,7 @@ def servers(docker) -> dict[str, Server]:
         settings = [word for variable in ("PHOENIX_TELEMETRY_ENABLED=false", *variables) for word in ("-e", variable)]
         place = ("--network", network, "--network-alias", name, "-p", "127.0.0.1::6006")
         docker("run", "-d", "--name", container, "--label", docker.label, *place, *settings, found[1])
+        docker("network", "connect", "bridge", container)  # before its port is read: Docker may publish it anew
         port = docker("port", container, "6006/tcp").stdout.split(":")[-1].strip()
         options = ("--network", network, "-e", f"PHOENIX_ENDPOINT=http://{name}:6006")
         started[name] = Server(container=container, url=f"http://127.0.0.1:{port}", options=options)

@@ -48,7 +48,6 @@ def each(*slow: type, without: type | None = None) -> pytest.MarkDecorator:
 @pytest.fixture(scope="module")
 def address(docker, locked_phoenix) -> str:
     """A Phoenix that wants a key, for containers that name no network, as those of the examples."""
-    docker("network", "connect", "bridge", locked_phoenix.container)
     found = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", locked_phoenix.container)
     networks = json.loads(found.stdout)
     return f"http://{networks['bridge']['IPAddress']}:6006"
