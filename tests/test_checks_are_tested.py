@@ -182,7 +182,7 @@ def test_without_the_check_a_test_fails(name, tmp_path, phoenix_url):
     text = path.read_text()
     assert text.count(check) == 1, f"the check is no longer in {file}"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "app"), "EVALWIRE_TEST_PHOENIX": phoenix_url}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "slow or not slow", test]
 
     def tests_pass() -> bool:
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
