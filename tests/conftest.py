@@ -19,6 +19,7 @@ import pytest
 from evalwire import gateway, local
 from kill_tally import COUNTS, FIGURES
 from losses import TALLY
+from postgres import free_port
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
 
@@ -58,7 +59,8 @@ def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if named := os.environ.get("EVALWIRE_TEST_PHOENIX"):
         yield named
         return
-    with local.phoenix(tmp_path_factory.mktemp("phoenix"), os.environ) as server:
+    # a port of its own: two that begin at once would both find the usual one free, and share the first server on it
+    with local.phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
         yield server.url
 
 

@@ -545,7 +545,6 @@ def watched(project: Project) -> Iterator[FaultyPhoenix]:
 ALL = Counter(f"{what} {q}" for what in ("task", "judge", "other") for q in "abcd")
 
 
-@pytest.mark.slow  # alone on its Phoenix: SQLite gives the id of a deleted experiment to whoever creates the next
 def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
     """The same report and exit code; nothing is called, nothing is sent, unless Phoenix has it no more."""
     assert counted.run("run").returncode == 0

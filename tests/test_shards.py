@@ -315,7 +315,6 @@ def test_a_run_again_finds_what_was_begun_unless_it_is_to_be_fresh(shards):
     assert verdict.returncode == 0, verdict.stdout
 
 
-@pytest.mark.slow  # alone on its Phoenix: SQLite gives the id of a deleted experiment to whoever creates the next
 def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
     """The shards agreed on it, and half of its runs are gone with it."""
     assert shards.run("1/2").returncode == 0
@@ -327,7 +326,6 @@ def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
     assert shards.experiments == []
 
 
-@pytest.mark.slow  # alone on its Phoenix: SQLite gives the id of a deleted experiment to whoever creates the next
 def test_an_experiment_that_a_plan_names_and_somebody_deleted(shards):
     """A shard by a plan does not create another one either."""
     plan = shards.evalwire("plan", "--shards", "1").stdout
