@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import http.server
 import importlib.metadata
 import json
 import os
 import shutil
 import socket
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -34,6 +37,12 @@ def is_alive(pid: int) -> bool:
     return False
 
 
+def is_answering(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+        return answer.status == 200
+    return False
+
+
 @pytest.mark.needs_phoenix
 @pytest.mark.timeout(400)
 @pytest.mark.slow
@@ -42,7 +51,7 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
     served = examples.start("serve")
     state = examples.directory / ".evalwire/server.json"
     deadline = time.monotonic() + 120
-    while not (state.exists() and local._is_ready(f"http://127.0.0.1:{json.loads(state.read_text())['port']}")):
+    while not (state.exists() and is_answering(json.loads(state.read_text())["port"])):
         assert served.poll() is None, served.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -92,6 +101,61 @@ def test_a_port_that_is_taken_is_left_alone(tmp_path):
         port = taken.getsockname()[1]
         (tmp_path / "server.json").write_text(json.dumps({"port": port}))
         assert local._choose_port(tmp_path) != port
+
+
+class Other(http.server.BaseHTTPRequestHandler):
+    """Answers everything, as the Phoenix of another project would answer /readyz."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def other():
+    """The port of a server that is not ours, and says that it is ready."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.timeout(300)
+def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_path, monkeypatch, other):
+    """Two jobs that begin at once find the same port free: the one that lost goes to another."""
+    ports = iter([other, local._free_port()])
+    monkeypatch.setattr(local, "_choose_port", lambda _: next(ports))
+    said: list[str] = []
+    with local.phoenix(tmp_path, os.environ, announce=said.append) as server:
+        assert not server.url.endswith(f":{other}")
+        assert (tmp_path / "phoenix.db").exists()
+        assert json.loads((tmp_path / "server.json").read_text())["pid"] == server.pid
+    assert f"port {other} of 127.0.0.1 is taken by another program. Trying another one." in said
+
+
+@pytest.mark.needs_phoenix
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, other):
+    with (
+        pytest.raises(LocalServerError, match=f"port {other} of 127.0.0.1 is taken"),
+        local.phoenix(tmp_path, os.environ, port=other),
+    ):
+        pass
+
+
+@pytest.mark.needs_phoenix
+def test_a_folder_is_not_joined_at_another_servers_address(tmp_path, other):
+    """Its users are there, but its server is gone, and another one has its port."""
+    (tmp_path / "server.json").write_text(json.dumps({"port": other, "pid": 2**30}))
+    with (tmp_path / "users.lock").open("a+") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with pytest.raises(LocalServerError, match="does not answer"), local.phoenix(tmp_path, os.environ):
+            pass
 
 
 @pytest.mark.parametrize("state", ["", "[]", "not json", '{"port": "many"}', '{"port": 99999999}'])

@@ -6,8 +6,6 @@ import contextlib
 import fcntl
 import importlib.metadata
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from evalwire.errors import LocalServerError
 READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
 PREFERRED_PORT = 6006
+_PORTS_TRIED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +31,18 @@ class LocalServer:
     Attributes:
         url: where it answers.
         directory: where its data and its log are.
-        process: the server, or None when somebody else runs it (`evalwire serve`).
+        pid: its process.
+        process: the same, or None when somebody else runs it (`evalwire serve`).
     """
 
     url: str
     directory: Path
+    pid: int
     process: subprocess.Popen[bytes] | None = None
+
+
+class _PortTakenError(LocalServerError):
+    """Another program listens on the port that a server was to have."""
 
 
 @contextlib.contextmanager
@@ -57,7 +62,8 @@ def phoenix(
         port: the port to listen on; by default the last one of this folder, else 6006, else any free one.
 
     Raises:
-        LocalServerError: `arize-phoenix` is not installed, the folder cannot be used, or it did not start.
+        LocalServerError: `arize-phoenix` is not installed, the folder cannot be used, the port that was asked for is
+            taken, or it did not start.
     """
     directory = directory.resolve()
     _require_server()
@@ -103,20 +109,37 @@ def _join_or_start(
     if not _is_alone(users):
         fcntl.flock(users, fcntl.LOCK_SH)
         state = _state(directory)
-        server = LocalServer(url=f"http://127.0.0.1:{state.get('port')}", directory=directory)
-        if not _is_ready(server.url):
+        url = f"http://127.0.0.1:{state.get('port')}"
+        server = LocalServer(url=url, directory=directory, pid=state.get("pid", 0))
+        if not _is_ready(server):
             raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
         announce(f"using the Phoenix that serves {directory} already")
         return server
     _end_server(directory)  # one that a killed evalwire left behind
-    server = _start(directory, environ, port or _choose_port(directory))
-    try:
-        _wait_until_ready(server, announce)
-    except BaseException:
-        _stop(server)
-        raise
+    server = _start_on_a_port(directory, environ, announce, port)
     fcntl.flock(users, fcntl.LOCK_SH)
     return server
+
+
+def _start_on_a_port(
+    directory: Path, environ: Mapping[str, str], announce: Callable[[str], None], port: int | None
+) -> LocalServer:
+    """A new server, ready; on another port where another program took the one that was free when it began."""
+    for attempt in range(1, _PORTS_TRIED + 1):
+        server = _start(directory, environ, port or _choose_port(directory))
+        try:
+            _wait_until_ready(server, announce)
+        except _PortTakenError as error:
+            _stop(server)
+            if port or attempt == _PORTS_TRIED:
+                raise
+            announce(f"{error} Trying another one.")
+        except BaseException:
+            _stop(server)
+            raise
+        else:
+            return server
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _require_server() -> None:
@@ -154,19 +177,16 @@ def _write_state(directory: Path, *, port: int, pid: int) -> None:
 
 def _end_server(directory: Path) -> None:
     """End the server of a folder, known by its id, its command and its working directory."""
-    pid = _state(directory).get("pid", 0)
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        is_ours = b"phoenix.server.main" in command and Path(f"/proc/{pid}/cwd").resolve() == directory
-    except OSError:
-        return
-    if not is_ours:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
+
+    with contextlib.suppress(psutil.Error, OSError, TypeError, ValueError):  # it is gone, or the file is damaged
+        process = psutil.Process(_state(directory).get("pid", 0))
+        if "phoenix.server.main" in process.cmdline() and Path(process.cwd()) == directory:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except psutil.TimeoutExpired:  # two of them would write to one database
+                process.kill()
 
 
 def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
@@ -190,7 +210,7 @@ def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServe
             start_new_session=True,  # Ctrl-C is for evalwire, which still records for a while
         )
     _write_state(directory, port=port, pid=process.pid)
-    return LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, process=process)
+    return LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, pid=process.pid, process=process)
 
 
 def _free_port() -> int:
@@ -200,9 +220,16 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> None:
+    """Return as soon as it answers.
+
+    Raises:
+        _PortTakenError: another program has its port.
+        LocalServerError: it ended, or takes too long.
+    """
     announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
     started = time.monotonic()
-    while not _is_ready(server.url):
+    while not _is_ready(server):
+        _check_port(server)
         if server.process is not None and server.process.poll() is not None:
             raise LocalServerError(f"the local Phoenix ended with {server.process.returncode}:\n{_log_tail(server)}")
         if time.monotonic() - started > READY_SECONDS:
@@ -211,12 +238,40 @@ def _wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> N
     announce(f"Phoenix is ready after {time.monotonic() - started:.0f} s")
 
 
-def _is_ready(url: str) -> bool:
+def _is_ready(server: LocalServer) -> bool:
+    """Whether this server answers; that another one does at its address, an earlier project's say, does not count."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - a loopback address of ours
-            return bool(answer.status == 200)  # noqa: PLR2004
+        with urllib.request.urlopen(f"{server.url}/readyz", timeout=2) as answer:  # noqa: S310 - a loopback address of ours
+            return answer.status == 200 and _is_listening(server)  # noqa: PLR2004
     except OSError:
         return False
+
+
+def _check_port(server: LocalServer) -> None:
+    """Raise `_PortTakenError` where somebody accepts connections on its port who is not this server."""
+    port = _port(server)
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError:
+        return
+    if not _is_listening(server):
+        raise _PortTakenError(f"port {port} of 127.0.0.1 is taken by another program.")
+
+
+def _is_listening(server: LocalServer) -> bool:
+    """Whether the server's own process is the one that listens on its port."""
+    import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
+
+    try:
+        sockets = psutil.Process(server.pid).net_connections(kind="tcp")
+    except psutil.Error:  # it ended
+        return False
+    port = _port(server)
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
+
+
+def _port(server: LocalServer) -> int:
+    return int(server.url.rpartition(":")[2])
 
 
 def _log_tail(server: LocalServer, lines: int = 15) -> str:
