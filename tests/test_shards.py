@@ -23,6 +23,8 @@ TASK = """
         with pathlib.Path("calls").open("a") as calls:
             calls.write(f"{os.environ.get('WHO')} {example.id}\\n")
         await asyncio.sleep(float(os.environ.get("SECONDS", "0")))
+        while example.input["q"] in os.environ.get("LINGERS", "").split(",") and not pathlib.Path("released").exists():
+            await asyncio.sleep(0.05)
         if example.input["q"] in os.environ.get("RAISES", "").split(","):
             raise ValueError("the model is gone")
         return f"{os.environ.get('WHO')} says {example.input['q']}"
@@ -61,12 +63,35 @@ class Shards:
     def runs(self) -> list:
         """The runs of the one experiment."""
         (experiment,) = self.experiments
-        return self.client.experiments.get_experiment(experiment_id=experiment["id"])["task_runs"]
+        return self.runs_of(experiment)
+
+    def runs_of(self, experiment: dict) -> list:
+        try:
+            return self.client.experiments.get_experiment(experiment_id=experiment["id"])["task_runs"]
+        except ValueError:  # one of those that shards delete again, since another was agreed on
+            return []
 
     @property
     def calls(self) -> list[str]:
         path = self.project.directory / "calls"
         return path.read_text().splitlines() if path.exists() else []
+
+    def questions(self, shard: str) -> list[str]:
+        """What the examples of a shard ask, in their order."""
+        examples = self.client.datasets.get_dataset(dataset=self.name).examples
+        number, total = map(int, shard.split("/"))
+        dealt = deal([example["id"] for example in examples], total, experiment=self.name)
+        return [example["input"]["q"] for example, of in zip(examples, dealt, strict=True) if of == number]
+
+    def wait_for_runs(self, number: int, process: subprocess.Popen[str], *, who: str) -> None:
+        """Wait until Phoenix has so many runs of a shard."""
+        deadline = time.monotonic() + 60
+        while (
+            sum(run["output"].startswith(f"{who} ") for one in self.experiments for run in self.runs_of(one)) < number
+        ):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def wait_for_calls(self, number: int, process: subprocess.Popen[str], *, who: str) -> None:
         deadline = time.monotonic() + 60
@@ -90,8 +115,9 @@ def shards(phoenix_project, make_dataset, client):
 def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(shards):
     """One experiment, every example once, nothing paid for twice but what was in flight; red until it is whole."""
     names = ("1/4", "2/4", "3/4", "4/4")
-    processes = {name: shards.start(name, SECONDS="0.5") for name in names}
-    shards.wait_for_calls(3, processes["2/4"], who="2/4")  # two were in flight, so one at least has ended
+    lingers = shards.questions("2/4")[-1]
+    processes = {name: shards.start(name, LINGERS=lingers) for name in names}
+    shards.wait_for_runs(1, processes["2/4"], who="2/4")
     processes["2/4"].kill()
     for name, process in processes.items():
         out, err = process.communicate(timeout=60)
@@ -185,13 +211,14 @@ def test_a_shard_that_runs_again_makes_up_for_what_failed(shards):
 
 def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards):
     """SIGSTOP, a replacement that does its work, SIGCONT: it is red, stops paying, and Phoenix has each run once."""
-    first = shards.start("1/1", SECONDS="0.3", WHO="stopped")
-    shards.wait_for_calls(4, first, who="stopped")
+    first = shards.start("1/1", SECONDS="1", LINGERS=",".join(shards.questions("1/1")[2:4]), WHO="stopped")
+    shards.wait_for_calls(4, first, who="stopped")  # the last two are what it does at once
     first.send_signal(signal.SIGSTOP)
     replacement = shards.run("1/1", WHO="replacement")
     assert replacement.returncode == 0, replacement.stdout + replacement.stderr
     recorded = {run["dataset_example_id"]: run["output"] for run in shards.runs}
     paid = len(shards.calls)
+    shards.project.write({"released": ""})
     first.send_signal(signal.SIGCONT)
     out, err = first.communicate(timeout=60)
     assert first.returncode == 1, (out, err)
@@ -206,8 +233,8 @@ def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards)
 
 def test_the_journal_of_a_shard_is_gone_on_with_as_that_shard(shards):
     """`evalwire resume` runs what that shard lacks, and no other's."""
-    process = shards.start("1/2", SECONDS="0.4")
-    shards.wait_for_calls(3, process, who="1/2")
+    process = shards.start("1/2", LINGERS=shards.questions("1/2")[-1])
+    shards.wait_for_runs(1, process, who="1/2")
     process.kill()
     process.communicate()
     resumed = shards.evalwire("resume", WHO="1/2")
@@ -336,6 +363,45 @@ def test_an_experiment_that_a_plan_names_and_somebody_deleted(shards):
     assert "somebody deleted it" in red.stdout
     assert shards.experiments == []
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 2
+
+
+def test_another_experiment_that_has_the_id_of_one_of_a_plan(shards):
+    """SQLite gives the ids of what was deleted again; the other one is neither recorded to nor judged."""
+    plan = json.loads(shards.evalwire("plan", "--shards", "1").stdout)
+    shards.environ["EVALWIRE_RUN_KEY"] = uuid.uuid4().hex
+    assert shards.run("1/1").returncode == 0
+    (other,) = [one for one in shards.experiments if one["id"] != plan["experiments"][0]["id"]]
+    for name in (other["name"], "of another second"):
+        plan["experiments"][0] |= {"id": other["id"], "recorded_name": name}
+        before = len(shards.calls)
+        red = shards.run("1/1", EVALWIRE_PLAN=json.dumps(plan))
+        assert red.returncode == 1
+        assert "is another one now" in red.stdout
+        assert len(shards.calls) == before
+        refused = shards.evalwire("gate", EVALWIRE_PLAN=json.dumps(plan))
+        assert refused.returncode == 2, refused.stdout
+        assert "somebody deleted theirs" in refused.stderr
+
+
+def test_another_experiment_that_has_the_id_of_one_that_was_agreed_on(shards):
+    """The same where shards agree by a key: what another pipeline run recorded is not taken for theirs."""
+    assert shards.run("1/1").returncode == 0
+    (first,) = shards.experiments
+    own = shards.environ["EVALWIRE_RUN_KEY"]
+    shards.environ["EVALWIRE_RUN_KEY"] = uuid.uuid4().hex
+    assert shards.run("1/1").returncode == 0
+    (other,) = [one["id"] for one in shards.experiments if one["id"] != first["id"]]
+    for project in shards.client.projects.list():
+        if project["name"].startswith("evalwire-claim-") and project["description"] == first["id"]:
+            shards.client.projects.update(project_id=project["id"], description=other)
+    before = len(shards.calls)
+    red = shards.run("1/1", EVALWIRE_RUN_KEY=own)
+    assert red.returncode == 1
+    assert "is another one now" in red.stdout
+    assert len(shards.calls) == before
+    refused = shards.evalwire("gate", "--shards", "1", EVALWIRE_RUN_KEY=own)
+    assert refused.returncode == 2, refused.stdout
+    assert "is another one now" in refused.stderr
 
 
 def test_a_plan_without_a_shard_runs_nothing(shards):

@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
-from evalwire.model import Evaluation, Failure, TaskRun
+from evalwire.model import CREATION_KEY, Evaluation, Failure, TaskRun
 from evalwire.usage import ModelUsage, from_json
 
 if TYPE_CHECKING:
-    from evalwire.model import Example, OpenExperiment
+    from evalwire.model import Dataset, Example, OpenExperiment
 
 log = logging.getLogger("evalwire")
 
@@ -148,13 +148,7 @@ class Journal:
         self.append(
             "create",
             experiment=opened.experiment.name,
-            dataset={
-                "id": opened.dataset.id,
-                "name": opened.dataset.name,
-                "version_id": opened.dataset.version_id,
-                "examples": len(opened.dataset.examples),
-                "split": opened.dataset.split,
-            },
+            dataset=_named(opened.dataset),
             recorded_name=opened.recorded_name,
             metadata=opened.metadata,
             repetitions=opened.repetitions,
@@ -192,6 +186,17 @@ class Journal:
             evaluator=evaluations[0].evaluator,
             evaluations=[_evaluation_fields(evaluation) for evaluation in evaluations],
         )
+
+
+def _named(dataset: Dataset) -> dict[str, Any]:
+    """What a later job finds a dataset again by, and knows it by."""
+    return {
+        "id": dataset.id,
+        "name": dataset.name,
+        "version_id": dataset.version_id,
+        "examples": len(dataset.examples),
+        "split": dataset.split,
+    }
 
 
 def _place(opened: OpenExperiment, run: TaskRun) -> dict[str, Any]:
@@ -288,6 +293,25 @@ class Past:
     project_name: str | None = None
     runs: dict[Place, Mapping[str, Any]] = field(default_factory=dict)
     evaluations: dict[Place, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, opened: OpenExperiment) -> Past:
+        """An experiment that has begun, and has no runs yet."""
+        return cls(
+            experiment=opened.experiment.name,
+            dataset=_named(opened.dataset),
+            recorded_name=opened.recorded_name,
+            metadata=opened.metadata,
+            repetitions=opened.repetitions,
+            id=opened.id,
+            url=opened.url,
+            project_name=opened.project_name,
+        )
+
+    def is_same(self, *, recorded_name: str, metadata: Mapping[str, Any] | None) -> bool:
+        """Whether an experiment in Phoenix is this one, and not another that has its id by now."""
+        key = (metadata or {}).get(CREATION_KEY)
+        return recorded_name == self.recorded_name and key == self.metadata.get(CREATION_KEY)
 
     def runs_on(self, examples: Sequence[Example], *, others: Mapping[Place, TaskRun]) -> dict[Place, TaskRun]:
         """What is known of the runs on these examples.

@@ -172,11 +172,18 @@ class Opening:
             return self._own_part(self._open_new(experiment))
         return self._reopen(experiment, past)
 
-    def find(self, experiment: Experiment) -> str | None:
-        """The id of the experiment that the jobs of the pipeline run have agreed on, if one has begun it."""
+    def find(self, experiment: Experiment) -> Past | None:
+        """What Phoenix tells of the experiment that the jobs of the pipeline run have agreed on, if one has begun it.
+
+        Raises:
+            ExperimentNotFound: somebody deleted it.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
         if self._sharing is None or self._sharing.run_key is None:
             raise AssertionError("without a key there is nothing to agree by")
-        return self._phoenix.claimed(self._claim(experiment, self._sharing.run_key))
+        claim = self._claim(experiment, self._sharing.run_key)
+        agreed = self._phoenix.claimed(claim)
+        return None if agreed is None else self._agreed(experiment, claim, agreed)
 
     # --- new ones ------------------------------------------------------------------------------------
 
@@ -187,6 +194,8 @@ class Opening:
         facts = at_start(experiment, split=terms.split, repetitions=terms.repetitions)
         if self._sharing is not None:
             facts |= {"shards": self._sharing.total, "job": self._sharing.job}
+            if self._sharing.run_key is not None:
+                facts["claim"] = self._claim(experiment, self._sharing.run_key)
         opened = OpenExperiment(
             experiment=experiment,
             dataset=dataset,
@@ -277,7 +286,7 @@ class Opening:
 
         Raises:
             UsageError: it is another one.
-            ExperimentNotFound: it has none, and other jobs count on it.
+            ExperimentNotFound: it has none, or another one under that id, and other jobs count on it.
         """
         if past.id is None:
             raise AssertionError("an experiment that was created has an id")
@@ -288,12 +297,14 @@ class Opening:
                 raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
             log.warning("%s\nIts dataset is here, so the experiment is created anew.", error)
             return None
-        if found["name"] != past.recorded_name:
-            raise UsageError(
-                f"the experiment {past.id} of this Phoenix is {found['name']!r}, not {past.recorded_name!r}: "
-                "is PHOENIX_ENDPOINT the server that the job recorded to?"
-            )
-        return found
+        if past.is_same(recorded_name=found["name"], metadata=found["metadata"]):
+            return found
+        if self._sharing is not None:
+            raise _another(past.id, found)
+        raise UsageError(
+            f"the experiment {past.id} of this Phoenix is another one ({found['name']!r}) than the job began "
+            f"({past.recorded_name!r}): is PHOENIX_ENDPOINT the server that it recorded to?"
+        )
 
     def _earlier(
         self, past: Past, dataset: Dataset, experiment: Experiment, held: Collection[TaskRun]
@@ -342,15 +353,25 @@ class Opening:
                 return self._own_part(own)
             if agreed != own.id:
                 self._phoenix.remove_experiment(own.id)
-        try:
-            record = self._phoenix.experiment(agreed)
-        except ExperimentNotFound as error:
-            raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
-        found = past_of(record, experiment.name, dataset_name=experiment.dataset_name)
+        found = self._agreed(experiment, claim, agreed)
         self._check_sharing(found)
         if past is not None:
             found = replace(found, runs=past.runs, evaluations=past.evaluations)
         return self._reopen(experiment, found)
+
+    def _agreed(self, experiment: Experiment, claim: str, experiment_id: str) -> Past:
+        """What Phoenix tells of the experiment that has a claim.
+
+        Raises:
+            ExperimentNotFound: somebody deleted it.
+        """
+        try:
+            record = self._phoenix.experiment(experiment_id)
+        except ExperimentNotFound as error:
+            raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
+        if facts_of(record["metadata"]).get("claim") != claim:
+            raise _another(experiment_id, record)
+        return past_of(record, experiment.name, dataset_name=experiment.dataset_name)
 
     def _check_sharing(self, found: Past) -> None:
         """Whether the jobs that share an experiment mean the same by it.
@@ -373,6 +394,13 @@ class Opening:
                 f"{found.experiment} is run by the shards of the job {job!r} of this pipeline run, and this is "
                 f"{own!r}.\n{advice}"
             )
+
+
+def _another(experiment_id: str, record: Mapping[str, Any]) -> ExperimentNotFound:
+    """The error where Phoenix has given the id of a deleted experiment to a new one; SQLite does."""
+    return ExperimentNotFound(
+        f"the experiment {experiment_id} of this Phoenix is another one now ({record['name']!r}).\n{_BEGIN_ANEW}"
+    )
 
 
 def part_of(dataset: Dataset, shard: Shard, *, experiment: str) -> Dataset:

@@ -49,32 +49,13 @@ class ShardPlan:
         endpoint: str,
     ) -> ShardPlan:
         """A plan of experiments that were created, or found, with all their examples."""
-        experiments = tuple(
-            Past(
-                experiment=one.experiment.name,
-                dataset={
-                    "id": one.dataset.id,
-                    "name": one.dataset.name,
-                    "version_id": one.dataset.version_id,
-                    "examples": len(one.dataset.examples),
-                    "split": one.dataset.split,
-                },
-                recorded_name=one.recorded_name,
-                metadata=one.metadata,
-                repetitions=one.repetitions,
-                id=one.id,
-                url=one.url,
-                project_name=one.project_name,
-            )
-            for one in opened
-        )
         return cls(
             shards=shards,
             prefix=prefix,
             repetitions=repetitions,
             split=split,
             endpoint=endpoint,
-            experiments=experiments,
+            experiments=tuple(Past.of(one) for one in opened),
         )
 
     @classmethod

@@ -17,6 +17,7 @@ from evalwire.sharing import run_key, terms_of
 if TYPE_CHECKING:
     from evalwire.context import Context
     from evalwire.gateway import Phoenix
+    from evalwire.journal import Past
 
 
 def found(context: Context, phoenix: Phoenix, *, shards: int | None, fresh: bool = False) -> list[ExperimentResult]:
@@ -32,10 +33,13 @@ def found(context: Context, phoenix: Phoenix, *, shards: int | None, fresh: bool
         UsageError: there is no such plan or key, or an experiment of the plan is gone.
         EvalwireError: Phoenix cannot be asked.
     """
-    if shards is None:
-        plan = ShardPlan.load(context.settings.plan)
-        return [_result(phoenix, str(one.id), plan.shards) for one in plan.experiments]
-    return _agreed(context, phoenix, shards=shards, fresh=fresh)
+    try:
+        if shards is None:
+            plan = ShardPlan.load(context.settings.plan)
+            return [_result(phoenix, one, plan.shards) for one in plan.experiments]
+        return _agreed(context, phoenix, shards=shards, fresh=fresh)
+    except ExperimentNotFound as error:
+        raise UsageError(str(error)) from error
 
 
 def _agreed(context: Context, phoenix: Phoenix, *, shards: int, fresh: bool) -> list[ExperimentResult]:
@@ -51,9 +55,9 @@ def _agreed(context: Context, phoenix: Phoenix, *, shards: int, fresh: bool) -> 
                 f"no experiment in {settings.experiments.resolve()}/, so there is nothing to judge."
             )
         for experiment in experiments:
-            id_ = opening.find(experiment)
-            if id_ is not None:
-                results.append(_result(phoenix, id_, shards))
+            begun = opening.find(experiment)
+            if begun is not None:
+                results.append(_result(phoenix, begun, shards))
                 continue
             failure = Failure(
                 stage="open",
@@ -72,20 +76,24 @@ def _agreed(context: Context, phoenix: Phoenix, *, shards: int, fresh: bool) -> 
     return results
 
 
-def _result(phoenix: Phoenix, experiment_id: str, shards: int) -> ExperimentResult:
+def _result(phoenix: Phoenix, begun: Past, shards: int) -> ExperimentResult:
     """What was recorded of one experiment, with the shards that are missing as its failure.
 
     Raises:
-        UsageError: it is gone, or was divided otherwise.
+        ExperimentNotFound: it is gone.
+        UsageError: it was divided otherwise.
     """
-    try:
-        result = phoenix.recorded_result(experiment_id, with_examples=True)
-    except ExperimentNotFound as error:
-        raise UsageError(str(error)) from error
+    result = phoenix.recorded_result(str(begun.id), with_examples=True)
+    name = result.opened.recorded_name if result.opened else ""
+    if not begun.is_same(recorded_name=name, metadata=result.experiment_metadata):
+        raise ExperimentNotFound(
+            f"the experiment {begun.id} of this Phoenix is another one ({name!r}) than the shards began "
+            f"({begun.recorded_name!r}): somebody deleted theirs, or PHOENIX_ENDPOINT is another server."
+        )
     divided = facts_of(result.experiment_metadata).get("shards")
     if divided != shards:
         raise UsageError(
-            f"{result.name} ({experiment_id}) was divided into {divided} shards, not {shards}: name the right number."
+            f"{result.name} ({begun.id}) was divided into {divided} shards, not {shards}: name the right number."
         )
     missing = _missing(result, shards)
     if not missing:
