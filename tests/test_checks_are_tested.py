@@ -100,7 +100,7 @@ CHECKS = {
         "model.py",
         (
             "        if not whole or self.not_run or self.failed_runs:\n            return False\n"
-            "        return all(map(self._is_judged, self.runs)) and not self.incomplete_scores"
+            "        return all(map(self.is_judged, self.runs)) and not self.incomplete_scores"
         ),
         "        return whole",
         f"{GREEN}::test_a_failure_names_example_exception_and_line",

@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -207,6 +208,25 @@ def test_a_shard_that_runs_again_makes_up_for_what_failed(shards):
     assert shards.evalwire("gate", "--shards", "2").returncode == 0
     idle = shards.run(bad)
     assert (idle.returncode, len(shards.calls)) == (0, before + 1)
+
+
+def test_a_run_that_nobody_judged_is_not_there_yet(shards):
+    """A shard was killed between a run and its evaluations: the gate names it; a restart judges it, and does not pay."""
+    plan = shards.evalwire("plan", "--shards", "1").stdout
+    (experiment,) = shards.experiments
+    first, *_ = shards.client.datasets.get_dataset(dataset=shards.name).examples
+    now = datetime.now(UTC).isoformat()
+    run = {"dataset_example_id": first["node_id"], "output": "it says", "repetition_number": 1}
+    answer = shards.client._client.post(
+        f"v1/experiments/{experiment['id']}/runs", json={**run, "start_time": now, "end_time": now}
+    )
+    answer.raise_for_status()
+    red = shards.evalwire("gate", EVALWIRE_PLAN=plan)
+    assert red.returncode == 1
+    assert "shard 1 of 1 is missing, with 12 examples" in red.stdout
+    assert shards.run("1/1", EVALWIRE_PLAN=plan).returncode == 0
+    assert len(shards.calls) == 11
+    assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 0
 
 
 def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards):

@@ -104,6 +104,7 @@ def _result(phoenix: Phoenix, begun: Past, shards: int) -> ExperimentResult:
 
 def _missing(result: ExperimentResult, shards: int) -> list[str]:
     examples = result.opened.dataset.examples if result.opened else ()
-    made = Counter(run.example.node_id for run in result.runs)
+    # a run is sent before its evaluations, and its job may have been killed in between
+    made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_judged(run))
     incomplete = {example.id for example in examples if made[example.node_id] < result.repetitions}
     return sharding.missing([example.id for example in examples], incomplete, shards, experiment=result.name)

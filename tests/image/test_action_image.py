@@ -22,7 +22,7 @@ from fake_github import TOKEN, fake_github
 pytestmark = pytest.mark.image
 
 ROOT = Path(__file__).parents[2]
-REPOSITORIES = Path(__file__).parent / "repositories"
+PROJECTS = Path(__file__).parent / "projects"
 SECRET = "a-secret-of-these-tests-0123456789"
 RUNNER_USER = 12345  # where this runs as root, which no runner of GitHub's does
 # Notes every command line, and labels what is started, so that the session's end removes it.
@@ -79,15 +79,16 @@ class Job:
 
 @pytest.fixture
 def job(docker, image, phoenix) -> Iterator:
-    """`job(NAME, VARIABLE=...)`: a job whose workspace is `repositories/NAME`."""
+    """`job(NAME, VARIABLE=...)`: a job whose workspace has `projects/NAME` as its experiments."""
     with tempfile.TemporaryDirectory(prefix="evalwire action ") as folder:  # a path with spaces, which others may enter
         root = Path(folder)
         root.chmod(0o755)
 
         def make(name: str, **environ: str) -> Job:
             workspace, action, temp, programs = (root / part for part in ("work, space", "the action", "temp", "bin"))
-            shutil.copytree(REPOSITORIES / name, workspace, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copytree(ROOT / "action", action / "action", ignore=shutil.ignore_patterns("__pycache__"))
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(PROJECTS / name, workspace / "experiments", ignore=ignored)
+            shutil.copytree(ROOT / "action", action / "action", ignore=ignored)
             shutil.copy(ROOT / "action.yml", action)
             temp.mkdir()
             programs.mkdir()
@@ -134,6 +135,7 @@ def _files(folder: Path) -> set[str]:
 def test_a_project_that_passes(job, docker, phoenix):
     """Green, with all outputs and the summary; the experiment in Phoenix knows the commit; nothing else is left."""
     it = job("passing")
+    (it.workspace / "evalwire.toml").write_text("[gates.greeting]\nexact_match = { min = 1.0 }\n")
     before = _files(it.workspace)
     ended = it.run(experiments="experiments", phoenix_endpoint=phoenix.url)
     assert ended.exit_code == 0, ended.log

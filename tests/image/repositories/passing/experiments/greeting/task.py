@@ -1,5 +1,0 @@
-"""Greets everybody."""
-
-
-def task(input):
-    return f"Hello {input['user_query']}"
