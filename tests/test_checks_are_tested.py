@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_phoenix, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[1]
 GREEN = "tests/test_never_green.py"
@@ -171,16 +171,50 @@ CHECKS = {
         "        if False:",
         f"{SHARDS}::test_a_result_of_one_shard_is_not_taken_for_the_whole",
     ),
+    "another experiment under the id of a plan, for a shard": (
+        "opening.py",
+        "        if past.is_same(recorded_name=",
+        "        if True or past.is_same(recorded_name=",
+        f"{SHARDS}::test_another_experiment_that_has_the_id_of_one_of_a_plan",
+    ),
+    "another experiment under the id of a plan, for the gate": (
+        "whole.py",
+        "    if not begun.is_same(",
+        "    if False and not begun.is_same(",
+        f"{SHARDS}::test_another_experiment_that_has_the_id_of_one_of_a_plan",
+    ),
+    "another experiment under the id of a claim": (
+        "opening.py",
+        '        if facts_of(record["metadata"]).get("claim") != claim:',
+        "        if False:",
+        f"{SHARDS}::test_another_experiment_that_has_the_id_of_one_that_was_agreed_on",
+    ),
+    "a run without its evaluations": (
+        "whole.py",
+        "if run.failures or result.is_judged(run))",
+        ")",
+        f"{SHARDS}::test_a_run_that_nobody_judged_is_not_there_yet",
+    ),
 }
 
 
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_check_is_where_it_is_looked_for(name):
+    """So that `make slow` does not find out long after a change."""
+    file, check, _, test = CHECKS[name]
+    assert (ROOT / "app/evalwire" / file).read_text().count(check) == 1, f"the check is no longer in {file}"
+    path, _, function = test.partition("[")[0].partition("::")
+    assert f"def {function}(" in (ROOT / path).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.needs_phoenix
 @pytest.mark.parametrize("name", CHECKS)
 def test_without_the_check_a_test_fails(name, tmp_path, phoenix_url):
     file, check, nothing, test = CHECKS[name]
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
     path = tmp_path / "app/evalwire" / file
     text = path.read_text()
-    assert text.count(check) == 1, f"the check is no longer in {file}"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "app"), "EVALWIRE_TEST_PHOENIX": phoenix_url}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "slow or not slow", test]
 
