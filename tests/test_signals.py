@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from faults import Fault, FaultyPhoenix
+
 pytestmark = pytest.mark.needs_phoenix
 
 SLOW = """
@@ -58,6 +60,23 @@ def test_the_grace_period_is_kept(phoenix_project, make_dataset):
     process.communicate(timeout=30)
     assert process.returncode == 143
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("hangs", ["everything", "PATCH"])
+def test_a_phoenix_that_takes_its_time_does_not_cost_the_report(phoenix_project, phoenix_url, make_dataset, hangs):
+    """`docker stop` kills ten seconds after it has asked: of what is asked after the grace period, nothing waits."""
+    with FaultyPhoenix(phoenix_url).serving() as proxy:
+        where = {"PHOENIX_ENDPOINT": proxy.url, "EVALWIRE_GRACE_SECONDS": "1"}
+        process = start(phoenix_project, make_dataset(5), seconds=120, **where)
+        proxy.rule = lambda method, _: Fault(hang=True) if hangs in ("everything", method) else None
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 143, (out, err)
+        assert time.monotonic() - began < 8
+    assert out.startswith("INTERRUPTED: 1 experiment, 5 examples")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert report["outcome"] == "interrupted"
 
 
 @pytest.mark.parametrize(

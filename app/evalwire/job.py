@@ -293,7 +293,11 @@ def _asked(context: Context, job: Job) -> judging.Wanted:
 
 
 def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResult, signals: Signals) -> Report:
-    """Judge the results, and note in Phoenix how each experiment ended."""
+    """Judge the results, and note in Phoenix how each experiment ended.
+
+    Of an interrupted job nothing is noted: `docker stop` kills ten seconds after it has asked, and a Phoenix that takes
+    its time would cost the report. An experiment without a note is nobody's baseline, and `resume` makes up for it.
+    """
     is_dry, is_part = job.dry_run is not None, job.sharing is not None
     gates, baselines = ((), ()) if is_dry or is_part else judge.verdicts(result.results)
     context.learn_secrets()
@@ -315,13 +319,9 @@ def _conclude(context: Context, job: Job, judge: judging.Judge, result: JobResul
     )
     stopped = result.interrupted or signals.received is not None
     report = replace(report, outcome="interrupted" if stopped else outcome_of(report, report.results))
-
-    def ended_as(one: ExperimentResult) -> Outcome:
-        return "interrupted" if stopped and one.not_run else outcome_of(report, [one])
-
     try:
-        if not is_dry and not is_part:
-            note_ends(job.phoenix, report.results, ended_as)
+        if not (is_dry or is_part or stopped):
+            note_ends(job.phoenix, report.results, lambda one: outcome_of(report, [one]))
     except EvalwireError as error:
         context.err.write(f"evalwire: {error}\n")
         if report.outcome == "passed":  # not all that was to be recorded is
