@@ -228,7 +228,7 @@ def test_wrong_use(job):
         ),
         ({"report_dir": "."}, "a folder below the workspace"),
         ({"report_dir": "link"}, "a folder below the workspace"),
-        ({"report_dir": "evalwire.toml"}, 'The report folder "evalwire.toml" cannot be made'),
+        ({"report_dir": "a file"}, 'The report folder "a file" cannot be made'),
         ({"version": ""}, "has no released image"),
         ({"version": "1.2"}, "has no released image"),
         ({"version": "--privileged:x"}, "is no image's name"),
@@ -241,6 +241,7 @@ def test_what_cannot_be_meant_is_refused(job, inputs, said):
     """Before anything runs, with what to do; exit 2."""
     it = job("passing")
     (it.workspace / "link").symlink_to("/tmp")
+    (it.workspace / "a file").write_text("")
     it.runner.strategy = {}
     ended = it.run(**inputs)
     assert ended.exit_code == 2
