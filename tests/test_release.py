@@ -339,6 +339,24 @@ def test_a_workflow_may_nothing_and_runs_what_is_pinned(file):
         )
 
 
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_variables_and_folders_that_a_workflow_names_are_there(file):
+    """The runner makes an empty text of a variable that is not, and says nothing."""
+    text = file.read_text()
+    workflow = yaml.safe_load(text)
+    known = dict(workflow.get("env", {}))
+    for one in [*workflow["jobs"].values(), *_steps(workflow)]:
+        known |= one.get("env", {})
+    assert set(re.findall(r"\$\{\{ *env\.(\w+)", text)) <= set(known)
+    inputs = [step["with"] for step in _steps(workflow) if step.get("uses") == "./"]
+    named = [one[name] for one in inputs for name in ("experiments", "config", "requirements") if name in one]
+    named += re.findall(r"--csv=(\S+)", text)
+    assert bool(named) == (file.stem == "selftest")
+    for name in named:
+        path = re.sub(r"\$\{\{ *env\.(\w+) *\}\}", lambda found: known[found[1]], name)
+        assert (ROOT / path).exists(), name
+
+
 def test_one_action_has_one_version():
     """Two hashes of one action would be an update that stopped halfway."""
     texts = "".join(file.read_text() for file in WORKFLOWS)

@@ -135,7 +135,7 @@ def _files(folder: Path) -> set[str]:
 def test_a_project_that_passes(job, docker, phoenix):
     """Green, with all outputs and the summary; the experiment in Phoenix knows the commit; nothing else is left."""
     it = job("passing")
-    (it.workspace / "evalwire.toml").write_text("[gates.greeting]\nexact_match = { min = 1.0 }\n")
+    shutil.copy(PROJECTS / "passing.toml", it.workspace / "evalwire.toml")
     before = _files(it.workspace)
     ended = it.run(experiments="experiments", phoenix_endpoint=phoenix.url)
     assert ended.exit_code == 0, ended.log
