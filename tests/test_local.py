@@ -158,6 +158,16 @@ def test_a_folder_is_not_joined_at_another_servers_address(tmp_path, other):
             pass
 
 
+@pytest.mark.needs_phoenix
+@pytest.mark.parametrize("state", ["", '{"port": "many", "pid": 1}', '{"port": 6006, "pid": null}'])
+def test_a_folder_that_is_in_use_and_does_not_tell_where(tmp_path, state):
+    (tmp_path / "server.json").write_text(state)
+    with (tmp_path / "users.lock").open("a+") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with pytest.raises(LocalServerError, match=r"server\.json does not tell"), local.phoenix(tmp_path, os.environ):
+            pass
+
+
 @pytest.mark.parametrize("state", ["", "[]", "not json", '{"port": "many"}', '{"port": 99999999}'])
 def test_a_damaged_state_file_is_no_obstacle(tmp_path, state):
     (tmp_path / "server.json").write_text(state)

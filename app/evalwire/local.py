@@ -109,8 +109,10 @@ def _join_or_start(
     if not _is_alone(users):
         fcntl.flock(users, fcntl.LOCK_SH)
         state = _state(directory)
-        url = f"http://127.0.0.1:{state.get('port')}"
-        server = LocalServer(url=url, directory=directory, pid=state.get("pid", 0))
+        port, pid = state.get("port"), state.get("pid")
+        if not (isinstance(port, int) and isinstance(pid, int)):  # the file is damaged
+            raise LocalServerError(f"{directory / 'server.json'} does not tell where the Phoenix of this folder is.")
+        server = LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, pid=pid)
         if not _is_ready(server):
             raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
         announce(f"using the Phoenix that serves {directory} already")
