@@ -26,7 +26,7 @@ serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
 test: $(VENV)/installed  ## Run the whole test suite (the image's part where a Docker engine answers).
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/image
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/image
 	$(BIN)/pytest tests/image
 
 lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.

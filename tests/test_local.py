@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import threading
 import time
 import urllib.request
@@ -139,6 +140,57 @@ def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_pa
     assert f"port {other} of 127.0.0.1 is taken by another program. Trying another one." in said
 
 
+def is_laying_out(directory: Path) -> bool:
+    """Whether the Phoenix of a folder makes its tables."""
+    with contextlib.suppress(FileNotFoundError):
+        return "CREATE TABLE projects" in (directory / "server.log").read_text(errors="replace")
+    return False
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.timeout(300)
+def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_still_works(tmp_path, monkeypatch):
+    """Its half-made tables would be in the way of every later one."""
+    check_port = local._check_port
+
+    def interrupt(server: local.LocalServer) -> None:
+        if is_laying_out(server.directory):
+            raise KeyboardInterrupt
+        check_port(server)
+
+    monkeypatch.setattr(local, "_check_port", interrupt)
+    with pytest.raises(KeyboardInterrupt), local.phoenix(tmp_path, os.environ):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "phoenix.db")) as database:
+        assert not list(database.execute("SELECT version_num FROM alembic_version")), "it ended before it was done"
+
+    monkeypatch.setattr(local, "_check_port", check_port)
+    with local.phoenix(tmp_path, os.environ) as server:
+        assert is_answering(local._port(server))
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.timeout(300)
+def test_a_phoenix_that_may_be_changing_an_earlier_ones_tables_is_ended_when_it_is_ready(tmp_path, monkeypatch):
+    """They hold results. A database that nothing is known of, of an earlier evalwire's folder, counts as such."""
+    sqlite3.connect(tmp_path / "phoenix.db").close()
+    (tmp_path / "server.json").write_text(json.dumps({"port": local._free_port(), "pid": 2**30}))
+    said: list[str] = []
+
+    def interrupt(server: local.LocalServer) -> None:
+        if is_laying_out(server.directory):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "_check_port", interrupt)
+    with pytest.raises(KeyboardInterrupt), local.phoenix(tmp_path, os.environ, announce=said.append):
+        pass
+    assert said[-1].startswith("waiting for the local Phoenix")
+    with contextlib.closing(sqlite3.connect(tmp_path / "phoenix.db")) as database:
+        assert list(database.execute("SELECT version_num FROM alembic_version")), "its tables are whole"
+        assert list(database.execute("SELECT name FROM projects"))
+    assert not is_alive(json.loads((tmp_path / "server.json").read_text())["pid"])
+
+
 @pytest.mark.needs_phoenix
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, other):
     with (
@@ -191,6 +243,8 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path):
 
 @pytest.mark.needs_phoenix
 def test_a_server_that_does_not_start_shows_its_log(tmp_path):
-    (tmp_path / "phoenix.db").write_bytes(b"this is no database" * 1000)
+    damaged = b"this is no database" * 1000
+    (tmp_path / "phoenix.db").write_bytes(damaged)
     with pytest.raises(LocalServerError, match=r"ended with \d+:\n(?s:.)+"), local.phoenix(tmp_path, os.environ):
         pass
+    assert (tmp_path / "phoenix.db").read_bytes() == damaged, "what is not known to be empty stays"

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from evalwire.errors import LocalServerError
 
@@ -22,6 +22,8 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
 PREFERRED_PORT = 6006
 _PORTS_TRIED = 3
+_NEW = "new"
+"""The layout of a database that no Phoenix has finished laying out yet; else it is that Phoenix's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +114,12 @@ def _join_or_start(
         port, pid = state.get("port"), state.get("pid")
         if not (isinstance(port, int) and isinstance(pid, int)):  # the file is damaged
             raise LocalServerError(f"{directory / 'server.json'} does not tell where the Phoenix of this folder is.")
-        server = LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, pid=pid)
+        server = _server(directory, port, pid)
         if not _is_ready(server):
             raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
         announce(f"using the Phoenix that serves {directory} already")
         return server
-    _end_server(directory)  # one that a killed evalwire left behind
+    _end_server(directory, announce)  # one that a killed evalwire left behind
     server = _start_on_a_port(directory, environ, announce, port)
     fcntl.flock(users, fcntl.LOCK_SH)
     return server
@@ -132,21 +134,27 @@ def _start_on_a_port(
         try:
             _wait_until_ready(server, announce)
         except _PortTakenError as error:
-            _stop(server)
+            _abandon(server, announce)
             if port or attempt == _PORTS_TRIED:
                 raise
             announce(f"{error} Trying another one.")
         except BaseException:
-            _stop(server)
+            _abandon(server, announce)
             raise
         else:
+            _write_state(directory, port=_port(server), pid=server.pid, layout=_version())
             return server
     raise AssertionError("the last attempt returns or raises")
 
 
+def _version() -> str:
+    """Of the Phoenix server that is installed."""
+    return importlib.metadata.version("arize-phoenix")
+
+
 def _require_server() -> None:
     try:
-        importlib.metadata.version("arize-phoenix")
+        _version()
     except importlib.metadata.PackageNotFoundError:
         raise LocalServerError(
             "--local needs a Phoenix server, which is not installed here.\n"
@@ -165,7 +173,7 @@ def _choose_port(directory: Path) -> int:
     raise LocalServerError("no free port on 127.0.0.1.")
 
 
-def _state(directory: Path) -> dict[str, int]:
+def _state(directory: Path) -> dict[str, Any]:
     try:
         state = json.loads((directory / "server.json").read_text())
     except (OSError, ValueError):
@@ -173,17 +181,60 @@ def _state(directory: Path) -> dict[str, int]:
     return state if isinstance(state, dict) else {}
 
 
-def _write_state(directory: Path, *, port: int, pid: int) -> None:
-    (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid}))
+def _write_state(directory: Path, *, port: int, pid: int, layout: str | None) -> None:
+    (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid, "layout": layout}))
 
 
-def _end_server(directory: Path) -> None:
+def _layout(directory: Path) -> str | None:
+    """Whose tables the folder's database has: `_NEW` or a version of Phoenix; None where nobody wrote it down."""
+    if not (directory / "phoenix.db").exists():
+        return _NEW
+    layout = _state(directory).get("layout")
+    return layout if isinstance(layout, str) else None
+
+
+def _discard_unfinished(directory: Path) -> None:
+    """Remove a database whose first Phoenix was ended before it was ready: nothing is in it, and no other opens it."""
+    if _layout(directory) == _NEW:
+        for name in ("phoenix.db", "phoenix.db-wal", "phoenix.db-shm", "phoenix.db-journal"):
+            (directory / name).unlink(missing_ok=True)
+
+
+def _abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
+    """End a server that is not ready yet, and leave a database that the next one can open.
+
+    A Phoenix that ends while it changes its tables leaves them half changed, and does not start on them again. New ones
+    are made anew; those of an earlier Phoenix hold results, so the change is waited for.
+    """
+    _finish_migration(server, announce)
+    _stop(server)
+
+
+def _finish_migration(server: LocalServer, announce: Callable[[str], None]) -> None:
+    if _layout(server.directory) in (_NEW, _version()):
+        return
+    announce("waiting for the local Phoenix, which may be changing its database for a new version")
+    deadline = time.monotonic() + READY_SECONDS
+    while _is_running(server) and not _is_ready(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _is_running(server: LocalServer) -> bool:
+    import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
+
+    return server.process.poll() is None if server.process else psutil.pid_exists(server.pid)
+
+
+def _end_server(directory: Path, announce: Callable[[str], None] = lambda _: None) -> None:
     """End the server of a folder, known by its id, its command and its working directory."""
     import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
 
+    state = _state(directory)
     with contextlib.suppress(psutil.Error, OSError, TypeError, ValueError):  # it is gone, or the file is damaged
-        process = psutil.Process(_state(directory).get("pid", 0))
+        process = psutil.Process(state.get("pid", 0))
         if "phoenix.server.main" in process.cmdline() and Path(process.cwd()) == directory:
+            if isinstance(port := state.get("port"), int):
+                _finish_migration(_server(directory, port, process.pid), announce)
             process.terminate()
             try:
                 process.wait(STOP_SECONDS)
@@ -192,6 +243,8 @@ def _end_server(directory: Path) -> None:
 
 
 def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
+    _discard_unfinished(directory)
+    layout = _layout(directory)
     ours = {
         "PHOENIX_WORKING_DIR": str(directory),
         "PHOENIX_HOST": "127.0.0.1",
@@ -211,8 +264,12 @@ def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServe
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for evalwire, which still records for a while
         )
-    _write_state(directory, port=port, pid=process.pid)
-    return LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, pid=process.pid, process=process)
+    _write_state(directory, port=port, pid=process.pid, layout=layout)
+    return _server(directory, port, process.pid, process)
+
+
+def _server(directory: Path, port: int, pid: int, process: subprocess.Popen[bytes] | None = None) -> LocalServer:
+    return LocalServer(url=f"http://127.0.0.1:{port}", directory=directory, pid=pid, process=process)
 
 
 def _free_port() -> int:
