@@ -40,7 +40,7 @@ def test_what_is_in_flight_is_finished_and_recorded(phoenix_project, client, mak
     name = make_dataset(50)
     process = start(phoenix_project, name, seconds=1)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code, (out, err)
     assert out.startswith("INTERRUPTED: 1 experiment, 50 examples")
     report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
@@ -57,9 +57,9 @@ def test_the_grace_period_is_kept(phoenix_project, make_dataset):
     process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="1")
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 143
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("hangs", ["everything", "PATCH"])
@@ -73,7 +73,7 @@ def test_a_phoenix_that_takes_its_time_does_not_cost_the_report(phoenix_project,
         began = time.monotonic()
         out, err = process.communicate(timeout=60)
         assert process.returncode == 143, (out, err)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
     assert out.startswith("INTERRUPTED: 1 experiment, 5 examples")
     report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
     assert report["outcome"] == "interrupted"
@@ -91,10 +91,10 @@ def test_code_that_cannot_be_interrupted_does_not_keep_the_process(phoenix_proje
     process = start(phoenix_project, make_dataset(5), seconds=120, task=task, EVALWIRE_GRACE_SECONDS="1")
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert out.startswith("INTERRUPTED")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 def test_a_second_signal_ends_it_at_once(phoenix_project, make_dataset):
@@ -104,16 +104,16 @@ def test_a_second_signal_ends_it_at_once(phoenix_project, make_dataset):
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 def test_a_signal_during_an_import_ends_it(phoenix_project):
     task = "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep({seconds})\n"
     process = start(phoenix_project, "any", seconds=120, task=task)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "Traceback" not in err
 
