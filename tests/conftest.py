@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evalwire import gateway, local
+from evalwire import connection, local
 from kill_tally import COUNTS, FIGURES
 from losses import TALLY
 from postgres import free_port
@@ -60,7 +60,7 @@ def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def client(phoenix_url: str) -> Any:
     """The Phoenix client that a user's script would make."""
-    return gateway.connect(base_url=phoenix_url)
+    return connection.connect(base_url=phoenix_url)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def spans_of(client: Any) -> Callable[..., list[Any]]:
 @pytest.fixture(scope="session")
 def evals() -> Any:
     """The phoenix-evals package, without the server that its import would bring along."""
-    gateway._skip_server_imports()
+    connection._skip_server_imports()
     import phoenix.evals
 
     return phoenix.evals

@@ -337,9 +337,9 @@ def test_what_cannot_be_called_with_a_value_is_refused(bind, thing):
 @pytest.fixture(scope="module")
 def experiments() -> Any:
     """The Phoenix client's experiment types."""
-    from evalwire import gateway
+    from evalwire import connection
 
-    gateway._skip_server_imports()
+    connection._skip_server_imports()
     import phoenix.client.resources.experiments.types as module
 
     return module

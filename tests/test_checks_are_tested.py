@@ -109,7 +109,7 @@ CHECKS = {
         "model.py",
         "        if not whole or self.not_run or",
         "        if not whole or",
-        "tests/test_model.py",
+        "tests/test_model.py::test_examples_that_did_not_run_are_counted",
     ),
     "a dataset that holds a part of an upload": (
         "gateway.py",
@@ -204,6 +204,7 @@ def test_the_check_is_where_it_is_looked_for(name):
     file, check, _, test = CHECKS[name]
     assert (ROOT / "app/evalwire" / file).read_text().count(check) == 1, f"the check is no longer in {file}"
     path, _, function = test.partition("[")[0].partition("::")
+    assert function, "a check names the one test that fails without it"
     assert f"def {function}(" in (ROOT / path).read_text()
 
 

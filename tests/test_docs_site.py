@@ -85,8 +85,8 @@ EXAMPLE = {"input": {"user_query": "How do I get a refund?"}, "output": {"expect
 # where arize-phoenix is installed too, `import phoenix.client` would import all of the server
 SCRIPT = """
 import runpy
-from evalwire import gateway
-gateway._skip_server_imports()
+from evalwire import connection
+connection._skip_server_imports()
 runpy.run_path("script.py", run_name="__main__")
 """
 

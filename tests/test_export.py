@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recorded
-from evalwire import exporting, gateway, jsonarray, results
+from evalwire import connection, exporting, jsonarray, results
 from evalwire.errors import ExperimentNotFound, PhoenixError, PhoenixUnreachable, UsageError
 from evalwire.gateway import Phoenix
 from evalwire.results import ResultCollector
@@ -166,7 +166,7 @@ needs_phoenix = pytest.mark.needs_phoenix
 @pytest.fixture(scope="module")
 def foreign(phoenix_url):
     """An experiment that Phoenix's own client recorded: one task and one evaluator raise."""
-    client = gateway.connect(base_url=phoenix_url)
+    client = connection.connect(base_url=phoenix_url)
     dataset = recorded.a_dataset(client)
     return dataset, recorded.run_experiment(client, dataset)
 
@@ -314,7 +314,7 @@ def proxy(phoenix_url):
 
 def behind(proxy, *, attempts: int) -> Phoenix:
     policy = RetryPolicy(attempts=attempts, total_seconds=30, sleep=lambda _: None)
-    return Phoenix(gateway.connect(base_url=proxy.url), fetch=policy)
+    return Phoenix(connection.connect(base_url=proxy.url), fetch=policy)
 
 
 @needs_phoenix

@@ -18,13 +18,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
-from evalwire import engine
+from evalwire import attempts
 from evalwire import settings as settings_module
 from evalwire.commands.resume import resume
 from evalwire.commands.run import run
+from evalwire.connection import connect
 from evalwire.context import Context
 from evalwire.errors import PhoenixError
-from evalwire.gateway import Phoenix, connect
+from evalwire.gateway import Phoenix
 from evalwire.model import CREATION_KEY, TaskRun
 from evalwire.retries import RetryPolicy, retry
 from evalwire.returns import to_json
@@ -208,7 +209,7 @@ class Seat:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
     """The waits between calls of a task are another test's subject."""
-    monkeypatch.setattr(engine, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(attempts, "_FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from evalwire.connection import connect, endpoint_of
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
-from evalwire.gateway import Phoenix, connect, endpoint_of
+from evalwire.gateway import Phoenix
 from evalwire.model import CREATION_KEY, Evaluation, Example, Failure, TaskRun
 from evalwire.retries import RetryPolicy
 from faults import Fault, FaultyPhoenix, first
@@ -289,7 +290,7 @@ def test_links_have_the_address_that_people_use(phoenix):
 def test_the_client_is_imported_without_the_server():
     """Where arize-phoenix is installed too, its server (10 s) stays out, and is there when asked for."""
     code = (
-        "import sys; from evalwire.gateway import connect; connect(base_url='http://x');"
+        "import sys; from evalwire.connection import connect; connect(base_url='http://x');"
         "assert 'phoenix.server' not in sys.modules;"
         "import phoenix; assert phoenix.__version__.count('.') == 2"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import recorded
-from evalwire import gateway, records
+from evalwire import connection, records
 from evalwire.errors import EvalwireError, ExperimentNotFound
 from evalwire.gateway import Phoenix
 from evalwire.reports import comparison_text, experiment_markdown
@@ -25,20 +25,20 @@ needs_phoenix = pytest.mark.needs_phoenix
 
 @pytest.fixture(scope="module")
 def dataset(phoenix_url):
-    return recorded.a_dataset(gateway.connect(base_url=phoenix_url))
+    return recorded.a_dataset(connection.connect(base_url=phoenix_url))
 
 
 @pytest.fixture(scope="module")
 def foreign(phoenix_url, dataset):
     """Of Phoenix's own client: a task and an evaluator raise, and evaluators score the run that failed."""
-    return recorded.run_experiment(gateway.connect(base_url=phoenix_url), dataset)
+    return recorded.run_experiment(connection.connect(base_url=phoenix_url), dataset)
 
 
 @pytest.fixture(scope="module")
 def old(phoenix_url, dataset):
     """As evalwire 0.6 recorded them: its metadata, a sound task, two evaluators."""
     return recorded.run_experiment(
-        gateway.connect(base_url=phoenix_url),
+        connection.connect(base_url=phoenix_url),
         dataset,
         task=lambda example: f"answer {min(int(example.input['q'][-1]), 3)}",
         evaluators=[recorded.exact, recorded.size],

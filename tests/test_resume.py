@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from conftest import EVALWIRE, Project, quiet_environment
-from evalwire import gateway, local
+from evalwire import connection, local
 from faults import Fault, FaultyPhoenix, first
 from kill_tally import measured, tally
 
@@ -99,7 +99,7 @@ RUNS = sum(map(len, QUESTIONS.values())) * REPETITIONS
 @pytest.fixture(scope="module")
 def datasets(phoenix_url: str) -> dict[str, str]:
     """The datasets of both experiments, by the experiment's folder."""
-    client = gateway.connect(base_url=phoenix_url)
+    client = connection.connect(base_url=phoenix_url)
     names = {}
     for folder, questions in QUESTIONS.items():
         names[folder] = f"{folder}_{uuid.uuid4().hex[:8]}"
@@ -117,7 +117,7 @@ class Killed:
         self.directory = directory
         self.datasets = datasets
         self.prefix = f"kill{uuid.uuid4().hex[:8]}"
-        self.client = gateway.connect(base_url=phoenix_url)
+        self.client = connection.connect(base_url=phoenix_url)
         self.phases: list[tuple[Counter[str], Counter[str]]] = []  # at each kill: what was called, what is held
         for folder, task in (("alpha", ASYNC_TASK), ("beta", PLAIN_TASK)):
             evaluators = {"exact": EXACT.format(name=folder), "graded": GRADED.format(name=folder)}
@@ -1108,7 +1108,7 @@ def test_phoenix_is_restarted_in_mid_run(tmp_path, number):
     server = local._start(_made(tmp_path / "phoenix"), os.environ, port)
     try:
         local._wait_until_ready(server, lambda _: None)
-        client = gateway.connect(base_url=server.url)
+        client = connection.connect(base_url=server.url)
         examples = [{"input": {"q": f"q{n}"}, "output": {}} for n in range(count)]
         client.datasets.create_dataset(name="restarted", examples=examples, timeout=60)
         project = Project(_made(tmp_path / "project"), quiet_environment(PHOENIX_ENDPOINT=server.url))

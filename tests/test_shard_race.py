@@ -12,7 +12,8 @@ import pytest
 import postgres
 from conftest import Project, quiet_environment
 from evalwire import discovery
-from evalwire.gateway import Phoenix, connect
+from evalwire.connection import connect
+from evalwire.gateway import Phoenix
 from evalwire.opening import Opening, Sharing, Terms
 from evalwire.sharding import Shard
 

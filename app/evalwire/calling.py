@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from evalwire.failures import failure_of
 from evalwire.model import AnnotatorKind, Callee, Example, Experiment, Failure, FailureStage
 
 if TYPE_CHECKING:
@@ -563,11 +564,11 @@ class Call:
             message = self._why_late(took) if is_late and not self._timed_out else self._why_timed_out()
             return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
         if self.error is not None:
-            return None, Failure.from_exception(self.error, stage=stage, root=self._root)
+            return None, failure_of(self.error, stage=stage, root=self._root)
         try:
             return convert(self._returned), None
         except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
-            bad = Failure.from_exception(unusable, stage=stage, root=self._root)
+            bad = failure_of(unusable, stage=stage, root=self._root)
             return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
 
     def _why_late(self, took: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from evalwire.calling import BindingError, bind_evaluator, bind_task, isolate
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.failures import failure_of
 from evalwire.model import Callee, Experiment, Failure
 
 TASK_FILE = "task.py"
@@ -238,7 +239,7 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
     if isinstance(error, _MissingCallable | BindingError):
         kind = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
         return Failure(stage="import", type=kind, message=str(error), where=str(path))
-    failure = Failure.from_exception(error, stage="import", root=folder.parent.parent)
+    failure = failure_of(error, stage="import", root=folder.parent.parent)
     return failure if failure.where else replace(failure, where=str(path))
 
 

@@ -76,7 +76,8 @@ def execute(
 
 def _connector(found: settings.Settings, key: str | None) -> Callable[[str | None], Phoenix]:
     def connect(address: str | None) -> Phoenix:
-        from evalwire.gateway import Phoenix, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
+        from evalwire.connection import connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
+        from evalwire.gateway import Phoenix  # noqa: PLC0415 - 0.5 s, for those who talk to it
         from evalwire.retries import RetryPolicy  # noqa: PLC0415 - likewise
 
         api_key = key

@@ -8,17 +8,18 @@ import dataclasses
 import itertools
 import logging
 import math
-import random
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
+from evalwire.attempts import Attempts
 from evalwire.calling import Call, Clock, Threads, Trace, evaluator_values, task_values
 from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable, RunTaken
+from evalwire.evaluations import evaluations_of, is_judged, with_all
+from evalwire.failures import failure_of
 from evalwire.loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThread, Watch
 from evalwire.model import (
-    EMPTY,
     Callee,
     Evaluation,
     Example,
@@ -30,21 +31,11 @@ from evalwire.model import (
     TaskRun,
 )
 from evalwire.pacing import Pace, Ticket
-from evalwire.ratelimits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.returns import to_json, to_verdicts
-from evalwire.usage import total
-
-if TYPE_CHECKING:
-    from evalwire.usage import Usage
 
 T = TypeVar("T")
 
 log = logging.getLogger("evalwire")
-
-_AUTO_RETRIES = 5  # of rate limits, which an "auto" concurrency runs into on purpose
-_FIRST_WAIT = 1.0  # seconds before the first retry of user code; twice as long before each further one
-_LONGEST_WAIT = 60.0
-_LONGEST_ASKED = 600.0  # of what a provider may ask for; beyond it the call has failed
 
 
 class Recorder(Protocol):
@@ -247,6 +238,7 @@ class _Job:
         self._backlog = asyncio.Semaphore(limits.backlog)  # runs that wait for Phoenix
         self._stopped = asyncio.Event()  # somebody asked for it
         self._ends = asyncio.Event()  # that, or an outage, or too many failures
+        self._attempts = Attempts(self._pace, self._ends, most=limits.retries, retry_on=limits.retry_on)
         self._feeds: set[asyncio.Task[None]] = set()
         self._behind = 0  # examples whose task has returned, and which are judged or wait to be recorded
         self._outage: EvalwireError | None = None
@@ -366,7 +358,7 @@ class _Job:
         await asyncio.wait({feed})
         self._feeds.discard(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # of evalwire's own: be red
-            progress.failure = Failure.from_exception(defect, stage="record")
+            progress.failure = failure_of(defect, stage="record")
         await self._drain(progress.running)
         if not self._stopped.is_set() and not self._outage:
             await self._verify(progress, opened)
@@ -387,8 +379,8 @@ class _Job:
         for index, (example, repetition) in enumerate(pairs):
             earlier = opened.earlier.get((example.node_id, repetition))
             if earlier is not None:
-                earlier = _with_all(opened, earlier, earlier.evaluations)
-            if earlier is not None and earlier.is_recorded and self._is_judged(opened, earlier):
+                earlier = with_all(opened, earlier, earlier.evaluations)
+            if earlier is not None and earlier.is_recorded and is_judged(opened, earlier):
                 progress.runs[index] = earlier
                 self._observer.ran(opened, earlier)
             else:
@@ -400,16 +392,11 @@ class _Job:
         def over(task: asyncio.Task[None]) -> None:
             progress.running.discard(task)
             if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
-                progress.failure = Failure.from_exception(error, stage="record")
+                progress.failure = failure_of(error, stage="record")
 
         task = asyncio.create_task(work)
         progress.running.add(task)
         task.add_done_callback(over)
-
-    def _is_judged(self, opened: OpenExperiment, run: TaskRun) -> bool:
-        """Whether every evaluator has said something of a run, or none has to."""
-        said = {evaluation.evaluator for evaluation in run.evaluations}
-        return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
 
     async def _drain(self, running: set[asyncio.Task[None]]) -> None:
         """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
@@ -517,7 +504,7 @@ class _Job:
         def begin() -> Call:
             return self._call(opened, task, task_values(place.example))
 
-        outcome = await self._outcome(begin(), begin, to_json, "task", ticket)
+        outcome = await self._attempts.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
         return TaskRun(
             example=place.example,
             output=outcome.value,
@@ -540,13 +527,17 @@ class _Job:
         ]
         words = [self._word(opened, run, begin(), begin, ticket) for begin in begins]
         found = [await word for word in words] if len(words) == 1 else await asyncio.gather(*words)
-        return _with_all(opened, run, itertools.chain(run.evaluations, *found))
+        return with_all(opened, run, itertools.chain(run.evaluations, *found))
 
     async def _word(
         self, opened: OpenExperiment, run: TaskRun, first: Call, begin: Callable[[], Call], ticket: Ticket
     ) -> list[Evaluation]:
         """What one evaluator says, noted as soon as it has."""
-        found = await self._evaluations(first, begin, ticket)
+        name = first.callee.name
+        outcome = await self._attempts.outcome(
+            begin, lambda returned: to_verdicts(returned, name=name), stage="evaluator", ticket=ticket, first=first
+        )
+        found = evaluations_of(outcome)
         self._recorder.judged(opened, run, found)
         return found
 
@@ -558,93 +549,6 @@ class _Job:
         trace = self._recorder.trace(opened, callee, values)
         root = self._roots[opened.experiment.name]
         return Call(callee, values, trace, self.threads, clock=self._clock, root=root)
-
-    async def _evaluations(self, first: Call, begin: Callable[[], Call], ticket: Ticket) -> list[Evaluation]:
-        """What an evaluator said, or its failure, as evaluations."""
-        name = first.callee.name
-        outcome = await self._outcome(
-            first, begin, lambda returned: to_verdicts(returned, name=name), "evaluator", ticket
-        )
-        call = outcome.call
-        common: dict[str, Any] = {
-            "evaluator": name,
-            "annotator_kind": call.callee.annotator_kind,
-            "start_time": call.start_time,
-            "end_time": call.end_time,
-            "trace_id": call.trace_id,
-            "attempts": outcome.attempts,
-        }
-        if outcome.value is None:
-            return [Evaluation(name=name, failure=outcome.failure, usage=outcome.usage, **common)]
-        return [
-            Evaluation(
-                name=verdict.name,
-                score=verdict.score,
-                label=verdict.label,
-                explanation=verdict.explanation,
-                metadata=verdict.metadata or EMPTY,
-                usage=() if index and outcome.usage is not None else outcome.usage,
-                **common,
-            )
-            for index, verdict in enumerate(outcome.value)
-        ]
-
-    # --- retries of user code ------------------------------------------------------------------------
-
-    async def _outcome(
-        self,
-        call: Call,
-        begin: Callable[[], Call],
-        convert: Callable[[Any], T],
-        stage: FailureStage,
-        ticket: Ticket,
-    ) -> _Outcome[T]:
-        """What a call came to, begun anew as often as its errors are worth it."""
-        attempts = 1
-        usage: Usage | None = ()
-        while True:
-            value, failure = await call.result(convert, stage=stage)
-            if usage is not None:
-                usage = None if call.usage is None else total((usage, call.usage)) if usage else call.usage
-            error = call.error
-            is_limited = error is not None and is_rate_limit(error)
-            asked = wait_asked(error) if error is not None else None
-            if is_limited:
-                self._pace.rate_limited(ticket, asked)
-            if error is None or attempts > self._retries_for(error, is_limited=is_limited):
-                break
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
-            wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - so that not all come at once
-            if (asked or 0.0) > _LONGEST_ASKED or await self._ends_within(wait):
-                break
-            attempts += 1
-            call = begin()
-        if failure is None:
-            self._pace.succeeded(ticket)
-        return _Outcome(call, attempts, value, failure, usage)
-
-    def _retries_for(self, error: BaseException, *, is_limited: bool) -> int:
-        """How often a call that ended in this error may be made anew."""
-        if self._limits.retries is None:
-            return _AUTO_RETRIES if is_limited and self._limits.task_concurrency == "auto" else 0
-        return self._limits.retries if is_worth_retrying(error, self._limits.retry_on) else 0
-
-    async def _ends_within(self, seconds: float) -> bool:
-        """Wait; whether the job is to end meanwhile."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ends.wait(), seconds)
-        return self._is_ending()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Outcome(Generic[T]):
-    """What a call of the user's code came to: the last call, how many there were, and what all of them used."""
-
-    call: Call
-    attempts: int
-    value: T | None
-    failure: Failure | None
-    usage: Usage | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -686,34 +590,8 @@ def _tell_pace(before: int, after: int) -> None:
     )
 
 
-def _with_all(opened: OpenExperiment, run: TaskRun, evaluations: Iterable[Evaluation]) -> TaskRun:
-    """A run with its evaluations in the order of the evaluators, whichever of them spoke first."""
-    order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
-    in_order = sorted(evaluations, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
-    return dataclasses.replace(run, evaluations=_without_repeats(in_order))
-
-
-def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
-    """Fail an evaluation whose name another one of the run has: Phoenix would keep only the last of them."""
-    seen: dict[str, str] = {}
-    kept: list[Evaluation] = []
-    for evaluation in evaluations:
-        owner = seen.setdefault(evaluation.name, evaluation.evaluator)
-        if owner == evaluation.evaluator:
-            kept.append(evaluation)
-            continue
-        clash = Failure(
-            stage="evaluator",
-            type="ValueError",
-            message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
-        )
-        name = f"{evaluation.evaluator}.{evaluation.name}"
-        kept.append(dataclasses.replace(evaluation, name=name, score=None, label=None, failure=clash, id=None))
-    return tuple(kept)
-
-
 def _failure(error: Exception, *, stage: FailureStage) -> Failure:
     """A failure of the world around as a value, for the result; evalwire's own messages say it all."""
     if isinstance(error, EvalwireError):
         return Failure(stage=stage, type=type(error).__name__, message=str(error))
-    return Failure.from_exception(error, stage=stage)
+    return failure_of(error, stage=stage)

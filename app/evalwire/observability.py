@@ -88,7 +88,7 @@ def _provider_of_phoenix() -> Any:
 
 
 def _register(*, auto_instrument: bool) -> Any:
-    from evalwire.gateway import connect  # noqa: PLC0415 - an import of this module stays cheap
+    from evalwire.connection import connect  # noqa: PLC0415 - an import of this module stays cheap
 
     # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's. The address
     # and the credentials that the client has found are no public names of it.

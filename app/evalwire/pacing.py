@@ -76,6 +76,11 @@ class Pace:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def is_auto(self) -> bool:
+        """Whether it looks for the limit, and so runs into the provider's."""
+        return self._auto
+
+    @property
     def limit(self) -> int:
         """How many tickets may be out now."""
         return self._limit

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from evalwire import uploading
-from evalwire.gateway import Phoenix, connect
+from evalwire.connection import connect
+from evalwire.gateway import Phoenix
 from evalwire.uploader import DatasetUploader
 
 pytestmark = pytest.mark.image
