@@ -52,14 +52,16 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
     served = examples.start("serve")
     state = examples.directory / ".evalwire/server.json"
     deadline = time.monotonic() + 120
-    while not (state.exists() and is_answering(json.loads(state.read_text())["port"])):
+    while not state.exists() or json.loads(state.read_text())["layout"] == "new":
         assert served.poll() is None, served.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
     orphan = json.loads(state.read_text())
+    state.write_text(json.dumps({**orphan, "layout": "new"}))  # as of an evalwire that was killed before it was ready
     served.kill()
     served.wait()
     assert is_alive(orphan["pid"])
+    assert is_answering(orphan["port"])
 
     with (examples.directory / "testset.csv").open("a") as testset:
         testset.write("a row without a tag,x,\n")
@@ -74,6 +76,7 @@ def test_the_demo_runs_also_after_a_crash_and_its_results_stay(examples):
     assert not is_alive(orphan["pid"])
     left = json.loads(state.read_text())
     assert left["port"] == orphan["port"], "the links of the last run stay right"
+    assert not (state.parent / "unfinished.db").exists(), "what a server that was ready holds is used"
     assert not is_alive(left["pid"])
     assert (examples.directory / ".evalwire/phoenix.db").exists()
 
@@ -167,6 +170,10 @@ def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_
     monkeypatch.setattr(local, "_check_port", check_port)
     with local.phoenix(tmp_path, os.environ) as server:
         assert is_answering(local._port(server))
+        assert json.loads((tmp_path / "server.json").read_text())["layout"] == importlib.metadata.version(
+            "arize-phoenix"
+        )
+    assert (tmp_path / "unfinished.db").exists(), "nothing is deleted"
 
 
 @pytest.mark.needs_phoenix

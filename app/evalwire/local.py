@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from evalwire.errors import LocalServerError
 
 READY_SECONDS = 120.0
+_MIGRATION_SECONDS = 1800.0  # to be ready, where an earlier version's tables hold results
 STOP_SECONDS = 10.0
 PREFERRED_PORT = 6006
 _PORTS_TRIED = 3
@@ -193,18 +194,24 @@ def _layout(directory: Path) -> str | None:
     return layout if isinstance(layout, str) else None
 
 
-def _discard_unfinished(directory: Path) -> None:
-    """Remove a database whose first Phoenix was ended before it was ready: nothing is in it, and no other opens it."""
+def _set_aside_unfinished(directory: Path) -> None:
+    """Move a database away whose first Phoenix was ended before it was ready: no other can open it."""
     if _layout(directory) == _NEW:
-        for name in ("phoenix.db", "phoenix.db-wal", "phoenix.db-shm", "phoenix.db-journal"):
-            (directory / name).unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                (directory / f"phoenix.db{suffix}").replace(directory / f"unfinished.db{suffix}")
+
+
+def _patience(directory: Path) -> float:
+    """Seconds until a server should be ready."""
+    return READY_SECONDS if _layout(directory) in (_NEW, _version()) else _MIGRATION_SECONDS
 
 
 def _abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
     """End a server that is not ready yet, and leave a database that the next one can open.
 
     A Phoenix that ends while it changes its tables leaves them half changed, and does not start on them again. New ones
-    are made anew; those of an earlier Phoenix hold results, so the change is waited for.
+    are made anew at the next start; those of an earlier Phoenix hold results, so the change is waited for.
     """
     _finish_migration(server, announce)
     _stop(server)
@@ -213,16 +220,14 @@ def _abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
 def _finish_migration(server: LocalServer, announce: Callable[[str], None]) -> None:
     if _layout(server.directory) in (_NEW, _version()):
         return
-    announce("waiting for the local Phoenix, which may be changing its database for a new version")
-    deadline = time.monotonic() + READY_SECONDS
-    while _is_running(server) and not _is_ready(server) and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def _is_running(server: LocalServer) -> bool:
     import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
 
-    return server.process.poll() is None if server.process else psutil.pid_exists(server.pid)
+    announce("waiting for the local Phoenix, which may be changing its database for a new version")
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended
+        process = psutil.Process(server.pid)
+        latest = process.create_time() + _MIGRATION_SECONDS
+        while process.status() != psutil.STATUS_ZOMBIE and not _is_ready(server) and time.time() < latest:
+            time.sleep(0.1)
 
 
 def _end_server(directory: Path, announce: Callable[[str], None] = lambda _: None) -> None:
@@ -234,7 +239,10 @@ def _end_server(directory: Path, announce: Callable[[str], None] = lambda _: Non
         process = psutil.Process(state.get("pid", 0))
         if "phoenix.server.main" in process.cmdline() and Path(process.cwd()) == directory:
             if isinstance(port := state.get("port"), int):
-                _finish_migration(_server(directory, port, process.pid), announce)
+                server = _server(directory, port, process.pid)
+                if state.get("layout") == _NEW and _is_ready(server):  # since then; it may have been used, too
+                    _write_state(directory, port=port, pid=process.pid, layout=None)
+                _finish_migration(server, announce)
             process.terminate()
             try:
                 process.wait(STOP_SECONDS)
@@ -243,7 +251,7 @@ def _end_server(directory: Path, announce: Callable[[str], None] = lambda _: Non
 
 
 def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
-    _discard_unfinished(directory)
+    _set_aside_unfinished(directory)
     layout = _layout(directory)
     ours = {
         "PHOENIX_WORKING_DIR": str(directory),
@@ -286,13 +294,13 @@ def _wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> N
         LocalServerError: it ended, or takes too long.
     """
     announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
-    started = time.monotonic()
+    started, patience = time.monotonic(), _patience(server.directory)
     while not _is_ready(server):
         _check_port(server)
         if server.process is not None and server.process.poll() is not None:
             raise LocalServerError(f"the local Phoenix ended with {server.process.returncode}:\n{_log_tail(server)}")
-        if time.monotonic() - started > READY_SECONDS:
-            raise LocalServerError(f"the local Phoenix was not ready after {READY_SECONDS:g} s:\n{_log_tail(server)}")
+        if time.monotonic() - started > patience:
+            raise LocalServerError(f"the local Phoenix was not ready after {patience:g} s:\n{_log_tail(server)}")
         time.sleep(0.1)
     announce(f"Phoenix is ready after {time.monotonic() - started:.0f} s")
 
