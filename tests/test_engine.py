@@ -18,6 +18,7 @@ import pytest
 from evalwire.calling import bind_evaluator, bind_task, isolate
 from evalwire.engine import Limits, Stop, run_job
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
+from evalwire.loop import LoopThread
 from evalwire.model import Dataset, Evaluation, Example, Experiment, Failure, OpenExperiment, TaskRun
 from evalwire.progress import Quiet
 
@@ -581,6 +582,105 @@ def test_a_task_that_blocks_the_event_loop_cannot_hold_a_stopped_job():
     assert took < 5
     assert job.interrupted
     assert job.results[0].not_run == 3
+
+
+def test_a_job_that_is_given_up_before_phoenix_was_asked_is_red():
+    """Everything ran and was recorded, and then the loop stood: nobody has seen that Phoenix has it."""
+    release = threading.Event()
+
+    class Standing(FakeRecorder):
+        async def verify(self, opened, runs):
+            release.wait(60)
+            return []
+
+    async def task(example):
+        return 1
+
+    recorder = Standing()
+    job = go(experiment(task, name="set_2"), recorder=recorder, timeout_seconds=0.1)
+    release.set()
+    assert len(recorder.recorded) == 2
+    assert not job.passed
+    assert "the event loop was blocked" in job.results[0].failure.message
+
+
+class Gone:
+    """An observer whose screen is no more."""
+
+    def started(self, opened, run_count):
+        raise BrokenPipeError
+
+    def ran(self, opened, run):
+        raise BrokenPipeError
+
+    def finished(self, result):
+        raise BrokenPipeError
+
+
+def test_a_screen_that_is_gone_costs_nothing(caplog):
+    """Nor does it end the job: what runs has been paid for."""
+
+    async def task(example):
+        return 1
+
+    recorder = FakeRecorder()
+    experiments = [experiment(task, name=name) for name in ("a_3", "b_3")]
+    job = run_job(experiments, recorder=recorder, observer=Gone(), limits=Limits())
+    assert job.passed
+    assert len(recorder.recorded) == 6
+    assert [record.message for record in caplog.records if "progress" in record.message] == [
+        "the progress cannot be shown, and the job goes on: BrokenPipeError()"
+    ]
+
+
+def test_a_defect_of_the_job_is_raised_and_what_runs_beside_it_is_cancelled():
+    cancelled = threading.Event()
+
+    async def beside():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def main():
+        task = asyncio.create_task(beside())
+        await asyncio.sleep(0)
+        raise LookupError(task.get_name())
+
+    thread = LoopThread(main)
+    thread.start()
+    thread.join(30)
+    assert isinstance(thread.crash, LookupError)
+    assert cancelled.is_set()
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_call_for_which_there_is_no_thread_is_not_made(monkeypatch):
+    """And is a failure of its example alone; the ones before and after it have theirs."""
+    called = []
+    start = threading.Thread.start
+
+    def limited(self):
+        if self.name == "evalwire-plain-function" and len(started) == 1:
+            raise RuntimeError("can't start new thread")
+        if self.name == "evalwire-plain-function":
+            started.append(self)
+        start(self)
+
+    def task(input):
+        called.append(input["n"])
+        time.sleep(0.2)
+        return 1
+
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    (result,) = go(experiment(task, name="set_3"), task_concurrency=2).results
+    failed = [run for run in result.runs if run.failure]
+    assert called == [run.example.input["n"] for run in result.runs if not run.failure] != []
+    assert failed
+    assert {run.failure.type for run in failed} == {"RuntimeError"}
+    assert "can't start new thread" in failed[0].failure.message
 
 
 def test_a_stop_while_datasets_are_fetched_ends_the_job():

@@ -110,6 +110,44 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     assert red.returncode == 1
 
 
+@pytest.mark.parametrize("by_id", [False, True])
+def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_url, by_id):
+    """Of an experiment that never began, too; and the baseline is one of that split, or a drop would go unseen."""
+    name, split = searching.name, f"first of {searching.name}"
+    _split(client, phoenix_url, name, split)
+    toml = (searching.directory / "evalwire.toml").read_text()
+    searching.write({"evalwire.toml": f'{toml}\n[experiments.zz_later]\ndataset = "{name}"\n'})
+    searching.experiment("zz_later", task=TASK, exact=EXACT, length=LENGTH)
+    first = ("--name", name, "--split", split, "--baseline", "none")
+    assert searching.run("run", *first, **MAIN).returncode == 0
+    baseline = id_of(searching)
+
+    begun = ("--split", split, "--concurrency", "1", "--task-concurrency", "1", "--fail-fast")
+    assert searching.run("run", *begun, **PULL, RAISES="1").returncode == 1
+    which = ("--experiment", id_of(searching), "--name", name) if by_id else ()
+    searching.run("resume", *which, "--retry-failed", **PULL, **wrong(*range(5)))
+    found = results_of(searching)
+    assert [one["examples"] for one in found["experiments"]] == ([5] if by_id else [5, 5])
+    assert found["baselines"][0]["experiment_id"] == baseline
+    assert found["outcome"] == "gate_failed"
+
+
+def test_resume_keeps_the_version_that_was_asked_for(searching, client):
+    """Of an experiment that never began, too."""
+    name = searching.name
+    version = client.datasets.get_dataset(dataset=name, timeout=60).version_id
+    client.datasets.add_examples_to_dataset(
+        dataset=name, examples=[{"input": {"q": "question 30"}, "output": {}}], timeout=60
+    )
+    (searching.directory / "evalwire.toml").write_text(f'[experiments.zz_later]\ndataset = "{name}"\n')
+    searching.experiment("zz_later", task=TASK, exact=EXACT)
+    begun = ("--dataset-version", version, "--concurrency", "1", "--task-concurrency", "1", "--fail-fast")
+    assert searching.run("run", *begun, RAISES="1").returncode == 1
+    done = searching.run("resume", "--retry-failed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one["examples"] for one in results_of(searching)["experiments"]] == [30, 30]
+
+
 def _split(client, phoenix_url, name, split):
     """Make a split of the first five examples."""
     import httpx

@@ -9,8 +9,12 @@ import importlib.metadata
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import urllib.request
@@ -215,6 +219,149 @@ def test_a_folder_is_not_joined_at_another_servers_address(tmp_path, other):
         fcntl.flock(users, fcntl.LOCK_SH)
         with pytest.raises(LocalServerError, match="does not answer"), local.phoenix(tmp_path, os.environ):
             pass
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[local.LocalServer]:
+    """Servers are processes that only wait, and are begun at once."""
+    servers: list[local.LocalServer] = []
+
+    def start(directory: Path, *_: object) -> local.LocalServer:
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        servers.append(
+            local.LocalServer(url="http://127.0.0.1:9", directory=directory, pid=process.pid, process=process)
+        )
+        return servers[-1]
+
+    monkeypatch.setattr(local, "_start_on_a_port", start)
+    return servers
+
+
+def is_free(directory: Path) -> bool:
+    """Whether nobody uses the folder's server, as another process sees it."""
+    with (directory / "users.lock").open("a+") as users:
+        return local._is_alone(users)
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.parametrize("starts", [True, False])
+def test_who_has_the_next_turn_finds_nobody(tmp_path, monkeypatch, started, starts):
+    """A job that begins while another one ends its server: it starts one, and does not join the one that is gone."""
+    seen: list[bool] = []
+    turn = local._turn
+
+    @contextlib.contextmanager
+    def watched(directory: Path):
+        with turn(directory):
+            try:
+                yield
+            finally:
+                seen.append(is_free(directory))
+
+    def fail(*_: object) -> None:
+        raise LocalServerError("no")
+
+    monkeypatch.setattr(local, "_turn", watched)
+    if not starts:
+        monkeypatch.setattr(local, "_start_on_a_port", fail)
+    with contextlib.suppress(LocalServerError), local.phoenix(tmp_path, os.environ):
+        pass
+    assert seen == ([False, True] if starts else [True])
+    assert [is_alive(one.pid) for one in started] == [False] * starts
+
+
+FORKS = """
+    import os, pathlib, signal, sys
+    from evalwire import local
+
+    directory = pathlib.Path(sys.argv[1])
+    local._start_on_a_port = lambda *_: local.LocalServer(url="http://127.0.0.1:9", directory=directory, pid=2**30)
+    with local.phoenix(directory, os.environ):
+        child = os.fork()
+        if child == 0:
+            (directory / "child").write_text(str(os.getpid()))
+            signal.pause()
+        while not (directory / "child").exists():
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.needs_phoenix
+def test_a_child_of_user_code_is_no_user_of_the_server(tmp_path):
+    """It has the open files of the process that it was forked from, and lives on when that one is killed."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(FORKS), str(tmp_path)], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    child = int((tmp_path / "child").read_text())
+    assert is_alive(child)
+    try:
+        assert is_free(tmp_path)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.needs_phoenix
+def test_a_server_whose_folder_is_removed_meanwhile_is_ended(tmp_path, started):
+    with pytest.raises(LocalServerError, match="was lost"), local.phoenix(tmp_path / "its", os.environ):
+        shutil.rmtree(tmp_path / "its")
+    assert not is_alive(started[0].pid)
+
+
+@pytest.mark.needs_phoenix
+def test_what_speaks_another_language_at_its_port_is_another_program(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = other.accept()
+                    with connection:
+                        connection.sendall(b"-ERR unknown command\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        port = other.getsockname()[1]
+        taken = pytest.raises(LocalServerError, match=f"port {port} of 127.0.0.1 is taken")
+        with taken, local.phoenix(tmp_path, os.environ, port=port):
+            pass
+        other.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.needs_phoenix
+def test_a_proxy_is_not_asked_for_it(tmp_path, monkeypatch, other):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(local, "_is_listening", lambda _: True)
+    assert local._is_ready(local._server(tmp_path, other, os.getpid()))
+
+
+@pytest.mark.parametrize(
+    ("statements", "moves"),
+    [
+        (["CREATE TABLE alembic_version (version_num)", "CREATE TABLE datasets (id)"], True),
+        (["CREATE TABLE spans (id)", "CREATE TABLE datasets (id)", "INSERT INTO datasets VALUES (1)"], False),
+        (["CREATE TABLE spans (id)", "INSERT INTO spans VALUES (1)"], False),
+        (None, False),
+    ],
+    ids=["nothing", "a dataset", "a span", "no database"],
+)
+def test_a_database_is_set_aside_only_when_nothing_is_in_it(tmp_path, statements, moves):
+    """server.json may be wrong: its Phoenix became ready when evalwire was gone, or somebody put a copy there."""
+    path = tmp_path / "phoenix.db"
+    if statements is None:
+        path.write_bytes(b"this is no database" * 1000)
+    else:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            for statement in statements:
+                database.execute(statement)
+            database.commit()
+    (tmp_path / "server.json").write_text(json.dumps({"layout": "new"}))
+    (tmp_path / "unfinished.db-wal").write_text("of an earlier one")
+    held, said = path.read_bytes(), []
+    local._set_aside_unfinished(tmp_path, said.append)
+    assert path.exists() is not moves
+    assert len(said) == moves
+    if moves:
+        assert (tmp_path / "unfinished.db").read_bytes() == held
+        assert not (tmp_path / "unfinished.db-wal").exists()
 
 
 @pytest.mark.needs_phoenix

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
+import textwrap
 import time
 
 import pytest
@@ -107,6 +109,45 @@ def test_a_second_signal_ends_it_at_once(phoenix_project, make_dataset):
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - began < 20
+
+
+ENDS_LATE = """
+    import contextlib, os, signal, sys, time
+    import evalwire.commands.run
+    from evalwire.cli import main
+
+    reachable = evalwire.commands.run.reachable
+
+    @contextlib.contextmanager
+    def ends_late(*arguments, **options):
+        with reachable(*arguments, **options) as phoenix:
+            yield phoenix
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    evalwire.commands.run.reachable = ends_late
+    sys.exit(main(["run"]))
+"""
+
+
+def test_a_signal_while_the_local_phoenix_is_ended_does_not_cost_the_report(phoenix_project, make_dataset):
+    """The job is over then, and what it came to has been told."""
+    phoenix_project.experiment(make_dataset(2))
+    script = phoenix_project.directory / "late.py"
+    script.write_text(textwrap.dedent(ENDS_LATE))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=phoenix_project.directory,
+        env=phoenix_project.environ,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.startswith("PASSED"), (done.stdout, done.stderr)
+    assert done.returncode == 0
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], len(report["experiments"][0]["runs"])) == ("passed", 2)
 
 
 def test_a_signal_during_an_import_ends_it(phoenix_project):

@@ -323,7 +323,11 @@ class Threads:
                 with contextlib.suppress(RuntimeError):  # the loop is gone: this function had been abandoned
                     loop.call_soon_threadsafe(self._settle)
 
-        self._submit(job)
+        try:
+            self._submit(job)
+        except RuntimeError as error:  # of a limit on processes
+            why = f"it was not called, since {error}: raise the limit of threads, or run fewer at once"
+            loop.call_soon(done, None, RuntimeError(why))
 
     def _settle(self) -> None:
         self._waking = False
@@ -343,9 +347,14 @@ class Threads:
             self._busy += 1
             reuse = self._free > 0
             self._free -= reuse
-        self._jobs.put(job)
         if not reuse:
-            threading.Thread(target=self._work, name="evalwire-plain-function", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name="evalwire-plain-function", daemon=True).start()
+            except RuntimeError:
+                with self._lock:
+                    self._busy -= 1
+                raise
+        self._jobs.put(job)  # for a thread that is there, or it would run when nobody waits for it
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -245,6 +245,7 @@ class _Job:
         self._failed = 0
         self._planned = 0  # runs of the experiments that have begun
         self._gave_up = ""
+        self._is_observer_gone = False  # whether the observer has failed
         self._clock = Clock(limits.timeout_seconds)
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self.threads = Threads()
@@ -264,7 +265,7 @@ class _Job:
 
     def snapshot(self, *, broken: str = "") -> list[ExperimentResult]:
         """Every experiment's result so far; `broken` says why the loop ended before the job did."""
-        return [progress.result or self._result(progress, broken) for progress in self._progress]
+        return [progress.result or self._result(progress, is_over=False, broken=broken) for progress in self._progress]
 
     # --- the end of a job ----------------------------------------------------------------------------
 
@@ -273,6 +274,15 @@ class _Job:
         self._ends.set()
         for feed in self._feeds:
             feed.cancel()
+
+    def _tell(self, what: Callable[..., None], *about: Any) -> None:
+        """Call the observer. A screen or a pipe that is gone must not cost what was paid for."""
+        try:
+            what(*about)
+        except Exception as error:
+            if not self._is_observer_gone:
+                log.warning("the progress cannot be shown, and the job goes on: %r", error)
+            self._is_observer_gone = True
 
     def _is_ending(self) -> bool:
         return self._ends.is_set()
@@ -290,13 +300,15 @@ class _Job:
             log.warning("%s", self._gave_up)
             self._end()
 
-    def _result(self, progress: _Progress, broken: str = "") -> ExperimentResult:
+    def _result(self, progress: _Progress, *, is_over: bool = True, broken: str = "") -> ExperimentResult:
+        """What an experiment came to; one that is not over, not verified say, has not passed, though all ran."""
         experiment, opened = progress.experiment, progress.opened
         failure = progress.failure
         runs = tuple(run for _, run in sorted(progress.runs.copy().items()))
         count = len(opened.dataset.examples) if opened else 0
         expected = count * (opened.repetitions if opened else 1)
-        if failure is None and not experiment.problems and (opened is None or len(runs) < expected):
+        is_whole = is_over and opened is not None and len(runs) == expected
+        if failure is None and not experiment.problems and not is_whole:
             failure = self._unfinished(broken)
         return ExperimentResult(
             name=experiment.name,
@@ -331,7 +343,7 @@ class _Job:
             progress.result = self._result(progress)
             if progress.failure or progress.experiment.problems:
                 self._count_failure()
-            self._observer.finished(progress.result)
+            self._tell(self._observer.finished, progress.result)
 
     async def _run_experiment(self, progress: _Progress) -> None:
         try:
@@ -352,7 +364,7 @@ class _Job:
             return
         run_count = len(examples) * opened.repetitions
         self._planned += run_count
-        self._observer.started(opened, run_count)
+        self._tell(self._observer.started, opened, run_count)
         feed = asyncio.create_task(self._feed(progress, opened))
         self._feeds.add(feed)
         await asyncio.wait({feed})
@@ -382,7 +394,7 @@ class _Job:
                 earlier = with_all(opened, earlier, earlier.evaluations)
             if earlier is not None and earlier.is_recorded and is_judged(opened, earlier):
                 progress.runs[index] = earlier
-                self._observer.ran(opened, earlier)
+                self._tell(self._observer.ran, opened, earlier)
             else:
                 yield _Place(index, example, repetition, earlier)
 
@@ -493,7 +505,7 @@ class _Job:
             progress.runs[place.index] = dataclasses.replace(run, record_failure=left_over)
             raise
         progress.runs[place.index] = run
-        self._observer.ran(opened, run)
+        self._tell(self._observer.ran, opened, run)
 
     async def _run_task(self, opened: OpenExperiment, place: _Place, ticket: Ticket) -> TaskRun:
         """Run the task on one example."""

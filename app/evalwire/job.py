@@ -88,6 +88,7 @@ def execute(
         Interrupted: a signal came before the engine ran, or a second one did.
     """
     reporter = Reporter(context, shard)
+    code: int | None = None  # once the report is written
     with Signals() as signals, _noted(context, journal, reporter.folder if is_noted else None) as notes:
         try:
             with exits_noticed(), discovery.importable(context.settings.experiments), begin(signals) as job:
@@ -96,26 +97,32 @@ def execute(
                 report = _conclude(context, job, judge, result, signals)
                 if notes is not None:
                     notes.append("end", outcome=report.outcome, exit_code=report.exit_code)
+                report = replace(
+                    report,
+                    started_at=reporter.started_at,
+                    seconds=reporter.seconds,
+                    directory=reporter.directory,
+                    shard=shard,
+                    journal=_shown(notes.path) if notes and notes.is_whole else None,
+                )
+                code = reporter.write(report)  # before a local Phoenix is ended, which may take longer than there is
         except NothingToRunError as error:
             context.err.write(f"evalwire: {error}\n")
             return reporter.write_bare("nothing_to_run", 1)
         except UsageError:
             raise
         except EvalwireError as error:
+            if code is not None:
+                context.err.write(f"evalwire: {error}\n")
+                return code
             reporter.write_bare("infrastructure", error.exit_code)
             raise
         except Interrupted as error:
+            if code is not None:
+                return code
             reporter.write_bare("interrupted", error.exit_code)
             raise
-        report = replace(
-            report,
-            started_at=reporter.started_at,
-            seconds=reporter.seconds,
-            directory=reporter.directory,
-            shard=shard,
-            journal=_shown(notes.path) if notes and notes.is_whole else None,
-        )
-        return reporter.write(report)
+        return code
 
 
 def load(context: Context, signals: Signals, names: Sequence[str] | None = None) -> tuple[Experiment, ...]:
@@ -189,8 +196,8 @@ def _plan(context: Context, job: Job) -> Plan:
         prefix=past.prefix if past else settings.prefix,
         metadata=past.metadata if past else ci.facts(context.environ),
         repetitions=past.repetitions if past else settings.repetitions,
-        split=settings.split,
-        dataset_version=settings.dataset_version,
+        split=past.split if past else settings.split,
+        dataset_version=past.dataset_version if past else settings.dataset_version,
         gates=settings.gate or (past.gates if past else ()),
         baseline=str(settings.baseline or (past.baseline if past else "")),
         dry_run=job.dry_run,
@@ -237,7 +244,8 @@ def _run(context: Context, job: Job, plan: Plan, signals: Signals) -> JobResult:
         with signals.stopping():
             result = run_experiments(job.experiments, job.phoenix, plan, observer=observer, stop=signals.stop)
     finally:
-        observer.close()
+        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+            observer.close()
     return result
 
 
@@ -267,7 +275,7 @@ def _judge(context: Context, job: Job) -> judging.Judge:
             experiment=one.name,
             dataset_name=one.dataset_name,
             evaluators=evaluator_hashes(one),
-            split=settings.split,
+            split=job.past.split if job.past else settings.split,
             repetitions=job.past.repetitions if job.past else settings.repetitions,
             branches=branches,
             experiment_ids=own_ids,

@@ -362,6 +362,8 @@ class PastJob:
 
     Attributes:
         experiments: the names of all experiments that were to run, those that never began included.
+        split: of the datasets, or None for all of each.
+        dataset_version: that it was told; None for the newest.
         gates: limits that it was told beside those of evalwire.toml, as `--gate` has them.
         baseline: that it was told, as `--baseline` has it; empty for none.
         shard: which part of each experiment it was to run, such as `2/5`; None for all of each.
@@ -374,6 +376,8 @@ class PastJob:
     metadata: Mapping[str, Any]
     repetitions: int
     past: dict[str, Past] = field(default_factory=dict)
+    split: str | None = None
+    dataset_version: str | None = None
     gates: tuple[str, ...] = ()
     baseline: str = ""
     shard: str | None = None
@@ -426,6 +430,8 @@ def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
         prefix=entry["prefix"],
         metadata=entry["metadata"],
         repetitions=entry["repetitions"],
+        split=entry.get("split"),
+        dataset_version=entry.get("dataset_version"),
         gates=tuple(entry.get("gates", ())),
         baseline=entry.get("baseline", ""),
         shard=entry.get("shard"),

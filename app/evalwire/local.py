@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import importlib.metadata
 import json
+import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ _MIGRATION_SECONDS = 1800.0  # to be ready, where an earlier version's tables ho
 STOP_SECONDS = 10.0
 PREFERRED_PORT = 6006
 _PORTS_TRIED = 3
+_JOIN_SECONDS = 30.0  # for one that others use, and that may be busy with what they record
 _NEW = "new"
 """The layout of a database that no Phoenix has finished laying out yet; else it is that Phoenix's version."""
 
@@ -76,16 +81,43 @@ def phoenix(
         users = (directory / "users.lock").open("a+")
     except OSError as error:
         raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
+    _open.add(users)
     with users:
-        with _turn(directory):
+        with _turn(directory), _unlocked_on_error(users):
             server = _join_or_start(directory, environ, users, announce, port)
         try:
             yield server
         finally:
-            with _turn(directory):
-                fcntl.flock(users, fcntl.LOCK_UN)
-                if _is_alone(users):  # the last one ends it, whoever started it
-                    _stop(server)
+            try:
+                with _turn(directory):
+                    fcntl.flock(users, fcntl.LOCK_UN)
+                    if _is_alone(users):  # the last one ends it, whoever started it
+                        _stop(server)
+                        fcntl.flock(users, fcntl.LOCK_UN)  # before the next one's turn, which looks at it
+            except OSError as error:  # nobody can use the server any more
+                _stop(server)
+                raise LocalServerError(f"the folder {directory} of the local Phoenix was lost: {error}.") from error
+
+
+_open: weakref.WeakSet[TextIO] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    """A process that user code forks has this one's open files, and would be a user when this one is gone."""
+    for lock in list(_open):
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+@contextlib.contextmanager
+def _unlocked_on_error(users: TextIO) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        fcntl.flock(users, fcntl.LOCK_UN)
+        raise
 
 
 @contextlib.contextmanager
@@ -116,7 +148,7 @@ def _join_or_start(
         if not (isinstance(port, int) and isinstance(pid, int)):  # the file is damaged
             raise LocalServerError(f"{directory / 'server.json'} does not tell where the Phoenix of this folder is.")
         server = _server(directory, port, pid)
-        if not _is_ready(server):
+        if not _answers_within(server, _JOIN_SECONDS):
             raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
         announce(f"using the Phoenix that serves {directory} already")
         return server
@@ -131,7 +163,7 @@ def _start_on_a_port(
 ) -> LocalServer:
     """A new server, ready; on another port where another program took the one that was free when it began."""
     for attempt in range(1, _PORTS_TRIED + 1):
-        server = _start(directory, environ, port or _choose_port(directory))
+        server = _start(directory, environ, port or _choose_port(directory), announce)
         try:
             _wait_until_ready(server, announce)
         except _PortTakenError as error:
@@ -194,12 +226,30 @@ def _layout(directory: Path) -> str | None:
     return layout if isinstance(layout, str) else None
 
 
-def _set_aside_unfinished(directory: Path) -> None:
+def _set_aside_unfinished(directory: Path, announce: Callable[[str], None]) -> None:
     """Move a database away whose first Phoenix was ended before it was ready: no other can open it."""
-    if _layout(directory) == _NEW:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                (directory / f"phoenix.db{suffix}").replace(directory / f"unfinished.db{suffix}")
+    if _layout(directory) != _NEW or not (directory / "phoenix.db").exists() or _holds_something(directory):
+        return
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        aside = directory / f"unfinished.db{suffix}"
+        aside.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (directory / f"phoenix.db{suffix}").replace(aside)
+    announce("the database of a Phoenix that was ended at its first start is set aside as unfinished.db")
+
+
+def _holds_something(directory: Path) -> bool:
+    """Whether anybody has put anything into a folder's database; of one that cannot be read, it is taken for true."""
+    path = directory / "phoenix.db"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            return any(
+                database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
+                for table in sorted(tables & {"datasets", "spans"})
+            )
+    except sqlite3.Error:
+        return True
 
 
 def _patience(directory: Path) -> float:
@@ -213,8 +263,10 @@ def _abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
     A Phoenix that ends while it changes its tables leaves them half changed, and does not start on them again. New ones
     are made anew at the next start; those of an earlier Phoenix hold results, so the change is waited for.
     """
-    _finish_migration(server, announce)
-    _stop(server)
+    try:
+        _finish_migration(server, announce)
+    finally:
+        _stop(server)
 
 
 def _finish_migration(server: LocalServer, announce: Callable[[str], None]) -> None:
@@ -250,9 +302,13 @@ def _end_server(directory: Path, announce: Callable[[str], None] = lambda _: Non
                 process.kill()
 
 
-def _start(directory: Path, environ: Mapping[str, str], port: int) -> LocalServer:
-    _set_aside_unfinished(directory)
+def _start(
+    directory: Path, environ: Mapping[str, str], port: int, announce: Callable[[str], None] = lambda _: None
+) -> LocalServer:
+    _set_aside_unfinished(directory, announce)
     layout = _layout(directory)
+    if layout == _NEW and (directory / "phoenix.db").exists():  # it holds something after all
+        layout = None
     ours = {
         "PHOENIX_WORKING_DIR": str(directory),
         "PHOENIX_HOST": "127.0.0.1",
@@ -307,11 +363,22 @@ def _wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> N
 
 def _is_ready(server: LocalServer) -> bool:
     """Whether this server answers; that another one does at its address, an earlier project's say, does not count."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no company's proxy knows this address
     try:
-        with urllib.request.urlopen(f"{server.url}/readyz", timeout=2) as answer:  # noqa: S310 - a loopback address of ours
+        with direct.open(f"{server.url}/readyz", timeout=2) as answer:
             return answer.status == 200 and _is_listening(server)  # noqa: PLR2004
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
+
+
+def _answers_within(server: LocalServer, seconds: float) -> bool:
+    """Whether a server answers, soon or late, while its process lives."""
+    import psutil  # noqa: PLC0415 - comes with the Phoenix server, an extra
+
+    latest = time.monotonic() + seconds
+    while not (is_ready := _is_ready(server)) and psutil.pid_exists(server.pid) and time.monotonic() < latest:
+        time.sleep(0.1)
+    return is_ready
 
 
 def _check_port(server: LocalServer) -> None:

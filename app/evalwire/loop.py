@@ -50,8 +50,8 @@ class LoopThread(threading.Thread):
             task = loop.create_task(self._main())
             self._turn(loop)
             while not task.done() and not loop.is_closed():
-                # RuntimeError: user code stopped the loop, which goes on
-                with contextlib.suppress(SystemExit, KeyboardInterrupt, RuntimeError, asyncio.CancelledError):
+                # user code may stop the loop, or raise through it, which goes on; what the task raised is seen below
+                with contextlib.suppress(BaseException):
                     loop.run_until_complete(task)
             if not task.done() or task.cancelled():
                 self.broken = "user code closed the event loop or cancelled every task on it"

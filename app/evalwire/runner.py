@@ -248,6 +248,8 @@ class Plan:
             prefix=self.prefix,
             metadata=self.metadata,
             repetitions=self.repetitions,
+            split=self.split,
+            dataset_version=self.dataset_version,
             gates=list(self.gates),
             baseline=self.baseline,
             shard=str(self.sharing.shard) if self.sharing and self.sharing.shard else None,

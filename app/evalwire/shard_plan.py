@@ -107,6 +107,7 @@ class ShardPlan:
             metadata={},
             repetitions=self.repetitions,
             past={one.experiment: one for one in self.experiments},
+            split=self.split,
         )
 
 

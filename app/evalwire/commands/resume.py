@@ -92,5 +92,10 @@ def _from_phoenix(context: Context, phoenix: Phoenix, experiment_id: str) -> jou
         )
     past = past_of(found, names[0], dataset_name=dataset.name)
     return journal.PastJob(
-        experiments=names, prefix=settings.prefix, metadata={}, repetitions=past.repetitions, past={names[0]: past}
+        experiments=names,
+        prefix=settings.prefix,
+        metadata={},
+        repetitions=past.repetitions,
+        past={names[0]: past},
+        split=past.dataset.get("split") if past.dataset else None,
     )
