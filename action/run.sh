@@ -12,7 +12,7 @@ readonly GITHUB_VARIABLES=(
   GITHUB_REPOSITORY GITHUB_RUN_ID GITHUB_RUN_ATTEMPT GITHUB_JOB GITHUB_WORKFLOW
 )
 readonly PHOENIX_VARIABLES=(
-  PHOENIX_ENDPOINT PHOENIX_COLLECTOR_ENDPOINT PHOENIX_BASE_URL
+  PHOENIX_ENDPOINT PHOENIX_COLLECTOR_ENDPOINT PHOENIX_BASE_URL PHOENIX_HOST PHOENIX_PORT OTEL_EXPORTER_OTLP_ENDPOINT
   PHOENIX_API_KEY PHOENIX_API_KEY_FILE PHOENIX_CLIENT_HEADERS
 )
 
@@ -179,6 +179,7 @@ heed_commands() { printf '\n::%s::\n' "$token"; }
 # What the container prints is the users' and their models': no command in it is heeded until the token is said, which
 # the container does not know. Both of its streams go one way, so that none of it comes after the token.
 run_container() {
+  ! $is_stopped || end_with 143 # while nobody attended, such as during `docker image inspect`
   local code=0 variable options=(
     --rm --name "$container"
     --user "$(id -u):$(id -g)"

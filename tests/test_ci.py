@@ -172,6 +172,10 @@ def test_outside_of_ci_nothing_is_known(environ):
     [
         (GITHUB, PipelineRun(key="github team/repo 42", attempt="2", job="evaluate")),
         (GITLAB, PipelineRun(key="gitlab team/repo 42", job="evaluate")),
+        (
+            {**GITLAB, "CI_JOB_NAME": "evaluate: [a, b]", "CI_JOB_GROUP_NAME": "evaluate"},
+            PipelineRun(key="gitlab team/repo 42", job="evaluate: [a, b]"),
+        ),
         (CIRCLECI, PipelineRun(key="circleci 42", job="evaluate")),
         (AZURE, PipelineRun(key="azure repo 42", job="evaluate")),
         (BITBUCKET, PipelineRun(key="bitbucket {42}")),

@@ -293,6 +293,42 @@ def test_tokens_of_all_shards_are_judged_together(shards):
     assert said == {"even": ("even", {}), "a": ("several", {}), "b": ("several", {"k": 1})}
 
 
+def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
+    """It was of the runs that there were; what a failed run used is not known, and a limit on it is red."""
+    task = """
+        import os
+        from opentelemetry import trace
+
+        async def task(example):
+            attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
+                          "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
+            with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
+                if os.environ.get("RAISES"):
+                    raise ValueError("no")
+                return example.input["q"]
+    """
+    shards.project.experiment(shards.name, task=task)
+    limits = ("--gate", "total_tokens <= 90", "--gate", "error_rate <= 60%")
+    assert shards.run("1/2").returncode == 0
+    assert shards.evalwire("gate", "--shards", "2", *limits).returncode == 1, "the second shard is missing"
+    assert shards.run("2/2", RAISES="1").returncode == 1
+    red = shards.evalwire("gate", "--shards", "2", *limits)
+    assert "how many tokens it used is not known" in red.stdout, red.stdout
+    assert red.returncode == 1
+
+
+def test_the_gate_of_all_shards_finds_a_limit_on_what_does_not_exist(shards):
+    """As a whole run does: a typing error must not leave a gate unjudged."""
+    assert shards.run("1/1").returncode == 0
+    for limit in ("[gates.evne]\nmin = 0.9\n", f"[gates.{shards.name}]\nevne = {{ min = 0.9 }}\n"):
+        shards.project.write({"evalwire.toml": limit})
+        done = shards.evalwire("gate", "--shards", "1")
+        assert done.returncode == 2, done.stdout
+        assert "evne" in done.stderr
+    shards.project.write({"evalwire.toml": "[gates.even]\nmin = 0\n"})
+    assert shards.evalwire("gate", "--shards", "1").returncode == 0
+
+
 # --- who is who ----------------------------------------------------------------------------------------
 
 
@@ -360,6 +396,22 @@ def test_a_run_again_finds_what_was_begun_unless_it_is_to_be_fresh(shards):
     assert (len(shards.experiments), len(shards.calls)) == (2, 24)
     verdict = shards.evalwire("gate", "--shards", "1", "--fresh", **github, GITHUB_RUN_ATTEMPT="3")
     assert verdict.returncode == 0, verdict.stdout
+
+
+def test_a_key_that_comes_again_does_not_bring_the_results_of_other_code(shards):
+    """Jenkins counts anew in a job that was made anew: everything would be there already, of an earlier commit."""
+    shards.environ.pop("EVALWIRE_RUN_KEY")
+    jenkins = {"JENKINS_URL": "http://jenkins.example/", "BUILD_TAG": f"jenkins-eval-{uuid.uuid4().hex}"}
+    assert shards.run("1/1", **jenkins, GIT_COMMIT="a" * 40).returncode == 0
+    red = shards.run("1/1", **jenkins, GIT_COMMIT="b" * 40)
+    assert red.returncode == 1
+    assert f"was begun at commit {'a' * 40}" in red.stdout
+    assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="b" * 40).returncode == 2
+    assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="a" * 40).returncode == 0
+    assert len(shards.calls) == 12
+    change = {**jenkins, "BUILD_TAG": f"jenkins-eval-{uuid.uuid4().hex}", "CHANGE_ID": "7"}
+    for shard, commit in (("1/2", "a" * 40), ("2/2", "b" * 40)):  # each agent merges by itself
+        assert shards.run(shard, **change, GIT_COMMIT=commit).returncode == 0
 
 
 def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):

@@ -37,6 +37,8 @@ class _System:
     first_index: int = 0
 
 
+_MATRIX_JOB = re.compile(r": \[.*\]$")  # of GitLab's `parallel: matrix`
+
 _SYSTEMS = (
     _System(
         name="github",
@@ -189,6 +191,8 @@ def pipeline_run(environ: Mapping[str, str]) -> PipelineRun | None:
     if system is None or not run:
         return None
     job = re.sub(r" \d+/\d+$", "", _fact(environ, system.job))  # GitLab numbers the parallel ones
+    if system.name == "gitlab" and _MATRIX_JOB.search(name := environ.get("CI_JOB_NAME", "")):
+        job = name  # its group has jobs with other variables in it: of other models, say
     return PipelineRun(key=f"{system.name} {run}", attempt=_fact(environ, system.attempt), job=job)
 
 

@@ -364,6 +364,7 @@ class Opening:
 
         Raises:
             ExperimentNotFound: somebody deleted it.
+            UsageError: it was begun for other code.
         """
         try:
             record = self._phoenix.experiment(experiment_id)
@@ -371,7 +372,23 @@ class Opening:
             raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
         if facts_of(record["metadata"]).get("claim") != claim:
             raise _another(experiment_id, record)
+        self._check_commit(experiment, record["metadata"])
         return past_of(record, experiment.name, dataset_name=experiment.dataset_name)
+
+    def _check_commit(self, experiment: Experiment, metadata: Mapping[str, Any]) -> None:
+        """Whether what is recorded came of this code: a key may come again, and all would be there already.
+
+        Raises:
+            UsageError: it was another commit.
+        """
+        own = self._terms.metadata
+        before, now = metadata.get("commit"), own.get("commit")
+        merged_by_each_agent = own.get("ci") == "jenkins" and own.get("pull_request")
+        if before and now and before != now and not merged_by_each_agent:
+            raise UsageError(
+                f"{experiment.name} was begun at commit {before} under the key of this pipeline run, and this is "
+                f"{now}: an earlier run has had the same key.\nGive this run an EVALWIRE_RUN_KEY of its own."
+            )
 
     def _check_sharing(self, found: Past) -> None:
         """Whether the jobs that share an experiment mean the same by it.

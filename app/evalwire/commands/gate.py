@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import __version__, judging, results_file, whole
+from evalwire import __version__, discovery, judging, results_file, whole
 from evalwire.baselines import Asked, Subject, branches_for
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.facts import facts_of
@@ -73,7 +73,8 @@ def _judge_whole(context: Context, *, shards: int | None, fresh: bool) -> int:
     try:
         phoenix = context.connect(None)
         found = whole.found(context, phoenix, shards=shards, fresh=fresh)
-        report = _noted(context, phoenix, _judged(context, _report(phoenix, found), phoenix))
+        report = _report(phoenix, found)
+        report = _noted(context, phoenix, _judged(context, report, phoenix, known=_known_here(context, report)))
     except UsageError:
         raise
     except EvalwireError as error:
@@ -82,9 +83,23 @@ def _judge_whole(context: Context, *, shards: int | None, fresh: bool) -> int:
     return reporter.write(masked(report, context.mask))
 
 
-def _judged(context: Context, report: Report, phoenix: Phoenix | None) -> Report:
-    """A report with what the gates come to, and the outcome that this makes."""
-    judge = _judge(context, report, phoenix)
+def _known_here(context: Context, report: Report) -> Known:
+    """What limits may name: what the shards ran, and the experiments of the folder, where there is one."""
+    folders = [path.name for path in discovery.find(context.settings.experiments)[0]]
+    judged = {one.name: _names(one) for one in report.results}
+    return Known(judged=judged, others=[name for name in folders if name not in judged], is_lenient=not folders)
+
+
+def _judged(context: Context, report: Report, phoenix: Phoenix | None, *, known: Known | None = None) -> Report:
+    """A report with what the gates come to, and the outcome that this makes.
+
+    Args:
+        context: settings, streams.
+        report: what was recorded.
+        phoenix: where baselines are.
+        known: what limits may name; None for anything, where what is judged was recorded elsewhere.
+    """
+    judge = _judge(context, report, phoenix, known)
     gates, baselines = judge.verdicts(report.results)
     report = replace(report, gates=gates, baselines=baselines, prices=context.settings.prices)
     if report.outcome == "interrupted":
@@ -134,9 +149,9 @@ def _report(phoenix: Phoenix, results: Sequence[ExperimentResult]) -> Report:
 _OF_CI = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
 
 
-def _judge(context: Context, report: Report, phoenix: Phoenix | None) -> judging.Judge:
+def _judge(context: Context, report: Report, phoenix: Phoenix | None, known: Known | None) -> judging.Judge:
     settings = context.settings
-    known = Known(judged={one.name: _names(one) for one in report.results}, is_lenient=True)
+    known = known or Known(judged={one.name: _names(one) for one in report.results}, is_lenient=True)
     branches = branches_for(settings.baseline or Asked("auto"), report.ci, settings.base_branch)
     ids = {one.experiment_id for one in report.results}
     subjects = [_subject(one, branches, ids) for one in report.results]
