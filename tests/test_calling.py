@@ -402,6 +402,33 @@ def test_phoenix_client_evaluators_work(experiments, is_async):
     assert (verdict.score, verdict.label) == (1.0, "async" if is_async else "plain")
 
 
+def test_phoenix_client_evaluators_get_their_values_by_name(experiments):
+    """As the client gives them, also where the parameters could be given by position."""
+
+    class ByName(experiments.BaseEvaluator):
+        def evaluate(self, output=None, expected=None, **_):
+            return float(output["said"] == expected["expected_output"])
+
+    class Required:
+        def evaluate(self, output, expected):
+            return float(output["said"] == expected["expected_output"])
+
+    class Few:
+        def evaluate(self, *, output):
+            return float("said" in output)
+
+    for evaluator in (ByName(), Required(), Few()):
+        [verdict] = to_verdicts(run_evaluator(evaluator), name="exact")
+        assert verdict.score == 1.0
+
+    class Unknown:
+        def evaluate(self, output, context):
+            return 1.0
+
+    with pytest.raises(BindingError, match="context"):
+        bind_evaluator("exact", Unknown(), path=PATH)
+
+
 def test_phoenix_client_decorated_functions_work(experiments):
     """A function decorated by the Phoenix client's create_evaluator scores and keeps its kind."""
     from phoenix.client.resources.experiments.evaluators import create_evaluator

@@ -468,3 +468,23 @@ def test_an_experiment_without_errors_fails_by_a_red_gate_alone():
     assert passes(GRADED, gate("min", 0.4))
     assert not passes(GRADED, gate("min", 0.5))
     assert not passes(GRADED, gate("min", 0.5), of_all("max_error_rate", 1))
+
+
+def test_a_failed_run_counts_as_what_a_ceiling_limits():
+    """Errors that are tolerated must not make a rate that is to be low look lower."""
+    errors = of_all("max_error_rate", 0.5)
+    found = ran(*[True] * 15, *[False] * 55, *[None] * 30)
+    for rule in ("max", "max_pass_rate"):
+        its = [one for one in judge([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule]
+        assert (its[0].is_red, its[0].value) == (True, pytest.approx(0.45))
+        assert "30 of 100 runs have none, which count as passed" in its[0].text
+    assert not verdict(ran(True, False, False), gate("max", 0.34)).is_red
+
+
+def test_a_failed_run_is_no_gain_where_lower_is_better():
+    before = ran(*[True] * 10, *[False] * 90)
+    after = ran(*[None] * 30, *[False] * 70)
+    asked = gate("max_drop", 0.02, direction="minimize")
+    its = verdict(after, asked, before=before)
+    assert its.is_red
+    assert its.value == pytest.approx(0.2)

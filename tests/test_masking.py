@@ -115,6 +115,9 @@ def test_a_secret_of_several_lines_is_masked_line_by_line_and_on_one():
 def test_the_password_of_a_url_is_a_secret():
     """A database's or a proxy's password in a URL is masked, whatever the variable's name."""
     assert secrets_in({"DATABASE_URL": "postgres://me:pass-0123456@host/db"}) == ["pass-0123456"]
+    several = "--extra-index-url https://u:password-one@a/x https://u:password-two@b/x"
+    assert secrets_in({"PIP_OPTIONS": several}) == ["password-one", "password-two"]
+    assert secrets_in({"PGPASSWORD": "of-the-database"}) == ["of-the-database"]
 
 
 def test_a_secret_in_pieces_is_masked():

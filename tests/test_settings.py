@@ -378,3 +378,10 @@ def test_an_experiment_is_isolated_by_its_own_table(tmp_path):
     assert settings.isolated_experiments == ["a"]
     with pytest.raises(UsageError, match=r"\[experiments.a\] isolate = 'process'.*expected one of: thread"):
         from_toml(tmp_path, '[experiments.a]\nisolate = "process"\n')
+
+
+@pytest.mark.parametrize("texts", [[""], [" "], ["exact >= 0.9", ""]])
+def test_an_empty_gate_is_an_error(tmp_path, texts):
+    """A variable of the pipeline that is not set would leave nothing to judge, and hide that of the environment."""
+    with pytest.raises(UsageError, match="expected a limit"):
+        load({"gate": texts}, {"EVALWIRE_GATE": "exact >= 0.9"}, directory=tmp_path)

@@ -454,3 +454,22 @@ def test_the_validator_has_its_own_error_for_a_missing_file(tmp_path):
 def test_an_inspection_gives_issues_by_severity():
     found = Inspection(issues=[Issue(1, "a", "note"), Issue(None, "b", "file")])
     assert ([one.message for one in found.of("file")], len(found.of())) == (["b"], 2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"id": "q_id"}, "missing column: q_id"),
+        ({"split": "part"}, "missing column: part"),
+        ({"lists": ("expected_outptu",)}, "split_columns names no output column: expected_outptu"),
+    ],
+)
+def test_a_column_that_was_named_has_to_be_there(tmp_path, columns, said):
+    """An id that is not found would be made up, and each changed row be a new example."""
+    with pytest.raises(TestsetError, match=said):
+        read_text(tmp_path, "user_query,expected_output,tags,id\nq,a,t,1\n", **columns)
+
+
+def test_no_column_may_be_the_id(tmp_path):
+    (row,) = rows_of(tmp_path, "user_query,expected_output,tags,id\nq,a,t,1\n", id="")
+    assert row.id is None

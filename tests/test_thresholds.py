@@ -623,3 +623,22 @@ def test_an_empty_table_is_of_an_evaluation_of_that_name_where_no_experiment_has
     assert gates(text, known=known)["es_search", "router", "max_drop"].manner.mode == "significance"
     text = '[gates.es_search]\ntop_k = { max_drop = 0 }\n[gates.top_k]\nmode = "strict"'
     assert gates(text, known=known)["es_search", "top_k", "max_drop"].manner.mode == "strict"
+
+
+def test_both_names_of_a_score_have_the_manner_that_is_said_of_it():
+    """`length` is `style.length` where no other evaluator gives one; a further limit must not turn it round."""
+    known = Known(judged={"s": ("length", "style")})
+    text = '[gates.s]\n"style.length" = { max_drop = "5%", direction = "minimize", mode = "strict" }'
+    for flag in ("length <= 500", "length drop <= 6%", "style.length <= 500"):
+        found = gates(text, flag, known=known)
+        assert {(one.direction, one.manner.mode) for one in found.values()} == {("minimize", "strict")}, found
+
+
+def test_an_evaluations_limit_in_the_table_of_an_experiment_is_told_whatever_is_selected():
+    """It would limit nothing."""
+    for known in (
+        Known(judged={"es_search": ("top_k",)}, others=("router",)),
+        Known(judged={"router": ("top_k",)}, others=("es_search",)),
+        Known(judged={"es_search": ("top_k",)}, is_lenient=True),
+    ):
+        assert "there is no evaluation 'es_search'" in refusal("[gates.es_search]\nmin_pass_rate = 0.9", known=known)

@@ -358,3 +358,17 @@ def test_a_plan_holds_no_contents():
     tracemalloc.stop()
     assert len(found.ids) == 2_000
     assert held < 2_000 * 600
+
+
+def test_removals_in_several_requests_are_marked(store, small_parts):
+    """Though nothing is sent: in between, a part of what goes is gone."""
+    rows = [row(str(n)) for n in range(9)]
+    upload(store, rows)
+    store.down_at = 2  # in the midst of them
+    with pytest.raises(Down):
+        upload(store, rows[:4])
+    assert store.requests == ["mark", "remove 2", "remove 2"]
+    assert store.unfinished is not None
+    store.down_at = None
+    upload(store, rows[:4])
+    assert (store.contents, store.unfinished) == (pairs(rows[:4]), None)

@@ -180,3 +180,12 @@ def test_a_span_of_another_kind_uses_nothing(tracing):
     span.context.run(work)
     span.finish(output="x")
     assert (span.usage[0].calls, tokens(span.usage)) == (1, 100)
+
+
+def test_a_total_without_its_parts_is_not_free():
+    """What is in neither part costs as much as what the model made, which is the dearer."""
+    prices = {"m": Price(input=5, output=15)}
+    (used,) = of_spans([llm(1, total_tokens=1_000_000)])
+    assert cost_usd((used,), prices) == (15.0, [])
+    (used,) = of_spans([llm(1, None, 200_000, completion_tokens=300_000, total_tokens=1_000_000)])
+    assert cost_usd((used,), prices) == (pytest.approx(1 + 4.5 + 7.5), [])

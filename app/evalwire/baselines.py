@@ -102,6 +102,10 @@ def _against(record: Mapping[str, Any], subject: Subject) -> tuple[int, str]:
         (not facts, "was not recorded by evalwire"),
         (facts.get("experiment") != subject.experiment, f"is of the folder {facts.get('experiment')}"),
         (metadata.get("branch") not in subject.branches, f"ran on the branch {metadata.get('branch') or '(unknown)'}"),
+        (
+            bool(metadata.get("pull_request")) and metadata.get("branch") == metadata.get("base_branch"),
+            "is of a fork, whose branch has the same name",
+        ),
         (facts.get("split") != subject.split, f"is of the split {facts.get('split') or '(all)'}"),
         (
             subject.repetitions is not None and facts.get("repetitions", 1) != subject.repetitions,

@@ -14,7 +14,7 @@ import queue
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from evalwire.failures import failure_of
 from evalwire.model import AnnotatorKind, Callee, Example, Experiment, Failure, FailureStage
@@ -82,13 +82,23 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
             _P.POSITIONAL_ONLY,
             _P.POSITIONAL_OR_KEYWORD,
         )
+        whole: Literal["mapping", "keywords"] | None = None
+        bound: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        if by_position and parameters[0].name not in EVALUATOR_NAMES:  # phoenix-evals calls it `eval_input`
+            whole = "mapping"
+        elif any(parameter.kind is _P.VAR_KEYWORD for parameter in parameters):
+            whole = "keywords"
+        else:
+            bound = _plan(method, EVALUATOR_NAMES, lone="output", lone_wins=False)
         return Callee(
             name=name,
             path=path,
             function=method,
             is_async=_is_async(method),
             on_loop=_is_coroutine_function(method),
-            whole="mapping" if by_position else "keywords",
+            positional=bound[0],
+            keywords=bound[1],
+            whole=whole,
             annotator_kind=_annotator_kind(evaluator),
         )
     if not callable(evaluator):

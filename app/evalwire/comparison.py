@@ -24,7 +24,7 @@ class Scores:
 
     Attributes:
         by_example: the mean over the repetitions of each example's id; an example without any score is not there. Of
-            bools, a run that failed or was not made did not pass.
+            bools, a run that failed or was not made counts as the worse of the two.
         is_bool: whether the evaluator returns bools.
         is_single: whether each example ran once.
     """
@@ -34,8 +34,11 @@ class Scores:
     is_single: bool
 
 
-def scores_of(result: ExperimentResult, name: str) -> Scores:
-    """The scores of one evaluation, example by example; the repetitions of one example are one figure."""
+def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "maximize") -> Scores:
+    """The scores of one evaluation, example by example; the repetitions of one example are one figure.
+
+    Of bools, a run that failed counts as the worse of the two: where lower is better, as True.
+    """
     said: dict[str, list[Evaluation]] = {}
     for run in result.runs:
         its = said.setdefault(run.example.id, [])
@@ -46,7 +49,8 @@ def scores_of(result: ExperimentResult, name: str) -> Scores:
         scores = [one.score for one in its if one.score is not None]
         count = result.repetitions if is_bool else len(scores)
         if count:
-            means[example_id] = math.fsum(scores) / count
+            worst = (count - len(scores)) if direction == "minimize" else 0
+            means[example_id] = (math.fsum(scores) + worst) / count
     return Scores(by_example=means, is_bool=is_bool, is_single=result.repetitions == 1)
 
 
@@ -102,7 +106,7 @@ def _text(value: object) -> str | None:
 def _compare_scores(
     name: str, result: ExperimentResult, before: ExperimentResult, same: Sequence[str], direction: Direction
 ) -> Comparison:
-    new, old = scores_of(result, name), scores_of(before, name)
+    new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
     pairs = tuple(
         Pair(example_id=one, before=old.by_example[one], after=new.by_example[one])
         for one in same

@@ -104,7 +104,8 @@ def _verdict(
 
 
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> Verdict:
-    given = scores_of(result, gate.evaluation or "")
+    is_floor = gate.rule.startswith("min")
+    given = scores_of(result, gate.evaluation or "", direction="maximize" if is_floor else "minimize")
     name = gate.evaluation
     if score is None or (score.mean is None and gate.rule != "min_examples"):
         return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
@@ -125,21 +126,23 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
     value = score.pass_rate if is_rate else score.mean
     if value is None:
         raise AssertionError("a score has a mean, and one of bools a rate")
-    interval = _interval(result, values, score)
-    is_floor = gate.rule.startswith("min")
+    lost = 0 if is_floor or not is_rate else score.missing + result.not_run  # each counts as what is limited
+    value += lost / result.expected_runs
+    interval = _interval(result, values, score, lost=lost)
     failed = value < gate.threshold - _SLACK if is_floor else value > gate.threshold + _SLACK
     word = {(True, True): "below", (True, False): "above", (False, True): "at least"}.get((failed, is_floor), "at most")
     if lacking:
-        lacking += ", which count as not passed" if is_rate else ", and no place in the mean"
+        passed = "not passed" if is_floor else "passed"
+        lacking += f", which count as {passed}" if is_rate else ", and no place in the mean"
     what = "pass rate" if is_rate else "mean"
     text = f"{name} {what} {value:.3f} is {word} {gate.threshold:g}{_in_words(interval)}{lacking}"
     return _told(gate, value, text, failed=failed, interval=interval)
 
 
-def _interval(result: ExperimentResult, values: Sequence[float], score: ScoreSummary) -> Interval | None:
+def _interval(result: ExperimentResult, values: Sequence[float], score: ScoreSummary, *, lost: int) -> Interval | None:
     """Wilson's for the rate of examples that ran once each; else of the mean over examples."""
     if score.pass_rate is not None and result.repetitions == 1:
-        passes = round(score.pass_rate * result.expected_runs)
+        passes = round(score.pass_rate * result.expected_runs) + lost
         low, high = wilson_interval(passes, result.expected_runs)
         return Interval(low=low, high=high, method="Wilson")
     if len(set(values)) < 2:  # noqa: PLR2004 - equal values have an interval of no width, which says nothing

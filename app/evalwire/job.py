@@ -27,6 +27,7 @@ from evalwire.journal import Journal
 from evalwire.masking import masked
 from evalwire.model import Outcome, Report
 from evalwire.runner import Plan, note_ends, run_experiments
+from evalwire.thresholds import unjudged
 from evalwire.uploader import uploads
 
 if TYPE_CHECKING:
@@ -286,6 +287,8 @@ def _judge(context: Context, job: Job) -> judging.Judge:
     is_dry = job.dry_run is not None
     if is_dry and not asked.thresholds.is_empty:
         context.say("a dry run: the gates are not judged")
+    if others := [name for name in unjudged(asked.thresholds, known) if name not in known.others]:
+        context.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
     return judging.prepare(asked, subjects, known, phoenix=job.phoenix, is_dry=is_dry or job.sharing is not None)
 
 

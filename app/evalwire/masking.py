@@ -14,7 +14,10 @@ from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
 _SHORTEST = 8  # characters; shorter values would blot out ordinary words
-_SECRET_NAMES = re.compile(r"(^|_)(KEY|API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE)
+_PASSWORD_OF_URL = re.compile(r"://[^\s/@:]*:([^\s/@]+)@")
+_SECRET_NAMES = re.compile(
+    r"(^|_|^PG)(KEY|API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE
+)
 _OTHER_KEYS = ("EVALWIRE_RUN_KEY",)  # opens nothing, and may be an ordinary word
 _HEADER_NAMES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _LONGEST_HELD = 65_536  # characters of a line that may wait for its end
@@ -92,20 +95,20 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     and the password in any URL.
     """
     values = [value for name, value in environ.items() if _has_secrets_name(name)]
-    values.extend(password for value in environ.values() if (password := _password_of(value)))
+    values.extend(password for value in environ.values() for password in _passwords_in(value))
     for name in _HEADER_NAMES:
         values.extend(_header_values(environ.get(name, "")))
     return [value.strip() for value in values if len(value.strip()) >= _SHORTEST]
 
 
-def _password_of(value: str) -> str:
-    """The password in a URL, as written; empty where there is none."""
+def _passwords_in(value: str) -> Iterator[str]:
+    """The passwords of the URLs in a text, as written."""
     if "://" not in value or "@" not in value:
-        return ""
-    try:
-        return urlsplit(value).password or ""
-    except ValueError:
-        return ""
+        return
+    found = set(_PASSWORD_OF_URL.findall(value))
+    with contextlib.suppress(ValueError):  # one that is a URL as a whole may have other characters in it
+        found.add(urlsplit(value).password or "")
+    yield from sorted(found)
 
 
 def _header_values(headers: str) -> Iterator[str]:

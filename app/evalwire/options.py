@@ -126,8 +126,14 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
 def _gates(value: Any) -> tuple[str, ...]:
     """Gates as `--gate` has them; in a variable, separated by semicolons."""
-    texts = value.split(";") if isinstance(value, str) else value
-    texts = tuple(text.strip() for text in texts if text.strip())
+    if isinstance(value, str):
+        texts = tuple(text.strip() for text in value.split(";") if text.strip())
+        is_lacking = not texts
+    else:
+        texts = tuple(text.strip() for text in value)
+        is_lacking = not all(texts)
+    if is_lacking:  # such as of a variable of the pipeline that is not set: no limit would be judged
+        raise ValueError("expected a limit, such as 'accuracy >= 0.9', not an empty text")
     Thresholds().with_flags(texts)
     return texts
 

@@ -229,9 +229,14 @@ def _problems_of_header(header: Sequence[str], columns: Columns) -> Iterator[Iss
         advice = "Its header is not UTF-8; save the file as UTF-8."
     elif len(header) == 1 and (other := next((mark for mark in ";\t" if mark in header[0]), None)):
         advice = f"Its columns are separated by {other!r}; save the file with commas."
-    for name in wanted:
+    usual = Columns()
+    asked = {columns.id, columns.split} - {"", usual.id, usual.split}
+    for name in dict.fromkeys([*wanted, *sorted(asked)]):
         if name not in header:
             yield Issue(None, f"missing column: {name}", "file", advice)
+    for name in columns.lists:
+        if name not in columns.outputs:
+            yield Issue(None, f"split_columns names no output column: {name}", "file")
     for name in dict.fromkeys([*wanted, columns.id, columns.split]):
         if header.count(name) > 1:
             yield Issue(None, f"more than one column: {name}", "file")

@@ -289,14 +289,15 @@ def _of_experiment(
     tables = [(name, table) for name, table in tables if _has(evaluations, name)]
 
     def gate(limit: _Limit, name: str | None) -> Gate:
-        of_name = [table for other, table in tables if other == name]
+        score = _score_name(name, evaluations)
+        of_name = [table for other, table in tables if _score_name(other, evaluations) == score]
         manner: dict[str, Any] = {}
         for table in (top, own, *of_name):
             manner |= table.manner
         directions = [table.direction for table in of_name if table.direction]
         return Gate(
             experiment=experiment,
-            evaluation=_score_name(name, evaluations),
+            evaluation=score,
             rule=limit.rule,
             threshold=limit.threshold,
             is_relative=limit.is_relative,
@@ -350,7 +351,8 @@ def _check_names(thresholds: Thresholds, known: Known) -> None:
     for name, table in thresholds.top.evaluations.items():
         place = f"{thresholds.file}: [gates.{name}]"
         if _is_evaluation(table, name, known):
-            if is_whole and not _has(everywhere, name):
+            is_folder = name in known.judged or name in known.others
+            if (is_whole or is_folder) and not _has(everywhere, name):
                 raise _unknown(place, "evaluation", name, everywhere)
         elif name in known.judged:
             _check_evaluations(known.judged[name], table.evaluations, place)

@@ -255,7 +255,8 @@ def execute(store: Store, upload: Upload, *, arrived: Callable[[int], None] = la
 
 def _in_parts(store: Store, upload: Upload, found: Plan, arrived: Callable[[int], None]) -> None:
     removals = [found.removed[at : at + ROWS_PER_PART] for at in range(0, len(found.removed), ROWS_PER_PART)]
-    is_single = sum(found.sent) <= ROWS_PER_PART and found.size <= BYTES_PER_PART and not (removals and any(found.sent))
+    requests = len(removals) + any(found.sent)  # where what is sent fits into one
+    is_single = sum(found.sent) <= ROWS_PER_PART and found.size <= BYTES_PER_PART and requests <= 1
     held = upload.held
     if not is_single and not upload.is_repeat:
         mode: OnExist = "append" if upload.action == "appended" else "overwrite"

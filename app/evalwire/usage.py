@@ -29,7 +29,7 @@ class ModelUsage:
         uncounted: calls whose spans have no token counts.
         unpriced: calls whose spans do not tell their cost.
         unpriced_prompt_tokens: of those calls, to be priced by a table.
-        unpriced_completion_tokens: likewise.
+        unpriced_completion_tokens: likewise, with what is in a span's total and in neither of its parts.
     """
 
     model: str
@@ -107,6 +107,7 @@ def _around(span: SpanUsage, by_id: Mapping[int, SpanUsage]) -> list[SpanUsage]:
 
 def _of_span(span: SpanUsage) -> ModelUsage:
     prompt, completion = span.prompt_tokens or 0, span.completion_tokens or 0
+    unsplit = max(0, (span.total_tokens or 0) - prompt - completion)  # thoughts, or a client that tells the total only
     is_priced = span.cost_usd is not None
     return ModelUsage(
         model=span.model,
@@ -118,7 +119,7 @@ def _of_span(span: SpanUsage) -> ModelUsage:
         uncounted=int(not span.is_counted),
         unpriced=int(not is_priced),
         unpriced_prompt_tokens=0 if is_priced else prompt,
-        unpriced_completion_tokens=0 if is_priced else completion,
+        unpriced_completion_tokens=0 if is_priced else completion + unsplit,  # the dearer price
     )
 
 
