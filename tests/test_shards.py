@@ -266,19 +266,24 @@ def test_the_journal_of_a_shard_is_gone_on_with_as_that_shard(shards):
     assert shards.evalwire("gate", "--shards", "2").returncode == 0
 
 
+TASK_OF_15_TOKENS = """
+    import os
+    from opentelemetry import trace
+
+    async def task(example):
+        attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
+                      "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
+        with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
+            if os.environ.get("RAISES"):
+                raise ValueError("no")
+            return example.input["q"]
+"""
+
+
 def test_tokens_of_all_shards_are_judged_together(shards):
     """Each shard leaves what its runs used with their evaluations, and who of its evaluators said what."""
-    task = """
-        from opentelemetry import trace
-
-        async def task(example):
-            attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
-                          "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
-            with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
-                return example.input["q"]
-    """
     several = "def several(output):\n    return [{'name': 'a', 'score': 1}, {'name': 'b', 'score': 0, 'metadata': {'k': 1}}]\n"
-    shards.project.experiment(shards.name, task=task, several=several)
+    shards.project.experiment(shards.name, task=TASK_OF_15_TOKENS, several=several)
     (shards.project.experiments / shards.name / "said.py").unlink()
     for name in ("1/2", "2/2"):
         assert shards.run(name).returncode == 0
@@ -295,19 +300,7 @@ def test_tokens_of_all_shards_are_judged_together(shards):
 
 def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
     """It was of the runs that there were; what a failed run used is not known, and a limit on it is red."""
-    task = """
-        import os
-        from opentelemetry import trace
-
-        async def task(example):
-            attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m-1",
-                          "llm.token_count.prompt": 10, "llm.token_count.completion": 5}
-            with trace.get_tracer("mine").start_as_current_span("call", attributes=attributes):
-                if os.environ.get("RAISES"):
-                    raise ValueError("no")
-                return example.input["q"]
-    """
-    shards.project.experiment(shards.name, task=task)
+    shards.project.experiment(shards.name, task=TASK_OF_15_TOKENS)
     limits = ("--gate", "total_tokens <= 90", "--gate", "error_rate <= 60%")
     assert shards.run("1/2").returncode == 0
     assert shards.evalwire("gate", "--shards", "2", *limits).returncode == 1, "the second shard is missing"

@@ -81,7 +81,7 @@ def phoenix(
         users = (directory / "users.lock").open("a+")
     except OSError as error:
         raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
-    _open.add(users)
+    _own_locks.add(users)
     with users:
         with _turn(directory), _unlocked_on_error(users):
             server = _join_or_start(directory, environ, users, announce, port)
@@ -99,12 +99,12 @@ def phoenix(
                 raise LocalServerError(f"the folder {directory} of the local Phoenix was lost: {error}.") from error
 
 
-_open: weakref.WeakSet[TextIO] = weakref.WeakSet()
+_own_locks: weakref.WeakSet[TextIO] = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
     """A process that user code forks has this one's open files, and would be a user when this one is gone."""
-    for lock in list(_open):
+    for lock in list(_own_locks):
         lock.close()
 
 
