@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from action_runner import commands
+from evalwire import environment
 from fake_github import NUMBER, TOKEN, fake_github
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,11 @@ def test_no_expression_stands_in_a_script(step):
     assert "${{" not in step["run"]
 
 
+@pytest.mark.parametrize("name", sorted({*environment.ENDPOINT_VARIABLES, *environment.CREDENTIAL_VARIABLES}))
+def test_every_variable_of_phoenix_reaches_the_container(name):
+    assert re.search(rf"\b{name}\b", SCRIPTS["run.sh"])
+
+
 def test_every_step_reads_outputs_that_a_script_writes():
     """An output by another name is empty, and no error."""
     written = {"run": "run.sh", "publish": "publish.sh"}
@@ -89,6 +95,37 @@ def test_the_guide_has_every_input_and_output(kind):
     section = re.search(rf"^## {kind.title()}\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
     assert section
     assert re.findall(r"^\| `([\w-]+)` \|", section[1], re.MULTILINE) == list(ACTION[kind])
+
+
+# --- a cancelled job -------------------------------------------------------------------------------------
+
+CANCELS = """#!/bin/sh
+    case "$1 $2" in
+      "image inspect") kill -INT "$PPID"; sleep 0.2 ;;
+      "run "*) touch "$(dirname "$0")/started" ;;
+    esac
+"""
+
+
+def test_a_job_that_is_cancelled_before_its_container_starts_does_not_start_it(tmp_path):
+    """Bash heeds a signal after the program that it waits for: the image is there then, and nothing was attended."""
+    docker, workspace = tmp_path / "docker", tmp_path / "workspace"
+    docker.write_text(CANCELS)
+    docker.chmod(0o755)
+    workspace.mkdir()
+    environ = dict.fromkeys(STEPS[0]["env"], "")
+    environ |= {"INPUT_VERSION": "evalwire:1", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    environ |= {
+        "GITHUB_WORKSPACE": str(workspace),
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(tmp_path / "out"),
+    }
+    done = subprocess.run(
+        [ROOT / "action" / "run.sh"], env=environ, cwd=workspace, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_text().splitlines()[-1] == "exit-code=143"
+    assert not (tmp_path / "started").exists()
 
 
 # --- what the container left -----------------------------------------------------------------------------
