@@ -70,7 +70,7 @@ docs-serve: $(VENV)/installed  ## Show the documentation while you write it.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (needs Chromium).
-	$(BIN)/python tests/pictures.py
+	$(BIN)/python tests/support/pictures.py
 
 lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

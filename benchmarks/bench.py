@@ -60,13 +60,13 @@ class Bench:
         return self._phoenix
 
     def _start_phoenix(self) -> str:
-        from evalwire import local  # noqa: PLC0415 - only the rows that record need it
         from evalwire.errors import LocalServerError  # noqa: PLC0415
+        from evalwire.phoenix import local_phoenix  # noqa: PLC0415 - only the rows that record need it
 
         print("  starting a Phoenix", file=sys.stderr)
         directory = self._stack.enter_context(tempfile.TemporaryDirectory())
         try:
-            return self._stack.enter_context(local.phoenix(Path(directory), os.environ)).url
+            return self._stack.enter_context(local_phoenix(Path(directory), os.environ)).url
         except LocalServerError as error:
             raise Unmeasured(f"there is no Phoenix to record in: {error}") from error
 

@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from evalwire.stats import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
+from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
 DRAWS = 799  # of signs: valid with any number, and no coarser at 0.05 / 8 = 5 / 800, Holm's first step

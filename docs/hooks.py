@@ -9,8 +9,8 @@ from typing import Any
 
 from typer.main import get_command
 
-from evalwire import cli
-from evalwire.options import OPTIONS, Option
+from evalwire.cli import app
+from evalwire.settings import OPTIONS, Option
 
 # <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
 _PLACE = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
@@ -94,7 +94,7 @@ _MORE = {"validate": "1 where the file has an issue"}
 
 def commands() -> str:
     """Each command with its help, its arguments, its flags by their group, and its exit codes."""
-    return "\n\n".join(part for path, command in leaves(get_command(cli.app)) for part in _command(path, command))
+    return "\n\n".join(part for path, command in leaves(get_command(app)) for part in _command(path, command))
 
 
 def leaves(command: Any, path: tuple[str, ...] = ("evalwire",)) -> Iterator[tuple[tuple[str, ...], Any]]:

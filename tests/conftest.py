@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from evalwire import connection, local
+from evalwire.phoenix.connection import _skip_server_imports, connect
+from evalwire.phoenix.local import local_phoenix
 from kill_tally import COUNTS, FIGURES
 from losses import TALLY
 from postgres import free_port
@@ -53,14 +54,14 @@ def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield named
         return
     # a port of its own: two that begin at once would both find the usual one free, and share the first server on it
-    with local.phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
+    with local_phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
         yield server.url
 
 
 @pytest.fixture
 def client(phoenix_url: str) -> Any:
     """The Phoenix client that a user's script would make."""
-    return connection.connect(base_url=phoenix_url)
+    return connect(base_url=phoenix_url)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def spans_of(client: Any) -> Callable[..., list[Any]]:
 @pytest.fixture(scope="session")
 def evals() -> Any:
     """The phoenix-evals package, without the server that its import would bring along."""
-    connection._skip_server_imports()
+    _skip_server_imports()
     import phoenix.evals
 
     return phoenix.evals

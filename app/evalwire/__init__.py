@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from evalwire._version import __version__
+
 if TYPE_CHECKING:
     from evalwire.errors import ExperimentsFailed
     from evalwire.evaluators import (
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from evalwire.observability import setup_observability
     from evalwire.runner import ExperimentRunner
     from evalwire.uploader import DatasetUploader
-
-__version__ = "1.0.0.dev0"
 
 __all__ = [
     "DatasetUploader",

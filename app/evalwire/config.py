@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalwire.settings import CONFIG_FILE, load, read_config
+from evalwire.settings import CONFIG_FILE, load_settings, read_config
 
 
 def load_config(config_path: str | Path | None = None) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def load_config(config_path: str | Path | None = None) -> dict[str, Any]:
     file = Path(config_path or CONFIG_FILE)
     if not file.exists():
         return {}
-    load({}, {}, config=file)
+    load_settings({}, {}, config=file)
     return read_config(file)
 
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evalwire.calling import Threads
+from evalwire.usercode import Threads
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig

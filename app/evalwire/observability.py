@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from opentelemetry import trace
 
-from evalwire.environment import api_key_from_file
 from evalwire.errors import UsageError
+from evalwire.settings import api_key_from_file
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -88,7 +88,7 @@ def _provider_of_phoenix() -> Any:
 
 
 def _register(*, auto_instrument: bool) -> Any:
-    from evalwire.connection import connect  # noqa: PLC0415 - an import of this module stays cheap
+    from evalwire.phoenix import connect  # noqa: PLC0415 - an import of this module stays cheap
 
     # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's. The address
     # and the credentials that the client has found are no public names of it.

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from evalwire import exporting, reports
-from evalwire.errors import UsageError
-from evalwire.masking import masked
 
 if TYPE_CHECKING:
     from phoenix.client import Client
 
-    from evalwire.gateway import Phoenix
     from evalwire.model import ExperimentResult
+    from evalwire.phoenix import Phoenix
+from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
 
 
 class ResultCollector:
@@ -66,7 +60,9 @@ class ResultCollector:
         Raises:
             UsageError: (a ValueError) another format, or the file cannot be written.
         """
-        return export(self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None).path
+        return export_experiment(
+            self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None
+        ).path
 
     def compare(self, experiment_id_a: str, experiment_id_b: str) -> dict[str, dict[str, Any]]:
         """How the scores of two experiments differ.
@@ -81,88 +77,18 @@ class ResultCollector:
             task failed, the evaluator failed, or they were never made, None where the experiment has it nowhere.
         """
         phoenix = self._phoenix
-        there, here = (_scored(counted(phoenix, one)) for one in (experiment_id_a, experiment_id_b))
+        there, here = (_scored(counted_result(phoenix, one)) for one in (experiment_id_a, experiment_id_b))
         return {name: _beside(there.get(name), here.get(name)) for name in sorted({*there, *here})}
 
     def report(self, experiment_id: str) -> str:
         """An experiment as a page of Markdown: how many runs there are, the scores, and what failed."""
-        return report(self._phoenix, experiment_id)
+        return experiment_report(self._phoenix, experiment_id)
 
     @property
     def _phoenix(self) -> Phoenix:
-        from evalwire.gateway import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
+        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
 
         return Phoenix(self._client)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """What an export wrote: where to, how many runs, how many of them had failed, and how many were never made."""
-
-    path: Path
-    runs: int
-    failed: int
-    not_run: int
-
-
-def export(
-    phoenix: Phoenix,
-    experiment_id: str,
-    *,
-    format_: str,
-    path: Path | None,
-    mask: Callable[[str], str] = str,
-) -> Exported:
-    """Write an experiment to a file, whole or not at all, never holding more than a run of it.
-
-    Args:
-        phoenix: where it is recorded.
-        experiment_id: Phoenix's.
-        format_: one of `evalwire.exporting.FORMATS`.
-        path: of the file; `<id>.<format>` by default.
-        mask: takes secrets out of every text.
-
-    Raises:
-        UsageError: there is no such format, or the file cannot be written.
-        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
-    """
-    if format_ not in exporting.FORMATS:
-        raise UsageError(f"the format {format_!r}: expected one of: {', '.join(exporting.FORMATS)}.")
-    record = phoenix.experiment(experiment_id)
-    path = path or Path(f"{record['id']}.{format_}")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} cannot be written: it is no file but {'a folder' if path.is_dir() else 'a device'}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent) as document:  # elsewhere may be read-only
-            recording = phoenix.recording(record, document)
-            url = phoenix.experiment_url(record["dataset_id"], record["id"])
-            experiment = masked({**recording.experiment, "url": url}, mask)
-            rows = (masked(row, mask) for row in recording.rows())
-            reports.write(path, exporting.FORMATS[format_](experiment, masked(recording.evaluations, mask), rows))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
-    counts = recording.experiment
-    return Exported(
-        path=path,
-        runs=counts["successful_run_count"] + counts["failed_run_count"],
-        failed=counts["failed_run_count"],
-        not_run=counts["missing_run_count"],
-    )
-
-
-def report(phoenix: Phoenix, experiment_id: str) -> str:
-    """An experiment as a page of Markdown."""
-    from evalwire.reports import experiment_markdown  # noqa: PLC0415 - each format is imported when it is written
-
-    return experiment_markdown.render(counted(phoenix, experiment_id))
-
-
-def counted(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:
-    """An experiment with every evaluation that counts: those of runs that failed are of no output."""
-    result = phoenix.recorded_result(experiment_id, is_whole=True)
-    runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)
-    return replace(result, runs=tuple(runs))
 
 
 Scored = tuple[float | None, int | None]  # the score, and how many runs have none

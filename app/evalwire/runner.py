@@ -5,31 +5,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire import ci, discovery, engine
+from evalwire.engine import Limits
 from evalwire.errors import EvalwireError, ExperimentsFailed, UsageError
-from evalwire.facts import at_end
-from evalwire.journal import FORMAT, Journal, Past
+from evalwire.experiments import importable, load_experiments
 from evalwire.masking import Mask, secrets_in
-from evalwire.opening import Opening, Sharing, Terms
-from evalwire.progress import Quiet
-from evalwire.retries import RetryPolicy
+from evalwire.phoenix import RetryPolicy
+from evalwire.recording import Journal
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
     from phoenix.client import Client
 
-    from evalwire.gateway import Phoenix
-    from evalwire.model import Experiment, ExperimentResult, Outcome
+    from evalwire.model import Experiment, ExperimentResult
+from evalwire.jobs.run import JobPlan, note_ends, run_experiments
 
 log = logging.getLogger("evalwire")
-
-_FLUSH_SECONDS = 10.0
-_LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills at 10 s, of which the grace period took 8
 
 
 class ExperimentRunner:
@@ -109,7 +105,7 @@ class ExperimentRunner:
                 raise UsageError(f"{name} = {number}: expected a number above 0.")
         if retries is not None and retries < 0:
             raise UsageError(f"retries = {retries}: expected 0 or more.")
-        self._limits = engine.Limits(
+        self._limits = Limits(
             concurrency=concurrency,
             task_concurrency=task_concurrency,
             timeout_seconds=timeout_seconds,
@@ -144,19 +140,19 @@ class ExperimentRunner:
             NothingToRunError: a name has no experiment.
             ExperimentsFailed: (a SystemExit with code 1) anything failed; raised after all have finished.
         """
-        from evalwire.gateway import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
+        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
 
         mask = Mask(secrets_in(os.environ))
-        with discovery.importable(self._root):
-            found = discovery.load(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
+        with importable(self._root):
+            found = load_experiments(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
             loaded = found.experiments
             if not loaded:
                 return []
             mask.add(secrets_in(os.environ))  # importing may have loaded some
-            plan = Plan(
+            plan = JobPlan(
                 limits=self._limits,
                 prefix=experiment_name_prefix,
-                metadata={**ci.facts(os.environ), **(metadata or {})},
+                metadata={**ci_metadata(os.environ), **(metadata or {})},
                 repetitions=self._repetitions,
                 dry_run=self._dry_run,
                 mask=mask,
@@ -179,7 +175,7 @@ class ExperimentRunner:
         raise failure
 
     @contextlib.contextmanager
-    def _journal(self, experiments: Sequence[Experiment], plan: Plan) -> Iterator[Journal | None]:
+    def _journal(self, experiments: Sequence[Experiment], plan: JobPlan) -> Iterator[Journal | None]:
         if self._journal_dir is None or self._dry_run is not None:
             yield None
             return
@@ -190,138 +186,6 @@ class ExperimentRunner:
             yield journal
         finally:
             journal.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a set of loaded experiments is to be run.
-
-    Attributes:
-        repetitions: runs of each example.
-        split: of the datasets, or None for all of each.
-        dataset_version: the version of their dataset, or None for the newest of each.
-        gates: limits that the job was told, for the journal.
-        baseline: likewise.
-        dry_run: examples of each experiment, nothing being written; None for a real run.
-        mask: takes secrets out of what is recorded of failures.
-        journal: where everything is noted before it is sent; None for nowhere.
-        past: what is known of an earlier job that goes on, or by a plan, by experiment.
-        retry_failed: try the failures of the earlier job again.
-        sharing: with the jobs that run other shards; None for a job that runs everything.
-    """
-
-    limits: engine.Limits
-    prefix: str = "eval"
-    metadata: Mapping[str, Any]
-    repetitions: int = 1
-    split: str | None = None
-    dataset_version: str | None = None
-    gates: Sequence[str] = ()
-    baseline: str = ""
-    dry_run: int | None = None
-    record_connections: int = 4
-    mask: Callable[[str], str] = str
-    journal: Journal | None = None
-    past: Mapping[str, Past] = field(default_factory=dict)
-    retry_failed: bool = False
-    sharing: Sharing | None = None
-
-    @property
-    def terms(self) -> Terms:
-        """What experiments are created with."""
-        return Terms(
-            prefix=self.prefix,
-            metadata=self.metadata,
-            repetitions=self.repetitions,
-            split=self.split,
-            version_id=self.dataset_version,
-        )
-
-    def begin(self, journal: Journal, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
-        """Note in a new journal what is to run."""
-        journal.append(
-            "job",
-            format=FORMAT,
-            started_at=datetime.now(UTC),
-            endpoint=endpoint,
-            experiments=[experiment.name for experiment in experiments],
-            prefix=self.prefix,
-            metadata=self.metadata,
-            repetitions=self.repetitions,
-            split=self.split,
-            dataset_version=self.dataset_version,
-            gates=list(self.gates),
-            baseline=self.baseline,
-            shard=str(self.sharing.shard) if self.sharing and self.sharing.shard else None,
-            run_key=self.sharing.run_key if self.sharing else None,
-        )
-
-
-def run_experiments(
-    experiments: Sequence[Experiment],
-    phoenix: Phoenix,
-    plan: Plan,
-    *,
-    observer: engine.Observer | None = None,
-    stop: engine.Stop | None = None,
-) -> engine.JobResult:
-    """Run loaded experiments against a Phoenix, within `discovery.importable`."""
-    stop = stop or engine.Stop()
-    with _recorder(phoenix, plan, stop) as (recorder, lost_spans):
-        job = engine.run_job(
-            experiments, recorder=recorder, observer=observer or Quiet(), limits=plan.limits, stop=stop
-        )
-    return replace(job, lost_spans=lost_spans())
-
-
-def note_ends(
-    phoenix: Phoenix, results: Sequence[ExperimentResult], outcome_of: Callable[[ExperimentResult], Outcome]
-) -> None:
-    """Tell Phoenix how each experiment ended; one that it does not know this of is nobody's baseline.
-
-    Raises:
-        EvalwireError: Phoenix did not take it.
-    """
-    for result in results:
-        if result.opened is not None and result.opened.id is not None:
-            phoenix.note_end(result.opened.id, at_end(result.experiment_metadata, result, outcome_of(result)))
-
-
-@contextlib.contextmanager
-def _recorder(phoenix: Phoenix, plan: Plan, stop: engine.Stop) -> Iterator[tuple[engine.Recorder, Callable[[], int]]]:
-    """Phoenix's recorder with tracing around it, or the one of a dry run; and how many spans were lost."""
-    from evalwire.recording import DryRunRecorder, PhoenixRecorder  # noqa: PLC0415 - only for a run
-
-    if plan.dry_run is not None:
-        dry = DryRunRecorder(
-            phoenix,
-            examples=plan.dry_run,
-            prefix=plan.prefix,
-            repetitions=plan.repetitions,
-            split=plan.split,
-            version_id=plan.dataset_version,
-            shard=plan.sharing.shard if plan.sharing else None,
-        )
-        with contextlib.closing(dry):
-            yield dry, lambda: 0
-        return
-    from evalwire.tracing import Tracing  # noqa: PLC0415 - heavy, only for a real run
-
-    tracing = Tracing(phoenix.log_spans, mask=plan.mask)
-    opening = Opening(
-        phoenix,
-        plan.terms,
-        notes=plan.journal,
-        past=plan.past,
-        retry_failed=plan.retry_failed,
-        sharing=plan.sharing,
-    )
-    recorder = PhoenixRecorder(
-        phoenix, tracing, opening, notes=plan.journal, connections=plan.record_connections, mask=plan.mask
-    )
-    flush_seconds = lambda: _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS  # noqa: E731 - asked again and again
-    with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
-        yield recorder, lambda: tracing.lost
 
 
 def _dry_run_count(dry_run: bool | int) -> int | None:

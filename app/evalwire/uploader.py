@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire import testset, uploading
+from evalwire.datasets import (
+    Columns,
+    check_testset,
+    describe_issues,
+    execute_upload,
+    prepare_uploads,
+)
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,9 +20,8 @@ if TYPE_CHECKING:
 
     from phoenix.client import Client
 
-    from evalwire.gateway import Phoenix
-    from evalwire.stored import OnExist
-    from evalwire.uploading import Upload
+    from evalwire.model import OnExist
+
 
 log = logging.getLogger("evalwire")
 
@@ -53,7 +56,7 @@ class DatasetUploader:
     ) -> None:
         self._path = Path(csv_path)
         self._client = phoenix_client
-        self._columns = testset.Columns(
+        self._columns = Columns(
             inputs=tuple(input_keys or ("user_query",)),
             outputs=tuple(output_keys or ("expected_output",)),
             tags=tag_column,
@@ -81,24 +84,15 @@ class DatasetUploader:
             TestsetError: the file cannot be uploaded as it is; nothing was.
             PhoenixError: Phoenix did not take it.
         """
-        from evalwire.gateway import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
+        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
 
         if on_exist not in ("skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")
-        inspection = testset.check(self._path, self._columns)
-        for line in testset.listed(inspection.of("row")):
+        inspection = check_testset(self._path, self._columns)
+        for line in describe_issues(inspection.of("row")):
             log.warning("%s: %s", self._path, line)
         phoenix = Phoenix(self._client)
-        for upload in uploads(self._path, self._columns, inspection.sizes, phoenix, on_exist=on_exist):
-            uploading.execute(phoenix.datasets, upload)
+        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, phoenix.datasets, on_exist=on_exist):
+            execute_upload(phoenix.datasets, upload)
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}
-
-
-def uploads(
-    path: Path, columns: testset.Columns, tags: Collection[str], phoenix: Phoenix, *, on_exist: OnExist
-) -> Iterator[Upload]:
-    """Prepare the upload of one dataset after the other; each is to be executed before the next is asked for."""
-    for tag in tags:
-        rows = partial(testset.rows, path, columns, tag)
-        yield uploading.prepare(phoenix.datasets, tag, rows, on_exist=on_exist)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evalwire import testset
-from evalwire.testset import Columns
+from evalwire.datasets import Columns, inspect_testset
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +48,5 @@ class DatasetValidator:
             TestsetError: it cannot be read.
         """
         columns = Columns(inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter)
-        issues = [ValidationIssue(one.row, one.message) for one in testset.inspect(Path(csv_path), columns).issues]
+        issues = [ValidationIssue(one.row, one.message) for one in inspect_testset(Path(csv_path), columns).issues]
         return ValidationResult(issues)

@@ -10,7 +10,7 @@ from typing import Any
 from _contender import SLEEP_SECONDS, engine
 from _evalwire import StandIn, experiments, task_of
 
-from evalwire import gateway
+from evalwire.phoenix import gateway
 from evalwire.runner import ExperimentRunner
 
 

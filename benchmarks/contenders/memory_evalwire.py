@@ -9,7 +9,7 @@ from typing import Any
 from _contender import arguments, peak_bytes, resident_bytes, tell
 from _evalwire import StandIn, experiments
 
-from evalwire import gateway
+from evalwire.phoenix import gateway
 from evalwire.runner import ExperimentRunner
 
 TASK = "async def task(example):\n    return example.input['text'][::-1]\n"

@@ -6,7 +6,7 @@ from _contender import arguments
 from _evalwire import experiments, task_of
 from _phoenix import EVALUATORS, recording
 
-from evalwire import gateway
+from evalwire.phoenix import gateway
 from evalwire.runner import ExperimentRunner
 
 given = arguments()

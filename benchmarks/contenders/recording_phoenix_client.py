@@ -10,7 +10,7 @@ from typing import Any
 from _contender import arguments
 from _phoenix import EVALUATORS, recording
 
-from evalwire import gateway
+from evalwire.phoenix import gateway
 
 given = arguments()
 client = gateway.connect(base_url=given["url"])  # imports the client without the server that is installed beside it

@@ -19,7 +19,7 @@ from typing import Any
 from _contender import arguments
 from _phoenix import EVALUATORS, recording
 
-from evalwire import gateway
+from evalwire.phoenix import gateway
 
 BATCH_SIZE = 256
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from evalwire import uploading
-from evalwire.connection import connect
-from evalwire.gateway import Phoenix
+from evalwire.datasets import upload as uploading
+from evalwire.phoenix.connection import connect
+from evalwire.phoenix.gateway import Phoenix
 from evalwire.uploader import DatasetUploader
 
 pytestmark = pytest.mark.image
 
-PROJECT = Path(__file__).parents[1] / "drop_in"
+PROJECT = Path(__file__).parents[1] / "support/drop_in"
 DOCKERFILE = """\
 FROM {image}
 USER 0

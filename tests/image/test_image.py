@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evalwire.cli import VERBS
+from evalwire.cli.app import VERBS
 
 pytestmark = pytest.mark.image
 

@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from evalwire.calling import EVALUATOR_NAMES, BindingError, Threads, bind_evaluator, with_values
-from evalwire.returns import to_verdicts
+from evalwire.usercode import EVALUATOR_NAMES, BindingError, Threads, bind_evaluator, parse_scores, with_values
 
 if TYPE_CHECKING:
     from evalwire.model import Callee
@@ -132,7 +131,7 @@ class _Member:
     def score(self, returned: Any) -> float:
         """The one score in what it returned."""
         try:
-            verdicts = to_verdicts(returned, name=self.name)
+            verdicts = parse_scores(returned, name=self.name)
         except TypeError as error:
             raise TypeError(f"`{self.name}`: {error}") from error
         except (ValueError, OverflowError) as error:

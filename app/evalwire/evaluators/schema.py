@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from evalwire.evaluators._values import parse_json
-from evalwire.returns import to_json
+from evalwire.model import to_json
 
 _UNCHECKABLE = (TypeError, ValueError, ArithmeticError, RecursionError)  # no JSON, too large a number, too deep
 

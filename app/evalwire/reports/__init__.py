@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire.reports.export import EXPORT_FORMATS
+from evalwire.reports.results_file import load_results, read_results
+
 if TYPE_CHECKING:
-    from evalwire.model import Report
-    from evalwire.sharding import Shard
+    from evalwire.model import Report, Shard
+
+__all__ = ["EXPORT_FORMATS", "FORMATS", "files", "load_results", "pieces", "read_results", "write"]
 
 Pieces = Callable[["Report"], Iterable[str]]
 

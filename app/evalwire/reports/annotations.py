@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
-from evalwire.highlights import cut, in_one_line
+from evalwire.reports.highlights import cut, in_one_line
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, Failure, Report
-    from evalwire.verdicts import Verdict
+    from evalwire.model import ExperimentResult, Failure, GateResult, Report
 
 MOST = 10  # of one experiment
 _LONGEST_TITLE = 120
@@ -108,7 +107,7 @@ def _failure(report: Report, result: ExperimentResult, failure: Failure, much: s
     )
 
 
-def _gate(report: Report, result: ExperimentResult | None, gate: Verdict) -> _Annotation:
+def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> _Annotation:
     state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
     return _Annotation(
         level="error" if gate.is_red else "warning",

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evalwire.highlights import cut, in_one_line, link, plain
+from evalwire.reports.highlights import cut, in_one_line, link, plain
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult
-    from evalwire.verdicts import Baseline, Comparison, Pair
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Pair
 
 Form = Literal["text", "markdown", "json"]
 Compared = tuple["Baseline", "ExperimentResult", "ExperimentResult"]  # with the run and its baseline

@@ -14,12 +14,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evalwire.highlights import Highlight, cut, harmless, improvements, in_one_line, link, lowest, plain, regressions
+from evalwire.reports.highlights import (
+    Highlight,
+    cut,
+    harmless,
+    improvements,
+    in_one_line,
+    link,
+    lowest,
+    plain,
+    regressions,
+)
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, Failure, Report, TaskRun
-    from evalwire.scores import ScoreSummary
-    from evalwire.verdicts import Baseline, Verdict
+    from evalwire.model import Baseline, ExperimentResult, Failure, GateResult, Report, ScoreSummary, TaskRun
 
 # Shown of one experiment; everything is in results.json and in Phoenix.
 _MOST_CAUSES = 10
@@ -128,7 +136,7 @@ def verdict(report: Report) -> str:
     return f"{word}: {', '.join(parts)}"
 
 
-def _held(gates: Sequence[Verdict]) -> str:
+def _held(gates: Sequence[GateResult]) -> str:
     """How many gates held, and how many could not be judged."""
     held = sum(gate.status == "passed" for gate in gates)
     parts = [f"{_count(held, 'gate')} held"] if held else []
@@ -217,7 +225,7 @@ def _passes(score: ScoreSummary) -> str:
     return f"{score.pass_at[k]:.3f} / {score.pass_hat[k]:.3f}"
 
 
-def _gate(gate: Verdict) -> str:
+def _gate(gate: GateResult) -> str:
     """A gate on a line: its text has the value, the limit and the interval of a limit on a mean."""
     word = "BROKEN" if gate.is_red else {"passed": "held"}.get(gate.status, gate.status)
     text = f"  {word:12}  {plain(gate.experiment)}  {plain(gate.text)}"

@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evalwire.highlights import cut, link, plain
+from evalwire.reports.highlights import cut, link, plain
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, TaskRun
-    from evalwire.scores import ScoreSummary
+    from evalwire.model import ExperimentResult, ScoreSummary, TaskRun
 
 _MOST_FAILURES = 20
 _LONGEST_ERROR = 300
@@ -29,7 +28,7 @@ def render(result: ExperimentResult) -> str:
     did not; that of any other is the mean of the scores there are, with their number where a run has none.
 
     Args:
-        result: whose runs that failed have no evaluations, as `evalwire.scores` counts them.
+        result: whose runs that failed have no evaluations, as `evalwire.model.scores` counts them.
     """
     return "\n".join([*_head(result), *_scores(result), *_failures(result)]) + "\n"
 

@@ -20,11 +20,21 @@ from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from evalwire.highlights import cut, in_one_line, link
+from evalwire.reports.highlights import cut, in_one_line, link
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, Example, ExperimentResult, Failure, Report, TaskRun
-    from evalwire.verdicts import Baseline, Comparison, Pair, Verdict
+    from evalwire.model import (
+        Baseline,
+        Comparison,
+        Evaluation,
+        Example,
+        ExperimentResult,
+        Failure,
+        GateResult,
+        Pair,
+        Report,
+        TaskRun,
+    )
 
 _Kind = Literal["passed", "failure", "error", "skipped"]
 
@@ -213,7 +223,7 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[_Case]:
     yield from _not_run(report, result)
 
 
-def _gate(report: Report, result: ExperimentResult | None, gate: Verdict) -> _Case:
+def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> _Case:
     kind: _Kind = "passed" if gate.status == "passed" else "skipped"
     facts = {
         "value": gate.value,

@@ -14,14 +14,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
-from evalwire import highlights
-from evalwire.usage import cost_usd, tokens, total
+from evalwire.model import token_count, total_usage, usage_cost_usd
+from evalwire.reports.highlights import cut, in_one_line, link, lowest, regressions
 
 if TYPE_CHECKING:
-    from evalwire.highlights import Highlight
-    from evalwire.model import ExperimentResult, Failure, Report
-    from evalwire.scores import ScoreSummary
-    from evalwire.verdicts import Baseline, Direction, Verdict
+    from evalwire.model import Baseline, Direction, ExperimentResult, Failure, GateResult, Report, ScoreSummary
+    from evalwire.reports.highlights import Highlight
 
 MOST_BYTES = 60_000  # a comment on GitHub has at most 65,536 characters
 _LONGEST_NAME = 120
@@ -136,7 +134,7 @@ class _Part:
             result=result,
             passed=report.passed(result),
             scores=result.scores,
-            worse=highlights.regressions(report, result),
+            worse=regressions(report, result),
             causes=counts.most_common(),
         )
 
@@ -179,9 +177,9 @@ class _Summary:
             parts.append(f"{'on' if parts else 'On'} {_code(str(branch), _LONGEST_NAME)}")
         if page := _link("CI job", str(ci.get("job_url", ""))):
             parts.append(f"({page})")
-        usage = total(result.usage or () for result in self._report.results)
-        if used := tokens(usage):
-            cost, unknown = cost_usd(usage, self._report.prices)
+        usage = total_usage(result.usage or () for result in self._report.results)
+        if used := token_count(usage):
+            cost, unknown = usage_cost_usd(usage, self._report.prices)
             money = f", {cost:.2f} US dollars{' or more' if unknown else ''}" if cost else ""
             parts.append(f"{'· ' if parts else ''}{used:,} tokens{money}")
         return " ".join(parts)
@@ -315,7 +313,7 @@ class _Summary:
             told, gates = {one.evaluation for one in part.worse}, self._report.gates_of(part.result.name)
             for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - told):
                 direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
-                found = highlights.lowest(part.result, name, direction=direction, most=self._room.items)
+                found = lowest(part.result, name, direction=direction, most=self._room.items)
                 if found:
                     yield f"{_code(part.result.name, _LONGEST_NAME)}, {_code(name, _LONGEST_NAME)}:"
                     yield ""
@@ -323,7 +321,7 @@ class _Summary:
                     word = "highest" if direction == "minimize" else "lowest"
                     yield from _folded(f"The {word} scores", self._list(shown, len(found), len(found), "examples"))
 
-    def _direction(self, result: ExperimentResult, name: str, gates: Sequence[Verdict]) -> Direction:
+    def _direction(self, result: ExperimentResult, name: str, gates: Sequence[GateResult]) -> Direction:
         baseline = self._report.baseline_of(result.name)
         found = baseline.comparison(name) if baseline else None
         if found is not None:
@@ -336,12 +334,12 @@ class _Summary:
         after = "no score" if one.after is None else f"{one.after:.3f}"
         scores = f"{one.before:.3f} to {after}" if one.before is not None else after
         head = f"{_code(run.example.id, _LONGEST_NAME)}: {scores}"
-        if page := _link("trace", highlights.link(result, run)):
+        if page := _link("trace", link(result, run)):
             head += f", {page}"
-        lines = [head, f"  - input {_code(highlights.in_one_line(dict(run.example.input)), length)}"]
+        lines = [head, f"  - input {_code(in_one_line(dict(run.example.input)), length)}"]
         if run.example.output:
-            lines.append(f"  - expected {_code(highlights.in_one_line(dict(run.example.output)), length)}")
-        lines.append(f"  - output {_code(highlights.in_one_line(run.output), length)}")
+            lines.append(f"  - expected {_code(in_one_line(dict(run.example.output)), length)}")
+        lines.append(f"  - output {_code(in_one_line(run.output), length)}")
         said = next((said for said in run.evaluations if said.name == one.evaluation and said.explanation), None)
         if said and said.explanation:
             lines.append(f"  - explanation {_code(said.explanation, length)}")
@@ -370,7 +368,7 @@ def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield ""
 
 
-def _gate(gate: Verdict) -> str:
+def _gate(gate: GateResult) -> str:
     state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
     text = f"{_code(gate.experiment, _LONGEST_NAME)}: {state}{_prose(gate.text)}"
     if gate.interval:
@@ -421,7 +419,7 @@ def _count(number: int, noun: str) -> str:
 
 def _code(text: str, length: int = 40, *, in_table: bool = False) -> str:
     """Text as a code span on one line, shortened."""
-    plain = highlights.cut(_plain(text), length)
+    plain = cut(_plain(text), length)
     if not plain:
         return "(empty)"
     if in_table:  # a backslash before an escaped bar would make a bar of it that ends the cell
@@ -435,7 +433,7 @@ def _code(text: str, length: int = 40, *, in_table: bool = False) -> str:
 
 def _prose(text: str) -> str:
     """A sentence of evalwire's with names of the user's in it: as it is where it is plain, else a code span."""
-    plain = highlights.cut(_plain(text), 500)
+    plain = cut(_plain(text), 500)
     if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
         return _code(plain, 500)
     return html.escape(plain, quote=False).replace("_", r"\_")
@@ -443,7 +441,7 @@ def _prose(text: str) -> str:
 
 def _plain(text: str) -> str:
     # half of a surrogate pair becomes a question mark, as in results.json
-    return highlights.in_one_line(_UNFIT.sub(_fit, text.encode(errors="replace").decode()))
+    return in_one_line(_UNFIT.sub(_fit, text.encode(errors="replace").decode()))
 
 
 def _fit(unfit: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """`results.json`: everything a report knows, for programs; docs/results.schema.json says what is in it.
 
 Files of one `schema_version` differ in nothing but fields that a later evalwire added: a field that is there keeps its
-name, its type and its meaning. Whatever breaks that raises the version. `evalwire.results_file` reads the file back.
+name, its type and its meaning. Whatever breaks that raises the version. `evalwire.reports.results_file` reads the file back.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from evalwire.usage import ModelUsage, cost_usd
+from evalwire.model import ModelUsage, usage_cost_usd
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, ExperimentResult, Failure, Report, TaskRun
-    from evalwire.scores import ScoreSummary
-    from evalwire.usage import Usage
-    from evalwire.verdicts import Baseline, Comparison
+    from evalwire.model import (
+        Baseline,
+        Comparison,
+        Evaluation,
+        ExperimentResult,
+        Failure,
+        Report,
+        ScoreSummary,
+        TaskRun,
+        Usage,
+    )
 
 SCHEMA_VERSION = 2
 
@@ -56,7 +63,7 @@ def pieces(report: Report) -> Iterator[str]:
 
 def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
     opened, usage = result.opened, result.usage
-    cost, unpriced = cost_usd(usage, report.prices) if usage is not None else (None, [])
+    cost, unpriced = usage_cost_usd(usage, report.prices) if usage is not None else (None, [])
     head = {
         "name": result.name,
         "passed": report.passed(result),

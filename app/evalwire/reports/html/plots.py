@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from evalwire.model import percentile
 from evalwire.reports.html.markup import Html, count, html, number, percent
-from evalwire.stats import percentile
 
 if TYPE_CHECKING:
-    from evalwire.verdicts import Comparison, Pair
+    from evalwire.model import Comparison, Pair
 
 _WIDTH, _HEIGHT = 320, 190
 _LEFT, _RIGHT, _BOTTOM = 36, 14, 168  # where the picture of a histogram begins and ends

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from evalwire.highlights import cut, link
+from evalwire.reports.highlights import cut, link
 from evalwire.reports.html.markup import DASH, MINUS, Html, Values, anchor, count, duration, html, isolated, number
 from evalwire.reports.html.section import Section, answer, failure_block, preview
 

@@ -9,7 +9,9 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.highlights import Highlight, cut, improvements, in_one_line, link, lowest, regressions
+from evalwire.model import percentile, usage_cost_usd
+from evalwire.model import token_count as total_tokens
+from evalwire.reports.highlights import Highlight, cut, improvements, in_one_line, link, lowest, regressions
 from evalwire.reports.html import plots
 from evalwire.reports.html.markup import (
     DASH,
@@ -25,15 +27,20 @@ from evalwire.reports.html.markup import (
     relative,
     table,
 )
-from evalwire.stats import percentile
-from evalwire.usage import cost_usd
-from evalwire.usage import tokens as total_tokens
 
 if TYPE_CHECKING:
-    from evalwire.model import ExperimentResult, Failure, Report, TaskRun
-    from evalwire.scores import ScoreSummary
-    from evalwire.usage import Usage
-    from evalwire.verdicts import Baseline, Comparison, Interval, Pair
+    from evalwire.model import (
+        Baseline,
+        Comparison,
+        ExperimentResult,
+        Failure,
+        Interval,
+        Pair,
+        Report,
+        ScoreSummary,
+        TaskRun,
+        Usage,
+    )
 
 _MOST_SHOWN = 5  # of the examples that changed under one evaluation; the next ones open on demand
 _MOST_LISTED = 100
@@ -178,7 +185,7 @@ def _facts(section: Section) -> Html:
     if result.not_run:
         parts.append(html("{} not made", count(result.not_run, "run")))
     if (usage := section.usage) and total_tokens(usage):
-        cost, unknown = cost_usd(usage, section.report.prices)
+        cost, unknown = usage_cost_usd(usage, section.report.prices)
         models = ", ".join(one.model or "a model without a name" for one in usage)
         parts.append(html("{} tokens of <bdi>{}</bdi>", f"{total_tokens(usage):,}", models))
         if unknown:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evalwire.model import token_count, usage_cost_usd
 from evalwire.reports.html.markup import DASH, TIMES, Html, anchor, count, duration, html, number, percent, table
 from evalwire.reports.html.section import Section, interval
-from evalwire.usage import cost_usd, tokens
 
 if TYPE_CHECKING:
-    from evalwire.model import Report
-    from evalwire.verdicts import Baseline, Verdict
+    from evalwire.model import Baseline, GateResult, Report
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
 _WHOLE = ("min_examples", "max_total_tokens")
@@ -152,7 +151,7 @@ def _gates(report: Report, sections: Sequence[Section]) -> Html:
     )
 
 
-def _gate(gate: Verdict, target: str | None) -> Html:
+def _gate(gate: GateResult, target: str | None) -> Html:
     tone = "failed" if gate.is_red else "passed" if gate.status == "passed" else "unsure"
     drop = gate.rule == "max_drop"
     name = html("<bdi>{}</bdi>", gate.experiment)
@@ -181,7 +180,7 @@ def _gate(gate: Verdict, target: str | None) -> Html:
     )
 
 
-def _amount(gate: Verdict, value: float | None) -> str:
+def _amount(gate: GateResult, value: float | None) -> str:
     """A gate's value or its limit, in the rule's unit."""
     if value is None:
         return DASH
@@ -195,7 +194,7 @@ def _amount(gate: Verdict, value: float | None) -> str:
 
 
 def _experiments(report: Report, sections: Sequence[Section]) -> Html:
-    has_tokens = any(section.usage and tokens(section.usage) for section in sections)
+    has_tokens = any(section.usage and token_count(section.usage) for section in sections)
     heads = ["Experiment", "Result", "Examples", "Failed", "Not run", "Gates", "Baseline", "Time"]
     heads += ["Tokens", "Cost"] if has_tokens else []
     rows = []
@@ -215,8 +214,8 @@ def _experiments(report: Report, sections: Sequence[Section]) -> Html:
         ]
         if has_tokens:
             usage = section.usage or ()
-            cost, unknown = cost_usd(usage, report.prices)
-            cells.append(_number(f"{tokens(usage):,}" if section.usage is not None else DASH))
+            cost, unknown = usage_cost_usd(usage, report.prices)
+            cells.append(_number(f"{token_count(usage):,}" if section.usage is not None else DASH))
             cells.append(_number(DASH if section.usage is None else f"${cost:,.4f}" + (" +" if unknown else "")))
         rows.append(
             html('<tr><th scope="row"><a href="#{}"><bdi>{}</bdi></a></th>{}</tr>', section.anchor, result.name, cells)
@@ -227,7 +226,7 @@ def _experiments(report: Report, sections: Sequence[Section]) -> Html:
     )
 
 
-def _statuses(gates: Sequence[Verdict]) -> str:
+def _statuses(gates: Sequence[GateResult]) -> str:
     return ", ".join(f"{size} {status}" for status, size in Counter(gate.status for gate in gates).items()) or DASH
 
 

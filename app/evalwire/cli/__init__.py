@@ -1,0 +1,5 @@
+"""Parse the command line, run one command, and end with its exit code."""
+
+from evalwire.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,147 @@
+"""`evalwire check`: everything short of running, so that a pipeline's set-up can be judged without a model call."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalwire import masking
+from evalwire._version import __version__
+from evalwire.errors import EvalwireError, PhoenixError, UsageError
+from evalwire.experiments import importable
+from evalwire.gates import BaselineChoice, resolve_gates
+from evalwire.jobs import known_names
+
+if TYPE_CHECKING:
+    from evalwire.jobs import Context
+    from evalwire.model import Experiment
+    from evalwire.phoenix import Phoenix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    ok: bool
+    what: str
+    detail: str
+
+
+def check(context: Context, *, as_json: bool = False, show_settings: bool = False) -> int:
+    """Look at the settings, Phoenix, each dataset, and each task and evaluator.
+
+    Returns:
+        0 when a run could start, 1 when anything is missing.
+
+    Raises:
+        UsageError: a path that was named does not exist.
+        NothingToRunError: `--name` names no experiment.
+    """
+    findings: list[Finding] = []
+    phoenix, server = _check_phoenix(context)
+    findings.append(server)
+    root = context.settings.experiments
+    with importable(root):
+        found = context.discover()
+    if not found.experiments:
+        findings.append(
+            Finding(ok=False, what="experiments", detail=f"none in {root.resolve()}/ (folders with a task.py)")
+        )
+    for experiment in found.experiments:
+        findings.extend(_check_code(experiment))
+        if phoenix is not None:
+            findings.append(_check_dataset(phoenix, experiment))
+    findings.append(_check_gates(context, found.experiments))
+    ok = all(finding.ok for finding in findings)
+    settings = _settings(context)
+    if as_json:
+        document = {
+            "evalwire_version": __version__,
+            "ok": ok,
+            "settings": settings,
+            "findings": [asdict(finding) for finding in findings],
+        }
+        context.out.write(context.mask(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
+        return 0 if ok else 1
+    if show_settings:
+        width = max(len(name) for name in settings)
+        for name, entry in settings.items():
+            context.out.write(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
+        context.out.write("\n")
+    for finding in findings:
+        context.out.write(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.what}: {finding.detail}\n")
+    return 0 if ok else 1
+
+
+def _check_phoenix(context: Context) -> tuple[Phoenix | None, Finding]:
+    try:
+        phoenix = context.connect(None)
+        version = phoenix.version()
+    except EvalwireError as error:
+        return None, Finding(ok=False, what="Phoenix", detail=str(error))
+    return phoenix, Finding(
+        ok=True, what="Phoenix", detail=f"{phoenix.endpoint}, version {version}, credentials accepted"
+    )
+
+
+def _check_code(experiment: Experiment) -> list[Finding]:
+    if experiment.problems:
+        return [
+            Finding(
+                ok=False,
+                what=experiment.name,
+                detail=f"{problem.type}: {problem.message}{_where(problem.where)}",
+            )
+            for problem in experiment.problems
+        ]
+    kind = "async" if experiment.task and experiment.task.is_async else "plain"
+    names = ", ".join(evaluator.name for evaluator in experiment.evaluators)
+    return [Finding(ok=True, what=experiment.name, detail=f"{kind} task, evaluators {names}")]
+
+
+def _where(where: str | None) -> str:
+    return f" ({where.removeprefix(f'{Path.cwd()}{os.sep}')})" if where else ""
+
+
+def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
+    what = f"{experiment.name}: dataset {experiment.dataset_name!r}"
+    try:
+        count = len(phoenix.dataset(experiment.dataset_name).examples)
+    except PhoenixError as error:
+        return Finding(ok=False, what=what, detail=str(error))
+    return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "it has no examples")
+
+
+def _check_gates(context: Context, experiments: Sequence[Experiment]) -> Finding:
+    """Whether each limit names what exists; the baseline is looked for by the run."""
+    try:
+        gates = resolve_gates(context.settings.thresholds, known_names(context, experiments))
+    except UsageError as error:
+        return Finding(ok=False, what="gates", detail=str(error))
+    return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "none but the default: no errors")
+
+
+def _settings(context: Context) -> dict[str, dict[str, Any]]:
+    """Each setting's value and source, secrets masked; Phoenix's own variables as far as they are set."""
+    shown: dict[str, dict[str, Any]] = {
+        name: {
+            "value": str(entry.value) if isinstance(entry.value, Path | BaselineChoice) else entry.value,
+            "source": entry.source,
+        }
+        for name, entry in context.settings.items()
+    }
+    for name, value in sorted(context.environ.items()):
+        if name.startswith("PHOENIX_"):
+            source = "the .env file" if name in context.from_env_file else "environment"
+            shown[name] = {"value": masking.MASK if masking.is_secret(name) else context.mask(value), "source": source}
+    return shown
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "(none)"
+    return "(none)" if value is None else str(value)

@@ -1,0 +1,110 @@
+"""`evalwire compare A B`: two recorded experiments side by side, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
+from evalwire.experiments import find_experiments
+from evalwire.gates import BaselineChoice, BaselineQuery, choose_baseline, compare_results
+from evalwire.masking import masked
+from evalwire.reports import comparison_text, load_results
+
+if TYPE_CHECKING:
+    from evalwire.jobs import Context
+    from evalwire.model import ExperimentResult
+    from evalwire.phoenix import Phoenix
+
+
+def compare(context: Context, *, before: str, after: str, form: comparison_text.Form = "text") -> int:
+    """Compare `after` with `before`, experiment by experiment; the exit code, which no difference changes.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        before: an experiment's id, `branch:NAME`, `tag:NAME` or `file:PATH`.
+        after: likewise.
+        form: as text, Markdown or JSON.
+
+    Raises:
+        UsageError: one of them is not there, or they have no experiment in common.
+        EvalwireError: Phoenix cannot be asked.
+    """
+    sides = []
+    for text in (before, after):
+        try:
+            asked = BaselineChoice.parse(text)
+        except ValueError as error:
+            raise UsageError(f"{text!r}: {error}.") from None
+        if asked.kind in ("auto", "none"):
+            raise UsageError(f"{text!r} names no experiment: give an id, branch:NAME, tag:NAME or file:PATH.")
+        sides.append((asked, _find(context, asked)))
+    (asked_before, there), (asked_after, here) = sides
+    pairs = [(here[name], there[name]) for name in here if name in there]
+    if not pairs and len(here) == len(there) == 1:  # two folders on one dataset, compared on purpose
+        pairs = [(*here.values(), *there.values())]  # type: ignore[list-item]
+    if not pairs:
+        raise UsageError(
+            f"{asked_before} has {', '.join(there)} and {asked_after} has {', '.join(here)}: no experiment in common."
+        )
+    found = [(masked(compare_results(new, old, asked=str(asked_before)), context.mask), new, old) for new, old in pairs]
+    shown = [(baseline, masked(new, context.mask), masked(old, context.mask)) for baseline, new, old in found]
+    context.out.write(comparison_text.render(shown, form))
+    return 0
+
+
+def _find(context: Context, asked: BaselineChoice) -> dict[str, ExperimentResult]:
+    """The experiments of one side by name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if asked.kind == "file":
+        names = context.settings.names
+        found = load_results(Path(asked.value)).results
+        return _some({one.name: one for one in found if one.opened and (not names or one.name in names)}, asked)
+    phoenix = context.connect(None)
+    if asked.kind == "id":
+        try:
+            result = phoenix.recorded_result(asked.value)
+        except ExperimentNotFound as error:
+            raise UsageError(str(error)) from error
+        return {result.name: result}
+    return _some(_by_name(context, phoenix, asked), asked)
+
+
+def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str, ExperimentResult]:
+    if not found:
+        raise UsageError(f"nothing recorded is {asked}; name the experiments with --name, or give an id.")
+    return found
+
+
+def _by_name(context: Context, phoenix: Phoenix, asked: BaselineChoice) -> dict[str, ExperimentResult]:
+    """The newest of each experiment of the folder, or of those named, on a branch or with a tag."""
+    settings = context.settings
+    names = settings.names
+    if not names and settings.experiments.is_dir():
+        names = [path.name for path in find_experiments(settings.experiments)[0]]
+    found: dict[str, ExperimentResult] = {}
+    for name in names:
+        dataset = settings.dataset_names.get(name, name)
+        try:
+            records = phoenix.experiments_on(dataset)
+            if asked.kind == "tag":
+                record = next((one for one in records if asked.value in phoenix.tags(one["id"])), None)
+            else:
+                wanted = BaselineQuery(
+                    experiment=name,
+                    dataset_name=dataset,
+                    evaluators=None,
+                    split=settings.split,
+                    repetitions=None,
+                    branches=[asked.value],
+                    is_any_outcome=True,
+                )
+                record, _ = choose_baseline(records, wanted)
+        except DatasetNotFound:
+            continue
+        if record is not None:
+            found[name] = phoenix.recorded_result(record["id"])
+    return found

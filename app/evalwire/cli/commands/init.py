@@ -1,0 +1,93 @@
+"""`evalwire init`: a small project that runs as it is, to start one's own from."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from evalwire.errors import UsageError
+
+if TYPE_CHECKING:
+    from evalwire.jobs import Context
+
+
+CI = Literal["github", "gitlab"]
+
+_EXPERIMENT = "experiments/ticket_router"
+
+_PROJECT = (
+    "evalwire.toml",
+    "testset.csv",
+    f"{_EXPERIMENT}/task.py",
+    f"{_EXPERIMENT}/exact_match.py",
+    f"{_EXPERIMENT}/known_team.py",
+)
+
+_WORKFLOWS: Mapping[CI, str] = {"github": ".github/workflows/evalwire.yml", "gitlab": ".gitlab-ci.yml"}
+
+
+def init(context: Context, directory: Path, *, ci: CI | None = None) -> int:
+    """Write the project: all of its files, or none.
+
+    Args:
+        context: the streams.
+        directory: made when missing.
+        ci: the CI system to write a workflow for; None for no workflow.
+
+    Raises:
+        UsageError: a file of the project is there already, or the folder cannot be written.
+    """
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise UsageError(f"{directory} is no folder.")
+    templates = {name: name for name in _PROJECT} | ({_WORKFLOWS[ci]: f"{ci}.yml"} if ci else {})
+    if there := [str(directory / name) for name in templates if os.path.lexists(directory / name)]:
+        raise UsageError(
+            f"nothing was written, as this is there already: {', '.join(there)}.\n"
+            "Name a folder without it: evalwire init DIR."
+        )
+    has_gitignore = os.path.lexists(directory / ".gitignore")
+    if not has_gitignore:
+        templates[".gitignore"] = "gitignore"
+    _write(directory, {name: _template(file) for name, file in templates.items()})
+    for name in templates:
+        context.out.write(f"wrote {directory / name}\n")
+    if has_gitignore:
+        lines = ", ".join(_template("gitignore").split())
+        context.out.write(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
+    if ci and (root := _repository_above(directory)):
+        context.out.write(f"move {_WORKFLOWS[ci]} to {root}, where alone it is read, and have it work in {directory}\n")
+    context.out.write("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
+    if directory.resolve() != Path.cwd():
+        context.out.write(f"  cd {shlex.quote(str(directory))}\n")
+    context.out.write("  evalwire run --local\n")
+    return 0
+
+
+def _template(name: str) -> str:
+    return files("evalwire.cli").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _write(directory: Path, texts: Mapping[str, str]) -> None:
+    written: list[Path] = []
+    try:
+        for name, text in texts.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise UsageError(f"nothing was written, as {directory} cannot be: {error}.") from error
+
+
+def _repository_above(directory: Path) -> Path | None:
+    """The root of the repository that a folder is in, where it is not that root itself."""
+    directory = directory.resolve()
+    root = next((folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory)
+    return root if root != directory else None

@@ -1,0 +1,52 @@
+"""`evalwire list`: what was discovered, without talking to Phoenix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire.experiments import importable
+
+if TYPE_CHECKING:
+    from evalwire.jobs import Context
+    from evalwire.model import Experiment
+
+
+def list_(context: Context) -> int:
+    """Show each experiment: its dataset, the kind of its task, its evaluators, and what is wrong with it.
+
+    Returns:
+        0 when there are experiments and none has a problem, else 1.
+
+    Raises:
+        UsageError: the folder that was named does not exist.
+        NothingToRunError: a name has no experiment.
+    """
+    root = context.settings.experiments
+    with importable(root):
+        found = context.discover()
+    for experiment in found.experiments:
+        context.out.write("\n".join(_describe(experiment)) + "\n")
+    for name in found.skipped:
+        context.out.write(f"{name}/  skipped: no task.py\n")
+    if not found.experiments:
+        context.out.write(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
+    broken = sum(bool(experiment.problems) for experiment in found.experiments)
+    return 1 if broken or not found.experiments else 0
+
+
+def _describe(experiment: Experiment) -> list[str]:
+    task = experiment.task
+    kind = "none" if task is None else "async" if task.is_async else "plain"
+    lines = [experiment.name]
+    lines.append(f"  dataset     {experiment.dataset_name}")
+    lines.append(f"  task        {kind}")
+    names = [
+        f"{evaluator.name} (async)" if evaluator.is_async else evaluator.name for evaluator in experiment.evaluators
+    ]
+    lines.append(f"  evaluators  {', '.join(names) or 'none'}")
+    for problem in experiment.problems:
+        where = f"  ({problem.where.removeprefix(f'{Path.cwd()}{os.sep}')})" if problem.where else ""
+        lines.append(f"  problem     {problem.type}: {problem.message}{where}")
+    return lines

@@ -1,0 +1,91 @@
+"""`evalwire upload`: a testset file -> Phoenix datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from evalwire.datasets import ROWS_PER_PART, check_testset, describe_issues, execute_upload, prepare_uploads
+from evalwire.errors import UsageError
+from evalwire.jobs import Signals, progress_counter
+
+if TYPE_CHECKING:
+    from evalwire.datasets import Upload
+    from evalwire.jobs import Context
+    from evalwire.phoenix import Phoenix
+
+
+_MOST_IDS = 5
+
+
+def upload(context: Context, *, strict: bool = False, dry_run: bool = False) -> int:
+    """Upload the testset, one dataset for each tag, saying before what will change and after what became of each.
+
+    Args:
+        context: settings, streams, and how to reach Phoenix.
+        strict: upload nothing of a file that has a row to complain about.
+        dry_run: say what would change, and upload nothing.
+
+    Raises:
+        UsageError: no file is named, or it has no row for any dataset.
+        TestsetError: the file cannot be uploaded as it is; nothing was.
+        PhoenixError: Phoenix did not take it.
+    """
+    path = context.testset_path()
+    inspection = check_testset(path, context.columns(), strict=strict)
+    for line in describe_issues(inspection.issues):
+        context.err.write(f"evalwire: {path}: {line}\n")
+    if not inspection.sizes:
+        raise UsageError(f"{path} has no row with a tag and an expected output, so there is nothing to upload.")
+    phoenix = context.connect(None)
+    on_exist = context.settings.on_exist
+    with Signals():
+        for found in prepare_uploads(path, context.columns(), inspection.sizes, phoenix.datasets, on_exist=on_exist):
+            for line in _planned(found):
+                context.say(line)
+            if not dry_run:
+                _execute(context, phoenix, found)
+            word = f"would be {found.action}" if dry_run else found.action
+            context.out.write(f"{found.name}: {word}, {found.example_count} examples\n")
+    return 0
+
+
+def _execute(context: Context, phoenix: Phoenix, found: Upload) -> None:
+    to_send = sum(found.plan.sent) if found.plan else 0
+    count = 0
+    with progress_counter(found.name, to_send, context.err, quiet=context.quiet) as advance:
+
+        def arrived(number: int) -> None:
+            nonlocal count
+            count += number
+            advance(number)
+
+        try:
+            execute_upload(phoenix.datasets, found, arrived=arrived)
+        except BaseException:
+            if to_send > ROWS_PER_PART:
+                context.err.write(
+                    f"evalwire: {found.name}: interrupted; {count} of {to_send} examples have arrived. Until the same "
+                    "upload is repeated, which sends only the rest, runs "
+                    f"{'use the version before it' if found.held else 'refuse the dataset'}.\n"
+                )
+            raise
+
+
+def _planned(found: Upload) -> Iterator[str]:
+    """What will change; nothing where all of it is new, or nothing is."""
+    if found.plan is None or found.held is None or found.plan.is_empty:
+        return
+    plan = found.plan
+    same = len(plan.ids) - len(plan.added) - len(plan.changed)
+    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed, {same} as they are"
+    yield f"{found.name}: {'goes on with an upload that was interrupted: ' if found.is_repeat else ''}{counts}"
+    removed = [one.id for one in plan.removed]
+    for word, ids in (("added", plan.added), ("changed", plan.changed), ("removed", removed)):
+        if ids:
+            yield f"  {word}: {_listed(ids)}"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
+    return ", ".join(ids[:_MOST_IDS]) + more

@@ -1,0 +1,122 @@
+"""Around every command: settings, streams and Phoenix for it; its exit code, or its error's, for the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
+
+import typer
+
+from evalwire import masking
+from evalwire.errors import EvalwireError, Interrupted
+from evalwire.jobs import Context
+from evalwire.settings import (
+    CREDENTIAL_VARIABLES,
+    ENDPOINT_VARIABLES,
+    PHOENIX_ADDRESSES,
+    Settings,
+    api_key_from_file,
+    load_settings,
+    merge_env_file,
+)
+
+if TYPE_CHECKING:
+    from evalwire.phoenix import Phoenix
+
+
+def execute(
+    command: Callable[[Context], int],
+    flags: Mapping[str, Any],
+    *,
+    config: Path | None,
+    env_file: Path | None,
+    quiet: bool = False,
+    verbose: bool = False,
+    error_code: int | None = None,
+) -> NoReturn:
+    """Find the settings, run the command, and end with its exit code or with that of its error.
+
+    A command whose contract has one code for every expected error gives it as `error_code`.
+    """
+    try:
+        added = merge_env_file(os.environ, env_file)
+        os.environ.update(added)
+        key = api_key_from_file(os.environ)
+        secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
+        mask = masking.Mask(secrets)
+        is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
+        out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
+        sys.stdout = cast("TextIO", out)
+        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
+        _set_up_logs(verbose=verbose, quiet=quiet)
+        found = load_settings(flags, os.environ, from_env_file=added, config=config)
+        context = Context(
+            settings=found,
+            environ=os.environ,
+            from_env_file=added,
+            out=sys.stdout,
+            err=sys.stderr,
+            connect=_connector(found, key),
+            mask=mask,
+            command=out.write_command,
+            learn_secrets=lambda: mask.add(masking.secrets_in(os.environ)),
+            color=_wants_color(os.environ),
+            width=_width(),
+            quiet=quiet,
+            verbose=verbose,
+        )
+        code = command(context)
+    except EvalwireError as error:
+        sys.stderr.write(f"evalwire: {error}\n")
+        code = error_code or error.exit_code
+    except Interrupted as interrupted:
+        sys.stderr.write("evalwire: interrupted\n")
+        code = interrupted.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("evalwire: interrupted\n")
+        code = 130
+    raise typer.Exit(code)
+
+
+def _connector(found: Settings, key: str | None) -> Callable[[str | None], Phoenix]:
+    def connect(address: str | None) -> Phoenix:
+        from evalwire.phoenix import Phoenix, RetryPolicy, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
+
+        api_key = key
+        if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
+            api_key = None
+            for name in (*ENDPOINT_VARIABLES, *CREDENTIAL_VARIABLES):
+                os.environ.pop(name, None)
+            os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
+        elif not any(os.environ.get(name, "").strip() for name in PHOENIX_ADDRESSES):
+            address = found.endpoint
+        fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
+        record = RetryPolicy.for_records(found.record_timeout_seconds)
+        client = connect(base_url=address, api_key=api_key)
+        return Phoenix(client, fetch=fetch, record=record, public_endpoint=found.public_endpoint)
+
+    return connect
+
+
+def _set_up_logs(*, verbose: bool, quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("evalwire: %(message)s" if not verbose else "%(name)s: %(message)s"))
+    own = logging.getLogger("evalwire")
+    own.handlers[:] = [handler]
+    own.propagate = False
+    own.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+
+
+def _wants_color(environ: Mapping[str, str]) -> bool:
+    if environ.get("NO_COLOR"):
+        return False
+    return bool(environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and environ.get("TERM") != "dumb")
+
+
+def _width() -> int:
+    return shutil.get_terminal_size(fallback=(120, 24)).columns if sys.stdout.isatty() else 120

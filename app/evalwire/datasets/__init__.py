@@ -1,0 +1,16 @@
+"""Read testset files and upload them as datasets."""
+
+from evalwire.datasets.rows import Columns
+from evalwire.datasets.testset import check_testset, describe_issues, inspect_testset
+from evalwire.datasets.upload import ROWS_PER_PART, Upload, execute_upload, prepare_uploads
+
+__all__ = [
+    "ROWS_PER_PART",
+    "Columns",
+    "Upload",
+    "check_testset",
+    "describe_issues",
+    "execute_upload",
+    "inspect_testset",
+    "prepare_uploads",
+]

@@ -1,0 +1,74 @@
+"""What evaluators returned, as the evaluations of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evalwire.model import EMPTY, Evaluation, Failure
+
+if TYPE_CHECKING:
+    from evalwire.engine.retrying import CallResult
+    from evalwire.model import OpenExperiment, TaskRun
+    from evalwire.usercode import EvaluatorScore
+
+
+def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation]:
+    """What an evaluator said, one or more, or its failure."""
+    call = outcome.call
+    name = call.callee.name
+    common: dict[str, Any] = {
+        "evaluator": name,
+        "annotator_kind": call.callee.annotator_kind,
+        "start_time": call.start_time,
+        "end_time": call.end_time,
+        "trace_id": call.trace_id,
+        "attempts": outcome.attempts,
+    }
+    if outcome.value is None:
+        return [Evaluation(name=name, failure=outcome.failure, usage=outcome.usage, **common)]
+    return [
+        Evaluation(
+            name=verdict.name,
+            score=verdict.score,
+            label=verdict.label,
+            explanation=verdict.explanation,
+            metadata=verdict.metadata or EMPTY,
+            usage=() if index and outcome.usage is not None else outcome.usage,
+            **common,
+        )
+        for index, verdict in enumerate(outcome.value)
+    ]
+
+
+def is_judged(opened: OpenExperiment, run: TaskRun) -> bool:
+    """Whether every evaluator has said something of a run, or none has to."""
+    said = {evaluation.evaluator for evaluation in run.evaluations}
+    return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
+
+
+def with_all(opened: OpenExperiment, run: TaskRun, evaluations: Iterable[Evaluation]) -> TaskRun:
+    """A run with its evaluations in the order of the evaluators, whichever of them spoke first."""
+    order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
+    in_order = sorted(evaluations, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
+    return replace(run, evaluations=_without_repeats(in_order))
+
+
+def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
+    """Fail an evaluation whose name another one of the run has: Phoenix would keep only the last of them."""
+    seen: dict[str, str] = {}
+    kept: list[Evaluation] = []
+    for evaluation in evaluations:
+        owner = seen.setdefault(evaluation.name, evaluation.evaluator)
+        if owner == evaluation.evaluator:
+            kept.append(evaluation)
+            continue
+        clash = Failure(
+            stage="evaluator",
+            type="ValueError",
+            message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
+        )
+        name = f"{evaluation.evaluator}.{evaluation.name}"
+        kept.append(replace(evaluation, name=name, score=None, label=None, failure=clash, id=None))
+    return tuple(kept)

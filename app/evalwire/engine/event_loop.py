@@ -1,0 +1,154 @@
+"""The event loop of a job: it goes on whatever user code does to it, and is watched from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalwire.model import Experiment
+
+
+log = logging.getLogger("evalwire")
+
+CLEAN_UP_SECONDS = 1.0  # for cancelled functions' own `finally` blocks
+
+LOOK_SECONDS = 0.1
+
+_TURN_SECONDS = 0.5
+
+_WINDOW = 20  # looks that decide whether an experiment blocks the loop
+
+_BUSY_LOOKS = 10  # of these: user code stood on the loop's thread
+
+
+class LoopThread(threading.Thread):
+    """An event loop on a thread of its own, which runs one coroutine to its end.
+
+    Attributes:
+        crash: what the coroutine raised, a defect of evalwire's own; None when it did not.
+        broken: why the loop ended before the coroutine; empty when it did not.
+        turned_at: when the loop last turned, on the monotonic clock.
+    """
+
+    def __init__(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        super().__init__(name="evalwire-engine", daemon=True)
+        self._main = main
+        self.crash: BaseException | None = None
+        self.broken = ""
+        self.turned_at = time.monotonic()
+
+    def run(self) -> None:
+        """Run the coroutine, whatever background tasks of the user's raise, stop or cancel."""
+        loop = asyncio.new_event_loop()
+        try:
+            task = loop.create_task(self._main())
+            self._turn(loop)
+            while not task.done() and not loop.is_closed():
+                # user code may stop the loop, or raise through it, which goes on; what the task raised is seen below
+                with contextlib.suppress(BaseException):
+                    loop.run_until_complete(task)
+            if not task.done() or task.cancelled():
+                self.broken = "user code closed the event loop or cancelled every task on it"
+            elif error := task.exception():
+                self.crash = error
+            if loop.is_closed():
+                return
+            left = asyncio.all_tasks(loop)
+            for stray in left:
+                stray.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=CLEAN_UP_SECONDS))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            if not loop.is_closed():
+                loop.close()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Show, every now and then, that the event loop turns."""
+        self.turned_at = time.monotonic()
+        loop.call_later(_TURN_SECONDS, self._turn, loop)
+
+
+class Watch:
+    """Notices from outside when user code holds up the event loop, and at which line it stands.
+
+    Several times a second it looks at the thread of the loop. An experiment whose code stands there in half of the
+    looks of two seconds is told once, by name: one long call and many short ones show alike.
+    """
+
+    def __init__(self, thread: LoopThread, experiments: Sequence[Experiment], *, limit_seconds: float) -> None:
+        self._thread = thread
+        self._experiments = experiments
+        self._limit = limit_seconds + CLEAN_UP_SECONDS
+        self._seen: collections.deque[str | None] = collections.deque(maxlen=_WINDOW)
+        self._told: set[str] = set()
+
+    def look(self) -> None:
+        """Tell of an experiment that blocks the loop; give the loop up when that takes longer than any call may."""
+        frames = list(self._frames())
+        name = self._whose(frames)
+        self._seen.append(name)
+        if name is not None and name not in self._told and self._seen.count(name) >= _BUSY_LOOKS:
+            self._told.add(name)
+            log.warning(
+                "%s: %s blocks the event loop, so no other example runs meanwhile: make the function a plain `def`, "
+                'which runs on a thread, await an async call there, or set isolate = "thread" under '
+                "[experiments.%s] in evalwire.toml",
+                name,
+                self._line(frames),
+                name,
+            )
+        blocked = time.monotonic() - self._thread.turned_at
+        if blocked > self._limit:
+            self._thread.broken = (
+                f"the event loop was blocked for {blocked:.0f} s at {self._line(frames)}, longer than a call may take"
+            )
+
+    def _whose(self, frames: Sequence[FrameType]) -> str | None:
+        """The experiment whose code is being run, by itself or by what it called."""
+        for experiment in self._experiments:
+            if any(_is_below(frame, experiment.path) for frame in frames):
+                return experiment.name
+        return None
+
+    def _line(self, frames: Sequence[FrameType]) -> str:
+        """`file:line` of the innermost frame in the project, else of the innermost one."""
+        roots = {experiment.import_root for experiment in self._experiments}
+        own = (frame for frame in frames if any(_is_below(frame, root) for root in roots))
+        frame = next(own, frames[0] if frames else None)
+        return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown line"
+
+    def _frames(self) -> Iterator[FrameType]:
+        frame = _frame_of(self._thread.ident)
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
+
+
+def _frame_of(ident: int | None) -> FrameType | None:
+    """Where a thread stands.
+
+    NOTE: a garbage collection within `_current_frames` deadlocks Python before 3.11.9 (CPython's issue 106883).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(ident or 0)  # noqa: SLF001 - documented, for uses of this kind
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _is_below(frame: FrameType, folder: os.PathLike[str]) -> bool:
+    return frame.f_code.co_filename.startswith(f"{os.fspath(folder)}{os.sep}")

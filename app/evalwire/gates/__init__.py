@@ -1,0 +1,21 @@
+"""Judge results against gates and baselines, without any input or output."""
+
+from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline
+from evalwire.gates.comparison import compare_results
+from evalwire.gates.config import Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
+from evalwire.gates.judge import judge_gates
+
+__all__ = [
+    "BaselineChoice",
+    "BaselineQuery",
+    "Gate",
+    "GateConfig",
+    "KnownNames",
+    "branches_for",
+    "choose_baseline",
+    "compare_results",
+    "judge_gates",
+    "read_gates",
+    "resolve_gates",
+    "unjudged_gates",
+]

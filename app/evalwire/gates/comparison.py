@@ -1,0 +1,156 @@
+"""One run of an experiment beside another one, example by example (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalwire.model import (
+    Baseline,
+    Comparison,
+    Interval,
+    Pair,
+    are_bools,
+    mcnemar_midp,
+    mean_interval,
+    minimum_detectable_change,
+    sign_flip,
+)
+
+if TYPE_CHECKING:
+    from evalwire.model import Direction, Evaluation, ExperimentResult, TaskRun
+
+
+_ROUNDING = 1e-12  # a difference of means below it is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What one evaluation said of each example.
+
+    Attributes:
+        by_example: the mean over the repetitions of each example's id; an example without any score is not there. Of
+            bools, a run that failed or was not made counts as the worse of the two.
+        is_bool: whether the evaluator returns bools.
+        is_single: whether each example ran once.
+    """
+
+    by_example: Mapping[str, float]
+    is_bool: bool
+    is_single: bool
+
+
+def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "maximize") -> Scores:
+    """The scores of one evaluation, example by example; the repetitions of one example are one figure.
+
+    Of bools, a run that failed counts as the worse of the two: where lower is better, as True.
+    """
+    said: dict[str, list[Evaluation]] = {}
+    for run in result.runs:
+        its = said.setdefault(run.example.id, [])
+        its += [one for one in run.evaluations if one.name == name and one.failure is None]
+    is_bool = are_bools([one for its in said.values() for one in its])
+    means: dict[str, float] = {}
+    for example_id, its in said.items():
+        scores = [one.score for one in its if one.score is not None]
+        count = result.repetitions if is_bool else len(scores)
+        if count:
+            worst = (count - len(scores)) if direction == "minimize" else 0
+            means[example_id] = (math.fsum(scores) + worst) / count
+    return Scores(by_example=means, is_bool=is_bool, is_single=result.repetitions == 1)
+
+
+def compare_results(
+    result: ExperimentResult,
+    before: ExperimentResult,
+    *,
+    asked: str,
+    directions: Mapping[str, Direction] | None = None,
+) -> Baseline:
+    """A run beside its baseline: which examples are the same, and how each evaluation changed over those.
+
+    Examples pair by their ids, where their content is the same too.
+
+    Args:
+        result: the run.
+        before: the baseline.
+        asked: how the baseline was chosen.
+        directions: of the evaluations of which lower scores are better.
+    """
+    here, there = _contents(result.runs), _contents(before.runs)
+    same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
+    names = {score.name for score in result.scores}
+    both = sorted(names & {score.name for score in before.scores})
+    opened = before.opened
+    metadata = before.experiment_metadata
+    return Baseline(
+        experiment=result.name,
+        asked=asked,
+        experiment_id=opened.id if opened else None,
+        recorded_name=opened.recorded_name if opened else "",
+        url=before.url,
+        branch=_text(metadata.get("branch")),
+        commit=_text(metadata.get("commit")),
+        paired=len(same),
+        added=tuple(example_id for example_id in here if example_id not in there),
+        removed=tuple(example_id for example_id in there if example_id not in here),
+        changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
+        comparisons=tuple(
+            _compare_scores(name, result, before, same, (directions or {}).get(name, "maximize")) for name in both
+        ),
+    )
+
+
+def _contents(runs: Sequence[TaskRun]) -> dict[str, str]:
+    return {run.example.id: run.example.content_hash for run in runs}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _compare_scores(
+    name: str, result: ExperimentResult, before: ExperimentResult, same: Sequence[str], direction: Direction
+) -> Comparison:
+    new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
+    pairs = tuple(
+        Pair(example_id=one, before=old.by_example[one], after=new.by_example[one])
+        for one in same
+        if one in new.by_example and one in old.by_example
+    )
+    is_bool = new.is_bool and old.is_bool
+    unscored = len(same) - len(pairs)
+    if not pairs:
+        return Comparison(name=name, direction=direction, is_bool=is_bool, unscored=unscored)
+    sign = -1 if direction == "minimize" else 1
+    changes = [pair.after - pair.before for pair in pairs]
+    gains = [sign * change for change in changes]
+    one_each = is_bool and new.is_single and old.is_single
+    if one_each:
+        p_value = mcnemar_midp(sum(gain < 0 for gain in gains), sum(gain > 0 for gain in gains))
+    else:
+        p_value = sign_flip(gains)
+    interval = mean_interval(changes) if len(changes) > 1 else (0.0, 0.0)
+    return Comparison(
+        name=name,
+        direction=direction,
+        is_bool=is_bool,
+        pairs=pairs,
+        unscored=unscored,
+        before=_mean([pair.before for pair in pairs]),
+        after=_mean([pair.after for pair in pairs]),
+        change=_mean(changes),
+        # equal changes have an interval of no width, which says nothing
+        interval=Interval(low=interval[0], high=interval[1], method="paired t")
+        if interval[1] - interval[0] > _ROUNDING
+        else None,
+        p_value=p_value,
+        test="McNemar mid-p" if one_each else "sign-flip permutation",
+        minimum_detectable=minimum_detectable_change(gains, is_bool=one_each),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -1,0 +1,88 @@
+"""Read recorded experiments: export them, or report them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire import reports
+from evalwire.errors import UsageError
+from evalwire.masking import masked
+from evalwire.reports import EXPORT_FORMATS
+
+if TYPE_CHECKING:
+    from evalwire.model import ExperimentResult
+    from evalwire.phoenix import Phoenix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote: where to, how many runs, how many of them had failed, and how many were never made."""
+
+    path: Path
+    runs: int
+    failed: int
+    not_run: int
+
+
+def export_experiment(
+    phoenix: Phoenix,
+    experiment_id: str,
+    *,
+    format_: str,
+    path: Path | None,
+    mask: Callable[[str], str] = str,
+) -> Exported:
+    """Write an experiment to a file, whole or not at all, never holding more than a run of it.
+
+    Args:
+        phoenix: where it is recorded.
+        experiment_id: Phoenix's.
+        format_: one of `evalwire.reports.EXPORT_FORMATS`.
+        path: of the file; `<id>.<format>` by default.
+        mask: takes secrets out of every text.
+
+    Raises:
+        UsageError: there is no such format, or the file cannot be written.
+        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
+    """
+    if format_ not in EXPORT_FORMATS:
+        raise UsageError(f"the format {format_!r}: expected one of: {', '.join(EXPORT_FORMATS)}.")
+    record = phoenix.experiment(experiment_id)
+    path = path or Path(f"{record['id']}.{format_}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} cannot be written: it is no file but {'a folder' if path.is_dir() else 'a device'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent) as document:  # elsewhere may be read-only
+            recording = phoenix.recording(record, document)
+            url = phoenix.experiment_url(record["dataset_id"], record["id"])
+            experiment = masked({**recording.experiment, "url": url}, mask)
+            rows = (masked(row, mask) for row in recording.rows())
+            reports.write(path, EXPORT_FORMATS[format_](experiment, masked(recording.evaluations, mask), rows))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
+    counts = recording.experiment
+    return Exported(
+        path=path,
+        runs=counts["successful_run_count"] + counts["failed_run_count"],
+        failed=counts["failed_run_count"],
+        not_run=counts["missing_run_count"],
+    )
+
+
+def experiment_report(phoenix: Phoenix, experiment_id: str) -> str:
+    """An experiment as a page of Markdown."""
+    from evalwire.reports import experiment_markdown  # noqa: PLC0415 - each format is imported when it is written
+
+    return experiment_markdown.render(counted_result(phoenix, experiment_id))
+
+
+def counted_result(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:
+    """An experiment with every evaluation that counts: those of runs that failed are of no output."""
+    result = phoenix.recorded_result(experiment_id, is_whole=True)
+    runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)
+    return replace(result, runs=tuple(runs))

@@ -1,0 +1,60 @@
+"""What a gate came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from evalwire.model.baseline import Interval
+
+Status = Literal["passed", "failed", "inconclusive", "no baseline"]
+
+Rule = Literal[
+    "min",
+    "max",
+    "min_pass_rate",
+    "max_pass_rate",
+    "max_drop",
+    "min_examples",
+    "max_error_rate",
+    "max_p95_seconds",
+    "max_total_tokens",
+    "max_cost_usd",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """What one gate came to.
+
+    Attributes:
+        experiment: the name of the experiment's folder.
+        evaluation: what it is over; None for one over the whole experiment.
+        rule: which limit it is.
+        threshold: the limit, as a number.
+        status: what it came to.
+        is_red: whether it fails the job.
+        value: what was held to the limit; None where there is none. For `max_drop`: the drop, above 0 when worse.
+        interval: of the value, or for `max_drop` of the change; two-sided.
+        p_value: for `max_drop`: one-sided, corrected over all drop gates of the job (Holm).
+        text: it all in one sentence.
+        source: where it was asked for; `default` for the error rate of an experiment without one.
+    """
+
+    experiment: str
+    rule: Rule
+    threshold: float
+    status: Status
+    is_red: bool
+    text: str
+    evaluation: str | None = None
+    value: float | None = None
+    interval: Interval | None = None
+    p_value: float | None = None
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called: `top_k min`, `max_error_rate`."""
+        return f"{self.evaluation} {self.rule}" if self.evaluation else self.rule

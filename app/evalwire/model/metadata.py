@@ -1,0 +1,102 @@
+"""What evalwire records in an experiment's metadata, so that later runs can find a baseline and judge it again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalwire.model.experiment import Experiment
+    from evalwire.model.report import Outcome
+    from evalwire.model.result import ExperimentResult
+    from evalwire.model.run import Evaluation, TaskRun
+    from evalwire.model.usage import Usage
+from typing import TYPE_CHECKING
+
+from evalwire.model.usage import usage_from_json, usage_to_json
+
+if TYPE_CHECKING:
+    from evalwire.model.experiment import Experiment
+    from evalwire.model.report import Outcome
+    from evalwire.model.result import ExperimentResult
+    from evalwire.model.run import Evaluation, TaskRun
+    from evalwire.model.usage import Usage
+
+CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: which creation it came from
+
+FACTS_KEY = "evalwire"  # likewise: what evalwire recorded, and how it ended
+
+
+def start_metadata(experiment: Experiment, *, split: str | None, repetitions: int) -> dict[str, Any]:
+    """Of an experiment that begins: the metadata's entry under `FACTS_KEY`.
+
+    An evaluator's hash is of its file, so that scores of two versions of it are not compared unnoticed.
+    """
+    return {
+        "experiment": experiment.name,
+        "split": split,
+        "repetitions": repetitions,
+        "evaluators": evaluator_hashes(experiment),
+    }
+
+
+def evaluator_hashes(experiment: Experiment) -> dict[str, str]:
+    """A digest of each evaluator's file, by its name."""
+    return {one.name: file_hash(one.path) for one in experiment.evaluators}
+
+
+def file_hash(path: Path) -> str:
+    """A digest of a file, in 16 hexadecimal digits; empty when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome) -> dict[str, Any]:
+    """The whole metadata of an experiment that has ended, by what it was; Phoenix replaces it as one."""
+    usage = result.usage
+    scores = {one.name: one.evaluator for run in result.runs for one in run.evaluations if one.name != one.evaluator}
+    return {
+        **metadata,
+        FACTS_KEY: {
+            **own_metadata(metadata),
+            "outcome": outcome,
+            "examples": result.example_count,
+            "seconds": round(result.seconds, 3),
+            "scores": scores,  # of evaluators that give several: whose each is
+            "usage": usage_to_json(usage),
+        },
+    }
+
+
+def evaluation_metadata(evaluation: Evaluation, run: TaskRun) -> dict[str, Any]:
+    """Of one evaluation of an experiment that several jobs share: the entry under `FACTS_KEY` in its metadata.
+
+    Phoenix does not know an evaluator from the names of its evaluations, nor what it and the task used. The first
+    evaluation of a run tells of its task, too.
+    """
+    own = [one for one in run.evaluations if one.evaluator == evaluation.evaluator]
+    is_first = bool(run.evaluations) and run.evaluations[0] is evaluation
+    return {
+        "evaluator": evaluation.evaluator,
+        "of": len(own),
+        "usage": usage_to_json(evaluation.usage),
+        **({"task_usage": usage_to_json(run.usage)} if is_first else {}),
+    }
+
+
+def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The entry under `FACTS_KEY`; empty where an experiment has none, because another tool recorded it."""
+    found = (metadata or {}).get(FACTS_KEY)
+    return found if isinstance(found, Mapping) else {}
+
+
+def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
+    """What an experiment or an evaluation used of language models, by its facts; None when they do not tell."""
+    try:
+        return usage_from_json(facts.get(key))
+    except TypeError:  # of another version
+        return None

@@ -1,0 +1,83 @@
+"""A finished job, as every report and the exit code are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evalwire.model.baseline import Baseline
+    from evalwire.model.gates import GateResult
+    from evalwire.model.result import ExperimentResult
+    from evalwire.model.shard import Shard
+    from evalwire.model.usage import Price
+
+Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A finished job: what every report and the exit code are made from.
+
+    Attributes:
+        outcome: why it ended as it did, for programs.
+        dry_run: whether nothing was written to Phoenix.
+        abandoned_threads: plain functions that were still running when their time was up.
+        lost_spans: spans that could not be delivered; they are not part of the verdict.
+        journal: the file that `evalwire resume` goes on with; None without one.
+        ci: what is known of the CI job.
+        gates: what each gate came to; empty where none was judged, as in a dry run.
+        baselines: what each experiment was compared with, of those that were to be.
+        prices: of models whose spans tell no cost.
+        directory: the job's working directory: paths below it are shown relative to it.
+        shard: which part of every experiment this job ran; None for all of each.
+    """
+
+    outcome: Outcome
+    exit_code: int
+    results: tuple[ExperimentResult, ...]
+    started_at: datetime
+    seconds: float
+    dry_run: bool = False
+    endpoint: str | None = None
+    evalwire_version: str = ""
+    abandoned_threads: int = 0
+    lost_spans: int = 0
+    journal: str | None = None
+    ci: Mapping[str, Any] = field(default_factory=dict)
+    gates: tuple[GateResult, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    directory: str = ""
+    shard: Shard | None = None
+
+    @property
+    def scope(self) -> str:
+        """What the verdict is limited to, in words; empty for a whole run."""
+        parts = ["dry run, nothing recorded"] if self.dry_run else []
+        if self.shard:
+            parts.append(f"shard {self.shard}, whose gates are judged with the others")
+        return "; ".join(parts)
+
+    def gates_of(self, name: str) -> list[GateResult]:
+        """What the gates of one experiment came to."""
+        return [verdict for verdict in self.gates if verdict.experiment == name]
+
+    def baseline_of(self, name: str) -> Baseline | None:
+        """What one experiment was compared with; None when it was not to be."""
+        return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
+
+    def passed(self, result: ExperimentResult) -> bool:
+        """Whether an experiment held, and all its gates; a tolerated rate of errors is a gate that held."""
+        gates = self.gates_of(result.name)
+        tolerated = any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates)
+        return (result.passed or (tolerated and result.is_complete)) and not any(gate.is_red for gate in gates)
+
+    @property
+    def undelivered(self) -> int:
+        """How many runs and evaluations could not be recorded."""
+        runs = [run for result in self.results for run in result.runs if run.record_failure]
+        return sum((run.id is None) + sum(one.id is None for one in run.evaluations) for run in runs)

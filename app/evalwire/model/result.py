@@ -1,0 +1,253 @@
+"""The result of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalwire.model.scores import ScoreSummary
+from evalwire.model.usage import total_usage
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evalwire.model.experiment import OpenExperiment
+    from evalwire.model.failure import Failure
+    from evalwire.model.run import TaskRun
+    from evalwire.model.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRun:
+    """One recorded evaluation in the shape of the Phoenix client's `ExperimentEvaluationRun`."""
+
+    experiment_run_id: str
+    name: str
+    annotator_kind: str
+    start_time: datetime
+    end_time: datetime
+    result: Mapping[str, Any] | None
+    error: str | None
+    id: str
+    trace_id: str | None
+    metadata: Mapping[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.__dataclass_fields__:
+            return getattr(self, key)
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult(Mapping[str, Any]):
+    """How one experiment went; also a mapping with the keys of the Phoenix client's `RanExperiment`.
+
+    Attributes:
+        name: the experiment's folder.
+        opened: the dataset and Phoenix's ids, or None when it did not get that far.
+        runs: one for each example and repetition that ran, in the dataset's order, then by repetition.
+        example_count: how many examples were to run.
+        repetitions: how many times each.
+        failure: what stopped the experiment as a whole, or None.
+        seconds: wall time.
+        path: of the folder.
+        used: of language models, where it is known of the whole only: an experiment that was read from Phoenix.
+    """
+
+    name: str
+    dataset_name: str
+    path: str = ""
+    used: Usage | None = None
+    evaluator_names: tuple[str, ...] = ()
+    opened: OpenExperiment | None = None
+    runs: tuple[TaskRun, ...] = ()
+    example_count: int = 0
+    repetitions: int = 1
+    failure: Failure | None = None
+    problems: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def experiment_id(self) -> str:
+        """Phoenix's id of the experiment; `DRY_RUN` when nothing was written."""
+        return (self.opened and self.opened.id) or "DRY_RUN"
+
+    @property
+    def dataset_id(self) -> str:
+        """Phoenix's id of the dataset, or an empty text when it was not fetched."""
+        return self.opened.dataset.id if self.opened else ""
+
+    @property
+    def dataset_version_id(self) -> str:
+        """The version of the dataset that ran."""
+        return self.opened.dataset.version_id if self.opened else ""
+
+    @property
+    def experiment_metadata(self) -> Mapping[str, Any]:
+        """What was recorded with the experiment."""
+        return self.opened.metadata if self.opened else {}
+
+    @property
+    def project_name(self) -> str | None:
+        """The Phoenix project of its traces."""
+        return self.opened.project_name if self.opened else None
+
+    @property
+    def url(self) -> str | None:
+        """Its page in Phoenix."""
+        return self.opened.url if self.opened else None
+
+    @property
+    def expected_runs(self) -> int:
+        """How many runs there were to be."""
+        return self.example_count * self.repetitions
+
+    @property
+    def not_run(self) -> int:
+        """How many of them never finished."""
+        return self.expected_runs - len(self.runs)
+
+    @property
+    def failed_runs(self) -> list[TaskRun]:
+        """The runs with any failure."""
+        return [run for run in self.runs if run.failures]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that went wrong, from its loading to the recording of its runs."""
+        own = [self.failure] if self.failure else []
+        return [*self.problems, *own, *(failure for run in self.runs for failure in run.failures)]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every example ran as often as it was to, every evaluator scored it, and every record arrived."""
+        if self.is_empty_part:
+            return not self.failures
+        whole = not self.failure and not self.problems and self.expected_runs > 0
+        if not whole or self.not_run or self.failed_runs:
+            return False
+        return all(map(self.is_judged, self.runs)) and not self.incomplete_scores
+
+    @property
+    def is_empty_part(self) -> bool:
+        """Whether there was nothing to run because other shards have all the examples."""
+        return self.opened is not None and self.opened.is_empty_part and not self.example_count
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything ran and was recorded, though tasks and evaluators may have failed."""
+        if self.is_empty_part:
+            return self.passed
+        if self.failure or self.problems or not self.expected_runs or self.not_run or self.incomplete_scores:
+            return False
+        if any(run.record_failure for run in self.runs):
+            return False
+        return all(run.failures or self.is_judged(run) for run in self.runs)
+
+    @property
+    def error_rate(self) -> float:
+        """The share of the expected runs that failed, in the task or in an evaluator, or were not made."""
+        if not self.expected_runs:
+            return 0.0 if self.is_empty_part else 1.0
+        return (len(self.failed_runs) + self.not_run) / self.expected_runs
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it used of language models; None when that is not known of some run."""
+        parts = [run.total_usage for run in self.runs]
+        known = [part for part in parts if part is not None]
+        return total_usage(known) if parts and len(known) == len(parts) else self.used
+
+    @property
+    def incomplete_scores(self) -> list[ScoreSummary]:
+        """The evaluations that some run which did not fail has not got: an evaluator's lists differed."""
+        sound = [run for run in self.runs if not run.failures]
+        names = {evaluation.name for run in sound for evaluation in run.evaluations}
+        lacking = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
+        return [score for score in self.scores if score.name in lacking] if lacking else []
+
+    def is_judged(self, run: TaskRun) -> bool:
+        """Whether every evaluator gave the run a score or a label."""
+        said = {one.evaluator for one in run.evaluations if one.score is not None or one.label is not None}
+        return bool(self.evaluator_names) and said.issuperset(self.evaluator_names)
+
+    @property
+    def scores(self) -> list[ScoreSummary]:
+        """One summary for each evaluation name, sorted; a run without that evaluation counts as missing."""
+        names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
+        reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
+        names.update(set(self.evaluator_names) - reported)  # one that returns a list is there by the names in it
+        size = {"repetitions": self.repetitions, "expected": self.expected_runs}
+        return [ScoreSummary.of(name, self.runs, **size) for name in sorted(names)]
+
+    @property
+    def task_runs(self) -> list[dict[str, Any]]:
+        """The runs as the Phoenix client's `ExperimentRun` dictionaries."""
+        return [
+            {
+                "id": run.id or _unrecorded(run),
+                "experiment_id": self.experiment_id,
+                "dataset_example_id": run.example.node_id,
+                "repetition_number": run.repetition,
+                "output": run.output,
+                "error": str(run.failure) if run.failure else None,
+                "start_time": run.start_time.isoformat(),
+                "end_time": run.end_time.isoformat(),
+                "trace_id": run.trace_id,
+            }
+            for run in self.runs
+        ]
+
+    @property
+    def evaluation_runs(self) -> list[EvaluationRun]:
+        """The evaluations, run by run, in the client's shape."""
+        return [
+            EvaluationRun(
+                experiment_run_id=run.id or _unrecorded(run),
+                name=evaluation.name,
+                annotator_kind=evaluation.annotator_kind,
+                start_time=evaluation.start_time,
+                end_time=evaluation.end_time,
+                result=None
+                if evaluation.failure
+                else {
+                    key: value
+                    for key in ("score", "label", "explanation")
+                    if (value := getattr(evaluation, key)) is not None
+                },
+                error=str(evaluation.failure) if evaluation.failure else None,
+                id=evaluation.id or f"{_unrecorded(run)}_{evaluation.name}",
+                trace_id=evaluation.trace_id,
+                metadata=evaluation.metadata,
+            )
+            for run in self.runs
+            for evaluation in run.evaluations
+        ]
+
+    _KEYS = (
+        "experiment_id",
+        "dataset_id",
+        "dataset_version_id",
+        "task_runs",
+        "evaluation_runs",
+        "experiment_metadata",
+        "project_name",
+    )
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._KEYS:
+            return getattr(self, key)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._KEYS)
+
+    def __len__(self) -> int:
+        return len(self._KEYS)
+
+
+def _unrecorded(run: TaskRun) -> str:
+    """What stands for the id of a run that Phoenix has not got."""
+    repetition = f"_{run.repetition}" if run.repetition > 1 else ""
+    return f"DRY_RUN_{run.example.node_id}{repetition}"

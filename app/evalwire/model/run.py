@@ -1,0 +1,102 @@
+"""One run of a task, and its evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from evalwire.model.usage import total_usage
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evalwire.model.example import Example
+    from evalwire.model.failure import Failure
+    from evalwire.model.usage import Usage
+from evalwire.model.json_values import EMPTY
+
+AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one evaluator said of one run: a finite score, a label, or both; or the failure instead.
+
+    Attributes:
+        attempts: how many calls it took.
+        usage: what they used of language models; empty for all but the first of one evaluator, None when not known.
+    """
+
+    name: str
+    evaluator: str
+    score: float | None = None
+    label: str | None = None
+    explanation: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    annotator_kind: AnnotatorKind = "CODE"
+    failure: Failure | None = None
+    attempts: int = 1
+    usage: Usage | None = None
+    start_time: datetime
+    end_time: datetime
+    trace_id: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRun:
+    """One run of the task on one example, and the evaluations of what it returned.
+
+    Attributes:
+        output: the returned value as JSON; None when the task failed.
+        failure: why the task failed, or None.
+        record_failure: why Phoenix does not have (all of) this run, or None.
+        repetition: which run of the example it is, from 1.
+        attempts: how many calls of the task it took.
+        usage: what the task used of language models, by the spans seen, over all attempts; None when not known, as in
+            a dry run.
+        id: Phoenix's id of the run, or None when it is not recorded.
+    """
+
+    example: Example
+    output: Any
+    failure: Failure | None
+    evaluations: tuple[Evaluation, ...] = ()
+    record_failure: Failure | None = None
+    start_time: datetime
+    end_time: datetime
+    repetition: int = 1
+    attempts: int = 1
+    usage: Usage | None = None
+    trace_id: str | None = None
+    id: str | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether Phoenix has the run and all its evaluations."""
+        return self.id is not None and all(evaluation.id is not None for evaluation in self.evaluations)
+
+    @property
+    def seconds(self) -> float:
+        """How long the task took."""
+        return (self.end_time - self.start_time).total_seconds()
+
+    @property
+    def total_usage(self) -> Usage | None:
+        """What the task and its evaluators used; None when that is not known of all of them."""
+        parts = [self.usage, *(evaluation.usage for evaluation in self.evaluations)]
+        known = [part for part in parts if part is not None]
+        return total_usage(known) if len(known) == len(parts) else None
+
+    @property
+    def retries(self) -> int:
+        """How many calls of the task and its evaluators were repeats; one call may give several evaluations."""
+        attempts = {evaluation.evaluator: evaluation.attempts for evaluation in self.evaluations}
+        return sum(attempts.values(), self.attempts) - len(attempts) - 1
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Everything that went wrong with it, as far as it is known: the task, its evaluators, the recording."""
+        found = [self.failure, *(evaluation.failure for evaluation in self.evaluations), self.record_failure]
+        return [failure for failure in found if failure]

@@ -1,0 +1,174 @@
+"""What Phoenix recorded of an experiment, a row for each run, read from a file: it may be more than memory holds."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from evalwire.model import EMPTY
+from evalwire.phoenix.json_stream import items
+
+if TYPE_CHECKING:
+    from evalwire.phoenix.rest import Rest
+
+
+NOT_RUN = "not run"  # stands for the error of a run that was never made
+
+_PART = 65_536  # bytes of a document that are read at once
+
+_OF_AN_EVALUATION = (
+    "name",
+    "annotator_kind",
+    "score",
+    "label",
+    "explanation",
+    "error",
+    "metadata",
+    "start_time",
+    "end_time",
+    "trace_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a document of runs does not tell of an example: its place in the dataset, its author's id, its metadata."""
+
+    position: int
+    id: str
+    metadata: Mapping[str, Any]
+
+
+def example_notes(rest: Rest, record: Mapping[str, Any], *, timeout: float) -> dict[str, Note]:
+    """The notes on all examples of the dataset's version that an experiment ran on, by their node ids."""
+    examples = rest.examples(record["dataset_id"], record["dataset_version_id"], timeout=timeout)
+    return {
+        example["node_id"]: Note(position, str(example["id"]), example.get("metadata") or EMPTY)
+        for position, example in enumerate(examples)
+    }
+
+
+def incomplete_runs(rest: Rest, experiment_id: str, *, timeout: float) -> list[dict[str, Any]]:
+    """What stands for the runs of an experiment that are not there, or failed, in the shape of its document."""
+    return [
+        {
+            "example_id": one["dataset_example"]["node_id"],
+            "repetition_number": repetition,
+            "input": one["dataset_example"]["input"],
+            "reference_output": one["dataset_example"]["output"],
+            "output": None,
+            "error": NOT_RUN,
+            "annotations": [],
+        }
+        for one in rest.incomplete_runs(experiment_id, timeout=timeout)
+        for repetition in one["repetition_numbers"]
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What Phoenix has of an experiment.
+
+    Attributes:
+        experiment: Phoenix's record of it, with the counts of the rows that there are.
+        evaluations: the names of all evaluations, sorted.
+        notes: on the examples, by their node ids.
+        not_run: what stands for the runs that were never made, in the shape of the document.
+        document: the runs, as Phoenix's own JSON document of them.
+    """
+
+    experiment: Mapping[str, Any]
+    evaluations: Sequence[str]
+    notes: Mapping[str, Note]
+    not_run: Sequence[Mapping[str, Any]]
+    document: BinaryIO
+
+    @classmethod
+    def of(
+        cls,
+        record: Mapping[str, Any],
+        document: BinaryIO,
+        *,
+        notes: Mapping[str, Note],
+        incomplete: Sequence[Mapping[str, Any]],
+    ) -> Recording:
+        """Look a document of runs through.
+
+        Args:
+            record: Phoenix's of the experiment.
+            document: its runs.
+            notes: on its examples.
+            incomplete: what stands for the runs that were missing before the document was read.
+
+        Raises:
+            json.JSONDecodeError: the document is none.
+        """
+        names: set[str] = set()
+        made: set[tuple[str, int]] = set()
+        failed = 0
+        for run in _items(document):
+            names.update(one["name"] for one in run["annotations"])
+            made.add(_key(run))
+            failed += bool(run.get("error"))
+        not_run = [one for one in incomplete if _key(one) not in made]
+        counts = {
+            "successful_run_count": len(made) - failed,
+            "failed_run_count": failed,
+            "missing_run_count": len(not_run),
+        }
+        return cls(
+            experiment={**record, **counts},
+            evaluations=sorted(names),
+            notes=notes,
+            not_run=not_run,
+            document=document,
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The runs, and those that were never made, in the dataset's order, then by repetition.
+
+        They are read from the file, so one pass has to be over before the next begins.
+        """
+        made = ((self._place(run), run) for run in _items(self.document))
+        never = sorted(((self._place(run), run) for run in self.not_run), key=lambda pair: pair[0])
+        for _, run in heapq.merge(made, never, key=lambda pair: pair[0]):
+            yield _row(run, self.notes.get(run["example_id"]))
+
+    def _place(self, run: Mapping[str, Any]) -> tuple[int, int]:
+        note = self.notes.get(run["example_id"])
+        return note.position if note else len(self.notes), int(run["repetition_number"])
+
+
+def _items(document: BinaryIO) -> Iterator[Any]:
+    document.seek(0)
+    return items(iter(partial(document.read, _PART), b""))
+
+
+def _key(run: Mapping[str, Any]) -> tuple[str, int]:
+    """What a run is known by within its experiment."""
+    return run["example_id"], int(run["repetition_number"])
+
+
+def _row(run: Mapping[str, Any], note: Note | None) -> dict[str, Any]:
+    latency = run.get("latency_ms")
+    return {
+        "example_id": note.id if note else run["example_id"],
+        "example_node_id": run["example_id"],
+        "repetition": int(run["repetition_number"]),
+        "input": run["input"],
+        "expected": run["reference_output"],
+        "metadata": note.metadata if note else EMPTY,
+        "output": run["output"],
+        "error": run.get("error"),
+        "latency_seconds": None if latency is None else round(latency / 1000, 6),
+        "start_time": run.get("start_time"),
+        "end_time": run.get("end_time"),
+        "trace_id": run.get("trace_id"),
+        "evaluations": [
+            {key: one.get(key) for key in _OF_AN_EVALUATION}
+            for one in sorted(run["annotations"], key=lambda one: str(one["name"]))
+        ],
+    }

@@ -1,0 +1,86 @@
+"""A recorded experiment as a table (`csv`) or an object (`json`) for other programs, piece by piece.
+
+What was recorded stays as it is: in particular, a cell of the table may begin with `=`, which a spreadsheet takes for a
+formula where the file is opened instead of imported as text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Rows = Iterable[Mapping[str, Any]]
+
+Format = Callable[[Mapping[str, Any], Sequence[str], Rows], Iterator[str]]
+
+_COLUMNS = (
+    "example_id",
+    "repetition",
+    "input",
+    "expected",
+    "metadata",
+    "output",
+    "error",
+    "latency_seconds",
+    "trace_id",
+)
+
+_OF_AN_EVALUATION = ("score", "label", "explanation", "error")
+
+
+def csv_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: Rows) -> Iterator[str]:
+    """A table in the dialect of RFC 4180: a header, then a line for each run.
+
+    Text is itself, None is an empty cell, and anything else is JSON text.
+
+    Args:
+        experiment: its record, of which the table has nothing.
+        evaluations: the names of those that have columns: `score.NAME`, `label.NAME`, `explanation.NAME`, `error.NAME`.
+        rows: the runs.
+    """
+    del experiment
+    columns = [(name, part) for name in evaluations for part in _OF_AN_EVALUATION]
+    yield _line([*_COLUMNS, *(f"{part}.{name}" for name, part in columns)])
+    for row in rows:
+        said = {one["name"]: one for one in row["evaluations"]}
+        cells = [row[column] for column in _COLUMNS]
+        cells += [said.get(name, {}).get(part) for name, part in columns]
+        yield _line(map(_cell, cells))
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _json(value)
+
+
+def json_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: Rows) -> Iterator[str]:
+    """One object, `{"experiment": {...}, "evaluations": [...], "runs": [...]}`, each run on a line of its own.
+
+    Args:
+        experiment: its record.
+        evaluations: the names of all there are.
+        rows: the runs.
+    """
+    yield f'{{"experiment": {_json(experiment)},\n "evaluations": {_json(list(evaluations))},\n "runs": ['
+    before = "\n  "
+    for row in rows:
+        yield before + _json(row)
+        before = ",\n  "
+    yield "\n ]}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=dict)
+
+
+EXPORT_FORMATS: Mapping[str, Format] = {"csv": csv_pieces, "json": json_pieces}

@@ -1,0 +1,126 @@
+"""What of a finished report deserves to be looked at first, for all report formats alike (pure)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalwire.model import Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
+
+
+# of a terminal (C0, C1), of lines, and of directions
+_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Highlight:
+    """One example under one evaluation.
+
+    Attributes:
+        run: of the example; of several repetitions, the one with the worst score.
+        evaluation: its name.
+        before: the example's score in the baseline; None without one.
+        after: its score now, the mean over repetitions; None where it has none.
+    """
+
+    run: TaskRun
+    evaluation: str
+    before: float | None
+    after: float | None
+
+
+def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:
+    """The examples that are worse than in the baseline: by evaluation, the worst first."""
+    return _changed(report, result, lambda comparison: comparison.worse)
+
+
+def improvements(report: Report, result: ExperimentResult) -> list[Highlight]:
+    """The examples that are better than in the baseline: by evaluation, the best first."""
+    return _changed(report, result, lambda comparison: comparison.better)
+
+
+def _changed(report: Report, result: ExperimentResult, choose: Callable[[Comparison], list[Pair]]) -> list[Highlight]:
+    baseline = report.baseline_of(result.name)
+    runs = _by_example(result)
+    return [
+        Highlight(
+            run=_worst_run(runs[pair.example_id], comparison.name, comparison.direction),
+            evaluation=comparison.name,
+            before=pair.before,
+            after=pair.after,
+        )
+        for comparison in (baseline.comparisons if baseline else ())
+        for pair in choose(comparison)
+        if pair.example_id in runs
+    ]
+
+
+def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maximize", most: int = 5) -> list[Highlight]:
+    """The examples with the worst scores of one evaluation; none when all scores are the same."""
+    runs = _by_example(result)
+    means: dict[str, float] = {}
+    for example_id, its in runs.items():
+        said = [one for run in its for one in run.evaluations if one.name == name]
+        if scores := [one.score for one in said if one.score is not None]:
+            means[example_id] = sum(scores) / len(scores)
+    if not means:
+        return []
+    best = (min if direction == "minimize" else max)(means.values())
+    ordered = sorted(means, key=lambda example_id: means[example_id], reverse=direction == "minimize")
+    return [
+        Highlight(run=_worst_run(runs[one], name, direction), evaluation=name, before=None, after=means[one])
+        for one in ordered[:most]
+        if means[one] != best
+    ]
+
+
+def link(result: ExperimentResult, run: TaskRun) -> str | None:
+    """The page of a run's trace in Phoenix; None where it has none."""
+    if not result.url or not run.trace_id:
+        return None
+    return f"{result.url.partition('/datasets/')[0]}/redirects/traces/{run.trace_id}"
+
+
+def in_one_line(value: Any) -> str:
+    """A value as text on one line: text as it is, anything else as JSON; a dict of one text as that text."""
+    if isinstance(value, dict) and len(value) == 1 and isinstance(only := next(iter(value.values())), str):
+        value = only
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return " ".join(text.split())
+
+
+def harmless(text: str) -> str:
+    """Text that a terminal shows, and does nothing else with: no control characters, none that turn the direction."""
+    return _HARMFUL.sub(" ", text).encode(errors="replace").decode()
+
+
+def plain(text: str) -> str:
+    """Harmless text on one line."""
+    return " ".join(harmless(text).split())
+
+
+def cut(text: str, length: int) -> str:
+    """Text of at most so many characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:
+    found: dict[str, list[TaskRun]] = {}
+    for run in result.runs:
+        found.setdefault(run.example.id, []).append(run)
+    return found
+
+
+def _worst_run(runs: Sequence[TaskRun], name: str, direction: Direction) -> TaskRun:
+    """Of one example's runs, the one to be shown: without a score before a low one."""
+    sign = -1 if direction == "minimize" else 1
+
+    def badness(run: TaskRun) -> tuple[bool, float]:
+        scores = [one.score for one in run.evaluations if one.name == name and one.score is not None]
+        return bool(scores), sign * scores[0] if scores else 0.0
+
+    return min(runs, key=badness)

@@ -1,0 +1,36 @@
+"""Bind, call and read the user's functions."""
+
+from evalwire.usercode.binding import (
+    EVALUATOR_NAMES,
+    BindingError,
+    bind_evaluator,
+    bind_task,
+    isolate_experiment,
+    with_values,
+)
+from evalwire.usercode.call import Call, Clock, Trace, evaluator_values, task_values
+from evalwire.usercode.failures import failure_of
+from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
+from evalwire.usercode.scores import EvaluatorScore, parse_scores
+from evalwire.usercode.threads import Threads
+
+__all__ = [
+    "EVALUATOR_NAMES",
+    "BindingError",
+    "Call",
+    "Clock",
+    "EvaluatorScore",
+    "Threads",
+    "Trace",
+    "bind_evaluator",
+    "bind_task",
+    "evaluator_values",
+    "failure_of",
+    "is_rate_limit",
+    "is_worth_retrying",
+    "isolate_experiment",
+    "parse_scores",
+    "task_values",
+    "wait_asked",
+    "with_values",
+]

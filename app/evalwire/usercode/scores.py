@@ -1,0 +1,127 @@
+"""Parse what an evaluator returned into scores and labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from evalwire.model.json_values import to_json
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorScore:
+    """One evaluation as the user's evaluator said it, before it has times and ids."""
+
+    name: str
+    score: float | None = None
+    label: str | None = None
+    explanation: str | None = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
+    """Turn what an evaluator returned into evaluations with a finite score, a label, or both.
+
+    Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), a dict
+    with `score`, `label`, `explanation`, `metadata`; a phoenix-evals score; a list of dicts or scores, each
+    named by its own `name`.
+
+    Raises:
+        TypeError: a value of another kind.
+        ValueError: None, NaN, an infinity, an empty result, or two results of one name.
+    """
+    if isinstance(returned, list) or (isinstance(returned, tuple) and returned and _is_score_object(returned[0])):
+        if not returned:
+            raise ValueError("the evaluator returned an empty list")
+        verdicts = [_to_verdict(item, name=name, named=len(returned) > 1) for item in returned]
+        repeated = {verdict.name for verdict in verdicts if sum(verdict.name == v.name for v in verdicts) > 1}
+        if repeated:
+            raise ValueError(
+                f"the evaluator returned several results named {', '.join(sorted(repeated))}; "
+                "give each dict a `name` of its own"
+            )
+        return verdicts
+    return [_to_verdict(returned, name=name, named=False)]
+
+
+def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
+    match value:
+        case None:
+            raise ValueError("the evaluator returned None, which is no score")
+        case bool():
+            return EvaluatorScore(name=name, score=float(value), label=str(value))
+        case str():
+            return EvaluatorScore(name=name, label=_label(value))
+        case int() | float():
+            return EvaluatorScore(name=name, score=_score(value))
+        case Mapping():
+            return _from_fields(value, name=name, named=named)
+        case tuple():
+            if len(value) not in (2, 3):
+                raise ValueError(f"a tuple is (score, label) or (score, label, explanation), not {len(value)} items")
+            keys = ("score", "label", "explanation")
+            return _from_fields(dict(zip(keys, value, strict=False)), name=name, named=False)
+    if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
+        return _to_verdict(value.item(), name=name, named=named)
+    if _is_score_object(value):
+        fields = {key: getattr(value, key, None) for key in ("name", "score", "label", "explanation", "metadata")}
+        return _from_fields(fields, name=name, named=named)
+    raise TypeError(
+        f"an evaluator cannot return a {type(value).__qualname__}; return a score, a label, or a dict of them"
+    )
+
+
+def _is_score_object(value: Any) -> bool:
+    return all(hasattr(value, key) for key in ("score", "label", "explanation"))
+
+
+def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> EvaluatorScore:
+    score, label = fields.get("score"), fields.get("label")
+    if score is None and label is None:
+        keys = ", ".join(map(str, fields)) or "nothing"
+        raise ValueError(f"the evaluator returned neither `score` nor `label` (it has: {keys})")
+    own_name = fields.get("name")
+    if named and not (isinstance(own_name, str) and own_name):
+        raise ValueError("each of several results needs a `name`")
+    explanation = fields.get("explanation")
+    return EvaluatorScore(
+        name=str(own_name) if named else name,
+        score=None if score is None else _score(score),
+        label=None if label is None else _label(label),
+        explanation=None if explanation is None else _clean(str(explanation)),
+        metadata=_metadata(fields.get("metadata")),
+    )
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"metadata is a dict, not a {type(value).__qualname__}")
+    metadata: dict[str, Any] = to_json(value or {})
+    return metadata
+
+
+def _score(value: Any) -> float:
+    if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if not isinstance(value, int | float):
+        raise TypeError(f"a score is a number, not a {type(value).__qualname__}")
+    if not math.isfinite(value):
+        raise ValueError(f"the score is {value}, which is no score")
+    return float(value)
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError(f"a label is text, not a {type(value).__qualname__}")
+    if not value.strip():
+        raise ValueError("the label is empty")
+    return _clean(str.__str__(value))
+
+
+def _clean(text: str) -> str:
+    """Text that can be sent and stored: no half of a surrogate pair, and no NUL, which PostgreSQL refuses."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

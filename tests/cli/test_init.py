@@ -1,0 +1,199 @@
+"""`evalwire init`: the project it writes works as it is, and what is there already stays as it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import Project, quiet_environment
+
+PROJECT = [
+    "evalwire.toml",
+    "experiments/ticket_router/exact_match.py",
+    "experiments/ticket_router/known_team.py",
+    "experiments/ticket_router/task.py",
+    "testset.csv",
+]
+WORKFLOWS = {"github": ".github/workflows/evalwire.yml", "gitlab": ".gitlab-ci.yml"}
+SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
+
+
+@pytest.fixture
+def empty(tmp_path) -> Project:
+    """An empty folder, without any address in its environment."""
+    (tmp_path / "empty").mkdir()
+    return Project(tmp_path / "empty", quiet_environment())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([Path(sys.executable).with_name(name), *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_it_writes_a_project_and_says_what_to_do_next(empty):
+    done = empty.run("init")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(contents(empty.directory)) == [".gitignore", *PROJECT]
+    *wrote, following, command = done.stdout.splitlines()
+    assert sorted(wrote) == [f"wrote {name}" for name in [".gitignore", *PROJECT]]
+    assert "pip install 'evalwire[local]'" in following
+    assert command == "  evalwire run --local"
+    assert (empty.directory / ".gitignore").read_text() == "test-results/\n.evalwire/\n"
+
+
+def test_a_named_folder_is_made(empty):
+    done = empty.run("init", "my evals/first")
+    assert done.returncode == 0
+    assert "wrote my evals/first/evalwire.toml\n" in done.stdout
+    assert done.stdout.endswith("  cd 'my evals/first'\n  evalwire run --local\n")
+    assert sorted(contents(empty.directory / "my evals/first")) == [".gitignore", *PROJECT]
+
+
+def test_the_commands_find_nothing_wrong_with_it(empty):
+    assert empty.run("init").returncode == 0
+    listed = empty.run("list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.stdout == (
+        "ticket_router\n  dataset     ticket_router\n  task        async\n  evaluators  exact_match, known_team\n"
+    )
+    validated = empty.run("validate")
+    assert validated.returncode == 0, validated.stdout
+    assert "ticket_router 10" in validated.stdout
+
+
+@pytest.mark.needs_phoenix
+@pytest.mark.timeout(400)
+def test_it_runs_as_it_is(empty):
+    assert empty.run("init").returncode == 0
+    process = empty.start("run", "--local")
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, (out, err)
+    assert out.startswith("PASSED (2 gates held): 1 experiment, 10 examples, none failed")
+    results = json.loads((empty.directory / "test-results/results.json").read_text())
+    assert [result["name"] for result in results["experiments"]] == ["ticket_router"]
+    kept = {name.split("/")[0] for name in contents(empty.directory)}
+    ignored = set((empty.directory / ".gitignore").read_text().replace("/", "").split())
+    assert kept - ignored == {".gitignore", "evalwire.toml", "experiments", "testset.csv"}
+
+
+# --- the workflow --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_a_workflow_is_written_where_it_is_asked_for(empty, ci):
+    done = empty.run("init", "--ci", ci)
+    assert done.returncode == 0
+    assert sorted(contents(empty.directory)) == sorted([".gitignore", WORKFLOWS[ci], *PROJECT])
+    assert f"wrote {WORKFLOWS[ci]}\n" in done.stdout
+    file = empty.directory / WORKFLOWS[ci]
+    checked = tool("check-jsonschema", "--builtin-schema", SCHEMAS[ci], file)
+    assert checked.returncode == 0, checked.stdout
+    assert "evalwire run --local" in file.read_text()
+
+
+def test_the_workflow_of_github_is_a_safe_one(empty):
+    assert empty.run("init", "--ci", "github").returncode == 0
+    checked = tool("zizmor", "--offline", "--quiet", empty.directory / ".github")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_actions_are_those_of_evalwires_own_workflow(empty):
+    """One place to keep up to date; the one that keeps files is the project's alone."""
+    assert empty.run("init", "--ci", "github").returncode == 0
+    own, written = (
+        [line.strip(" -") for line in file.read_text().splitlines() if "uses:" in line]
+        for file in (Path(__file__).parents[2] / ".github/workflows/ci.yml", empty.directory / WORKFLOWS["github"])
+    )
+    others = [line for line in written if line not in own]
+    assert [line.partition("@")[0] for line in others] == ["uses: actions/upload-artifact"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "repositories", "told"),
+    [(".", ["."], False), ("evals", ["."], True), ("evals", [".", "evals"], False), ("evals", [], False)],
+)
+def test_a_workflow_that_would_not_be_read_is_told(empty, folder, repositories, told):
+    """CI systems read theirs at the repository's root alone."""
+    for repository in repositories:
+        (empty.directory / repository / ".git").mkdir(parents=True)
+    done = empty.run("init", folder, "--ci", "github")
+    assert done.returncode == 0
+    assert (f"move .github/workflows/evalwire.yml to {empty.directory}, where alone it is read" in done.stdout) is told
+
+
+def test_another_ci_system_is_wrong_use(empty):
+    done = empty.run("init", "--ci", "jenkins")
+    assert done.returncode == 2
+    assert "'github'" in done.stderr
+    assert not contents(empty.directory)
+
+
+# --- what is there already -----------------------------------------------------------------------------
+
+
+def test_a_second_time_it_changes_nothing(empty):
+    assert empty.run("init", "--ci", "github").returncode == 0
+    before = contents(empty.directory)
+    done = empty.run("init", "--ci", "github")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing was written" in done.stderr
+    for name in [*PROJECT, WORKFLOWS["github"]]:
+        assert name in done.stderr
+    assert contents(empty.directory) == before
+
+
+@pytest.mark.parametrize("name", [*PROJECT, WORKFLOWS["gitlab"]])
+def test_one_file_of_the_users_is_enough_to_write_none(empty, name):
+    empty.write({name: "# the user's own"})
+    done = empty.run("init", "--ci", "gitlab")
+    assert done.returncode == 2
+    assert f"this is there already: {name}.\n" in done.stderr
+    assert contents(empty.directory) == {name: b"# the user's own"}
+
+
+def test_a_link_that_leads_nowhere_is_there_as_well(empty):
+    (empty.directory / "testset.csv").symlink_to("../outside.csv")
+    done = empty.run("init")
+    assert done.returncode == 2
+    assert "this is there already: testset.csv.\n" in done.stderr
+    assert not (empty.directory.parent / "outside.csv").exists()
+
+
+def test_a_gitignore_is_left_as_it_is(empty):
+    empty.write({".gitignore": "mine/\n", "README.md": "mine\n"})
+    done = empty.run("init")
+    assert done.returncode == 0
+    assert "left .gitignore as it is; it should have: test-results/, .evalwire/\n" in done.stdout
+    assert contents(empty.directory).keys() == {".gitignore", "README.md", *PROJECT}
+    assert (empty.directory / ".gitignore").read_text() == "mine/\n"
+
+
+# --- what cannot be written ----------------------------------------------------------------------------
+
+
+def test_a_file_is_no_folder(empty):
+    empty.write({"taken": "a file"})
+    done = empty.run("init", "taken")
+    assert (done.returncode, done.stderr) == (2, "evalwire: taken is no folder.\n")
+
+
+def test_what_cannot_be_finished_is_undone(empty):
+    empty.write({"experiments": "a file"})
+    done = empty.run("init")
+    assert done.returncode == 2
+    assert "nothing was written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert contents(empty.directory) == {"experiments": b"a file"}
+
+
+def test_a_folder_that_nobody_may_make_is_told(empty):
+    done = empty.run("init", "/proc/evalwire")
+    assert done.returncode == 2
+    assert done.stderr.startswith("evalwire: nothing was written, as /proc/evalwire cannot be: ")

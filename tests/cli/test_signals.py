@@ -1,0 +1,170 @@
+"""SIGINT and SIGTERM, sent to a real process: what is in flight is finished and recorded, the rest is said."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from faults import Fault, FaultyPhoenix
+
+pytestmark = pytest.mark.needs_phoenix
+
+SLOW = """
+    import asyncio, pathlib
+
+    async def task(example):
+        pathlib.Path("started").touch()
+        await asyncio.sleep({seconds})
+        return "done"
+"""
+
+
+def start(project, name: str, *, seconds: float, task: str = SLOW, **environ: str) -> subprocess.Popen[str]:
+    """Start a run and wait until its first task runs."""
+    project.experiment(name, task=task.format(seconds=seconds))
+    process = project.start("run", "--task-concurrency", "2", **environ)
+    deadline = time.monotonic() + 60
+    while not (project.directory / "started").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_in_flight_is_finished_and_recorded(phoenix_project, client, make_dataset, number, code):
+    name = make_dataset(50)
+    process = start(phoenix_project, name, seconds=1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, (out, err)
+    assert out.startswith("INTERRUPTED: 1 experiment, 50 examples")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", code)
+    (entry,) = report["experiments"]
+    assert 0 < len(entry["runs"]) < 10
+    assert entry["not_run"] == 50 - len(entry["runs"])
+    recorded = client.experiments.get(experiment_id=entry["experiment_id"])
+    assert recorded["successful_run_count"] == len(entry["runs"])
+
+
+def test_the_grace_period_is_kept(phoenix_project, make_dataset):
+    """A task that takes longer is given up, and the process ends soon."""
+    process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="1")
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("hangs", ["everything", "PATCH"])
+def test_a_phoenix_that_takes_its_time_does_not_cost_the_report(phoenix_project, phoenix_url, make_dataset, hangs):
+    """`docker stop` kills ten seconds after it has asked: of what is asked after the grace period, nothing waits."""
+    with FaultyPhoenix(phoenix_url).serving() as proxy:
+        where = {"PHOENIX_ENDPOINT": proxy.url, "EVALWIRE_GRACE_SECONDS": "1"}
+        process = start(phoenix_project, make_dataset(5), seconds=120, **where)
+        proxy.rule = lambda method, _: Fault(hang=True) if hangs in ("everything", method) else None
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 143, (out, err)
+        assert time.monotonic() - began < 20
+    assert out.startswith("INTERRUPTED: 1 experiment, 5 examples")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert report["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "import pathlib, time\n\ndef task(input):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+        "import pathlib, time\n\nasync def task(e):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+    ],
+    ids=["plain", "blocking"],
+)
+def test_code_that_cannot_be_interrupted_does_not_keep_the_process(phoenix_project, make_dataset, task):
+    process = start(phoenix_project, make_dataset(5), seconds=120, task=task, EVALWIRE_GRACE_SECONDS="1")
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert out.startswith("INTERRUPTED")
+    assert time.monotonic() - began < 20
+
+
+def test_a_second_signal_ends_it_at_once(phoenix_project, make_dataset):
+    process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="60")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 20
+
+
+ENDS_LATE = """
+    import contextlib, os, signal, sys, time
+    import evalwire.cli.commands.run
+    from evalwire.cli import main
+
+    reachable = evalwire.cli.commands.run.reachable
+
+    @contextlib.contextmanager
+    def ends_late(*arguments, **options):
+        with reachable(*arguments, **options) as phoenix:
+            yield phoenix
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    evalwire.cli.commands.run.reachable = ends_late
+    sys.exit(main(["run"]))
+"""
+
+
+def test_a_signal_while_the_local_phoenix_is_ended_does_not_cost_the_report(phoenix_project, make_dataset):
+    """The job is over then, and what it came to has been told."""
+    phoenix_project.experiment(make_dataset(2))
+    script = phoenix_project.directory / "late.py"
+    script.write_text(textwrap.dedent(ENDS_LATE))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=phoenix_project.directory,
+        env=phoenix_project.environ,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.startswith("PASSED"), (done.stdout, done.stderr)
+    assert done.returncode == 0
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], len(report["experiments"][0]["runs"])) == ("passed", 2)
+
+
+def test_a_signal_during_an_import_ends_it(phoenix_project):
+    task = "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep({seconds})\n"
+    process = start(phoenix_project, "any", seconds=120, task=task)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+
+
+def test_a_thread_that_user_code_left_behind_does_not_keep_the_process(phoenix_project, make_dataset):
+    """The verdict stands, and the process ends with its exit code."""
+    task = (
+        "import threading, time\n\nasync def task(example):\n"
+        "    threading.Thread(target=time.sleep, args=(300,)).start()\n    return 1\n"
+    )
+    began = time.monotonic()
+    done = phoenix_project.experiment(make_dataset(1), task=task).run("run")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 60

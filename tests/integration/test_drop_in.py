@@ -1,0 +1,113 @@
+"""A project of evalwire 0.6's shape, unedited: every command of its pipeline, and its own script."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from conftest import Project
+
+pytestmark = pytest.mark.needs_phoenix
+
+PROJECT = Path(__file__).parents[1] / "support/drop_in"
+
+
+@pytest.fixture
+def project(phoenix_project: Project) -> Project:
+    """A copy, with datasets of its own names."""
+    suffix = uuid.uuid4().hex[:8]
+    shutil.copytree(PROJECT, phoenix_project.directory, dirs_exist_ok=True)
+    for name in ("doc_search", "topic_router"):
+        shutil.move(phoenix_project.experiments / name, phoenix_project.experiments / f"{name}_{suffix}")
+    for file in ("data/testset.csv", "evaluate.py"):
+        path = phoenix_project.directory / file
+        text = path.read_text()
+        for name in ("doc_search", "topic_router"):
+            text = text.replace(name, f"{name}_{suffix}")
+        path.write_text(text)
+    return phoenix_project
+
+
+def experiments_of(project: Project) -> dict[str, str]:
+    """The ids of the last run's experiments, by their folders' names without the suffix."""
+    found = json.loads((project.directory / "test-results/results.json").read_text())
+    return {one["name"].rpartition("_")[0]: one["experiment_id"] for one in found["experiments"]}
+
+
+def test_its_pipeline_of_commands(project: Project):
+    """Each command ends with the code that it had, and what it writes is there."""
+    done = project.run("validate")
+    assert (done.returncode, "valid; examples by dataset" in done.stdout) == (0, True)
+    done = project.run("upload")
+    assert (done.returncode, done.stdout.count("created, 3 examples")) == (0, 2)
+    assert project.run("upload").stdout.count("skipped, 3 examples") == 2
+    done = project.run("run")
+    assert (done.returncode, done.stdout.splitlines()[0][:6]) == (0, "PASSED")
+    first = experiments_of(project)
+    assert project.run("run", "--name", next(iter(project.experiments.glob("doc*"))).name).returncode == 0
+    second = experiments_of(project)
+    done = project.run("export", "--experiment", first["doc_search"])
+    assert done.returncode == 0
+    with (project.directory / f"{first['doc_search']}.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    done = project.run("compare", first["doc_search"], second["doc_search"])
+    assert (done.returncode, "top_k" in done.stdout) == (0, True)
+    done = project.run("report", "--experiment", first["topic_router"])
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"# Experiment Report: {first['topic_router']}")
+    assert "**Total runs:** 3" in done.stdout
+    assert "- **exact_match**: 1.0000" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(["validate", "--csv", "nowhere.csv"], 2, marks=pytest.mark.slow),
+        pytest.param(["upload", "--csv", "nowhere.csv"], 2, marks=pytest.mark.slow),
+        pytest.param(["upload", "--on-exist", "replace"], 2, marks=pytest.mark.slow),
+        (["run", "--name", "nowhere"], 1),
+        (["export", "--experiment", "RXhwZXJpbWVudDo5OTk5OTk="], 2),
+        pytest.param(["compare", "RXhwZXJpbWVudDo5OTk5OTk=", "RXhwZXJpbWVudDo5OTk5OTg="], 2, marks=pytest.mark.slow),
+        (["report", "--experiment", "RXhwZXJpbWVudDo5OTk5OTk="], 2),
+    ],
+)
+def test_the_codes_of_what_goes_wrong(project: Project, arguments, code):
+    done = project.run(*arguments)
+    assert done.returncode == code
+    assert done.stderr + done.stdout
+
+
+def test_a_testset_with_issues_is_told_by_validate(project: Project):
+    file = project.directory / "data/testset.csv"
+    file.write_text(file.read_text() + "a question,,\n")
+    done = project.run("validate")
+    assert done.returncode == 1
+    assert "row 7: empty tag in column 'tags'" in done.stdout
+    assert "row 7: empty expected output in column 'expected_output'" in done.stdout
+    assert project.run("upload", "--strict").returncode == 2
+
+
+def test_its_own_script(project: Project):
+    done = subprocess.run(
+        [sys.executable, "evaluate.py"],
+        cwd=project.directory,
+        env=project.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[0])
+    assert [name.rpartition("_")[0] for name in said["datasets"]] == ["doc_search", "topic_router"]
+    assert said["runs"] == [3, 3]
+    assert said["compared"]["top_k"]["delta"] == 0.0
+    assert 0.8 < said["compared"]["top_k"]["score_a"] < 1.0
+    assert "**Total runs:** 3" in done.stdout
+    assert len(list(project.directory.glob("*.csv"))) == 2

@@ -1,0 +1,194 @@
+"""A run beside its baseline: what pairs, which test judges it, and what is only listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reporting import boolean, evaluation, example, failure, result, run
+
+from evalwire.gates.comparison import compare_results, scores_of
+from evalwire.model.baseline import Comparison, Pair
+from evalwire.model.stats import mcnemar_midp, sign_flip
+
+Said = float | bool | None
+
+
+def said(score: Said, name: str = "s") -> dict[str, Any]:
+    """What one run says; None is a task that failed."""
+    if score is None:
+        return {"failure": failure(), "evaluations": ()}
+    if isinstance(score, bool):
+        return {"evaluations": (boolean(name, passed=score),)}
+    return {"evaluations": (evaluation(name, score),)}
+
+
+def ran(scores: dict[int, Said | list[Said]], **changes: Any):
+    """An experiment with a score, or one for each repetition, of each example."""
+    each = {n: one if isinstance(one, list) else [one] for n, one in scores.items()}
+    runs = [
+        run(n, repetition=repetition, **said(one))
+        for n, those in each.items()
+        for repetition, one in enumerate(those, start=1)
+    ]
+    repetitions = max(map(len, each.values()), default=1)
+    return result("search", runs, evaluators=("s",), **{"repetitions": repetitions, **changes})
+
+
+def compared(now: dict, before: dict, **directions: Any) -> Comparison:
+    baseline = compare_results(ran(now), ran(before), asked="auto", directions=directions or None)
+    found = baseline.comparison("s")
+    assert found is not None
+    return found
+
+
+def test_examples_pair_by_id_whatever_their_order():
+    found = compared({1: 0.1, 2: 0.2, 3: 0.3}, {3: 0.9, 1: 0.7, 2: 0.8})
+    assert found.pairs == (
+        Pair(example_id="q1", before=0.7, after=0.1),
+        Pair(example_id="q2", before=0.8, after=0.2),
+        Pair(example_id="q3", before=0.9, after=0.3),
+    )
+    assert (found.before, found.after, found.change) == pytest.approx((0.8, 0.2, -0.6))
+
+
+def test_examples_pair_whatever_their_node_id():
+    """Phoenix may give the same example another one in another dataset."""
+    before = result("search", [run(1, example=example(1, node_id="other"), **said(1.0))], evaluators=("s",))
+    assert compare_results(ran({1: 1.0}), before, asked="auto").paired == 1
+
+
+@pytest.mark.parametrize("part", ["input", "output", "metadata"])
+def test_an_example_of_another_content_is_changed_and_does_not_pair(part):
+    other = result(
+        "search", [run(1, **said(1.0)), run(2, example=example(2, **{part: {"x": 1}}), **said(1.0))], evaluators=("s",)
+    )
+    baseline = compare_results(ran({1: 1.0, 2: 0.0}), other, asked="auto")
+    assert (baseline.paired, baseline.changed, baseline.added, baseline.removed) == (1, ("q2",), (), ())
+    assert [pair.example_id for pair in baseline.comparison("s").pairs] == ["q1"]
+
+
+def test_added_and_removed_examples_are_listed_and_do_not_pair():
+    baseline = compare_results(ran({1: 1.0, 2: 0.0, 5: 0.0}), ran({1: 1.0, 3: 0.0, 4: 0.0}), asked="auto")
+    assert (baseline.added, baseline.removed, baseline.changed) == (("q2", "q5"), ("q3", "q4"), ())
+    assert baseline.paired == 1
+    assert len(baseline.comparison("s").pairs) == 1
+
+
+def test_repetitions_are_averaged_first():
+    """So that one example is one pair, however often it ran on either side."""
+    found = compared({1: [0.0, 1.0], 2: [1.0, 1.0]}, {1: 0.75, 2: 0.25})
+    assert found.pairs == (
+        Pair(example_id="q1", before=0.75, after=0.5),
+        Pair(example_id="q2", before=0.25, after=1.0),
+    )
+    assert found.change == pytest.approx(0.25)
+
+
+def test_mcnemar_judges_bools_that_ran_once_on_both_sides():
+    now, before = {n: n > 7 for n in range(12)}, {n: n != 11 for n in range(12)}
+    found = compared(now, before)
+    assert (found.test, found.is_bool) == ("McNemar mid-p", True)
+    assert found.p_value == mcnemar_midp(8, 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "is_bool"),
+    [
+        ({1: True, 2: False}, {1: [True, True], 2: [True, False]}, True),
+        ({1: [True, True], 2: [True, False]}, {1: True, 2: False}, True),
+        ({1: [True, True], 2: [True, False]}, {1: [True, False], 2: [True, False]}, True),
+        ({1: True, 2: False}, {1: 0.5, 2: 1.0}, False),
+        ({1: 1.0, 2: 0.0}, {1: True, 2: True}, False),
+        ({1: 0.5, 2: 0.0}, {1: 0.5, 2: 1.0}, False),
+    ],
+)
+def test_sign_flips_judge_whatever_is_graded_or_repeated_on_a_side(now, before, is_bool):
+    found = compared(now, before)
+    assert (found.test, found.is_bool) == ("sign-flip permutation", is_bool)
+    assert found.p_value == sign_flip([pair.after - pair.before for pair in found.pairs])
+
+
+def test_a_failed_run_of_a_bool_did_not_pass():
+    found = compared({1: None, 2: True}, {1: True, 2: None})
+    assert found.pairs == (Pair(example_id="q1", before=1, after=0), Pair(example_id="q2", before=0, after=1))
+    assert found.unscored == 0
+
+
+def test_a_failed_repetition_of_a_bool_did_not_pass():
+    assert scores_of(ran({1: [True, None], 2: [True, True]}), "s").by_example == {"q1": 0.5, "q2": 1.0}
+
+
+def test_a_failed_run_of_a_graded_score_is_unscored():
+    found = compared({1: None, 2: 0.5, 3: 0.5}, {1: 0.5, 2: 0.25, 3: None})
+    assert [pair.example_id for pair in found.pairs] == ["q2"]
+    assert found.unscored == 2
+
+
+def test_a_failed_repetition_of_a_graded_score_has_no_place_in_the_mean():
+    assert scores_of(ran({1: [0.8, None], 2: [0.5, 0.7]}), "s").by_example == pytest.approx({"q1": 0.8, "q2": 0.6})
+
+
+def test_a_label_without_a_score_has_no_place_in_the_mean():
+    runs = [
+        run(1, **said(0.5)),
+        run(1, repetition=2, evaluations=(evaluation("s", None, label="unsure"),)),
+        run(2, evaluations=(evaluation("s", None, label="unsure"),)),
+    ]
+    found = result("search", runs, evaluators=("s",), repetitions=2)
+    assert scores_of(found, "s").by_example == {"q1": 0.5}
+
+
+def test_an_evaluator_that_failed_gives_no_score():
+    runs = [run(1, evaluations=(evaluation("s", None, failure=failure(stage="evaluator")),)), run(2, **said(0.5))]
+    assert scores_of(result("search", runs, evaluators=("s",)), "s").by_example == {"q2": 0.5}
+
+
+def test_the_p_value_is_of_a_change_for_the_worse_by_the_direction():
+    """The change itself stays the plain difference."""
+    now, before = {n: 1.0 + n for n in range(8)}, {n: 0.5 * n for n in range(8)}
+    up, down = compared(now, before), compared(now, before, s="minimize")
+    assert up.change == down.change > 0
+    assert up.p_value > 0.99
+    assert down.p_value == pytest.approx(1 / 2**8)
+    assert (len(up.worse), len(up.better)) == (len(down.better), len(down.worse)) == (0, 8)
+
+
+def test_the_direction_of_bools_counts_too():
+    now, before = {n: True for n in range(8)}, {n: False for n in range(8)}  # noqa: C420
+    assert compared(now, before, s="minimize").p_value == mcnemar_midp(8, 0)
+    assert compared(now, before).p_value == mcnemar_midp(0, 8)
+
+
+def test_the_interval_is_of_the_change_and_holds_it():
+    found = compared({n: 0.1 * n for n in range(8)}, {n: 0.05 * n * n for n in range(8)})
+    assert found.interval.method == "paired t"
+    assert found.interval.low < found.change < found.interval.high
+
+
+def test_equal_changes_give_no_interval():
+    assert compared({n: 0.1 * n for n in range(8)}, {n: 0.1 * n + 0.3 for n in range(8)}).interval is None
+    assert compared({1: 0.1}, {1: 0.5}).interval is None
+
+
+def test_without_a_pair_there_is_nothing_but_the_name():
+    found = compared({1: 0.5}, {2: 0.5})
+    assert (found.pairs, found.change, found.before, found.after, found.p_value) == ((), None, None, None, None)
+    found = compared({1: 0.5, 2: None}, {1: None, 2: 0.5})
+    assert (found.pairs, found.unscored) == ((), 2)
+
+
+def test_only_evaluations_of_both_sides_are_compared():
+    now = result("search", [run(1, evaluations=(evaluation("a", 1.0), evaluation("c", 1.0)))], evaluators=("a", "c"))
+    before = result("search", [run(1, evaluations=(evaluation("b", 1.0), evaluation("c", 1.0)))], evaluators=("b", "c"))
+    assert [one.name for one in compare_results(now, before, asked="auto").comparisons] == ["c"]
+
+
+def test_a_baseline_says_what_it_is():
+    before = ran({1: 1.0})
+    before.opened.metadata.update(branch="main", commit=7)
+    baseline = compare_results(ran({1: 1.0}), before, asked="branch:main")
+    assert (baseline.experiment, baseline.asked, baseline.note) == ("search", "branch:main", "")
+    assert (baseline.experiment_id, baseline.url) == ("EXP-search", before.url)
+    assert baseline.recorded_name == before.opened.recorded_name
+    assert (baseline.branch, baseline.commit) == ("main", None)

@@ -1,0 +1,495 @@
+"""What each gate comes to: at its limit, just beyond it, and where there is nothing to judge."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
+
+from evalwire.gates.comparison import compare_results
+from evalwire.gates.config import DropPolicy, Gate
+from evalwire.gates.judge import judge_gates
+from evalwire.model.baseline import Baseline, Interval
+from evalwire.model.gates import GateResult
+from evalwire.model.result import ExperimentResult
+from evalwire.model.stats import mean_interval, percentile, wilson_interval
+from evalwire.model.usage import ModelUsage, Price
+
+Said = float | bool | str | None
+
+
+def said(score: Said, name: str = "s") -> dict[str, Any]:
+    """What one run says: a score, a bool, a label; None is a task that failed."""
+    match score:
+        case None:
+            return {"failure": failure(), "evaluations": ()}
+        case bool():
+            return {"evaluations": (boolean(name, passed=score),)}
+        case str():
+            return {"evaluations": (evaluation(name, None, label=score),)}
+    return {"evaluations": (evaluation(name, score),)}
+
+
+def ran(*scores: Said, name: str = "search", **changes: Any) -> ExperimentResult:
+    runs = [run(n, **said(score)) for n, score in enumerate(scores)]
+    return result(name, runs, evaluators=("s",), **changes)
+
+
+def gate(rule: str, threshold: float, **changes: Any) -> Gate:
+    fields = {"experiment": "search", "evaluation": "s", "source": "--gate"}
+    return Gate(rule=rule, threshold=threshold, **{**fields, **changes})
+
+
+def of_all(rule: str, threshold: float) -> Gate:
+    return gate(rule, threshold, evaluation=None)
+
+
+def verdict(
+    found: ExperimentResult, asked: Gate, *, before: ExperimentResult | None = None, **changes: Any
+) -> GateResult:
+    """The only verdict of the gate."""
+    directions = {asked.evaluation or "": asked.direction}
+    baselines = {"search": compare_results(found, before, asked="auto", directions=directions)} if before else {}
+    fields = {"baselines": baselines, "prices": {}}
+    verdicts = judge_gates([found], [asked], **{**fields, **changes})
+    (its,) = [one for one in verdicts if one.source != "default"]
+    assert (its.experiment, its.rule, its.source) == (asked.experiment, asked.rule, asked.source)
+    assert (its.evaluation, its.threshold) == (asked.evaluation, asked.threshold)
+    return its
+
+
+BOOLS = ran(*[True] * 8, False, False)
+GRADED = ran(0.2, 0.4, 0.6)
+
+
+# --- limits on one evaluation --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "rule", "holds", "breaks"),
+    [
+        (BOOLS, "min", 0.8, 0.8001),
+        (BOOLS, "max", 0.8, 0.7999),
+        (BOOLS, "min_pass_rate", 0.8, 0.8001),
+        (BOOLS, "max_pass_rate", 0.8, 0.7999),
+        (BOOLS, "min_examples", 10, 11),
+        (GRADED, "min", 0.4, 0.4001),
+        (GRADED, "max", 0.4, 0.3999),
+        (GRADED, "min_examples", 3, 4),
+    ],
+)
+def test_a_limit_holds_at_its_value_and_breaks_just_beyond(found, rule, holds, breaks):
+    for threshold, is_red in ((holds, False), (breaks, True)):
+        its = verdict(found, gate(rule, threshold))
+        assert (its.is_red, its.status) == (is_red, "failed" if is_red else "passed")
+        assert its.value == pytest.approx(holds)
+        assert f"{threshold:g}" in its.text
+
+
+def test_a_rounding_error_breaks_no_limit():
+    assert not verdict(ran(*[0.1] * 3, 0.7), gate("min", 0.25)).is_red
+    assert not verdict(ran(0.1 + 0.2), gate("max", 0.3)).is_red
+
+
+def test_a_rate_has_wilsons_interval_also_when_all_passed():
+    its = verdict(BOOLS, gate("min", 0.5))
+    low, high = wilson_interval(8, 10)
+    assert its.interval == Interval(low=low, high=high, method="Wilson")
+    assert f"95% interval {low:.3f} to {high:.3f}" in its.text
+    assert verdict(ran(True, True), gate("min", 0.5)).interval.low < 0.9
+
+
+def test_a_mean_has_students_interval_over_examples():
+    low, high = mean_interval([0.2, 0.4, 0.6])
+    assert verdict(GRADED, gate("min", 0.1)).interval == Interval(low=low, high=high, method="t")
+
+
+@pytest.mark.parametrize("scores", [(0.5,), (0.5, 0.5, 0.5)])
+def test_scores_that_do_not_differ_have_no_interval(scores):
+    assert verdict(ran(*scores), gate("min", 0.5)).interval is None
+
+
+def test_a_rate_of_repeated_runs_has_students_interval_over_examples():
+    runs = [run(n, repetition=r, **said(n * r < 3)) for n in range(4) for r in (1, 2)]
+    found = result("search", runs, evaluators=("s",), repetitions=2)
+    low, high = mean_interval([1.0, 1.0, 0.5, 0.0])
+    its = verdict(found, gate("min", 0.1))
+    assert its.value == pytest.approx(5 / 8)
+    assert its.interval == Interval(low=low, high=high, method="t")
+
+
+def test_a_failed_run_stays_in_the_denominator_of_a_bool_and_is_named():
+    its = verdict(ran(True, True, True, None), gate("min", 0.8))
+    assert (its.value, its.is_red) == (0.75, True)
+    assert "1 of 4 runs have none, which count as not passed" in its.text
+    low, high = wilson_interval(3, 4)
+    assert its.interval == Interval(low=low, high=high, method="Wilson")
+
+
+def test_a_run_that_was_not_made_did_not_pass():
+    its = verdict(ran(True, True, True, example_count=4), gate("min", 0.8))
+    assert (its.value, its.is_red) == (0.75, True)
+    assert "1 of 4 runs have none" in its.text
+
+
+def test_a_failed_run_has_no_place_in_a_mean_and_is_named():
+    its = verdict(ran(0.5, 0.7, None, example_count=4), gate("min", 0.6))
+    assert (its.value, its.is_red) == (pytest.approx(0.6), False)
+    assert "2 of 4 runs have none, and no place in the mean" in its.text
+
+
+def test_where_nothing_lacks_nothing_is_said_to():
+    assert "have none" not in verdict(GRADED, gate("min", 0.1)).text
+    assert "have none" not in verdict(BOOLS, gate("min", 0.1)).text
+
+
+def test_a_failed_run_is_no_scored_example():
+    assert verdict(ran(0.5, 0.7, None), gate("min_examples", 3)).is_red
+
+
+def test_a_failed_run_fails_a_bool_and_is_no_scored_example_all_the_same():
+    found = ran(True, False, None)
+    assert verdict(found, gate("min_pass_rate", 0)).value == pytest.approx(1 / 3)
+    assert verdict(found, gate("min_examples", 3)).value == 2
+
+
+@pytest.mark.parametrize("rule", ["min", "max", "min_pass_rate", "max_pass_rate", "max_drop"])
+@pytest.mark.parametrize("found", [ran("good", "bad"), ran(None, None)])
+def test_an_evaluation_without_scores_breaks_every_limit(found, rule):
+    its = verdict(found, gate(rule, 0), before=ran(0.5, 0.5))
+    assert (its.is_red, its.value) == (True, None)
+    assert "s has no score" in its.text
+
+
+def test_an_evaluation_that_nobody_gave_breaks_its_limit_and_those_there_are_are_named():
+    for rule in ("min", "min_examples"):
+        its = verdict(GRADED, gate(rule, 0, evaluation="other"))
+        assert (its.is_red, its.text) == (True, "other has no score; the scores are: s")
+
+
+@pytest.mark.parametrize("rule", ["min_pass_rate", "max_pass_rate"])
+def test_a_graded_score_has_no_pass_rate(rule):
+    its = verdict(ran(1.0, 0.0), gate(rule, 0.5))
+    assert (its.is_red, its.value) == (True, None)
+    assert "no pass rate" in its.text
+
+
+# --- limits on the experiment --------------------------------------------------------------------------
+
+
+def test_without_a_limit_no_error_is_tolerated_and_none_is_not_told():
+    assert judge_gates([GRADED], [], baselines={}, prices={}) == ()
+    (its,) = judge_gates([ran(0.5, None)], [], baselines={}, prices={})
+    assert (its.rule, its.source, its.is_red, its.value) == ("max_error_rate", "default", True, 0.5)
+    assert its.text == "1 of 2 runs failed"
+    (its,) = judge_gates([ran(0.5, example_count=2)], [], baselines={}, prices={})
+    assert (its.is_red, its.text) == (True, "1 of 2 were not run")
+
+
+@pytest.mark.parametrize(("threshold", "is_red"), [(0.25, False), (0.2499, True), (0, True), (1, False)])
+def test_a_rate_of_errors_is_tolerated_up_to_its_limit(threshold, is_red):
+    (its,) = judge_gates([ran(0.5, 0.5, 0.5, None)], [of_all("max_error_rate", threshold)], baselines={}, prices={})
+    assert (its.is_red, its.value) == (is_red, 0.25)
+    assert "1 of 4 runs failed" in its.text
+
+
+def test_a_limit_on_the_errors_of_one_experiment_is_not_of_another():
+    other = ran(None, 0.5, name="other")
+    found = judge_gates([ran(None, 0.5), other], [of_all("max_error_rate", 1)], baselines={}, prices={})
+    assert [(one.experiment, one.is_red) for one in found] == [("search", False), ("other", True)]
+
+
+def test_an_experiment_of_which_nothing_ran_has_no_verdicts():
+    """It is red for why nothing ran."""
+    found = result("search", [], evaluators=("s",), failure=failure(stage="import"))
+    assert judge_gates([found], [gate("min", 0.5), of_all("max_error_rate", 0)], baselines={}, prices={}) == ()
+
+
+def test_a_percentile_is_of_the_nearest_rank():
+    values = [float(n) for n in range(1, 21)]
+    assert percentile(values[::-1], 0.95) == 19
+    assert percentile([*values, 21.0], 0.95) == 20
+    assert percentile([3.0], 0.95) == percentile([3.0], 0.0) == 3
+    assert percentile(values, 1.0) == 20
+    with pytest.raises(ValueError, match="no percentile"):
+        percentile([], 0.95)
+
+
+@pytest.mark.parametrize(("limit", "is_red"), [(19, False), (18.99, True)])
+def test_the_seconds_of_95_percent_of_the_runs_are_limited(limit, is_red):
+    runs = [run(n, seconds=float(n), **said(0.5)) for n in range(1, 21)]
+    its = verdict(result("search", runs, evaluators=("s",)), of_all("max_p95_seconds", limit))
+    assert (its.is_red, its.value) == (is_red, 19)
+
+
+def using(*usages: ModelUsage, **changes: Any) -> ExperimentResult:
+    """An experiment of which each run used one of these, and its evaluator nothing."""
+    runs = [
+        run(n, usage=(one,), evaluations=(evaluation("s", 0.5, usage=()),), end_time=BEGAN + timedelta(seconds=60))
+        for n, one in enumerate(usages)
+    ]
+    return result("search", runs, evaluators=("s",), **changes)
+
+
+@pytest.mark.parametrize(("limit", "is_red"), [(30, False), (29, True)])
+def test_the_tokens_of_all_runs_are_limited(limit, is_red):
+    found = using(ModelUsage(model="m", calls=1, total_tokens=10), ModelUsage(model="n", calls=1, total_tokens=20))
+    its = verdict(found, of_all("max_total_tokens", limit))
+    assert (its.is_red, its.value) == (is_red, 30)
+    assert its.text == f"it used 30 tokens, {'more than' if is_red else 'at most'} {limit}"
+
+
+@pytest.mark.parametrize("rule", ["max_total_tokens", "max_cost_usd"])
+def test_what_is_not_known_breaks_its_limit(rule):
+    for found in (ran(0.5), result("search", [run(0, usage=None, **said(0.5))], evaluators=("s",))):
+        its = verdict(found, of_all(rule, 1e9))
+        assert (its.is_red, its.value) == (True, None)
+        assert "not known" in its.text
+
+
+def test_usage_that_is_known_of_the_whole_only_is_held_to_the_limit():
+    found = ran(0.5, used=(ModelUsage(model="m", calls=1, total_tokens=10, cost_usd=0.5),))
+    assert verdict(found, of_all("max_total_tokens", 10)).value == 10
+    assert verdict(found, of_all("max_cost_usd", 0.5)).value == 0.5
+
+
+def test_calls_without_a_count_break_a_limit_on_tokens():
+    found = using(ModelUsage(model="m", calls=3, total_tokens=10, uncounted=2))
+    its = verdict(found, of_all("max_total_tokens", 1000))
+    assert (its.is_red, its.text) == (True, "2 LLM spans tell no tokens, so how many it used is not known")
+
+
+@pytest.mark.parametrize(("limit", "is_red"), [(0.75, False), (0.7499, True)])
+def test_the_cost_of_all_runs_is_limited(limit, is_red):
+    found = using(ModelUsage(model="m", calls=1, cost_usd=0.5), ModelUsage(model="n", calls=1, cost_usd=0.25))
+    its = verdict(found, of_all("max_cost_usd", limit))
+    assert (its.is_red, its.value) == (is_red, 0.75)
+
+
+def test_a_table_prices_what_tells_no_cost():
+    used = ModelUsage(model="m", calls=1, unpriced=1, unpriced_prompt_tokens=1_000_000)
+    assert verdict(using(used), of_all("max_cost_usd", 2), prices={"m": Price(input=2, output=0)}).value == 2
+    its = verdict(using(used), of_all("max_cost_usd", 1000), prices={"n": Price(input=2, output=0)})
+    assert its.is_red
+    assert "no price of m; give one under [prices]" in its.text
+
+
+def test_a_price_that_is_given_is_not_asked_for_where_the_tokens_lack():
+    used = ModelUsage(model="m", calls=1, unpriced=1, uncounted=1)
+    its = verdict(using(used), of_all("max_cost_usd", 1000), prices={"m": Price(input=2, output=0)})
+    assert its.is_red
+    assert "no price" not in its.text
+    assert "tell no tokens" in its.text
+
+
+# --- drops ---------------------------------------------------------------------------------------------
+
+UP = [0.5 + 0.01 * n for n in range(12)]
+
+
+def lower(by: float, scores: list[float] = UP) -> ExperimentResult:
+    return ran(*[score - by for score in scores])
+
+
+def test_a_drop_is_red_when_it_is_significant_and_beyond_what_is_allowed():
+    its = verdict(lower(0.1), gate("max_drop", 0.05), before=ran(*UP))
+    assert (its.is_red, its.status) == (True, "failed")
+    assert its.value == pytest.approx(0.1)
+    assert its.p_value == pytest.approx(1 / 2**12)
+    assert "s fell by 0.100" in its.text
+
+
+def test_a_significant_drop_within_what_is_allowed_is_green():
+    its = verdict(lower(0.1), gate("max_drop", 0.1), before=ran(*UP))
+    assert (its.is_red, its.status) == (False, "passed")
+    assert its.p_value < 0.001
+    assert its.text.endswith("within the 0.1 allowed")
+
+
+def test_a_drop_that_may_be_chance_is_green_unless_the_drop_alone_decides():
+    now = ran(*[score - (0.5 if n == 3 else 0) for n, score in enumerate(UP)])
+    its = verdict(now, gate("max_drop", 0.01), before=ran(*UP))
+    assert (its.is_red, its.status, its.p_value) == (False, "passed", 0.5)
+    assert "beyond the 0.01 allowed, but it may be chance" in its.text
+    strict = gate("max_drop", 0.01, manner=DropPolicy(mode="strict"))
+    assert verdict(now, strict, before=ran(*UP)).status == "failed"
+
+
+def test_the_significance_is_that_of_the_gate_and_inclusive():
+    now = ran(*[score - (0.5 if n < 4 else 0) for n, score in enumerate(UP)])
+    for significance, is_red in ((0.0625, True), (0.06, False)):
+        asked = gate("max_drop", 0.01, manner=DropPolicy(significance=significance))
+        assert verdict(now, asked, before=ran(*UP)).is_red is is_red
+
+
+def test_a_rise_is_no_drop():
+    its = verdict(lower(-0.1), gate("max_drop", 0), before=ran(*UP))
+    assert (its.is_red, its.value) == (False, pytest.approx(-0.1))
+    assert "rose by 0.100" in its.text
+
+
+@pytest.mark.parametrize("mode", ["significance", "strict"])
+def test_no_change_is_within_a_limit_of_0(mode):
+    its = verdict(ran(*UP), gate("max_drop", 0, manner=DropPolicy(mode=mode)), before=ran(*UP))
+    assert (its.is_red, its.status) == (False, "passed")
+    assert "did not change" in its.text
+
+
+@pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
+def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inconclusive, is_red):
+    asked = gate("max_drop", 0.01, manner=DropPolicy(on_inconclusive=on_inconclusive))
+    now = [0.0, *UP[1:]]
+    its = verdict(ran(*now[:9]), asked, before=ran(*UP[:9]))
+    assert (its.status, its.is_red) == ("inconclusive", is_red)
+    assert "would be found" in its.text
+    assert verdict(ran(*now[:10]), asked, before=ran(*UP[:10])).status == "passed"
+
+
+def test_pairs_too_few_for_any_drop_are_said_to_be():
+    assert "inconclusive, too few pairs" in verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5)).text
+
+
+def test_a_collapse_of_all_of_8_is_red_though_they_are_few():
+    its = verdict(ran(*[False] * 8), gate("max_drop", 0.02), before=ran(*[True] * 8))
+    assert (its.status, its.is_red, its.value) == ("failed", True, 1.0)
+    assert its.p_value == pytest.approx(0.5**9)
+
+
+def test_the_strict_mode_is_never_inconclusive_on_a_pair():
+    strict = DropPolicy(mode="strict", on_inconclusive="fail")
+    assert verdict(ran(0.5), gate("max_drop", 0.1, manner=strict), before=ran(0.6)).status == "passed"
+    assert verdict(ran(0.5), gate("max_drop", 0.0999, manner=strict), before=ran(0.6)).status == "failed"
+
+
+@pytest.mark.parametrize("mode", ["significance", "strict"])
+@pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
+def test_without_a_pair_it_is_inconclusive(mode, on_inconclusive, is_red):
+    before = result("search", [run(99, **said(0.5))], evaluators=("s",))
+    asked = gate("max_drop", 0.01, manner=DropPolicy(mode=mode, on_inconclusive=on_inconclusive))
+    its = verdict(GRADED, asked, before=before)
+    assert (its.status, its.is_red, its.value) == ("inconclusive", is_red, None)
+
+
+@pytest.mark.parametrize("on_inconclusive", ["pass", "fail"])
+def test_without_a_baseline_a_drop_is_green_and_says_why(on_inconclusive):
+    asked = gate("max_drop", 0, manner=DropPolicy(mode="strict", on_inconclusive=on_inconclusive))
+    its = verdict(GRADED, asked)
+    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: none was asked for")
+    none = {"search": Baseline(experiment="search", asked="auto", note="main has none yet")}
+    its = verdict(GRADED, asked, baselines=none)
+    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: main has none yet")
+
+
+def test_an_evaluator_that_the_baseline_did_not_have_has_no_baseline():
+    before = result("search", [run(n, **said(0.9, "older")) for n in range(3)], evaluators=("older",))
+    its = verdict(GRADED, gate("max_drop", 0), before=before)
+    assert (its.status, its.is_red) == ("no baseline", False)
+    assert "eval_search_2026-11-20T09:30:00Z has no such score" in its.text
+
+
+def test_where_lower_is_better_a_rise_is_a_drop():
+    asked = gate("max_drop", 0.05, direction="minimize")
+    its = verdict(lower(-0.1), asked, before=ran(*UP))
+    assert (its.is_red, its.value) == (True, pytest.approx(0.1))
+    assert "rose by 0.100" in its.text
+    its = verdict(lower(0.1), asked, before=ran(*UP))
+    assert (its.is_red, its.value) == (False, pytest.approx(-0.1))
+
+
+@pytest.mark.parametrize(
+    ("mean", "by", "is_red"), [(0.5, 0.1, False), (0.5, 0.101, True), (-0.5, 0.099, False), (2, 0.3, False)]
+)
+def test_a_relative_drop_is_a_share_of_the_baselines_mean(mean, by, is_red):
+    before = [mean] * 12
+    asked = gate("max_drop", 0.2, is_relative=True)
+    its = verdict(lower(by, before), asked, before=ran(*before))
+    assert its.is_red is is_red
+    assert "20 %" in its.text
+
+
+def test_unchanged_examples_without_a_score_on_a_side_are_named():
+    its = verdict(ran(None, *UP[1:]), gate("max_drop", 0), before=ran(*UP))
+    assert "1 unchanged examples lack a score on a side" in its.text
+
+
+def many(count: int) -> tuple[GateResult, ...]:
+    """So many experiments, the first of which dropped with p = 1/32, the others not at all."""
+    fallen = [score - (0.5 if n < 5 else 0) for n, score in enumerate(UP)]
+    names = [f"e{n}" for n in range(count)]
+    results = [ran(*(UP if n else fallen), name=name) for n, name in enumerate(names)]
+    baselines = {one.name: compare_results(one, ran(*UP, name=one.name), asked="auto") for one in results}
+    asked = [gate("max_drop", 0.01, experiment=name) for name in names]
+    return judge_gates(results, asked, baselines=baselines, prices={})
+
+
+def test_p_values_are_corrected_over_all_drop_gates_of_the_job():
+    """A lone small one is red, and the same among eight is not."""
+    (lone,) = many(1)
+    assert (lone.p_value, lone.is_red) == (1 / 32, True)
+    first, *others = many(8)
+    assert (first.p_value, first.is_red) == (8 / 32, False)
+    assert not any(one.is_red for one in others)
+
+
+def test_only_drop_gates_take_part_in_the_correction():
+    fallen = ran(*[score - (0.5 if n < 5 else 0) for n, score in enumerate(UP)])
+    baselines = {"search": compare_results(fallen, ran(*UP), asked="auto")}
+    asked = [gate("max_drop", 0.01), gate("min", 0), gate("max", 9), of_all("max_error_rate", 0)]
+    assert judge_gates([fallen], asked, baselines=baselines, prices={})[0].is_red
+
+
+# --- what they come to ---------------------------------------------------------------------------------
+
+
+def passes(found: ExperimentResult, *asked: Gate) -> bool:
+    verdicts = judge_gates([found], list(asked), baselines={}, prices={})
+    return red_report(results=(found,), gates=verdicts).passed(found)
+
+
+def test_an_experiment_passes_with_errors_only_where_they_are_tolerated():
+    found = ran(0.5, 0.5, None)
+    assert found.is_complete
+    assert not found.passed
+    assert not passes(found)
+    assert passes(found, of_all("max_error_rate", 0.5))
+    assert not passes(found, of_all("max_error_rate", 0.1))
+
+
+def test_a_tolerance_of_errors_does_not_cover_what_was_not_run_or_recorded():
+    assert not passes(ran(0.5, example_count=2), of_all("max_error_rate", 1))
+    unrecorded = result("search", [run(0, record_failure=failure(stage="record"), **said(0.5))], evaluators=("s",))
+    assert not unrecorded.is_complete
+    assert not passes(unrecorded, of_all("max_error_rate", 1))
+    stopped = ran(0.5, failure=failure(stage="open"))
+    assert not passes(stopped, of_all("max_error_rate", 1))
+
+
+def test_an_experiment_without_errors_fails_by_a_red_gate_alone():
+    assert passes(GRADED)
+    assert passes(GRADED, gate("min", 0.4))
+    assert not passes(GRADED, gate("min", 0.5))
+    assert not passes(GRADED, gate("min", 0.5), of_all("max_error_rate", 1))
+
+
+def test_a_failed_run_counts_as_what_a_ceiling_limits():
+    """Errors that are tolerated must not make a rate that is to be low look lower."""
+    errors = of_all("max_error_rate", 0.5)
+    found = ran(*[True] * 15, *[False] * 55, *[None] * 30)
+    for rule in ("max", "max_pass_rate"):
+        its = [
+            one for one in judge_gates([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule
+        ]
+        assert (its[0].is_red, its[0].value) == (True, pytest.approx(0.45))
+        assert "30 of 100 runs have none, which count as passed" in its[0].text
+    assert not verdict(ran(True, False, False), gate("max", 0.34)).is_red
+
+
+def test_a_failed_run_is_no_gain_where_lower_is_better():
+    before = ran(*[True] * 10, *[False] * 90)
+    after = ran(*[None] * 30, *[False] * 70)
+    asked = gate("max_drop", 0.02, direction="minimize")
+    its = verdict(after, asked, before=before)
+    assert its.is_red
+    assert its.value == pytest.approx(0.2)

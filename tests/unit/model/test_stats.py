@@ -1,0 +1,547 @@
+"""The formulas, held to counting everything, to the standard library, and to scipy and statsmodels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+from collections import Counter
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalwire.model.stats import (
+    holm,
+    mcnemar_midp,
+    mean_interval,
+    minimum_detectable_change,
+    pass_at_k,
+    pass_hat_k,
+    sample_deviation,
+    sign_flip,
+    student_t_cdf,
+    student_t_quantile,
+    wilson_interval,
+)
+
+law = settings(derandomize=True, deadline=None, database=None)
+
+CASES = [(n, c, k) for n in range(1, 8) for c in range(n + 1) for k in range(1, n + 1)]
+
+
+def draws(n: int, c: int, k: int) -> list[tuple[bool, ...]]:
+    """Every way to take k of n tries of which c passed."""
+    return list(itertools.combinations([True] * c + [False] * (n - c), k))
+
+
+@pytest.mark.parametrize(("n", "c", "k"), CASES)
+def test_pass_at_k_is_the_share_of_draws_with_a_pass(n, c, k):
+    """Of all ways to take k of the tries, pass@k is the share in which at least one passed."""
+    drawn = draws(n, c, k)
+    assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, drawn)) / len(drawn), abs=1e-15)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), CASES)
+def test_pass_hat_k_is_the_share_of_draws_without_a_failure(n, c, k):
+    """Of all ways to take k of the tries, pass^k is the share in which every one passed."""
+    drawn = draws(n, c, k)
+    assert pass_hat_k(n, c, k) == pytest.approx(sum(map(all, drawn)) / len(drawn), abs=1e-15)
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_one_try_of_all_passed_or_none_is_exact(n):
+    """Nothing passed is 0, everything passed is 1, and one try is the share that passed: no rounding shows."""
+    for formula in (pass_at_k, pass_hat_k):
+        assert [formula(n, 0, k) for k in (1, n)] == [0.0, 0.0]
+        assert [formula(n, n, k) for k in (1, n)] == [1.0, 1.0]
+    assert pass_hat_k(n, 1, 1) == 1 / n
+
+
+def test_many_tries_do_not_overflow():
+    """Thousands of tries make numbers beyond any float, and their quotient is one all the same."""
+    assert pass_at_k(5000, 1, 2500) == 0.5
+    assert pass_hat_k(5000, 4999, 2500) == 0.5
+
+
+@pytest.mark.parametrize("formula", [pass_at_k, pass_hat_k])
+@pytest.mark.parametrize(
+    ("n", "c", "k"), [(3, 1, 4), (3, 1, 0), (3, 1, -1), (3, 4, 1), (3, -1, 1), (0, 0, 1), (0, 0, 0)]
+)
+def test_what_cannot_be_drawn_is_an_error(formula, n, c, k):
+    """More than there is, nothing at all, or more passes than tries have no estimate."""
+    with pytest.raises(ValueError, match="can be drawn"):
+        formula(n, c, k)
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 1000])
+def test_a_deviation_is_that_of_the_standard_library(count):
+    """On any numbers, near or far from zero, it is `statistics.stdev`, which computes in fractions."""
+    chance = random.Random(count)
+    for middle, width in [(0, 1), (0.5, 0.5), (1e9, 1e-3), (-3, 1e-12), (0, 1e200)]:
+        values = [chance.uniform(middle - width, middle + width) for _ in range(count)]
+        assert sample_deviation(values) == pytest.approx(statistics.stdev(values), rel=1e-9)
+
+
+def test_a_deviation_divides_by_one_less_than_there_are():
+    """One pass in two tries is spread by the root of a half, not by a half."""
+    assert sample_deviation([0.0, 1.0]) == pytest.approx(math.sqrt(0.5))
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e300, 0.0])
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_equal_values_have_no_deviation(value, count):
+    """What is always the same is not spread, not even by a rounding error."""
+    assert sample_deviation([value] * count) == 0.0
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_fewer_than_two_values_have_no_deviation(values):
+    """One value says nothing of how far another would be."""
+    with pytest.raises(ValueError, match="two values or more"):
+        sample_deviation(values)
+
+
+FREEDOMS = [1, 1.5, 2, 3, 4.7, 9, 10, 29, 99, 499, 999, 9_999, 1e6]
+
+
+@pytest.mark.parametrize("df", FREEDOMS)
+def test_students_distribution_is_scipys(df):
+    """From the middle to far out on both sides, in the tails by their own measure."""
+    import scipy.stats
+
+    for t in (0.0, 1e-9, 0.01, 0.3, 0.68, 1.0, 1.7, 1.74, 2.3, 5.0, 12.0, 40.0):
+        for signed in (t, -t):
+            expected = scipy.stats.t.cdf(signed, df)
+            assert student_t_cdf(signed, df) == pytest.approx(expected, rel=1e-8, abs=1e-100)
+
+
+@pytest.mark.parametrize("df", FREEDOMS)
+def test_students_quantiles_are_scipys(df):
+    """Of every probability that anybody would ask for, and of some that nobody would."""
+    import scipy.stats
+
+    for p in (1e-12, 1e-6, 0.001, 0.025, 0.05, 0.2, 0.4999, 0.5, 0.6, 0.8, 0.95, 0.975, 0.999, 1 - 1e-6):
+        assert student_t_quantile(p, df) == pytest.approx(scipy.stats.t.ppf(p, df), rel=1e-8, abs=1e-12)
+
+
+@law
+@given(st.floats(-1e3, 1e3, allow_subnormal=False), st.floats(-1e3, 1e3, allow_subnormal=False), st.floats(1, 1e5))
+def test_students_distribution_rises_and_is_symmetric(one, other, df):
+    """More is never less likely to be below, and below -t is as likely as above t."""
+    low, high = sorted([one, other])
+    assert 0 <= student_t_cdf(low, df) <= student_t_cdf(high, df) + 1e-12
+    assert student_t_cdf(-one, df) + student_t_cdf(one, df) == pytest.approx(1, abs=1e-15)
+
+
+@law
+@given(st.floats(1e-9, 1 - 1e-9), st.floats(1, 1e5))
+def test_a_quantile_is_where_the_distribution_has_its_probability(p, df):
+    """One is the other's inverse."""
+    assert student_t_cdf(student_t_quantile(p, df), df) == pytest.approx(p, rel=1e-9)
+
+
+def test_with_very_many_degrees_of_freedom_student_is_normal():
+    """What is beyond any dataset neither takes for ever nor goes astray."""
+    normal = statistics.NormalDist()
+    for df in (1e7, 1e12, math.inf):
+        assert student_t_quantile(0.975, df) == pytest.approx(normal.inv_cdf(0.975), abs=1e-6)
+        assert student_t_cdf(-1.0, df) == pytest.approx(normal.cdf(-1.0), abs=1e-7)
+    assert [student_t_cdf(t, 3) for t in (-math.inf, -1e200, 1e200, math.inf)] == [0, 0, 1, 1]
+
+
+def test_what_students_distribution_does_not_have_is_an_error():
+    """No degree of freedom, and no quantile of what is never or always so."""
+    for df in (0, 0.5, -1, math.nan):
+        with pytest.raises(ValueError, match="degrees of freedom are too few"):
+            student_t_cdf(1.0, df)
+    for p in (0, 1, -0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="no quantile of probability"):
+            student_t_quantile(p, 3)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize(("passes", "n"), [(0, 1), (1, 1), (0, 10), (10, 10), (3, 10), (499, 500), (77_777, 100_000)])
+def test_a_wilson_interval_is_that_of_statsmodels(passes, n, confidence):
+    """At the ends as in between."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    expected = proportion_confint(passes, n, alpha=1 - confidence, method="wilson")
+    assert wilson_interval(passes, n, confidence=confidence) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ten_of_ten_passes_do_not_prove_that_all_would():
+    """The figure of which the t interval would be [1, 1]."""
+    assert wilson_interval(10, 10) == pytest.approx((0.722, 1.0), abs=5e-4)
+
+
+@law
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.9999))
+def test_a_wilson_interval_is_around_the_rate_and_within_0_and_1(rate, confidence):
+    """It has a width, failures are the mirror of passes, and more of the same is narrower."""
+    passes, n = rate
+    low, high = wilson_interval(passes, n, confidence=confidence)
+    assert 0 <= low <= passes / n <= high <= 1
+    assert low < high
+    mirrored = wilson_interval(n - passes, n, confidence=confidence)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    more_low, more_high = wilson_interval(10 * passes, 10 * n, confidence=confidence)
+    assert more_high - more_low < high - low
+
+
+@pytest.mark.parametrize(("passes", "n"), [(0, 0), (-1, 3), (4, 3)])
+def test_what_is_no_rate_has_no_interval(passes, n):
+    """None of none, fewer than none, more than all."""
+    with pytest.raises(ValueError, match="is no rate"):
+        wilson_interval(passes, n)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, -0.5, 95])
+def test_a_confidence_is_between_0_and_1(confidence):
+    """95 is a mistake for 0.95."""
+    with pytest.raises(ValueError, match="confidence of"):
+        wilson_interval(1, 2, confidence=confidence)
+    with pytest.raises(ValueError, match="confidence of"):
+        mean_interval([1.0, 2.0], confidence=confidence)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("n", [2, 3, 10, 300])
+def test_the_interval_of_a_mean_is_scipys(n, confidence):
+    """Of values, and of paired differences."""
+    import scipy.stats
+
+    chance = random.Random(n)
+    before = [chance.betavariate(5, 2) for _ in range(n)]
+    after = [value + chance.gauss(-0.1, 0.2) for value in before]
+    alone = scipy.stats.ttest_1samp(before, 0).confidence_interval(confidence)
+    assert mean_interval(before, confidence=confidence) == pytest.approx(tuple(alone), abs=1e-9)
+    paired = scipy.stats.ttest_rel(after, before).confidence_interval(confidence)
+    gains = [new - old for new, old in zip(after, before, strict=True)]
+    assert mean_interval(gains, confidence=confidence) == pytest.approx(tuple(paired), abs=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e300, 0.0])
+def test_the_interval_of_equal_values_has_no_width(value):
+    """Not even by a rounding error."""
+    assert mean_interval([value] * 7) == (value, value)
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_one_value_has_no_interval(values):
+    """One value says nothing of how far another would be."""
+    with pytest.raises(ValueError, match="two values or more"):
+        mean_interval(values)
+
+
+def test_mcnemars_mid_p_is_that_of_its_paper():
+    """1 child with hyper-responsive airways before alone, 7 after alone: Fagerland et al. give 0.0391, two-sided."""
+    assert 2 * mcnemar_midp(7, 1) == pytest.approx(0.0391, abs=5e-5)
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_mcnemars_mid_p_is_a_count_of_all_outcomes(n):
+    """Every sequence of changes for better and worse is as likely as any other; equal ones count half."""
+    outcomes = [sum(coins) for coins in itertools.product([0, 1], repeat=n)]
+    for worse in range(n + 1):
+        expected = Fraction(2 * sum(x > worse for x in outcomes) + sum(x == worse for x in outcomes), 2 ** (n + 1))
+        assert mcnemar_midp(worse, n - worse) == pytest.approx(float(expected), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"),
+    [
+        (5, 0),
+        (0, 5),
+        (20, 9),
+        (60, 40),
+        (40, 60),
+        (540, 480),
+        (900, 100),
+        (5_000, 5_000),
+        (50_300, 49_700),
+        (0, 100_000),
+    ],
+)
+def test_mcnemars_mid_p_is_scipys(worse, better):
+    """Also where the number of outcomes is beyond any float."""
+    import scipy.stats
+
+    coin = scipy.stats.binom(worse + better, 0.5)
+    assert mcnemar_midp(worse, better) == pytest.approx(coin.sf(worse) + coin.pmf(worse) / 2, rel=1e-8, abs=1e-300)
+
+
+@law
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_mcnemars_mid_p_falls_with_each_one_that_became_worse(worse, better):
+    """It is a probability, rises with each that became better, and its mirror is the rest of 1."""
+    p = mcnemar_midp(worse, better)
+    assert 0 <= p <= 1
+    assert mcnemar_midp(worse + 1, better) <= p <= mcnemar_midp(worse, better + 1)
+    assert p + mcnemar_midp(better, worse) == pytest.approx(1, abs=1e-12)
+
+
+def test_as_many_worse_as_better_is_a_mid_p_of_a_half():
+    """None of either is no exception."""
+    assert [mcnemar_midp(count, count) for count in (0, 1, 2, 77)] == pytest.approx([0.5] * 4, abs=1e-12)
+
+
+@pytest.mark.parametrize("counts", [(-1, 3), (3, -1)])
+def test_a_count_below_0_has_no_mid_p(counts):
+    """It comes of a mistake."""
+    with pytest.raises(ValueError, match="are no counts"):
+        mcnemar_midp(*counts)
+
+
+def p_by_counting(tenths: list[int]) -> float:
+    """The exact p-value of gains in whole tenths: a sum is as low if what was flipped did not fall below 0."""
+    flipped = Counter({0: 1})
+    for gain in tenths:
+        flipped = sum(
+            (Counter({total + more: ways}) for total, ways in flipped.items() for more in (0, gain)), Counter()
+        )
+    return sum(ways for total, ways in flipped.items() if total >= 0) / 2 ** len(tenths)
+
+
+@law
+@given(st.lists(st.integers(-10, 10), max_size=12))
+def test_a_sign_flip_is_a_count_of_all_signs(tenths):
+    """Tenths are no exact floats, and their sums that are equal count as equal all the same."""
+    assert sign_flip([gain / 10 for gain in tenths]) == pytest.approx(p_by_counting(tenths), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 5, 12])
+def test_an_exact_sign_flip_is_scipys(count):
+    """Of continuous gains, for which scipy counts all signs too."""
+    import scipy.stats
+
+    chance = random.Random(count)
+    gains = [chance.gauss(-0.3, 1) for _ in range(count)]
+    expected = scipy.stats.permutation_test(
+        (gains,), statistics.fmean, permutation_type="samples", alternative="less", n_resamples=math.inf
+    )
+    assert sign_flip(gains) == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [23, 24, 25, 31, 32, 33, 100])
+def test_a_drawn_sign_flip_is_near_the_exact_one(count):
+    """Within four standard errors of the drawing, on both sides of where counting ends and whole bytes begin."""
+    chance = random.Random(count)
+    tenths = [chance.choice([-7, -3, -2, -1, 1, 2, 5]) for _ in range(count)]
+    exact = p_by_counting(tenths)
+    error = 0.0 if count <= 24 else math.sqrt(exact * (1 - exact) / 10_000)
+    assert 0.001 < exact < 0.9
+    assert sign_flip([gain / 10 for gain in tenths]) == pytest.approx(exact, abs=4 * error + 1e-12)
+
+
+def test_a_drawn_sign_flip_is_near_scipys():
+    """Of many continuous gains, within four standard errors of both drawings."""
+    import scipy.stats
+
+    chance = random.Random(1)
+    gains = [chance.expovariate(1) - 1.07 for _ in range(500)]
+    drawn = scipy.stats.permutation_test(
+        (gains,),
+        lambda sample, axis: sample.mean(axis=axis),
+        permutation_type="samples",
+        alternative="less",
+        vectorized=True,
+        n_resamples=9_999,
+        rng=1,
+    )
+    error = math.sqrt(2 * drawn.pvalue * (1 - drawn.pvalue) / 10_000)
+    assert 0.01 < drawn.pvalue < 0.2
+    assert sign_flip(gains) == pytest.approx(drawn.pvalue, abs=4 * error)
+
+
+GAINS = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=14)
+
+
+@law
+@given(GAINS, st.integers(0, 13), st.floats(0, 1))
+def test_a_sign_flip_rises_with_every_gain(gains, index, more):
+    """It is a probability above 0, and a better example never makes it smaller."""
+    p = sign_flip(gains)
+    assert 0 < p <= 1
+    better = [gain + more * (place == index) for place, gain in enumerate(gains)]
+    assert sign_flip(better) >= p - 1e-12
+
+
+@law
+@given(GAINS, st.randoms(use_true_random=False), st.sampled_from([0.25, 8, 1024]))
+def test_a_sign_flip_depends_on_neither_order_nor_unit_nor_what_stayed(gains, chance, unit):
+    """Shuffled, in another unit, and among examples that did not change, it is the same."""
+    gains = [round(gain, 3) for gain in gains]
+    shuffled = [gain * unit for gain in gains] + [0.0] * 5
+    chance.shuffle(shuffled)
+    assert sign_flip(shuffled) == sign_flip(gains)
+
+
+def test_a_drawn_sign_flip_depends_on_its_seed_alone():
+    """The same gains in any order have the same p-value in every run, and another seed another one nearby."""
+    chance = random.Random(3)
+    gains = [chance.gauss(-0.1, 1) for _ in range(101)]
+    p = sign_flip(gains)
+    assert sign_flip(gains[::-1]) == p
+    assert 0 < abs(sign_flip(gains, seed=1) - p) < 0.03
+
+
+def test_a_drawn_sign_flip_is_never_0():
+    """The signs that were seen are one of all the ways."""
+    assert sign_flip([-1.0] * 1000, draws=99) == 0.01
+    assert sign_flip([1.0] * 1000, draws=99) == 1.0
+
+
+@pytest.mark.parametrize("gains", [[], [0.0], [0.0] * 100, [0.1 + 0.2 - 0.3] * 50, [-5e-17] * 50])
+def test_no_gain_is_no_surprise(gains):
+    """Nothing that changed, or nothing but rounding errors, is a p-value of 1."""
+    assert sign_flip(gains) == 1.0
+
+
+def test_a_p_value_takes_a_draw():
+    """None would divide 1 by 1, and pass for an answer."""
+    with pytest.raises(ValueError, match="0 draws"):
+        sign_flip([1.0], draws=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 20])
+def test_holms_p_values_are_those_of_statsmodels(count):
+    """In the given order, ties and ends included."""
+    from statsmodels.stats.multitest import multipletests
+
+    chance = random.Random(count)
+    for _ in range(4):
+        p_values = [chance.choice([chance.random() ** 3, 0.0, 0.01, 0.05, 1.0]) for _ in range(count)]
+        assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]), abs=1e-12)
+
+
+@law
+@given(st.lists(st.floats(0, 1), max_size=12), st.randoms(use_true_random=False))
+def test_holms_p_values_keep_their_order_of_size_and_do_not_shrink(p_values, chance):
+    """What was smaller stays as small or smaller, and whatever the order in which they are given, each has its own."""
+    adjusted = holm(p_values)
+    assert all(p <= new <= 1 for p, new in zip(p_values, adjusted, strict=True))
+    both = list(zip(p_values, adjusted, strict=True))
+    assert [new for _, new in sorted(both)] == sorted(adjusted)
+    chance.shuffle(both)
+    assert holm([p for p, _ in both]) == [new for _, new in both]
+
+
+def test_holm_of_one_is_itself_and_of_none_is_none():
+    """Whoever gates one evaluator pays nothing."""
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
+def test_holm_takes_p_values(p):
+    """Anything else would be put in order all the same."""
+    with pytest.raises(ValueError, match="is no p-value"):
+        holm([0.5, p])
+
+
+@pytest.mark.parametrize("n", [5, 10, 30, 200, 2000])
+def test_the_detectable_drop_of_a_mean_is_nearly_that_of_statsmodels(n):
+    """Which solves the t test's power by the noncentral distribution."""
+    from statsmodels.stats.power import TTestPower
+
+    chance = random.Random(n)
+    gains = [chance.gauss(0, 0.3) for _ in range(n)]
+    size = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8, alternative="larger")
+    found = minimum_detectable_change(gains, is_bool=False)
+    assert found == pytest.approx(size * sample_deviation(gains), rel=0.02)
+
+
+def find(drop: float, gains: list[float], p_value, chance: random.Random) -> float:
+    """How often a drop by `drop` is significant beside noise like these gains: any of them, better or worse alike."""
+    tries = 400
+    found = 0
+    for _ in range(tries):
+        noise = [gain * chance.choice([-1, 1]) for gain in chance.choices(gains, k=len(gains))]
+        found += p_value(drop, noise, chance) <= 0.05
+    return found / tries
+
+
+def p_of_lowered_scores(drop: float, noise: list[float], chance: random.Random) -> float:
+    return sign_flip([gain - drop for gain in noise], draws=199, seed=chance.getrandbits(32))
+
+
+def p_of_failed_for_good(drop: float, noise: list[float], chance: random.Random) -> float:
+    failed = round(drop * len(noise))
+    return mcnemar_midp(failed + noise[failed:].count(-1), noise[failed:].count(1))
+
+
+@pytest.mark.parametrize("n", [8, 20, 60])
+def test_a_detectable_drop_of_a_mean_is_found_in_four_of_five_cases(n):
+    """By the test that gates use, of skewed and tied scores too; half of the drop is mostly not found."""
+    chance = random.Random(n)
+    continuous = [chance.betavariate(5, 1) - chance.betavariate(5, 1) for _ in range(n // 2)]
+    tied = [chance.choice([-0.5, 0, 0.25, 0.25]) for _ in range(n // 2)]
+    for half in (continuous, tied):
+        gains = half + [-gain for gain in half]
+        drop = minimum_detectable_change(gains, is_bool=False)
+        assert 0.65 < find(drop, gains, p_of_lowered_scores, chance) < 0.95
+        assert find(drop / 2, gains, p_of_lowered_scores, chance) < 0.5
+
+
+@pytest.mark.parametrize(("n", "changed"), [(10, 2), (20, 2), (20, 6), (50, 4), (50, 16), (200, 40), (1000, 200)])
+def test_a_detectable_drop_of_a_pass_rate_is_found_in_four_of_five_cases(n, changed):
+    """Numbers of examples are whole and so are never right to the last per cent; half of the drop is mostly not found."""
+    chance = random.Random(n)
+    gains = [-1.0, 1.0] * (changed // 2) + [0.0] * (n - changed)
+    drop = minimum_detectable_change(gains, is_bool=True)
+    assert 0.65 < find(drop, gains, p_of_failed_for_good, chance) < 0.95
+    assert find(drop / 2, gains, p_of_failed_for_good, chance) < 0.5
+
+
+@pytest.mark.parametrize("n", [4, 5, 50, 5000])
+def test_without_noise_the_detectable_drop_is_the_fewest_flips_that_are_significant(n):
+    """Four that became worse and none that became better are significant at 0.05; three are not."""
+    assert mcnemar_midp(4, 0) <= 0.05 < mcnemar_midp(3, 0)
+    assert minimum_detectable_change([0.0] * n, is_bool=True) == 4 / n
+    assert minimum_detectable_change([0.0] * n, is_bool=True, significance=0.01) == (6 / n if n > 5 else None)
+
+
+def test_beside_much_noise_it_takes_all_of_a_few():
+    """Where no smaller number of failures would be enough, that of all examples is one."""
+    assert minimum_detectable_change([-1.0, 1.0, -1.0, 1.0, -1.0], is_bool=True) == 1.0
+
+
+@pytest.mark.parametrize("significance", [0.001, 0.01, 0.05, 0.2])
+def test_no_drop_is_detectable_where_the_worst_that_could_be_is_not_significant(significance):
+    """With one pair fewer there is none, and with that many there is one, of at most everything."""
+    for is_bool, worst in ((True, lambda n: mcnemar_midp(n, 0)), (False, lambda n: sign_flip([-1.0] * n))):
+        enough = next(n for n in range(2, 20) if worst(n) <= significance)
+        for n in range(enough + 3):
+            gains = [-1.0, 1.0, -1.0, 0.0, 1.0, 0.0, -1.0, 1.0, 0.0, 0.0, 1.0, -1.0, 1.0, 1.0][:n]
+            drop = minimum_detectable_change(gains, is_bool=is_bool, significance=significance)
+            assert (drop is None) == (n < enough)
+            assert drop is None or not is_bool or 0 < drop <= 1
+
+
+def test_equal_gains_say_nothing_of_what_is_detectable():
+    """A drop of 0 would be a lie, and how far such scores vary is not known."""
+    assert minimum_detectable_change([0.0] * 50, is_bool=False) is None
+    assert minimum_detectable_change([-0.1] * 50, is_bool=False) is None
+
+
+@law
+@given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=20, max_size=60), st.booleans(), st.floats(0.001, 0.4))
+def test_more_pairs_detect_less_and_more_certainty_takes_more(gains, is_bool, significance):
+    """Four times the pairs of the same spread detect a smaller drop; so does a laxer test, and one that may miss more."""
+    gains[:3] = [-1.0, 0.0, 1.0]
+    drop = minimum_detectable_change(gains, is_bool=is_bool, significance=significance)
+    assert minimum_detectable_change(gains * 4, is_bool=is_bool, significance=significance) < drop
+    assert minimum_detectable_change(gains, is_bool=is_bool, significance=significance / 2) >= drop
+    assert minimum_detectable_change(gains, is_bool=is_bool, significance=significance, power=0.9) >= drop
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 80])
+def test_significance_and_power_are_between_0_and_1(share):
+    """80 is a mistake for 0.8."""
+    with pytest.raises(ValueError, match="a significance of"):
+        minimum_detectable_change([0.0, 1.0] * 9, is_bool=False, significance=share)
+    with pytest.raises(ValueError, match="a power of"):
+        minimum_detectable_change([0.0, 1.0] * 9, is_bool=True, power=share)

@@ -1,0 +1,764 @@
+"""`report.html`: what stands in it, that nothing in it acts, and that a real browser shows and works it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+import reporting
+from browser import Browser, Page, browser, find
+from hostile import CANARY, CORPUS
+from hypothesis import HealthCheck, given, settings
+from random_reports import hostile, random_reports
+
+from evalwire.model.baseline import Baseline, Comparison, Pair
+from evalwire.model.report import Report
+from evalwire.model.result import ExperimentResult
+from evalwire.model.usage import ModelUsage
+from evalwire.reports import html
+from evalwire.reports.html import markup, plots
+
+# --- the page as text ------------------------------------------------------------------------------------
+
+# All that it may be made of.
+NO_END = {"meta", "input", "br"}
+TAGS = """
+html head title style body script a header main section h1 h2 h3 h4 p span div b bdi code pre small ul ol li dl dt dd
+table thead tbody tr th td details summary figure figcaption svg g path rect text label select option fieldset legend
+button meta input br
+"""
+ATTRIBUTES = """
+lang charset http-equiv content name class id href rel role aria-label aria-labelledby aria-hidden tabindex scope
+colspan data-is data-v data-name data-head viewbox width height x y d text-anchor transform type autocomplete
+spellcheck hidden step value
+"""
+POWERS = """
+innerHTML outerHTML insertAdjacent write( eval Function fetch XMLHttp WebSocket import cookie Storage open( postMessage
+"""
+ASCII = str.maketrans({"\u2212": "-", "\u2013": "-"})
+
+
+class Outline(HTMLParser):
+    """What a page is made of; anything that is not closed in order is a fault of it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.faults: list[str] = []
+        self.words: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+        self.faults += self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in NO_END:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in {"style", "script"}:
+            self.texts.setdefault(self.open[-1], []).append(data)
+        else:
+            self.words.append(data)
+
+    def handle_comment(self, data):
+        self.faults.append(f"<!--{data}")
+
+    def unknown_decl(self, data):
+        self.faults.append(f"<![{data}")
+
+    def handle_pi(self, data):
+        self.faults.append(f"<?{data}")
+
+
+def page_of(report: Report) -> str:
+    return "".join(html.pieces(report))
+
+
+def words_of(report: Report) -> str:
+    """What the page says, each run of blanks as one, minus signs and dashes as hyphens."""
+    return " ".join(" ".join(Outline(page_of(report)).words).split()).translate(ASCII)
+
+
+def head_of(report: Report) -> str:
+    """What it says before its first section."""
+    return words_of(report).partition("Experiments")[0]
+
+
+def all_hostile() -> Report:
+    """One report with the whole corpus; half of its addresses are good, so that there are links."""
+    made = [hostile(text[:200], keep=("url",) if n // 2 % 2 else ()) for n, (_, text) in enumerate(CORPUS)]
+    return replace(
+        made[0],
+        results=tuple(one.results[n % 2] for n, one in enumerate(made)),
+        gates=tuple(gate for one in made for gate in one.gates),
+        baselines=tuple(baseline for one in made for baseline in one.baselines),
+    )
+
+
+def green_report(count: int = 3, **changes: object) -> Report:
+    """Of one experiment without a gate or a baseline."""
+    runs = [
+        reporting.run(n, evaluations=(reporting.boolean("right", passed=True, usage=()),)) for n in range(1, count + 1)
+    ]
+    found = reporting.result("greeting", runs, evaluators=("right",))
+    fields = {"outcome": "passed", "exit_code": 0, "results": (found,), "gates": (), "baselines": (), "journal": None}
+    return reporting.red_report(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (reporting.red_report(), "FAILED 2 of 3 gates failed, 2 of 18 runs failed."),
+        (green_report(), "PASSED Every example ran, and every evaluator scored every output."),
+        (green_report(dry_run=True), "PASSED dry run, nothing recorded"),
+        (green_report(outcome="interrupted", exit_code=130), "INTERRUPTED The job was stopped before its end."),
+        (green_report(outcome="nothing_to_run", exit_code=1, results=()), "FAILED There was nothing to run."),
+        (green_report(outcome="infrastructure", exit_code=1), "FAILED Phoenix, or something else around the job"),
+    ],
+)
+def test_the_verdict_comes_first_in_words(report, said):
+    assert words_of(report).split("evalwire report ")[1].startswith(said)
+
+
+def test_a_tolerated_error_rate_stands_beside_the_verdict():
+    red = reporting.red_report()
+    held = replace(red.gates[2], threshold=0.4, status="passed", is_red=False, text="it is allowed")
+    report = replace(red, outcome="passed", exit_code=0, gates=(held,))
+    assert "PASSED 33.3 % of the runs of support_router failed, 40.0 % tolerated" in head_of(report)
+    assert "tolerated" not in head_of(red)
+
+
+def test_the_head_says_when_where_and_by_what():
+    report = reporting.red_report(
+        ci={"ci": "gitlab", "branch": "b1", "commit": "f" * 40, "job_url": "https://ci.test/7"}
+    )
+    assert "2 experiments · 15 examples · 18 runs · 31.2 s" in head_of(report)
+    for said in ("2026-11-20 09:30:00 UTC", "b1", "f" * 12, "gitlab", "evalwire 1.0.0"):
+        assert said in head_of(report)
+    assert '<a href="https://ci.test/7" rel="noopener noreferrer">gitlab</a>' in page_of(report)
+
+
+def test_what_did_not_reach_phoenix_is_said():
+    lost = reporting.run(1, id=None, record_failure=reporting.failure(stage="record"))
+    report = green_report(results=(reporting.result("a", [lost], evaluators=()),), journal="j.jsonl", lost_spans=2)
+    assert "1 record did not reach Phoenix" in words_of(report)
+    assert "are in the journal j.jsonl" in words_of(report)
+    assert "2 spans of traces did not reach Phoenix" in words_of(report)
+
+
+def test_a_gate_has_its_numbers_and_says_what_they_are():
+    said = words_of(reporting.red_report())
+    assert "Interval, two-sided p, one-sided, Holm-corrected" in said
+    assert (
+        "failed exact_match max_drop doc_search drop 0.455 at most 0.020 -0.805 to -0.104 95 %, paired t 0.0312 "
+        "exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed "
+        "evalwire.toml [gates.doc_search] exact_match" in said
+    )
+    assert "failed max_error_rate support_router 33.3 % at most 0.0 % - -" in said
+    assert said.index("max_error_rate") < said.index("top_k min")  # red ones first
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "shown"),
+    [
+        ("min", 0.5, "at least 0.500"),
+        ("max_pass_rate", 0.5, "at most 50.0 %"),
+        ("min_examples", 1200, "at least 1,200"),
+        ("max_total_tokens", 5e6, "at most 5,000,000"),
+        ("max_p95_seconds", 90, "at most 1 min 30 s"),
+        ("max_cost_usd", 1.5, "at most $1.5000"),
+    ],
+)
+def test_a_limit_is_shown_in_its_unit(rule, value, shown):
+    gate = replace(reporting.red_report().gates[1], rule=rule, threshold=value)
+    assert shown in words_of(reporting.red_report(gates=(gate,)))
+
+
+def test_each_experiment_names_its_baseline_or_why_it_has_none():
+    report = reporting.red_report()
+    assert f'<a href="{report.baselines[0].url}"' in page_of(report).replace("&amp;", "&")
+    assert "main, 0123456789ab, 11 paired, chosen by auto" in words_of(report)
+    none = Baseline(experiment="doc_search", asked="auto", note="no baseline yet: this run becomes one")
+    assert "no baseline yet: this run becomes one" in words_of(reporting.red_report(baselines=(none,)))
+
+
+def test_regressions_come_before_scores_and_pictures():
+    said = words_of(reporting.red_report())
+    first = said.index("Worse than the baseline exact_match worse in 5 of 11 paired examples 1.000 → 0.000 q0 trace")
+    assert first < said.index("Scores Evaluator") < said.index("Pictures exact_match")
+    assert "1 example added not in the baseline q11" in said
+    assert "1 example removed in the baseline alone q98" in said
+
+
+def test_scores_have_their_change_and_its_interval():
+    said = words_of(reporting.red_report())
+    assert (
+        "exact_match 58.3 % pass 12 0 100.0 % 11 pairs -45.5 pp -80.5 pp to -10.4 pp "
+        "95 %, paired t 0.0156 McNemar mid-p 5 0" in said
+    )
+    assert "tone polite 3, curt 1 4 2" in said
+    assert "pass@2 / pass^2" in said
+
+
+def test_failed_runs_are_told_once_for_each_cause():
+    said = words_of(reporting.red_report())
+    assert "Task KeyError: 'answer' experiments/support_router/task.py:12 Traceback" in said
+    assert "1 run: q21 (1)" in said
+
+
+def test_an_experiment_that_cannot_run_says_why():
+    problem = reporting.failure(
+        stage="import", type="ImportError", message="no module named x", where="/work/e/task.py:1"
+    )
+    broken = ExperimentResult(name="broken", dataset_name="broken", problems=(problem,))
+    said = words_of(green_report(outcome="errors", exit_code=1, results=(broken,)))
+    assert "1 experiment could not run to the end." in said
+    assert "It cannot run ImportError: no module named x e/task.py:1" in said
+    assert "All runs" not in said
+
+
+def test_a_run_is_there_in_full():
+    said = words_of(reporting.red_report())
+    assert "Input user_query How do I get refund number 3? Expected expected_output refund 3" in said
+    assert 'Output documents ["doc 3", "doc 0"] exact_match False the first document is another' in said
+    assert "Example metadata topic refunds" in said
+    trace = f"https://phoenix.example.com/redirects/traces/{11:032x}"  # of one that is not among the regressions
+    assert f'<a href="{trace}" rel="noopener noreferrer">trace in Phoenix</a>' in page_of(reporting.red_report())
+
+
+def test_a_long_value_is_cut_with_a_note():
+    first = reporting.run(1, {"a": "x" * 30_000, "b": "y"})
+    page = page_of(green_report(results=(reporting.result("a", [first], evaluators=()),)))
+    assert "x" * 19_000 in page
+    assert "x" * 20_001 not in page
+    assert re.search(r"10,00\d more characters are in results\.json", page)
+
+
+def test_of_very_much_text_less_is_shown(monkeypatch):
+    monkeypatch.setattr(markup, "MANY", 10_000)
+    runs = [reporting.run(n, "x" * 5_000) for n in range(1, 6)]
+    page = page_of(green_report(results=(reporting.result("a", runs, evaluators=()),)))
+    assert page.count("x" * 5_000) == 2
+    assert page.count("4,000 more characters are in results.json") == 3
+
+
+def test_the_same_report_is_the_same_page():
+    assert page_of(reporting.red_report()) == page_of(reporting.red_report())
+
+
+def test_each_run_is_a_piece_of_its_own():
+    sizes = [len(piece) for piece in html.pieces(green_report(500))]
+    assert sum(sizes) > 500_000
+    assert max(sizes) < 50_000
+
+
+def test_the_policy_allows_the_pages_own_script_and_style_alone():
+    page = page_of(reporting.red_report())
+    outline = Outline(page)
+    policy = next(
+        value for _, name, value in outline.attributes if name == "content" and "default-src" in (value or "")
+    )
+    for kind in ("script", "style"):
+        [text] = outline.texts[kind]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy
+        assert outline.tags[kind] == 1
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert page.index("Content-Security-Policy") < page.index("<title>")
+    assert '<meta name="referrer" content="no-referrer">' in page
+
+
+def test_the_script_writes_no_markup_and_reads_nothing_but_the_page():
+    [script] = Outline(page_of(reporting.red_report())).texts["script"]
+    code = re.sub(r"//.*", "", script)
+    for word in POWERS.split():
+        assert word not in code
+
+
+def check_that_nothing_acts(page: str) -> Outline:
+    """Nothing but our own elements and attributes, all closed; links to the web alone; no character that steers."""
+    outline = Outline(page)
+    assert not outline.faults
+    assert set(outline.tags) <= set(TAGS.split())
+    assert {name for _, name, _ in outline.attributes} <= set(ATTRIBUTES.split())
+    assert outline.tags["script"] == outline.tags["style"] == 1
+    for tag, name, value in outline.attributes:
+        if name == "href":
+            assert tag == "a"
+            assert re.fullmatch(r"#[a-z0-9-]+", value) or urlsplit(value).scheme in {"http", "https"}
+    outside = sum(name == "href" and not value.startswith("#") for _, name, value in outline.attributes)
+    assert outside == sum(name == "rel" and value == "noopener noreferrer" for _, name, value in outline.attributes)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]", page)
+    ids = [value for _, name, value in outline.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    return outline
+
+
+@pytest.mark.parametrize("text", [text for _, text in CORPUS], ids=[name for name, _ in CORPUS])
+def test_hostile_text_is_text(text):
+    check_that_nothing_acts(page_of(hostile(text, keep=())))
+
+
+def test_what_a_terminal_or_a_parser_would_swallow_is_seen():
+    shown = markup.text("a\x00b\x1b[31m\u202ec\x9bd\x7f\ud800\r\n\r")
+    assert shown == "a\u2400b\u241b[31m\u27e8U+202E\u27e9c\u27e8U+009B\u27e9d\u2421?\n\u240d"
+    assert markup.text("\ufffe\U0010ffff") == "\u27e8U+FFFE\u27e9\u27e8U+10FFFF\u27e9"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        " https://example.com",
+        "https://example.com/\x01",
+        "HTTPS:example.com",
+        "//example.com",
+        "https://user:key@example.com/",
+        "https://[::1",
+        "https://exämple.com",
+        "data:text/html,x",
+        "",
+        None,
+    ],
+)
+def test_only_an_address_of_the_web_becomes_a_link(url):
+    assert markup.anchor(url, "shown") == "shown"
+    assert markup.anchor("https://example.com/a?b=1&c=2", "x") == (
+        '<a href="https://example.com/a?b=1&amp;c=2" rel="noopener noreferrer">x</a>'
+    )
+
+
+@given(random_reports())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_report_becomes_a_page(report):
+    check_that_nothing_acts(page_of(report))
+
+
+# --- its pictures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5], [0.0, 1.0], [-3.0, 5.0, 5.0], [1e9] * 3, [0.1] * 50 + [900.0], [1e-300, 2e-300], [-1e308, 1e308]]
+)
+@pytest.mark.parametrize("is_amount", [False, True])
+def test_a_histogram_shows_every_value(values, is_amount):
+    values = [abs(value) for value in values] if is_amount else values
+    drawn = plots.histogram(values, caption="x", is_amount=is_amount, marks={"mean": sum(values) / len(values)})
+    if plots.TOO_FAR_APART not in drawn:
+        assert sum(map(int, re.findall(r": (\d+) runs?</title>", drawn))) == len(values)
+        assert not re.search("nan|inf", drawn)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_scatter_shows_every_pair_as_worse_better_or_the_same(direction):
+    pairs = tuple(Pair(example_id=f"q{n}", before=n / 10, after=(n * 7 % 10) / 10) for n in range(10))
+    compared = Comparison(name="x", direction=direction, pairs=pairs)
+    drawn = plots.versus(compared)
+    for kind, found in (("worse", compared.worse), ("better", compared.better)):
+        [size] = re.findall(rf"([\d,]+) {kind}</span>", drawn)
+        assert int(size) == len(found)
+        marks = re.findall(rf'<path class="point {kind}" [^>]*><title>(q\d)', drawn)
+        assert sorted(marks) == sorted(pair.example_id for pair in found)
+    assert drawn.count("<title>") == len(pairs)
+
+
+def test_pairs_at_one_point_are_one_mark_that_names_them():
+    pairs = tuple(Pair(example_id=f"q{n}", before=0.5, after=0.25) for n in range(20))
+    drawn = plots.versus(Comparison(name="x", pairs=pairs))
+    assert "<title>20 examples: q0, q1, q2, q3, q4, q5, q6, q7 and 12 more</title>" in drawn
+
+
+def test_true_and_false_flow_from_the_baseline_to_this_run():
+    ways = [(1, 1)] * 5 + [(1, 0)] * 2 + [(0, 1)]
+    pairs = tuple(Pair(example_id=f"q{n}", before=float(a), after=float(b)) for n, (a, b) in enumerate(ways))
+    drawn = plots.versus(Comparison(name="x", is_bool=True, pairs=pairs))
+    assert '<path class="flow worse"' in drawn
+    assert "<title>True to False: 2 examples: q5, q6</title>" in drawn
+    assert "<title>False to True: q7: 0.000 to 1.000</title>" in drawn
+    minimized = plots.versus(Comparison(name="x", is_bool=True, direction="minimize", pairs=pairs[5:7]))
+    assert '<path class="flow better"' in minimized
+
+
+def test_without_data_there_is_no_picture():
+    moment = {"end_time": reporting.BEGAN + timedelta(seconds=1), "start_time": reporting.BEGAN + timedelta(seconds=1)}
+    still = reporting.run(1, usage=None, **moment)
+    said = words_of(green_report(results=(reporting.result("a", [still], evaluators=()),)))
+    assert "Pictures" not in said
+    assert "Tokens" not in said
+
+
+def test_labels_are_counted():
+    labels = {f"label {n}": 20 - n for n in range(12)}
+    drawn = plots.frequencies(labels, caption="x")
+    assert drawn.count("<g>") == 9
+    assert "4 others" in drawn
+
+
+# --- its colours -----------------------------------------------------------------------------------------
+
+
+def schemes() -> Iterator[tuple[str, dict[str, str]]]:
+    [style] = Outline(page_of(green_report())).texts["style"]
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", light))
+    yield "light", found
+    yield "dark", found | dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", dark))
+
+
+def luminance(color: str) -> float:
+    digits = color[1:] if len(color) == 7 else "".join(one * 2 for one in color[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_text_stands_out_in_both_schemes():
+    """WCAG 2.2, 1.4.3 and 1.4.11: 4.5 for text, 3 for what is drawn."""
+    for name, colors in schemes():
+        for ground in ("page", "raised", "good-soft", "poor-soft"):
+            for ink in ("ink", "quiet", "accent", "good", "poor", "unsure", "worse", "better", "bar"):
+                high, low = sorted((luminance(colors[ground]), luminance(colors[ink])), reverse=True)
+                ratio = (high + 0.05) / (low + 0.05)
+                assert ratio >= (3 if ink == "bar" else 4.5), f"{name}: {ink} on {ground} is {ratio:.2f}"
+
+
+# --- in a browser ----------------------------------------------------------------------------------------
+
+
+class Site:
+    """Pages on the loopback interface, and a record of everything that is asked for."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.asked.append(f"{self.headers['Host']}{self.path}")
+                body = site.pages.get(self.path)
+                self.send_response(200 if body is not None else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.end_headers()
+                self.wfile.write(body or b"")
+
+            do_POST = do_GET  # noqa: N815 - the server calls them so
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def put(self, page: str) -> str:
+        """Offer a page; its address."""
+        path = f"/{len(self.pages)}.html"
+        self.pages[path] = page.encode(errors="replace")
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    made = Site()
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chromium(site) -> Iterator[Browser]:
+    """A browser for which the canary's address is the site's; without one these tests are skipped, unless they must run."""
+    program = find()
+    if program is None:
+        if os.environ.get("EVALWIRE_REQUIRE_BROWSER_TESTS") == "1":
+            pytest.fail("there is no Chromium, and EVALWIRE_REQUIRE_BROWSER_TESTS=1")
+        pytest.skip("there is no Chromium (Debian's package: chromium)")
+    canary = urlsplit(CANARY).hostname
+    with browser(
+        program, f"--host-resolver-rules=MAP {canary} 127.0.0.1:{site.port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    ) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def red_page(site) -> str:
+    """A report with many runs, of which some got worse, some failed, and some are long."""
+    usage = (ModelUsage(model="m", calls=1, total_tokens=100),)
+    red = reporting.red_report()
+    search, router = red.results
+    runs = tuple(
+        replace(run, usage=usage, evaluations=tuple(replace(one, usage=()) for one in run.evaluations))
+        for run in search.runs
+    )
+    return site.put(page_of(replace(red, results=(replace(search, runs=runs), router))))
+
+
+def rows(page: Page, table: str = "t0") -> list[str]:
+    """The examples whose rows are seen, in order."""
+    return page.js(
+        f"[...document.querySelectorAll('#{table} tbody tr')].filter(r => r.checkVisibility()).map(r => r.cells[0].textContent)"
+    )
+
+
+def choose(page: Page, field: str, value: str) -> None:
+    page.js(
+        f"(f => {{ f.value = {value!r}; f.dispatchEvent(new Event('input', {{bubbles: true}})) }})(document.getElementById('{field}'))"
+    )
+
+
+def settled(page: Page, status: str) -> None:
+    page.wait_for(f"document.getElementById('f-status').textContent === {status!r}")
+
+
+def test_the_trap_catches_what_is_not_escaped(site, chromium):
+    """Without it, a page where nothing happens would prove nothing."""
+    raw = "".join(
+        f"<div>{text}</div>" for name, text in CORPUS if name in {"script", "image", "image, broken", "stylesheet"}
+    )
+    with chromium.page() as page:
+        page.open(site.put(f"<!doctype html><title>x</title><body>{raw}"))
+        assert page.js("window.hostile") == 1
+        assert page.dialogs
+        assert any(one.startswith(CANARY) for one in page.requests)
+        assert any(one.startswith("canary.test") for one in site.asked)
+
+
+def test_in_a_page_full_of_hostile_text_nothing_runs_and_nothing_leaves(site, chromium):
+    with chromium.page() as page:
+        address = site.put(page_of(all_hostile()))
+        before = len(site.asked)
+        page.open(address)
+        assert page.js("document.querySelector('h1').checkVisibility()")
+        page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.js("for (const one of document.querySelectorAll('th button')) one.click()")
+        page.js(
+            "for (const one of document.querySelectorAll('td, a, summary, pre')) for (const kind of ['mouseover', 'focus', 'toggle']) one.dispatchEvent(new Event(kind, {bubbles: true}))"
+        )
+        choose(page, "f-text", "<script>")
+        page.wait_for("document.getElementById('f-status').textContent.includes(' of ')")
+        choose(page, "f-text", "")
+        page.js("new Promise(done => setTimeout(done, 200))")
+        assert page.js("window.hostile") is None
+        assert page.dialogs == []
+        assert page.complaints == []  # the policy had nothing to refuse
+        assert page.requests == [address]
+        asked = [one for one in site.asked[before:] if not one.endswith("/favicon.ico")]
+        assert asked == [address.removeprefix("http://")]
+        assert page.js("document.querySelectorAll('script, style').length") == 2
+        assert (
+            page.js("document.querySelectorAll('img, iframe, object, embed, link, base, form, video, dialog').length")
+            == 0
+        )
+        assert page.js("document.documentElement.scrollWidth") == 1280
+
+
+@pytest.mark.parametrize(
+    "name", ["a very long line", "combining marks", "bidi override", "bidi letters", "style attribute"]
+)
+def test_no_text_makes_a_phone_scroll_sideways(site, chromium, name):
+    with chromium.page(width=390, height=844) as page:
+        page.open(site.put(page_of(hostile(dict(CORPUS)[name]))))
+        page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+        assert page.js("document.documentElement.scrollWidth") == 390
+
+
+def test_a_page_that_was_tampered_with_runs_nothing(site, chromium):
+    """The policy stands behind the escaping."""
+    page_text = page_of(reporting.red_report())
+    corpus = dict(CORPUS)
+    raw = "".join(corpus[name] for name in ("script", "image", "image, broken", "frame", "stylesheet", "object", "svg"))
+    with chromium.page() as page:
+        before = len(site.asked)
+        page.open(site.put(page_text.replace("<main", f"{raw}<main", 1)))
+        assert page.js("window.hostile") is None
+        assert page.dialogs == []
+        assert not [one for one in site.asked[before:] if one.startswith("canary.test")]
+        assert any("Content Security Policy" in one for one in page.complaints)
+
+
+def test_the_verdict_and_the_runs_are_seen(chromium, red_page):
+    with chromium.page() as page:
+        page.open(red_page)
+        assert page.js("document.querySelector('h1').innerText") == "FAILED"
+        assert page.js("document.querySelector('h1').getBoundingClientRect().top") < 200
+        assert page.js("document.title") == "FAILED: doc_search, support_router"
+        assert rows(page) == [f"q{n}" for n in range(12)]
+        assert page.js("document.getElementById('f-status').textContent") == "18 runs"
+        assert page.complaints == []
+
+
+def test_runs_are_filtered(chromium, red_page):
+    with chromium.page() as page:
+        page.open(red_page)
+        page.js("document.getElementById('f-text').focus()")
+        page.write("REFUND NUMBER 1")
+        settled(page, "3 of 18 runs")
+        assert rows(page) == ["q1", "q10", "q11"]
+        assert rows(page, "t1") == []
+        page.click("#f-reset")
+        settled(page, "18 runs")
+        choose(page, "f-kind", "failed")
+        settled(page, "2 of 18 runs")
+        assert rows(page, "t1") == ["q21", "q22"]
+        choose(page, "f-kind", "worse")
+        settled(page, "11 of 18 runs")
+        page.click("#f-reset")
+        choose(page, "f-name", "top_k")
+        choose(page, "f-limit", "0.5")
+        settled(page, "2 of 18 runs")  # 0.40 and 0.45
+        assert rows(page) == ["q0", "q1"]
+        choose(page, "f-side", "above")
+        choose(page, "f-limit", "0.9")
+        settled(page, "1 of 18 runs")  # 0.95
+        page.click("#f-reset")
+        settled(page, "18 runs")
+        choose(page, "f-name", "routed")
+        choose(page, "f-limit", "0.5")
+        settled(page, "1 of 18 runs")
+        assert rows(page, "t1") == ["q20"]  # False; the one without a score is not below anything
+        choose(page, "f-text", "nobody says this")
+        settled(page, "none of 18 runs")
+        page.click("#f-reset")
+        choose(page, "f-table", "t1")
+        settled(page, "6 of 18 runs")
+
+
+def test_a_column_is_sorted_by_click_up_down_and_as_it_was(chromium, red_page):
+    head = "#t0 th:nth-child(4)"
+    order = f"document.querySelector('{head}').ariaSort"
+    with chromium.page() as page:
+        page.open(red_page)
+        assert page.js(order) == "none"
+        page.click(f"{head} button")
+        assert page.js(order) == "ascending"
+        assert rows(page) == [f"q{n}" for n in range(12)]
+        page.click(f"{head} button")
+        assert page.js(order) == "descending"
+        assert rows(page) == [f"q{n}" for n in reversed(range(12))]
+        page.click(f"{head} button")
+        assert page.js(order) == "none"
+        page.click("#t0 th:nth-child(1) button")
+        page.click("#t0 th:nth-child(1) button")
+        assert rows(page)[:3] == ["q11", "q10", "q9"]  # by number, not letter by letter
+        assert page.js("document.querySelectorAll('#t0 th[aria-sort]:not([aria-sort=none])').length") == 1
+        page.click("#t1 th:nth-child(4) button")  # True, False, and none at all
+        page.click("#t1 th:nth-child(4) button")
+        assert page.js("[...document.querySelectorAll('#t1 tbody tr')].map(r => r.cells[3].textContent)") == [
+            *["True"] * 4,
+            "False",
+            "\u2013",
+        ]
+
+
+def test_everything_is_worked_by_keyboard(chromium, red_page):
+    with chromium.page() as page:
+        page.open(red_page)
+        page.press("Tab")
+        assert page.js("document.activeElement.className") == "skip"
+        assert page.js("document.activeElement.getBoundingClientRect().left") >= 0
+        page.press("Enter")
+        assert page.js("location.hash") == "#runs"
+        seen = []
+        for _ in range(16):
+            page.press("Tab")
+            seen.append(page.js("document.activeElement.id || document.activeElement.textContent"))
+            assert page.js("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            if seen[-1] == "top_k":
+                break
+        assert seen[:3] == ["f-text", "f-kind", "f-table"]
+        assert seen[-1] == "top_k"
+        page.press("Enter")
+        page.press(" ")
+        assert page.js("document.activeElement.parentElement.ariaSort") == "descending"
+        assert rows(page)[0] == "q11"
+        while page.js("document.activeElement.tagName") != "SUMMARY":
+            page.press("Tab")
+        page.press("Enter")
+        assert page.js("document.activeElement.parentElement.open")
+        assert page.js("document.activeElement.closest('tr').cells[0].textContent") == "q11"
+
+
+def test_a_link_to_a_run_opens_it(chromium, red_page):
+    with chromium.page(height=400) as page:
+        page.open(red_page)
+        choose(page, "f-kind", "failed")
+        settled(page, "2 of 18 runs")
+        page.click(".changes a[href='#r0-3']")
+        page.wait_for("document.querySelector('#r0-3 details').open")
+        assert page.js("document.querySelector('#r0-3').checkVisibility()")
+        top = page.js("document.querySelector('#r0-3').getBoundingClientRect().top")
+        controls = page.js("document.getElementById('controls').getBoundingClientRect().bottom")
+        assert controls <= top < 400
+
+
+def test_without_scripts_all_of_it_can_be_read(chromium, red_page):
+    with chromium.page(scripts=False) as page:
+        page.open(red_page)
+        assert not page.js("document.getElementById('controls').checkVisibility()")
+        assert page.js("document.querySelectorAll('th button').length") == 0
+        assert page.js("document.querySelector('h1').innerText") == "FAILED"
+        assert rows(page) == [f"q{n}" for n in range(12)]
+        page.click("#r0-2 summary")
+        page.wait_for("document.querySelector('#r0-2 pre').checkVisibility()")
+        assert "How do I get refund number 2?" in page.js("document.querySelector('#r0-2 pre').innerText")
+
+
+def test_on_a_phone_the_page_does_not_scroll_sideways(chromium, red_page):
+    with chromium.page(width=390, height=844) as page:
+        page.open(red_page)
+        page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+        assert page.js("innerWidth") == 390
+        assert page.js("document.documentElement.scrollWidth") == 390
+        assert page.js("document.querySelector('#t0').closest('.wide').scrollWidth") > 390  # it scrolls by itself
+        assert (
+            page.js(
+                "Math.max(...[...document.querySelectorAll('#t0 pre')].map(one => one.getBoundingClientRect().right))"
+            )
+            <= 390
+        )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_is_light_or_dark_as_the_reader_likes(chromium, red_page, dark):
+    with chromium.page(dark=dark) as page:
+        page.open(red_page)
+        red, green, blue = map(int, re.findall(r"\d+", page.js("getComputedStyle(document.body).backgroundColor")))
+        assert (max(red, green, blue) < 40) if dark else (min(red, green, blue) > 240)
+        ink = page.js("getComputedStyle(document.querySelector('.lead')).color")
+        assert (int(re.findall(r"\d+", ink)[0]) > 200) == dark
+
+
+def test_a_thousand_runs_are_laid_out_when_they_are_seen(site, chromium):
+    with chromium.page() as page:
+        page.open(site.put(page_of(green_report(1_000))))
+        assert page.js("document.querySelectorAll('#t0 tbody tr').length") == 1_000
+        assert page.js("document.querySelector('#r0-0').checkVisibility({contentVisibilityAuto: true})")
+        assert not page.js("document.querySelector('#r0-900 td').checkVisibility({contentVisibilityAuto: true})")

@@ -1,0 +1,392 @@
+"""`summary.md`: what GitHub shows of a report, read by a parser of its Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hostile import CORPUS
+from hypothesis import given
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from random_reports import few, hostile, random_reports
+from reporting import boolean, evaluation, example, failure, red_report, result, run
+
+from evalwire.model.gates import GateResult
+from evalwire.model.report import Report
+from evalwire.reports import markdown
+
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+OUR_HTML = re.compile(r"</?details>|<summary>[0-9a-zA-Z ,()]+</summary>")
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff]")
+# What GitHub makes a link, an image, a formula or a mention of, though no Markdown marks it.
+ACTIVE = re.compile(r"[@#$]|://|www\.|:\w+:|GH-\d|\b(?=[0-9]*[a-f])[0-9a-f]{7,40}\b")
+PHOENIX = "https://phoenix.example.com/"
+
+
+def tokens(text: str) -> Iterator[Token]:
+    for token in PARSER.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+def checked(report: Report) -> str:
+    """The text, after a look at all that a parser makes of it."""
+    text = markdown.render(report)
+    assert len(text.encode()) <= markdown.MOST_BYTES
+    assert not CONTROL.search(text)
+    depth = 0
+    for token in tokens(text):
+        match token.type:
+            case "image" | "html_inline" | "code_block" | "fence" | "blockquote_open" | "hr" | "s_open" | "lheading":
+                raise AssertionError(f"{token.type}: {token.content}")
+            case "html_block":
+                for line in token.content.split("\n"):
+                    assert not line or OUR_HTML.fullmatch(line), line
+                    depth += line.startswith("<details>") - line.startswith("</details>")
+                    assert depth in (0, 1)
+            case "link_open":
+                assert str(token.attrs["href"]).startswith(PHOENIX)
+            case "text":
+                assert not ACTIVE.search(token.content), token.content
+            case "heading_open":
+                assert token.tag in ("h2", "h3")
+    assert depth == 0
+    widths = {line.count(" |") for line in rows(text)}
+    assert len(widths) <= 1
+    return text
+
+
+def rows(text: str) -> list[str]:
+    """The lines of the table, a bar in a code span taken out."""
+    return [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
+
+
+def cells(text: str) -> list[list[str]]:
+    """The table as the parser has it: the text of each cell."""
+    table: list[list[str]] = []
+    for token in PARSER.parse(text):
+        if token.type == "tr_open":
+            table.append([])
+        elif token.type == "inline" and table and token.level == 4:
+            table[-1].append("".join(child.content for child in token.children or ()))
+    return table
+
+
+def shape(report: Report) -> list[str]:
+    """What there is of a text but for what it says."""
+    return [token.type for token in PARSER.parse(checked(report))]
+
+
+HARMLESS = shape(hostile("x"))
+
+# --- what is hostile -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "text"), CORPUS, ids=[name for name, _ in CORPUS])
+def test_what_a_model_says_is_no_markdown(name, text):
+    """No link, image, element, mention or heading, and no row or item more or less than of a harmless text."""
+    assert shape(hostile(text)) == HARMLESS
+
+
+@pytest.mark.parametrize("start", range(0, len(CORPUS), 10))
+def test_an_address_that_is_none_is_no_link(start):
+    """A page's address with anything odd in it is left out; the rest is shown."""
+    for _, text in CORPUS[start : start + 10]:
+        if text.strip():
+            assert not any(token.type == "link_open" for token in tokens(checked(hostile(text, keep=()))))
+
+
+@pytest.mark.parametrize(
+    "text", [r"a\|b", r"a\\|b", r"|", r"\|", "||", "`|`", r"`\|", "a|", "\\", "`", "``", " ` ", "|\\", "a\n| b |\n"]
+)
+def test_a_bar_does_not_end_a_cell(text):
+    """Neither do backslashes and backticks about it."""
+    [its, *_] = red_report().results
+    judge = (evaluation(text, 1.0, evaluator="e"), evaluation("f", None, label=text))
+    odd = replace(its, name=text, runs=(run(1, evaluations=judge),), evaluator_names=("e", "f"))
+    table = cells(checked(red_report(results=(odd,), gates=(), baselines=())))
+    assert [len(row) for row in table] == [6, 6, 6]
+    shown = " ".join(re.sub(r"\\(?=\|)", r"\\ ", text).split())
+    assert table[1][0] == shown
+    assert table[1][4] == shown or table[2][4] == shown
+
+
+@few
+@given(random_reports())
+def test_any_report_can_be_shown(made):
+    text = checked(made)
+    word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(made.outcome, "FAILED")
+    assert text.startswith(f"## {word}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("top_k fell by 0.1 (p = 0.03), 33.3 % < 40 %", r"top\_k fell by 0.1 (p = 0.03), 33.3 % &lt; 40 %"),
+        ("a *b* fell", "`a *b* fell`"),
+        ("see www.example.com", "`see www.example.com`"),
+        ("see GH-1", "`see GH-1`"),
+        ("since 0123456", "`since 0123456`"),
+        ("a :tada: b", "`a :tada: b`"),
+        ("a ` b", "``a ` b``"),
+    ],
+)
+def test_a_sentence_is_prose_where_it_is_plain(text, shown):
+    [red, *_] = red_report().gates
+    assert f"- `doc_search`: {shown}" in checked(red_report(gates=(replace(red, text=text, interval=None),)))
+
+
+# --- what it says --------------------------------------------------------------------------------------
+
+
+def gate(name: str, **fields: Any) -> GateResult:
+    given = {"rule": "max_error_rate", "threshold": 0.5, "status": "passed", "is_red": False, "text": "it held"}
+    return GateResult(experiment=name, **{**given, **fields})
+
+
+SOUND = result("a", [run(1, evaluations=(evaluation("e", 1.0),))], evaluators=("e",))
+BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation("e", 1.0),))], evaluators=("e",))
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (red_report(), "FAILED: 2 of 2 experiments failed, 2 red gates, 2 of 18 runs failed, 31.2 s"),
+        (
+            red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0),
+            "PASSED: 1 experiment, 1 run, 31.2 s",
+        ),
+        (
+            red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0, dry_run=True),
+            "PASSED (dry run, nothing recorded): 1 experiment, 1 run, 31.2 s",
+        ),
+        (
+            red_report(results=(SOUND, BROKEN), gates=(gate("b"),), baselines=(), outcome="passed", exit_code=0),
+            "PASSED: 2 experiments, 1 of 3 runs failed (tolerated by max_error_rate), 31.2 s",
+        ),
+        (
+            red_report(results=(replace(BROKEN, name="c"), BROKEN), gates=(gate("b"),), baselines=()),
+            "FAILED: 1 of 2 experiments failed, 2 of 4 runs failed (1 of them tolerated by max_error_rate), 31.2 s",
+        ),
+        (
+            red_report(results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted"),
+            "INTERRUPTED: 1 of 1 experiment failed, 3 runs, 2 not run, 31.2 s",
+        ),
+        (red_report(results=(), gates=(), baselines=(), outcome="nothing_to_run"), "FAILED: there was nothing to run"),
+        (red_report(results=(), gates=(), baselines=(), outcome="infrastructure"), "FAILED: Phoenix could not be used"),
+    ],
+)
+def test_the_verdict_comes_first(made, line):
+    assert checked(made).splitlines()[0] == f"## {line}"
+
+
+def test_the_table_has_scores_with_their_change_and_its_interval():
+    """One row for each evaluation; what the interval is stands over it; the experiment leads to its page."""
+    text = checked(red_report())
+    head, exact, graded, routed, tone = cells(text)
+    assert head[8] == "95 % interval of the change (two-sided)"
+    assert exact == [
+        "doc_search",
+        "failed",
+        "12",
+        "0",
+        "exact_match",
+        "0.583",
+        "1.000",
+        "-0.455",
+        "-0.805 to -0.104",
+        "0",
+        "5",
+    ]
+    assert graded[4:8] == ["top_k", "0.675", "0.700", "-0.050"]
+    assert routed[:6] == ["support_router", "failed", "6", "2", "routed", "0.800 (pass rate 0.667) (1 missing)"]
+    assert tone[4:6] == ["tone", "polite 3, curt 1 (2 missing)"]
+    assert "[`doc_search`](https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-doc_search)" in text
+
+
+def test_the_table_without_a_baseline_has_no_column_for_one():
+    assert len(cells(checked(red_report(baselines=())))[0]) == 6
+
+
+def test_too_few_pairs_have_no_interval():
+    [baseline] = red_report().baselines
+    few = replace(baseline, comparisons=(replace(baseline.comparisons[0], interval=None),))
+    assert cells(checked(red_report(baselines=(few,))))[1][8] == "too few pairs"
+
+
+def test_red_gates_are_shown_and_green_ones_folded():
+    """Each with its interval, and what it is of."""
+    text = checked(red_report())
+    red, _, held = text.partition("### Red gates")[2].partition("<details>")
+    assert (
+        r"- `doc_search`: exact\_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed; "
+        "95 % interval of the change (two-sided, paired t): -0.805 to -0.104"
+    ) in red
+    assert "- `support_router`: 2 of 6 runs failed (33.3 %), more than 0 % is allowed" in red
+    assert held.startswith("\n<summary>1 gate held</summary>\n")
+    assert r"top\_k mean 0.675 is at least 0.6; 95 % interval of the value (two-sided, t): 0.560 to 0.790" in held
+
+
+def test_an_interval_that_a_gate_tells_itself_is_not_told_twice():
+    _, green, _ = red_report().gates
+    own = replace(green, text="mean 0.675 is at least 0.6 (95% interval 0.560 to 0.790)")
+    text = checked(red_report(gates=(own,)))
+    assert (
+        "- `doc_search`: mean 0.675 is at least 0.6 (95% interval 0.560 to 0.790) (the interval is two-sided, t)\n"
+        in text
+    )
+
+
+def test_gates_that_did_not_judge_are_counted():
+    gates = (gate("a"), gate("a", status="inconclusive", text="too few"), gate("a", status="no baseline", text="new"))
+    text = checked(red_report(results=(SOUND,), gates=gates, baselines=(), outcome="passed", exit_code=0))
+    assert "<summary>3 gates held (1 inconclusive, 1 without a baseline)</summary>" in text
+    assert "- `a`: inconclusive: too few" in text
+    assert "### Red gates" not in text
+
+
+def test_errors_are_told_once_each_with_the_line():
+    runs = [run(number, failure=failure()) for number in range(4)]
+    other = run(9, evaluations=(evaluation("e", None, failure=failure(stage="evaluator", message="x", cause="y")),))
+    lost = run(8, evaluations=(evaluation("e", 1.0),), record_failure=failure(stage="record", where=None))
+    text = checked(red_report(results=(result("a", [*runs, other, lost], evaluators=("e",)),), gates=(), baselines=()))
+    assert text.partition("### Errors")[2].split("\n")[2:7] == [
+        "`a`:",
+        "",
+        "- 4 runs, task: `KeyError: 'answer'` at `experiments/support_router/task.py:12`",
+        "- 1 run, evaluator `e`: `KeyError: x (from y)` at `experiments/support_router/task.py:12`",
+        "- 1 run, record: `KeyError: 'answer'`",
+    ]
+
+
+def test_what_stopped_an_experiment_is_told():
+    stopped = result("a", [], evaluators=("e",), opened=None, problems=(failure(stage="import", type="SyntaxError"),))
+    text = checked(red_report(results=(stopped,), gates=(), baselines=()))
+    assert "- `SyntaxError: 'answer'` at `experiments/support_router/task.py:12`" in text
+
+
+def test_the_baseline_is_named_with_what_differs():
+    text = checked(red_report())
+    assert (
+        "`doc_search` beside [`eval_doc_search_2026-11-19T09:30:00Z`]"
+        "(https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-main) on `main` at `0123456789`: "
+        "11 examples the same, 1 added, 1 removed."
+    ) in text
+
+
+def test_why_there_is_no_baseline_is_said():
+    [baseline] = red_report().baselines
+    none = replace(baseline, note="no run of main passed yet", comparisons=())
+    assert "`doc_search` has no baseline: no run of main passed yet" in checked(red_report(baselines=(none,)))
+
+
+def test_the_worst_examples_are_folded():
+    """Those that became worse, by evaluation, the worst first, each with its texts and its trace."""
+    text = checked(red_report()).partition("<summary>11 examples became worse</summary>\n\n")[2]
+    assert text.split("\n")[:7] == [
+        "`exact_match`: 5 worse",
+        "",
+        "- `q0`: 1.000 to 0.000, [trace](https://phoenix.example.com/redirects/traces/00000000000000000000000000000000)",
+        "  - input `How do I get refund number 0?`",
+        "  - expected `refund 0`",
+        '  - output `["doc 1"]`',
+        "  - explanation `the first document is another`",
+    ]
+    assert "`top_k`: 11 worse" in text
+    assert "Left out here: 1 of 11 examples; all of it is in results.json." in text
+    assert text.rstrip().endswith("</details>")
+
+
+@pytest.mark.parametrize(("rule", "word", "first"), [("min", "lowest", "q0"), ("max", "highest", "q3")])
+def test_a_red_gate_without_a_baseline_shows_the_worst_scores(rule, word, first):
+    """Which end is the worst is told by the gate."""
+    runs = [run(number, evaluations=(evaluation("e", number / 10),)) for number in range(4)]
+    its = result("a", runs, evaluators=("e",))
+    red = gate("a", rule=rule, evaluation="e", status="failed", is_red=True)
+    text = checked(red_report(results=(its,), gates=(red,), baselines=()))
+    assert text.partition(f"<summary>The {word} scores</summary>\n\n")[2].startswith(f"- `{first}`: 0.")
+
+
+def test_the_job_and_what_it_used_are_told():
+    told = run(1, evaluations=(evaluation("e", 1.0, usage=()),))
+    ci = {"commit": "fedcba9876543210", "branch": "b`|", "job_url": "https://phoenix.example.com/job/1"}
+    made = red_report(results=(result("a", [told], evaluators=("e",)),), gates=(), baselines=(), ci=ci)
+    line = checked(made).splitlines()[2]
+    assert (
+        line
+        == "Commit `fedcba9876` on ``b`|`` ([CI job](https://phoenix.example.com/job/1)) · 121 tokens, 0.00 US dollars"
+    )
+
+
+# --- its length ----------------------------------------------------------------------------------------
+
+
+def wordy(experiments: int, examples: int, length: int) -> Report:
+    """A report of many experiments with many regressions, errors and gates."""
+    made = red_report()
+    [baseline] = made.baselines
+    results, baselines, gates = [], [], []
+    for number in range(experiments):
+        name = f"experiment {number} " + "x" * 50
+        runs = [
+            run(
+                n,
+                "said " * length,
+                example=example(n, input={"q": "ask " * length}),
+                evaluations=(boolean("e", passed=False),),
+            )
+            for n in range(examples)
+        ]
+        runs += [run(n, failure=failure(message=f"{n} " * length)) for n in range(examples, 2 * examples)]
+        results.append(result(name, runs, evaluators=("e",)))
+        compared = baseline.comparisons[0]
+        pairs = tuple(replace(compared.pairs[0], example_id=f"q{n}") for n in range(examples))
+        baselines.append(replace(baseline, experiment=name, comparisons=(replace(compared, name="e", pairs=pairs),)))
+        gates += [
+            gate(name, rule="max_drop", evaluation="e", status="failed", is_red=True, text="it fell"),
+            gate(name, rule="min", evaluation="e", text="it held" * 50),
+        ]
+    return red_report(results=tuple(results), baselines=tuple(baselines), gates=tuple(gates))
+
+
+@pytest.mark.parametrize(
+    ("experiments", "examples", "length"), [(1, 500, 2_000), (30, 20, 100), (200, 5, 50), (500, 1, 5)]
+)
+def test_it_fits_into_a_comment(experiments, examples, length):
+    """Lists are cut before anything else, and say so; the text ends as it should, and the verdict is whole."""
+    text = checked(wordy(experiments, examples, length))
+    assert text.startswith(f"## FAILED: {experiments} of {experiments:,} experiment")
+    assert "Left out here: " in text
+    assert "### Red gates" in text
+    assert "all of it is in results.json" in text
+    assert len(text.encode()) > 5_000
+
+
+def test_multibyte_text_is_counted_in_bytes():
+    """What has few enough characters may still have too many bytes."""
+    names = [f"e{number}" for number in range(7)]
+    runs = [
+        run(
+            n,
+            "語" * 300,
+            example=example(n, input={"q": "語" * 300}),
+            evaluations=[evaluation(e, n / 20) for e in names],
+        )
+        for n in range(20)
+    ]
+    gates = tuple(gate("a", rule="min", evaluation=name, status="failed", is_red=True) for name in names)
+    text = checked(red_report(results=(result("a", runs, evaluators=tuple(names)),), gates=gates, baselines=()))
+    assert text.count("語") > 5_000
+
+
+def test_what_was_red_is_shown_where_not_all_rows_are():
+    """Of 900 experiments the one that failed is in the table."""
+    many = [replace(SOUND, name=f"s{number:03}", opened=None) for number in range(900)]
+    made = red_report(results=(*many, BROKEN), gates=(), baselines=())
+    table = cells(checked(made))
+    assert table[1][:2] == ["b", "failed"]
+    assert len(table) < 600

@@ -1,0 +1,98 @@
+"""What a `.env` file may add to the environment, and the key that a file holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from evalwire.errors import UsageError
+from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, api_key_from_file, merge_env_file
+
+# --- the environment file ------------------------------------------------------------------------------
+
+
+def test_the_environment_file_adds_variables(tmp_path):
+    """.env in the working directory adds what the process does not have."""
+    (tmp_path / ".env").write_text("# a comment\nEVALWIRE_PREFIX=dot\nexport OPENAI_API_KEY='k e y'\nFLAG_ONLY\n")
+    added = merge_env_file({}, None, directory=tmp_path)
+    assert added == {"EVALWIRE_PREFIX": "dot", "OPENAI_API_KEY": "k e y"}
+
+
+def test_the_environment_file_never_overrides_the_process(tmp_path):
+    """A variable of the process stays, also an empty one."""
+    (tmp_path / ".env").write_text("A=dot\nB=dot\nC=dot\n")
+    assert merge_env_file({"A": "process", "B": ""}, None, directory=tmp_path) == {"C": "dot"}
+
+
+@pytest.mark.parametrize("group", [ENDPOINT_VARIABLES, CREDENTIAL_VARIABLES], ids=["endpoint", "credential"])
+def test_a_group_that_the_process_sets_is_closed_to_the_file(tmp_path, group):
+    """A .env cannot redirect the job, or swap its key, under another name of the same thing."""
+    (tmp_path / ".env").write_text("".join(f"{name}=dot\n" for name in group) + "OTHER=dot\n")
+    for name in group:
+        assert merge_env_file({name: "process"}, None, directory=tmp_path) == {"OTHER": "dot"}
+
+
+def test_the_groups_do_not_close_each_other(tmp_path):
+    """An endpoint from the process and a key from the file go together."""
+    (tmp_path / ".env").write_text("PHOENIX_API_KEY=dot\nPHOENIX_BASE_URL=dot\n")
+    added = merge_env_file({"PHOENIX_ENDPOINT": "http://x"}, None, directory=tmp_path)
+    assert added == {"PHOENIX_API_KEY": "dot"}
+
+
+def test_without_an_environment_file_nothing_is_added(tmp_path):
+    """The default .env may be missing."""
+    assert merge_env_file({}, None, directory=tmp_path) == {}
+
+
+def test_a_named_environment_file_replaces_the_default(tmp_path):
+    """The file asked for by name is read instead of .env."""
+    (tmp_path / ".env").write_text("A=default\n")
+    (tmp_path / "ci.env").write_text("B=named\n")
+    assert merge_env_file({}, tmp_path / "ci.env", directory=tmp_path) == {"B": "named"}
+
+
+def test_a_named_environment_file_that_is_missing_is_an_error(tmp_path):
+    """A file asked for by name must exist."""
+    with pytest.raises(UsageError, match=r"ci\.env does not exist"):
+        merge_env_file({}, tmp_path / "ci.env", directory=tmp_path)
+
+
+def test_an_environment_file_that_is_not_utf8_is_an_error(tmp_path):
+    """A .env in another encoding is wrong use, not a crash."""
+    (tmp_path / ".env").write_bytes(b"A=\xe9\xff\n")
+    with pytest.raises(UsageError, match="cannot be read"):
+        merge_env_file({}, None, directory=tmp_path)
+
+
+# --- the mounted key -----------------------------------------------------------------------------------
+
+
+def test_the_key_is_read_from_the_mounted_file(tmp_path):
+    """PHOENIX_API_KEY_FILE names a file whose text, without the newline at its end, is the key."""
+    (tmp_path / "key").write_text("secret-key\n")
+    assert api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")}) == "secret-key"
+
+
+@pytest.mark.parametrize("environ", [{}, {"PHOENIX_API_KEY_FILE": ""}, {"PHOENIX_API_KEY": "k"}])
+def test_without_the_variable_there_is_no_key_from_a_file(environ):
+    """No file named, no key."""
+    assert api_key_from_file(environ) is None
+
+
+def test_a_key_and_a_key_file_are_one_too_many(tmp_path):
+    """Two sources of the key are an error rather than a guess."""
+    (tmp_path / "key").write_text("k")
+    with pytest.raises(UsageError, match="both set"):
+        api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key"), "PHOENIX_API_KEY": "k"})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "cannot be read"), (b" \n", "is empty"), (b"\xff\xfe", "cannot be read")]
+)
+def test_a_key_file_that_gives_no_key_is_an_error(tmp_path, content, says):
+    """A key file that is missing, empty or no text is an error that names the file, not a job without a key."""
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=says) as caught:
+        api_key_from_file({"PHOENIX_API_KEY_FILE": str(path)})
+    assert str(path) in str(caught.value)

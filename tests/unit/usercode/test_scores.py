@@ -1,0 +1,304 @@
+"""What a task's return becomes as JSON, and an evaluator's as scores and labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import pydantic
+import pytest
+
+from evalwire.model.json_values import to_json
+from evalwire.usercode.scores import EvaluatorScore, parse_scores
+
+# --- outputs -------------------------------------------------------------------------------------------
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+
+
+class OldColor(str, enum.Enum):  # noqa: UP042 - what users have
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+class Shape(enum.Enum):
+    ROUND = "round"
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclasses.dataclass
+class Hit:
+    title: str
+    scores: tuple[float, ...]
+    color: Color = Color.RED
+
+
+class Answer(pydantic.BaseModel):
+    text: str
+    when: datetime
+    hits: list[float] = []
+
+
+MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, True),
+        (3, 3),
+        (2.5, 2.5),
+        ("text é", "text é"),
+        ({"a": [1, {"b": (2, 3)}]}, {"a": [1, {"b": [2, 3]}]}),
+        ((1, "two"), [1, "two"]),
+        (Point(1, 2), [1, 2]),
+        (MappingProxyType({"a": 1}), {"a": 1}),
+        ({1: "one", Level.HIGH: "three", Color.RED: "r"}, {"1": "one", "3": "three", "red": "r"}),
+        (Hit("a", (0.5, 1.0)), {"title": "a", "scores": [0.5, 1.0], "color": "red"}),
+        ([Hit("a", ())], [{"title": "a", "scores": [], "color": "red"}]),
+        (Answer(text="a", when=MOMENT, hits=[1.0]), {"text": "a", "when": "2024-05-06T07:08:09Z", "hits": [1.0]}),
+        (
+            {"answer": Answer(text="a", when=MOMENT)},
+            {"answer": {"text": "a", "when": "2024-05-06T07:08:09Z", "hits": []}},
+        ),
+        (MOMENT, "2024-05-06T07:08:09+00:00"),
+        (date(2024, 5, 6), "2024-05-06"),
+        (Color.RED, "red"),
+        (OldColor.RED, "red"),
+        (Level.HIGH, 3),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.int64(7), 7),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+        (np.array(1.5), 1.5),
+        ({"v": np.array([0.5])}, {"v": [0.5]}),
+    ],
+)
+def test_outputs_become_json_without_loss(value, expected):
+    """What has a JSON form is converted to plain JSON types, however deeply it is nested."""
+    converted = to_json(value)
+    assert converted == expected
+    assert type(converted) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1, 2},
+        object(),
+        b"bytes",
+        Hit,
+        Shape.ROUND,
+        1 + 2j,
+        iter([1]),
+        lambda: 1,
+        np.array([object()]),
+        {(1, 2): "tuple key"},
+        {None: "none key"},
+        {1.5: "float key"},
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: {"deep": [value]}])
+def test_outputs_without_a_json_form_are_refused(value, wrap):
+    """What has no JSON form is an error that says so, never an empty object in Phoenix."""
+    with pytest.raises(TypeError):
+        to_json(wrap(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        np.float64("nan"),
+        np.float32("inf"),
+        np.array([1.0, float("nan")]),
+        "\ud800",
+        {"\ud800": 1},
+        Hit("a", (float("nan"),)),
+        Answer(text="a", when=MOMENT, hits=[float("inf")]),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: {"deep": [value]}])
+def test_outputs_that_json_cannot_hold_are_refused(value, wrap):
+    """NaN, infinities and invalid Unicode are errors, wherever they are."""
+    with pytest.raises(ValueError, match=r"."):
+        to_json(wrap(value))
+
+
+def test_keys_that_would_fall_together_are_refused():
+    """Two keys with one JSON spelling would lose a value, so they are an error."""
+    with pytest.raises((TypeError, ValueError)):
+        to_json({1: "number", "1": "text"})
+
+
+# --- what evaluators return ----------------------------------------------------------------------------
+
+
+class ScoreLike:
+    """The shape of a phoenix-evals Score."""
+
+    def __init__(self, **fields):
+        self.name = self.score = self.label = self.explanation = self.metadata = None
+        vars(self).update(fields)
+
+
+@pytest.mark.parametrize(
+    ("returned", "score", "label", "explanation"),
+    [
+        (True, 1.0, "True", None),
+        (False, 0.0, "False", None),
+        (np.bool_(True), 1.0, "True", None),
+        (np.bool_(False), 0.0, "False", None),
+        (1, 1.0, None, None),
+        (0, 0.0, None, None),
+        (0.25, 0.25, None, None),
+        (-3.5, -3.5, None, None),
+        (np.float32(0.5), 0.5, None, None),
+        (np.float64(0.5), 0.5, None, None),
+        (np.int64(2), 2.0, None, None),
+        (np.array(0.5), 0.5, None, None),
+        ("good", None, "good", None),
+        (np.str_("good"), None, "good", None),
+        ((0.5, "good"), 0.5, "good", None),
+        ((0.5, "good", "because"), 0.5, "good", "because"),
+        ((0.5, None), 0.5, None, None),
+        ((None, "good", None), None, "good", None),
+        ((np.float32(0.5), "good"), 0.5, "good", None),
+        ((True, "good"), 1.0, "good", None),
+        ({"score": 0.5}, 0.5, None, None),
+        ({"label": "good"}, None, "good", None),
+        ({"score": np.int64(1), "label": "good", "explanation": "because"}, 1.0, "good", "because"),
+        ({"score": 0.5, "label": None, "other": object()}, 0.5, None, None),
+        ({"name": "own", "score": 0.5}, 0.5, None, None),
+        ([{"score": 0.5}], 0.5, None, None),
+        ([{"name": "own", "score": 0.5}], 0.5, None, None),
+        (ScoreLike(score=0.5, label="good"), 0.5, "good", None),
+        ([ScoreLike(name="own", score=0.5, explanation="because")], 0.5, None, "because"),
+    ],
+)
+def test_accepted_returns(returned, score, label, explanation):
+    """Each accepted form becomes one evaluation under the file's name, with a plain float and text."""
+    [verdict] = parse_scores(returned, name="ev")
+    assert verdict == EvaluatorScore(name="ev", score=score, label=label, explanation=explanation)
+    assert type(verdict.score) in (float, type(None))
+    assert type(verdict.label) in (str, type(None))
+
+
+@pytest.mark.parametrize(("make", "collect"), [(dict, list), (ScoreLike, list), (ScoreLike, tuple)])
+def test_several_results_go_by_their_own_names(make, collect):
+    """A list of dicts or scores becomes one evaluation for each, under its own name."""
+    returned = collect([make(name="a", score=0.5), make(name="b", label="good")])
+    assert parse_scores(returned, name="ev") == [
+        EvaluatorScore(name="a", score=0.5),
+        EvaluatorScore(name="b", label="good"),
+    ]
+
+
+def test_phoenix_evals_scores_are_accepted(evals):
+    """Real phoenix-evals scores are accepted, alone and in a list."""
+    one = evals.Score(name="a", score=1, label="good", explanation="because", metadata={"k": (1,)})
+    expected = EvaluatorScore(name="ev", score=1.0, label="good", explanation="because", metadata={"k": [1]})
+    assert parse_scores(one, name="ev") == [expected]
+    two = parse_scores([one, evals.Score(name="b", score=0.0)], name="ev")
+    assert [(verdict.name, verdict.score) for verdict in two] == [("a", 1.0), ("b", 0.0)]
+
+
+def test_metadata_is_kept_as_json():
+    """A dict's metadata is kept, converted to JSON."""
+    [verdict] = parse_scores({"score": 1, "metadata": {"at": MOMENT, "v": np.float32(0.5)}}, name="ev")
+    assert verdict.metadata == {"at": "2024-05-06T07:08:09+00:00", "v": 0.5}
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        None,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        np.float64("nan"),
+        np.float32("inf"),
+        "",
+        "  \n",
+        {},
+        {"accuracy": 0.5},
+        {"score": None, "label": None, "explanation": "because"},
+        {"score": float("nan")},
+        {"score": float("inf"), "label": "good"},
+        {"label": ""},
+        [],
+        (),
+        (0.5,),
+        (0.5, "a", "b", "c"),
+        (None, None),
+        (float("nan"), "good"),
+        [None],
+        [{}],
+        [{"score": 0.5}, {"score": 0.7}],
+        [{"name": "a", "score": 0.5}, {"score": 0.7}],
+        [{"name": "a", "score": 0.5}, {"name": "", "score": 0.7}],
+        [{"name": "a", "score": 0.5}, {"name": "a", "score": 0.7}],
+        [0.5, 0.7],
+        ScoreLike(explanation="because"),
+        ScoreLike(score=float("nan")),
+        [ScoreLike(name="a", score=1), ScoreLike(name="a", score=0)],
+    ],
+)
+def test_returns_that_say_nothing_are_refused(returned):
+    """None, NaN, infinities, empty results and results of one name are failures, never scores."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_scores(returned, name="ev")
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        object(),
+        b"good",
+        {1, 2},
+        1 + 2j,
+        np.array([0.5, 0.5]),
+        {"score": "0.5"},
+        {"score": [1]},
+        {"score": 0.5, "label": 3},
+        {"label": ["good"]},
+        ("good", 0.5),
+        (0.5, 3),
+        {"score": 0.5, "metadata": {"k": object()}},
+        lambda: 1.0,
+    ],
+)
+def test_returns_of_another_kind_are_refused(returned):
+    """A score that is no number, a label that is no text, and anything else are failures."""
+    with pytest.raises(TypeError):
+        parse_scores(returned, name="ev")
+
+
+def test_duplicates_name_what_is_twice():
+    """The message about several results of one name says which name."""
+    with pytest.raises(ValueError, match="named twin;"):
+        parse_scores([{"name": "twin", "score": 1}, {"name": "twin", "score": 0}], name="ev")
+
+
+def test_a_dict_without_a_score_names_what_it_has():
+    """The message about a dict without score and label says which keys it has."""
+    with pytest.raises(ValueError, match="it has: accuracy"):
+        parse_scores({"accuracy": 0.5}, name="ev")
