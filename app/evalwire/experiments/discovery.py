@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, isolate_experiment
 
@@ -102,7 +103,8 @@ def importable(root: Path) -> Iterator[None]:
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
-        yield
+        with project_folder(parent):
+            yield
     finally:
         sys.dont_write_bytecode = bytecode_before
         sys.path[:] = path_before

@@ -1,7 +1,7 @@
 """`results.json`: everything a report knows, for programs; docs/results.schema.json says what is in it.
 
 Files of one `schema_version` differ in nothing but fields that a later evalwire added: a field that is there keeps its
-name, its type and its meaning. Whatever breaks that raises the version. `evalwire.reports.results_file` reads the file back.
+name, its type and its meaning. Whatever breaks that raises the version. `results_file.py` reads the file back.
 """
 
 from __future__ import annotations

@@ -1,0 +1,103 @@
+"""Load heavy modules when they are first used; a project's own modules never stand in for them.
+
+While experiments run, the parent of their folder is the first entry of `sys.path`. A `rich.py` or a `jinja2/` that lies
+there is the project's own, and must not be what evalwire imports under that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+
+_project_folders: list[str] = []
+_state = threading.local()
+_lock = threading.RLock()
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return the `__getattr__` of a package that imports each of its names when it is first used.
+
+    Args:
+        package: the package's `__name__`.
+        homes: name -> the module of the package that defines it, such as `recorder`; a module's own name stands for
+            the module itself.
+    """
+
+    def load_name(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = load(f"{package}.{homes[name]}")
+        value = module if homes[name] == name else getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load_name
+
+
+def load(name: str) -> ModuleType:
+    """Import a module of evalwire's or of a library's, past the folders of projects, and keep its bytecode.
+
+    Raises:
+        ImportError: there is no such module.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    with _lock, _past_projects():
+        return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def project_folder(folder: str) -> Iterator[None]:
+    """Hide a folder that is on `sys.path` for a project's sake from `load`."""
+    if not any(isinstance(finder, _LibraryFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(_place_of_path_finder(), _LibraryFinder())
+    _project_folders.append(folder)
+    try:
+        yield
+    finally:
+        _project_folders.remove(folder)
+
+
+def _place_of_path_finder() -> int:
+    return next(
+        (place for place, finder in enumerate(sys.meta_path) if finder is importlib.machinery.PathFinder),
+        len(sys.meta_path),
+    )
+
+
+@contextlib.contextmanager
+def _past_projects() -> Iterator[None]:
+    """Look for libraries only, in this thread: a task on another thread still finds its project."""
+    before, bytecode_before = getattr(_state, "is_loading", False), sys.dont_write_bytecode
+    _state.is_loading, sys.dont_write_bytecode = True, bytecode_before and not _project_folders
+    try:
+        yield
+    finally:
+        _state.is_loading, sys.dont_write_bytecode = before, bytecode_before
+
+
+class _LibraryFinder(importlib.abc.MetaPathFinder):
+    """Finds top-level modules for `load` on `sys.path` without the folders of projects."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find a library; refuse what only a project has under its name."""
+        if path is not None or not _project_folders or not getattr(_state, "is_loading", False):
+            return None
+        elsewhere = [entry for entry in sys.path if entry not in _project_folders]
+        spec = importlib.machinery.PathFinder.find_spec(fullname, elsewhere, target)
+        if spec is not None or importlib.machinery.PathFinder.find_spec(fullname, _project_folders, target) is None:
+            return spec
+        for finder in sys.meta_path[_place_of_path_finder() + 1 :]:
+            if (spec := finder.find_spec(fullname, None, target)) is not None:
+                return spec
+        raise ModuleNotFoundError(
+            f"no library is named {fullname!r}; the project has a module of that name", name=fullname
+        )

@@ -1,0 +1,105 @@
+"""Heavy modules are loaded past the project's folder, lazily, and in this thread only."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from pathlib import Path
+
+import pytest
+
+from evalwire import loading
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that comes first on `sys.path`, as that of a project does."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return tmp_path
+
+
+def library(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+
+
+def test_a_library_wins_over_a_module_of_the_project(project, tmp_path_factory, monkeypatch):
+    library(tmp_path_factory.mktemp("site"), "shadowed_library", "OWNER = 'library'", monkeypatch)
+    (project / "shadowed_library.py").write_text("OWNER = 'project'")
+    with loading.project_folder(str(project)):
+        assert loading.load("shadowed_library").OWNER == "library"
+    del sys.modules["shadowed_library"]
+
+
+def test_a_module_that_only_the_project_has_is_no_library(project):
+    (project / "only_here.py").write_text("")
+    with loading.project_folder(str(project)), pytest.raises(ModuleNotFoundError, match="the project has a module"):
+        loading.load("only_here")
+
+
+def test_a_library_that_imports_another_does_not_get_the_projects(project, tmp_path_factory, monkeypatch):
+    site = tmp_path_factory.mktemp("site")
+    library(
+        site,
+        "outer_library",
+        "try:\n    import optional_part\nexcept ImportError:\n    optional_part = None\n",
+        monkeypatch,
+    )
+    (project / "optional_part.py").write_text("")
+    with loading.project_folder(str(project)):
+        assert loading.load("outer_library").optional_part is None
+    del sys.modules["outer_library"]
+
+
+def test_other_threads_still_find_the_project(project, tmp_path_factory, monkeypatch):
+    meanwhile, found = threading.Event(), threading.Event()
+    (project / "neighbour.py").write_text("")
+
+    def work() -> None:
+        meanwhile.wait(10)
+        import neighbour  # noqa: F401
+
+        found.set()
+
+    monkeypatch.setattr(loading, "_test_hook", types.SimpleNamespace(go=meanwhile, found=found), raising=False)
+    text = "from evalwire import loading\nloading._test_hook.go.set()\nassert loading._test_hook.found.wait(10)\n"
+    library(tmp_path_factory.mktemp("site"), "slow_library", text, monkeypatch)
+    thread = threading.Thread(target=work)
+    thread.start()
+    with loading.project_folder(str(project)):
+        loading.load("slow_library")
+    thread.join()
+    for name in ("slow_library", "neighbour"):
+        del sys.modules[name]
+
+
+def test_bytecode_is_kept_of_libraries_and_the_flag_is_as_it_was(project, tmp_path_factory, monkeypatch):
+    site = tmp_path_factory.mktemp("site")
+    library(site, "kept_library", "", monkeypatch)
+    with loading.project_folder(str(project)):
+        loading.load("kept_library")
+    assert list((site / "__pycache__").glob("kept_library.*.pyc"))
+    assert sys.dont_write_bytecode
+    del sys.modules["kept_library"]
+
+
+def test_a_lazy_name_is_imported_once_when_it_is_used(tmp_path, monkeypatch):
+    package = tmp_path / "lazy_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from evalwire.loading import lazy_names\n__getattr__ = lazy_names(__name__, {'Heavy': 'heavy', 'heavy': 'heavy'})\n"
+    )
+    (package / "heavy.py").write_text("class Heavy: ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import lazy_package
+
+    assert "lazy_package.heavy" not in sys.modules
+    assert lazy_package.Heavy is sys.modules["lazy_package.heavy"].Heavy
+    assert lazy_package.heavy is sys.modules["lazy_package.heavy"]
+    with pytest.raises(AttributeError, match="has no attribute 'Light'"):
+        _ = lazy_package.Light
+    for name in ("lazy_package", "lazy_package.heavy"):
+        del sys.modules[name]
