@@ -27,19 +27,25 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalwire.model import ExperimentResult
+    from evalwire.model import ExperimentResult, FailureKind
 
 
 class EvalwireError(Exception):
-    """An expected error: its message says what failed, where, and what to do next."""
+    """An expected error: its message says what failed, where, and what to do next.
+
+    Attributes:
+        failure_kind: whose failure it is, where it becomes the failure of an experiment or of a run.
+    """
 
     exit_code: ClassVar[int] = 1
+    failure_kind: ClassVar[FailureKind] = "evalwire"
 
 
 class UsageError(EvalwireError, ValueError):
     """Wrong use: a flag, a key, a path or a value that cannot be right."""
 
     exit_code: ClassVar[int] = 2
+    failure_kind: ClassVar[FailureKind] = "user"
 
 
 class NothingToRunError(EvalwireError, LookupError):
@@ -48,6 +54,8 @@ class NothingToRunError(EvalwireError, LookupError):
 
 class PhoenixError(EvalwireError):
     """Phoenix did not do what was asked."""
+
+    failure_kind: ClassVar[FailureKind] = "phoenix"
 
 
 class PhoenixUnreachable(PhoenixError):
@@ -61,9 +69,13 @@ class PhoenixRefused(PhoenixError):
 class DatasetNotFound(PhoenixError):
     """Phoenix has no dataset of that name."""
 
+    failure_kind: ClassVar[FailureKind] = "user"
+
 
 class DatasetUnfinished(PhoenixError):
     """A dataset holds a part of an upload, and nothing from before it."""
+
+    failure_kind: ClassVar[FailureKind] = "user"
 
 
 class RunTaken(PhoenixError):
@@ -72,6 +84,8 @@ class RunTaken(PhoenixError):
 
 class ExperimentNotFound(PhoenixError, ValueError):
     """Phoenix has no experiment of that id."""
+
+    failure_kind: ClassVar[FailureKind] = "user"
 
 
 class LocalServerError(EvalwireError):

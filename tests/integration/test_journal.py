@@ -31,7 +31,13 @@ EXAMPLES = tuple(
     Example(id=f"own {n}", node_id=f"node {n}", input={"q": n}, output={"a": n}, metadata={}) for n in range(3)
 )
 FAILURE = Failure(
-    stage="task", type="KeyError", message="half a pair: \ud800", cause="c", where="task.py:3", traceback="T\n  t\n"
+    kind="user",
+    stage="task",
+    type="KeyError",
+    message="half a pair: \ud800",
+    cause="c",
+    where="task.py:3",
+    traceback="T\n  t\n",
 )
 
 
@@ -133,8 +139,8 @@ def test_an_output_comes_back(tmp_path, output):
     "failure",
     [
         FAILURE,
-        Failure(stage="task", type="E", message=""),
-        Failure(stage="task", type="E", message="\udcff lone \udfff halves \ud83d", traceback="\ud800\n"),
+        Failure(kind="user", stage="task", type="E", message=""),
+        Failure(kind="user", stage="task", type="E", message="\udcff lone \udfff halves \ud83d", traceback="\ud800\n"),
     ],
     ids=["with a line and a cause", "bare", "halves of surrogate pairs"],
 )
@@ -501,7 +507,7 @@ def test_what_was_written_before_the_disk_was_full_is_read(tmp_path):
     limit = 4000
     code = f"""
         import pathlib, resource, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
+        sys.path[:0] = {[str(Path(__file__).parent), *(str(Path(__file__).parents[1] / part) for part in ("", "support"))]!r}
         import test_journal as t
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))

@@ -14,7 +14,7 @@ from reporting import red_report
 from evalwire.model.baseline import Baseline, Comparison, Direction, Interval, Pair
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
-from evalwire.model.failure import Failure, FailureStage
+from evalwire.model.failure import Failure, FailureKind, FailureStage
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
@@ -41,6 +41,7 @@ times |= times.map(lambda moment: moment.astimezone(timezone(timedelta(hours=-3.
 
 failures = st.builds(
     Failure,
+    kind=st.sampled_from(get_args(FailureKind)),
     stage=st.sampled_from(get_args(FailureStage)),
     type=texts,
     message=texts,
@@ -241,7 +242,7 @@ def _of(result: ExperimentResult, shard: Shard | None) -> ExperimentResult:
 
 # --- hostile -------------------------------------------------------------------------------------------
 
-_OURS = {"stage", "rule", "status", "direction", "outcome", "annotator_kind", "updated_at", "trace_id"}
+_OURS = {"kind", "stage", "rule", "status", "direction", "outcome", "annotator_kind", "updated_at", "trace_id"}
 _LONGEST = 3_000
 
 

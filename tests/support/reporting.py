@@ -58,6 +58,7 @@ def run(n: int, output: Any = "refunds", *, seconds: float | None = None, **chan
 
 def failure(**changes: Any) -> Failure:
     fields = {
+        "kind": "user",
         "stage": "task",
         "type": "KeyError",
         "message": "'answer'",

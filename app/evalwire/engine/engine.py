@@ -208,12 +208,17 @@ class _Job:
 
     def _unfinished(self, broken: str) -> Failure:
         if broken:
-            return Failure(stage="task", type="RuntimeError", message=broken)
+            return Failure(kind="user", stage="task", type="RuntimeError", message=broken)
         if self._outage:
             return _failure(self._outage, stage="record")
         if self._gave_up:
-            return Failure(stage="task", type="TooManyFailures", message=self._gave_up)
-        return Failure(stage="interrupted", type="Interrupted", message="the job was stopped before its end")
+            return Failure(kind="user", stage="task", type="TooManyFailures", message=self._gave_up)
+        return Failure(
+            kind="evalwire",
+            stage="interrupted",
+            type="Interrupted",
+            message="the job was stopped before its end",
+        )
 
     # --- experiments ---------------------------------------------------------------------------------
 
@@ -239,6 +244,7 @@ class _Job:
         examples = opened.dataset.examples
         if not examples and not opened.is_empty_part:
             progress.failure = Failure(
+                kind="user",
                 stage="open",
                 type="EmptyDataset",
                 message=f"the dataset {opened.dataset.name!r} has no examples; upload some, or select another version",
@@ -252,7 +258,7 @@ class _Job:
         await asyncio.wait({feed})
         self._feeds.discard(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # of evalwire's own: be red
-            progress.failure = failure_of(defect, stage="record")
+            progress.failure = failure_of(defect, stage="record", kind="evalwire")
         await self._drain(progress.running)
         if not self._stopped.is_set() and not self._outage:
             await self._verify(progress, opened)
@@ -286,7 +292,7 @@ class _Job:
         def over(task: asyncio.Task[None]) -> None:
             progress.running.discard(task)
             if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
-                progress.failure = failure_of(error, stage="record")
+                progress.failure = failure_of(error, stage="record", kind="evalwire")
 
         task = asyncio.create_task(work)
         progress.running.add(task)
@@ -318,6 +324,7 @@ class _Job:
             return
         if missing:
             progress.failure = progress.failure or Failure(
+                kind="phoenix",
                 stage="record",
                 type="RecordsMissing",
                 message=f"Phoenix accepted records that it does not have: {'; '.join(missing)}",
@@ -383,7 +390,12 @@ class _Job:
                     self._outage = self._outage or error
                     self._end()
         except asyncio.CancelledError:  # its output was paid for: it is in the report at least
-            left_over = Failure(stage="interrupted", type="Interrupted", message="the job ended before it was recorded")
+            left_over = Failure(
+                kind="evalwire",
+                stage="interrupted",
+                type="Interrupted",
+                message="the job ended before it was recorded",
+            )
             progress.runs[place.index] = dataclasses.replace(run, record_failure=left_over)
             raise
         progress.runs[place.index] = run
@@ -487,5 +499,5 @@ def _tell_pace(before: int, after: int) -> None:
 def _failure(error: Exception, *, stage: FailureStage) -> Failure:
     """A failure of the world around as a value, for the result; evalwire's own messages say it all."""
     if isinstance(error, EvalwireError):
-        return Failure(stage=stage, type=type(error).__name__, message=str(error))
-    return failure_of(error, stage=stage)
+        return Failure(kind=error.failure_kind, stage=stage, type=type(error).__name__, message=str(error))
+    return failure_of(error, stage=stage, kind="evalwire")

@@ -65,6 +65,7 @@ def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
             kept.append(evaluation)
             continue
         clash = Failure(
+            kind="user",
             stage="evaluator",
             type="ValueError",
             message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",

@@ -180,7 +180,7 @@ def _load_experiment(
         return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=broken)
     if _is_dangling(folder):
         message = f"{folder.name} is a link to {folder.readlink()}, which is not there; in a container, mount it too"
-        gone = Failure(stage="import", type="FileNotFoundError", message=message, where=str(folder))
+        gone = Failure(kind="user", stage="import", type="FileNotFoundError", message=message, where=str(folder))
         return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=(gone,))
     problems: list[Failure] = []
     task: Callee | None = None
@@ -207,7 +207,7 @@ def _load_experiment(
             f"{folder.name}/ has no evaluator, so nothing would be judged; "
             "add a file such as exact_match.py that defines `exact_match`"
         )
-        problems.append(Failure(stage="import", type="NoEvaluator", message=message, where=str(folder)))
+        problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
     return Experiment(
         name=folder.name,
         dataset_name=dataset_name,
@@ -241,8 +241,8 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
     if isinstance(error, KeyboardInterrupt | Interrupted):
         raise error
     if isinstance(error, _MissingCallable | BindingError):
-        kind = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
-        return Failure(stage="import", type=kind, message=str(error), where=str(path))
+        type_ = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
+        return Failure(kind="user", stage="import", type=type_, message=str(error), where=str(path))
     failure = failure_of(error, stage="import", root=folder.parent.parent)
     return failure if failure.where else replace(failure, where=str(path))
 

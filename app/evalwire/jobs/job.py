@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from evalwire.recording import PastJob, Sharing
 
 
-# A dataset that is not there is the user's to mend, and no outage.
-_OUTAGES = {"PhoenixError", "PhoenixRefused", "PhoenixUnreachable", "RecordsMissing", "RunTaken"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What is to be done.
@@ -346,8 +342,8 @@ def outcome_of(report: Report, results: Sequence[ExperimentResult]) -> Outcome:
     broken = [one for one in results if not one.passed and not (one.is_complete and one.name in tolerated)]
     if not broken:
         return "gate_failed"
-    types = {failure.type for result in broken for failure in result.failures}
-    return "infrastructure" if types and types <= _OUTAGES else "errors"
+    kinds = {failure.kind for result in broken for failure in result.failures}
+    return "infrastructure" if kinds == {"phoenix"} else "errors"
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from evalwire.model.baseline import Baseline, Comparison, Direction, Interval, Pair
 from evalwire.model.example import Dataset, Example, content_hash
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
-from evalwire.model.failure import Failure, FailureStage
+from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.json_values import EMPTY, is_same_json, to_json
 from evalwire.model.metadata import (
@@ -61,6 +61,7 @@ __all__ = [
     "Experiment",
     "ExperimentResult",
     "Failure",
+    "FailureKind",
     "FailureStage",
     "GateResult",
     "Interval",
@@ -90,6 +91,7 @@ __all__ = [
     "file_hash",
     "holm",
     "is_same_json",
+    "kind_without_record",
     "mark_count",
     "mark_unfinished",
     "mcnemar_midp",

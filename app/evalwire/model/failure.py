@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+FailureKind = Literal["user", "phoenix", "evalwire"]
 FailureStage = Literal["import", "open", "task", "evaluator", "record", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why something of the user's, or of the world around it, did not work; a value, never raised.
+    """Why something did not work; a value, never raised.
 
     Attributes:
+        kind: whose failure it is: the user's code or data, Phoenix, or the job itself (`evalwire`), such as an
+            interruption. It is set where the failure is made, and decides the outcome of the job.
         stage: where in the run it happened.
         type: the exception's class name, such as `KeyError`.
         message: the exception's text.
@@ -21,6 +24,7 @@ class Failure:
         traceback: the formatted traceback without evalwire's own frames; may be empty.
     """
 
+    kind: FailureKind
     stage: FailureStage
     type: str
     message: str
@@ -33,3 +37,14 @@ class Failure:
         if self.cause:
             text += f" (from {self.cause})"
         return f"{text} ({self.where})" if self.where else text
+
+
+# what failures of Phoenix were called in files that have no `kind`
+_PHOENIX_TYPES = frozenset({"PhoenixError", "PhoenixRefused", "PhoenixUnreachable", "RecordsMissing", "RunTaken"})
+
+
+def kind_without_record(stage: str, type_: str) -> FailureKind:
+    """Return the kind of a failure from a file that was written before failures had one."""
+    if stage in ("open", "record") and type_ in _PHOENIX_TYPES:
+        return "phoenix"
+    return "evalwire" if stage == "interrupted" or type_ in ("Interrupted", "ShardsMissing") else "user"

@@ -193,10 +193,10 @@ def _failure(error: str | None, stage: FailureStage) -> Failure | None:
     if not error:
         return None
     if told := _TOLD.fullmatch(error):
-        return Failure(stage=stage, type=told[1], message=told[2])
+        return Failure(kind="user", stage=stage, type=told[1], message=told[2])
     if told := _REPR.fullmatch(error):
-        return Failure(stage=stage, type=told[1], message=_unquoted(told[2]))
-    return Failure(stage=stage, type="Error", message=error)
+        return Failure(kind="user", stage=stage, type=told[1], message=_unquoted(told[2]))
+    return Failure(kind="user", stage=stage, type="Error", message=error)
 
 
 def _unquoted(arguments: str) -> str:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
-from evalwire.model import CREATION_KEY, Evaluation, Failure, ModelUsage, TaskRun, usage_from_json
+from evalwire.model import CREATION_KEY, Evaluation, Failure, ModelUsage, TaskRun, kind_without_record, usage_from_json
 
 if TYPE_CHECKING:
     from evalwire.model import Dataset, Example, OpenExperiment
@@ -462,7 +462,7 @@ def _take(entry: Mapping[str, Any], job: PastJob) -> None:
 
 
 def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
-    return Failure(**fields) if fields else None
+    return Failure(**{"kind": kind_without_record(fields["stage"], fields["type"]), **fields}) if fields else None
 
 
 def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:

@@ -23,6 +23,7 @@ from evalwire.model import (
     Experiment,
     ExperimentResult,
     Failure,
+    FailureKind,
     FailureStage,
     GateResult,
     Interval,
@@ -37,6 +38,7 @@ from evalwire.model import (
     Status,
     TaskRun,
     Usage,
+    kind_without_record,
 )
 
 SCHEMA_VERSION = 2  # of the files that are read: the one that evalwire.reports.results_json writes
@@ -421,9 +423,12 @@ def _failure(its: _Fields | None) -> Failure | None:
 
 
 def _some_failure(its: _Fields) -> Failure:
+    stage, type_ = its.choice("stage", get_args(FailureStage)), its.text("type")
+    has_kind = its.has("kind")  # a file of an earlier evalwire has none
     return Failure(
-        stage=its.choice("stage", get_args(FailureStage)),
-        type=its.text("type"),
+        kind=its.choice("kind", get_args(FailureKind)) if has_kind else kind_without_record(stage, type_),
+        stage=stage,
+        type=type_,
         message=its.text("message"),
         cause=its.maybe_text("cause"),
         where=its.maybe_text("where"),

@@ -263,6 +263,7 @@ def _failure(failure: Failure | None) -> dict[str, Any] | None:
     if failure is None:
         return None
     return {
+        "kind": failure.kind,
         "stage": failure.stage,
         "type": failure.type,
         "message": failure.message,

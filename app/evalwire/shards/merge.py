@@ -61,6 +61,7 @@ def _agreed(context: Context, phoenix: Phoenix, *, shards: int, fresh: bool) -> 
                 results.append(_result(phoenix, begun, shards))
                 continue
             failure = Failure(
+                kind="evalwire",
                 stage="open",
                 type="ShardsMissing",
                 message=f"none of the {shards} shards has begun it, in this pipeline run and with this code",
@@ -101,7 +102,7 @@ def _result(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentR
     if not missing:
         return result
     message = "; ".join(missing)
-    return replace(result, failure=Failure(stage="record", type="ShardsMissing", message=message))
+    return replace(result, failure=Failure(kind="evalwire", stage="record", type="ShardsMissing", message=message))
 
 
 def _missing(result: ExperimentResult, shards: int) -> list[str]:

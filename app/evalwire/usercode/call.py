@@ -201,7 +201,9 @@ class Call:
             self._clock.stop(self)
             if self._cancel is not None:
                 self._cancel()
-            self._trace.finish(failure=Failure(stage=stage, type="Interrupted", message="the job ended"))
+            self._trace.finish(
+                failure=Failure(kind="evalwire", stage=stage, type="Interrupted", message="the job ended")
+            )
             raise
         value, failure = self._outcome(convert, stage)
         self._trace.finish(output=value, failure=failure)
@@ -214,7 +216,9 @@ class Call:
         if self._timed_out or is_late:
             self.error = TimeoutError()
             message = self._why_late(took) if is_late and not self._timed_out else self._why_timed_out()
-            return None, Failure(stage=stage, type="TimeoutError", message=message, where=str(self.callee.path))
+            return None, Failure(
+                kind="user", stage=stage, type="TimeoutError", message=message, where=str(self.callee.path)
+            )
         if self.error is not None:
             return None, failure_of(self.error, stage=stage, root=self._root)
         try:

@@ -6,13 +6,15 @@ import os
 import traceback
 from pathlib import Path
 
-from evalwire.model import Failure, FailureStage
+from evalwire.model import Failure, FailureKind, FailureStage
 
 _PACKAGE_DIR = str(Path(__file__).parent.parent) + os.sep
 
 
-def failure_of(error: BaseException, *, stage: FailureStage, root: Path | None = None) -> Failure:
-    """Turn `error` into a value, pointing at the last line of code below `root` (the project's folder).
+def failure_of(
+    error: BaseException, *, stage: FailureStage, kind: FailureKind = "user", root: Path | None = None
+) -> Failure:
+    """Turn an exception of the user's code into a value, pointing at the last line below `root` (the project's folder).
 
     Without a frame below `root`, the last frame outside evalwire is named instead.
     """
@@ -26,6 +28,7 @@ def failure_of(error: BaseException, *, stage: FailureStage, root: Path | None =
     if isinstance(error, SyntaxError) and error.filename and (not named or _is_users(error.filename, below or "")):
         where = f"{error.filename}:{error.lineno}"
     return Failure(
+        kind=kind,
         stage=stage,
         type=type(error).__name__,
         message=_text_of(error),

@@ -508,7 +508,9 @@ def test_an_experiment_with_problems_is_not_run_and_the_others_are():
     async def task(example):
         return 1
 
-    broken = replace(experiment(task, name="a_2"), problems=(Failure(stage="import", type="E", message="m"),))
+    broken = replace(
+        experiment(task, name="a_2"), problems=(Failure(kind="user", stage="import", type="E", message="m"),)
+    )
     first, second = go(broken, experiment(task, name="b_2")).results
     assert not first.passed
     assert not first.runs
@@ -1072,7 +1074,7 @@ def test_a_resumed_job_runs_judges_and_records_what_is_missing_only():
         judged.append(output)
         return 1.0
 
-    failed = Failure(stage="task", type="KeyError", message="q")
+    failed = Failure(kind="user", stage="task", type="KeyError", message="q")
     recorder = FakeRecorder(
         earlier={
             ("n0", 1): earlier_run(0, evaluations=(said(),)),  # complete

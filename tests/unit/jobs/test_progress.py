@@ -14,7 +14,7 @@ from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
 
 MOMENT = datetime(2024, 5, 6, tzinfo=UTC)
-FAILURE = Failure(stage="task", type="KeyError", message="q")
+FAILURE = Failure(kind="user", stage="task", type="KeyError", message="q")
 
 
 class Clock:

@@ -22,7 +22,7 @@ from evalwire.model.scores import ScoreSummary
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 LATER = MOMENT + timedelta(seconds=2.5)
-FAILURE = Failure(stage="task", type="KeyError", message="q", where="/p/task.py:3")
+FAILURE = Failure(kind="user", stage="task", type="KeyError", message="q", where="/p/task.py:3")
 EXAMPLE = Example(id="e1", node_id="n1", input={"q": 1}, output={"expected_output": 2}, metadata={})
 
 

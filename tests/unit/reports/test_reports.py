@@ -28,6 +28,7 @@ from evalwire.reports import console, results_json, write
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 FAILURE = Failure(
+    kind="user",
     stage="task",
     type="KeyError",
     message="'city'",
@@ -512,7 +513,7 @@ def test_reports_can_be_read_by_other_users(tmp_path, umask):
 
 # --- what is left to do --------------------------------------------------------------------------------
 
-LOST = Failure(stage="record", type="PhoenixUnreachable", message="gone")
+LOST = Failure(kind="phoenix", stage="record", type="PhoenixUnreachable", message="gone")
 
 
 def test_records_that_did_not_arrive_are_counted_with_the_command_that_sends_them():

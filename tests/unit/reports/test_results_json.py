@@ -483,6 +483,7 @@ def test_it_has_every_run():
     assert (said["name"], said["score"], said["label"], said["metadata"]) == ("judge", 0.5, "good", {"k": [1]})
     assert (said["attempts"], said["annotator_kind"], failed["annotator_kind"]) == (3, "CODE", "LLM")
     assert failed["failure"] == {
+        "kind": "user",
         "stage": "evaluator",
         "type": "KeyError",
         "message": "'answer'",
