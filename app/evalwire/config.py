@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.settings import CONFIG_FILE, load_settings, read_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def load_config(config_path: str | Path | None = None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +13,8 @@ from evalwire.errors import UsageError
 from evalwire.settings import api_key_from_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from opentelemetry.sdk.trace import TracerProvider
 
 _OPENINFERENCE = "openinference_instrumentor"  # the entry points of its instrumentors

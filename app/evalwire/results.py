@@ -61,7 +61,7 @@ class ResultCollector:
             UsageError: (a ValueError) another format, or the file cannot be written.
         """
         return export_experiment(
-            self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None
+            self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None, mask=str
         ).path
 
     def compare(self, experiment_id_a: str, experiment_id_b: str) -> dict[str, dict[str, Any]]:

@@ -1,29 +1,30 @@
-"""`ExperimentRunner`: the door for scripts and notebooks, and where a run's stages meet."""
+"""`ExperimentRunner`: the door for scripts and notebooks."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.engine import Limits
-from evalwire.errors import EvalwireError, ExperimentsFailed, UsageError
+from evalwire import phoenix, reports
+from evalwire.engine import Limits, Stop
+from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
+from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run
 from evalwire.masking import Mask, secrets_in
-from evalwire.phoenix import RetryPolicy
+from evalwire.model import JobSpec
 from evalwire.recording import Journal
-from evalwire.settings import ci_metadata
+from evalwire.settings import api_key_from_file, ci_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
     from phoenix.client import Client
 
-    from evalwire.model import Experiment, ExperimentResult
-from evalwire.jobs.run import JobPlan, note_ends, run_experiments
+    from evalwire.model import ExperimentResult, Report
 
 log = logging.getLogger("evalwire")
 
@@ -31,14 +32,14 @@ log = logging.getLogger("evalwire")
 class ExperimentRunner:
     """Runs the experiments of a folder against the datasets of a Phoenix.
 
-        from phoenix.client import Client
         from evalwire.runner import ExperimentRunner
 
-        results = ExperimentRunner("experiments", Client()).run()
+        results = ExperimentRunner("experiments").run()
 
     Args:
         experiments_dir: the folder of the experiments; its parent is importable while they load and run.
-        phoenix_client: a `phoenix.client.Client`, whose connection settings are used.
+        phoenix_client: a `phoenix.client.Client`, whose connection settings are used; by default one is made from the
+            environment.
         concurrency: experiments in parallel.
         dry_run: True runs the first example of each experiment, N the first N, in the dataset's order; nothing
             is written to Phoenix. False runs everything.
@@ -63,7 +64,7 @@ class ExperimentRunner:
     def __init__(
         self,
         experiments_dir: str | Path,
-        phoenix_client: Client,
+        phoenix_client: Client | None = None,
         *,
         concurrency: int = 1,
         dry_run: bool | int = False,
@@ -116,7 +117,7 @@ class ExperimentRunner:
         )
         self._repetitions = repetitions
         self._isolated = isolated
-        self._record = RetryPolicy.for_records(record_timeout_seconds)
+        self._record = phoenix.RetryPolicy.for_records(record_timeout_seconds)
         self._journal_dir = Path(journal_dir) if journal_dir is not None else None
 
     def run(
@@ -140,52 +141,55 @@ class ExperimentRunner:
             NothingToRunError: a name has no experiment.
             ExperimentsFailed: (a SystemExit with code 1) anything failed; raised after all have finished.
         """
-        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
-
         mask = Mask(secrets_in(os.environ))
         with importable(self._root):
             found = load_experiments(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
-            loaded = found.experiments
-            if not loaded:
+            if not found.experiments:
                 return []
             mask.add(secrets_in(os.environ))  # importing may have loaded some
-            plan = JobPlan(
+            job = Job(
+                experiments=found.experiments,
+                phoenix=phoenix.Phoenix(self._make_client(), record=self._record),
+                spec=JobSpec(
+                    prefix=experiment_name_prefix,
+                    metadata={**ci_metadata(os.environ), **(metadata or {})},
+                    repetitions=self._repetitions,
+                ),
                 limits=self._limits,
-                prefix=experiment_name_prefix,
-                metadata={**ci_metadata(os.environ), **(metadata or {})},
-                repetitions=self._repetitions,
-                dry_run=self._dry_run,
+                environ=os.environ,
                 mask=mask,
+                dry_run=self._dry_run,
                 record_connections=self._record_connections,
             )
-            phoenix = Phoenix(self._client, record=self._record)
-            with self._journal(loaded, plan) as journal:
-                job = run_experiments(loaded, phoenix, replace(plan, journal=journal))
-        results = job.results
-        problem = "" if job.passed else _summary(results)
-        try:
-            if self._dry_run is None:
-                note_ends(phoenix, results, lambda result: "passed" if result.passed else "errors")
-        except EvalwireError as error:
-            problem = f"{problem}\n{error}".strip()
-        if not problem:
-            return results
-        failure = ExperimentsFailed(mask(problem), results)
+            problems: list[str] = []
+            with self._journal() as journal:
+                report = run(
+                    job,
+                    gating=NO_GATING,
+                    observer=Quiet(),
+                    stop=Stop(),
+                    start=JobStart(),
+                    journal=journal,
+                    warn=problems.append,
+                )
+        if report.outcome == "passed":
+            return list(report.results)
+        failure = ExperimentsFailed(mask("\n".join([*_summary(report), *problems])), report.results)
         log.error("%s", failure.message)
         raise failure
 
+    def _make_client(self) -> Client:
+        """Return the client that was given, else one from the environment."""
+        return self._client or phoenix.connect(api_key=api_key_from_file(os.environ))
+
     @contextlib.contextmanager
-    def _journal(self, experiments: Sequence[Experiment], plan: JobPlan) -> Iterator[Journal | None]:
+    def _journal(self) -> Iterator[Journal | None]:
         if self._journal_dir is None or self._dry_run is not None:
             yield None
             return
         self._journal_dir.mkdir(parents=True, exist_ok=True)
-        journal = Journal.create(self._journal_dir, now=datetime.now(UTC))
-        try:
-            plan.begin(journal, experiments)
+        with contextlib.closing(Journal.create(self._journal_dir, now=datetime.now(UTC))) as journal:
             yield journal
-        finally:
-            journal.close()
 
 
 def _dry_run_count(dry_run: bool | int) -> int | None:
@@ -196,11 +200,10 @@ def _dry_run_count(dry_run: bool | int) -> int | None:
     return int(dry_run)
 
 
-def _summary(results: Sequence[ExperimentResult]) -> str:
-    from evalwire.reports import console  # noqa: PLC0415 - only for a failure
-
-    red = [result for result in results if not result.passed]
-    lines = [f"{len(red)} of {len(results)} experiments failed"]
-    for result in red:
-        lines += [f"{result.name}:", *console.failures(result, folder=Path.cwd())]
-    return "\n".join(lines)
+def _summary(report: Report) -> list[str]:
+    """Return what failed, for the log; nothing when every experiment passed."""
+    failed = [result for result in report.results if not result.passed]
+    lines = [f"{len(failed)} of {len(report.results)} experiments failed"] if failed else []
+    for result in failed:
+        lines += [f"{result.name}:", *reports.console.failures(result, folder=Path.cwd())]
+    return lines

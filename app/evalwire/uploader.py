@@ -6,13 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalwire.datasets import (
-    Columns,
-    check_testset,
-    describe_issues,
-    execute_upload,
-    prepare_uploads,
-)
+from evalwire.datasets import Columns, check_testset, describe_issues, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ ENDS_LATE = """
     import evalwire.cli.commands.run
     from evalwire.cli import main
 
-    reachable = evalwire.cli.commands.run.reachable
+    reachable = evalwire.cli.commands.run.reachable_phoenix
 
     @contextlib.contextmanager
     def ends_late(*arguments, **options):
@@ -124,7 +124,7 @@ ENDS_LATE = """
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
 
-    evalwire.cli.commands.run.reachable = ends_late
+    evalwire.cli.commands.run.reachable_phoenix = ends_late
     sys.exit(main(["run"]))
 """
 

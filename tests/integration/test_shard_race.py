@@ -12,10 +12,12 @@ import pytest
 
 from conftest import Project, quiet_environment
 from evalwire.experiments.discovery import importable, load_experiments
+from evalwire.jobs import opener
+from evalwire.model import JobSpec, Sharing
 from evalwire.model.shard import Shard
 from evalwire.phoenix.connection import connect
 from evalwire.phoenix.gateway import Phoenix
-from evalwire.recording.opening import Opening, Sharing, Terms
+from evalwire.recording import NoJournal
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -62,9 +64,9 @@ def test_whoever_comes_first_creates_it_and_the_others_find_it(racing, url):
 
         def begin(number: int, key: str = uuid.uuid4().hex, barrier: threading.Barrier = barrier) -> tuple:
             sharing = Sharing(total=SHARDS, shard=Shard(number, SHARDS), run_key=key)
-            opening = Opening(Phoenix(connect(base_url=url)), Terms(metadata={}), sharing=sharing)
+            experiment_opener = opener(Phoenix(connect(base_url=url)), JobSpec(sharing=sharing), NoJournal(), past={})
             barrier.wait()
-            opened = opening.open(experiment)
+            opened = experiment_opener.open(experiment)
             return opened.id, [example.node_id for example in opened.dataset.examples]
 
         with ThreadPoolExecutor(SHARDS) as pool:

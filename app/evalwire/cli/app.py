@@ -7,9 +7,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -46,6 +45,9 @@ from evalwire.cli.flags import (
     Verbose,
 )
 from evalwire.cli.process import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 app = typer.Typer(
     name="evalwire",

@@ -1,4 +1,4 @@
-"""Around every command: settings, streams and Phoenix for it; its exit code, or its error's, for the process."""
+"""Run one command: set up settings, streams and Phoenix, and map errors to exit codes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 
-from evalwire import masking
+from evalwire import masking, phoenix
+from evalwire.cli.invocation import Invocation
 from evalwire.errors import EvalwireError, Interrupted
-from evalwire.jobs import Context
+from evalwire.jobs import Console
 from evalwire.settings import (
     CREDENTIAL_VARIABLES,
     ENDPOINT_VARIABLES,
@@ -26,11 +25,15 @@ from evalwire.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from evalwire.jobs import Connect
     from evalwire.phoenix import Phoenix
 
 
 def execute(
-    command: Callable[[Context], int],
+    command: Callable[[Invocation], int],
     flags: Mapping[str, Any],
     *,
     config: Path | None,
@@ -47,30 +50,18 @@ def execute(
         added = merge_env_file(os.environ, env_file)
         os.environ.update(added)
         key = api_key_from_file(os.environ)
-        secrets = [*masking.secrets_in(os.environ), *([key] if key else [])]
-        mask = masking.Mask(secrets)
-        is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
-        out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
-        sys.stdout = cast("TextIO", out)
-        sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
+        mask = masking.Mask([*masking.secrets_in(os.environ), *([key] if key else [])])
+        console = _console(mask, quiet=quiet, verbose=verbose)
         _set_up_logs(verbose=verbose, quiet=quiet)
-        found = load_settings(flags, os.environ, from_env_file=added, config=config)
-        context = Context(
-            settings=found,
+        settings = load_settings(flags, os.environ, from_env_file=added, config=config)
+        invocation = Invocation(
+            settings=settings,
             environ=os.environ,
             from_env_file=added,
-            out=sys.stdout,
-            err=sys.stderr,
-            connect=_connector(found, key),
-            mask=mask,
-            command=out.write_command,
-            learn_secrets=lambda: mask.add(masking.secrets_in(os.environ)),
-            color=_wants_color(os.environ),
-            width=_width(),
-            quiet=quiet,
-            verbose=verbose,
+            console=console,
+            connect=_connector(settings, key),
         )
-        code = command(context)
+        code = command(invocation)
     except EvalwireError as error:
         sys.stderr.write(f"evalwire: {error}\n")
         code = error_code or error.exit_code
@@ -83,10 +74,26 @@ def execute(
     raise typer.Exit(code)
 
 
-def _connector(found: Settings, key: str | None) -> Callable[[str | None], Phoenix]:
-    def connect(address: str | None) -> Phoenix:
-        from evalwire.phoenix import Phoenix, RetryPolicy, connect  # noqa: PLC0415 - 0.5 s, for those who talk to it
+def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
+    """Put masks before the standard streams, for user code too."""
+    is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
+    out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
+    sys.stdout = cast("TextIO", out)
+    sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
+    return Console(
+        out=sys.stdout,
+        err=sys.stderr,
+        mask=mask,
+        write_command=out.write_command,
+        color=_wants_color(os.environ),
+        width=_width(),
+        quiet=quiet,
+        verbose=verbose,
+    )
 
+
+def _connector(settings: Settings, key: str | None) -> Connect:
+    def connect(address: str | None) -> Phoenix:
         api_key = key
         if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
             api_key = None
@@ -94,11 +101,11 @@ def _connector(found: Settings, key: str | None) -> Callable[[str | None], Phoen
                 os.environ.pop(name, None)
             os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
         elif not any(os.environ.get(name, "").strip() for name in PHOENIX_ADDRESSES):
-            address = found.endpoint
-        fetch = RetryPolicy(attempts=found.fetch_attempts, total_seconds=found.fetch_timeout_seconds)
-        record = RetryPolicy.for_records(found.record_timeout_seconds)
-        client = connect(base_url=address, api_key=api_key)
-        return Phoenix(client, fetch=fetch, record=record, public_endpoint=found.public_endpoint)
+            address = settings.endpoint
+        fetch = phoenix.RetryPolicy(attempts=settings.fetch_attempts, total_seconds=settings.fetch_timeout_seconds)
+        record = phoenix.RetryPolicy.for_records(settings.record_timeout_seconds)
+        client = phoenix.connect(base_url=address, api_key=api_key)
+        return phoenix.Phoenix(client, fetch=fetch, record=record, public_endpoint=settings.public_endpoint)
 
     return connect
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from evalwire.datasets.rows import Columns, Issue, Row, is_unicode, split_cell, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def read_csv(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:

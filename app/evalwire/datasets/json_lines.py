@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from evalwire.datasets.rows import Columns, Issue, Row, is_unicode, split_cell, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _KEYS = ("id", "input", "output", "metadata", "tags", "split")  # of a line of JSON
 

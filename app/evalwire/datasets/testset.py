@@ -7,15 +7,17 @@ trusted; a problem of a single row leaves that row out; a note leaves nothing ou
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from evalwire.datasets.csv_rows import read_csv
 from evalwire.datasets.json_lines import read_json_lines
 from evalwire.datasets.rows import Columns, Issue, Row, Severity
 from evalwire.errors import TestsetError, TestsetNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 _MOST_SHOWN = 100
 

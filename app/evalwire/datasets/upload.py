@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -21,7 +20,7 @@ from evalwire.errors import PhoenixError
 from evalwire.model import OnExist, StoredDataset, StoredExample, UnfinishedUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from evalwire.datasets.rows import Columns, Row

@@ -1,14 +1,15 @@
 """Run experiments concurrently, with every failure a value."""
 
-from evalwire.engine.engine import run_job
-from evalwire.engine.limits import JobResult, Limits, Stop
-from evalwire.engine.protocols import Observer, Recorder
+from evalwire.engine.engine import run_engine
+from evalwire.engine.limits import EngineResult, Limits, Stop
+from evalwire.engine.protocols import Observer, Recorder, Tracer
 
 __all__ = [
-    "JobResult",
+    "EngineResult",
     "Limits",
     "Observer",
     "Recorder",
     "Stop",
-    "run_job",
+    "Tracer",
+    "run_engine",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model import EMPTY, Evaluation, Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evalwire.engine.retrying import CallResult
     from evalwire.model import OpenExperiment, TaskRun
     from evalwire.usercode import EvaluatorScore

@@ -1,17 +1,17 @@
-"""How much a job may do at once, how it is stopped, and what it returns."""
+"""How much a job may do at once, how it is stopped, and what the engine returns."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from evalwire.model import (
-        ExperimentResult,
-    )
+    from collections.abc import Callable, Collection, Iterator
+
+    from evalwire.model import ExperimentResult
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +25,10 @@ class Limits:
         timeout_seconds: for one call of a task or of an evaluator.
         grace_seconds: for what is in flight when the job is stopped, recording included.
         backlog: finished runs that may wait for Phoenix before no further example is started.
-        retries: further calls of a task or an evaluator whose error is worth one; None for none, or, with an `auto`
+        retries: further calls of a task or an evaluator whose error can be retried; None for none, or, with an `auto`
             concurrency, a few after rate limits.
-        retry_on: `module.ExceptionName` of errors that are worth one too.
-        max_failures: so many failed runs (or, below 1, such a share of the runs) stop the job; None for never.
+        retry_on: `module.ExceptionName` of additional exceptions to retry.
+        max_failures: the number of failed runs (or, below 1, the share of the runs) that stops the job; None for never.
     """
 
     concurrency: int = 1
@@ -42,20 +42,29 @@ class Limits:
 
 
 class Stop:
-    """A request to end the job early, made on any thread."""
+    """A request to end the job early, made on any thread.
+
+    Attributes:
+        requested_at: when it was made, on the monotonic clock; None when it was not.
+        signal_number: the signal that made it; None for none.
+        is_heeded: whether the engine is running, which ends in order when it is asked to stop.
+    """
 
     def __init__(self) -> None:
         self.requested_at: float | None = None
+        self.signal_number: int | None = None
+        self.is_heeded = False
         self._event = threading.Event()
         self._wake: list[Callable[[], None]] = []
 
     @property
     def requested(self) -> bool:
-        """Whether somebody has asked."""
+        """Check whether the job is to end."""
         return self._event.is_set()
 
-    def request(self) -> None:
+    def request(self, signal_number: int | None = None) -> None:
         """Start no further example; those in flight have the grace period."""
+        self.signal_number = signal_number if signal_number is not None else self.signal_number
         if not self._event.is_set():
             self.requested_at = time.monotonic()
             self._event.set()
@@ -68,24 +77,26 @@ class Stop:
         if self.requested:
             wake()
 
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Say that the block ends in order when the stop is requested."""
+        self.is_heeded = True
+        try:
+            yield
+        finally:
+            self.is_heeded = False
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class JobResult:
-    """What a job came to.
+class EngineResult:
+    """What the engine returns.
 
     Attributes:
         results: one for each experiment, in the order given.
-        interrupted: whether it was stopped before its end.
+        interrupted: whether the job was stopped before its end.
         abandoned_threads: plain functions still running on a thread when their time was up.
-        lost_spans: spans that could not be delivered, where the recorder traces.
     """
 
     results: list[ExperimentResult]
     interrupted: bool = False
     abandoned_threads: int = 0
-    lost_spans: int = 0
-
-    @property
-    def passed(self) -> bool:
-        """Whether every experiment passed."""
-        return all(result.passed for result in self.results)

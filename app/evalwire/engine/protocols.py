@@ -1,61 +1,70 @@
-"""The two seams of the engine."""
+"""The seams of the engine: where experiments come from and runs go, who traces calls, who watches progress."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from evalwire.errors import EvalwireError
-    from evalwire.model import (
-        Callee,
-        Evaluation,
-        Experiment,
-        ExperimentResult,
-        OpenExperiment,
-        TaskRun,
-    )
+    from evalwire.model import Callee, Evaluation, Experiment, ExperimentResult, OpenExperiment, TaskRun
     from evalwire.usercode import Trace
 
 
 class Recorder(Protocol):
-    """Where an experiment comes from and where its runs go: Phoenix, or nowhere in a dry run."""
+    """Opens experiments and records runs: in Phoenix, or nowhere in a dry run."""
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
-        """Fetch the dataset and create the experiment.
+        """Fetch the dataset and open the experiment.
 
         Raises:
             EvalwireError: this experiment cannot run.
         """
 
-    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Trace:
-        """Begin a trace of one call in the experiment's project."""
-
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Note what a task returned, at once."""
+        """Write down what a task returned, at once."""
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Note what an evaluator said, at once."""
+        """Write down what an evaluator returned, at once."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record what has no id yet; the run with the ids of what Phoenix has, and why that is not all."""
+        """Record what has no ID yet; return the run with the IDs of what Phoenix has, and why that is not all."""
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """What Phoenix lacks, at the end, of what it accepted, in words.
+        """Describe what Phoenix lacks, at the end, of what it accepted.
 
         Raises:
             EvalwireError: Phoenix cannot be asked.
         """
 
 
+class Tracer(Protocol):
+    """Traces calls of user code.
+
+    Attributes:
+        lost: spans that could not be delivered.
+    """
+
+    @property
+    def lost(self) -> int:
+        """Return the number of spans that could not be delivered."""
+
+    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Trace:
+        """Begin the trace of one call."""
+
+
 class Observer(Protocol):
-    """Who wants to know how far the job is. Called on the engine's thread."""
+    """Receives progress events, on the engine's thread."""
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """An experiment's dataset is there and its first example is about to run."""
+        """Receive that an experiment's dataset is there and its first example is about to run."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """A run is over and recorded, or failed."""
+        """Receive that a run is over and recorded, or failed."""
 
     def finished(self, result: ExperimentResult) -> None:
-        """An experiment is over."""
+        """Receive that an experiment is over."""
+
+    def close(self) -> None:
+        """Give back what was opened to show the progress."""

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from evalwire.model import total_usage
 from evalwire.usercode import is_rate_limit, is_worth_retrying, wait_asked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from evalwire.engine.concurrency import Pace, Ticket
     from evalwire.model import Failure, FailureStage, Usage
     from evalwire.usercode import Call

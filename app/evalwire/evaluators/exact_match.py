@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.evaluators._expected import Evaluator, items, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def make_exact_match_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.evaluators._expected import Evaluator, items
 from evalwire.evaluators._values import parse_number, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def make_numeric_tolerance_evaluator(

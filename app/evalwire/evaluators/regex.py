@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.evaluators._expected import Evaluator, items, unreadable
 from evalwire.evaluators._values import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def make_regex_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.evaluators._expected import Evaluator, items, matches
 from evalwire.evaluators._values import as_text, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def make_top_k_evaluator(K: int = 20, *, key: str = "expected_output") -> Evaluator[float]:  # noqa: N803 - a contract

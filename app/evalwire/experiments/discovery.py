@@ -6,17 +6,19 @@ import contextlib
 import difflib
 import importlib.util
 import sys
-import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, isolate_experiment
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 TASK_FILE = "task.py"
 

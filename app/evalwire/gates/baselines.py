@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.model import own_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
 
 KINDS = ("auto", "none", "branch:NAME", "tag:NAME", "file:PATH", "an experiment's id")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.gates.comparison import scores_of
@@ -18,6 +17,8 @@ from evalwire.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from evalwire.gates.config import Gate
     from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Status, Usage
 

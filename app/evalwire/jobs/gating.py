@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.experiments import find_experiments
 from evalwire.gates import (
     BaselineChoice,
@@ -15,17 +12,22 @@ from evalwire.gates import (
     Gate,
     GateConfig,
     KnownNames,
-    choose_baseline,
+    branches_for,
     compare_results,
     judge_gates,
     resolve_gates,
+    unjudged_gates,
 )
-from evalwire.model import Baseline, GateResult
-from evalwire.reports import load_results
+from evalwire.jobs.baselines import find_baselines
+from evalwire.model import Baseline, GateResult, evaluator_hashes
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
-    from evalwire.jobs.context import Context
-    from evalwire.model import Direction, Experiment, ExperimentResult, Price
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from evalwire.jobs.run import Job
+    from evalwire.model import Direction, Experiment, ExperimentResult, JobSpec, Price
     from evalwire.phoenix import Phoenix
     from evalwire.settings import Settings
 
@@ -66,8 +68,8 @@ class Gating:
     prices: Mapping[str, Price]
     baselines: Mapping[str, ExperimentResult | str]
 
-    def verdicts(self, results: Sequence[ExperimentResult]) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-        """What the gates come to, and how each experiment compares with its baseline."""
+    def judge(self, results: Sequence[ExperimentResult]) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
+        """Return what the gates came to, and how each experiment compares with its baseline."""
         directions: dict[str, dict[str, Direction]] = {}
         for gate in self.gates:
             directions.setdefault(gate.experiment, {})[gate.evaluation or ""] = gate.direction
@@ -85,14 +87,18 @@ class Gating:
         return gates, tuple(found.values())
 
 
-def known_names(context: Context, experiments: Sequence[Experiment]) -> KnownNames:
-    """What limits may name: these experiments with their evaluators, and the others of the folder."""
+NO_GATING = Gating(gates=(), asked=BaselineChoice("none"), prices={}, baselines={})
+"""No gates: an experiment passes when all of it ran, was scored and was recorded."""
+
+
+def known_names(folder: Path, experiments: Sequence[Experiment]) -> KnownNames:
+    """Return what gates may name: these experiments with their evaluators, and the others of the folder."""
     names = [experiment.name for experiment in experiments]
     return KnownNames(
         judged={
             one.name: None if one.problems else [evaluator.name for evaluator in one.evaluators] for one in experiments
         },
-        others=[path.name for path in find_experiments(context.settings.experiments)[0] if path.name not in names],
+        others=[path.name for path in find_experiments(folder)[0] if path.name not in names],
     )
 
 
@@ -102,7 +108,7 @@ def prepare_gating(
     known: KnownNames,
     *,
     phoenix: Phoenix | None,
-    is_dry: bool = False,
+    is_judged: bool = True,
 ) -> Gating:
     """Find the limits and the baselines of some experiments.
 
@@ -111,7 +117,7 @@ def prepare_gating(
         subjects: the experiments.
         known: what limits may name.
         phoenix: where the baselines are; None where there is none to ask.
-        is_dry: only check what is asked: there will be no verdicts.
+        is_judged: find the baselines too; False only checks what is asked.
 
     Raises:
         UsageError: a limit or a baseline names what does not exist.
@@ -119,7 +125,7 @@ def prepare_gating(
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
-    if is_dry:
+    if not is_judged:
         return Gating(gates=(), asked=asked, baselines={}, prices=wanted.prices)
     if asked.kind == "none":
         return Gating(gates=gates, asked=asked, baselines=_none_for(gates), prices=wanted.prices)
@@ -133,67 +139,48 @@ def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
     return {gate.experiment: "none was asked for (--baseline none)" for gate in gates if gate.rule == "max_drop"}
 
 
-def find_baselines(
-    asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix | None
-) -> dict[str, ExperimentResult | str]:
-    """The baseline of each experiment, or the note why it has none.
+def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) -> Gating:
+    """Find the gates and baselines of a job before anything runs.
+
+    Where the settings are silent, the gates and the baseline of the earlier job that is resumed hold.
+
+    Args:
+        job: with its experiments.
+        settings: what was asked for now.
+        say: receives what will not be judged.
 
     Raises:
-        UsageError: a baseline that was named is not there for any of them.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: a gate or a baseline names what does not exist.
+        EvalwireError: Phoenix cannot be asked for a baseline.
     """
-    match asked.kind:
-        case "file":
-            found = _from_file(asked, subjects)
-        case "id":
-            found = _by_id(asked, subjects, _asking(phoenix, asked))
-        case "tag":
-            found = {one.experiment: _tagged(asked, one, _asking(phoenix, asked)) for one in subjects}
-        case _:
-            found = {one.experiment: _newest(one, _asking(phoenix, asked)) for one in subjects}
-    if asked.kind != "auto" and all(isinstance(one, str) for one in found.values()):
-        raise UsageError(f"the baseline {asked} is not there: {'; '.join(map(str, found.values()))}.")
-    return found
+    request = _request(job.spec, settings)
+    branches = branches_for(request.baseline or BaselineChoice("auto"), ci_metadata(job.environ), settings.base_branch)
+    own_ids = {past.id for past in job.past.values() if past.id}
+    queries = [
+        BaselineQuery(
+            experiment=experiment.name,
+            dataset_name=experiment.dataset_name,
+            evaluators=evaluator_hashes(experiment),
+            split=job.spec.split,
+            repetitions=job.spec.repetitions,
+            branches=branches,
+            experiment_ids=own_ids,
+        )
+        for experiment in job.experiments
+    ]
+    known = known_names(settings.experiments, job.experiments)
+    if job.dry_run is not None and not request.thresholds.is_empty:
+        say("a dry run: the gates are not judged")
+    if others := [name for name in unjudged_gates(request.thresholds, known) if name not in known.others]:
+        say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
+    return prepare_gating(request, queries, known, phoenix=job.phoenix, is_judged=job.is_judged)
 
 
-def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
-    if phoenix is None:
-        raise UsageError(f"the baseline {asked} needs a Phoenix to be asked; a file can be named with file:PATH.")
-    return phoenix
-
-
-def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
-    there = {result.name: result for result in load_results(Path(asked.value)).results}
-    missing = f"{asked.value} has no experiment of this name"
-    return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
-
-
-def _by_id(
-    asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix
-) -> dict[str, ExperimentResult | str]:
-    try:
-        result = phoenix.recorded_result(asked.value)
-    except ExperimentNotFound as error:
-        raise UsageError(f"the baseline {asked} is not there: {error}") from error
-    fitting = [one for one in subjects if one.dataset_name == result.dataset_name]
-    fitting = [one for one in fitting if one.experiment == result.name] or fitting
-    note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"
-    return {one.experiment: result if one in fitting else note for one in subjects}
-
-
-def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
-    try:
-        for record in phoenix.experiments_on(subject.dataset_name):
-            if asked.value in phoenix.tags(record["id"]):
-                return phoenix.recorded_result(record["id"])
-    except DatasetNotFound:
-        return f"there is no dataset {subject.dataset_name!r}"
-    return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
-
-
-def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
-    try:
-        record, note = choose_baseline(phoenix.experiments_on(subject.dataset_name), subject)
-    except DatasetNotFound:
-        return f"there is no dataset {subject.dataset_name!r}"
-    return phoenix.recorded_result(record["id"]) if record else note
+def _request(spec: JobSpec, settings: Settings) -> GateRequest:
+    """Return what the settings ask; where they are silent, what the job's spec has from an earlier job."""
+    thresholds, baseline = settings.thresholds, settings.baseline
+    if not settings.gate:
+        thresholds = thresholds.with_flags(spec.gates)
+    if baseline is None and spec.baseline:
+        baseline = BaselineChoice.parse(spec.baseline)
+    return GateRequest(thresholds=thresholds, baseline=baseline, prices=settings.prices)

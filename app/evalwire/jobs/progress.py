@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
+
+from evalwire.loading import load
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from collections.abc import Callable, Iterator
 
+    from evalwire.engine import Observer
+    from evalwire.jobs.bars import Bars
+    from evalwire.jobs.console import Console
     from evalwire.model import ExperimentResult, OpenExperiment, TaskRun
-
 
 PLAIN_SECONDS = 5.0
 
@@ -82,67 +83,30 @@ class Lines:
         self._stream.flush()
 
 
-class Bars:
-    """A progress bar for each experiment, on a terminal."""
-
-    def __init__(self, stream: TextIO, *, mask: Callable[[str], str] = str) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs bars
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-        self._lock = threading.Lock()
-        self._bars: dict[str, TaskID] = {}
-        self._failed: dict[str, int] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", style="red"),
-            TimeElapsedColumn(),
-            console=Console(file=stream, stderr=True),
-        )
-        # What user code prints goes above the bars, wrapped to the terminal's width: masked before that.
-        self._progress.start()
-        self._streams = (sys.stdout, sys.stderr)
-        sys.stdout, sys.stderr = (cast("TextIO", _Above(one, mask)) for one in self._streams)
-
-    def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Add its bar."""
-        name = opened.experiment.name
-        self._bars[name] = self.add(name, run_count)
-
-    def add(self, name: str, total: int) -> TaskID:
-        """A bar of something else."""
-        return self._progress.add_task(name, total=total, note="")
-
-    def advance(self, bar: TaskID, number: int) -> None:
-        """Move it."""
-        self._progress.advance(bar, number)
-
-    def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Move its bar."""
-        name = opened.experiment.name
-        with self._lock:
-            failed = self._failed[name] = self._failed.get(name, 0) + bool(run.failures)
-        self._progress.update(self._bars[name], advance=1, note=f"{failed} failed" if failed else "")
-
-    def finished(self, result: ExperimentResult) -> None:
-        """Leave its bar as it is."""
-        if result.name in self._bars:
-            self._progress.stop_task(self._bars[result.name])
-
-    def close(self) -> None:
-        """Give the terminal back."""
-        sys.stdout, sys.stderr = self._streams
-        self._progress.stop()
+@contextlib.contextmanager
+def progress_of(console: Console) -> Iterator[Observer]:
+    """Show how far a job is: bars on a terminal, lines elsewhere, nothing when the console is quiet."""
+    observer: Observer
+    if console.quiet:
+        observer = Quiet()
+    elif console.err.isatty():
+        observer = _bars(console)
+    else:
+        observer = Lines(console.err)
+    try:
+        yield observer
+    finally:
+        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+            observer.close()
 
 
 @contextlib.contextmanager
-def progress_counter(name: str, total: int, stream: TextIO, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def progress_counter(name: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
     """Show how far something of one kind is; what it gives is called with how many more are done."""
-    if quiet:
+    if console.quiet:
         yield lambda _: None
-    elif stream.isatty():
-        bars = Bars(stream)
+    elif console.err.isatty():
+        bars = _bars(console)
         bar = bars.add(name, total)
         try:
             yield lambda number: bars.advance(bar, number)
@@ -156,25 +120,11 @@ def progress_counter(name: str, total: int, stream: TextIO, *, quiet: bool = Fal
             done += number
             if time.monotonic() - said_at >= PLAIN_SECONDS:
                 said_at = time.monotonic()
-                stream.write(f"{name}: {done}/{total}\n")
-                stream.flush()
+                console.say(f"{name}: {done}/{total}")
 
         yield advance
 
 
-class _Above:
-    """Masks lines before the terminal's width cuts them."""
-
-    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
-        self._stream = stream
-        self._mask = mask
-        self._held = ""
-
-    def write(self, text: str) -> int:
-        whole, newline, self._held = (self._held + text).rpartition("\n")
-        if newline:
-            self._stream.write(self._mask(whole + newline))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+def _bars(console: Console) -> Bars:
+    made: Bars = load("evalwire.jobs.bars").Bars(console.err, mask=console.mask)
+    return made

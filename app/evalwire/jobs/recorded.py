@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from evalwire.masking import masked
 from evalwire.reports import EXPORT_FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
 
@@ -34,7 +35,7 @@ def export_experiment(
     *,
     format_: str,
     path: Path | None,
-    mask: Callable[[str], str] = str,
+    mask: Callable[[str], str],
 ) -> Exported:
     """Write an experiment to a file, whole or not at all, never holding more than a run of it.
 
@@ -76,9 +77,7 @@ def export_experiment(
 
 def experiment_report(phoenix: Phoenix, experiment_id: str) -> str:
     """An experiment as a page of Markdown."""
-    from evalwire.reports import experiment_markdown  # noqa: PLC0415 - each format is imported when it is written
-
-    return experiment_markdown.render(counted_result(phoenix, experiment_id))
+    return reports.experiment_markdown.render(counted_result(phoenix, experiment_id))
 
 
 def counted_result(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:

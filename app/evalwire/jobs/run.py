@@ -1,153 +1,254 @@
-"""Compose a run from the stages: recorder, tracing, engine."""
+"""Run a job: the one composition of recorder, tracing, engine, gates and outcome, for the command and for scripts."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evalwire.engine import JobResult, Limits, Observer, Recorder, Stop, run_job
-from evalwire.jobs.progress import Quiet
-from evalwire.model import end_metadata
-from evalwire.recording import FORMAT, Journal, Opening, PastExperiment, Sharing, Terms
+from evalwire import recording
+from evalwire._version import __version__
+from evalwire.engine import run_engine
+from evalwire.errors import EvalwireError, Interrupted
+from evalwire.jobs.outcome import decide_outcome, record_outcomes
+from evalwire.masking import secrets_in
+from evalwire.model import Report
+from evalwire.recording import (
+    CreateExperiments,
+    DryRunRecorder,
+    FindSharedExperiments,
+    NoJournal,
+    NoTracing,
+    PhoenixRecorder,
+    ResumeExperiments,
+    ShareExperiments,
+)
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
-    from evalwire.model import Experiment, ExperimentResult, Outcome
-    from evalwire.phoenix import Phoenix
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from evalwire.engine import EngineResult, Limits, Observer, Recorder, Stop, Tracer
+    from evalwire.jobs.gating import Gating
+    from evalwire.masking import Mask
+    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome
+    from evalwire.phoenix import Phoenix
+    from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
 
 _FLUSH_SECONDS = 10.0
-
 _LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills at 10 s, of which the grace period took 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobPlan:
-    """How a set of loaded experiments is to be run.
+class Job:
+    """A job that is ready to run.
 
     Attributes:
-        repetitions: runs of each example.
-        split: of the datasets, or None for all of each.
-        dataset_version: the version of their dataset, or None for the newest of each.
-        gates: limits that the job was told, for the journal.
-        baseline: likewise.
-        dry_run: examples of each experiment, nothing being written; None for a real run.
-        mask: takes secrets out of what is recorded of failures.
-        journal: where everything is noted before it is sent; None for nowhere.
-        past: what is known of an earlier job that goes on, or by a plan, by experiment.
+        experiments: loaded.
+        phoenix: where the datasets are, and where results are recorded.
+        spec: what is run.
+        limits: how much at once, for how long, and how often.
+        environ: the environment, which user code may add secrets to.
+        mask: replaces secrets.
+        dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
+        record_connections: requests that record at once.
+        past: what is known of an earlier job that is resumed, or by a plan; by experiment.
         retry_failed: try the failures of the earlier job again.
-        sharing: with the jobs that run other shards; None for a job that runs everything.
     """
 
+    experiments: Sequence[Experiment]
+    phoenix: Phoenix
+    spec: JobSpec
     limits: Limits
-    prefix: str = "eval"
-    metadata: Mapping[str, Any]
-    repetitions: int = 1
-    split: str | None = None
-    dataset_version: str | None = None
-    gates: Sequence[str] = ()
-    baseline: str = ""
+    environ: Mapping[str, str]
+    mask: Mask
     dry_run: int | None = None
     record_connections: int = 4
-    mask: Callable[[str], str] = str
-    journal: Journal | None = None
     past: Mapping[str, PastExperiment] = field(default_factory=dict)
     retry_failed: bool = False
-    sharing: Sharing | None = None
 
     @property
-    def terms(self) -> Terms:
-        """What experiments are created with."""
-        return Terms(
-            prefix=self.prefix,
-            metadata=self.metadata,
-            repetitions=self.repetitions,
-            split=self.split,
-            version_id=self.dataset_version,
-        )
-
-    def begin(self, journal: Journal, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
-        """Note in a new journal what is to run."""
-        journal.append(
-            "job",
-            format=FORMAT,
-            started_at=datetime.now(UTC),
-            endpoint=endpoint,
-            experiments=[experiment.name for experiment in experiments],
-            prefix=self.prefix,
-            metadata=self.metadata,
-            repetitions=self.repetitions,
-            split=self.split,
-            dataset_version=self.dataset_version,
-            gates=list(self.gates),
-            baseline=self.baseline,
-            shard=str(self.sharing.shard) if self.sharing and self.sharing.shard else None,
-            run_key=self.sharing.run_key if self.sharing else None,
-        )
+    def is_judged(self) -> bool:
+        """Check whether the job has a verdict of its own: a dry run has none, and a shard's is the gate's."""
+        return self.dry_run is None and self.spec.sharing is None
 
 
-def run_experiments(
-    experiments: Sequence[Experiment],
-    phoenix: Phoenix,
-    plan: JobPlan,
-    *,
-    observer: Observer | None = None,
-    stop: Stop | None = None,
-) -> JobResult:
-    """Run loaded experiments against a Phoenix, within `discovery.importable`."""
-    stop = stop or Stop()
-    with _recorder(phoenix, plan, stop) as (recorder, lost_spans):
-        job = run_job(experiments, recorder=recorder, observer=observer or Quiet(), limits=plan.limits, stop=stop)
-    return replace(job, lost_spans=lost_spans())
+@dataclass(frozen=True, slots=True)
+class JobStart:
+    """When and where a job began.
 
-
-def note_ends(
-    phoenix: Phoenix, results: Sequence[ExperimentResult], outcome_of: Callable[[ExperimentResult], Outcome]
-) -> None:
-    """Tell Phoenix how each experiment ended; one that it does not know this of is nobody's baseline.
-
-    Raises:
-        EvalwireError: Phoenix did not take it.
+    Attributes:
+        at: the time of day.
+        monotonic: the same, in seconds of the monotonic clock.
+        directory: the working directory, which user code may change.
     """
-    for result in results:
-        if result.opened is not None and result.opened.id is not None:
-            phoenix.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome_of(result)))
+
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    monotonic: float = field(default_factory=time.monotonic)
+    directory: str = field(default_factory=lambda: str(Path.cwd()))
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since then."""
+        return time.monotonic() - self.monotonic
+
+
+def run(
+    job: Job,
+    *,
+    gating: Gating,
+    observer: Observer,
+    stop: Stop,
+    start: JobStart,
+    journal: Journal | None = None,
+    warn: Callable[[str], object],
+) -> Report:
+    """Run a job and return its report; call it with the experiments folder importable.
+
+    Of an interrupted job, no outcome is recorded in Phoenix, and an interruption ends the recording of outcomes:
+    `docker stop` kills ten seconds after it has asked, and a slow Phoenix would cost the report. An experiment without
+    an outcome is nobody's baseline, and `resume` adds it.
+
+    Args:
+        job: what to run.
+        gating: the gates and baselines, found before anything runs.
+        observer: receives progress events.
+        stop: ends the job early.
+        start: when and where the job began.
+        journal: written before anything is sent; None for no journal.
+        warn: receives what went wrong at the end.
+    """
+    if journal is not None and journal.is_empty:
+        journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint)
+    with stop.heeded(), _recorder(job, journal or NoJournal(), stop) as (recorder, tracer):
+        result = run_engine(
+            job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
+        )
+    gates, baselines = gating.judge(result.results) if job.is_judged else ((), ())
+    job.mask.add(secrets_in(job.environ))
+    outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
+    if job.is_judged and not stop.requested:
+        outcome = _record_outcomes(job, result.results, gates, outcome, warn)
+    code = _exit_code(outcome, stop)
+    if journal is not None:
+        journal.append("end", outcome=outcome, exit_code=code)
+    return _report(
+        job, result, gates, baselines, outcome=outcome, exit_code=code, start=start, journal=journal, gating=gating,
+        lost_spans=tracer.lost,
+    )  # fmt: skip
+
+
+def _record_outcomes(
+    job: Job,
+    results: Sequence[ExperimentResult],
+    gates: Sequence[GateResult],
+    outcome: Outcome,
+    warn: Callable[[str], object],
+) -> Outcome:
+    """Record how each experiment ended; a job that cannot has not passed."""
+    try:
+        record_outcomes(job.phoenix, results, gates)
+    except Interrupted:
+        return "interrupted"
+    except EvalwireError as error:
+        warn(str(error))
+        return "infrastructure" if outcome == "passed" else outcome
+    return outcome
+
+
+def _exit_code(outcome: Outcome, stop: Stop) -> int:
+    if stop.signal_number is not None:
+        return 128 + stop.signal_number
+    return int(outcome != "passed")
+
+
+def _report(
+    job: Job,
+    result: EngineResult,
+    gates: tuple[GateResult, ...],
+    baselines: tuple[Baseline, ...],
+    *,
+    outcome: Outcome,
+    exit_code: int,
+    start: JobStart,
+    journal: Journal | None,
+    gating: Gating,
+    lost_spans: int,
+) -> Report:
+    sharing = job.spec.sharing
+    return Report(
+        outcome=outcome,
+        exit_code=exit_code,
+        results=tuple(result.results),
+        started_at=start.at,
+        seconds=start.seconds,
+        dry_run=job.dry_run is not None,
+        endpoint=job.phoenix.endpoint,
+        evalwire_version=__version__,
+        abandoned_threads=result.abandoned_threads,
+        lost_spans=lost_spans,
+        journal=_relative(journal.path, start) if journal is not None and journal.is_whole else None,
+        ci=ci_metadata(job.environ),
+        gates=gates,
+        baselines=baselines,
+        prices=gating.prices,
+        directory=start.directory,
+        shard=sharing.shard if sharing else None,
+    )
+
+
+def _relative(path: Path, start: JobStart) -> str:
+    """Return a path as the user may type it: relative to the working directory where it is below."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(start.directory))
+    return str(path)
 
 
 @contextlib.contextmanager
-def _recorder(phoenix: Phoenix, plan: JobPlan, stop: Stop) -> Iterator[tuple[Recorder, Callable[[], int]]]:
-    """Phoenix's recorder with tracing around it, or the one of a dry run; and how many spans were lost."""
-    from evalwire.recording import DryRunRecorder, PhoenixRecorder  # noqa: PLC0415 - only for a run
-
-    if plan.dry_run is not None:
-        dry = DryRunRecorder(
-            phoenix,
-            examples=plan.dry_run,
-            prefix=plan.prefix,
-            repetitions=plan.repetitions,
-            split=plan.split,
-            version_id=plan.dataset_version,
-            shard=plan.sharing.shard if plan.sharing else None,
-        )
-        with contextlib.closing(dry):
-            yield dry, lambda: 0
+def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Recorder, Tracer]]:
+    """Give Phoenix's recorder with tracing around it, or the recorder of a dry run."""
+    if job.dry_run is not None:
+        with contextlib.closing(DryRunRecorder(job.phoenix, job.spec, examples=job.dry_run)) as dry:
+            yield dry, NoTracing()
         return
-    from evalwire.recording import Tracing  # noqa: PLC0415 - heavy, only for a real run
-
-    tracing = Tracing(phoenix.log_spans, mask=plan.mask)
-    opening = Opening(
-        phoenix,
-        plan.terms,
-        notes=plan.journal,
-        past=plan.past,
-        retry_failed=plan.retry_failed,
-        sharing=plan.sharing,
-    )
+    tracing = recording.Tracing(job.phoenix.log_spans, mask=job.mask)
     recorder = PhoenixRecorder(
-        phoenix, tracing, opening, notes=plan.journal, connections=plan.record_connections, mask=plan.mask
+        job.phoenix,
+        opener(
+            job.phoenix,
+            job.spec,
+            journal,
+            past=job.past,
+            retry_failed=job.retry_failed,
+        ),
+        journal=journal,
+        connections=job.record_connections,
+        mask=job.mask,
     )
-    flush_seconds = lambda: _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS  # noqa: E731 - asked again and again
+
+    def flush_seconds() -> float:
+        return _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS
+
     with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
-        yield recorder, lambda: tracing.lost
+        yield recorder, tracing
+
+
+def opener(
+    server: Server,
+    spec: JobSpec,
+    journal: JournalWriter,
+    *,
+    past: Mapping[str, PastExperiment],
+    retry_failed: bool = False,
+) -> Opener:
+    """Choose how experiments begin in Phoenix: created, resumed, or shared with other jobs."""
+    creation = CreateExperiments(server, spec, journal)
+    resumption = ResumeExperiments(server, spec, journal, creation=creation, past=past, retry_failed=retry_failed)
+    sharing = spec.sharing
+    if sharing is None or sharing.run_key is None:
+        return resumption
+    finder = FindSharedExperiments(server, spec, run_key=sharing.run_key)
+    return ShareExperiments(server, finder=finder, sharing=sharing, creation=creation, resumption=resumption, past=past)

@@ -5,6 +5,7 @@ from evalwire.model.example import Dataset, Example, content_hash
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.job_spec import JobSpec
 from evalwire.model.json_values import EMPTY, is_same_json, to_json
 from evalwire.model.metadata import (
     CREATION_KEY,
@@ -17,11 +18,11 @@ from evalwire.model.metadata import (
     recorded_usage,
     start_metadata,
 )
-from evalwire.model.report import Outcome, Report
+from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind, Evaluation, TaskRun
+from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun
 from evalwire.model.scores import ScoreSummary, are_bools
-from evalwire.model.shard import Shard, deal_examples, missing_shards
+from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
     SIGNIFICANCE,
     holm,
@@ -65,6 +66,7 @@ __all__ = [
     "FailureStage",
     "GateResult",
     "Interval",
+    "JobSpec",
     "ModelUsage",
     "OnExist",
     "OpenExperiment",
@@ -73,8 +75,10 @@ __all__ = [
     "Price",
     "Report",
     "Rule",
+    "RunKey",
     "ScoreSummary",
     "Shard",
+    "Sharing",
     "SpanUsage",
     "Status",
     "StoredDataset",
@@ -89,6 +93,7 @@ __all__ = [
     "evaluation_metadata",
     "evaluator_hashes",
     "file_hash",
+    "has_passed",
     "holm",
     "is_same_json",
     "kind_without_record",
@@ -105,6 +110,7 @@ __all__ = [
     "start_metadata",
     "to_json",
     "token_count",
+    "tolerates_errors",
     "total_usage",
     "usage_cost_usd",
     "usage_from_json",

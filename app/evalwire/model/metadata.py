@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evalwire.model.experiment import Experiment
     from evalwire.model.report import Outcome
     from evalwire.model.result import ExperimentResult

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.usage import total_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from evalwire.model.example import Example
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 from evalwire.model.json_values import EMPTY
 
 AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
+
+
+RunKey = tuple[str, int]
+"""The node ID of a run's example, and its repetition: what a run is known by within its experiment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,11 @@ class TaskRun:
     usage: Usage | None = None
     trace_id: str | None = None
     id: str | None = None
+
+    @property
+    def key(self) -> RunKey:
+        """Return what the run is known by within its experiment."""
+        return self.example.node_id, self.repetition
 
     @property
     def is_recorded(self) -> bool:

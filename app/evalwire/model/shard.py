@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 _MOST_NAMED = 5  # missing examples that a sentence lists
 
@@ -40,6 +43,23 @@ class Shard:
     def suffix(self) -> str:
         """What its reports have in their names: `-2-of-5`."""
         return f"-{self.number}-of-{self.total}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How the experiments of a job are shared with the jobs that run other shards.
+
+    Attributes:
+        total: the number of shards.
+        shard: the shard that this job runs; None for a job that runs none of them.
+        run_key: the key by which the jobs find the experiments of their pipeline run; None where a plan names them.
+        job: the name that the shards' jobs have in common; empty where it is not known.
+    """
+
+    total: int
+    shard: Shard | None = None
+    run_key: str | None = None
+    job: str = ""
 
 
 def deal_examples(ids: Sequence[str], total: int, *, experiment: str) -> list[int]:

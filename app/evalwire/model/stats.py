@@ -7,8 +7,11 @@ import math
 import operator
 import random
 from bisect import bisect_right
-from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SIGNIFICANCE = 0.05
 

@@ -7,7 +7,6 @@ import logging
 import pkgutil
 import sys
 import types
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +16,8 @@ from evalwire.phoenix.rest import Rest
 from evalwire.phoenix.retries import RetryPolicy, is_transient, reason, retry, status_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from phoenix.client import Client
 
 

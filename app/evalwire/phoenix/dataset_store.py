@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from evalwire.model import StoredDataset, StoredExample, UnfinishedUpload, content_hash, mark_count, mark_unfinished
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from evalwire.phoenix.rest import Rest
 
 

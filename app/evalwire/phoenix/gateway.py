@@ -6,7 +6,6 @@ import contextlib
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -33,6 +32,8 @@ from evalwire.phoenix.retries import RetryPolicy, detail_of, is_transient, reaso
 from evalwire.phoenix.verification import missing_records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
     from phoenix.client import Client
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # what is no JSON, and what Python writes all the same: NaN and infinities
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)

@@ -15,12 +15,14 @@ import sys
 import time
 import urllib.request
 import weakref
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from evalwire.errors import LocalServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 READY_SECONDS = 120.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from evalwire.usercode import wait_asked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
     from tenacity import RetryCallState
 

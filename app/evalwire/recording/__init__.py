@@ -1,21 +1,37 @@
 """Record runs in Phoenix, in the journal and as traces."""
 
-from evalwire.recording.journal import FORMAT, Journal, PastExperiment, PastJob, newest_journal
-from evalwire.recording.opening import Opening, Sharing, Terms, past_experiment
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
+from evalwire.recording.create import CreateExperiments
+from evalwire.recording.journal import Journal, PastExperiment, PastJob, newest_journal
+from evalwire.recording.protocols import JournalWriter, NoJournal, Opener, Server
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
-from evalwire.recording.tracing import Tracing
+from evalwire.recording.resume import ResumeExperiments
+from evalwire.recording.share import FindSharedExperiments, ShareExperiments, past_experiment
+from evalwire.recording.untraced import NoTracing
+
+if TYPE_CHECKING:
+    from evalwire.recording.tracing import Tracing
 
 __all__ = [
-    "FORMAT",
+    "CreateExperiments",
     "DryRunRecorder",
+    "FindSharedExperiments",
     "Journal",
-    "Opening",
+    "JournalWriter",
+    "NoJournal",
+    "NoTracing",
+    "Opener",
     "PastExperiment",
     "PastJob",
     "PhoenixRecorder",
-    "Sharing",
-    "Terms",
+    "ResumeExperiments",
+    "Server",
+    "ShareExperiments",
     "Tracing",
     "newest_journal",
     "past_experiment",
 ]
+
+__getattr__ = lazy_names(__name__, {"Tracing": "tracing"})

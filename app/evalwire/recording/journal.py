@@ -24,16 +24,27 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
-from evalwire.model import CREATION_KEY, Evaluation, Failure, ModelUsage, TaskRun, kind_without_record, usage_from_json
+from evalwire.model import (
+    CREATION_KEY,
+    Evaluation,
+    Failure,
+    JobSpec,
+    ModelUsage,
+    Shard,
+    Sharing,
+    TaskRun,
+    kind_without_record,
+    usage_from_json,
+)
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Example, OpenExperiment
+    from pathlib import Path
 
+    from evalwire.model import Dataset, Example, Experiment, OpenExperiment, RunKey
 
 log = logging.getLogger("evalwire")
 
@@ -42,8 +53,6 @@ FORMAT = 1
 _PATTERN = "journal_*.jsonl"
 
 _OWNER_ONLY = 0o600
-
-RunKey = tuple[str, int]  # an example's node id, and the repetition
 
 
 def newest_journal(folder: Path) -> Path | None:
@@ -142,6 +151,26 @@ class Journal:
                 self.is_whole = False
                 os.close(self._file)
                 self._file = None
+
+    def begin(self, spec: JobSpec, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
+        """Write what is to run, as the first line."""
+        sharing = spec.sharing
+        self.append(
+            "job",
+            format=FORMAT,
+            started_at=datetime.now(UTC),
+            endpoint=endpoint,
+            experiments=[experiment.name for experiment in experiments],
+            prefix=spec.prefix,
+            metadata=spec.metadata,
+            repetitions=spec.repetitions,
+            split=spec.split,
+            dataset_version=spec.dataset_version,
+            gates=list(spec.gates),
+            baseline=spec.baseline,
+            shard=str(sharing.shard) if sharing and sharing.shard else None,
+            run_key=sharing.run_key if sharing else None,
+        )
 
     # --- what a recorder tells -----------------------------------------------------------------------
 
@@ -277,13 +306,14 @@ class PastExperiment:
     """What a journal, or Phoenix, knows of one experiment of an earlier job.
 
     Attributes:
-        dataset: `id`, `name`, `version_id` and the number of `examples`; None before it was to be created.
+        dataset: `id`, `name`, `version_id`, `split` and the number of `examples`; empty before the experiment was
+            to be created.
         id: Phoenix's id of the experiment; None when its creation is not known to have succeeded.
         runs: without examples, which only Phoenix has: see `runs_on`.
     """
 
     experiment: str
-    dataset: Mapping[str, Any] | None = None
+    dataset: Mapping[str, Any] = field(default_factory=dict)
     recorded_name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     repetitions: int = 1
@@ -361,26 +391,14 @@ class PastJob:
 
     Attributes:
         experiments: the names of all experiments that were to run, those that never began included.
-        split: of the datasets, or None for all of each.
-        dataset_version: that it was told; None for the newest.
-        gates: limits that it was told beside those of evalwire.toml, as `--gate` has them.
-        baseline: that it was told, as `--baseline` has it; empty for none.
-        shard: which part of each experiment it was to run, such as `2/5`; None for all of each.
-        run_key: by which shards find their experiment; None where a plan named it.
+        spec: what it ran.
+        past: what is known of each experiment that it began, by name.
         damaged: lines in its midst that could not be read.
     """
 
     experiments: list[str]
-    prefix: str
-    metadata: Mapping[str, Any]
-    repetitions: int
+    spec: JobSpec
     past: dict[str, PastExperiment] = field(default_factory=dict)
-    split: str | None = None
-    dataset_version: str | None = None
-    gates: tuple[str, ...] = ()
-    baseline: str = ""
-    shard: str | None = None
-    run_key: str | None = None
     damaged: int = 0
 
 
@@ -426,16 +444,32 @@ def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
         raise UsageError(f"{path} is no journal that this version of evalwire understands.")
     return PastJob(
         experiments=list(entry["experiments"]),
-        prefix=entry["prefix"],
-        metadata=entry["metadata"],
-        repetitions=entry["repetitions"],
-        split=entry.get("split"),
-        dataset_version=entry.get("dataset_version"),
-        gates=tuple(entry.get("gates", ())),
-        baseline=entry.get("baseline", ""),
-        shard=entry.get("shard"),
-        run_key=entry.get("run_key"),
+        spec=JobSpec(
+            prefix=entry["prefix"],
+            metadata=entry["metadata"],
+            repetitions=entry["repetitions"],
+            split=entry.get("split"),
+            dataset_version=entry.get("dataset_version"),
+            gates=tuple(entry.get("gates", ())),
+            baseline=entry.get("baseline", ""),
+            sharing=_sharing(entry.get("shard"), entry.get("run_key")),
+        ),
     )
+
+
+def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
+    """Return how an earlier job shared its experiments; None where it had them for itself.
+
+    Raises:
+        UsageError: the journal names no shard that there is.
+    """
+    if text is None:
+        return None
+    try:
+        shard = Shard.parse(text)
+    except ValueError as error:
+        raise UsageError(f"the journal names the shard {text!r}: {error}.") from error
+    return Sharing(total=shard.total, shard=shard, run_key=run_key)
 
 
 def _take(entry: Mapping[str, Any], job: PastJob) -> None:

@@ -1,71 +1,28 @@
-"""Where runs go: to the journal and to Phoenix, or, in a dry run, nowhere."""
+"""Record runs: in Phoenix, or, in a dry run, nowhere."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from evalwire.errors import EvalwireError
-from evalwire.model import (
-    CREATION_KEY,
-    FACTS_KEY,
-    Callee,
-    Evaluation,
-    Experiment,
-    OpenExperiment,
-    TaskRun,
-    evaluation_metadata,
-)
-from evalwire.recording.opening import NoNotes, part_of
+from evalwire.errors import EvalwireError, PhoenixError
+from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, TaskRun, evaluation_metadata
+from evalwire.recording.create import part_of
 from evalwire.usercode import Threads
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Shard
-    from evalwire.recording.opening import Notes, Opening
+    from collections.abc import Callable, Collection, Sequence
 
+    from evalwire.model import Evaluation, Experiment, Failure, JobSpec
+    from evalwire.recording.protocols import Datasets, JournalWriter, Opener, Server
 
 T = TypeVar("T")
 
 
-class Server(Protocol):
-    """What a recorder needs of `evalwire.phoenix.Phoenix`, beside what `evalwire.recording.opening` does."""
-
-    def is_sure_of(self, key: str) -> bool:
-        """Whether it made the creation with this key once, and answered."""
-
-    def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
-        """Delete what an earlier try of the creation left behind."""
-
-    def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
-        """Record a run; its id."""
-
-    def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
-        """Record an evaluation; its id."""
-
-    def missing_records(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
-        """What it lacks of the runs that it accepted."""
-
-
-class Datasets(Protocol):
-    """What a dry run needs of `evalwire.phoenix.Phoenix`."""
-
-    def dataset(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
-        """Fetch a dataset."""
-
-
-class Tracer(Protocol):
-    """What makes the spans around calls of the user's code."""
-
-    def trace(self, *, project: str | None, kind: str, callee: Callee, values: Mapping[str, Any]) -> Any:
-        """Begin a trace of one call."""
-
-
 class _Requests:
-    """A few threads for the client's blocking requests: so many connections at a time and no more."""
+    """Makes the client's blocking requests on a few threads: so many at a time, and no more."""
 
     def __init__(self, connections: int) -> None:
         self._slots = asyncio.Semaphore(connections)
@@ -82,170 +39,147 @@ class _Requests:
 
 
 class PhoenixRecorder:
-    """Begins experiments in Phoenix, and records every run there.
+    """Opens experiments in Phoenix, and records every run there.
 
     Args:
-        phoenix: the server.
-        tracer: makes the spans.
-        opening: begins the experiments.
-        notes: the journal.
+        server: the Phoenix server.
+        opener: opens the experiments.
+        journal: written before anything is sent.
         connections: requests at once.
-        mask: takes secrets out of the text of a failure.
+        mask: replaces secrets in the text of a failure.
     """
 
     def __init__(
         self,
-        phoenix: Server,
-        tracer: Tracer,
-        opening: Opening,
+        server: Server,
+        opener: Opener,
         *,
-        notes: Notes | None = None,
-        connections: int = 4,
-        mask: Callable[[str], str] = str,
+        journal: JournalWriter,
+        connections: int,
+        mask: Callable[[str], str],
     ) -> None:
-        self._phoenix = phoenix
-        self._tracer = tracer
-        self._opening = opening
-        self._notes = notes or NoNotes()
+        self._server = server
+        self._opener = opener
+        self._journal = journal
         self._requests = _Requests(connections)
         self._mask = mask
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
-        """Fetch the dataset; create the experiment unless the dataset is empty or another job did."""
-        return await self._requests.run(partial(self._opening.open, experiment))
-
-    def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Any:
-        """Trace a task in the experiment's project, an evaluator in Phoenix's project `evaluators`."""
-        is_task = callee is opened.experiment.task
-        project = opened.project_name if is_task else "evaluators"
-        return self._tracer.trace(
-            project=project, kind="CHAIN" if is_task else "EVALUATOR", callee=callee, values=values
-        )
+        """Fetch the dataset; open the experiment."""
+        return await self._requests.run(partial(self._opener.open, experiment))
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Note what a task returned."""
-        self._notes.returned(opened, run)
+        """Write what a task returned into the journal."""
+        self._journal.returned(opened, run)
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Note what an evaluator said."""
-        self._notes.judged(opened, run, evaluations)
+        """Write what an evaluator returned into the journal."""
+        self._journal.judged(opened, run, evaluations)
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record what has no id yet: the run, then each evaluation of it."""
+        """Record what has no ID yet: the run, then each of its evaluations."""
         if run.is_recorded:
             return run, None
         return await self._requests.run(partial(self._record, opened, run))
 
     def _record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        if opened.id is None:
-            raise AssertionError("an experiment without an id has no runs")
         evaluations = list(run.evaluations)
         try:
-            if run.id is None:
-                run = replace(run, id=self._phoenix.log_run(opened.id, run, error=self._error_text(run.failure)))
+            run_id = run.id or self._log_run(opened, run)
+            run = replace(run, id=run_id)
             for index, evaluation in enumerate(evaluations):
-                if evaluation.id is None and run.id is not None:
-                    sent = _with_facts(evaluation, run) if opened.shard else evaluation
-                    id_ = self._phoenix.log_evaluation(run.id, sent, error=self._error_text(evaluation.failure))
+                if evaluation.id is None:
+                    sent = _with_metadata(evaluation, run) if opened.shard else evaluation
+                    id_ = self._server.log_evaluation(run_id, sent, error=self._error_text(evaluation.failure))
                     evaluations[index] = replace(evaluation, id=id_)
         except EvalwireError as error:
             return replace(run, evaluations=tuple(evaluations)), error
         return replace(run, evaluations=tuple(evaluations)), None
 
+    def _log_run(self, opened: OpenExperiment, run: TaskRun) -> str:
+        if opened.id is None:
+            raise PhoenixError(f"{opened.recorded_name} has no ID in Phoenix, so its runs cannot be recorded.")
+        return self._server.log_run(opened.id, run, error=self._error_text(run.failure))
+
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """Compare Phoenix's counts with what it accepted; what is missing, in words."""
+        """Compare Phoenix's counts with what it accepted; describe what is missing."""
         return await self._requests.run(partial(self._verify, opened, runs))
 
     def _verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        if opened.id is None:
+        if opened.id is None:  # its part of the dataset is empty, so nothing was created
             return []
         key = opened.metadata.get(CREATION_KEY)  # an experiment that somebody else created has none
         is_part = opened.shard is not None  # whichever shard created it is sure of it, or removes a twin
-        if key is not None and not is_part and not self._phoenix.is_sure_of(key):
-            self._phoenix.remove_twins(opened.dataset.id, key, keep=opened.id)
-        return self._phoenix.missing_records(opened.id, runs, is_part=is_part)
+        if key is not None and not is_part and not self._server.is_sure_of(key):
+            self._server.remove_twins(opened.dataset.id, key, keep=opened.id)
+        return self._server.missing_records(opened.id, runs, is_part=is_part)
 
     def close(self) -> None:
-        """Nothing more is to be recorded."""
+        """End the threads; nothing more is to be recorded."""
         self._requests.close()
 
-    def _error_text(self, failure: object | None) -> str | None:
-        return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ") if failure else None
+    def _error_text(self, failure: Failure | None) -> str | None:
+        """Return a failure as text that Phoenix can hold, without secrets."""
+        if failure is None:
+            return None
+        return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ")
 
 
-def _with_facts(evaluation: Evaluation, run: TaskRun) -> Evaluation:
-    """An evaluation that says what a later job, or the gate, cannot tell from it: whose it is, and what was used."""
+def _with_metadata(evaluation: Evaluation, run: TaskRun) -> Evaluation:
+    """Return an evaluation that says what a later job cannot tell from it: its evaluator, and what was used."""
     metadata = {**evaluation.metadata, FACTS_KEY: evaluation_metadata(evaluation, run)}
     return replace(evaluation, metadata=metadata)
 
 
-class _Untraced:
-    trace_id: str | None = None
-    usage = None
-
-    def __init__(self) -> None:
-        self.context = contextvars.copy_context()
-
-    def finish(self, **_: Any) -> None:
-        """Nothing to note it on."""
-
-
 class DryRunRecorder:
-    """Fetches datasets, gives the first examples of each, and writes nothing."""
+    """Fetches datasets, gives the first examples of each, and writes nothing.
 
-    def __init__(
-        self,
-        phoenix: Datasets,
-        *,
-        examples: int,
-        prefix: str = "eval",
-        repetitions: int = 1,
-        split: str | None = None,
-        version_id: str | None = None,
-        shard: Shard | None = None,
-    ) -> None:
-        self._phoenix = phoenix
-        self._split = split
-        self._version_id = version_id
+    Args:
+        server: where the datasets are.
+        spec: what the job runs.
+        examples: the number of examples of each experiment.
+    """
+
+    def __init__(self, server: Datasets, spec: JobSpec, *, examples: int) -> None:
+        self._server = server
+        self._spec = spec
         self._examples = examples
-        self._prefix = prefix
-        self._repetitions = repetitions
-        self._shard = shard
         self._requests = _Requests(4)
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset."""
-        fetch = partial(self._phoenix.dataset, experiment.dataset_name, split=self._split, version_id=self._version_id)
+        spec = self._spec
+        fetch = partial(
+            self._server.dataset, experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
+        )
         dataset = await self._requests.run(fetch)
-        shard = self._shard if dataset.examples else None
+        shard = spec.sharing.shard if spec.sharing and dataset.examples else None
         if shard is not None:
             dataset = part_of(dataset, shard, experiment=experiment.name)
         return OpenExperiment(
             experiment=experiment,
             dataset=replace(dataset, examples=dataset.examples[: self._examples]),
-            recorded_name=f"{self._prefix}_{experiment.dataset_name}_dry_run",
-            repetitions=self._repetitions,
+            recorded_name=f"{spec.prefix}_{experiment.dataset_name}_dry_run",
+            repetitions=spec.repetitions,
             shard=shard,
         )
 
-    def trace(self, *_: Any) -> Any:
-        """No trace: it would be written to Phoenix."""
-        return _Untraced()
-
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Note nothing."""
+        """Write nothing."""
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Note nothing."""
+        """Write nothing."""
 
-    async def record(self, _: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """The run as it is."""
+    async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
+        """Return the run as it is."""
+        del opened
         return run, None
 
-    async def verify(self, *_: Any) -> list[str]:
-        """Nothing was written, so nothing is missing."""
+    async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
+        """Return nothing: nothing was written, so nothing is missing."""
+        del opened, runs
         return []
 
     def close(self) -> None:
-        """Nothing more is to be fetched."""
+        """End the threads; nothing more is to be fetched."""
         self._requests.close()

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire.loading import lazy_names
 from evalwire.reports.export import EXPORT_FORMATS
 from evalwire.reports.results_file import load_results, read_results
 
 if TYPE_CHECKING:
     from evalwire.model import Report, Shard
+    from evalwire.reports import annotations as annotations
+    from evalwire.reports import console as console
+    from evalwire.reports import experiment_markdown as experiment_markdown
+    from evalwire.reports import outputs as outputs
 
 __all__ = ["EXPORT_FORMATS", "FORMATS", "files", "load_results", "pieces", "read_results", "write"]
 
@@ -92,3 +97,9 @@ def write(path: Path, pieces: Iterable[str]) -> None:
     except BaseException:
         os.unlink(temporary)  # noqa: PTH108
         raise
+
+
+__getattr__ = lazy_names(
+    __name__,
+    {name: name for name in ("annotations", "comparison_text", "console", "experiment_markdown", "outputs")},
+)

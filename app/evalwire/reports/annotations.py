@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from evalwire.reports.highlights import cut, in_one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalwire.model import ExperimentResult, Failure, GateResult, Report
 
 MOST = 10  # of one experiment

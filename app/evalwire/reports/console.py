@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ from evalwire.reports.highlights import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from evalwire.model import Baseline, ExperimentResult, Failure, GateResult, Report, ScoreSummary, TaskRun
 
 # Shown of one experiment; everything is in results.json and in Phoenix.

@@ -6,12 +6,13 @@ What users and models wrote stands in code spans, except names that are plain wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from evalwire.reports.highlights import cut, link, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalwire.model import ExperimentResult, ScoreSummary, TaskRun
 
 _MOST_FAILURES = 20

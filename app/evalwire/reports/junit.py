@@ -14,7 +14,6 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
@@ -23,6 +22,8 @@ from typing import TYPE_CHECKING, Literal
 from evalwire.reports.highlights import cut, in_one_line, link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from evalwire.model import (
         Baseline,
         Comparison,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from evalwire.model import token_count, total_usage, usage_cost_usd
 from evalwire.reports.highlights import cut, in_one_line, link, lowest, regressions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from evalwire.model import Baseline, Direction, ExperimentResult, Failure, GateResult, Report, ScoreSummary
     from evalwire.reports.highlights import Highlight
 

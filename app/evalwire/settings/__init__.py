@@ -9,7 +9,6 @@ from evalwire.settings.environment import (
     merge_env_file,
 )
 from evalwire.settings.settings import CONFIG_FILE, Settings, load_settings, read_config
-from evalwire.settings.shard_option import ShardOption
 
 __all__ = [
     "CONFIG_FILE",
@@ -17,7 +16,6 @@ __all__ = [
     "ENDPOINT_VARIABLES",
     "PHOENIX_ADDRESSES",
     "Settings",
-    "ShardOption",
     "api_key_from_file",
     "ci_metadata",
     "load_settings",

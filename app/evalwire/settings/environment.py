@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
 from evalwire.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENV_FILE = ".env"
 

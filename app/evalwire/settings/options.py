@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.gates import BaselineChoice, GateConfig
 from evalwire.settings.shard_option import ShardOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def as_text(value: Any) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.gates import GateConfig
 from evalwire.gates import read_gates as read_thresholds
 from evalwire.model import Price
 from evalwire.settings.options import OPTIONS, Option, as_text, as_texts, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
 
 CONFIG_FILE = "evalwire.toml"
 

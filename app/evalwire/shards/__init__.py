@@ -1,14 +1,14 @@
 """Split a job over parallel CI jobs and merge what they recorded."""
 
-from evalwire.shards.membership import of_past, part_of, run_key, terms_of
-from evalwire.shards.merge import merged_results
+from evalwire.shards.membership import Membership, find_membership, find_run_key
+from evalwire.shards.merge import merge_agreed, merge_planned
 from evalwire.shards.plan_file import ShardPlan
 
 __all__ = [
+    "Membership",
     "ShardPlan",
-    "merged_results",
-    "of_past",
-    "part_of",
-    "run_key",
-    "terms_of",
+    "find_membership",
+    "find_run_key",
+    "merge_agreed",
+    "merge_planned",
 ]

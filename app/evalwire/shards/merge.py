@@ -1,4 +1,4 @@
-"""What all shards together recorded, and what of it is missing."""
+"""Merge the results of all shards, and report missing ones."""
 
 from __future__ import annotations
 
@@ -6,90 +6,81 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalwire.errors import ExperimentNotFound, NothingToRunError, UsageError
-from evalwire.experiments import importable
-from evalwire.model import ExperimentResult, Failure, missing_shards, own_metadata
-from evalwire.recording import Opening, Sharing
-from evalwire.shards.membership import run_key, terms_of
-from evalwire.shards.plan_file import ShardPlan
+from evalwire.errors import ExperimentNotFound, UsageError
+from evalwire.model import ExperimentResult, Failure, JobSpec, missing_shards, own_metadata
+from evalwire.recording import FindSharedExperiments
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from collections.abc import Sequence
+
+    from evalwire.model import Experiment
     from evalwire.phoenix import Phoenix
     from evalwire.recording import PastExperiment
+    from evalwire.shards.plan_file import ShardPlan
 
 
-def merged_results(
-    context: Context, phoenix: Phoenix, *, shards: int | None, fresh: bool = False
-) -> list[ExperimentResult]:
-    """What the shards recorded, an experiment each; what is missing is its failure.
-
-    Args:
-        context: settings and environment.
-        phoenix: where they recorded it.
-        shards: how many there are, which agreed by the key of this pipeline run; None where the settings have a plan.
-        fresh: they had `--fresh`.
+def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
+    """Return what the shards of a plan recorded, one result for each experiment; missing shards are its failure.
 
     Raises:
-        UsageError: there is no such plan or key, or an experiment of the plan is gone.
+        UsageError: an experiment of the plan is gone.
         EvalwireError: Phoenix cannot be asked.
     """
-    try:
-        if shards is None:
-            plan = ShardPlan.load(context.settings.plan)
-            return [_result(phoenix, one, plan.shards) for one in plan.experiments]
-        return _agreed(context, phoenix, shards=shards, fresh=fresh)
-    except ExperimentNotFound as error:
-        raise UsageError(str(error)) from error
+    return [_merge(phoenix, begun, plan.shards) for begun in plan.experiments]
 
 
-def _agreed(context: Context, phoenix: Phoenix, *, shards: int, fresh: bool) -> list[ExperimentResult]:
-    key, _ = run_key(context, fresh=fresh)
-    settings = context.settings
-    opening = Opening(phoenix, terms_of(context), sharing=Sharing(total=shards, run_key=key))
+def merge_agreed(
+    phoenix: Phoenix, experiments: Sequence[Experiment], spec: JobSpec, *, run_key: str, shards: int
+) -> list[ExperimentResult]:
+    """Return what the shards recorded that agreed by a key, one result for each experiment.
+
+    Args:
+        phoenix: where they recorded it.
+        experiments: loaded.
+        spec: what the shards run.
+        run_key: the key of this pipeline run.
+        shards: the number of shards.
+
+    Raises:
+        UsageError: an experiment is gone, or was divided otherwise.
+        EvalwireError: Phoenix cannot be asked.
+    """
+    finder = FindSharedExperiments(phoenix, spec, run_key=run_key)
     results = []
-    with importable(settings.experiments):
-        experiments = context.discover().experiments
-        context.learn_secrets()
-        if not experiments:
-            raise NothingToRunError(
-                f"no experiment in {settings.experiments.resolve()}/, so there is nothing to judge."
-            )
-        for experiment in experiments:
-            begun = opening.find(experiment)
-            if begun is not None:
-                results.append(_result(phoenix, begun, shards))
-                continue
-            failure = Failure(
-                kind="evalwire",
-                stage="open",
-                type="ShardsMissing",
-                message=f"none of the {shards} shards has begun it, in this pipeline run and with this code",
-            )
-            results.append(
-                ExperimentResult(
-                    name=experiment.name,
-                    dataset_name=experiment.dataset_name,
-                    evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
-                    problems=experiment.problems,
-                    failure=failure,
-                )
-            )
+    for experiment in experiments:
+        try:
+            begun = finder.find(experiment)
+        except ExperimentNotFound as error:
+            raise UsageError(str(error)) from error
+        results.append(_merge(phoenix, begun, shards) if begun else _not_begun(experiment, shards))
     return results
 
 
-def _result(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentResult:
-    """What was recorded of one experiment, with the shards that are missing as its failure.
+def _not_begun(experiment: Experiment, shards: int) -> ExperimentResult:
+    message = f"none of the {shards} shards has begun it, in this pipeline run and with this code"
+    return ExperimentResult(
+        name=experiment.name,
+        dataset_name=experiment.dataset_name,
+        evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
+        problems=experiment.problems,
+        failure=Failure(kind="evalwire", stage="open", type="ShardsMissing", message=message),
+    )
+
+
+def _merge(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentResult:
+    """Return what was recorded of one experiment, with the shards that are missing as its failure.
 
     Raises:
-        ExperimentNotFound: it is gone.
-        UsageError: it was divided otherwise.
+        UsageError: the experiment is gone, or was divided otherwise.
     """
-    result = phoenix.recorded_result(str(begun.id), with_examples=True)
+    try:
+        result = phoenix.recorded_result(str(begun.id), with_examples=True)
+    except ExperimentNotFound as error:
+        raise UsageError(str(error)) from error
     result = replace(result, used=None)  # what an earlier gate noted was of the runs that there were then
     name = result.opened.recorded_name if result.opened else ""
     if not begun.is_same(recorded_name=name, metadata=result.experiment_metadata):
-        raise ExperimentNotFound(
+        raise UsageError(
             f"the experiment {begun.id} of this Phoenix is another one ({name!r}) than the shards began "
             f"({begun.recorded_name!r}): somebody deleted theirs, or PHOENIX_ENDPOINT is another server."
         )
@@ -101,11 +92,12 @@ def _result(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentR
     missing = _missing(result, shards)
     if not missing:
         return result
-    message = "; ".join(missing)
-    return replace(result, failure=Failure(kind="evalwire", stage="record", type="ShardsMissing", message=message))
+    failure = Failure(kind="evalwire", stage="record", type="ShardsMissing", message="; ".join(missing))
+    return replace(result, failure=failure)
 
 
 def _missing(result: ExperimentResult, shards: int) -> list[str]:
+    """Describe the shards of an experiment that are missing, wholly or in part."""
     examples = result.opened.dataset.examples if result.opened else ()
     # a run is sent before its evaluations, and its job may have been killed in between
     made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_judged(run))

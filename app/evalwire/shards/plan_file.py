@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
+from evalwire.model import JobSpec
 from evalwire.recording import PastExperiment, PastJob
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from evalwire.model import OpenExperiment
 
 
@@ -104,11 +106,8 @@ class ShardPlan:
         """The plan as the earlier job that each shard goes on with."""
         return PastJob(
             experiments=[one.experiment for one in self.experiments],
-            prefix=self.prefix,
-            metadata={},
-            repetitions=self.repetitions,
+            spec=JobSpec(prefix=self.prefix, repetitions=self.repetitions, split=self.split),
             past={one.experiment: one for one in self.experiments},
-            split=self.split,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import copy
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,11 +13,12 @@ from evalwire.model import Callee, Example, Failure, FailureStage
 from evalwire.usercode.failures import failure_of
 
 if TYPE_CHECKING:
+    import contextvars
     from pathlib import Path
 
     from evalwire.model import Usage
 from evalwire.usercode.binding import with_values
-from evalwire.usercode.threads import Threads, _OnOwnLoop
+from evalwire.usercode.threads import OnOwnLoop, Threads
 
 T = TypeVar("T")
 
@@ -112,30 +112,28 @@ class Clock:
 
 
 class Call:
-    """One call of the user's code: begun when it is made, within a time limit, in a context of its own.
+    """One call of a user's function, within a time limit, in a context of its own.
 
     It is a task of its own on the event loop, or a function on a thread, so that one which swallows its
-    cancellation can be left behind.
+    cancellation can be left behind. Make it on the event loop, start it, then await its result.
+
+    Args:
+        callee: the function.
+        trace: the span around the call.
+        clock: the time limit.
+        root: the project's folder, which failures point into.
 
     Attributes:
         error: what it raised, a TimeoutError when its time was up, or None; known once `result` returned.
         usage: what it used of language models, likewise; None when that is not seen.
     """
 
-    def __init__(
-        self,
-        callee: Callee,
-        values: Mapping[str, Any],
-        trace: Trace,
-        threads: Threads,
-        *,
-        clock: Clock,
-        root: Path,
-    ) -> None:
+    def __init__(self, callee: Callee, trace: Trace, *, clock: Clock, root: Path) -> None:
         self.callee = callee
         self.trace_id = trace.trace_id
         self.error: BaseException | None = None
         self.usage: Usage | None = None
+        self.start_time = self.end_time = datetime.now(UTC)
         self._trace = trace
         self._root = root
         self._clock = clock
@@ -144,17 +142,20 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._cancel: Callable[[], object] | None = None  # None: a plain function, which cannot be
+
+    def start(self, values: Mapping[str, Any], threads: Threads) -> None:
+        """Call the function with these values, on the event loop or on a thread."""
         self.start_time = self.end_time = datetime.now(UTC)
-        clock.start(self)
-        function = with_values(callee, values)
-        if callee.on_loop:
+        self._clock.start(self)
+        function = with_values(self.callee, values)
+        if self.callee.on_loop:
             self._await(function)
-        elif callee.is_isolated:
-            own = _OnOwnLoop(function)
+        elif self.callee.is_isolated:
+            own = OnOwnLoop(function)
             self._cancel = own.cancel
-            threads.start(own, trace.context, self._settle)
+            threads.start(own, self._trace.context, self._settle)
         else:
-            threads.start(function, trace.context, self._from_thread)
+            threads.start(function, self._trace.context, self._from_thread)
 
     def _await(self, function: Callable[[], Any]) -> None:
         """Call `function` on this event loop, and await what it returns."""

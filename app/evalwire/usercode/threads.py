@@ -113,7 +113,7 @@ class Threads:
         _end_own_loop()
 
 
-class _OnOwnLoop:
+class OnOwnLoop:
     """An async function to be run on the event loop of whichever thread calls this."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -123,6 +123,7 @@ class _OnOwnLoop:
         self._is_cancelled = False
 
     def __call__(self) -> Any:
+        """Run the function to its end."""
         loop = _own_loop()
         with self._lock:
             if self._is_cancelled:

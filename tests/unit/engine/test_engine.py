@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evalwire.engine.engine import run_job
+from evalwire.engine.engine import run_engine
 from evalwire.engine.event_loop import LoopThread
 from evalwire.engine.limits import Limits, Stop
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
@@ -40,6 +40,13 @@ class FakeTrace:
 
     def finish(self, **_: Any) -> None:
         pass
+
+
+class FakeTracer:
+    lost = 0
+
+    def trace(self, opened, callee, values):
+        return FakeTrace()
 
 
 class FakeRecorder:
@@ -80,9 +87,6 @@ class FakeRecorder:
             earlier=self.earlier,
         )
 
-    def trace(self, opened, callee, values):
-        return FakeTrace()
-
     def returned(self, opened, run):
         self.noted.append(f"{run.example.id} returned {run.output}")
 
@@ -114,8 +118,13 @@ def always(output: Any) -> float:
 
 
 def go(*experiments: Experiment, recorder: FakeRecorder | None = None, stop: Stop | None = None, **limits: Any) -> Any:
-    return run_job(
-        experiments, recorder=recorder or FakeRecorder(), observer=Quiet(), limits=Limits(**limits), stop=stop
+    return run_engine(
+        experiments,
+        recorder=recorder or FakeRecorder(),
+        tracer=FakeTracer(),
+        observer=Quiet(),
+        limits=Limits(**limits),
+        stop=stop or Stop(),
     )
 
 
@@ -606,7 +615,7 @@ def test_a_job_that_is_given_up_before_phoenix_was_asked_is_red():
     job = go(experiment(task, name="set_2"), recorder=recorder, timeout_seconds=0.1)
     release.set()
     assert len(recorder.recorded) == 2
-    assert not job.passed
+    assert not all(result.passed for result in job.results)
     assert "the event loop was blocked" in job.results[0].failure.message
 
 
@@ -631,8 +640,8 @@ def test_a_screen_that_is_gone_costs_nothing(caplog):
 
     recorder = FakeRecorder()
     experiments = [experiment(task, name=name) for name in ("a_3", "b_3")]
-    job = run_job(experiments, recorder=recorder, observer=Gone(), limits=Limits())
-    assert job.passed
+    job = run_engine(experiments, recorder=recorder, tracer=FakeTracer(), observer=Gone(), limits=Limits(), stop=Stop())
+    assert all(result.passed for result in job.results)
     assert len(recorder.recorded) == 6
     assert [record.message for record in caplog.records if "progress" in record.message] == [
         "the progress cannot be shown, and the job goes on: BrokenPipeError()"
@@ -730,7 +739,7 @@ def test_many_short_blocks_are_told_once_for_each_experiment(caplog):
     line = task.__code__.co_firstlineno + 1
     ones = [replace(experiment(task, name=name), path=Path(__file__).parent) for name in ("a_40", "b_40")]
     for one in ones:
-        assert go(one).passed
+        assert all(result.passed for result in go(one).results)
     told = [message for message in caplog.messages if "blocks the event loop" in message]
     assert [message.partition(":")[0] for message in told] == ["a_40", "b_40"]
     assert all(f"{__file__}:{line} blocks" in message and 'isolate = "thread"' in message for message in told)
@@ -742,7 +751,7 @@ def test_a_task_that_awaits_is_not_told(caplog):
         return 1
 
     one = replace(experiment(task, name="a_200"), path=Path(__file__).parent)
-    assert go(one).passed
+    assert all(result.passed for result in go(one).results)
     assert not [message for message in caplog.messages if "blocks" in message]
 
 
@@ -836,7 +845,7 @@ def test_two_experiments_share_the_places():
         return experiment(task, name=name)
 
     job = go(named("a_40"), named("b_40"), concurrency=2, task_concurrency=4)
-    assert job.passed
+    assert all(result.passed for result in job.results)
     assert {"a_40", "b_40"} <= set(ran[:40]), "b began before a had ended"
     assert {"a_40", "b_40"} <= set(ran[40:])
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from reporting import failure, red_report, result, run
+from reporting import failure, result, run
 
-from evalwire.jobs.job import outcome_of
+from evalwire.jobs import decide_outcome
 
 
 @pytest.mark.parametrize(
@@ -22,5 +20,4 @@ from evalwire.jobs.job import outcome_of
 )
 def test_outcome_follows_the_kinds_of_the_failures(kinds, outcome):
     runs = [run(number, failure=failure(kind=kind, type="PhoenixError")) for number, kind in enumerate(kinds, start=1)]
-    report = replace(red_report(results=(result("a", runs, evaluators=("e",)),)), gates=())
-    assert outcome_of(report, report.results) == outcome
+    assert decide_outcome([result("a", runs, evaluators=("e",))], gates=()) == outcome

@@ -6,7 +6,8 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evalwire.jobs.progress import Bars, Lines, Quiet
+from evalwire.jobs.bars import Bars
+from evalwire.jobs.progress import Lines, Quiet
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
@@ -165,7 +166,7 @@ def test_quiet_says_nothing(capsys):
 def test_bars_count_to_the_end():
     """On a terminal the bar shows how many ran and how many failed, and an unopened experiment is no error."""
     stream = io.StringIO()
-    progress = Bars(stream)
+    progress = Bars(stream, mask=str)
     progress.started(opened(), 2)
     progress.ran(opened(), ran(FAILURE))
     progress.ran(opened(), ran())

@@ -8,9 +8,11 @@ import pytest
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import TracerProvider
 
+from evalwire.model import Dataset, Experiment, OpenExperiment
 from evalwire.model.experiment import Callee
 from evalwire.model.usage import ModelUsage, Price, SpanUsage, token_count, total_usage, usage_cost_usd, usage_of_spans
-from evalwire.recording.tracing import CallSpan, Tracing
+from evalwire.recording.tracing.spans import CallSpan
+from evalwire.recording.tracing.tracing import Tracing
 
 
 def llm(span_id: int, parent_id: int | None = None, prompt: int | None = None, **changes) -> SpanUsage:
@@ -109,7 +111,13 @@ def call(tracing: Tracing, *, project: str | None = "p") -> CallSpan:
     callee = Callee(
         name="task", path=Path("task.py"), function=print, is_async=False, on_loop=False, positional=(), keywords={}
     )
-    return tracing.trace(project=project, kind="CHAIN", callee=callee, values={"input": {"q": "?"}})
+    opened = OpenExperiment(
+        experiment=Experiment(name="e", dataset_name="e", path=Path("e"), task=callee),
+        dataset=Dataset(id="d", name="e", version_id="v", examples=()),
+        recorded_name="eval_e",
+        project_name=project,
+    )
+    return tracing.trace(opened, callee, {"input": {"q": "?"}})
 
 
 def make_llm_span(provider: trace_api.TracerProvider | None = None, **attributes) -> None:
@@ -123,7 +131,7 @@ def make_llm_span(provider: trace_api.TracerProvider | None = None, **attributes
 
 @pytest.fixture
 def tracing():
-    with Tracing(lambda project, spans: 0).installed() as installed:
+    with Tracing(lambda project, spans: 0, mask=str).installed() as installed:
         yield installed
 
 

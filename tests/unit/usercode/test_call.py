@@ -38,7 +38,8 @@ class Untraced:
 
 async def call(callee: Callee, values: Mapping[str, Any], threads: Threads, *, limit_seconds: float = 20.0) -> Any:
     """What the function returns, or raises, when it is called as the engine calls it."""
-    made = Call(callee, values, Untraced(), threads, clock=Clock(limit_seconds), root=PATH)
+    made = Call(callee, Untraced(), clock=Clock(limit_seconds), root=PATH)
+    made.start(values, threads)
     value, _ = await made.result(lambda returned: returned, stage="task")
     if made.error is not None:
         raise made.error
@@ -608,7 +609,8 @@ def test_stop_iteration_from_a_function_is_a_failure_and_not_a_hang():
 
     async def main():
         callee = bind_task(stop_iteration, path=PATH)
-        made = Call(callee, task_values(EXAMPLE), Untraced(), Threads(), clock=Clock(20), root=Path(__file__).parent)
+        made = Call(callee, Untraced(), clock=Clock(20), root=Path(__file__).parent)
+        made.start(task_values(EXAMPLE), Threads())
         return await made.result(str, stage="task")
 
     _, failure = asyncio.run(main())

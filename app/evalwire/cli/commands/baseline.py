@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
 
 
 _TAG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 
 
-def pin(context: Context, *, experiment_id: str, tag: str) -> int:
+def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
     """Tag an experiment; the exit code.
 
     Raises:
@@ -24,8 +24,10 @@ def pin(context: Context, *, experiment_id: str, tag: str) -> int:
     """
     if _TAG.fullmatch(tag) is None:
         raise UsageError(f"--tag {tag}: Phoenix takes small letters, digits, - and _, such as `release`.")
-    phoenix = context.connect(None)
+    phoenix = invocation.connect(None)
     record = phoenix.experiment(experiment_id)
     phoenix.tag(experiment_id, tag)
-    context.out.write(f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n")
+    invocation.console.out.write(
+        f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n"
+    )
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,12 @@ from evalwire._version import __version__
 from evalwire.errors import EvalwireError, PhoenixError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
-from evalwire.jobs import known_names
+from evalwire.jobs import discover, known_names
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from collections.abc import Sequence
+
+    from evalwire.cli.invocation import Invocation
     from evalwire.model import Experiment
     from evalwire.phoenix import Phoenix
 
@@ -31,7 +32,7 @@ class Finding:
     detail: str
 
 
-def check(context: Context, *, as_json: bool = False, show_settings: bool = False) -> int:
+def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool = False) -> int:
     """Look at the settings, Phoenix, each dataset, and each task and evaluator.
 
     Returns:
@@ -42,11 +43,11 @@ def check(context: Context, *, as_json: bool = False, show_settings: bool = Fals
         NothingToRunError: `--name` names no experiment.
     """
     findings: list[Finding] = []
-    phoenix, server = _check_phoenix(context)
+    phoenix, server = _check_phoenix(invocation)
     findings.append(server)
-    root = context.settings.experiments
+    root = invocation.settings.experiments
     with importable(root):
-        found = context.discover()
+        found = discover(invocation.settings)
     if not found.experiments:
         findings.append(
             Finding(ok=False, what="experiments", detail=f"none in {root.resolve()}/ (folders with a task.py)")
@@ -55,9 +56,9 @@ def check(context: Context, *, as_json: bool = False, show_settings: bool = Fals
         findings.extend(_check_code(experiment))
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
-    findings.append(_check_gates(context, found.experiments))
+    findings.append(_check_gates(invocation, found.experiments))
     ok = all(finding.ok for finding in findings)
-    settings = _settings(context)
+    settings = _settings(invocation)
     if as_json:
         document = {
             "evalwire_version": __version__,
@@ -65,21 +66,21 @@ def check(context: Context, *, as_json: bool = False, show_settings: bool = Fals
             "settings": settings,
             "findings": [asdict(finding) for finding in findings],
         }
-        context.out.write(context.mask(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
+        invocation.console.out.write(invocation.console.mask(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
         return 0 if ok else 1
     if show_settings:
         width = max(len(name) for name in settings)
         for name, entry in settings.items():
-            context.out.write(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
-        context.out.write("\n")
+            invocation.console.out.write(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
+        invocation.console.out.write("\n")
     for finding in findings:
-        context.out.write(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.what}: {finding.detail}\n")
+        invocation.console.out.write(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.what}: {finding.detail}\n")
     return 0 if ok else 1
 
 
-def _check_phoenix(context: Context) -> tuple[Phoenix | None, Finding]:
+def _check_phoenix(invocation: Invocation) -> tuple[Phoenix | None, Finding]:
     try:
-        phoenix = context.connect(None)
+        phoenix = invocation.connect(None)
         version = phoenix.version()
     except EvalwireError as error:
         return None, Finding(ok=False, what="Phoenix", detail=str(error))
@@ -116,28 +117,31 @@ def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
     return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "it has no examples")
 
 
-def _check_gates(context: Context, experiments: Sequence[Experiment]) -> Finding:
+def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> Finding:
     """Whether each limit names what exists; the baseline is looked for by the run."""
     try:
-        gates = resolve_gates(context.settings.thresholds, known_names(context, experiments))
+        gates = resolve_gates(invocation.settings.thresholds, known_names(invocation.settings.experiments, experiments))
     except UsageError as error:
         return Finding(ok=False, what="gates", detail=str(error))
     return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "none but the default: no errors")
 
 
-def _settings(context: Context) -> dict[str, dict[str, Any]]:
+def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:
     """Each setting's value and source, secrets masked; Phoenix's own variables as far as they are set."""
     shown: dict[str, dict[str, Any]] = {
         name: {
             "value": str(entry.value) if isinstance(entry.value, Path | BaselineChoice) else entry.value,
             "source": entry.source,
         }
-        for name, entry in context.settings.items()
+        for name, entry in invocation.settings.items()
     }
-    for name, value in sorted(context.environ.items()):
+    for name, value in sorted(invocation.environ.items()):
         if name.startswith("PHOENIX_"):
-            source = "the .env file" if name in context.from_env_file else "environment"
-            shown[name] = {"value": masking.MASK if masking.is_secret(name) else context.mask(value), "source": source}
+            source = "the .env file" if name in invocation.from_env_file else "environment"
+            shown[name] = {
+                "value": masking.MASK if masking.is_secret(name) else invocation.console.mask(value),
+                "source": source,
+            }
     return shown
 
 

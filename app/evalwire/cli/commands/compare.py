@@ -12,16 +12,16 @@ from evalwire.masking import masked
 from evalwire.reports import comparison_text, load_results
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
 
 
-def compare(context: Context, *, before: str, after: str, form: comparison_text.Form = "text") -> int:
+def compare(invocation: Invocation, *, before: str, after: str, form: comparison_text.Form = "text") -> int:
     """Compare `after` with `before`, experiment by experiment; the exit code, which no difference changes.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         before: an experiment's id, `branch:NAME`, `tag:NAME` or `file:PATH`.
         after: likewise.
         form: as text, Markdown or JSON.
@@ -38,7 +38,7 @@ def compare(context: Context, *, before: str, after: str, form: comparison_text.
             raise UsageError(f"{text!r}: {error}.") from None
         if asked.kind in ("auto", "none"):
             raise UsageError(f"{text!r} names no experiment: give an id, branch:NAME, tag:NAME or file:PATH.")
-        sides.append((asked, _find(context, asked)))
+        sides.append((asked, _find(invocation, asked)))
     (asked_before, there), (asked_after, here) = sides
     pairs = [(here[name], there[name]) for name in here if name in there]
     if not pairs and len(here) == len(there) == 1:  # two folders on one dataset, compared on purpose
@@ -47,30 +47,36 @@ def compare(context: Context, *, before: str, after: str, form: comparison_text.
         raise UsageError(
             f"{asked_before} has {', '.join(there)} and {asked_after} has {', '.join(here)}: no experiment in common."
         )
-    found = [(masked(compare_results(new, old, asked=str(asked_before)), context.mask), new, old) for new, old in pairs]
-    shown = [(baseline, masked(new, context.mask), masked(old, context.mask)) for baseline, new, old in found]
-    context.out.write(comparison_text.render(shown, form))
+    found = [
+        (masked(compare_results(new, old, asked=str(asked_before)), invocation.console.mask), new, old)
+        for new, old in pairs
+    ]
+    shown = [
+        (baseline, masked(new, invocation.console.mask), masked(old, invocation.console.mask))
+        for baseline, new, old in found
+    ]
+    invocation.console.out.write(comparison_text.render(shown, form))
     return 0
 
 
-def _find(context: Context, asked: BaselineChoice) -> dict[str, ExperimentResult]:
+def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, ExperimentResult]:
     """The experiments of one side by name.
 
     Raises:
         UsageError: there is none.
     """
     if asked.kind == "file":
-        names = context.settings.names
+        names = invocation.settings.names
         found = load_results(Path(asked.value)).results
         return _some({one.name: one for one in found if one.opened and (not names or one.name in names)}, asked)
-    phoenix = context.connect(None)
+    phoenix = invocation.connect(None)
     if asked.kind == "id":
         try:
             result = phoenix.recorded_result(asked.value)
         except ExperimentNotFound as error:
             raise UsageError(str(error)) from error
         return {result.name: result}
-    return _some(_by_name(context, phoenix, asked), asked)
+    return _some(_by_name(invocation, phoenix, asked), asked)
 
 
 def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str, ExperimentResult]:
@@ -79,9 +85,9 @@ def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str
     return found
 
 
-def _by_name(context: Context, phoenix: Phoenix, asked: BaselineChoice) -> dict[str, ExperimentResult]:
+def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) -> dict[str, ExperimentResult]:
     """The newest of each experiment of the folder, or of those named, on a branch or with a tag."""
-    settings = context.settings
+    settings = invocation.settings
     names = settings.names
     if not names and settings.experiments.is_dir():
         names = [path.name for path in find_experiments(settings.experiments)[0]]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.jobs import export_experiment
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from pathlib import Path
+
+    from evalwire.cli.invocation import Invocation
 
 
-def export(context: Context, *, experiment_id: str, format_: str, output: Path | None = None) -> int:
+def export(invocation: Invocation, *, experiment_id: str, format_: str, output: Path | None = None) -> int:
     """Write an experiment to a file; the exit code, which failures in it do not change.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         experiment_id: Phoenix's.
         format_: `csv` or `json`.
         output: the file; `<id>.<format>` by default.
@@ -24,8 +25,8 @@ def export(context: Context, *, experiment_id: str, format_: str, output: Path |
         UsageError: there is no such format, or the file cannot be written.
         EvalwireError: Phoenix does not know the experiment, or cannot be asked.
     """
-    phoenix = context.connect(None)
-    found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=context.mask)
+    phoenix = invocation.connect(None)
+    found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=invocation.console.mask)
     runs = "1 run" if found.runs == 1 else f"{found.runs} runs"
-    context.out.write(f"{found.path}: {runs}, {found.failed} failed, {found.not_run} not run\n")
+    invocation.console.out.write(f"{found.path}: {runs}, {found.failed} failed, {found.not_run} not run\n")
     return 0

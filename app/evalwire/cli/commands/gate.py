@@ -2,165 +2,222 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
-from evalwire.experiments import find_experiments
+from evalwire.experiments import find_experiments, importable
 from evalwire.gates import BaselineChoice, BaselineQuery, KnownNames, branches_for, unjudged_gates
-from evalwire.jobs import GateRequest, Gating, Reporter, note_ends, outcome_of, prepare_gating
+from evalwire.jobs import (
+    GateRequest,
+    ReportWriter,
+    decide_outcome,
+    discover,
+    job_spec,
+    prepare_gating,
+    record_outcomes,
+)
 from evalwire.masking import masked
 from evalwire.model import Report, own_metadata
 from evalwire.reports import load_results
-from evalwire.shards import merged_results
+from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
-    from evalwire.model import ExperimentResult
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from evalwire.cli.invocation import Invocation
+    from evalwire.model import Baseline, ExperimentResult, GateResult
     from evalwire.phoenix import Phoenix
+
+_CI_KEYS = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """Recorded experiments that are to be judged.
+
+    Attributes:
+        results: of the experiments.
+        ci: what is known of the CI job that recorded them.
+        known: what gates may name; None for anything, where what is judged was recorded elsewhere.
+    """
+
+    results: Sequence[ExperimentResult]
+    ci: Mapping[str, Any] = field(default_factory=dict)
+    known: KnownNames | None = None
+
+    @classmethod
+    def of(cls, results: Sequence[ExperimentResult], *, known: KnownNames | None = None) -> _Recorded:
+        """Return results that Phoenix has, with what their metadata say of CI."""
+        ci = {key: value for one in results for key, value in one.experiment_metadata.items() if key in _CI_KEYS}
+        return cls(results=results, ci=ci, known=known)
 
 
 def gate(
-    context: Context,
+    invocation: Invocation,
     *,
     experiment_ids: Sequence[str] = (),
     results: Path | None = None,
     shards: int | None = None,
     fresh: bool = False,
 ) -> int:
-    """Hold recorded experiments against the gates; the exit code is the one that their run would have.
+    """Judge recorded experiments by the gates; return the exit code that their run would have.
 
     Of shards, this is the one verdict: their reports are written as a run's would be, and Phoenix is told how the
     experiments ended. Otherwise reports are written where `--report-dir` says so, and only then.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         experiment_ids: of Phoenix.
         results: a results.json; the one in the report folder, where there is nothing else to judge, a plan included.
-        shards: as many jobs of this pipeline run have recorded without a plan.
+        shards: the number of jobs of this pipeline run that recorded without a plan.
         fresh: they had `--fresh`.
 
     Raises:
         UsageError: an experiment, a file, a gate or a baseline that was named is not there.
         EvalwireError: Phoenix cannot be asked.
     """
-    if shards is not None or (context.settings.plan is not None and not experiment_ids and results is None):
-        return _judge_whole(context, shards=shards, fresh=fresh)
+    settings, console = invocation.settings, invocation.console
+    if shards is not None or (settings.plan is not None and not experiment_ids and results is None):
+        return _judge_shards(invocation, shards=shards, fresh=fresh)
     if experiment_ids:
-        phoenix = context.connect(None)
-        report = _judged(context, _from_phoenix(phoenix, experiment_ids), phoenix)
+        phoenix = invocation.connect(None)
+        report = _report(invocation, phoenix, _Recorded.of(_fetch(phoenix, experiment_ids)))
     else:
-        report = load_results(results or context.settings.report_dir / "results.json")
-        if report.dry_run:
-            raise UsageError("this results.json is of a dry run, of which no gates are judged.")
-        if report.shard is not None:
-            raise UsageError(
-                f"this results.json is of shard {report.shard} alone; all shards are judged by `evalwire gate --plan "
-                "FILE`, or by `evalwire gate --shards N` where there is no plan."
-            )
-        report = _judged(context, report, None)
-    reporter = Reporter(context, writes=context.settings.source("report_dir") == "flag")
-    return reporter.write(masked(report, context.mask))
+        report = _judge_again(invocation, load_results(results or settings.report_dir / "results.json"))
+    writes = settings.source("report_dir") == "flag"
+    writer = ReportWriter(settings, invocation.environ, console, writes=writes)
+    return writer.write(masked(report, console.mask))
 
 
-def _judge_whole(context: Context, *, shards: int | None, fresh: bool) -> int:
-    """The verdict on all shards, with a report of its own whatever comes of it."""
-    reporter = Reporter(context)
+def _judge_again(invocation: Invocation, report: Report) -> Report:
+    """Judge the report of a results.json.
+
+    Raises:
+        UsageError: it is of a dry run, or of one shard.
+    """
+    if report.dry_run:
+        raise UsageError("this results.json is of a dry run, of which no gates are judged.")
+    if report.shard is not None:
+        raise UsageError(
+            f"this results.json is of shard {report.shard} alone; all shards are judged by `evalwire gate --plan "
+            "FILE`, or by `evalwire gate --shards N` where there is no plan."
+        )
+    gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
+    judged = replace(report, gates=gates, baselines=baselines, prices=invocation.settings.prices)
+    if report.outcome == "interrupted":
+        return judged
+    outcome = decide_outcome(report.results, gates) if report.results else report.outcome
+    return replace(judged, outcome=outcome, exit_code=int(outcome != "passed"))
+
+
+def _judge_shards(invocation: Invocation, *, shards: int | None, fresh: bool) -> int:
+    """Judge all shards, with a report of its own whatever comes of it."""
+    console = invocation.console
+    writer = ReportWriter(invocation.settings, invocation.environ, console)
     try:
-        phoenix = context.connect(None)
-        found = merged_results(context, phoenix, shards=shards, fresh=fresh)
-        report = _report(phoenix, found)
-        report = _noted(context, phoenix, _judged(context, report, phoenix, known=_known_here(context, report)))
+        phoenix = invocation.connect(None)
+        found = _merge(invocation, phoenix, shards=shards, fresh=fresh)
+        recorded = _Recorded.of(found, known=_known_here(invocation, found))
+        report = _report(invocation, phoenix, recorded, records_outcomes=True)
     except UsageError:
         raise
     except EvalwireError as error:
-        reporter.write_bare("nothing_to_run" if isinstance(error, NothingToRunError) else "infrastructure", 1)
+        writer.write_bare("nothing_to_run" if isinstance(error, NothingToRunError) else "infrastructure", 1)
         raise
-    return reporter.write(masked(report, context.mask))
+    return writer.write(masked(report, console.mask))
 
 
-def _known_here(context: Context, report: Report) -> KnownNames:
-    """What limits may name: what the shards ran, and the experiments of the folder, where there is one."""
-    folders = [path.name for path in find_experiments(context.settings.experiments)[0]]
-    judged = {one.name: _names(one) for one in report.results}
+def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fresh: bool) -> list[ExperimentResult]:
+    """Return what the shards recorded, by the plan or by the key of this pipeline run.
+
+    Raises:
+        UsageError: there is no such plan or key, or an experiment is gone.
+        NothingToRunError: there is no experiment.
+    """
+    settings = invocation.settings
+    if shards is None:
+        return merge_planned(phoenix, ShardPlan.load(settings.plan or ""))
+    key, _ = find_run_key(settings, invocation.environ, fresh=fresh)
+    with importable(settings.experiments):
+        experiments = discover(settings).experiments
+        invocation.console.learn_secrets(invocation.environ)
+        if not experiments:
+            raise NothingToRunError(
+                f"no experiment in {settings.experiments.resolve()}/, so there is nothing to judge."
+            )
+        spec = job_spec(settings, invocation.environ)
+        return merge_agreed(phoenix, experiments, spec, run_key=key, shards=shards)
+
+
+def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> KnownNames:
+    """Return what gates may name: what the shards ran, and the experiments of the folder, where there is one."""
+    folders = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
+    judged = {result.name: _names(result) for result in results}
     return KnownNames(judged=judged, others=[name for name in folders if name not in judged], is_lenient=not folders)
 
 
-def _judged(context: Context, report: Report, phoenix: Phoenix | None, *, known: KnownNames | None = None) -> Report:
-    """A report with what the gates come to, and the outcome that this makes.
+def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentResult]:
+    """Fetch experiments of different folders.
 
-    Args:
-        context: settings, streams.
-        report: what was recorded.
-        phoenix: where baselines are.
-        known: what limits may name; None for anything, where what is judged was recorded elsewhere.
+    Raises:
+        UsageError: an experiment is not there, or two are of one folder.
     """
-    judge = _judge(context, report, phoenix, known)
-    gates, baselines = judge.verdicts(report.results)
-    report = replace(report, gates=gates, baselines=baselines, prices=context.settings.prices)
-    if report.outcome == "interrupted":
-        return report
-    outcome = outcome_of(report, report.results) if report.results else report.outcome
-    return replace(report, outcome=outcome, exit_code=int(outcome != "passed"))
-
-
-def _noted(context: Context, phoenix: Phoenix, report: Report) -> Report:
-    """A report of all shards, after Phoenix was told of it: their experiments may be baselines from now on."""
     try:
-        note_ends(phoenix, report.results, lambda result: outcome_of(report, [result]))
-    except EvalwireError as error:
-        context.err.write(f"evalwire: {error}\n")
-        if report.outcome == "passed":
-            return replace(report, outcome="infrastructure", exit_code=1)
-    return report
-
-
-def _from_phoenix(phoenix: Phoenix, experiment_ids: Sequence[str]) -> Report:
-    try:
-        results = tuple(phoenix.recorded_result(one) for one in experiment_ids)
+        results = [phoenix.recorded_result(experiment_id) for experiment_id in experiment_ids]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     names = [result.name for result in results]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two of these experiments are of the folder {name!r}; judge one at a time.")
-    return _report(phoenix, results)
+    return results
 
 
-def _report(phoenix: Phoenix, results: Sequence[ExperimentResult]) -> Report:
-    """Recorded experiments as a report that is not judged yet."""
-    times = [run.start_time for result in results for run in result.runs]
+def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, records_outcomes: bool = False) -> Report:
+    """Judge recorded experiments; with `records_outcomes`, tell Phoenix, so that they may be baselines from now on."""
+    results = recorded.results
+    gates, baselines = _gating(invocation, phoenix, recorded)
+    outcome = decide_outcome(results, gates) if results else "errors"
+    if records_outcomes:
+        try:
+            record_outcomes(phoenix, results, gates)
+        except EvalwireError as error:
+            invocation.console.warn(str(error))
+            outcome = "infrastructure" if outcome == "passed" else outcome
     return Report(
-        outcome="errors",
-        exit_code=1,
+        outcome=outcome,
+        exit_code=int(outcome != "passed"),
         results=tuple(results),
-        started_at=min(times, default=datetime.now(UTC)),
+        started_at=min((run.start_time for result in results for run in result.runs), default=datetime.now(UTC)),
         seconds=sum(result.seconds for result in results),
         endpoint=phoenix.endpoint,
         evalwire_version=__version__,
-        ci={key: value for result in results for key, value in result.experiment_metadata.items() if key in _OF_CI},
+        ci=recorded.ci,
+        gates=gates,
+        baselines=baselines,
+        prices=invocation.settings.prices,
     )
 
 
-_OF_CI = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
-
-
-def _judge(context: Context, report: Report, phoenix: Phoenix | None, known: KnownNames | None) -> Gating:
-    settings = context.settings
-    known = known or KnownNames(judged={one.name: _names(one) for one in report.results}, is_lenient=True)
-    branches = branches_for(settings.baseline or BaselineChoice("auto"), report.ci, settings.base_branch)
-    ids = {one.experiment_id for one in report.results}
-    subjects = [_subject(one, branches, ids) for one in report.results]
-    asks_phoenix = (settings.baseline or BaselineChoice("auto")).kind not in ("none", "file")
-    if phoenix is None and asks_phoenix:
-        phoenix = context.connect(None)
+def _gating(
+    invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded
+) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
+    """Return what the gates came to, and how each experiment compares with its baseline."""
+    settings, results = invocation.settings, recorded.results
+    known = recorded.known or KnownNames(judged={one.name: _names(one) for one in results}, is_lenient=True)
+    choice = settings.baseline or BaselineChoice("auto")
+    branches = branches_for(choice, recorded.ci, settings.base_branch)
+    ids = {result.experiment_id for result in results}
+    queries = [_query(result, branches, ids) for result in results]
+    if phoenix is None and choice.kind not in ("none", "file"):
+        phoenix = invocation.connect(None)
     if others := unjudged_gates(settings.thresholds, known):
-        context.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
-    return prepare_gating(GateRequest.of(settings), subjects, known, phoenix=phoenix)
+        invocation.console.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
+    return prepare_gating(GateRequest.of(settings), queries, known, phoenix=phoenix).judge(results)
 
 
 def _names(result: ExperimentResult) -> list[str] | None:
@@ -169,16 +226,15 @@ def _names(result: ExperimentResult) -> list[str] | None:
     return sorted({*result.evaluator_names, *(score.name for score in result.scores)})
 
 
-def _subject(result: ExperimentResult, branches: list[str | None], ids: set[str]) -> BaselineQuery:
-    facts = own_metadata(result.experiment_metadata)
-    times = [run.start_time for run in result.runs]
+def _query(result: ExperimentResult, branches: list[str | None], ids: set[str]) -> BaselineQuery:
+    recorded = own_metadata(result.experiment_metadata)
     return BaselineQuery(
         experiment=result.name,
         dataset_name=result.dataset_name,
-        evaluators=facts.get("evaluators"),
-        split=facts.get("split"),
+        evaluators=recorded.get("evaluators"),
+        split=recorded.get("split"),
         repetitions=result.repetitions,
         branches=branches,
         experiment_ids=ids,
-        before=min(times) if times else None,
+        before=min((run.start_time for run in result.runs), default=None),
     )

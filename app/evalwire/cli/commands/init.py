@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from collections.abc import Mapping
+
+    from evalwire.cli.invocation import Invocation
 
 
 CI = Literal["github", "gitlab"]
@@ -30,11 +31,11 @@ _PROJECT = (
 _WORKFLOWS: Mapping[CI, str] = {"github": ".github/workflows/evalwire.yml", "gitlab": ".gitlab-ci.yml"}
 
 
-def init(context: Context, directory: Path, *, ci: CI | None = None) -> int:
+def init(invocation: Invocation, directory: Path, *, ci: CI | None = None) -> int:
     """Write the project: all of its files, or none.
 
     Args:
-        context: the streams.
+        invocation: the streams.
         directory: made when missing.
         ci: the CI system to write a workflow for; None for no workflow.
 
@@ -54,16 +55,18 @@ def init(context: Context, directory: Path, *, ci: CI | None = None) -> int:
         templates[".gitignore"] = "gitignore"
     _write(directory, {name: _template(file) for name, file in templates.items()})
     for name in templates:
-        context.out.write(f"wrote {directory / name}\n")
+        invocation.console.out.write(f"wrote {directory / name}\n")
     if has_gitignore:
         lines = ", ".join(_template("gitignore").split())
-        context.out.write(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
+        invocation.console.out.write(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
     if ci and (root := _repository_above(directory)):
-        context.out.write(f"move {_WORKFLOWS[ci]} to {root}, where alone it is read, and have it work in {directory}\n")
-    context.out.write("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
+        invocation.console.out.write(
+            f"move {_WORKFLOWS[ci]} to {root}, where alone it is read, and have it work in {directory}\n"
+        )
+    invocation.console.out.write("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
     if directory.resolve() != Path.cwd():
-        context.out.write(f"  cd {shlex.quote(str(directory))}\n")
-    context.out.write("  evalwire run --local\n")
+        invocation.console.out.write(f"  cd {shlex.quote(str(directory))}\n")
+    invocation.console.out.write("  evalwire run --local\n")
     return 0
 
 

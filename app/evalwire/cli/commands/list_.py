@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.experiments import importable
+from evalwire.jobs import discover
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
     from evalwire.model import Experiment
 
 
-def list_(context: Context) -> int:
+def list_(invocation: Invocation) -> int:
     """Show each experiment: its dataset, the kind of its task, its evaluators, and what is wrong with it.
 
     Returns:
@@ -23,15 +24,15 @@ def list_(context: Context) -> int:
         UsageError: the folder that was named does not exist.
         NothingToRunError: a name has no experiment.
     """
-    root = context.settings.experiments
+    root = invocation.settings.experiments
     with importable(root):
-        found = context.discover()
+        found = discover(invocation.settings)
     for experiment in found.experiments:
-        context.out.write("\n".join(_describe(experiment)) + "\n")
+        invocation.console.out.write("\n".join(_describe(experiment)) + "\n")
     for name in found.skipped:
-        context.out.write(f"{name}/  skipped: no task.py\n")
+        invocation.console.out.write(f"{name}/  skipped: no task.py\n")
     if not found.experiments:
-        context.out.write(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
+        invocation.console.out.write(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
     broken = sum(bool(experiment.problems) for experiment in found.experiments)
     return 1 if broken or not found.experiments else 0
 

@@ -1,32 +1,35 @@
-"""`evalwire plan`: create the experiments that several shards will record to, and say which they are."""
+"""`evalwire plan`: create the experiments that several shards will record to, and write which they are."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire import reports
 from evalwire.errors import EvalwireError, NothingToRunError, UsageError
 from evalwire.experiments import importable
-from evalwire.recording import Opening, Sharing
+from evalwire.jobs import discover, job_spec, opener
+from evalwire.model import Sharing
+from evalwire.recording import NoJournal
 from evalwire.settings import pipeline_run
-from evalwire.shards import ShardPlan, run_key, terms_of
+from evalwire.shards import ShardPlan, find_run_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
     from evalwire.model import Experiment, OpenExperiment
+    from evalwire.phoenix import Phoenix
 
 
-def plan(context: Context, *, shards: int, output: Path | None = None, fresh: bool = False) -> int:
+def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fresh: bool = False) -> int:
     """Create the experiments, or find those that jobs of this pipeline run have begun, and write the plan.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
-        shards: how many there will be.
+        invocation: settings, streams, and how to reach Phoenix.
+        shards: the number of shards.
         output: the file to write; None for the screen.
-        fresh: create them in any case.
+        fresh: create new experiments in any case.
 
     Returns:
         0 when there is a plan; 1 when an experiment cannot be planned, and nothing is written.
@@ -35,47 +38,51 @@ def plan(context: Context, *, shards: int, output: Path | None = None, fresh: bo
         UsageError: a path that was named does not exist or cannot be written.
         EvalwireError: Phoenix cannot be asked.
     """
-    with importable(context.settings.experiments):
-        found = context.discover()
-        context.learn_secrets()
+    settings, console = invocation.settings, invocation.console
+    with importable(settings.experiments):
+        found = discover(settings)
+        console.learn_secrets(invocation.environ)
         if not found.experiments:
-            raise NothingToRunError(f"no experiment in {context.settings.experiments.resolve()}/, so there is no plan.")
-        broken = [
+            raise NothingToRunError(f"no experiment in {settings.experiments.resolve()}/, so there is no plan.")
+        failures = [
             f"{experiment.name}: {problem}" for experiment in found.experiments for problem in experiment.problems
         ]
-        opened, failures = ([], broken) if broken else _open(context, found.experiments, shards=shards, fresh=fresh)
+        opened: list[OpenExperiment] = []
+        phoenix = invocation.connect(None)
+        if not failures:
+            opened, failures = _open(invocation, phoenix, found.experiments, shards=shards, fresh=fresh)
     if failures:
         for failure in failures:
-            context.err.write(f"evalwire: {failure}\n")
-        context.err.write("evalwire: there is no plan\n")
+            console.warn(failure)
+        console.warn("there is no plan")
         return 1
-    settings = context.settings
     made = ShardPlan.of(
         opened,
         shards=shards,
         prefix=settings.prefix,
         repetitions=settings.repetitions,
         split=settings.split,
-        endpoint=context.connect(None).endpoint,
+        endpoint=phoenix.endpoint,
     )
-    _write(context, made, output)
+    _write(invocation, made, output)
     for one in opened:
-        context.say(f"{one.experiment.name}: {len(one.dataset.examples)} examples in {shards} shards, {one.url}")
+        console.say(f"{one.experiment.name}: {len(one.dataset.examples)} examples in {shards} shards, {one.url}")
     return 0
 
 
 def _open(
-    context: Context, experiments: Sequence[Experiment], *, shards: int, fresh: bool
+    invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment], *, shards: int, fresh: bool
 ) -> tuple[list[OpenExperiment], list[str]]:
-    """The experiments in Phoenix, and why some are not there."""
-    settings = context.settings
-    knows_run = settings.run_key is not None or pipeline_run(context.environ) is not None
-    key = run_key(context)[0] if knows_run and not fresh else None
-    opening = Opening(context.connect(None), terms_of(context), sharing=Sharing(total=shards, run_key=key))
+    """Return the experiments in Phoenix, and why some could not be opened."""
+    settings, environ = invocation.settings, invocation.environ
+    knows_run = settings.run_key is not None or pipeline_run(environ) is not None
+    key = find_run_key(settings, environ)[0] if knows_run and not fresh else None
+    spec = job_spec(settings, environ, sharing=Sharing(total=shards, run_key=key))
+    experiment_opener = opener(phoenix, spec, NoJournal(), past={})
     opened, failures = [], []
     for experiment in experiments:
         try:
-            one = opening.open(experiment)
+            one = experiment_opener.open(experiment)
         except EvalwireError as error:
             failures.append(f"{experiment.name}: {error}")
             continue
@@ -85,10 +92,10 @@ def _open(
     return opened, failures
 
 
-def _write(context: Context, made: ShardPlan, output: Path | None) -> None:
+def _write(invocation: Invocation, made: ShardPlan, output: Path | None) -> None:
     if output is None:
-        context.out.write(made.dump())
-        context.out.flush()
+        invocation.console.out.write(made.dump())
+        invocation.console.out.flush()
         return
     try:
         reports.write(output, [made.dump()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire import reports
@@ -12,15 +11,16 @@ from evalwire.reports import load_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
 
 
-def report(context: Context, *, path: Path | None, format_: str, output: Path | None = None) -> int:
+def report(invocation: Invocation, *, path: Path | None, format_: str, output: Path | None = None) -> int:
     """Render a results.json; the exit code.
 
     Args:
-        context: settings and streams.
+        invocation: settings and streams.
         path: the file; the one in the report folder by default.
         format_: one of `evalwire.reports.FORMATS`.
         output: where to; standard output by default.
@@ -30,23 +30,23 @@ def report(context: Context, *, path: Path | None, format_: str, output: Path | 
     """
     if format_ not in reports.FORMATS:
         raise UsageError(f"--format {format_}: expected one of: {', '.join(reports.FORMATS)}.")
-    found = load_results(path or context.settings.report_dir / "results.json")
+    found = load_results(path or invocation.settings.report_dir / "results.json")
     pieces = reports.pieces(found, format_)
     if output is None:
-        write = context.command if format_ == "annotations" else context.out.write
+        write = invocation.console.write_command if format_ == "annotations" else invocation.console.out.write
         for piece in pieces:
             write(piece)
         return 0
     _write(output, pieces)
-    context.say(f"{format_} report in {output}")
+    invocation.console.say(f"{format_} report in {output}")
     return 0
 
 
-def report_experiment(context: Context, *, experiment_id: str, output: Path | None = None) -> int:
+def report_experiment(invocation: Invocation, *, experiment_id: str, output: Path | None = None) -> int:
     """Tell of a recorded experiment in Markdown; the exit code.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         experiment_id: Phoenix's.
         output: where to; standard output by default.
 
@@ -54,12 +54,12 @@ def report_experiment(context: Context, *, experiment_id: str, output: Path | No
         UsageError: the output cannot be written.
         EvalwireError: Phoenix does not know the experiment, or cannot be asked.
     """
-    text = experiment_report(context.connect(None), experiment_id)
+    text = experiment_report(invocation.connect(None), experiment_id)
     if output is None:
-        context.out.write(text)
+        invocation.console.out.write(text)
         return 0
-    _write(output, [context.mask(text)])
-    context.say(f"report in {output}")
+    _write(output, [invocation.console.mask(text)])
+    invocation.console.say(f"report in {output}")
     return 0
 
 

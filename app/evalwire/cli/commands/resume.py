@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
 from evalwire.experiments import find_experiments
-from evalwire.jobs import Job, Signals, execute, load, reachable, selected
+from evalwire.jobs import (
+    Job,
+    Signals,
+    engine_limits,
+    load_selected,
+    reachable_phoenix,
+    resumed_spec,
+    run_and_report,
+    select_names,
+)
+from evalwire.model import JobSpec
 from evalwire.recording import Journal, PastJob, newest_journal, past_experiment
-from evalwire.shards import of_past
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from evalwire.cli.invocation import Invocation
     from evalwire.phoenix import Phoenix
-    from evalwire.recording import Sharing
 
 
 def resume(
-    context: Context,
+    invocation: Invocation,
     *,
     path: Path | None = None,
     experiment_id: str | None = None,
@@ -30,7 +39,7 @@ def resume(
     """Go on with an earlier job, report, and give the exit code.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         path: the job's journal; the newest in the report folder by default.
         experiment_id: a Phoenix experiment to complete instead, from what Phoenix has of it.
         retry_failed: try failed tasks and evaluators again.
@@ -41,32 +50,39 @@ def resume(
         EvalwireError: there is no Phoenix to talk to.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
-    writer: Journal | None = None
-    shared: Sharing | None = None
+    settings, environ, console = invocation.settings, invocation.environ, invocation.console
+    journal: Journal | None = None
+    earlier: PastJob | None = None
     if experiment_id is None:
-        writer, past = Journal.reopen(path or _newest(context))
-        if past.damaged:
-            context.err.write(f"evalwire: {writer.path}: {past.damaged} lines cannot be read and are left out\n")
-        context.say(f"resuming {writer.path}")
-        shared = of_past(past)
+        journal, earlier = Journal.reopen(path or _newest(settings.report_dir))
+        if earlier.damaged:
+            console.warn(f"{journal.path}: {earlier.damaged} lines cannot be read and are left out")
+        console.say(f"resuming {journal.path}")
+    sharing = earlier.spec.sharing if earlier else None
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
-        with reachable(context, local=local, with_testset=False) as phoenix:
-            found = past if experiment_id is None else _from_phoenix(context, phoenix, experiment_id)
+        with reachable_phoenix(
+            settings, environ, console, invocation.connect, local=local, with_testset=False
+        ) as phoenix:
+            past = earlier or _from_phoenix(invocation, phoenix, str(experiment_id))
+            names = select_names(settings, past.experiments, of="earlier job")
             yield Job(
-                experiments=load(context, signals, selected(context, found.experiments, of="earlier job")),
+                experiments=load_selected(settings, environ, console, signals, names),
                 phoenix=phoenix,
-                past=found,
+                spec=resumed_spec(settings, past.spec, sharing=sharing),
+                limits=engine_limits(settings),
+                environ=environ,
+                mask=console.mask,
+                record_connections=settings.record_connections,
+                past=past.past,
                 retry_failed=retry_failed,
-                sharing=shared,
             )
 
-    return execute(context, begin, journal=writer, shard=shared.shard if shared else None)
+    return run_and_report(settings, environ, console, begin, journal=journal, shard=sharing.shard if sharing else None)
 
 
-def _newest(context: Context) -> Path:
-    folder: Path = context.settings.report_dir
+def _newest(folder: Path) -> Path:
     path = newest_journal(folder)
     if path is None:
         raise UsageError(
@@ -76,11 +92,11 @@ def _newest(context: Context) -> Path:
     return path
 
 
-def _from_phoenix(context: Context, phoenix: Phoenix, experiment_id: str) -> PastJob:
+def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) -> PastJob:
     """What Phoenix itself knows of an experiment, as if a journal had told it."""
     found = phoenix.experiment(experiment_id)
     dataset = phoenix.dataset_version(found["dataset_id"], found["dataset_version_id"])
-    settings = context.settings
+    settings = invocation.settings
     folders = [path.name for path in find_experiments(settings.experiments)[0]]
     names = [name for name in folders if settings.dataset_names.get(name, name) == dataset.name]
     if settings.names:
@@ -92,11 +108,5 @@ def _from_phoenix(context: Context, phoenix: Phoenix, experiment_id: str) -> Pas
             f"{settings.experiments}/ should be on it, and {which}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
-    return PastJob(
-        experiments=names,
-        prefix=settings.prefix,
-        metadata={},
-        repetitions=past.repetitions,
-        past={names[0]: past},
-        split=past.dataset.get("split") if past.dataset else None,
-    )
+    spec = JobSpec(prefix=settings.prefix, repetitions=past.repetitions, split=past.dataset.get("split"))
+    return PastJob(experiments=names, spec=spec, past={names[0]: past})

@@ -1,58 +1,105 @@
-"""`evalwire run`: discover, fetch, run, score, record, report; start reading here, and go on in `evalwire.jobs.job`."""
+"""`evalwire run`: discover, fetch, run, score, record, report; start reading here, and go on in `evalwire.jobs.run`."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
-from evalwire.jobs import Job, Signals, execute, load, reachable, selected
-from evalwire.shards import part_of
+from evalwire.jobs import (
+    Job,
+    Signals,
+    engine_limits,
+    job_spec,
+    load_selected,
+    reachable_phoenix,
+    resumed_spec,
+    run_and_report,
+    select_names,
+)
+from evalwire.shards import find_membership
 
 if TYPE_CHECKING:
-    from evalwire.jobs import Context
+    from collections.abc import Iterator, Sequence
+
+    from evalwire.cli.invocation import Invocation
+    from evalwire.model import Experiment, JobSpec
+    from evalwire.recording import PastJob
+    from evalwire.shards import Membership
 
 
-def run(context: Context, *, dry_run: int | None = None, local: bool = False, fresh: bool = False) -> int:
-    """Run the selected experiments, report, and give the exit code.
+def run(invocation: Invocation, *, dry_run: int | None = None, local: bool = False, fresh: bool = False) -> int:
+    """Run the selected experiments and write the report; return the exit code.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
-        dry_run: so many examples of each experiment, recording nothing; None for all of them.
+        invocation: settings, streams, and how to reach Phoenix.
+        dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
         local: start a Phoenix for this run, and upload the testset to it.
-        fresh: of a shard: not what an earlier attempt of the same pipeline run began.
+        fresh: start new experiments instead of continuing an earlier attempt of the same pipeline run (shards only).
 
     Raises:
         UsageError: a path that was named does not exist or cannot be written; nothing has run.
         EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
-    part = part_of(context, fresh=fresh, is_recorded=dry_run is None)
-    if part is not None and local:
+    settings, environ, console = invocation.settings, invocation.environ, invocation.console
+    membership = find_membership(settings, environ, fresh=fresh, is_recorded=dry_run is None)
+    if membership is not None and local:
         raise UsageError("--local: the Phoenix of one job is out of the reach of the other shards.")
-    past = part.plan.past if part is not None and part.plan is not None else None
+    planned = membership.plan.past if membership is not None and membership.plan is not None else None
+    spec = _spec(invocation, membership, planned)
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
-        experiments = load(context, signals, selected(context, past.experiments, of="plan") if past else None)
-        datasets = {one.dataset_name for one in experiments}
-        if context.settings.dataset_version is not None and len(datasets) > 1:
-            raise UsageError(
-                f"--dataset-version is of one dataset, and the selected experiments have {len(datasets)}: "
-                f"{', '.join(sorted(datasets))}. Select one with --name."
-            )
-        with reachable(context, local=local, with_testset=True) as phoenix:
+        names = select_names(settings, planned.experiments, of="plan") if planned else None
+        experiments = load_selected(settings, environ, console, signals, names)
+        _check_version(settings.dataset_version, experiments)
+        with reachable_phoenix(
+            settings, environ, console, invocation.connect, local=local, with_testset=True
+        ) as phoenix:
             yield Job(
                 experiments=experiments,
                 phoenix=phoenix,
+                spec=spec,
+                limits=engine_limits(settings),
+                environ=environ,
+                mask=console.mask,
                 dry_run=dry_run,
-                past=past,
-                retry_failed=part is not None,  # a shard that is started again mends what it can
-                sharing=part.sharing if part else None,
+                record_connections=settings.record_connections,
+                past=planned.past if planned else {},
+                retry_failed=membership is not None,  # a shard that is started again completes what it can
             )
 
-    code = execute(context, begin, is_noted=dry_run is None, shard=part.sharing.shard if part else None)
+    code = run_and_report(
+        settings,
+        environ,
+        console,
+        begin,
+        has_journal=dry_run is None,
+        shard=spec.sharing.shard if spec.sharing else None,
+    )
     if local:
-        context.say("to look at these results in the local Phoenix: evalwire serve")
+        console.say("to look at these results in the local Phoenix: evalwire serve")
     return code
+
+
+def _spec(invocation: Invocation, membership: Membership | None, planned: PastJob | None) -> JobSpec:
+    """Return what the job runs: what the plan says, else what the settings say."""
+    sharing = membership.sharing if membership else None
+    if planned is None:
+        return job_spec(invocation.settings, invocation.environ, sharing=sharing)
+    return resumed_spec(invocation.settings, planned.spec, sharing=sharing)
+
+
+def _check_version(version: str | None, experiments: Sequence[Experiment]) -> None:
+    """Check that a version is asked of one dataset only.
+
+    Raises:
+        UsageError: the selected experiments have several.
+    """
+    datasets = {experiment.dataset_name for experiment in experiments}
+    if version is not None and len(datasets) > 1:
+        raise UsageError(
+            f"--dataset-version is of one dataset, and the selected experiments have {len(datasets)}: "
+            f"{', '.join(sorted(datasets))}. Select one with --name."
+        )

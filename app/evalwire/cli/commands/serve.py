@@ -11,10 +11,10 @@ from evalwire.phoenix import local_phoenix
 if TYPE_CHECKING:
     from types import FrameType
 
-    from evalwire.jobs import Context
+    from evalwire.cli.invocation import Invocation
 
 
-def serve(context: Context, *, port: int | None = None) -> int:
+def serve(invocation: Invocation, *, port: int | None = None) -> int:
     """Serve it until SIGINT or SIGTERM, which is its ordinary end.
 
     Returns:
@@ -30,14 +30,16 @@ def serve(context: Context, *, port: int | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
-        with local_phoenix(context.settings.local_dir, context.environ, announce=context.say, port=port) as server:
+        with local_phoenix(
+            invocation.settings.local_dir, invocation.environ, announce=invocation.console.say, port=port
+        ) as server:
             if server.process is None:
-                context.out.write(f"{server.url} is served already\n")
+                invocation.console.out.write(f"{server.url} is served already\n")
                 return 0
-            context.out.write(f"Phoenix: {server.url} (end with Ctrl-C)\n")
-            context.out.flush()
+            invocation.console.out.write(f"Phoenix: {server.url} (end with Ctrl-C)\n")
+            invocation.console.out.flush()
             server.process.wait()
     except Interrupted:
         return 0
-    context.err.write(f"evalwire: the local Phoenix ended by itself; see {context.settings.local_dir}/server.log\n")
+    invocation.console.warn(f"the local Phoenix ended by itself; see {invocation.settings.local_dir}/server.log")
     return 1

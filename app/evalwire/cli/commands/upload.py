@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.datasets import ROWS_PER_PART, check_testset, describe_issues, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
-from evalwire.jobs import Signals, progress_counter
+from evalwire.jobs import Signals, progress_counter, testset_columns, testset_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalwire.cli.invocation import Invocation
     from evalwire.datasets import Upload
-    from evalwire.jobs import Context
     from evalwire.phoenix import Phoenix
 
 
 _MOST_IDS = 5
 
 
-def upload(context: Context, *, strict: bool = False, dry_run: bool = False) -> int:
+def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = False) -> int:
     """Upload the testset, one dataset for each tag, saying before what will change and after what became of each.
 
     Args:
-        context: settings, streams, and how to reach Phoenix.
+        invocation: settings, streams, and how to reach Phoenix.
         strict: upload nothing of a file that has a row to complain about.
         dry_run: say what would change, and upload nothing.
 
@@ -31,29 +32,29 @@ def upload(context: Context, *, strict: bool = False, dry_run: bool = False) -> 
         TestsetError: the file cannot be uploaded as it is; nothing was.
         PhoenixError: Phoenix did not take it.
     """
-    path = context.testset_path()
-    inspection = check_testset(path, context.columns(), strict=strict)
+    path, columns = testset_path(invocation.settings), testset_columns(invocation.settings)
+    inspection = check_testset(path, columns, strict=strict)
     for line in describe_issues(inspection.issues):
-        context.err.write(f"evalwire: {path}: {line}\n")
+        invocation.console.warn(f"{path}: {line}")
     if not inspection.sizes:
         raise UsageError(f"{path} has no row with a tag and an expected output, so there is nothing to upload.")
-    phoenix = context.connect(None)
-    on_exist = context.settings.on_exist
+    phoenix = invocation.connect(None)
+    on_exist = invocation.settings.on_exist
     with Signals():
-        for found in prepare_uploads(path, context.columns(), inspection.sizes, phoenix.datasets, on_exist=on_exist):
+        for found in prepare_uploads(path, columns, inspection.sizes, phoenix.datasets, on_exist=on_exist):
             for line in _planned(found):
-                context.say(line)
+                invocation.console.say(line)
             if not dry_run:
-                _execute(context, phoenix, found)
+                _execute(invocation, phoenix, found)
             word = f"would be {found.action}" if dry_run else found.action
-            context.out.write(f"{found.name}: {word}, {found.example_count} examples\n")
+            invocation.console.out.write(f"{found.name}: {word}, {found.example_count} examples\n")
     return 0
 
 
-def _execute(context: Context, phoenix: Phoenix, found: Upload) -> None:
+def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
     to_send = sum(found.plan.sent) if found.plan else 0
     count = 0
-    with progress_counter(found.name, to_send, context.err, quiet=context.quiet) as advance:
+    with progress_counter(found.name, to_send, invocation.console) as advance:
 
         def arrived(number: int) -> None:
             nonlocal count
@@ -64,10 +65,10 @@ def _execute(context: Context, phoenix: Phoenix, found: Upload) -> None:
             execute_upload(phoenix.datasets, found, arrived=arrived)
         except BaseException:
             if to_send > ROWS_PER_PART:
-                context.err.write(
-                    f"evalwire: {found.name}: interrupted; {count} of {to_send} examples have arrived. Until the same "
+                invocation.console.warn(
+                    f"{found.name}: interrupted; {count} of {to_send} examples have arrived. Until the same "
                     "upload is repeated, which sends only the rest, runs "
-                    f"{'use the version before it' if found.held else 'refuse the dataset'}.\n"
+                    f"{'use the version before it' if found.held else 'refuse the dataset'}."
                 )
             raise
 

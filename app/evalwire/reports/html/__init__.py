@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from evalwire.reports.html import runs, section, summary
 from evalwire.reports.html.markup import Html, html
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalwire.model import Report
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.model import percentile
 from evalwire.reports.html.markup import Html, count, html, number, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from evalwire.model import Comparison, Pair
 
 _WIDTH, _HEIGHT = 320, 190

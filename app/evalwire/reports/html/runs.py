@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.reports.highlights import cut, link
@@ -10,6 +9,8 @@ from evalwire.reports.html.markup import DASH, MINUS, Html, Values, anchor, coun
 from evalwire.reports.html.section import Section, answer, failure_block, preview
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from evalwire.model import Evaluation, TaskRun
 
 _LONGEST_PREVIEW = 160

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from evalwire.reports.html.markup import DASH, TIMES, Html, anchor, count, durat
 from evalwire.reports.html.section import Section, interval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from evalwire.model import Baseline, GateResult, Report
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")

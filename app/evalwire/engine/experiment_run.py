@@ -1,0 +1,337 @@
+"""Run one experiment: its examples concurrently, the evaluators behind each, every failure a value."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from evalwire.engine.evaluations import evaluations_of, is_judged, with_all
+from evalwire.engine.event_loop import CLEAN_UP_SECONDS
+from evalwire.engine.job_state import engine_failure
+from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
+from evalwire.model import ExperimentResult, Failure, TaskRun, to_json
+from evalwire.usercode import evaluator_values, parse_scores, task_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from evalwire.engine.concurrency import Ticket
+    from evalwire.engine.job_state import JobState
+    from evalwire.errors import EvalwireError
+    from evalwire.model import Callee, Evaluation, Example, Experiment, OpenExperiment
+    from evalwire.usercode import Call
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PendingRun:
+    """One run to be made: an example, its repetition, and what an earlier job already has of it."""
+
+    index: int
+    example: Example
+    repetition: int
+    earlier: TaskRun | None
+
+
+class ExperimentRun:
+    """The run of one experiment.
+
+    Args:
+        job: what all experiments of the job share.
+        experiment: what is run.
+    """
+
+    def __init__(self, job: JobState, experiment: Experiment) -> None:
+        self._job = job
+        self._experiment = experiment
+        self._started_at = 0.0
+        self._opened: OpenExperiment | None = None
+        self._runs: dict[int, TaskRun] = {}
+        self._failure: Failure | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._result: ExperimentResult | None = None
+
+    async def run(self) -> None:
+        """Run the experiment to its end; its result is in `snapshot`."""
+        self._started_at = time.monotonic()
+        task = self._experiment.task
+        if task is not None and not self._experiment.problems and not self._job.is_ending:
+            await self._run(task)
+        self._result = self._make_result(is_over=True)
+        if self._failure or self._experiment.problems:
+            self._job.count_failure()
+        self._job.notify(self._job.observer.finished, self._result)
+
+    def snapshot(self, *, broken: str) -> ExperimentResult:
+        """Return the result so far, on any thread; `broken` says why the event loop ended before the job did."""
+        return self._result or self._make_result(is_over=False, broken=broken)
+
+    def _make_result(self, *, is_over: bool, broken: str = "") -> ExperimentResult:
+        """Return the result; an experiment that is not over, say not verified, has not passed, though all ran."""
+        experiment, opened = self._experiment, self._opened
+        failure = self._failure
+        runs = tuple(run for _, run in sorted(self._runs.copy().items()))
+        count = len(opened.dataset.examples) if opened else 0
+        expected = count * (opened.repetitions if opened else 1)
+        is_complete = is_over and opened is not None and len(runs) == expected
+        if failure is None and not experiment.problems and not is_complete:
+            failure = (
+                Failure(kind="user", stage="task", type="RuntimeError", message=broken)
+                if broken
+                else self._job.unfinished()
+            )
+        return ExperimentResult(
+            name=experiment.name,
+            dataset_name=experiment.dataset_name,
+            path=str(experiment.path),
+            evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
+            opened=opened,
+            runs=runs,
+            example_count=count,
+            repetitions=opened.repetitions if opened else 1,
+            failure=failure,
+            problems=experiment.problems,
+            seconds=time.monotonic() - self._started_at if self._started_at else 0.0,
+        )
+
+    async def _run(self, task: Callee) -> None:
+        job = self._job
+        try:
+            opened = await _unless(job.ends, job.recorder.open(self._experiment))
+        except Exception as error:
+            self._failure = engine_failure(error, stage="open")
+            return
+        if opened is None:
+            return
+        self._opened = opened
+        examples = opened.dataset.examples
+        if not examples and not opened.is_empty_part:
+            self._failure = Failure(
+                kind="user",
+                stage="open",
+                type="EmptyDataset",
+                message=f"the dataset {opened.dataset.name!r} has no examples; upload some, or select another version",
+            )
+            return
+        run_count = len(examples) * opened.repetitions
+        job.plan(run_count)
+        job.notify(job.observer.started, opened, run_count)
+        feed = asyncio.create_task(self._start_workers(opened, task))
+        await job.feed(feed)
+        if not feed.cancelled() and (defect := feed.exception()):  # a defect of evalwire's own: be red
+            self._failure = engine_failure(defect, stage="record")
+        await self._drain()
+        if not job.stopped.is_set() and not job.outage:
+            await self._verify(opened)
+
+    # --- workers -------------------------------------------------------------------------------------
+
+    async def _start_workers(self, opened: OpenExperiment, task: Callee) -> None:
+        """Start a worker for each place in flight that the pace gives; cancelled when the job is to end."""
+        pending = self._pending(opened)
+        for first in pending:
+            ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
+            if self._job.is_ending:
+                self._job.pace.release(ticket)
+                return
+            self._start(self._work(opened, task, first, pending, ticket))
+
+    def _pending(self, opened: OpenExperiment) -> Iterator[_PendingRun]:
+        """Give every example in every repetition, in the dataset's order, unless an earlier job completed it."""
+        pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
+        for index, (example, repetition) in enumerate(pairs):
+            earlier = opened.earlier.get((example.node_id, repetition))
+            if earlier is not None:
+                earlier = with_all(opened, earlier, earlier.evaluations)
+            if earlier is not None and earlier.is_recorded and is_judged(opened, earlier):
+                self._runs[index] = earlier
+                self._job.notify(self._job.observer.ran, opened, earlier)
+            else:
+                yield _PendingRun(index, example, repetition, earlier)
+
+    async def _work(
+        self,
+        opened: OpenExperiment,
+        task: Callee,
+        first: _PendingRun,
+        pending: Iterator[_PendingRun],
+        first_ticket: Ticket,
+    ) -> None:
+        """Run the task on one example after the other, in one place in flight, for as long as it may be kept.
+
+        The next task starts before the last output is evaluated and recorded: an event loop that had other things to
+        do first would leave the provider idle meanwhile. As many examples, less one, may be behind their tasks as are
+        in them; one more keeps its place. With one place, examples come strictly one after the other.
+        """
+        job = self._job
+        current: _PendingRun | None = first
+        ticket: Ticket | None = first_ticket
+        try:
+            while current is not None and ticket is not None:
+                run = current.earlier
+                if run is None:
+                    run = await self._run_task(opened, task, current, ticket)
+                    job.recorder.returned(opened, run)
+                    if run.failure:
+                        job.count_failure()
+                own_ticket, is_full = ticket, job.finishing >= job.pace.limit - 1
+                ticket = None if is_full else job.pace.renew(ticket)
+                job.finishing += 1
+                self._start(self._finish(opened, current, run, own_ticket))
+                current = None if job.is_ending or ticket is None else next(pending, None)
+        finally:
+            if ticket is not None:
+                job.pace.release(ticket)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a part of the experiment, which the experiment waits for at its end."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._running.discard(task)
+            if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
+                self._failure = engine_failure(error, stage="record")
+
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(over)
+
+    async def _drain(self) -> None:
+        """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
+        job, running = self._job, self._running
+        stopped = asyncio.create_task(job.stopped.wait())
+        while running and not job.stopped.is_set():
+            await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if running and job.stop.requested_at is not None:
+            latest = job.stop.requested_at + job.limits.grace_seconds
+            while running and (left := latest - time.monotonic()) > 0:  # a worker leaves an example to be finished
+                await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        late = list(running)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CLEAN_UP_SECONDS)
+
+    async def _verify(self, opened: OpenExperiment) -> None:
+        """Compare the experiment with what Phoenix has of it."""
+        try:
+            missing = await _unless(self._job.stopped, self._job.recorder.verify(opened, self._runs.values()))
+        except Exception as error:
+            self._failure = self._failure or engine_failure(error, stage="record")
+            return
+        if missing:
+            self._failure = self._failure or Failure(
+                kind="phoenix",
+                stage="record",
+                type="RecordsMissing",
+                message=f"Phoenix accepted records that it does not have: {'; '.join(missing)}",
+            )
+
+    # --- one example ---------------------------------------------------------------------------------
+
+    async def _finish(self, opened: OpenExperiment, pending: _PendingRun, run: TaskRun, ticket: Ticket) -> None:
+        """Evaluate and record what the task returned; give its place back, if it still has it."""
+        job = self._job
+        try:
+            try:
+                if run.failure is None:
+                    run = await self._evaluate(opened, run, ticket)
+                await job.backlog.acquire()
+            finally:
+                job.finishing -= 1
+                job.pace.release(ticket)
+            run = await self._record(opened, run)
+        except asyncio.CancelledError:  # its output was paid for: it is in the report at least
+            message = "the job ended before it was recorded"
+            left_over = Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
+            self._runs[pending.index] = dataclasses.replace(run, record_failure=left_over)
+            raise
+        self._runs[pending.index] = run
+        job.notify(job.observer.ran, opened, run)
+
+    async def _record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
+        """Record a run that has a place in the backlog; end the job when no other record would succeed either."""
+        job = self._job
+        failed = bool(run.failures)
+        if failed and not run.failure:
+            job.count_failure()
+        try:
+            run, error = await job.recorder.record(opened, run)
+        finally:
+            job.backlog.release()
+        if error is None:
+            return run
+        if not failed:
+            job.count_failure()
+        if _is_outage(error, opened):
+            job.end_for_outage(error)
+        return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
+
+    async def _run_task(self, opened: OpenExperiment, task: Callee, pending: _PendingRun, ticket: Ticket) -> TaskRun:
+        """Run the task on one example."""
+
+        def begin() -> Call:
+            return self._job.start_call(opened, task, task_values(pending.example))
+
+        result = await self._job.attempts.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
+        return TaskRun(
+            example=pending.example,
+            output=result.value,
+            failure=result.failure,
+            start_time=result.call.start_time,
+            end_time=result.call.end_time,
+            repetition=pending.repetition,
+            trace_id=result.call.trace_id,
+            attempts=result.attempts,
+            usage=result.usage,
+        )
+
+    async def _evaluate(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
+        """Call every evaluator that has not returned anything yet, all at once."""
+        done = {evaluation.evaluator for evaluation in run.evaluations}
+        begins = [
+            self._beginning(opened, evaluator, run)
+            for evaluator in opened.experiment.evaluators
+            if evaluator.name not in done
+        ]
+        calls = [self._call_evaluator(opened, run, begin(), begin, ticket) for begin in begins]
+        found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
+        return with_all(opened, run, itertools.chain(run.evaluations, *found))
+
+    async def _call_evaluator(
+        self, opened: OpenExperiment, run: TaskRun, first: Call, begin: Callable[[], Call], ticket: Ticket
+    ) -> list[Evaluation]:
+        """Return what one evaluator returned, written down as soon as it is known."""
+        name = first.callee.name
+        result = await self._job.attempts.outcome(
+            begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
+        )
+        found = evaluations_of(result)
+        self._job.recorder.judged(opened, run, found)
+        return found
+
+    def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
+        return lambda: self._job.start_call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await `work`, or cancel it and return None once the event happens."""
+    task = asyncio.create_task(work)
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        waiting.cancel()
+
+
+def _is_outage(error: EvalwireError, opened: OpenExperiment) -> bool:
+    """Check whether no other record would succeed: Phoenix is gone, or another job has taken over this shard."""
+    return isinstance(error, PhoenixUnreachable | PhoenixRefused) or (
+        opened.shard is not None and isinstance(error, RunTaken)
+    )

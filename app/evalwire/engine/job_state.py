@@ -1,0 +1,150 @@
+"""The state of a job on its event loop, which the runs of all its experiments share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from evalwire.engine.concurrency import Pace
+from evalwire.engine.retrying import Attempts
+from evalwire.errors import EvalwireError
+from evalwire.model import Failure
+from evalwire.usercode import Call, Clock, Threads, failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from evalwire.engine.limits import Limits, Stop
+    from evalwire.engine.protocols import Observer, Recorder, Tracer
+    from evalwire.model import Callee, Experiment, FailureStage, OpenExperiment
+
+log = logging.getLogger("evalwire")
+
+
+class JobState:
+    """What the runs of a job's experiments share: seams, limits, counts, and the end of the job.
+
+    Attributes:
+        pace: limits the examples in flight, of all experiments.
+        backlog: limits the runs that wait for Phoenix.
+        stopped: set when somebody asked for the job to end.
+        ends: set when no further example starts: after a stop, an outage, or too many failures.
+        finishing: examples whose task has returned, and which are evaluated or wait to be recorded.
+        outage: why Phoenix accepts no further record; None when it does.
+        stop_reason: why the job was ended for its failures; empty when it was not.
+    """
+
+    def __init__(
+        self,
+        experiments: Sequence[Experiment],
+        *,
+        recorder: Recorder,
+        tracer: Tracer,
+        observer: Observer,
+        limits: Limits,
+        stop: Stop,
+    ) -> None:
+        self.recorder = recorder
+        self.observer = observer
+        self.limits = limits
+        self.stop = stop
+        self.pace = Pace(limits.task_concurrency, on_change=_log_pace)
+        self.backlog = asyncio.Semaphore(limits.backlog)
+        self.stopped = asyncio.Event()
+        self.ends = asyncio.Event()
+        self.attempts = Attempts(self.pace, self.ends, most=limits.retries, retry_on=limits.retry_on)
+        self.threads = Threads()
+        self.finishing = 0
+        self.outage: EvalwireError | None = None
+        self.stop_reason = ""
+        self._tracer = tracer
+        self._clock = Clock(limits.timeout_seconds)
+        self._roots = {experiment.name: experiment.import_root for experiment in experiments}
+        self._feeds: set[asyncio.Task[None]] = set()
+        self._failed = 0
+        self._planned = 0  # runs of the experiments that have begun
+        self._has_observer_failed = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Check whether no further example starts."""
+        return self.ends.is_set()
+
+    def end(self) -> None:
+        """Start no further example."""
+        self.ends.set()
+        for feed in self._feeds:
+            feed.cancel()
+
+    def end_for_outage(self, error: EvalwireError) -> None:
+        """Start no further example: what cannot be recorded should not be paid for."""
+        self.outage = self.outage or error
+        self.end()
+
+    async def feed(self, feed: asyncio.Task[None]) -> None:
+        """Wait for the task that starts an experiment's workers, which the end of the job cancels."""
+        self._feeds.add(feed)
+        await asyncio.wait({feed})
+        self._feeds.discard(feed)
+
+    def plan(self, run_count: int) -> None:
+        """Count the runs of an experiment that begins."""
+        self._planned += run_count
+
+    def count_failure(self) -> None:
+        """Count a failed run; end the job when there are more than it may have."""
+        self._failed += 1
+        most = self.limits.max_failures
+        if most is None or self.is_ending:
+            return
+        allowed = most if most >= 1 else math.ceil(most * self._planned)
+        if self._failed >= allowed:
+            share = f"{most:.0%} of {self._planned} runs" if most < 1 else f"{most:g}"
+            self.stop_reason = f"the job was stopped after {self._failed} failures (max_failures: {share})"
+            log.warning("%s", self.stop_reason)
+            self.end()
+
+    def notify(self, event: Callable[..., None], *about: Any) -> None:
+        """Send an event to the observer. A closed terminal or pipe must not cost what was paid for."""
+        try:
+            event(*about)
+        except Exception as error:
+            if not self._has_observer_failed:
+                log.warning("the progress cannot be shown, and the job goes on: %r", error)
+            self._has_observer_failed = True
+
+    def start_call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
+        """Start a call of user code, traced and timed."""
+        trace = self._tracer.trace(opened, callee, values)
+        root = self._roots[opened.experiment.name]
+        call = Call(callee, trace, clock=self._clock, root=root)
+        call.start(values, self.threads)
+        return call
+
+    def unfinished(self) -> Failure:
+        """Return why an experiment did not come to its end."""
+        if self.outage:
+            return engine_failure(self.outage, stage="record")
+        if self.stop_reason:
+            return Failure(kind="user", stage="task", type="TooManyFailures", message=self.stop_reason)
+        message = "the job was stopped before its end"
+        return Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
+
+
+def engine_failure(error: BaseException, *, stage: FailureStage) -> Failure:
+    """Return an error that did not come from user code as a value; evalwire's own messages say it all."""
+    if isinstance(error, EvalwireError):
+        return Failure(kind=error.failure_kind, stage=stage, type=type(error).__name__, message=str(error))
+    return failure_of(error, stage=stage, kind="evalwire")
+
+
+def _log_pace(before: int, after: int) -> None:
+    log.log(
+        logging.INFO if after < before else logging.DEBUG,
+        "%s: %d examples in flight instead of %d",
+        "a rate limit" if after < before else "no rate limit",
+        after,
+        before,
+    )

@@ -1,0 +1,83 @@
+"""Find the baseline of each experiment, in Phoenix or in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
+from evalwire.gates import choose_baseline
+from evalwire.reports import load_results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalwire.gates import BaselineChoice, BaselineQuery
+    from evalwire.model import ExperimentResult
+    from evalwire.phoenix import Phoenix
+
+
+def find_baselines(
+    asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix | None
+) -> dict[str, ExperimentResult | str]:
+    """The baseline of each experiment, or the note why it has none.
+
+    Raises:
+        UsageError: a baseline that was named is not there for any of them.
+        EvalwireError: Phoenix cannot be asked.
+    """
+    match asked.kind:
+        case "file":
+            found = _from_file(asked, subjects)
+        case "id":
+            found = _by_id(asked, subjects, _asking(phoenix, asked))
+        case "tag":
+            found = {one.experiment: _tagged(asked, one, _asking(phoenix, asked)) for one in subjects}
+        case _:
+            found = {one.experiment: _newest(one, _asking(phoenix, asked)) for one in subjects}
+    if asked.kind != "auto" and all(isinstance(one, str) for one in found.values()):
+        raise UsageError(f"the baseline {asked} is not there: {'; '.join(map(str, found.values()))}.")
+    return found
+
+
+def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
+    if phoenix is None:
+        raise UsageError(f"the baseline {asked} needs a Phoenix to be asked; a file can be named with file:PATH.")
+    return phoenix
+
+
+def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
+    there = {result.name: result for result in load_results(Path(asked.value)).results}
+    missing = f"{asked.value} has no experiment of this name"
+    return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
+
+
+def _by_id(
+    asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix
+) -> dict[str, ExperimentResult | str]:
+    try:
+        result = phoenix.recorded_result(asked.value)
+    except ExperimentNotFound as error:
+        raise UsageError(f"the baseline {asked} is not there: {error}") from error
+    fitting = [one for one in subjects if one.dataset_name == result.dataset_name]
+    fitting = [one for one in fitting if one.experiment == result.name] or fitting
+    note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"
+    return {one.experiment: result if one in fitting else note for one in subjects}
+
+
+def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
+    try:
+        for record in phoenix.experiments_on(subject.dataset_name):
+            if asked.value in phoenix.tags(record["id"]):
+                return phoenix.recorded_result(record["id"])
+    except DatasetNotFound:
+        return f"there is no dataset {subject.dataset_name!r}"
+    return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
+
+
+def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
+    try:
+        record, note = choose_baseline(phoenix.experiments_on(subject.dataset_name), subject)
+    except DatasetNotFound:
+        return f"there is no dataset {subject.dataset_name!r}"
+    return phoenix.recorded_result(record["id"]) if record else note

@@ -1,0 +1,50 @@
+"""Write results, progress and warnings to the standard streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from evalwire.masking import Mask, secrets_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """The standard streams of a command; both replace secrets.
+
+    Attributes:
+        out: for results.
+        err: for progress, warnings and logs.
+        mask: replaces secrets in a text that goes elsewhere.
+        write_command: writes lines that a CI system reads as commands; in all else, commands are made harmless.
+        color: whether `out` shows colours.
+        width: columns of `out`.
+        quiet: show results and errors only.
+        verbose: show tracebacks, too.
+    """
+
+    out: TextIO
+    err: TextIO
+    mask: Mask
+    write_command: Callable[[str], object] = lambda _: None
+    color: bool = False
+    width: int = 100
+    quiet: bool = False
+    verbose: bool = False
+
+    def say(self, line: str) -> None:
+        """Write a line of progress."""
+        if not self.quiet:
+            self.err.write(f"{line}\n")
+            self.err.flush()
+
+    def warn(self, message: str) -> None:
+        """Write a warning or an error."""
+        self.err.write(f"evalwire: {message}\n")
+
+    def learn_secrets(self, environ: Mapping[str, str]) -> None:
+        """Mask the secrets that user code has loaded into the environment since."""
+        self.mask.add(secrets_in(environ))

@@ -1,0 +1,111 @@
+"""Take a job from its beginning to its report and exit code: what `run` and `resume` share."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
+from evalwire.experiments import importable
+from evalwire.jobs.gating import job_gating
+from evalwire.jobs.progress import progress_of
+from evalwire.jobs.report_writer import ReportWriter
+from evalwire.jobs.run import Job, run
+from evalwire.jobs.signals import Signals, failing_exits
+from evalwire.masking import masked
+from evalwire.recording import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from evalwire.jobs.console import Console
+    from evalwire.model import Shard
+    from evalwire.settings import Settings
+
+
+def run_and_report(
+    settings: Settings,
+    environ: Mapping[str, str],
+    console: Console,
+    begin: Callable[[Signals], AbstractContextManager[Job]],
+    *,
+    journal: Journal | None = None,
+    has_journal: bool = True,
+    shard: Shard | None = None,
+) -> int:
+    """Run a job and write its report; return the exit code.
+
+    Args:
+        settings: of the job.
+        environ: the environment, the `.env` file merged into it.
+        console: the streams.
+        begin: makes the job, with the experiments folder importable; its context lasts as long as the job runs.
+        journal: the journal of the earlier job that is resumed; None for a new one.
+        has_journal: whether there is a journal at all; a dry run, which records nothing, has none.
+        shard: the part of every experiment that is run, which the reports have in their names; None for all.
+
+    Raises:
+        UsageError: a path that was named does not exist or cannot be written; nothing has run.
+        EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
+        Interrupted: a signal came before the engine ran, or a second one did.
+    """
+    writer = ReportWriter(settings, environ, console, shard=shard)
+    code: int | None = None  # once the report is written
+    with Signals() as signals, _journal(console, journal, writer.folder if has_journal else None) as own_journal:
+        try:
+            with failing_exits(), importable(settings.experiments), begin(signals) as job:
+                gating = job_gating(job, settings, say=console.say)
+                with progress_of(console) as observer:
+                    report = run(
+                        job,
+                        gating=gating,
+                        observer=observer,
+                        stop=signals.stop,
+                        start=writer.start,
+                        journal=own_journal,
+                        warn=console.warn,
+                    )
+                code = writer.write(
+                    masked(report, console.mask)
+                )  # before a local Phoenix is ended, which may take longer than there is
+        except NothingToRunError as error:
+            console.warn(str(error))
+            return writer.write_bare("nothing_to_run", 1)
+        except UsageError:
+            raise
+        except EvalwireError as error:
+            if code is not None:
+                console.warn(str(error))
+                return code
+            writer.write_bare("infrastructure", error.exit_code)
+            raise
+        except Interrupted as error:
+            if code is not None:
+                return code
+            writer.write_bare("interrupted", error.exit_code)
+            raise
+        return code
+
+
+@contextlib.contextmanager
+def _journal(console: Console, journal: Journal | None, folder: Path | None) -> Iterator[Journal | None]:
+    """Give the journal of the job, where there is a folder for it.
+
+    A new journal is there, empty, before user code is imported: a job that is killed meanwhile leaves a trace, so that
+    `resume` does not take an older journal for it.
+    """
+    if journal is None and folder is not None:
+        try:
+            journal = Journal.create(folder, now=datetime.now(UTC))
+        except OSError as error:
+            console.warn(f"Cannot create a journal: results that Phoenix does not accept will be lost: {error}")
+    try:
+        yield journal
+    finally:
+        if journal is not None:
+            if journal.is_empty:  # nothing ran
+                journal.path.unlink(missing_ok=True)
+            journal.close()

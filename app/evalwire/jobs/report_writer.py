@@ -1,0 +1,144 @@
+"""Write the report of a job: the files first, then the screen, so that a closed pipe does not cost the files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from evalwire import reports
+from evalwire._version import __version__
+from evalwire.errors import UsageError
+from evalwire.jobs.run import JobStart
+from evalwire.model import Report
+from evalwire.settings import ci_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from evalwire.jobs.console import Console
+    from evalwire.model import Outcome, Shard
+    from evalwire.settings import Settings
+
+
+class ReportWriter:
+    """Writes what a job came to.
+
+    Args:
+        settings: where reports go.
+        environ: the environment, for what is known of the CI job.
+        console: the streams.
+        shard: the part of every experiment that is run, which the files have in their names; None for all.
+        writes: whether there are files at all.
+
+    Attributes:
+        start: when and where the command began.
+        folder: the report folder; None when there is none that can be written.
+
+    Raises:
+        UsageError: the folder that was named cannot be written.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        console: Console,
+        *,
+        shard: Shard | None = None,
+        writes: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._console = console
+        self._shard = shard
+        self._files = reports.files(shard)
+        self.start = JobStart()
+        self.folder = self._make_folder() if writes else None
+
+    def _make_folder(self) -> Path | None:
+        """Make the report folder without the reports of an earlier job; None when the default one cannot be written.
+
+        Raises:
+            UsageError: the folder that was named cannot be written.
+        """
+        settings = self._settings
+        directory: Path = settings.report_dir.absolute()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            for file in self._files:
+                (directory / file).unlink(missing_ok=True)
+        except OSError as error:
+            reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
+            if settings.source("report_dir") != "default":
+                raise UsageError(
+                    f"{reason}\nMake it beforehand, owned by user {os.getuid()} (a folder that Docker makes "
+                    "for a mount belongs to root), or name another one."
+                ) from error
+            self._console.warn(
+                f"no report and no journal are written, so results that Phoenix does not accept are lost: {reason}"
+            )
+            return None
+        return directory
+
+    def write_bare(self, outcome: Outcome, exit_code: int) -> int:
+        """Write the report of a job that has no results; return its exit code."""
+        report = Report(
+            outcome=outcome,
+            exit_code=exit_code,
+            results=(),
+            started_at=self.start.at,
+            seconds=self.start.seconds,
+            evalwire_version=__version__,
+            ci=ci_metadata(self._environ),
+            shard=self._shard,
+        )
+        self._write_files(report)
+        return exit_code
+
+    def write(self, report: Report) -> int:
+        """Write the report and show it; return its exit code, which is not 0 when the report could not be written."""
+        console, settings = self._console, self._settings
+        is_written = self._write_files(report)
+        text = reports.console.render(report, color=console.color, width=console.width, verbose=console.verbose)
+        try:
+            console.out.write(text)
+            console.out.flush()
+            if self._environ.get("GITHUB_ACTIONS") and settings.github_files is None:
+                console.write_command("".join(f"{line}\n" for line in reports.annotations.lines(report)))
+        except (OSError, ValueError) as error:
+            console.warn(f"the result cannot be shown: {error}")
+            is_written = False
+        for number, message in (
+            (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
+            (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
+        ):
+            if number:
+                console.warn(f"{number} {message}")
+        if self.folder is not None and is_written:
+            console.say(f"reports in {settings.report_dir}/: {', '.join(self._files)}")
+        return report.exit_code if is_written else report.exit_code or 1
+
+    def _write_files(self, report: Report) -> bool:
+        """Write the reports, results.json first; return whether all of them could be written."""
+        is_written = True
+        for path, pieces in self._pieces(report):
+            try:
+                reports.write(path, pieces)
+            except OSError as error:
+                self._console.warn(f"{path} cannot be written: {error}")
+                is_written = False
+        return is_written
+
+    def _pieces(self, report: Report) -> Iterator[tuple[Path, Iterable[str]]]:
+        """Give each file that is to be written, with its text in pieces."""
+        files = {format_: self.folder / file for file, format_ in self._files.items()} if self.folder else {}
+        for format_, path in files.items():
+            yield path, reports.pieces(report, format_)
+        handed_over = self._settings.github_files
+        if handed_over is not None:
+            yield handed_over / "outputs", (f"{line}\n" for line in reports.outputs.lines(report, files))
+            yield handed_over / "annotations", reports.pieces(report, "annotations")

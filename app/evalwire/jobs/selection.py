@@ -1,0 +1,81 @@
+"""Select the experiments of a job, and load them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.experiments import find_experiments, load_experiments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalwire.experiments import Discovered
+    from evalwire.jobs.console import Console
+    from evalwire.jobs.signals import Signals
+    from evalwire.model import Experiment
+    from evalwire.settings import Settings
+
+
+def discover(settings: Settings, names: Sequence[str] | None = None) -> Discovered:
+    """Import the experiments of these names, else the selected ones; call it within `experiments.importable`.
+
+    Raises:
+        UsageError: the folder, or an experiment of evalwire.toml, was named and does not exist.
+        NothingToRunError: `--name` names no experiment.
+    """
+    root = settings.experiments
+    if not root.is_dir() and settings.source("experiments") != "default":
+        raise UsageError(f"the experiments folder {root} does not exist (from: {settings.source('experiments')}).")
+    known = [path.name for path in find_experiments(root)[0]]
+    for name in settings.configured_experiments:
+        if name not in known:
+            raise UsageError(f"evalwire.toml: [experiments.{name}], but {root}/ has no experiment {name!r}.")
+    return load_experiments(
+        root,
+        names=names or settings.names or None,
+        helpers=settings.helpers_by_experiment,
+        dataset_names=settings.dataset_names,
+        isolated=settings.isolated_experiments,
+    )
+
+
+def load_selected(
+    settings: Settings,
+    environ: Mapping[str, str],
+    console: Console,
+    signals: Signals,
+    names: Sequence[str] | None = None,
+) -> tuple[Experiment, ...]:
+    """Import the experiments of these names, or those that the settings select.
+
+    Raises:
+        NothingToRunError: there is none.
+        Interrupted: a signal came while they were imported.
+    """
+    found = discover(settings, names)
+    console.learn_secrets(environ)
+    if signals.received is not None:  # an import of the user's may have caught it
+        raise Interrupted(signals.received)
+    root = settings.experiments
+    for name in found.skipped:
+        console.say(f"skipped {root}/{name}/: it has no task.py")
+    if not found.experiments:
+        raise NothingToRunError(
+            f"no experiment in {root.resolve()}/, so there is nothing to run.\n"
+            "An experiment is a folder in it with a task.py; in a container, mount your folder there."
+        )
+    return found.experiments
+
+
+def select_names(settings: Settings, names: Sequence[str], *, of: str) -> list[str]:
+    """Return the experiments of an earlier job or of a plan that the settings select: all, unless some are named.
+
+    Raises:
+        UsageError: an experiment that is named is not among them.
+    """
+    wanted = settings.names
+    for name in wanted:
+        if name not in names:
+            raise UsageError(f"the {of} had no experiment {name!r}; it had: {', '.join(names)}.")
+    return [name for name in names if name in wanted] if wanted else list(names)

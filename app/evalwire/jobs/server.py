@@ -1,0 +1,51 @@
+"""Reach the Phoenix server of a job: the configured one, or one started for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from evalwire import phoenix as phoenix_room
+from evalwire.datasets import check_testset, describe_issues, execute_upload, prepare_uploads
+from evalwire.jobs.testset import testset_columns, testset_path
+
+if TYPE_CHECKING:
+    from evalwire.jobs.console import Console
+    from evalwire.phoenix import Phoenix
+    from evalwire.settings import Settings
+
+Connect = Callable[[str | None], "Phoenix"]
+"""Connects to a Phoenix server: given an address, to that one without credentials, else to the configured one."""
+
+
+@contextlib.contextmanager
+def reachable_phoenix(
+    settings: Settings,
+    environ: Mapping[str, str],
+    console: Console,
+    connect: Connect,
+    *,
+    local: bool,
+    with_testset: bool,
+) -> Iterator[Phoenix]:
+    """Give the Phoenix to run against; with `local`, one started for this job, with the testset if asked."""
+    if not local:
+        yield connect(None)
+        return
+    with phoenix_room.local_phoenix(settings.local_dir, environ, announce=console.say) as server:
+        phoenix = connect(server.url)
+        if with_testset and settings.csv_path is not None:
+            _upload_testset(settings, console, phoenix)
+        yield phoenix
+
+
+def _upload_testset(settings: Settings, console: Console, phoenix: Phoenix) -> None:
+    """Make the file's rows the newest version of each dataset: this Phoenix is the project's own."""
+    path, columns = testset_path(settings), testset_columns(settings)
+    inspection = check_testset(path, columns)
+    for line in describe_issues(inspection.of("row")):
+        console.warn(f"{path}: {line}")
+    for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.datasets, on_exist="overwrite"):
+        execute_upload(phoenix.datasets, upload)
+        console.say(f"dataset {upload.name}: {upload.example_count} examples")

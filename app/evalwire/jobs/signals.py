@@ -1,0 +1,61 @@
+"""Handle SIGINT and SIGTERM, and user code that ends the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from evalwire.engine import Stop
+from evalwire.errors import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+@dataclass(slots=True)
+class Signals:
+    """Handles SIGINT and SIGTERM: the first stops the engine, if it runs; any other ends the command at once."""
+
+    stop: Stop = field(default_factory=Stop)
+    received: int | None = None
+    _before: dict[int, signal._HANDLER] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        first, self.received = self.received is None, number
+        self.stop.request(number)
+        if not first or not self.stop.is_heeded:
+            raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def failing_exits() -> Iterator[None]:
+    """Make `os._exit(0)` in user code fail: it ends the process at once, and nothing could be reported.
+
+    Forked children, which may use it as they like, are told by their process ID.
+    """
+    leave, own = os._exit, os.getpid()
+
+    def leave_failing(status: int) -> NoReturn:
+        if os.getpid() != own:
+            leave(status)
+        os.write(2, f"\nevalwire: user code ended the process by os._exit({status}); the run is lost\n".encode())
+        leave(status or 1)
+
+    os._exit = leave_failing
+    try:
+        yield
+    finally:
+        os._exit = leave

@@ -1,0 +1,53 @@
+"""Make the spec of a job from the settings, or from an earlier job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalwire.engine import Limits
+from evalwire.model import JobSpec
+from evalwire.settings import ci_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalwire.model import Sharing
+    from evalwire.settings import Settings
+
+
+def job_spec(settings: Settings, environ: Mapping[str, str], *, sharing: Sharing | None = None) -> JobSpec:
+    """Return what the settings say of a new job."""
+    return JobSpec(
+        prefix=settings.prefix,
+        metadata=ci_metadata(environ),
+        repetitions=settings.repetitions,
+        split=settings.split,
+        dataset_version=settings.dataset_version,
+        gates=tuple(settings.gate),
+        baseline=str(settings.baseline or ""),
+        sharing=sharing,
+    )
+
+
+def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | None) -> JobSpec:
+    """Return what a resumed job runs: the earlier job's spec, with the gates and the baseline that are given now."""
+    return replace(
+        earlier,
+        sharing=sharing,
+        gates=tuple(settings.gate) or earlier.gates,
+        baseline=str(settings.baseline or earlier.baseline),
+    )
+
+
+def engine_limits(settings: Settings) -> Limits:
+    """Return what the settings say of concurrency, time limits and retries."""
+    return Limits(
+        concurrency=settings.concurrency,
+        task_concurrency=settings.task_concurrency,
+        timeout_seconds=settings.timeout_seconds,
+        grace_seconds=settings.grace_seconds,
+        retries=settings.retries,
+        retry_on=settings.retry_on,
+        max_failures=settings.max_failures,
+    )

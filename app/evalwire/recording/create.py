@@ -1,0 +1,118 @@
+"""Create experiments in Phoenix."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, deal_examples, start_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalwire.model import Dataset, Experiment, JobSpec, Shard
+    from evalwire.recording.protocols import JournalWriter, Server
+
+log = logging.getLogger("evalwire")
+
+
+class CreateExperiments:
+    """Creates a new experiment for each folder.
+
+    Args:
+        server: the Phoenix server.
+        spec: what the job runs.
+        journal: written before anything is created.
+        now: the time, for the names.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        spec: JobSpec,
+        journal: JournalWriter,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._server = server
+        self._spec = spec
+        self._journal = journal
+        self._now = now
+
+    def open(self, experiment: Experiment) -> OpenExperiment:
+        """Fetch the dataset and create the experiment, unless the dataset is empty.
+
+        Raises:
+            EvalwireError: this experiment cannot run.
+        """
+        return self.own_part(self.create_new(experiment))
+
+    def create_new(self, experiment: Experiment, *, claim: str | None = None) -> OpenExperiment:
+        """Create an experiment on its whole dataset; one on an empty dataset has no ID.
+
+        Args:
+            experiment: the folder.
+            claim: the claim that the experiment is created for, where several jobs share it.
+        """
+        spec = self._spec
+        dataset = self._server.dataset(experiment.dataset_name, split=spec.split, version_id=spec.dataset_version)
+        facts = start_metadata(experiment, split=spec.split, repetitions=spec.repetitions)
+        if spec.sharing is not None:
+            facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
+        if claim is not None:
+            facts["claim"] = claim
+        opened = OpenExperiment(
+            experiment=experiment,
+            dataset=dataset,
+            recorded_name=f"{spec.prefix}_{experiment.dataset_name}_{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            metadata={
+                "dataset": experiment.dataset_name,
+                "run_by": "evalwire",
+                **spec.metadata,
+                CREATION_KEY: uuid.uuid4().hex,
+                FACTS_KEY: facts,
+            },
+            repetitions=spec.repetitions,
+        )
+        if not dataset.examples:
+            return opened
+        self._journal.creating(opened)
+        return self.create(opened, adopt=False)
+
+    def create(self, opened: OpenExperiment, *, adopt: bool) -> OpenExperiment:
+        """Create an experiment in Phoenix, or with `adopt` find the one that an earlier process created."""
+        created = self._server.create_experiment(
+            opened.dataset,
+            name=opened.recorded_name,
+            metadata=opened.metadata,
+            repetitions=opened.repetitions,
+            adopt=adopt,
+        )
+        opened = replace(
+            opened,
+            id=created["id"],
+            url=self._server.experiment_url(opened.dataset.id, created["id"]),
+            project_name=created.get("project_name"),
+        )
+        self._journal.opened(opened)
+        return opened
+
+    def own_part(self, opened: OpenExperiment) -> OpenExperiment:
+        """Return an experiment with the examples of this job's shard alone."""
+        shard = self._spec.sharing.shard if self._spec.sharing else None
+        examples = opened.dataset.examples
+        if shard is None or not examples:
+            return opened
+        own = part_of(opened.dataset, shard, experiment=opened.experiment.name)
+        log.info("shard %s of %s: %d of %d examples", shard, opened.experiment.name, len(own.examples), len(examples))
+        return replace(opened, dataset=own, shard=shard)
+
+
+def part_of(dataset: Dataset, shard: Shard, *, experiment: str) -> Dataset:
+    """Return a dataset with the examples of one shard of an experiment alone, in the dataset's order."""
+    numbers = deal_examples([example.id for example in dataset.examples], shard.total, experiment=experiment)
+    own = (example for example, number in zip(dataset.examples, numbers, strict=True) if number == shard.number)
+    return replace(dataset, examples=tuple(own))

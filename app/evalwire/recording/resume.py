@@ -1,0 +1,198 @@
+"""Resume the experiments of an earlier job, or those that a plan names."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evalwire.errors import ExperimentNotFound, PhoenixError, UsageError
+from evalwire.model import OpenExperiment, is_same_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from evalwire.model import Dataset, Evaluation, Experiment, JobSpec, RunKey, TaskRun
+    from evalwire.recording.create import CreateExperiments
+    from evalwire.recording.journal import PastExperiment
+    from evalwire.recording.protocols import JournalWriter, Server
+
+log = logging.getLogger("evalwire")
+
+_START_NEW = "The jobs of this pipeline run share it, and somebody deleted it: start new experiments, with --fresh."
+
+
+class ResumeExperiments:
+    """Continues each experiment on the version of the dataset that it began with.
+
+    Args:
+        server: the Phoenix server.
+        spec: what the job runs.
+        journal: written before anything is sent.
+        creation: creates what is not there.
+        past: what is known of the earlier job, by experiment.
+        retry_failed: forget the failures of the earlier job, so that they are tried again.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        spec: JobSpec,
+        journal: JournalWriter,
+        *,
+        creation: CreateExperiments,
+        past: Mapping[str, PastExperiment],
+        retry_failed: bool = False,
+    ) -> None:
+        self._server = server
+        self._is_shared = spec.sharing is not None
+        self._journal = journal
+        self._creation = creation
+        self._past = past
+        self._retry_failed = retry_failed
+
+    def open(self, experiment: Experiment) -> OpenExperiment:
+        """Resume an experiment; create it when the earlier job did not begin it.
+
+        Raises:
+            EvalwireError: this experiment cannot run.
+        """
+        past = self._past.get(experiment.name)
+        if past is None or not past.dataset:
+            return self._creation.open(experiment)
+        return self.reopen(experiment, past)
+
+    def reopen(self, experiment: Experiment, past: PastExperiment) -> OpenExperiment:
+        """Continue an experiment on the version of the dataset that it began with.
+
+        Raises:
+            EvalwireError: this Phoenix does not have that experiment, or that version of the dataset.
+        """
+        dataset = self._dataset(past.dataset)
+        opened = OpenExperiment(
+            experiment=experiment,
+            dataset=dataset,
+            recorded_name=past.recorded_name,
+            metadata=past.metadata,
+            repetitions=past.repetitions,
+        )
+        if past.id is None:
+            return self._creation.own_part(self._creation.create(opened, adopt=True))
+        record = self._record(past, past.id)
+        if record is None:
+            opened = replace(opened, earlier=self._earlier_runs(past, dataset, experiment, ()))
+            return self._creation.create(opened, adopt=True)
+        opened = replace(
+            opened,
+            id=past.id,
+            url=self._server.experiment_url(dataset.id, past.id),
+            project_name=past.project_name or record.get("project_name"),
+        )
+        self._journal.creating(opened)  # once more: the journal may be a new one
+        self._journal.opened(opened)
+        opened = self._creation.own_part(opened)
+        recorded = self._server.recorded_runs(past.id, opened.dataset)
+        if opened.shard is not None and recorded:
+            log.info("%s: %d runs of this shard are recorded already", experiment.name, len(recorded))
+        return replace(opened, earlier=self._earlier_runs(past, opened.dataset, experiment, recorded))
+
+    def _dataset(self, record: Mapping[str, Any]) -> Dataset:
+        dataset = self._server.dataset_version(record["id"], record["version_id"], split=record.get("split"))
+        if dataset.name != record["name"]:
+            raise UsageError(
+                f"the dataset {record['id']} of this Phoenix is {dataset.name!r}, not {record['name']!r}: "
+                "is PHOENIX_ENDPOINT the server that the job recorded to?"
+            )
+        if len(dataset.examples) != record["examples"]:
+            raise PhoenixError(
+                f"version {dataset.version_id} of the dataset {dataset.name!r} has {len(dataset.examples)} examples, "
+                f"and had {record['examples']} when the job began, so it cannot be resumed; start it again with "
+                "`evalwire run`."
+            )
+        return dataset
+
+    def _record(self, past: PastExperiment, experiment_id: str) -> Mapping[str, Any] | None:
+        """Fetch Phoenix's record of the experiment; None when it is gone, though its creation was answered.
+
+        Raises:
+            UsageError: Phoenix has another experiment under this ID.
+            ExperimentNotFound: it is gone, or is another one, and other jobs count on it.
+        """
+        try:
+            record = self._server.experiment(experiment_id)
+        except ExperimentNotFound as error:
+            if self._is_shared:
+                raise deleted_experiment(error) from error
+            log.warning("%s\nIts dataset is here, so the experiment is created again.", error)
+            return None
+        if past.is_same(recorded_name=record["name"], metadata=record["metadata"]):
+            return record
+        if self._is_shared:
+            raise replaced_experiment(experiment_id, record)
+        raise UsageError(
+            f"the experiment {experiment_id} of this Phoenix is another one ({record['name']!r}) than the job began "
+            f"({past.recorded_name!r}): is PHOENIX_ENDPOINT the server that it recorded to?"
+        )
+
+    def _earlier_runs(
+        self, past: PastExperiment, dataset: Dataset, experiment: Experiment, recorded: Collection[TaskRun]
+    ) -> Mapping[RunKey, TaskRun]:
+        """Return the runs that the journal and Phoenix know; what Phoenix has of each, by Phoenix alone."""
+        by_key = {run.key: run for run in recorded}
+        others = {key: _own_evaluations(experiment, run) for key, run in by_key.items()}
+        runs = past.runs_on(dataset.examples, others=others)
+        earlier = {key: _with_recorded_ids(run, by_key.get(key)) for key, run in runs.items()}
+        return _without_failures(earlier) if self._retry_failed else earlier
+
+
+def replaced_experiment(experiment_id: str, record: Mapping[str, Any]) -> ExperimentNotFound:
+    """Return the error for an ID that Phoenix gave to a new experiment; SQLite gives those of deleted ones again."""
+    return ExperimentNotFound(
+        f"the experiment {experiment_id} of this Phoenix is another one now ({record['name']!r}).\n{_START_NEW}"
+    )
+
+
+def deleted_experiment(error: ExperimentNotFound) -> ExperimentNotFound:
+    """Return the error for a shared experiment that somebody deleted."""
+    return ExperimentNotFound(f"{error}\n{_START_NEW}")
+
+
+def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
+    """Return a run with the IDs of what Phoenix has of it, and with no others."""
+    is_recorded = recorded is not None and (
+        is_same_json(run.output, recorded.output) and (run.failure is None) == (recorded.failure is None)
+    )
+    if recorded is None or not is_recorded:
+        unsent = tuple(replace(evaluation, id=None) for evaluation in run.evaluations)
+        return replace(run, id=None, evaluations=unsent)
+    by_name = {evaluation.name: evaluation for evaluation in recorded.evaluations}
+    evaluations = tuple(
+        replace(evaluation, id=_id_if_same(evaluation, by_name.get(evaluation.name))) for evaluation in run.evaluations
+    )
+    return replace(run, id=recorded.id, evaluations=evaluations)
+
+
+def _id_if_same(evaluation: Evaluation, recorded: Evaluation | None) -> str | None:
+    if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
+        return None
+    own = (evaluation.score, evaluation.label, evaluation.explanation)
+    return recorded.id if own == (recorded.score, recorded.label, recorded.explanation) else None
+
+
+def _own_evaluations(experiment: Experiment, run: TaskRun) -> TaskRun:
+    """Return a run that only Phoenix knows with the evaluations that have an evaluator's name.
+
+    Phoenix does not tell whose the others are: of an evaluator that returns a list, or a person's. The evaluators that
+    seem to have returned nothing are called again.
+    """
+    names = {evaluator.name for evaluator in experiment.evaluators}
+    return replace(run, evaluations=tuple(one for one in run.evaluations if one.name in names))
+
+
+def _without_failures(runs: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
+    """Return the runs whose task did not fail, without the evaluations that did."""
+    return {
+        key: replace(run, evaluations=tuple(one for one in run.evaluations if one.failure is None))
+        for key, run in runs.items()
+        if run.failure is None
+    }
