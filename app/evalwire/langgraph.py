@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evalwire.loading import load
 from evalwire.usercode import Threads
 
 if TYPE_CHECKING:
@@ -45,16 +46,16 @@ def build_subgraph(
     if not nodes:
         raise IndexError("build_subgraph: the list of nodes is empty; give it one node or more.")
     try:
-        from langgraph.graph import END, START, StateGraph  # noqa: PLC0415 - an extra, and slow to import
+        graphs = load("langgraph.graph")
     except ImportError as error:
         raise _missing("build_subgraph") from error
-    graph: Any = StateGraph(state_cls, input_schema=input_cls)  # its overloads do not know of nodes of any kind
-    before = START
+    graph: Any = graphs.StateGraph(state_cls, input_schema=input_cls)  # its overloads do not know of nodes of any kind
+    before = graphs.START
     for node_name, node in _named(nodes):
         graph.add_node(node_name, node)
         graph.add_edge(before, node_name)
         before = node_name
-    graph.add_edge(before, END)
+    graph.add_edge(before, graphs.END)
     compiled: CompiledStateGraph[Any, Any, Any, Any] = graph.compile(checkpointer=checkpointer, name=name)
     return compiled
 
@@ -85,13 +86,13 @@ async def invoke_node(
         ImportError: langgraph is not installed.
     """
     try:
-        from langchain_core.messages import HumanMessage  # noqa: PLC0415 - an extra, and slow to import
-        from langchain_core.runnables import Runnable  # noqa: PLC0415 - likewise
+        message = load("langchain_core.messages").HumanMessage
+        runnable: type[Any] = load("langchain_core.runnables").Runnable
     except ImportError as error:
         raise _missing("invoke_node") from error
-    state = state_cls(**{message_field: [HumanMessage(query)]})
+    state = state_cls(**{message_field: [message(query)]})
     settings: Any = {"configurable": {}} if config is None else config
-    if isinstance(node_fn, Runnable):
+    if isinstance(node_fn, runnable):
         return await node_fn.ainvoke(state, settings)
     call = _with_config(node_fn, state, settings)
     result = call() if _is_async(node_fn) else await _on_a_thread(call)

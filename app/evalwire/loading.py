@@ -49,8 +49,8 @@ def load(name: str) -> ModuleType:
     Raises:
         ImportError: there is no such module.
     """
-    if name in sys.modules:
-        return sys.modules[name]
+    if (module := sys.modules.get(name)) is not None:
+        return module
     with _lock, _past_projects():
         return importlib.import_module(name)
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from opentelemetry import trace
 
+from evalwire import phoenix
 from evalwire.errors import UsageError
+from evalwire.loading import load
 from evalwire.settings import api_key_from_file
 
 if TYPE_CHECKING:
@@ -89,13 +91,11 @@ def _provider_of_phoenix() -> Any:
 
 
 def _register(*, auto_instrument: bool) -> Any:
-    from evalwire.phoenix import connect  # noqa: PLC0415 - an import of this module stays cheap
-
     # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's. The address
     # and the credentials that the client has found are no public names of it.
-    http = connect(api_key=api_key_from_file(os.environ))._client  # noqa: SLF001
+    http = phoenix.connect(api_key=api_key_from_file(os.environ))._client  # noqa: SLF001
     try:
-        from phoenix.otel import register  # noqa: PLC0415 - an extra, and slow to import
+        otel = load("phoenix.otel")
     except ImportError as error:
         raise ImportError(
             "setup_observability needs arize-phoenix-otel, which is not installed here.\n"
@@ -103,7 +103,7 @@ def _register(*, auto_instrument: bool) -> Any:
         ) from error
     address = str(http.base_url).rstrip("/")
     is_grpc = str(http.base_url.port) == (os.environ.get("PHOENIX_GRPC_PORT") or _GRPC_PORT)
-    return register(
+    return otel.register(
         endpoint=address if is_grpc else f"{address}/v1/traces",
         headers={name: value for name, value in http.headers.items() if name not in _HEADERS_OF_HTTPX},
         auto_instrument=auto_instrument,

@@ -1,16 +1,18 @@
-"""`ResultCollector`: the door for scripts to recorded experiments; and what the commands share with it."""
+"""`ResultCollector`: the door for scripts to recorded experiments."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalwire import phoenix
+from evalwire.jobs import counted_result, experiment_report, export_experiment
+
 if TYPE_CHECKING:
     from phoenix.client import Client
 
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
-from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
 
 
 class ResultCollector:
@@ -76,8 +78,8 @@ class ResultCollector:
             None where one of them is; `errors_a` and `errors_b`, how many runs have no such evaluation because the
             task failed, the evaluator failed, or they were never made, None where the experiment has it nowhere.
         """
-        phoenix = self._phoenix
-        there, here = (_scored(counted_result(phoenix, one)) for one in (experiment_id_a, experiment_id_b))
+        server = self._phoenix
+        there, here = (_scored(counted_result(server, one)) for one in (experiment_id_a, experiment_id_b))
         return {name: _beside(there.get(name), here.get(name)) for name in sorted({*there, *here})}
 
     def report(self, experiment_id: str) -> str:
@@ -86,9 +88,7 @@ class ResultCollector:
 
     @property
     def _phoenix(self) -> Phoenix:
-        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
-
-        return Phoenix(self._client)
+        return phoenix.Phoenix(self._client)
 
 
 Scored = tuple[float | None, int | None]  # the score, and how many runs have none

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalwire import phoenix
 from evalwire.datasets import Columns, check_testset, describe_issues, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 
@@ -78,15 +79,13 @@ class DatasetUploader:
             TestsetError: the file cannot be uploaded as it is; nothing was.
             PhoenixError: Phoenix did not take it.
         """
-        from evalwire.phoenix import Phoenix  # noqa: PLC0415 - an import of this module stays cheap
-
         if on_exist not in ("skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")
         inspection = check_testset(self._path, self._columns)
         for line in describe_issues(inspection.of("row")):
             log.warning("%s: %s", self._path, line)
-        phoenix = Phoenix(self._client)
-        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, phoenix.datasets, on_exist=on_exist):
-            execute_upload(phoenix.datasets, upload)
+        server = phoenix.Phoenix(self._client)
+        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.datasets, on_exist=on_exist):
+            execute_upload(server.datasets, upload)
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from evalwire.evaluators._values import parse_json
+from evalwire.loading import load
 from evalwire.model import to_json
 
 _UNCHECKABLE = (TypeError, ValueError, ArithmeticError, RecursionError)  # no JSON, too large a number, too deep
@@ -56,36 +57,34 @@ def make_schema_evaluator(schema: Mapping[str, Any] | bool) -> SchemaEvaluator:
 def _validator(schema: Mapping[str, Any] | bool) -> Any:
     """The schema's validator, which looks up references in the schema and the meta-schemas alone."""
     try:
-        import jsonschema.validators  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, needed here alone
-        from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415
+        validators = load("jsonschema.validators")
+        registry = load("jsonschema_specifications").REGISTRY
     except ImportError as error:
         raise ImportError("make_schema_evaluator needs jsonschema: pip install 'evalwire[schema]'") from error
     if isinstance(schema, bool):  # valid in every dialect since Draft 6: all is, or nothing is
-        return jsonschema.Draft7Validator(schema)
+        return validators.Draft7Validator(schema)
     if not isinstance(schema, Mapping):
         raise TypeError(f"a schema is a mapping or a bool, not a {type(schema).__qualname__}")
     own = to_json(schema)  # a copy, so that nobody changes it later
-    dialect = jsonschema.validators.validator_for(own, default=None) if "$schema" in own else jsonschema.Draft7Validator
+    dialect = validators.validator_for(own, default=None) if "$schema" in own else validators.Draft7Validator
     if dialect is None:
         raise ValueError(f"the schema's dialect is unknown: $schema is {own['$schema']!r}")
     dialect.check_schema(own)
-    _check_references(own, dialect, REGISTRY)
-    return dialect(own, registry=REGISTRY)
+    _check_references(own, dialect, registry)
+    return dialect(own, registry=registry)
 
 
 def _check_references(schema: Mapping[str, Any], dialect: Any, registry: Any) -> None:
     """Look up every reference once: one that leads nowhere must not wait for an output that needs it."""
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415 - part of the extra
-    from referencing.jsonschema import specification_with  # noqa: PLC0415
-
-    root = specification_with(dialect.ID_OF(dialect.META_SCHEMA)).create_resource(schema)
+    unresolvable: type[Exception] = load("referencing.exceptions").Unresolvable
+    root = load("referencing.jsonschema").specification_with(dialect.ID_OF(dialect.META_SCHEMA)).create_resource(schema)
     waiting = [(root, registry.resolver_with_root(root))]
     while waiting:
         resource, resolver = waiting.pop()
         for reference in _references(resource.contents):
             try:
                 resolver.lookup(reference)
-            except Unresolvable:
+            except unresolvable:
                 raise ValueError(
                     f"the schema refers to {reference!r}, which is not in it, and nothing is fetched; "
                     "put a copy under `definitions` (`$defs` since 2019-09)"

@@ -5,7 +5,7 @@ from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_ga
 from evalwire.jobs.lifecycle import run_and_report
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
 from evalwire.jobs.progress import Quiet, progress_counter
-from evalwire.jobs.recorded import experiment_report, export_experiment
+from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
 from evalwire.jobs.report_writer import ReportWriter
 from evalwire.jobs.run import Job, JobStart, opener, run
 from evalwire.jobs.selection import discover, load_selected, select_names
@@ -24,6 +24,7 @@ __all__ = [
     "Quiet",
     "ReportWriter",
     "Signals",
+    "counted_result",
     "decide_outcome",
     "discover",
     "engine_limits",
