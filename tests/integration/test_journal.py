@@ -92,8 +92,8 @@ def read_back(path: Path, **others) -> dict[tuple[str, int], TaskRun]:
 
 def test_the_job_comes_back(tmp_path):
     found = read_journal(whole(tmp_path))
-    assert (found.experiments, found.prefix, found.repetitions) == (["sums", "never"], "eval", 2)
-    assert found.metadata == {"a": 1}
+    assert (found.experiments, found.spec.prefix, found.spec.repetitions) == (["sums", "never"], "eval", 2)
+    assert found.spec.metadata == {"a": 1}
     assert found.damaged == 0
     past = found.past["sums"]
     assert past.dataset == {"id": "D", "name": "set", "version_id": "V", "examples": 3, "split": None}
