@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from evalwire.cli import app
+from evalwire.cli.app import app
 from evalwire.settings import OPTIONS, Option
 
 # <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
@@ -43,9 +43,9 @@ _SECTIONS = {
 def settings() -> str:
     """A table for each section of evalwire.toml."""
     parts = []
-    sections = dict.fromkeys([*_SECTIONS, *(_section(option) for option in OPTIONS)])
+    sections = dict.fromkeys([*_SECTIONS, *(option.section for option in OPTIONS)])
     for section in sections:
-        rows = [_setting(option) for option in OPTIONS if _section(option) == section]
+        rows = [_setting(option) for option in OPTIONS if option.section == section]
         title = _SECTIONS.get(section, f"[{section}]")
         heading = f"`{title}`" if section else title
         anchor = f"section-{section or 'none'}"
@@ -59,22 +59,14 @@ def _named(name: str, table: str) -> str:
     return f'<div class="{name}" markdown>\n\n{table}\n\n</div>'
 
 
-def _section(option: Option) -> str:
-    return option.key.partition(".")[0] if option.key else ""
-
-
 def _setting(option: Option) -> str:
     key = option.key.partition(".")[2] if option.key else None
     names = [f"`{name}`" for name in (key, option.flag, option.variable) if name]
-    return f"| {'<br>'.join(names)} | {_default(option.default)} | {_cell(_prose(_sentence(option.help)))} |"
+    return f"| {'<br>'.join(names)} | {_default(option)} | {_cell(_prose(_sentence(option.help)))} |"
 
 
-def _default(value: object) -> str:
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    elif isinstance(value, float):
-        value = f"{value:g}"
-    return "none" if value in (None, "") else f"`{_cell(str(value))}`"
+def _default(option: Option) -> str:
+    return f"`{_cell(option.default_text)}`" if option.default_text else "none"
 
 
 def _sentence(text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from evalwire.cli import app as cli
 from evalwire.cli.app import check, list_, run, upload
-from evalwire.settings.options import OPTIONS, Option
+from evalwire.settings import OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -18,12 +18,8 @@ README = (ROOT / "README.md").read_text()
 
 def row(option: Option) -> str:
     """The line of the README's table for one setting."""
-    default = option.default
-    if isinstance(default, tuple):
-        default = ",".join(default)
-    elif isinstance(default, float):
-        default = f"{default:g}"
-    shown = "" if default in (None, "") else f"`{str(default).replace('|', chr(92) + '|')}`"
+    default = option.default_text.replace("|", chr(92) + "|")
+    shown = f"`{default}`" if default else ""
     section, _, key = (option.key or "").partition(".")
     place = f"`[{section}] {key}`" if option.key else ""
     flag = f"`{option.flag}`" if option.flag else ""

@@ -33,9 +33,8 @@ from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.phoenix.local import local_phoenix
 from evalwire.runner import ExperimentRunner
+from evalwire.settings import OPTIONS, load_settings
 from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, merge_env_file
-from evalwire.settings.options import OPTIONS
-from evalwire.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

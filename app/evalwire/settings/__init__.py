@@ -8,14 +8,19 @@ from evalwire.settings.environment import (
     api_key_from_file,
     merge_env_file,
 )
-from evalwire.settings.settings import CONFIG_FILE, Settings, load_settings, read_config
+from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
+from evalwire.settings.options import PANELS, Option
+from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
 
 __all__ = [
     "CONFIG_FILE",
     "CREDENTIAL_VARIABLES",
     "ENDPOINT_VARIABLES",
+    "OPTIONS",
+    "PANELS",
     "PHOENIX_ADDRESSES",
+    "Option",
     "Settings",
     "ShardOption",
     "api_key_from_file",
@@ -23,6 +28,7 @@ __all__ = [
     "load_settings",
     "merge_env_file",
     "parallel_job",
+    "parse_option",
     "pipeline_run",
     "read_config",
 ]

@@ -35,10 +35,12 @@ def merged_results(
         EvalwireError: Phoenix cannot be asked.
     """
     try:
-        if shards is None:
-            plan = ShardPlan.load(context.settings.plan)
-            return [_result(phoenix, one, plan.shards) for one in plan.experiments]
-        return _agreed(context, phoenix, shards=shards, fresh=fresh)
+        if shards is not None:
+            return _agreed(context, phoenix, shards=shards, fresh=fresh)
+        if context.settings.plan is None:
+            raise UsageError("neither a plan nor a number of shards is given: use --plan FILE, or --shards N.")
+        plan = ShardPlan.load(context.settings.plan)
+        return [_result(phoenix, one, plan.shards) for one in plan.experiments]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
 

@@ -9,8 +9,7 @@ import pytest
 
 from evalwire.errors import UsageError
 from evalwire.gates.baselines import BaselineChoice
-from evalwire.settings.options import OPTIONS
-from evalwire.settings.settings import Settings, load_settings
+from evalwire.settings import OPTIONS, Settings, load_settings
 from evalwire.settings.shard_option import ShardOption
 
 # A value of each option that is not its default: as text, as TOML, and what both become.
