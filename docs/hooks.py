@@ -103,17 +103,21 @@ def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
     shown = [one for one in command.params if not getattr(one, "hidden", False)]
     arguments = [one for one in shown if one.param_type_name == "argument"]
     options = [one for one in shown if one.param_type_name == "option"]
-    usage = " ".join([name, "[OPTIONS]", *(one.metavar for one in arguments)])
+    usage = " ".join([name, "[OPTIONS]", *(_argument(one) for one in arguments)])
     yield f"## {name} {{ #{'-'.join(path[1:])} }}"
     yield _sentence(_prose(command.help))
     yield f"```text\n{usage}\n```"
     if arguments:
-        yield _table("argument", [(f"`{_cell(one.metavar.strip('[]'))}`", one.help) for one in arguments])
+        yield _table("argument", [(f"`{_cell(one.metavar)}`", one.help) for one in arguments])
     panels = dict.fromkeys(getattr(one, "rich_help_panel", None) for one in options)
     for panel in panels:
         rows = [(_flags(one), one.help) for one in options if getattr(one, "rich_help_panel", None) == panel]
         yield _table((panel or "flag").lower(), rows)
     yield f"Exit codes: {_exit_codes(path[-1], command)}."
+
+
+def _argument(argument: Any) -> str:
+    return str(argument.metavar) if argument.required else f"[{argument.metavar}]"
 
 
 def _flags(option: Any) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import typing
 from pathlib import Path
 
 import pytest
 
-from evalwire.cli import app as cli
-from evalwire.cli.app import check, list_, run, upload
 from evalwire.settings import OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]
@@ -44,25 +41,3 @@ def test_the_readme_names_every_make_target_and_command_that_exists():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^    make ([a-z]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
-def test_the_defaults_in_the_help_are_the_programs():
-    """A default that a flag's help names in brackets is that of its setting."""
-    defaults = {option.flag: option.default for option in OPTIONS if option.flag}
-    told = {}
-    for command in (run, check, list_, upload):
-        for hint in typing.get_type_hints(command, vars(cli), include_extras=True).values():
-            for info in getattr(hint, "__metadata__", ()):
-                # in an annotation, Typer keeps the first name of a flag where a default would be
-                flag = next((name for name in (info.default, *info.param_decls) if name in defaults), None)
-                said = re.search(r"\(([^)]+)\)\.$", info.help)
-                if flag and said:
-                    told[flag] = said[1]
-    assert len(told) >= 9
-    assert told == {flag: as_text(defaults[flag]) for flag in told}
-
-
-def as_text(default: object) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default)
-    return f"{default:g}" if isinstance(default, float) else str(default)

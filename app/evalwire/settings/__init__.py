@@ -9,7 +9,7 @@ from evalwire.settings.environment import (
     merge_env_file,
 )
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
-from evalwire.settings.options import PANELS, Option
+from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
 
@@ -17,9 +17,12 @@ __all__ = [
     "CONFIG_FILE",
     "CREDENTIAL_VARIABLES",
     "ENDPOINT_VARIABLES",
+    "HOW",
     "OPTIONS",
     "PANELS",
     "PHOENIX_ADDRESSES",
+    "SHOWN",
+    "WHAT",
     "Option",
     "Settings",
     "ShardOption",

@@ -176,7 +176,7 @@ class Settings:
     gate: tuple[str, ...] = option(
         GATES,
         "Fail the job unless this limit holds, such as 'doc_search.top_k >= 0.8'; repeatable. "
-        "In the variable, separate limits by ;",
+        "The variable separates limits by semicolons.",
         default=(),
         flag="--gate",
         panel=JUDGED,
