@@ -9,7 +9,8 @@ import pytest
 
 from evalwire.errors import UsageError
 from evalwire.gates.baselines import BaselineChoice
-from evalwire.settings import OPTIONS, Settings, load_settings
+from evalwire.runner import ExperimentRunner
+from evalwire.settings import OPTIONS, Settings, load_settings, parse_option
 from evalwire.settings.shard_option import ShardOption
 
 # A value of each option that is not its default: as text, as TOML, and what both become.
@@ -386,3 +387,42 @@ def test_an_empty_gate_is_an_error(tmp_path, texts):
     """A variable of the pipeline that is not set would leave nothing to judge, and hide that of the environment."""
     with pytest.raises(UsageError, match="expected a limit"):
         load_settings({"gate": texts}, {"EVALWIRE_GATE": "exact >= 0.9"}, directory=tmp_path)
+
+
+# --- for scripts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("concurrency", 3, 3),
+        ("timeout_seconds", 5, 5.0),
+        ("max_failures", 2.0, 2.0),
+        ("task_concurrency", "auto", "auto"),
+    ],
+)
+def test_a_script_has_the_parsers_of_the_settings(name, given, value):
+    assert parse_option(name, given) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("concurrency", 0, "concurrency = 0: expected a whole number, 1 or more."),
+        ("grace_seconds", -1.0, "grace_seconds = -1.0: expected a number above 0."),
+        ("max_failures", 1.5, "max_failures = 1.5: expected a whole number, 1 or more, or a share such as 5%."),
+        ("task_concurrency", "fast", "task_concurrency = 'fast': expected a whole number, or auto."),
+    ],
+)
+def test_a_script_is_told_what_the_setting_expects(name, given, says):
+    with pytest.raises(UsageError) as caught:
+        parse_option(name, given)
+    assert str(caught.value) == says
+
+
+def test_the_runner_takes_what_the_settings_take(tmp_path):
+    """`ExperimentRunner` had checks of its own, which let a misspelt concurrency fail later, as a TypeError."""
+    client: Any = object()
+    assert ExperimentRunner(tmp_path, client, concurrency=2, max_failures=0.5)._limits.max_failures == 0.5
+    with pytest.raises(UsageError, match=r"task_concurrency = 'fast': expected a whole number, or auto"):
+        ExperimentRunner(tmp_path, client, task_concurrency="fast")
