@@ -108,6 +108,22 @@ def test_a_wrong_evalwire_toml_is_exit_2(project, toml, said):
     assert said in done.stderr
 
 
+def test_check_says_how_a_folder_with_the_name_of_a_setting_is_configured(project):
+    project.experiment("split").experiment("other").write(
+        {"evalwire.toml": '[experiments."./split".gates]\nmax_cost_usd = 1\n'}
+    )
+    done = project.run("check", "--fetch-attempts", "1")
+    assert 'ok      split: in evalwire.toml, the table of this folder is [experiments."./split"]\n' in done.stdout
+    assert done.stdout.count("the table of this folder") == 1
+
+
+def test_gates_of_an_experiment_in_their_old_place_are_exit_2_with_the_new_form(project):
+    project.experiment("any").write({"evalwire.toml": "[gates.any]\nmax_cost_usd = 1\n"})
+    done = project.run("list")
+    assert done.returncode == 2
+    assert done.stderr.endswith("Write instead:\n[experiments.any.gates]\nmax_cost_usd = 1\n")
+
+
 def test_a_misspelt_variable_is_exit_2(project):
     done = project.experiment("any").run("run", EVALWIRE_TASK_CONCURENCY="5")
     assert done.returncode == 2

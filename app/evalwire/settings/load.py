@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
-from evalwire.gates import read_gates
+from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, ExperimentTable, Settings, Value
 
 if TYPE_CHECKING:
+    from evalwire.gates import GateTable
     from evalwire.settings.options import Option
 
 CONFIG_FILE = "evalwire.toml"
@@ -56,13 +59,15 @@ def load_settings(
         where = " in the .env file" if value.source in from_env_file else ""
         sources[option.name] = f"{value.source}{where}"
     _reject_unknown_variables(environ)
-    gates = {key: value for key, value in document.get("gates", {}).items() if key not in _KEYS["gates"]}
-    asked = "--gate" if sources["gate"] == "flag" else sources["gate"]
+    tables, gates = _experiment_tables(document.get("experiments", {}), file)
+    everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in _KEYS["gates"]}
+    asked = GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates)
+    flag = "--gate" if sources["gate"] == "flag" else sources["gate"]
     return Settings(
         **values,
         sources=sources,
-        tables=_experiment_tables(document.get("experiments", {}), file),
-        thresholds=read_gates(gates, file=str(file)).with_flags(values["gate"], source=asked),
+        tables=tables,
+        thresholds=asked.with_flags(values["gate"], source=flag),
         prices=_prices(document.get("prices", {}), file),
     )
 
@@ -105,20 +110,34 @@ def _value(
     return Value(value, str(file))
 
 
-def _experiment_tables(section: Mapping[str, Any], file: Path) -> dict[str, ExperimentTable]:
-    """Return the `[experiments.NAME]` tables by experiment."""
+def experiment_table(name: str) -> str:
+    """Return the name of an experiment's table in `evalwire.toml`; that of a setting needs another form."""
+    key = f"./{name}" if name in _KEYS["experiments"] else name
+    return f"experiments.{key}" if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"experiments.{json.dumps(key)}"
+
+
+def _experiment_tables(
+    section: Mapping[str, Any], file: Path
+) -> tuple[dict[str, ExperimentTable], dict[str, GateTable]]:
+    """Return the `[experiments.NAME]` tables, and the gates in them, by experiment."""
     known = {option.name: option for option in EXPERIMENT_OPTIONS}
-    found = {}
-    for name, table in section.items():
+    tables, gates = {}, {}
+    for written, table in section.items():
         if not isinstance(table, dict):
             continue
-        place = f"[experiments.{name}]"
+        name = written.removeprefix("./")
+        place = experiment_table(name)
         values = {}
         for key, value in table.items():
-            _require_known(key, known, file, f"key in {place}")
-            values[key] = _parse(known[key], value, f"{file}: {place} {key}")
-        found[name] = ExperimentTable(**values)
-    return found
+            _require_known(key, [*known, "gates"], file, f"key in [{place}]")
+            if key != "gates":
+                values[key] = _parse(known[key], value, f"{file}: [{place}] {key}")
+            elif isinstance(value, dict):
+                gates[name] = read_gates(value, f"{file}: [{place}.gates]", is_of_one=True)
+            else:
+                raise UsageError(f"{file}: [{place}] gates = {value!r}: expected a table: write [{place}.gates].")
+        tables[name] = ExperimentTable(**values)
+    return tables, gates
 
 
 def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
@@ -167,7 +186,13 @@ def read_config(file: Path) -> dict[str, Any]:
         if section in ("gates", "prices"):  # their keys are checked where their tables are read
             continue
         for key, value in table.items():
-            if section != "experiments" or not isinstance(value, dict):
+            is_table = section == "experiments" and isinstance(value, dict)
+            if is_table and key in _KEYS[section]:
+                raise UsageError(
+                    f"{file}: [experiments] {key} = {value!r}: this is a setting, not an experiment.\n"
+                    f"For an experiment of this name, write [{experiment_table(key)}]."
+                )
+            if not is_table:
                 _require_known(key, _KEYS[section], file, f"key in [{section}]")
     return document
 

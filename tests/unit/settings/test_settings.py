@@ -220,9 +220,43 @@ def test_experiments_have_tables_of_their_own(tmp_path):
     assert settings.helpers_by_experiment == {"*": ("all.py",), "a": ("x.py",), "b c": ("y.py", "z.py")}
 
 
+def test_gates_of_one_experiment_stand_with_it(tmp_path):
+    settings = from_toml(
+        tmp_path,
+        '[gates]\nmax_error_rate = 0.1\nbaseline = "none"\n[experiments.a]\ndataset = "x"\n'
+        "[experiments.a.gates]\nmax_cost_usd = 1\n[experiments.a.gates.top_k]\nmin = 0.5\n",
+    )
+    (limit,) = settings.thresholds.everywhere.limits
+    own = settings.thresholds.experiments["a"]
+    assert (limit.rule, limit.threshold, settings.dataset_names) == ("max_error_rate", 0.1, {"a": "x"})
+    assert [limit.rule for limit in own.limits] == ["max_cost_usd"]
+    assert [limit.source for limit in own.evaluations["top_k"].limits] == [
+        f"{tmp_path / 'evalwire.toml'}: [experiments.a.gates.top_k] min"
+    ]
+
+
+def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_key(tmp_path):
+    """`[experiments] split` is a setting, also where a folder is called so."""
+    settings = from_toml(
+        tmp_path,
+        '[experiments]\nsplit = "dev"\n[experiments."./split"]\ndataset = "x"\ngates = { max_cost_usd = 1 }\n',
+    )
+    assert (settings.split, settings.dataset_names, list(settings.thresholds.experiments)) == (
+        "dev",
+        {"split": "x"},
+        ["split"],
+    )
+    with pytest.raises(UsageError, match=r"\[experiments\] split = .*\n.*write \[experiments\.\"\./split\"\]"):
+        from_toml(tmp_path, '[experiments.split]\ndataset = "x"\n')
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[experiments.a]\ngates = 3\n", "[experiments.a] gates = 3: expected a table: write [experiments.a.gates]."),
+        ("[experiments.a.gates]\nmax_eror_rate = 3\n", "[experiments.a.gates]: unknown key 'max_eror_rate'. Perhaps"),
+        ('[experiments."b c".gates]\nmin = 3\n', "[experiments.\"b c\".gates]: unknown key 'min'."),
+        ("[gates.a]\nmax_cost_usd = 3\n", "[gates.a] is for an evaluation; gates of one experiment stand with it."),
         (
             "[experiments]\nconcurency = 2\n",
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",

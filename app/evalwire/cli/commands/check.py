@@ -15,6 +15,7 @@ from evalwire.errors import EvalwireError, PhoenixError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
 from evalwire.jobs import known_names
+from evalwire.settings import experiment_table
 
 if TYPE_CHECKING:
     from evalwire.jobs import Context
@@ -53,6 +54,9 @@ def check(context: Context, *, as_json: bool = False, show_settings: bool = Fals
         )
     for experiment in found.experiments:
         findings.extend(_check_code(experiment))
+        if "./" in (table := experiment_table(experiment.name)):
+            detail = f"in evalwire.toml, the table of this folder is [{table}]"
+            findings.append(Finding(ok=True, what=experiment.name, detail=detail))
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
     findings.append(_check_gates(context, found.experiments))
