@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from evalwire.settings import OPTIONS, Option
 
@@ -41,3 +42,17 @@ def test_the_readme_names_every_make_target_and_command_that_exists():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^    make ([a-z]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_inputs_of_the_action_are_settings():
+    """An input that is named like a setting sets it, and the Action sets no variable that evalwire does not know."""
+    variables = {option.name.replace("_", "-"): option.variable for option in OPTIONS}
+    script = (ROOT / "action" / "run.sh").read_text()
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    for name in inputs.keys() & variables.keys():
+        assert f"INPUT_{name.upper().replace('-', '_')}" in script, name
+        assert variables[name] in script, name
+    assert len(inputs.keys() & variables.keys()) >= 8
+    set_there = set(re.findall(r"(?:setting |export |^ *)(EVALWIRE_[A-Z_]+)", script, re.MULTILINE))
+    assert set_there - {"EVALWIRE_REQUIREMENTS"} <= set(variables.values())
+    assert {option.variable for option in OPTIONS if option.name in ("gate", "names", "shard")} <= set_there

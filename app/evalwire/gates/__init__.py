@@ -5,6 +5,7 @@ from evalwire.gates.comparison import compare_results
 from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
 from evalwire.gates.judge import judge_gates
 from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unjudged_gates
+from evalwire.gates.schema import evaluation_schema, gates_schema
 
 __all__ = [
     "BaselineChoice",
@@ -17,6 +18,8 @@ __all__ = [
     "branches_for",
     "choose_baseline",
     "compare_results",
+    "evaluation_schema",
+    "gates_schema",
     "judge_gates",
     "read_gates",
     "resolve_gates",

@@ -21,9 +21,9 @@ OnInconclusive = Literal["pass", "fail"]
 
 Mode = Literal["significance", "strict"]
 
-_OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
+OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
 
-_OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
+OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
 
 _DROP_POLICY = ("significance", "on_inconclusive", "mode")
 
@@ -143,10 +143,10 @@ def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False)
     evaluations = {}
     for name, inner in tables.items():
         where = f"{place.removesuffix(']')}.{_toml_key(name)}]"
-        if not is_of_one and any(key in _OF_EXPERIMENT or isinstance(value, Mapping) for key, value in inner.items()):
+        if not is_of_one and any(key in OF_EXPERIMENT or isinstance(value, Mapping) for key, value in inner.items()):
             raise moved(where, name, inner)
-        evaluations[name] = _read(inner, where, (*_OF_EVALUATION, "direction"))
-    own = _read({key: value for key, value in table.items() if key not in tables}, place, _OF_EXPERIMENT)
+        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction"))
+    own = _read({key: value for key, value in table.items() if key not in tables}, place, OF_EXPERIMENT)
     return replace(own, evaluations=evaluations)
 
 
@@ -250,7 +250,7 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     name = " ".join(words)
     is_floor = found["sign"] == ">="
     last = name.rpartition(".")[2].removeprefix("max_")
-    of_experiment = next((rule for rule in _OF_EXPERIMENT if rule == f"max_{last}"), None)
+    of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
         raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}. {_FORM}")
     if of_experiment is not None and has_measure:

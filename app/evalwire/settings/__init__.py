@@ -1,5 +1,8 @@
 """Find every setting and where its value came from."""
 
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
 from evalwire.settings.ci import ci_metadata, parallel_job, pipeline_run
 from evalwire.settings.environment import (
     CREDENTIAL_VARIABLES,
@@ -12,6 +15,9 @@ from evalwire.settings.load import CONFIG_FILE, experiment_table, load_settings,
 from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
+
+if TYPE_CHECKING:
+    from evalwire.settings import schema
 
 __all__ = [
     "CONFIG_FILE",
@@ -35,4 +41,7 @@ __all__ = [
     "parse_option",
     "pipeline_run",
     "read_config",
+    "schema",
 ]
+
+__getattr__ = lazy_names(__name__, {"schema": "schema"})
