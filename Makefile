@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test slow bench statistics docs docs-serve lint format pictures lock clean
+.PHONY: help demo serve test slow bench statistics schema docs docs-serve lint format pictures lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: $(VENV)/installed  ## Measure speed and memory beside their limits and be
 
 statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (minutes).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
+
+schema: $(VENV)/installed  ## Write docs/evalwire.schema.json from the table of settings.
+	$(BIN)/python docs/schema.py
 
 docs: $(VENV)/installed  ## Build the documentation into site/.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from evalwire.cli import app
+from evalwire.cli.app import app
 from evalwire.settings import OPTIONS, Option
 
 # <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
@@ -43,9 +43,9 @@ _SECTIONS = {
 def settings() -> str:
     """A table for each section of evalwire.toml."""
     parts = []
-    sections = dict.fromkeys([*_SECTIONS, *(_section(option) for option in OPTIONS)])
+    sections = dict.fromkeys([*_SECTIONS, *(option.section for option in OPTIONS)])
     for section in sections:
-        rows = [_setting(option) for option in OPTIONS if _section(option) == section]
+        rows = [_setting(option) for option in OPTIONS if option.section == section]
         title = _SECTIONS.get(section, f"[{section}]")
         heading = f"`{title}`" if section else title
         anchor = f"section-{section or 'none'}"
@@ -59,22 +59,14 @@ def _named(name: str, table: str) -> str:
     return f'<div class="{name}" markdown>\n\n{table}\n\n</div>'
 
 
-def _section(option: Option) -> str:
-    return option.key.partition(".")[0] if option.key else ""
-
-
 def _setting(option: Option) -> str:
     key = option.key.partition(".")[2] if option.key else None
     names = [f"`{name}`" for name in (key, option.flag, option.variable) if name]
-    return f"| {'<br>'.join(names)} | {_default(option.default)} | {_cell(_prose(_sentence(option.help)))} |"
+    return f"| {'<br>'.join(names)} | {_default(option)} | {_cell(_prose(_sentence(option.help)))} |"
 
 
-def _default(value: object) -> str:
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    elif isinstance(value, float):
-        value = f"{value:g}"
-    return "none" if value in (None, "") else f"`{_cell(str(value))}`"
+def _default(option: Option) -> str:
+    return f"`{_cell(option.default_text)}`" if option.default_text else "none"
 
 
 def _sentence(text: str) -> str:
@@ -111,17 +103,21 @@ def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
     shown = [one for one in command.params if not getattr(one, "hidden", False)]
     arguments = [one for one in shown if one.param_type_name == "argument"]
     options = [one for one in shown if one.param_type_name == "option"]
-    usage = " ".join([name, "[OPTIONS]", *(one.metavar for one in arguments)])
+    usage = " ".join([name, "[OPTIONS]", *(_argument(one) for one in arguments)])
     yield f"## {name} {{ #{'-'.join(path[1:])} }}"
     yield _sentence(_prose(command.help))
     yield f"```text\n{usage}\n```"
     if arguments:
-        yield _table("argument", [(f"`{_cell(one.metavar.strip('[]'))}`", one.help) for one in arguments])
+        yield _table("argument", [(f"`{_cell(one.metavar)}`", one.help) for one in arguments])
     panels = dict.fromkeys(getattr(one, "rich_help_panel", None) for one in options)
     for panel in panels:
         rows = [(_flags(one), one.help) for one in options if getattr(one, "rich_help_panel", None) == panel]
         yield _table((panel or "flag").lower(), rows)
     yield f"Exit codes: {_exit_codes(path[-1], command)}."
+
+
+def _argument(argument: Any) -> str:
+    return str(argument.metavar) if argument.required else f"[{argument.metavar}]"
 
 
 def _flags(option: Any) -> str:

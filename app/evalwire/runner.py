@@ -17,7 +17,7 @@ from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run
 from evalwire.masking import Mask, secrets_in
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
-from evalwire.settings import api_key_from_file, ci_metadata
+from evalwire.settings import api_key_from_file, ci_metadata, parse_option
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -58,7 +58,8 @@ class ExperimentRunner:
         journal_dir: folder of a journal of what was paid for, which `evalwire resume` reads; None for none.
 
     Raises:
-        UsageError: (a ValueError) a limit below 1, or `dry_run=0`, which could mean "none" as well as "all".
+        UsageError: (a ValueError) a value that the setting of its name does not accept, or `dry_run=0`, which could
+            mean "none" as well as "all".
     """
 
     def __init__(
@@ -85,39 +86,20 @@ class ExperimentRunner:
         self._client = phoenix_client
         self._dry_run = _dry_run_count(dry_run)
         self._helpers = helpers
-        self._record_connections = record_connections
-        counts = {
-            "concurrency": concurrency,
-            "task_concurrency": 1 if task_concurrency == "auto" else task_concurrency,
-            "record_connections": record_connections,
-            "repetitions": repetitions,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise UsageError(f"{name} = {value}: expected 1 or more.")
-        above_0 = {
-            "timeout_seconds": timeout_seconds,
-            "grace_seconds": grace_seconds,
-            "record_timeout_seconds": record_timeout_seconds,
-            "max_failures": 1 if max_failures is None else max_failures,
-        }
-        for name, number in above_0.items():
-            if not number > 0:
-                raise UsageError(f"{name} = {number}: expected a number above 0.")
-        if retries is not None and retries < 0:
-            raise UsageError(f"retries = {retries}: expected 0 or more.")
+        self._record_connections = parse_option("record_connections", record_connections)
         self._limits = Limits(
-            concurrency=concurrency,
-            task_concurrency=task_concurrency,
-            timeout_seconds=timeout_seconds,
-            grace_seconds=grace_seconds,
-            retries=retries,
+            concurrency=parse_option("concurrency", concurrency),
+            task_concurrency=parse_option("task_concurrency", task_concurrency),
+            timeout_seconds=parse_option("timeout_seconds", timeout_seconds),
+            grace_seconds=parse_option("grace_seconds", grace_seconds),
+            retries=None if retries is None else parse_option("retries", retries),
             retry_on=retry_on,
-            max_failures=max_failures,
+            max_failures=None if max_failures is None else parse_option("max_failures", max_failures),
         )
-        self._repetitions = repetitions
+        self._repetitions = parse_option("repetitions", repetitions)
         self._isolated = isolated
-        self._record = phoenix.RetryPolicy.for_records(record_timeout_seconds)
+        record_seconds = parse_option("record_timeout_seconds", record_timeout_seconds)
+        self._record = phoenix.RetryPolicy.for_records(record_seconds)
         self._journal_dir = Path(journal_dir) if journal_dir is not None else None
 
     def run(

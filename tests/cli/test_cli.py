@@ -15,10 +15,14 @@ import termios
 import uuid
 
 import pytest
+from typer.main import get_command
 
 from conftest import EVALWIRE, Project, quiet_environment
-from evalwire.cli.app import VERBS, app, main, prepare
+from evalwire.cli import main
+from evalwire.cli.app import app
+from evalwire.cli.entry import prepare
 
+VERBS = tuple(sorted(get_command(app).commands))
 KEY = "sk-very-secret-0123456789"
 
 
@@ -36,6 +40,8 @@ KEY = "sk-very-secret-0123456789"
         (["--name", "a"], ["run", "--name", "a"]),
         (["--version"], ["--version"]),
         (["--help"], ["--help"]),
+        (["--install-completion"], ["--install-completion"]),
+        (["--show-completion"], ["--show-completion"]),
         ([], []),
         (["run", "--", "--dry-run"], ["run", "--", "--dry-run"]),
     ],
@@ -44,21 +50,16 @@ def test_dry_run_takes_a_number_or_none_and_flags_alone_mean_run(given, prepared
     assert prepare(given) == prepared
 
 
-def test_the_verbs_are_the_commands():
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
-    commands |= {group.name for group in app.registered_groups}
-    assert commands == set(VERBS)
-
-
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_reads_well_at_80_columns(verb):
-    """No line is longer, no description is cut, and no word is broken over a border."""
+    """No line is longer, no description is cut, no word is broken over a border, and a switch has no type."""
     arguments = [*EVALWIRE, *([verb] if verb else []), "--help"]
     done = subprocess.run(
         arguments, env=quiet_environment(COLUMNS="80", NO_COLOR="1"), capture_output=True, text=True, check=True
     )
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
+    assert "<" not in done.stdout
 
 
 def test_the_version_is_told():
@@ -105,6 +106,22 @@ def test_a_wrong_evalwire_toml_is_exit_2(project, toml, said):
     done = project.experiment("any").write({"evalwire.toml": toml}).run("run")
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_check_says_how_a_folder_with_the_name_of_a_setting_is_configured(project):
+    project.experiment("split").experiment("other").write(
+        {"evalwire.toml": '[experiments."./split".gates]\nmax_cost_usd = 1\n'}
+    )
+    done = project.run("check", "--fetch-attempts", "1")
+    assert 'ok      split: in evalwire.toml, the table of this folder is [experiments."./split"]\n' in done.stdout
+    assert done.stdout.count("the table of this folder") == 1
+
+
+def test_gates_of_an_experiment_in_their_old_place_are_exit_2_with_the_new_form(project):
+    project.experiment("any").write({"evalwire.toml": "[gates.any]\nmax_cost_usd = 1\n"})
+    done = project.run("list")
+    assert done.returncode == 2
+    assert done.stderr.endswith("Write instead:\n[experiments.any.gates]\nmax_cost_usd = 1\n")
 
 
 def test_a_misspelt_variable_is_exit_2(project):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import typing
 from pathlib import Path
 
 import pytest
+import yaml
 
-from evalwire.cli import app as cli
-from evalwire.cli.app import check, list_, run, upload
-from evalwire.settings.options import OPTIONS, Option
+from evalwire.settings import OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -18,12 +16,8 @@ README = (ROOT / "README.md").read_text()
 
 def row(option: Option) -> str:
     """The line of the README's table for one setting."""
-    default = option.default
-    if isinstance(default, tuple):
-        default = ",".join(default)
-    elif isinstance(default, float):
-        default = f"{default:g}"
-    shown = "" if default in (None, "") else f"`{str(default).replace('|', chr(92) + '|')}`"
+    default = option.default_text.replace("|", chr(92) + "|")
+    shown = f"`{default}`" if default else ""
     section, _, key = (option.key or "").partition(".")
     place = f"`[{section}] {key}`" if option.key else ""
     flag = f"`{option.flag}`" if option.flag else ""
@@ -50,23 +44,15 @@ def test_the_readme_names_every_make_target_and_command_that_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_defaults_in_the_help_are_the_programs():
-    """A default that a flag's help names in brackets is that of its setting."""
-    defaults = {option.flag: option.default for option in OPTIONS if option.flag}
-    told = {}
-    for command in (run, check, list_, upload):
-        for hint in typing.get_type_hints(command, vars(cli), include_extras=True).values():
-            for info in getattr(hint, "__metadata__", ()):
-                # in an annotation, Typer keeps the first name of a flag where a default would be
-                flag = next((name for name in (info.default, *info.param_decls) if name in defaults), None)
-                said = re.search(r"\(([^)]+)\)\.$", info.help)
-                if flag and said:
-                    told[flag] = said[1]
-    assert len(told) >= 9
-    assert told == {flag: as_text(defaults[flag]) for flag in told}
-
-
-def as_text(default: object) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default)
-    return f"{default:g}" if isinstance(default, float) else str(default)
+def test_the_inputs_of_the_action_are_settings():
+    """An input that is named like a setting sets it, and the Action sets no variable that evalwire does not know."""
+    variables = {option.name.replace("_", "-"): option.variable for option in OPTIONS}
+    script = (ROOT / "action" / "run.sh").read_text()
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    for name in inputs.keys() & variables.keys():
+        assert f"INPUT_{name.upper().replace('-', '_')}" in script, name
+        assert variables[name] in script, name
+    assert len(inputs.keys() & variables.keys()) >= 8
+    set_there = set(re.findall(r"(?:setting |export |^ *)(EVALWIRE_[A-Z_]+)", script, re.MULTILINE))
+    assert set_there - {"EVALWIRE_REQUIREMENTS"} <= set(variables.values())
+    assert {option.variable for option in OPTIONS if option.name in ("gate", "names", "shard")} <= set_there

@@ -27,15 +27,15 @@ from typer.main import get_command
 
 import evalwire
 from conftest import quiet_environment
-from evalwire.cli.app import VERBS, app, prepare
+from evalwire.cli.app import app
+from evalwire.cli.entry import prepare
 from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.phoenix.local import local_phoenix
 from evalwire.runner import ExperimentRunner
+from evalwire.settings import OPTIONS, load_settings
 from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, merge_env_file
-from evalwire.settings.options import OPTIONS
-from evalwire.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -413,7 +413,7 @@ def test_commands_and_flags_in_sentences_exist(page):
         if span.startswith("--"):
             assert span.split()[0].partition("=")[0] in FLAGS | OF_ALL | OF_DOCKER | OF_BENCH, span
         elif verb := re.fullmatch(r"evalwire ([a-z]+)", span):  # only named, without what it needs
-            assert verb[1] in VERBS, span
+            assert verb[1] in {path[0] for path in COMMANDS}, span
         elif re.match(r"(evalwire|make|pip install) [a-z.'\[]", span) and not span.endswith(("A B", "[FILE]")):
             check_command(span.replace(" ID", " RXhw").replace(" N", " 1"))
         elif re.fullmatch(r"EVALWIRE_[A-Z_]+", span) and page != README:

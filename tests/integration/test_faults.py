@@ -33,7 +33,7 @@ from evalwire.model.run import TaskRun
 from evalwire.phoenix.connection import connect
 from evalwire.phoenix.gateway import Phoenix
 from evalwire.phoenix.retries import RetryPolicy, retry
-from evalwire.settings.settings import load_settings
+from evalwire.settings import load_settings
 
 pytestmark = pytest.mark.needs_phoenix
 

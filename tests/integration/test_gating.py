@@ -37,7 +37,7 @@ def searching(phoenix_project, make_dataset):
     """A project with one experiment on 30 examples, whose drops are gated."""
     name = make_dataset(30)
     phoenix_project.experiment(name, task=TASK, exact=EXACT, length=LENGTH)
-    phoenix_project.write({"evalwire.toml": f"[gates.{name}]\nexact = {{ max_drop = 0.02 }}\n"})
+    phoenix_project.write({"evalwire.toml": f"[experiments.{name}.gates]\nexact = {{ max_drop = 0.02 }}\n"})
     phoenix_project.name = name
     return phoenix_project
 

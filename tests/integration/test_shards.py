@@ -313,7 +313,7 @@ def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
 def test_the_gate_of_all_shards_finds_a_limit_on_what_does_not_exist(shards):
     """As a whole run does: a typing error must not leave a gate unjudged."""
     assert shards.run("1/1").returncode == 0
-    for limit in ("[gates.evne]\nmin = 0.9\n", f"[gates.{shards.name}]\nevne = {{ min = 0.9 }}\n"):
+    for limit in ("[gates.evne]\nmin = 0.9\n", f"[experiments.{shards.name}.gates]\nevne = {{ min = 0.9 }}\n"):
         shards.project.write({"evalwire.toml": limit})
         done = shards.evalwire("gate", "--shards", "1")
         assert done.returncode == 2, done.stdout

@@ -1,5 +1,5 @@
 """Parse the command line, run one command, and end with its exit code."""
 
-from evalwire.cli.app import main
+from evalwire.cli.entry import main
 
 __all__ = ["main"]

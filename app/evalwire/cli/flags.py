@@ -1,159 +1,144 @@
-"""The flags that several commands have, each declared once."""
+"""Make the flags of a command from the settings that it takes."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-WHAT = "What to run"
+from evalwire.settings import OPTIONS, PANELS, SHOWN, WHAT, Option
 
-HOW = "How to run it"
+_OPTIONS = {option.name: option for option in OPTIONS}
 
-JUDGED = "What passes"
 
-SHOWN = "What is shown"
+class Around(TypedDict):
+    """What every command is told that is not a setting; keywords of `process.execute`."""
 
-Experiments = Annotated[
-    Path | None,
-    typer.Option("--experiments", metavar="DIR", help="Folder of the experiments.", rich_help_panel=WHAT),
-]
+    config: Path | None
+    env_file: Path | None
+    quiet: NotRequired[bool]
+    verbose: NotRequired[bool]
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Only this experiment; repeatable.", rich_help_panel=WHAT),
-]
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Read this instead of ./evalwire.toml.", rich_help_panel=WHAT),
-]
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says.
 
-EnvFile = Annotated[
-    Path | None,
-    typer.Option("--env-file", metavar="FILE", help="Read this instead of ./.env.", rich_help_panel=WHAT),
-]
+    Attributes:
+        flags: values of flags by setting name, still as text; None where a flag was not given.
+        around: the other flags that most commands have.
+    """
 
-Prefix = Annotated[
-    str | None,
-    typer.Option("--prefix", metavar="P", help="First part of the recorded names.", rich_help_panel=WHAT),
-]
+    flags: Mapping[str, Any]
+    around: Around
 
-Repetitions = Annotated[
-    int | None,
-    typer.Option("--repetitions", metavar="N", help="Runs of each example (1).", rich_help_panel=WHAT),
-]
 
-Split = Annotated[
-    str | None,
-    typer.Option("--split", metavar="NAME", help="Only this split of the datasets.", rich_help_panel=WHAT),
-]
+_FILES = {
+    "config": Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="PATH", help="Read this file instead of ./evalwire.toml.", rich_help_panel=WHAT
+        ),
+    ],
+    "env_file": Annotated[
+        Path | None,
+        typer.Option("--env-file", metavar="PATH", help="Read this file instead of ./.env.", rich_help_panel=WHAT),
+    ],
+}
 
-DatasetVersion = Annotated[
-    str | None,
-    typer.Option("--dataset-version", metavar="ID", help="Not the newest version.", rich_help_panel=WHAT),
-]
+_LOUDNESS = {
+    "quiet": Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only the result and errors.", rich_help_panel=SHOWN)
+    ],
+    "verbose": Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show tracebacks and debug logs.", rich_help_panel=SHOWN)
+    ],
+}
 
-PlanFile = Annotated[
-    str | None,
-    typer.Option("--plan", metavar="FILE", help="What `evalwire plan` wrote, of all shards.", rich_help_panel=WHAT),
-]
 
-FetchAttempts = Annotated[
-    int | None,
-    typer.Option("--fetch-attempts", metavar="N", help="Tries to fetch or create (5).", rich_help_panel=HOW),
-]
+def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of these settings, --config and --env-file, beside its own parameters.
 
-FetchTimeout = Annotated[
-    float | None,
-    typer.Option("--fetch-timeout", metavar="SECONDS", help="For all those tries (120).", rich_help_panel=HOW),
-]
+    Args:
+        settings: names of settings.
+        has_loudness: whether the command has --quiet and --verbose, too.
 
-Concurrency = Annotated[
-    int | None,
-    typer.Option("--concurrency", metavar="N", help="Experiments in parallel (1).", rich_help_panel=HOW),
-]
+    The command's first parameter is the `Given`; the others are flags and arguments of its own.
+    """
+    around: dict[str, Any] = {**_FILES, **(_LOUDNESS if has_loudness else {})}
+    generated = {name: _annotation(_OPTIONS[name]) for name in settings} | around
 
-TaskConcurrency = Annotated[
-    str | None,
-    typer.Option(
-        "--task-concurrency",
-        metavar="N|auto",
-        help="Examples in flight (10); auto: as many as the provider bears.",
-        rich_help_panel=HOW,
-    ),
-]
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        flags = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if name in _LOUDNESS else None,
+                annotation=annotation,
+            )
+            for name, annotation in generated.items()
+        ]
 
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", metavar="SECONDS", help="For one call of your code (300).", rich_help_panel=HOW),
-]
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            given = Given(
+                flags={name: values.pop(name) for name in settings},
+                around=cast("Around", {name: values.pop(name) for name in around}),
+            )
+            command(given, **values)
 
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        help="Further calls after rate limits, time-outs, connection errors.",
-        rich_help_panel=HOW,
-    ),
-]
+        run.__signature__ = inspect.Signature(sorted([*own, *flags], key=_panel))  # type: ignore[attr-defined]
+        run.__annotations__ = {}
+        return run
 
-MaxFailures = Annotated[
-    str | None,
-    typer.Option(
-        "--max-failures", metavar="N|P%", help="Stop after so many failures, or such a share.", rich_help_panel=HOW
-    ),
-]
+    return decorate
 
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after the first failure.", rich_help_panel=HOW)]
 
-Gates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--gate",
-        metavar="LIMIT",
-        help="Such as 'top_k >= 0.8', 'top_k drop <= 0.02'; repeatable.",
-        rich_help_panel=JUDGED,
-    ),
-]
+def _annotation(option: Option) -> Any:
+    """Return the type of a flag's parameter: text, which only the setting's own parser converts."""
+    default = f" (default: {option.default_text})" if option.default_text else ""
+    flag = typer.Option(
+        option.flag,
+        metavar=option.metavar,
+        help=f"{option.help.removesuffix('.')}{default}.",
+        rich_help_panel=option.panel,
+    )
+    return Annotated[(list[str] if option.is_repeatable else str) | None, flag]
 
-BaselineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--baseline",
-        metavar="WHICH",
-        help="auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's id.",
-        rich_help_panel=JUDGED,
-    ),
-]
 
-Testset = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="The testset: CSV, or .jsonl with lines of JSON.")
-]
+def _panel(parameter: inspect.Parameter) -> int:
+    panel = getattr(parameter.annotation.__metadata__[0], "rich_help_panel", None)
+    return PANELS.index(panel) if panel in PANELS else -1
 
-InputKeys = Annotated[
-    str | None, typer.Option("--input-keys", metavar="A,B", help="Columns of the input (user_query).")
-]
 
-OutputKeys = Annotated[
-    str | None, typer.Option("--output-keys", metavar="A,B", help="Expected output (expected_output).")
-]
+class Command(TyperCommand):
+    """A command whose help shows no Python type beside a switch or an argument."""
 
-TagColumn = Annotated[
-    str | None, typer.Option("--tag-column", metavar="NAME", help="Names the datasets of a row (tags).")
-]
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters of the command."""
+        return _without_python_types(super().get_params(ctx))
 
-Delimiter = Annotated[str | None, typer.Option("--delimiter", metavar="C", help="Separates tags in a cell (|).")]
 
-ReportDir = Annotated[
-    Path | None,
-    typer.Option("--report-dir", metavar="DIR", help="Folder for the reports and the journal.", rich_help_panel=SHOWN),
-]
+class Group(TyperGroup):
+    """A group of commands whose help shows no Python type beside a switch."""
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result and errors.", rich_help_panel=SHOWN)]
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters of the group."""
+        return _without_python_types(super().get_params(ctx))
 
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also tracebacks and debug logs.", rich_help_panel=SHOWN)
-]
+
+def _without_python_types(params: list[Any]) -> list[Any]:
+    """Leave out Typer's `<bool>` and `<path>`: a switch has no value, and the name of an argument says enough."""
+    for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = lambda ctx: ""  # noqa: ARG005 - Typer calls it by keyword
+        elif param.is_flag:
+            param.metavar = ""
+    return params

@@ -2,18 +2,24 @@
 
 from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline
 from evalwire.gates.comparison import compare_results
-from evalwire.gates.config import Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
+from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
 from evalwire.gates.judge import judge_gates
+from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unjudged_gates
+from evalwire.gates.schema import evaluation_schema, gates_schema
 
 __all__ = [
     "BaselineChoice",
     "BaselineQuery",
+    "DropPolicy",
     "Gate",
     "GateConfig",
+    "GateTable",
     "KnownNames",
     "branches_for",
     "choose_baseline",
     "compare_results",
+    "evaluation_schema",
+    "gates_schema",
     "judge_gates",
     "read_gates",
     "resolve_gates",

@@ -1,12 +1,13 @@
-"""What `[gates]` of evalwire.toml and `--gate` ask for, and, once the experiments are known, of what."""
+"""Read gates from evalwire.toml and `--gate`, before the experiments are known."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -20,11 +21,11 @@ OnInconclusive = Literal["pass", "fail"]
 
 Mode = Literal["significance", "strict"]
 
-_OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
+OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
 
-_OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
+OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
 
-_MANNERS = ("significance", "on_inconclusive", "mode")
+_DROP_POLICY = ("significance", "on_inconclusive", "mode")
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
 
@@ -59,117 +60,143 @@ class DropPolicy:
     mode: Mode = "significance"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """One limit on one evaluation of an experiment, or on the experiment.
-
-    Attributes:
-        experiment: the name of its folder.
-        evaluation: the name of a score; None for a limit on the experiment.
-        rule: which limit.
-        threshold: the limit; for a share, from 0 to 1.
-        is_relative: whether a `max_drop` is a share of the baseline's mean.
-        direction: whether higher or lower scores are better.
-        manner: how a drop is judged.
-        source: where it was asked for.
-    """
-
-    experiment: str
-    evaluation: str | None
-    rule: Rule
-    threshold: float
-    is_relative: bool = False
-    direction: Direction = "maximize"
-    manner: DropPolicy = field(default_factory=DropPolicy)
-    source: str = ""
-
-
 @dataclass(frozen=True, slots=True)
-class _Limit:
-    """A limit as it was written: `name` is of an evaluation, of an experiment, or of both with a dot between."""
+class Limit:
+    """One limit as it was written."""
 
     rule: Rule
     threshold: float
     is_relative: bool
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagLimit:
+    """A limit of `--gate`: on an experiment, or on what `name` says: an evaluation, or both with a dot between."""
+
+    limit: Limit
     experiment: str | None = None
     name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """A table below `[gates]`, whose name may be an experiment's or an evaluation's."""
+class GateTable:
+    """The limits in one table: on every experiment, on one experiment, or, within such a table, on one evaluation.
 
-    limits: tuple[_Limit, ...] = ()
-    manner: Mapping[str, Any] = field(default_factory=dict)
+    Attributes:
+        limits: as they were written.
+        drop_policy: the fields of `DropPolicy` that the table has.
+        direction: whether higher or lower scores are better; None where the table does not say it.
+        evaluations: the tables within this one.
+        written: the table itself, for messages.
+        place: the file and the name of the table.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    drop_policy: Mapping[str, Any] = field(default_factory=dict)
     direction: Direction | None = None
-    evaluations: Mapping[str, _Table] = field(default_factory=dict)
+    evaluations: Mapping[str, GateTable] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateConfig:
-    """All limits as they were written, before it is known which experiments there are."""
+    """All limits as they were written, before it is known which experiments there are.
 
-    top: _Table = field(default_factory=_Table)
-    flags: tuple[_Limit, ...] = ()
-    file: str = ""
+    Attributes:
+        everywhere: on every experiment.
+        experiments: on one experiment, by name.
+        flags: of `--gate`.
+    """
+
+    everywhere: GateTable = field(default_factory=GateTable)
+    experiments: Mapping[str, GateTable] = field(default_factory=dict)
+    flags: tuple[FlagLimit, ...] = ()
 
     def with_flags(self, texts: Iterable[str], *, source: str = "--gate") -> GateConfig:
-        """These limits and those of `--gate`, which win over the file's.
+        """Return these limits and those of `--gate`, which win over the file's.
 
         Raises:
-            ValueError: a text that is no gate.
+            ValueError: a text is not a gate.
         """
         return replace(self, flags=(*self.flags, *(_parse_flag(text, source) for text in texts)))
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was asked for."""
-        return self == replace(GateConfig(), file=self.file)
+        return self == GateConfig()
 
 
-def read_gates(table: Mapping[str, Any], *, file: str) -> GateConfig:
-    """The `[gates]` table of a file.
+def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False) -> GateTable:
+    """Read the gates of every experiment, `[gates]`, or of one, `[experiments.NAME.gates]`.
+
+    Args:
+        table: the table as it is written.
+        place: the file and the name of the table, such as `evalwire.toml: [gates]`.
+        is_of_one: whether the gates are of one experiment.
 
     Raises:
         UsageError: a key that is not known, or a value that cannot be used.
     """
-    return GateConfig(top=_read(table, f"{file}: [gates]", depth=0), file=file)
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    evaluations = {}
+    for name, inner in tables.items():
+        where = f"{place.removesuffix(']')}.{_toml_key(name)}]"
+        if not is_of_one and any(key in OF_EXPERIMENT or isinstance(value, Mapping) for key, value in inner.items()):
+            raise moved(where, name, inner)
+        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction"))
+    own = _read({key: value for key, value in table.items() if key not in tables}, place, OF_EXPERIMENT)
+    return replace(own, evaluations=evaluations)
 
 
-def _read(table: Mapping[str, Any], place: str, *, depth: int) -> _Table:
-    limits, manner, direction, below = [], {}, None, {}
-    known = [*(_OF_EVALUATION if depth else ()), *(_OF_EXPERIMENT if depth < 2 else ()), *_MANNERS]  # noqa: PLR2004
+def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateTable:
+    limits, policy, direction = [], {}, None
     for key, value in table.items():
         where = f"{place} {key}"
         if isinstance(value, Mapping):
-            if depth == 2:  # noqa: PLR2004 - an evaluation of an experiment
-                raise UsageError(f"{where}: a table is one level too deep here.")
-            below[key] = _read(value, f"{place.removesuffix(']')}.{key}]", depth=depth + 1)
-        elif depth and key == "direction":
+            raise UsageError(f"{where}: a table is one level too deep here.")
+        if key in _DROP_POLICY:
+            policy[key] = _policy_word(key, value, where)
+        elif key not in known:
+            close = difflib.get_close_matches(key, [*known, *_DROP_POLICY], n=1)
+            advice = (
+                f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted([*known, *_DROP_POLICY]))}."
+            )
+            raise UsageError(f"{place}: unknown key {key!r}. {advice}")
+        elif key == "direction":
             direction = cast("Direction", _word(value, ("maximize", "minimize"), where))
-        elif key in _MANNERS:
-            manner[key] = _manner(key, value, where)
-        elif key in known:
+        else:
             rule = cast("Rule", key)
             threshold, is_relative = _threshold(rule, value, where)
-            limits.append(_Limit(rule, threshold, is_relative, where))
-        else:
-            known += ["direction"] if depth else []
-            close = difflib.get_close_matches(key, known, n=1)
-            advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted(known))}."
-            raise UsageError(f"{place}: unknown key {key!r}. {advice}")
-    own = {limit.rule for limit in limits}
-    is_evaluation = direction is not None or own.intersection(_OF_EVALUATION)
-    if depth == 1 and is_evaluation and (below or own.intersection(_OF_EXPERIMENT)):
-        raise UsageError(
-            f"{place} has what belongs to an evaluation beside what belongs to an experiment.\n"
-            "Write those of an evaluation as `NAME = { min = 0.8 }` in the table of its experiment."
-        )
-    return _Table(tuple(limits), manner, direction, below)
+            limits.append(Limit(rule, threshold, is_relative, where))
+    return GateTable(tuple(limits), policy, direction, written=table, place=place)
 
 
-def _manner(key: str, value: Any, where: str) -> Any:
+def moved(place: str, experiment: str, table: Mapping[str, Any]) -> UsageError:
+    """Return the error for gates of one experiment below `[gates]`, where they stood before."""
+    lines = [f"{_toml_key(key)} = {_toml(value)}" for key, value in table.items()]
+    new = "\n".join([f"[experiments.{_toml_key(experiment)}.gates]", *lines])
+    return UsageError(f"{place} is for an evaluation; gates of one experiment stand with it. Write instead:\n{new}")
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
+    match value:
+        case Mapping():
+            return f"{{ {', '.join(f'{_toml_key(key)} = {_toml(one)}' for key, one in value.items())} }}"
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case bool() | str():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _policy_word(key: str, value: Any, where: str) -> Any:
     match key:
         case "significance":
             number, _ = _number(value, where)
@@ -213,7 +240,7 @@ def _number(value: Any, where: str) -> tuple[float, bool]:
     raise UsageError(f"{where} = {value!r}: expected a number.")
 
 
-def _parse_flag(text: str, source: str) -> _Limit:
+def _parse_flag(text: str, source: str) -> FlagLimit:
     found = _GATE.fullmatch(text.strip())
     if found is None or found["sign"] not in (">=", "<="):
         raise ValueError(f"{text!r} is no gate. {_FORM}")
@@ -223,7 +250,7 @@ def _parse_flag(text: str, source: str) -> _Limit:
     name = " ".join(words)
     is_floor = found["sign"] == ">="
     last = name.rpartition(".")[2].removeprefix("max_")
-    of_experiment = next((rule for rule in _OF_EXPERIMENT if rule == f"max_{last}"), None)
+    of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
         raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}. {_FORM}")
     if of_experiment is not None and has_measure:
@@ -237,153 +264,7 @@ def _parse_flag(text: str, source: str) -> _Limit:
         threshold, is_relative = _threshold(rule, found["value"], text)
     except UsageError as error:
         raise ValueError(str(error).removesuffix(".")) from None
+    limit = Limit(rule, threshold, is_relative, f"{source} {text!r}")
     if of_experiment is not None:
-        experiment = name.rpartition(".")[0] or None
-        return _Limit(rule, threshold, is_relative, f"{source} {text!r}", experiment=experiment)
-    return _Limit(rule, threshold, is_relative, f"{source} {text!r}", name=name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNames:
-    """The experiments that limits may name.
-
-    Attributes:
-        judged: the names of the scores, or of the evaluators, of each experiment that is judged; None where they
-            cannot be known, because it could not be loaded.
-        others: experiments that exist beside them.
-        is_lenient: whether the file may name experiments that are not known: what is judged was recorded elsewhere.
-    """
-
-    judged: Mapping[str, Collection[str] | None]
-    others: Collection[str] = ()
-    is_lenient: bool = False
-
-
-def resolve_gates(thresholds: GateConfig, known: KnownNames) -> list[Gate]:
-    """The gates of the experiments that are judged; what is said of one wins over what is said of all.
-
-    Raises:
-        UsageError: a limit names an experiment or an evaluation that does not exist.
-    """
-    found: dict[tuple[str, str | None, Rule], Gate] = {}
-    _check_names(thresholds, known)
-    for experiment, evaluations in known.judged.items():
-        for gate in _of_experiment(thresholds, experiment, evaluations, known):
-            found[gate.experiment, gate.evaluation, gate.rule] = gate
-    return list(found.values())
-
-
-def unjudged_gates(thresholds: GateConfig, known: KnownNames) -> list[str]:
-    """The tables of the file that judge nothing: those of experiments, or of evaluations, that are not there."""
-    names = [name for name in thresholds.top.evaluations if name not in known.judged]
-    return [name for name in names if not any(_has(evaluations, name) for evaluations in known.judged.values())]
-
-
-def _of_experiment(
-    thresholds: GateConfig, experiment: str, evaluations: Collection[str] | None, known: KnownNames
-) -> Iterator[Gate]:
-    """Its gates, those that win last."""
-    top = thresholds.top
-    for_all = {name: table for name, table in top.evaluations.items() if _is_evaluation(table, name, known)}
-    own = _Table() if experiment in for_all else top.evaluations.get(experiment, _Table())
-    tables = [(name, table) for part in (for_all, own.evaluations) for name, table in part.items()]
-    tables = [(name, table) for name, table in tables if _has(evaluations, name)]
-
-    def gate(limit: _Limit, name: str | None) -> Gate:
-        score = _score_name(name, evaluations)
-        of_name = [table for other, table in tables if _score_name(other, evaluations) == score]
-        manner: dict[str, Any] = {}
-        for table in (top, own, *of_name):
-            manner |= table.manner
-        directions = [table.direction for table in of_name if table.direction]
-        return Gate(
-            experiment=experiment,
-            evaluation=score,
-            rule=limit.rule,
-            threshold=limit.threshold,
-            is_relative=limit.is_relative,
-            direction=directions[-1] if directions else "maximize",
-            manner=DropPolicy(**manner),
-            source=limit.source,
-        )
-
-    yield from (gate(limit, None) for limit in (*top.limits, *own.limits))
-    yield from (gate(limit, name) for name, table in tables for limit in table.limits)
-    named = [
-        (limit, *((limit.experiment, None) if limit.name is None else _split(limit.name, known)))
-        for limit in thresholds.flags
-    ]
-    for limit, of, name in sorted(named, key=lambda one: one[1] is not None):
-        if of in (None, experiment) and (name is None or _has(evaluations, name)):
-            yield gate(limit, name)
-
-
-def _is_evaluation(table: _Table, name: str, known: KnownNames) -> bool:
-    """Whether a table below `[gates]` is of an evaluation, in whatever experiment; by its content, else its name."""
-    rules = {limit.rule for limit in table.limits}
-    if rules.intersection(_OF_EVALUATION) or table.direction:
-        return True
-    if rules or table.evaluations or name in known.judged or name in known.others:
-        return False
-    return any(_has(evaluations, name) for evaluations in known.judged.values() if evaluations is not None)
-
-
-def _has(evaluations: Collection[str] | None, name: str) -> bool:
-    """Whether an experiment has a score of this name, or an evaluator that gives it: `evaluator.score`."""
-    return evaluations is not None and (name in evaluations or name.partition(".")[0] in evaluations)
-
-
-def _score_name(name: str | None, evaluations: Collection[str] | None) -> str | None:
-    if name is None or evaluations is None or name in evaluations:
-        return name
-    return name.partition(".")[2] or name
-
-
-def _split(name: str, known: KnownNames) -> tuple[str | None, str]:
-    """The experiment and the evaluation that `a.b` names; the longest experiment that fits."""
-    fitting = [one for one in (*known.judged, *known.others) if name.startswith(f"{one}.")]
-    experiment = max(fitting, key=len, default=None)
-    return (None, name) if experiment is None else (experiment, name[len(experiment) + 1 :])
-
-
-def _check_names(thresholds: GateConfig, known: KnownNames) -> None:
-    everywhere = {name for evaluations in known.judged.values() for name in evaluations or ()}
-    is_whole = None not in known.judged.values() and not known.others and not known.is_lenient
-    for name, table in thresholds.top.evaluations.items():
-        place = f"{thresholds.file}: [gates.{name}]"
-        if _is_evaluation(table, name, known):
-            is_folder = name in known.judged or name in known.others
-            if (is_whole or is_folder) and not _has(everywhere, name):
-                raise _unknown(place, "evaluation", name, everywhere)
-        elif name in known.judged:
-            _check_evaluations(known.judged[name], table.evaluations, place)
-        elif name not in known.others and not known.is_lenient:
-            raise _unknown(place, "experiment", name, [*known.judged, *known.others, *everywhere])
-    for limit in thresholds.flags:
-        _check_flag(limit, known, everywhere)
-
-
-def _check_flag(limit: _Limit, known: KnownNames, everywhere: Collection[str]) -> None:
-    of, name = (limit.experiment, None) if limit.name is None else _split(limit.name, known)
-    if of in known.others:
-        raise UsageError(f"{limit.source}: the experiment {of!r} is not among those that are judged.")
-    if of is not None and of not in known.judged:
-        raise _unknown(limit.source, "experiment", of, known.judged)
-    unloaded = None in known.judged.values() if of is None else known.judged[of] is None
-    if name is None or unloaded:  # what could not be loaded is red for that
-        return
-    if not _has(known.judged[of] if of else everywhere, name):
-        qualified = [f"{one}.{two}" for one, names in known.judged.items() for two in names or ()]
-        raise _unknown(limit.source, "evaluation", limit.name or "", [*everywhere, *qualified, *known.judged])
-
-
-def _check_evaluations(evaluations: Collection[str] | None, tables: Mapping[str, _Table], place: str) -> None:
-    for name in tables:
-        if evaluations is not None and not _has(evaluations, name):
-            raise _unknown(place, "evaluation", name, evaluations)
-
-
-def _unknown(place: str, what: str, name: str, known: Collection[str]) -> UsageError:
-    close = difflib.get_close_matches(name, known, n=1)
-    advice = f"Perhaps you meant {close[0]!r}." if close else f"There are: {', '.join(sorted(known)) or 'none'}."
-    return UsageError(f"{place}: there is no {what} {name!r}. {advice}")
+        return FlagLimit(limit, experiment=name.rpartition(".")[0] or None)
+    return FlagLimit(limit, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.gates.comparison import scores_of
@@ -17,9 +18,7 @@ from evalwire.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from evalwire.gates.config import Gate
+    from evalwire.gates.resolve import Gate
     from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Status, Usage
 
 
@@ -175,18 +174,18 @@ def _drop(result: ExperimentResult, gate: Gate, baseline: Baseline | None, p_val
     if compared is None:
         text = f"{name}: no baseline: {baseline.recorded_name or baseline.asked} has no such score"
         return _verdict_of(gate, "no baseline", is_red=False, text=text)
-    fails = gate.manner.on_inconclusive == "fail"
+    fails = gate.drop_policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
         text = f"{name}: inconclusive: no example with a score is the same in both"
         return _verdict_of(gate, "inconclusive", is_red=fails, text=text)
     drop = compared.change if compared.direction == "minimize" else -compared.change
     tolerance = gate.threshold * (abs(compared.before) if gate.is_relative else 1.0)
     is_beyond = drop > tolerance + _SLACK
-    is_significant = p_value is not None and p_value <= gate.manner.significance
+    is_significant = p_value is not None and p_value <= gate.drop_policy.significance
     status: Status = "passed"
-    if is_beyond and (is_significant or gate.manner.mode == "strict"):
+    if is_beyond and (is_significant or gate.drop_policy.mode == "strict"):
         status = "failed"
-    elif len(compared.pairs) < FEWEST_PAIRS and gate.manner.mode != "strict":
+    elif len(compared.pairs) < FEWEST_PAIRS and gate.drop_policy.mode != "strict":
         status = "inconclusive"
     allowed = _percent(gate.threshold) if gate.is_relative else f"{gate.threshold:g}"
     text = f"{name} {_movement(compared, drop)}: {_reason(compared, status, allowed, is_beyond=is_beyond)}"

@@ -1,5 +1,8 @@
 """Find every setting and where its value came from."""
 
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
 from evalwire.settings.ci import ci_metadata, parallel_job, pipeline_run
 from evalwire.settings.environment import (
     CREDENTIAL_VARIABLES,
@@ -8,19 +11,37 @@ from evalwire.settings.environment import (
     api_key_from_file,
     merge_env_file,
 )
-from evalwire.settings.settings import CONFIG_FILE, Settings, load_settings, read_config
+from evalwire.settings.load import CONFIG_FILE, experiment_table, load_settings, parse_option, read_config
+from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
+from evalwire.settings.settings import OPTIONS, Settings
+from evalwire.settings.shard_option import ShardOption
+
+if TYPE_CHECKING:
+    from evalwire.settings import schema
 
 __all__ = [
     "CONFIG_FILE",
     "CREDENTIAL_VARIABLES",
     "ENDPOINT_VARIABLES",
+    "HOW",
+    "OPTIONS",
+    "PANELS",
     "PHOENIX_ADDRESSES",
+    "SHOWN",
+    "WHAT",
+    "Option",
     "Settings",
+    "ShardOption",
     "api_key_from_file",
     "ci_metadata",
+    "experiment_table",
     "load_settings",
     "merge_env_file",
     "parallel_job",
+    "parse_option",
     "pipeline_run",
     "read_config",
+    "schema",
 ]
+
+__getattr__ = lazy_names(__name__, {"schema": "schema"})

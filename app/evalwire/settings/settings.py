@@ -1,233 +1,362 @@
-"""Settings: found by one precedence, each remembering where its value came from."""
+"""The table of every setting: name, type, parser, places, help and default stand here, once."""
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.errors import UsageError
-from evalwire.gates import GateConfig
-from evalwire.gates import read_gates as read_thresholds
-from evalwire.model import Price
-from evalwire.settings.options import OPTIONS, Option, as_text, as_texts, one_of
+from evalwire.gates import BaselineChoice, GateConfig
+from evalwire.settings.options import HOW, JUDGED, SHOWN, TESTSET, option, options_of
+from evalwire.settings.parsers import (
+    BASELINE,
+    COLUMN_OR_NONE,
+    COLUMNS,
+    COUNT,
+    COUNT_FROM_0,
+    COUNT_OR_AUTO,
+    DELIMITER,
+    FAILURES,
+    GATES,
+    NUMBER,
+    PATH,
+    SHARD,
+    TEXT,
+    TEXTS,
+    one_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-CONFIG_FILE = "evalwire.toml"
-
-# keys of [gates] that are settings, and no limits
-_GATE_OPTIONS = [option.key.removeprefix("gates.") for option in OPTIONS if option.key and option.key[:6] == "gates."]
-
-# of an [experiments.NAME] table
-_OWN_KEYS: dict[str, Callable[[Any], Any]] = {"helpers": as_texts, "dataset": as_text, "isolate": one_of("thread")}
+    from evalwire.model import Price
+    from evalwire.settings.shard_option import ShardOption
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A setting's value and where it came from: `flag`, a variable's or a file's name, or `default`."""
+    """A setting's value and where it came from: `flag`, the name of a variable or a file, or `default`."""
 
     value: Any
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentTable:
+    """What `[experiments.NAME]` says of one experiment, beside its gates."""
+
+    dataset: str | None = option(
+        TEXT, "Name of the dataset in Phoenix, where the folder cannot have that name.", default=None
+    )
+    helpers: tuple[str, ...] | None = option(
+        TEXTS, "Files in this folder that are not evaluators, beside helpers.py and _*.py.", default=None
+    )
+    isolate: Literal["thread"] | None = option(
+        one_of("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, as attributes: `settings.concurrency`; `settings.source("concurrency")` says where from."""
 
-    def __init__(
-        self,
-        values: Mapping[str, Value],
-        *,
-        experiments: Mapping[str, Mapping[str, Any]],
-        thresholds: GateConfig,
-        prices: Mapping[str, Price],
-    ) -> None:
-        self._values = dict(values)
-        self._experiments = experiments
-        self.thresholds = thresholds
-        self.prices = prices
+    experiments: Path = option(
+        PATH,
+        "Look for experiments in this directory.",
+        default=Path("experiments"),
+        key="experiments.dir",
+        flag="--experiments",
+        is_read=True,
+    )
+    names: tuple[str, ...] = option(
+        TEXTS,
+        "Select only this experiment; repeatable. Without it, all are selected.",
+        default=(),
+        flag="--name",
+        metavar="TEXT",
+        is_repeatable=True,
+    )
+    prefix: str = option(
+        TEXT,
+        "Begin the names of experiments in Phoenix with this text.",
+        default="eval",
+        key="experiments.prefix",
+        flag="--prefix",
+    )
+    helpers: tuple[str, ...] = option(
+        TEXTS,
+        "Files in experiment folders that are not evaluators, beside helpers.py and _*.py.",
+        default=(),
+        key="experiments.helpers",
+    )
+    concurrency: int = option(
+        COUNT,
+        "Run up to this many experiments in parallel.",
+        default=1,
+        key="experiments.concurrency",
+        flag="--concurrency",
+        panel=HOW,
+    )
+    task_concurrency: int | Literal["auto"] = option(
+        COUNT_OR_AUTO,
+        "Keep up to this many examples in flight over the whole job; `auto` adapts to the provider's rate limits.",
+        default=10,
+        key="experiments.task_concurrency",
+        flag="--task-concurrency",
+        panel=HOW,
+    )
+    timeout_seconds: float = option(
+        NUMBER,
+        "Stop one call of a task or an evaluator after this many seconds.",
+        default=300.0,
+        key="experiments.timeout_seconds",
+        flag="--timeout",
+        metavar="SECONDS",
+        panel=HOW,
+    )
+    retries: int | None = option(
+        COUNT_FROM_0,
+        "Retry a call of your code up to this many times after a rate limit, a time-out or a connection error "
+        "(default: 0, or 5 after rate limits with --task-concurrency auto).",
+        default=None,
+        key="experiments.retries",
+        flag="--retries",
+        panel=HOW,
+    )
+    retry_on: tuple[str, ...] = option(
+        TEXTS, "Additional exceptions to retry, as module.ExceptionName.", default=(), key="experiments.retry_on"
+    )
+    repetitions: int = option(
+        COUNT,
+        "Run each example this many times.",
+        default=1,
+        key="experiments.repetitions",
+        flag="--repetitions",
+    )
+    split: str | None = option(
+        TEXT,
+        "Run only the examples in this split of the datasets.",
+        default=None,
+        key="experiments.split",
+        flag="--split",
+    )
+    dataset_version: str | None = option(
+        TEXT, "ID of the dataset version to use (default: newest).", default=None, flag="--dataset-version"
+    )
+    shard: ShardOption | None = option(
+        SHARD,
+        "Run only part I of N of every experiment; `auto` takes both numbers from the CI system, `auto/N` only I.",
+        default=None,
+        flag="--shard",
+    )
+    plan: str | None = option(
+        TEXT,
+        "Share the experiments in this file, which `evalwire plan` wrote. The variable can hold the JSON itself.",
+        default=None,
+        flag="--plan",
+        metavar="PATH",
+    )
+    run_key: str | None = option(
+        TEXT, "Text that the shards of one pipeline run share, where neither a plan nor CI identifies it.", default=None
+    )
+    max_failures: float | None = option(
+        FAILURES,
+        "Stop after N failed runs, or after this percentage of the runs.",
+        default=None,
+        key="experiments.max_failures",
+        flag="--max-failures",
+        metavar="N|P%",
+        panel=HOW,
+    )
+    grace_seconds: float = option(
+        NUMBER,
+        "Give runs in flight this many seconds to finish when the job is interrupted.",
+        default=8.0,
+        key="experiments.grace_seconds",
+    )
+    gate: tuple[str, ...] = option(
+        GATES,
+        "Fail the job unless this limit holds, such as 'doc_search.top_k >= 0.8'; repeatable. "
+        "The variable separates limits by semicolons.",
+        default=(),
+        flag="--gate",
+        panel=JUDGED,
+        is_repeatable=True,
+    )
+    baseline: BaselineChoice | None = option(
+        BASELINE,
+        "Compare with auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's ID "
+        "(default: auto where a gate has max_drop).",
+        default=None,
+        key="gates.baseline",
+        flag="--baseline",
+        panel=JUDGED,
+    )
+    base_branch: str | None = option(
+        TEXT,
+        "Branch of the baselines (default: the pull request's target, else the default branch, else main).",
+        default=None,
+        key="gates.base_branch",
+    )
+    endpoint: str | None = option(
+        TEXT,
+        "Address of Phoenix, where no variable such as PHOENIX_ENDPOINT is set.",
+        default=None,
+        key="phoenix.endpoint",
+    )
+    public_endpoint: str | None = option(
+        TEXT,
+        "Address of Phoenix in links, where people reach it at another address than the job.",
+        default=None,
+        key="phoenix.public_endpoint",
+    )
+    fetch_attempts: int = option(
+        COUNT,
+        "Try up to this many times to fetch a dataset or to create an experiment.",
+        default=5,
+        key="phoenix.fetch_attempts",
+        flag="--fetch-attempts",
+        panel=HOW,
+    )
+    fetch_timeout_seconds: float = option(
+        NUMBER,
+        "Give up these attempts, including the waits between them, after this many seconds.",
+        default=120.0,
+        key="phoenix.fetch_timeout_seconds",
+        flag="--fetch-timeout",
+        metavar="SECONDS",
+        panel=HOW,
+    )
+    record_timeout_seconds: float = option(
+        NUMBER,
+        "Try to record a run or an evaluation for up to this many seconds.",
+        default=600.0,
+        key="phoenix.record_timeout_seconds",
+    )
+    record_connections: int = option(
+        COUNT,
+        "Record over this many connections at once; a Phoenix on SQLite is fastest with about 4.",
+        default=4,
+        key="phoenix.record_connections",
+    )
+    report_dir: Path = option(
+        PATH,
+        "Write the reports and the journal to this directory.",
+        default=Path("test-results"),
+        key="reports.dir",
+        flag="--report-dir",
+        panel=SHOWN,
+    )
+    github_files: Path | None = option(
+        PATH,
+        "Directory for `outputs` and `annotations`, which the GitHub Action hands to its job; without it, annotations "
+        "are printed.",
+        default=None,
+    )
+    local_dir: Path = option(
+        PATH, "Directory of the Phoenix that --local starts.", default=Path(".evalwire"), key="local.dir"
+    )
+    csv_path: Path | None = option(
+        PATH,
+        "Read this testset: CSV, or .jsonl with one JSON object per line.",
+        default=None,
+        key="dataset.csv_path",
+        flag="--csv",
+        panel=TESTSET,
+        is_read=True,
+    )
+    on_exist: Literal["skip", "overwrite", "append"] = option(
+        one_of("skip", "overwrite", "append"),
+        "Treat a dataset that exists in this way.",
+        default="skip",
+        key="dataset.on_exist",
+        flag="--on-exist",
+        panel=TESTSET,
+    )
+    input_keys: tuple[str, ...] = option(
+        COLUMNS,
+        "Use these columns as the input of an example.",
+        default=("user_query",),
+        key="dataset.input_keys",
+        flag="--input-keys",
+        panel=TESTSET,
+    )
+    output_keys: tuple[str, ...] = option(
+        COLUMNS,
+        "Use these columns as the expected output.",
+        default=("expected_output",),
+        key="dataset.output_keys",
+        flag="--output-keys",
+        panel=TESTSET,
+    )
+    tag_column: str = option(
+        TEXT,
+        "Take the names of the datasets that a row is in from this column.",
+        default="tags",
+        key="dataset.tag_column",
+        flag="--tag-column",
+        panel=TESTSET,
+    )
+    delimiter: str = option(
+        DELIMITER,
+        "Separate the tags in a cell by this text.",
+        default="|",
+        key="dataset.delimiter",
+        flag="--delimiter",
+        panel=TESTSET,
+    )
+    split_columns: tuple[str, ...] = option(
+        TEXTS,
+        "Columns of the expected output that hold several items in one cell, separated like tags.",
+        default=(),
+        key="dataset.split_columns",
+    )
+    id_column: str = option(
+        COLUMN_OR_NONE,
+        "Column that names the examples, so that they keep their identity in an edited testset.",
+        default="id",
+        key="dataset.id_column",
+    )
+    split_column: str = option(
+        COLUMN_OR_NONE,
+        "Column that names the splits of the dataset that a row is in.",
+        default="split",
+        key="dataset.split_column",
+    )
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_values"][name].value
-        except KeyError:
-            raise AttributeError(name) from None
+    thresholds: GateConfig = field(default_factory=GateConfig)
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    tables: Mapping[str, ExperimentTable] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, Value]]:
-        """Every setting, in the order of `OPTIONS`."""
-        return list(self._values.items())
+        """Return every setting with its source, in the order of `OPTIONS`."""
+        return [(one.name, Value(getattr(self, one.name), self.source(one.name))) for one in OPTIONS]
 
     def source(self, name: str) -> str:
-        """Where a setting's value came from."""
-        return self._values[name].source
+        """Return where a setting's value came from."""
+        return self.sources.get(name, "default")
 
     @property
     def configured_experiments(self) -> list[str]:
-        """The names of the `[experiments.NAME]` tables."""
-        return list(self._experiments)
+        """The names of the experiments that have a table of their own."""
+        return list(self.tables)
 
     @property
     def helpers_by_experiment(self) -> dict[str, Collection[str]]:
         """Helper files: for all experiments under `*`, and by experiment."""
-        own = {name: as_texts(table["helpers"]) for name, table in self._experiments.items() if "helpers" in table}
-        return {"*": self._values["helpers"].value, **own}
+        own = {name: table.helpers for name, table in self.tables.items() if table.helpers is not None}
+        return {"*": self.helpers, **own}
 
     @property
     def dataset_names(self) -> dict[str, str]:
         """Datasets that are not named like their experiment's folder."""
-        return {name: table["dataset"] for name, table in self._experiments.items() if "dataset" in table}
+        return {name: table.dataset for name, table in self.tables.items() if table.dataset is not None}
 
     @property
     def isolated_experiments(self) -> list[str]:
         """Experiments whose async functions run each on a thread of their own."""
-        return [name for name, table in self._experiments.items() if "isolate" in table]
+        return [name for name, table in self.tables.items() if table.isolate is not None]
 
 
-def load_settings(
-    flags: Mapping[str, Any],
-    environ: Mapping[str, str],
-    *,
-    from_env_file: Collection[str] = (),
-    config: Path | None = None,
-    directory: Path | None = None,
-) -> Settings:
-    """Settings from flags, then `EVALWIRE_*` variables, then `evalwire.toml`, then defaults.
-
-    Args:
-        flags: values of flags by setting name; None where a flag was not given.
-        environ: the environment, the `.env` file already merged into it.
-        from_env_file: the names that came from that file.
-        config: the file to read instead of `./evalwire.toml`; it must exist.
-        directory: where `evalwire.toml` is looked for; the working directory by default.
-
-    Raises:
-        UsageError: a value that cannot be used, an unknown key, a file that is missing or not TOML.
-    """
-    file = config or (directory or Path()) / CONFIG_FILE
-    if config is not None and not config.is_file():
-        raise UsageError(f"the configuration file {config} does not exist.")
-    document = read_config(file) if file.is_file() else {}
-    tables = {name: table for name, table in document.get("experiments", {}).items() if isinstance(table, dict)}
-    values = {}
-    for option in OPTIONS:
-        value = _value(option, flags, environ, document, file)
-        if value.source in from_env_file:
-            value = Value(value.value, f"{value.source} in the .env file")
-        values[option.name] = value
-    _reject_unknown_variables(environ)
-    gates = {key: value for key, value in document.get("gates", {}).items() if key not in _GATE_OPTIONS}
-    asked = read_thresholds(gates, file=str(file)).with_flags(values["gate"].value, source=_shown(values["gate"]))
-    return Settings(values, experiments=tables, thresholds=asked, prices=_prices(document.get("prices", {}), file))
-
-
-def _shown(value: Value) -> str:
-    return "--gate" if value.source == "flag" else value.source
-
-
-def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
-    """The `[prices]` of models, in US dollars per million tokens."""
-    found = {}
-    for model, price in table.items():
-        place = f"{file}: [prices.{model!r}]"
-        if not isinstance(price, dict):
-            raise UsageError(f"{place}: expected a table such as {{ input = 2.5, output = 10.0 }}.")
-        for key, value in price.items():
-            _known(key, ("input", "output"), file, f"key in [prices.{model!r}]")
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not 0 <= value < float("inf"):
-                raise UsageError(f"{place} {key} = {value!r}: expected US dollars per million tokens.")
-        if len(price) < 2:  # noqa: PLR2004 - both of them
-            raise UsageError(f"{place}: expected both, input and output, in US dollars per million tokens.")
-        found[model] = Price(input=float(price["input"]), output=float(price["output"]))
-    return found
-
-
-def _value(
-    option: Option,
-    flags: Mapping[str, Any],
-    environ: Mapping[str, str],
-    document: Mapping[str, Any],
-    file: Path,
-) -> Value:
-    section, _, key = (option.key or "").partition(".")
-    raw: Any
-    if (raw := flags.get(option.name)) not in (None, []):
-        source = "flag"
-    elif raw := environ.get(option.variable):
-        source = option.variable
-    elif key and key in document.get(section, {}):
-        raw, source = document[section][key], str(file)
-    else:
-        return Value(option.default, "default")
-    try:
-        value = option.parse(raw)
-    except ValueError as error:
-        place = {"flag": option.flag or option.name, str(file): f"{file}: [{section}] {key}"}.get(source, source)
-        raise UsageError(f"{place} = {raw!r}: {error}.") from error
-    if option.is_path and source == str(file):
-        beside = file.parent / value
-        value = value if option.is_read and value.exists() and not beside.exists() else beside
-    return Value(value, source)
-
-
-def _reject_unknown_variables(environ: Mapping[str, str]) -> None:
-    known = {option.variable for option in OPTIONS}
-    for name in environ:
-        if name.startswith("EVALWIRE_") and name not in known and not name.startswith("EVALWIRE_TEST_"):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            if close:  # others may belong to other tools of the same team
-                raise UsageError(f"unknown variable {name}. Perhaps you meant {close[0]}.")
-
-
-def read_config(file: Path) -> dict[str, Any]:
-    """Read `evalwire.toml`.
-
-    Raises:
-        UsageError: it cannot be read, is not TOML, or has a key that evalwire does not know.
-    """
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not valid TOML: {error}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}.") from error
-    sections: dict[str, set[str]] = {}
-    for option in OPTIONS:
-        if option.key:
-            section, _, key = option.key.partition(".")
-            sections.setdefault(section, set()).add(key)
-    for section, table in document.items():
-        _known(section, {*sections, "prices"}, file, "section")
-        if not isinstance(table, dict):
-            raise UsageError(f"{file}: `{section}` is a section: write [{section}].")
-        if section not in ("gates", "prices"):  # keys there are names of the user's; see `load`
-            _check_keys(section, table, sections[section], file)
-    return document
-
-
-def _check_keys(section: str, table: Mapping[str, Any], known: Collection[str], file: Path) -> None:
-    for key, value in table.items():
-        if section == "experiments" and isinstance(value, dict):
-            for own, entry in value.items():
-                _known(own, _OWN_KEYS, file, f"key in [experiments.{key}]")
-                _check_own(own, entry, f"{file}: [experiments.{key}] {own}")
-        else:
-            _known(key, known, file, f"key in [{section}]")
-
-
-def _check_own(key: str, value: Any, place: str) -> None:
-    try:
-        _OWN_KEYS[key](value)
-    except ValueError as error:
-        raise UsageError(f"{place} = {value!r}: {error}.") from error
-
-
-def _known(name: str, known: Collection[str], file: Path, what: str) -> None:
-    if name in known:
-        return
-    close = difflib.get_close_matches(name, known, n=1)
-    advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted(known))}."
-    raise UsageError(f"{file}: unknown {what}: {name!r}. {advice}")
+OPTIONS = options_of(Settings)
+EXPERIMENT_OPTIONS = options_of(ExperimentTable)

@@ -10,17 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalwire.errors import UsageError
-from evalwire.gates.config import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
+from evalwire.gates import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
 
 law = settings(derandomize=True, deadline=None, database=None)
 
+PLACE = "evalwire.toml: [gates]"
 KNOWN = KnownNames(judged={"es_search": ("top_k", "exact_match"), "router": ("exact_match", "quality")})
+
+
+def config(text: str) -> GateConfig:
+    """The gates of a file's text."""
+    document = tomllib.loads(text)
+    return GateConfig(
+        everywhere=read_gates(document.get("gates", {}), PLACE),
+        experiments={
+            name: read_gates(table["gates"], f"evalwire.toml: [experiments.{name}.gates]", is_of_one=True)
+            for name, table in document.get("experiments", {}).items()
+        },
+    )
 
 
 def gates(text: str, *flags: str, known: KnownNames = KNOWN) -> dict[tuple[str, str | None, str], Gate]:
     """The gates of a file's text and of `--gate`, by what they limit."""
-    thresholds = read_gates(tomllib.loads(text).get("gates", {}), file="evalwire.toml").with_flags(flags)
-    return {(gate.experiment, gate.evaluation, gate.rule): gate for gate in resolve_gates(thresholds, known)}
+    resolved = resolve_gates(config(text).with_flags(flags), known)
+    return {(gate.experiment, gate.evaluation, gate.rule): gate for gate in resolved}
 
 
 def limits(text: str, *flags: str, known: KnownNames = KNOWN) -> dict[tuple[str, str | None, str], float]:
@@ -46,7 +59,7 @@ def test_a_limit_of_all_experiments_is_a_gate_of_each():
 
 
 def test_a_table_of_one_experiment_limits_that_one_and_its_evaluations():
-    text = "[gates.es_search]\nmax_p95_seconds = 3\ntop_k = { min = 0.8, max_drop = 0.02 }\n"
+    text = "[experiments.es_search.gates]\nmax_p95_seconds = 3\ntop_k = { min = 0.8, max_drop = 0.02 }\n"
     assert limits(text) == {
         ("es_search", None, "max_p95_seconds"): 3.0,
         ("es_search", "top_k", "min"): 0.8,
@@ -64,7 +77,7 @@ def test_an_evaluation_below_gates_is_limited_in_every_experiment_that_has_it():
 
 def test_each_rule_can_be_written():
     text = """
-        [gates.es_search]
+        [experiments.es_search.gates]
         max_error_rate = 0.1
         max_p95_seconds = 2.5
         max_total_tokens = 1000
@@ -88,7 +101,7 @@ def test_each_rule_can_be_written():
 
 @pytest.mark.parametrize(
     "text",
-    ['[gates]\n"quality.fluency" = { min = 0.5 }', '[gates.router]\n"quality.fluency" = { min = 0.5 }'],
+    ['[gates]\n"quality.fluency" = { min = 0.5 }', '[experiments.router.gates]\n"quality.fluency" = { min = 0.5 }'],
 )
 def test_a_score_of_an_evaluator_that_returns_a_list_is_named_after_the_evaluator(text):
     assert limits(text) == {("router", "fluency", "min"): 0.5}
@@ -96,20 +109,20 @@ def test_a_score_of_an_evaluator_that_returns_a_list_is_named_after_the_evaluato
 
 def test_a_score_whose_own_name_has_a_dot_keeps_it():
     known = KnownNames(judged={"es.search": ("hit.rate",)})
-    assert limits('[gates."es.search"]\n"hit.rate" = { min = 0.5 }', known=known) == {
+    assert limits('[experiments."es.search".gates]\n"hit.rate" = { min = 0.5 }', known=known) == {
         ("es.search", "hit.rate", "min"): 0.5
     }
 
 
 def test_no_table_asks_for_nothing():
     assert limits("") == {}
-    assert read_gates({}, file="evalwire.toml").is_empty
+    assert GateConfig(everywhere=read_gates({}, PLACE)).is_empty
     assert GateConfig().is_empty
 
 
 @pytest.mark.parametrize("text", ["max_error_rate = 0", 'mode = "strict"', "a = { min = 1 }", "a = {}"])
 def test_a_table_with_anything_in_it_is_not_empty(text):
-    assert not read_gates(tomllib.loads(text), file="evalwire.toml").is_empty
+    assert not GateConfig(everywhere=read_gates(tomllib.loads(text), PLACE)).is_empty
 
 
 def test_a_flag_alone_is_not_empty():
@@ -121,18 +134,18 @@ def test_a_flag_alone_is_not_empty():
 
 def test_a_drop_written_as_a_percentage_is_relative_and_one_written_as_a_number_is_not():
     for text, is_relative in (('"5%"', True), ("0.05", False), ('"0.05"', False), ('" 5 %"', True)):
-        (gate,) = gates(f"[gates.es_search]\ntop_k = {{ max_drop = {text} }}").values()
+        (gate,) = gates(f"[experiments.es_search.gates]\ntop_k = {{ max_drop = {text} }}").values()
         assert (gate.threshold, gate.is_relative) == (0.05, is_relative)
 
 
 @pytest.mark.parametrize("rule", ["min_pass_rate", "max_pass_rate", "min", "max"])
 def test_a_share_may_be_a_percentage(rule):
-    (gate,) = gates(f'[gates.es_search]\nexact_match = {{ {rule} = "90%" }}').values()
+    (gate,) = gates(f'[experiments.es_search.gates]\nexact_match = {{ {rule} = "90%" }}').values()
     assert (gate.threshold, gate.is_relative) == (0.9, False)
 
 
 def test_an_error_rate_may_be_a_percentage():
-    (gate,) = gates('[gates.es_search]\nmax_error_rate = "5%"').values()
+    (gate,) = gates('[experiments.es_search.gates]\nmax_error_rate = "5%"').values()
     assert (gate.threshold, gate.is_relative) == (0.05, False)
 
 
@@ -143,7 +156,7 @@ def test_a_limit_that_is_no_share_is_no_percentage(rule):
 
 
 def test_a_number_of_examples_is_no_percentage():
-    assert "not a percentage" in refusal('[gates.es_search]\ntop_k = { min_examples = "50%" }')
+    assert "not a percentage" in refusal('[experiments.es_search.gates]\ntop_k = { min_examples = "50%" }')
 
 
 @pytest.mark.parametrize("share", ["1.01", "-0.01", '"101%"', "90"])
@@ -173,8 +186,8 @@ def test_what_an_experiment_uses_is_not_below_0(rule):
     ["nan", "inf", "-inf", "true", "false", '"nan"', '"inf%"', '"much"', '""', '"%"', '"5%%"', "[1]", "1979-05-27"],
 )
 def test_what_is_no_finite_number_is_refused_with_its_place(value):
-    assert refusal(f"[gates.es_search]\ntop_k = {{ min = {value} }}").startswith(
-        "evalwire.toml: [gates.es_search.top_k] min ="
+    assert refusal(f"[experiments.es_search.gates]\ntop_k = {{ min = {value} }}").startswith(
+        "evalwire.toml: [experiments.es_search.gates.top_k] min ="
     )
     assert refusal(f"[gates]\nmax_error_rate = {value}").startswith("evalwire.toml: [gates] max_error_rate =")
 
@@ -183,29 +196,29 @@ def test_an_integer_that_no_float_holds_is_refused():
     assert "expected a number" in refusal("[gates]\nmax_total_tokens = 1" + "0" * 400)
 
 
-# --- the manner of a drop ------------------------------------------------------------------------------
+# --- the policy of a drop ------------------------------------------------------------------------------
 
 
 def test_without_a_word_a_drop_is_judged_by_its_significance_at_5_percent():
     (gate,) = gates("[gates]\ntop_k = { max_drop = 0 }").values()
-    assert gate.manner == DropPolicy(significance=0.05, on_inconclusive="pass", mode="significance")
+    assert gate.drop_policy == DropPolicy(significance=0.05, on_inconclusive="pass", mode="significance")
 
 
-def test_a_manner_is_inherited_from_all_to_the_experiment_to_the_evaluation():
+def test_a_policy_is_inherited_from_all_to_the_experiment_to_the_evaluation():
     text = """
         [gates]
         significance = 0.1
         on_inconclusive = "fail"
         mode = "strict"
-        [gates.es_search]
+        [experiments.es_search.gates]
         significance = 0.2
         on_inconclusive = "pass"
         top_k = { max_drop = 0, significance = 0.3 }
         exact_match = { max_drop = 0 }
-        [gates.router]
+        [experiments.router.gates]
         exact_match = { max_drop = 0 }
     """
-    found = {key[:2]: gate.manner for key, gate in gates(text).items()}
+    found = {key[:2]: gate.drop_policy for key, gate in gates(text).items()}
     assert found == {
         ("es_search", "top_k"): DropPolicy(significance=0.3, on_inconclusive="pass", mode="strict"),
         ("es_search", "exact_match"): DropPolicy(significance=0.2, on_inconclusive="pass", mode="strict"),
@@ -213,11 +226,11 @@ def test_a_manner_is_inherited_from_all_to_the_experiment_to_the_evaluation():
     }
 
 
-def test_a_flag_is_judged_in_the_manner_and_direction_of_the_file():
-    text = '[gates]\nmode = "strict"\n[gates.es_search.top_k]\nsignificance = 0.2\ndirection = "minimize"'
+def test_a_flag_is_judged_in_the_policy_and_direction_of_the_file():
+    text = '[gates]\nmode = "strict"\n[experiments.es_search.gates.top_k]\nsignificance = 0.2\ndirection = "minimize"'
     for flag in ("top_k drop <= 0.1", "es_search.top_k drop <= 0.1"):
         (gate,) = gates(text, flag).values()
-        assert gate.manner == DropPolicy(significance=0.2, mode="strict")
+        assert gate.drop_policy == DropPolicy(significance=0.2, mode="strict")
         assert gate.direction == "minimize"
 
 
@@ -230,14 +243,14 @@ def test_a_direction_is_of_an_evaluation_and_maximize_without_a_word():
 
 
 def test_the_direction_of_an_evaluation_holds_where_its_limit_is_written_elsewhere():
-    text = '[gates]\ntop_k = { direction = "minimize" }\n[gates.es_search]\ntop_k = { max_drop = 0.1 }'
+    text = '[gates]\ntop_k = { direction = "minimize" }\n[experiments.es_search.gates]\ntop_k = { max_drop = 0.1 }'
     assert gates(text)["es_search", "top_k", "max_drop"].direction == "minimize"
 
 
 def test_the_direction_in_one_experiment_wins():
     text = (
         '[gates]\nexact_match = { max_drop = 0, direction = "minimize" }\n'
-        '[gates.router]\nexact_match = { direction = "maximize" }'
+        '[experiments.router.gates]\nexact_match = { direction = "maximize" }'
     )
     assert {key[0]: gate.direction for key, gate in gates(text).items()} == {
         "es_search": "minimize",
@@ -255,7 +268,7 @@ def test_a_significance_is_between_0_and_1(value):
 )
 @pytest.mark.parametrize("value", ['"never"', "true", "0", "[]"])
 def test_a_word_that_is_not_known_is_refused_with_those_that_are(key, words, value):
-    assert words in refusal(f"[gates.es_search.top_k]\n{key} = {value}")
+    assert words in refusal(f"[experiments.es_search.gates.top_k]\n{key} = {value}")
 
 
 # --- keys and tables -----------------------------------------------------------------------------------
@@ -265,9 +278,9 @@ def test_a_word_that_is_not_known_is_refused_with_those_that_are(key, words, val
     ("text", "advice"),
     [
         ("[gates]\nmax_eror_rate = 0", "'max_error_rate'"),
-        ("[gates.es_search]\nmax_p95_second = 1", "'max_p95_seconds'"),
-        ("[gates.es_search]\ntop_k = { maxdrop = 1 }", "'max_drop'"),
-        ('[gates.es_search]\ntop_k = { directon = "minimize" }', "'direction'"),
+        ("[experiments.es_search.gates]\nmax_p95_second = 1", "'max_p95_seconds'"),
+        ("[experiments.es_search.gates]\ntop_k = { maxdrop = 1 }", "'max_drop'"),
+        ('[experiments.es_search.gates]\ntop_k = { directon = "minimize" }', "'direction'"),
         ("[gates]\nsignificanse = 0.1", "'significance'"),
     ],
 )
@@ -280,8 +293,8 @@ def test_a_key_that_is_not_known_is_refused_with_a_suggestion(text, advice):
     [
         ("[gates]\nmin = 0.5", "'min'"),
         ('[gates]\ndirection = "minimize"', "'direction'"),
-        ("[gates.es_search.top_k]\nmax_error_rate = 0", "'max_error_rate'"),
-        ("[gates.es_search]\ntop_k = 0.8", "'top_k'"),
+        ("[experiments.es_search.gates.top_k]\nmax_error_rate = 0", "'max_error_rate'"),
+        ("[experiments.es_search.gates]\ntop_k = 0.8", "'top_k'"),
     ],
 )
 def test_a_key_in_a_table_it_has_no_place_in_is_not_known(text, key):
@@ -295,21 +308,48 @@ def test_a_key_like_no_other_is_refused_with_all_there_are():
 
 
 def test_a_table_below_an_evaluation_is_too_deep():
-    assert "[gates.es_search.top_k] more: a table is one level too deep" in refusal("[gates.es_search.top_k.more]")
+    assert "[experiments.es_search.gates.top_k] more: a table is one level too deep" in refusal(
+        "[experiments.es_search.gates.top_k.more]"
+    )
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        "max_error_rate = 0",
         "min = 0.5\nmax_error_rate = 0",
-        "min = 0.5\ntop_k = { min = 0.5 }",
-        'direction = "minimize"\nmax_error_rate = 0',
+        "top_k = { min = 0.5 }",
+        "top_k = {}",
         'direction = "minimize"\ntop_k = { min = 0.5 }',
     ],
 )
-def test_one_table_is_not_of_an_experiment_and_of_an_evaluation_at_once(text):
-    """Else a part of it would be judged of something that does not exist, or not at all."""
-    assert "[gates.es_search] has what belongs to an evaluation" in refusal(f"[gates.es_search]\n{text}")
+@pytest.mark.parametrize("name", ["es_search", "top_k", "unknown"])
+def test_gates_of_an_experiment_below_gates_are_refused_with_the_new_form(name, text):
+    """Whatever is called so: limits on an experiment, and tables of evaluations, have no place there."""
+    with pytest.raises(UsageError) as caught:
+        gates(f"[gates.{name}]\n{text}")
+    message, _, new = str(caught.value).partition("\n")
+    assert message == (
+        f"evalwire.toml: [gates.{name}] is for an evaluation; gates of one experiment stand with it. Write instead:"
+    )
+    assert tomllib.loads(new) == {"experiments": {name: {"gates": tomllib.loads(text)}}}
+
+
+@pytest.mark.parametrize("text", ["min = 0.5", 'mode = "strict"', "", 'max_drop = "5%"'])
+def test_a_table_below_gates_that_has_an_experiments_name_is_refused_with_the_new_form(text):
+    with pytest.raises(UsageError) as caught:
+        gates(f"[gates.router]\n{text}")
+    new = str(caught.value).partition("\n")[2]
+    assert tomllib.loads(new) == {"experiments": {"router": {"gates": tomllib.loads(text)}}}
+
+
+def test_the_new_form_is_toml_whatever_is_in_it():
+    text = 'max_cost_usd = 0.5\n"a b".min = 1\n"a b".mode = "strict"\n"q.f" = { max_drop = "5%", min_examples = 3 }\n'
+    with pytest.raises(UsageError) as caught:
+        gates(f'[gates."es search"]\n{text}')
+    new = str(caught.value).partition("\n")[2]
+    assert new.startswith('[experiments."es search".gates]\n')
+    assert tomllib.loads(new) == {"experiments": {"es search": {"gates": tomllib.loads(text)}}}
 
 
 # --- what wins -----------------------------------------------------------------------------------------
@@ -320,7 +360,7 @@ def test_what_is_said_of_one_experiment_wins_over_what_is_said_of_all():
         [gates]
         max_error_rate = 0.1
         exact_match = { min = 0.1 }
-        [gates.router]
+        [experiments.router.gates]
         max_error_rate = 0.2
         exact_match = { min = 0.2 }
     """
@@ -333,7 +373,9 @@ def test_what_is_said_of_one_experiment_wins_over_what_is_said_of_all():
 
 
 def test_a_flag_of_all_wins_over_the_file_also_where_that_speaks_of_one():
-    text = "[gates]\nmax_error_rate = 0.1\n[gates.router]\nmax_error_rate = 0.2\nexact_match = { min = 0.2 }"
+    text = (
+        "[gates]\nmax_error_rate = 0.1\n[experiments.router.gates]\nmax_error_rate = 0.2\nexact_match = { min = 0.2 }"
+    )
     assert limits(text, "error_rate <= 0.3", "exact_match >= 0.3") == {
         ("es_search", None, "max_error_rate"): 0.3,
         ("es_search", "exact_match", "min"): 0.3,
@@ -359,13 +401,13 @@ def test_of_two_flags_of_the_same_the_last_wins():
 
 
 def test_limits_of_another_rule_stay_beside_those_of_a_flag():
-    found = limits("[gates.es_search]\ntop_k = { min = 0.5, max = 0.9 }", "top_k >= 0.6")
+    found = limits("[experiments.es_search.gates]\ntop_k = { min = 0.5, max = 0.9 }", "top_k >= 0.6")
     assert found == {("es_search", "top_k", "min"): 0.6, ("es_search", "top_k", "max"): 0.9}
 
 
 def test_a_gate_says_where_it_was_asked_for():
-    found = gates("[gates.es_search]\ntop_k = { min = 0.5 }", "top_k <= 0.9")
-    assert found["es_search", "top_k", "min"].source == "evalwire.toml: [gates.es_search.top_k] min"
+    found = gates("[experiments.es_search.gates]\ntop_k = { min = 0.5 }", "top_k <= 0.9")
+    assert found["es_search", "top_k", "min"].source == "evalwire.toml: [experiments.es_search.gates.top_k] min"
     assert found["es_search", "top_k", "max"].source == "--gate 'top_k <= 0.9'"
 
 
@@ -487,10 +529,10 @@ FLAGS = st.tuples(st.lists(PARTS, max_size=4).map(" ".join), SIGNS, st.lists(PAR
 @given(FLAGS | st.text(max_size=30))
 def test_a_flag_is_read_or_refused_whatever_it_is(flag):
     try:
-        (limit,) = GateConfig().with_flags([flag]).flags
+        (flagged,) = GateConfig().with_flags([flag]).flags
     except ValueError:
         return
-    assert math.isfinite(limit.threshold)
+    assert math.isfinite(flagged.limit.threshold)
 
 
 KEYS = st.sampled_from(
@@ -531,10 +573,12 @@ TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES | EXPERIMENTS, max_s
 
 
 @settings(law, max_examples=500)
-@given(TABLES)
-def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table):
+@given(TABLES, TABLES)
+def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table, own):
     try:
-        found = resolve_gates(read_gates(table, file="evalwire.toml"), KNOWN)
+        everywhere = read_gates(table, PLACE)
+        experiments = {"es_search": read_gates(own, "evalwire.toml: [experiments.es_search.gates]", is_of_one=True)}
+        found = resolve_gates(GateConfig(everywhere=everywhere, experiments=experiments), KNOWN)
     except UsageError:
         return
     assert all(math.isfinite(gate.threshold) for gate in found)
@@ -547,14 +591,18 @@ def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table):
     ("text", "flag", "advice"),
     [
         (
-            "[gates.es_serach]\nmax_error_rate = 0",
+            "[experiments.es_serach.gates]\nmax_error_rate = 0",
             None,
             "there is no experiment 'es_serach'. Perhaps you meant 'es_search'.",
         ),
-        ("[gates.es_serach]", None, "there is no experiment 'es_serach'. Perhaps you meant 'es_search'."),
-        ("[gates.es_search]\ntop_q = { min = 1 }", None, "there is no evaluation 'top_q'. Perhaps you meant 'top_k'."),
+        ("[experiments.es_serach.gates]", None, "there is no experiment 'es_serach'. Perhaps you meant 'es_search'."),
         (
-            "[gates.router]\ntop_k = { min = 1 }",
+            "[experiments.es_search.gates]\ntop_q = { min = 1 }",
+            None,
+            "there is no evaluation 'top_q'. Perhaps you meant 'top_k'.",
+        ),
+        (
+            "[experiments.router.gates]\ntop_k = { min = 1 }",
             None,
             "there is no evaluation 'top_k'. There are: exact_match, quality.",
         ),
@@ -575,17 +623,17 @@ def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table):
 def test_a_name_that_does_not_exist_is_refused_with_its_place_and_a_suggestion(text, flag, advice):
     message = refusal(text, *([flag] if flag else []))
     assert advice in message
-    assert message.startswith(f"--gate {flag!r}:" if flag else "evalwire.toml: [gates")
+    assert message.startswith(
+        f"--gate {flag!r}:" if flag else ("evalwire.toml: [gates", "evalwire.toml: [experiments.")
+    )
 
 
 def test_the_file_may_speak_of_experiments_that_are_not_selected():
     """And of evaluations that only those may have."""
     known = KnownNames(judged={"es_search": ("top_k",)}, others=("router",))
-    text = (
-        "[gates.router]\nanything = { min = 1 }\n[gates.es_search]\ntop_k = { min = 0.5 }\n[gates.of_others]\nmin = 1"
-    )
+    text = "[experiments.router.gates]\nanything = { min = 1 }\n[experiments.es_search.gates]\ntop_k = { min = 0.5 }\n[gates.of_others]\nmin = 1"
     assert limits(text, known=known) == {("es_search", "top_k", "min"): 0.5}
-    assert "Perhaps you meant 'router'" in refusal("[gates.ruoter]\nmax_error_rate = 1", known=known)
+    assert "Perhaps you meant 'router'" in refusal("[experiments.ruoter.gates]\nmax_error_rate = 1", known=known)
 
 
 @pytest.mark.parametrize("flag", ["router.exact_match >= 1", "router.error_rate <= 0"])
@@ -597,51 +645,54 @@ def test_a_flag_of_an_experiment_that_is_not_selected_is_refused(flag):
 def test_an_experiment_that_could_not_be_loaded_has_no_gates_on_evaluations_and_refuses_no_name():
     """It is red for that, and what it would have had cannot be known."""
     known = KnownNames(judged={"es_search": ("top_k",), "router": None})
-    text = "[gates]\nelsewhere = { min = 1 }\n[gates.router]\nmax_error_rate = 0.5\nanything = { min = 1 }"
+    text = "[gates]\nelsewhere = { min = 1 }\n[experiments.router.gates]\nmax_error_rate = 0.5\nanything = { min = 1 }"
     assert limits(text, "some >= 1", "router.other >= 1", known=known) == {("router", None, "max_error_rate"): 0.5}
     assert "'es_search.top_q'" in refusal("", "es_search.top_q >= 1", known=known)
 
 
 def test_a_lenient_reading_lets_the_file_name_what_is_not_there_but_not_a_flag():
     known = KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True)
-    text = "[gates.another]\nmax_error_rate = 1\n[gates.es_search]\ntop_k = { min = 0.5 }\n[gates.of_another]\nmin = 1"
+    text = "[experiments.another.gates]\nmax_error_rate = 1\n[experiments.es_search.gates]\ntop_k = { min = 0.5 }\n[gates.of_another]\nmin = 1"
     assert limits(text, known=known) == {("es_search", "top_k", "min"): 0.5}
-    assert unjudged_gates(read_gates(tomllib.loads(text)["gates"], file="evalwire.toml"), known) == [
-        "another",
-        "of_another",
-    ]
+    assert unjudged_gates(config(text), known) == ["of_another", "another"]
     assert "'another.top_k'" in refusal("", "another.top_k >= 1", known=known)
     assert "'top_q'" in refusal("", "top_q >= 1", known=known)
 
 
 def test_a_lenient_reading_still_knows_the_evaluations_of_what_is_judged():
     known = KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True)
-    assert "there is no evaluation 'top_q'" in refusal("[gates.es_search]\ntop_q = { min = 1 }", known=known)
+    assert "there is no evaluation 'top_q'" in refusal(
+        "[experiments.es_search.gates]\ntop_q = { min = 1 }", known=known
+    )
 
 
-def test_an_empty_table_is_of_an_evaluation_of_that_name_where_no_experiment_has_it():
-    """As is one that tells a manner only; an experiment comes first, selected or not."""
-    known = KnownNames(judged={"es_search": ("top_k", "router")}, others=("router",))
-    text = '[gates.es_search]\nrouter = { max_drop = 0 }\n[gates.router]\nmode = "strict"'
-    assert gates(text, known=known)["es_search", "router", "max_drop"].manner.mode == "significance"
-    text = '[gates.es_search]\ntop_k = { max_drop = 0 }\n[gates.top_k]\nmode = "strict"'
-    assert gates(text, known=known)["es_search", "top_k", "max_drop"].manner.mode == "strict"
+@pytest.mark.parametrize(
+    "known",
+    [
+        KnownNames(judged={"es_search": ("top_k", "router")}, others=("router",)),
+        KnownNames(judged={"es_search": ("top_k", "router"), "router": ("router",)}),
+    ],
+)
+def test_a_table_below_gates_is_of_an_evaluation_also_where_an_experiment_has_its_name(known):
+    text = '[experiments.es_search.gates]\nrouter = { max_drop = 0 }\n[gates.router]\nmode = "strict"'
+    assert gates(text, known=known)["es_search", "router", "max_drop"].drop_policy.mode == "strict"
 
 
-def test_both_names_of_a_score_have_the_manner_that_is_said_of_it():
+def test_both_names_of_a_score_have_the_policy_that_is_said_of_it():
     """`length` is `style.length` where no other evaluator gives one; a further limit must not turn it round."""
     known = KnownNames(judged={"s": ("length", "style")})
-    text = '[gates.s]\n"style.length" = { max_drop = "5%", direction = "minimize", mode = "strict" }'
+    text = '[experiments.s.gates]\n"style.length" = { max_drop = "5%", direction = "minimize", mode = "strict" }'
     for flag in ("length <= 500", "length drop <= 6%", "style.length <= 500"):
         found = gates(text, flag, known=known)
-        assert {(one.direction, one.manner.mode) for one in found.values()} == {("minimize", "strict")}, found
+        assert {(one.direction, one.drop_policy.mode) for one in found.values()} == {("minimize", "strict")}, found
 
 
-def test_an_evaluations_limit_in_the_table_of_an_experiment_is_told_whatever_is_selected():
+def test_an_evaluations_limit_in_the_table_of_an_experiment_is_refused_whatever_is_selected():
     """It would limit nothing."""
     for known in (
         KnownNames(judged={"es_search": ("top_k",)}, others=("router",)),
         KnownNames(judged={"router": ("top_k",)}, others=("es_search",)),
         KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True),
     ):
-        assert "there is no evaluation 'es_search'" in refusal("[gates.es_search]\nmin_pass_rate = 0.9", known=known)
+        with pytest.raises(UsageError, match=r"\n\[experiments.es_search.gates\]\nmin_pass_rate = 0.9$"):
+            gates("[gates.es_search]\nmin_pass_rate = 0.9", known=known)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
+from evalwire.gates import DropPolicy, Gate
 from evalwire.gates.comparison import compare_results
-from evalwire.gates.config import DropPolicy, Gate
 from evalwire.gates.judge import judge_gates
 from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
@@ -313,14 +313,14 @@ def test_a_drop_that_may_be_chance_is_green_unless_the_drop_alone_decides():
     its = verdict(now, gate("max_drop", 0.01), before=ran(*UP))
     assert (its.is_red, its.status, its.p_value) == (False, "passed", 0.5)
     assert "beyond the 0.01 allowed, but it may be chance" in its.text
-    strict = gate("max_drop", 0.01, manner=DropPolicy(mode="strict"))
+    strict = gate("max_drop", 0.01, drop_policy=DropPolicy(mode="strict"))
     assert verdict(now, strict, before=ran(*UP)).status == "failed"
 
 
 def test_the_significance_is_that_of_the_gate_and_inclusive():
     now = ran(*[score - (0.5 if n < 4 else 0) for n, score in enumerate(UP)])
     for significance, is_red in ((0.0625, True), (0.06, False)):
-        asked = gate("max_drop", 0.01, manner=DropPolicy(significance=significance))
+        asked = gate("max_drop", 0.01, drop_policy=DropPolicy(significance=significance))
         assert verdict(now, asked, before=ran(*UP)).is_red is is_red
 
 
@@ -332,14 +332,14 @@ def test_a_rise_is_no_drop():
 
 @pytest.mark.parametrize("mode", ["significance", "strict"])
 def test_no_change_is_within_a_limit_of_0(mode):
-    its = verdict(ran(*UP), gate("max_drop", 0, manner=DropPolicy(mode=mode)), before=ran(*UP))
+    its = verdict(ran(*UP), gate("max_drop", 0, drop_policy=DropPolicy(mode=mode)), before=ran(*UP))
     assert (its.is_red, its.status) == (False, "passed")
     assert "did not change" in its.text
 
 
 @pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
 def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inconclusive, is_red):
-    asked = gate("max_drop", 0.01, manner=DropPolicy(on_inconclusive=on_inconclusive))
+    asked = gate("max_drop", 0.01, drop_policy=DropPolicy(on_inconclusive=on_inconclusive))
     now = [0.0, *UP[1:]]
     its = verdict(ran(*now[:9]), asked, before=ran(*UP[:9]))
     assert (its.status, its.is_red) == ("inconclusive", is_red)
@@ -359,22 +359,22 @@ def test_a_collapse_of_all_of_8_is_red_though_they_are_few():
 
 def test_the_strict_mode_is_never_inconclusive_on_a_pair():
     strict = DropPolicy(mode="strict", on_inconclusive="fail")
-    assert verdict(ran(0.5), gate("max_drop", 0.1, manner=strict), before=ran(0.6)).status == "passed"
-    assert verdict(ran(0.5), gate("max_drop", 0.0999, manner=strict), before=ran(0.6)).status == "failed"
+    assert verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=strict), before=ran(0.6)).status == "passed"
+    assert verdict(ran(0.5), gate("max_drop", 0.0999, drop_policy=strict), before=ran(0.6)).status == "failed"
 
 
 @pytest.mark.parametrize("mode", ["significance", "strict"])
 @pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
 def test_without_a_pair_it_is_inconclusive(mode, on_inconclusive, is_red):
     before = result("search", [run(99, **said(0.5))], evaluators=("s",))
-    asked = gate("max_drop", 0.01, manner=DropPolicy(mode=mode, on_inconclusive=on_inconclusive))
+    asked = gate("max_drop", 0.01, drop_policy=DropPolicy(mode=mode, on_inconclusive=on_inconclusive))
     its = verdict(GRADED, asked, before=before)
     assert (its.status, its.is_red, its.value) == ("inconclusive", is_red, None)
 
 
 @pytest.mark.parametrize("on_inconclusive", ["pass", "fail"])
 def test_without_a_baseline_a_drop_is_green_and_says_why(on_inconclusive):
-    asked = gate("max_drop", 0, manner=DropPolicy(mode="strict", on_inconclusive=on_inconclusive))
+    asked = gate("max_drop", 0, drop_policy=DropPolicy(mode="strict", on_inconclusive=on_inconclusive))
     its = verdict(GRADED, asked)
     assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: none was asked for")
     none = {"search": Baseline(experiment="search", asked="auto", note="main has none yet")}

@@ -8,7 +8,7 @@ import pytest
 
 from evalwire.config import get_dataset_config, get_experiments_config, get_phoenix_config, load_config
 from evalwire.errors import UsageError
-from evalwire.settings.settings import load_settings
+from evalwire.settings import load_settings
 
 EVERY_KEY = """
 [dataset]

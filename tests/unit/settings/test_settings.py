@@ -9,8 +9,8 @@ import pytest
 
 from evalwire.errors import UsageError
 from evalwire.gates.baselines import BaselineChoice
-from evalwire.settings.options import OPTIONS
-from evalwire.settings.settings import Settings, load_settings
+from evalwire.runner import ExperimentRunner
+from evalwire.settings import OPTIONS, Settings, load_settings, parse_option
 from evalwire.settings.shard_option import ShardOption
 
 # A value of each option that is not its default: as text, as TOML, and what both become.
@@ -220,9 +220,43 @@ def test_experiments_have_tables_of_their_own(tmp_path):
     assert settings.helpers_by_experiment == {"*": ("all.py",), "a": ("x.py",), "b c": ("y.py", "z.py")}
 
 
+def test_gates_of_one_experiment_stand_with_it(tmp_path):
+    settings = from_toml(
+        tmp_path,
+        '[gates]\nmax_error_rate = 0.1\nbaseline = "none"\n[experiments.a]\ndataset = "x"\n'
+        "[experiments.a.gates]\nmax_cost_usd = 1\n[experiments.a.gates.top_k]\nmin = 0.5\n",
+    )
+    (limit,) = settings.thresholds.everywhere.limits
+    own = settings.thresholds.experiments["a"]
+    assert (limit.rule, limit.threshold, settings.dataset_names) == ("max_error_rate", 0.1, {"a": "x"})
+    assert [limit.rule for limit in own.limits] == ["max_cost_usd"]
+    assert [limit.source for limit in own.evaluations["top_k"].limits] == [
+        f"{tmp_path / 'evalwire.toml'}: [experiments.a.gates.top_k] min"
+    ]
+
+
+def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_key(tmp_path):
+    """`[experiments] split` is a setting, also where a folder is called so."""
+    settings = from_toml(
+        tmp_path,
+        '[experiments]\nsplit = "dev"\n[experiments."./split"]\ndataset = "x"\ngates = { max_cost_usd = 1 }\n',
+    )
+    assert (settings.split, settings.dataset_names, list(settings.thresholds.experiments)) == (
+        "dev",
+        {"split": "x"},
+        ["split"],
+    )
+    with pytest.raises(UsageError, match=r"\[experiments\] split = .*\n.*write \[experiments\.\"\./split\"\]"):
+        from_toml(tmp_path, '[experiments.split]\ndataset = "x"\n')
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[experiments.a]\ngates = 3\n", "[experiments.a] gates = 3: expected a table: write [experiments.a.gates]."),
+        ("[experiments.a.gates]\nmax_eror_rate = 3\n", "[experiments.a.gates]: unknown key 'max_eror_rate'. Perhaps"),
+        ('[experiments."b c".gates]\nmin = 3\n', "[experiments.\"b c\".gates]: unknown key 'min'."),
+        ("[gates.a]\nmax_cost_usd = 3\n", "[gates.a] is for an evaluation; gates of one experiment stand with it."),
         (
             "[experiments]\nconcurency = 2\n",
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",
@@ -387,3 +421,42 @@ def test_an_empty_gate_is_an_error(tmp_path, texts):
     """A variable of the pipeline that is not set would leave nothing to judge, and hide that of the environment."""
     with pytest.raises(UsageError, match="expected a limit"):
         load_settings({"gate": texts}, {"EVALWIRE_GATE": "exact >= 0.9"}, directory=tmp_path)
+
+
+# --- for scripts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("concurrency", 3, 3),
+        ("timeout_seconds", 5, 5.0),
+        ("max_failures", 2.0, 2.0),
+        ("task_concurrency", "auto", "auto"),
+    ],
+)
+def test_a_script_has_the_parsers_of_the_settings(name, given, value):
+    assert parse_option(name, given) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("concurrency", 0, "concurrency = 0: expected a whole number, 1 or more."),
+        ("grace_seconds", -1.0, "grace_seconds = -1.0: expected a number above 0."),
+        ("max_failures", 1.5, "max_failures = 1.5: expected a whole number, 1 or more, or a share such as 5%."),
+        ("task_concurrency", "fast", "task_concurrency = 'fast': expected a whole number, or auto."),
+    ],
+)
+def test_a_script_is_told_what_the_setting_expects(name, given, says):
+    with pytest.raises(UsageError) as caught:
+        parse_option(name, given)
+    assert str(caught.value) == says
+
+
+def test_the_runner_takes_what_the_settings_take(tmp_path):
+    """`ExperimentRunner` had checks of its own, which let a misspelt concurrency fail later, as a TypeError."""
+    client: Any = object()
+    assert ExperimentRunner(tmp_path, client, concurrency=2, max_failures=0.5)._limits.max_failures == 0.5
+    with pytest.raises(UsageError, match=r"task_concurrency = 'fast': expected a whole number, or auto"):
+        ExperimentRunner(tmp_path, client, task_concurrency="fast")

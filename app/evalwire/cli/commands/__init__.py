@@ -1,1 +1,42 @@
-"""Hold one verb a file: each command is a function that returns an exit code."""
+"""One verb a module; a command's module is imported when the command runs."""
+
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
+
+if TYPE_CHECKING:
+    from evalwire.cli.commands import (
+        baseline,
+        check,
+        compare,
+        export,
+        gate,
+        init,
+        list_,
+        plan,
+        report,
+        resume,
+        run,
+        serve,
+        upload,
+        validate,
+    )
+
+__all__ = [
+    "baseline",
+    "check",
+    "compare",
+    "export",
+    "gate",
+    "init",
+    "list_",
+    "plan",
+    "report",
+    "resume",
+    "run",
+    "serve",
+    "upload",
+    "validate",
+]
+
+__getattr__ = lazy_names(__name__, {verb: verb for verb in __all__})

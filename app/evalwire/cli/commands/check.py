@@ -14,6 +14,7 @@ from evalwire.errors import EvalwireError, PhoenixError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
 from evalwire.jobs import discover, known_names
+from evalwire.settings import experiment_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,9 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         )
     for experiment in found.experiments:
         findings.extend(_check_code(experiment))
+        if "./" in (table := experiment_table(experiment.name)):
+            detail = f"in evalwire.toml, the table of this folder is [{table}]"
+            findings.append(Finding(ok=True, what=experiment.name, detail=detail))
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
     findings.append(_check_gates(invocation, found.experiments))

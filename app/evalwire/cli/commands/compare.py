@@ -90,7 +90,7 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
     settings = invocation.settings
     names = settings.names
     if not names and settings.experiments.is_dir():
-        names = [path.name for path in find_experiments(settings.experiments)[0]]
+        names = tuple(path.name for path in find_experiments(settings.experiments)[0])
     found: dict[str, ExperimentResult] = {}
     for name in names:
         dataset = settings.dataset_names.get(name, name)

@@ -1,0 +1,94 @@
+"""The console command: prepare the arguments, run the command that they name, and end the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from evalwire._version import __version__
+from evalwire.cli.app import app
+
+_OF_ALL = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # every other flag is one of `run`
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments as Typer takes them.
+
+    Typer has no option with an optional value, so a bare `--dry-run` becomes `--dry-run=1`. A flag without a
+    verb is a flag of `run`, so that `docker run evalwire --dry-run` does what it says.
+    """
+    arguments = list(arguments)
+    if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_ALL:
+        arguments.insert(0, "run")
+    prepared: list[str] = []
+    takes_number = arguments[:1] != ["upload"]
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return [*prepared, *arguments[index:]]
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
+        has_number = re.fullmatch(r"[+-]?\d+", following) is not None
+        is_bare = argument == "--dry-run" and takes_number and not has_number
+        prepared.append("--dry-run=1" if is_bare else argument)
+    return prepared
+
+
+class _Main:
+    """The console command. Scripts and tests of 0.6 also use it as a command of Click's: `main.main(args, ...)`."""
+
+    name = "evalwire"
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run a command and end the process."""
+        _main(arguments)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - the signature is Click's
+        *,
+        standalone_mode: bool = True,
+        **extra: object,  # noqa: ARG002 - likewise
+    ) -> int:
+        """Run a command; its exit code, where the caller does not want the process to end."""
+        try:
+            _main(args)
+        except SystemExit as ended:
+            if standalone_mode:
+                raise
+            return ended.code if isinstance(ended.code, int) else 1
+
+
+main = _Main()
+
+
+def _main(arguments: Sequence[str] | None) -> NoReturn:
+    """The console command; never returns.
+
+    A thread that a user's function left behind must not keep the finished job from ending: with one alive, the
+    process ends without waiting for it.
+    """
+    prepared = prepare(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+    if prepared[:1] == ["--version"]:
+        sys.stdout.write(f"evalwire {__version__}\n")
+        sys.exit(0)
+    try:
+        sys.exit(app(prepared, prog_name="evalwire"))
+    except SystemExit as ended:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        others = [
+            thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+        ]
+        if others:
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise

@@ -1,0 +1,84 @@
+"""Flags are made from the table of settings, and what is given arrives as text at the settings' own parsers."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from conftest import EVALWIRE, quiet_environment
+from evalwire.cli.app import app
+from evalwire.settings import OPTIONS
+
+OF_SETTINGS = {option.name: option for option in OPTIONS}
+NOT_MADE = {("gate", "report_dir")}  # there it writes only where the flag says so
+
+
+def leaves(command: Any) -> Iterator[Any]:
+    if hasattr(command, "commands"):
+        for child in command.commands.values():
+            yield from leaves(child)
+    else:
+        yield command
+
+
+COMMANDS = {command.name: command for command in leaves(get_command(app))}
+MADE = [
+    (verb, param)
+    for verb, command in COMMANDS.items()
+    for param in command.params
+    if param.name in OF_SETTINGS and (verb, param.name) not in NOT_MADE
+]
+
+
+def test_every_setting_with_a_flag_is_a_flag_of_some_command_and_no_other_is():
+    assert {param.name for _, param in MADE} == {option.name for option in OPTIONS if option.flag}
+
+
+@pytest.mark.parametrize(("verb", "param"), MADE, ids=lambda one: getattr(one, "name", one))
+def test_a_flag_says_what_its_setting_is(verb, param):
+    """Its name, its word for the value, its panel, its sentence and its default stand in the table only."""
+    option = OF_SETTINGS[param.name]
+    assert (param.opts, param.metavar, param.rich_help_panel) == ([option.flag], option.metavar, option.panel)
+    assert param.help.startswith(option.help.removesuffix("."))
+    assert ("(default: " in param.help) or not option.default_text
+    assert param.multiple == option.is_repeatable
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_help_is_an_imperative_sentence_and_a_value_has_a_word(verb):
+    for param in COMMANDS[verb].params:
+        assert param.help[0].isupper(), param.name
+        assert param.help.endswith("."), param.name
+        assert param.is_flag if param.param_type_name == "option" and not param.metavar else True, param.name
+
+
+def test_a_default_is_shown_once_as_it_is_written():
+    run = {param.name: param.help for param in COMMANDS["run"].params}
+    assert run["concurrency"] == "Run up to this many experiments in parallel (default: 1)."
+    assert run["timeout_seconds"] == "Stop one call of a task or an evaluator after this many seconds (default: 300)."
+    assert run["split"] == "Run only the examples in this split of the datasets."
+    validate = {param.name: param.help for param in COMMANDS["validate"].params}
+    assert validate["input_keys"].endswith("(default: user_query).")
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "proposed"),
+    [("evalwire exp", 1, ["export"]), ("evalwire run --task", 2, ["--task-concurrency"])],
+)
+def test_a_shell_completes_commands_and_flags(words, number, proposed):
+    environ = quiet_environment(_EVALWIRE_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(number))
+    program = "import sys; sys.argv[0] = 'evalwire'; from evalwire.cli import main; main([])"
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == proposed, done.stderr
+
+
+def test_the_script_for_the_shell_is_shown():
+    command = f"{shlex.join([*EVALWIRE, '--show-completion'])}; exit $?"  # so that the shell stays, and is the parent
+    done = subprocess.run(["bash", "-c", command], env=quiet_environment(), capture_output=True, text=True)
+    assert (done.returncode, "_EVALWIRE_COMPLETE=complete_bash" in done.stdout) == (0, True), done.stderr
