@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
-
-from evalwire.phoenix.connection import _skip_server_imports, connect
-from evalwire.phoenix.local import local_phoenix
 from kill_tally import COUNTS, FIGURES
 from losses import TALLY
 from postgres import free_port
+
+from evalwire.phoenix.connection import _skip_server_imports, connect
+from evalwire.phoenix.local import local_phoenix
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
 

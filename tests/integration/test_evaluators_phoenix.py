@@ -57,10 +57,10 @@ FAKE_LLM = """
 """
 
 
-class Server:
+class Datasets:
     """The part of Phoenix that a dry run reads."""
 
-    def dataset(self, name: str, **_: Any) -> Dataset:
+    def fetch(self, name: str, **_: Any) -> Dataset:
         return Dataset(id="d", name=name, version_id="v", examples=(EXAMPLE,))
 
 
@@ -75,7 +75,7 @@ def run(evals, tmp_path):
             (folder / f"{stem}.py").write_text(textwrap.dedent(text))
         with importable(tmp_path / "experiments"):
             experiments = load_experiments(tmp_path / "experiments").experiments
-            with contextlib.closing(DryRunRecorder(Server(), examples=1)) as recorder:
+            with contextlib.closing(DryRunRecorder(Datasets(), examples=1)) as recorder:
                 limits = Limits(timeout_seconds=10)
                 (result,) = run_job(experiments, recorder=recorder, observer=Quiet(), limits=limits).results
         assert result.problems == ()

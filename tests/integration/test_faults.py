@@ -29,8 +29,9 @@ from evalwire.model.json_values import to_json
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import TaskRun
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.retries import RetryPolicy, retry
+from evalwire.phoenix.retries import retry
+from evalwire.phoenix.retry_policy import RetryPolicy
+from evalwire.phoenix.server import Phoenix
 from evalwire.settings.settings import load_settings
 
 pytestmark = pytest.mark.needs_phoenix
@@ -513,8 +514,8 @@ def lost_answers(phoenix_url) -> Iterator[Any]:
     repetition = 0
     with FaultyPhoenix(phoenix_url).serving() as proxy:
         phoenix = Phoenix(connect(base_url=proxy.url), fetch=FETCH, record=PATIENT)
-        dataset = phoenix.dataset(name)
-        created = phoenix.create_experiment(dataset, name=name, metadata={CREATION_KEY: name}, repetitions=10_000)
+        dataset = phoenix.datasets.fetch(name)
+        created = phoenix.experiments.create(dataset, name=name, metadata={CREATION_KEY: name}, repetitions=10_000)
 
         def record(output: Any) -> None:
             nonlocal repetition
@@ -529,7 +530,7 @@ def lost_answers(phoenix_url) -> Iterator[Any]:
             )
             proxy.rule = Schedule({"runs": [Fault(reset=True, after_commit=True)]})
             try:
-                phoenix.log_run(created["id"], run_, error=None)
+                phoenix.runs.record(created["id"], run_, error=None)
             except PhoenixError as error:
                 there = [one["output"] for one in held.runs(created["id"]) if one["repetition_number"] == repetition]
                 raise AssertionError(f"sent {output!r}, held {there!r}: {error}") from error

@@ -14,7 +14,7 @@ from conftest import Project, quiet_environment
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.model.shard import Shard
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
+from evalwire.phoenix.server import Phoenix
 from evalwire.recording.opening import Opening, Sharing, Terms
 
 pytestmark = pytest.mark.needs_phoenix

@@ -174,8 +174,8 @@ def reachable(context: Context, *, local: bool, with_testset: bool) -> Iterator[
             for line in describe_issues(inspection.of("row")):
                 context.err.write(f"evalwire: {path}: {line}\n")
             # overwrite: this Phoenix is the project's own, and the file is the truth
-            for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.datasets, on_exist="overwrite"):
-                execute_upload(phoenix.datasets, upload)
+            for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist="overwrite"):
+                execute_upload(phoenix.uploads, upload)
                 context.say(f"dataset {upload.name}: {upload.example_count} examples")
         yield phoenix
 

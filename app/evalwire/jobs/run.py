@@ -113,7 +113,9 @@ def note_ends(
     """
     for result in results:
         if result.opened is not None and result.opened.id is not None:
-            phoenix.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome_of(result)))
+            phoenix.experiments.note_end(
+                result.opened.id, end_metadata(result.experiment_metadata, result, outcome_of(result))
+            )
 
 
 @contextlib.contextmanager
@@ -123,7 +125,7 @@ def _recorder(phoenix: Phoenix, plan: JobPlan, stop: Stop) -> Iterator[tuple[Rec
 
     if plan.dry_run is not None:
         dry = DryRunRecorder(
-            phoenix,
+            phoenix.datasets,
             examples=plan.dry_run,
             prefix=plan.prefix,
             repetitions=plan.repetitions,
@@ -136,7 +138,7 @@ def _recorder(phoenix: Phoenix, plan: JobPlan, stop: Stop) -> Iterator[tuple[Rec
         return
     from evalwire.recording import Tracing  # noqa: PLC0415 - heavy, only for a real run
 
-    tracing = Tracing(phoenix.log_spans, mask=plan.mask)
+    tracing = Tracing(phoenix.spans.deliver, mask=plan.mask)
     opening = Opening(
         phoenix,
         plan.terms,

@@ -32,44 +32,12 @@ from evalwire.recording.journal import PastExperiment
 
 if TYPE_CHECKING:
     from evalwire.recording.journal import RunKey
+    from evalwire.recording.server import Server
 
 
 log = logging.getLogger("evalwire")
 
 _BEGIN_ANEW = "The jobs of this pipeline run share it, and somebody deleted it: begin anew, with --fresh."
-
-
-class Server(Protocol):
-    """What the beginning of an experiment needs of `evalwire.phoenix.Phoenix`."""
-
-    def dataset(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
-        """Fetch a dataset."""
-
-    def dataset_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
-        """Fetch one version of a dataset."""
-
-    def create_experiment(
-        self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
-    ) -> Mapping[str, Any]:
-        """Create an experiment; Phoenix's record of it."""
-
-    def remove_experiment(self, experiment_id: str) -> None:
-        """Delete an experiment; nothing when it is gone."""
-
-    def experiment(self, experiment_id: str) -> Mapping[str, Any]:
-        """An experiment's record, with the counts of its runs."""
-
-    def experiment_url(self, dataset_id: str, experiment_id: str) -> str | None:
-        """Its page."""
-
-    def recorded_runs(self, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
-        """The runs that it has."""
-
-    def claimed(self, claim: str) -> str | None:
-        """The experiment that has a claim, if there is one."""
-
-    def claim(self, claim: str, experiment_id: str) -> str:
-        """Claim for an experiment, unless another one has it already; the one that has it."""
 
 
 class Notes(Protocol):
@@ -195,14 +163,14 @@ class Opening:
         if self._sharing is None or self._sharing.run_key is None:
             raise AssertionError("without a key there is nothing to agree by")
         claim = self._claim(experiment, self._sharing.run_key)
-        agreed = self._phoenix.claimed(claim)
+        agreed = self._phoenix.claims.holder(claim)
         return None if agreed is None else self._agreed(experiment, claim, agreed)
 
     # --- new ones ------------------------------------------------------------------------------------
 
     def _open_new(self, experiment: Experiment) -> OpenExperiment:
         terms = self._terms
-        dataset = self._phoenix.dataset(experiment.dataset_name, split=terms.split, version_id=terms.version_id)
+        dataset = self._phoenix.datasets.fetch(experiment.dataset_name, split=terms.split, version_id=terms.version_id)
         name = f"{terms.prefix}_{experiment.dataset_name}_{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         facts = start_metadata(experiment, split=terms.split, repetitions=terms.repetitions)
         if self._sharing is not None:
@@ -228,7 +196,7 @@ class Opening:
         return self._create(opened, adopt=False)
 
     def _create(self, opened: OpenExperiment, *, adopt: bool) -> OpenExperiment:
-        created = self._phoenix.create_experiment(
+        created = self._phoenix.experiments.create(
             opened.dataset,
             name=opened.recorded_name,
             metadata=opened.metadata,
@@ -238,7 +206,7 @@ class Opening:
         opened = replace(
             opened,
             id=created["id"],
-            url=self._phoenix.experiment_url(opened.dataset.id, created["id"]),
+            url=self._phoenix.experiments.url(opened.dataset.id, created["id"]),
             project_name=created.get("project_name"),
         )
         self._notes.opened(opened)
@@ -255,7 +223,7 @@ class Opening:
         if past.dataset is None:
             raise AssertionError("an experiment that was not to be created has no past")
         split = past.dataset.get("split")
-        dataset = self._phoenix.dataset_version(past.dataset["id"], past.dataset["version_id"], split=split)
+        dataset = self._phoenix.datasets.fetch_version(past.dataset["id"], past.dataset["version_id"], split=split)
         if dataset.name != past.dataset["name"]:
             raise UsageError(
                 f"the dataset {past.dataset['id']} of this Phoenix is {dataset.name!r}, not {past.dataset['name']!r}: "
@@ -283,13 +251,13 @@ class Opening:
         opened = replace(
             opened,
             id=past.id,
-            url=self._phoenix.experiment_url(dataset.id, past.id),
+            url=self._phoenix.experiments.url(dataset.id, past.id),
             project_name=past.project_name or there.get("project_name"),
         )
         self._notes.creating(opened)  # once more: the journal may be a new one
         self._notes.opened(opened)
         opened = self._own_part(opened)
-        held = self._phoenix.recorded_runs(past.id, opened.dataset)
+        held = self._phoenix.runs.read(past.id, opened.dataset)
         if opened.shard is not None and held:
             log.info("%s: %d runs of this shard are recorded already", experiment.name, len(held))
         return replace(opened, earlier=self._earlier(past, opened.dataset, experiment, held))
@@ -304,7 +272,7 @@ class Opening:
         if past.id is None:
             raise AssertionError("an experiment that was created has an id")
         try:
-            found = self._phoenix.experiment(past.id)
+            found = self._phoenix.experiments.find(past.id)
         except ExperimentNotFound as error:
             if self._sharing is not None:
                 raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
@@ -356,16 +324,16 @@ class Opening:
         project, to one of them; the others delete theirs. So a job that dies on the way leaves an empty experiment at
         worst, and none that others wait for.
         """
-        agreed = self._phoenix.claimed(claim)
+        agreed = self._phoenix.claims.holder(claim)
         if agreed is None:
             own = self._open_new(experiment)
             if own.id is None:
                 return own
-            agreed = self._phoenix.claim(claim, own.id)
+            agreed = self._phoenix.claims.take(claim, own.id)
             if agreed == own.id and past is None:
                 return self._own_part(own)
             if agreed != own.id:
-                self._phoenix.remove_experiment(own.id)
+                self._phoenix.experiments.remove(own.id)
         found = self._agreed(experiment, claim, agreed)
         self._check_sharing(found)
         if past is not None:
@@ -380,7 +348,7 @@ class Opening:
             UsageError: it was begun for other code.
         """
         try:
-            record = self._phoenix.experiment(experiment_id)
+            record = self._phoenix.experiments.find(experiment_id)
         except ExperimentNotFound as error:
             raise ExperimentNotFound(f"{error}\n{_BEGIN_ANEW}") from error
         if own_metadata(record["metadata"]).get("claim") != claim:

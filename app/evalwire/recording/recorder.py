@@ -24,37 +24,12 @@ from evalwire.recording.opening import NoNotes, part_of
 from evalwire.usercode import Threads
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Shard
+    from evalwire.model import Shard
     from evalwire.recording.opening import Notes, Opening
+    from evalwire.recording.server import Datasets, Server
 
 
 T = TypeVar("T")
-
-
-class Server(Protocol):
-    """What a recorder needs of `evalwire.phoenix.Phoenix`, beside what `evalwire.recording.opening` does."""
-
-    def is_sure_of(self, key: str) -> bool:
-        """Whether it made the creation with this key once, and answered."""
-
-    def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
-        """Delete what an earlier try of the creation left behind."""
-
-    def log_run(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
-        """Record a run; its id."""
-
-    def log_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
-        """Record an evaluation; its id."""
-
-    def missing_records(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
-        """What it lacks of the runs that it accepted."""
-
-
-class Datasets(Protocol):
-    """What a dry run needs of `evalwire.phoenix.Phoenix`."""
-
-    def dataset(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
-        """Fetch a dataset."""
 
 
 class Tracer(Protocol):
@@ -142,11 +117,11 @@ class PhoenixRecorder:
         evaluations = list(run.evaluations)
         try:
             if run.id is None:
-                run = replace(run, id=self._phoenix.log_run(opened.id, run, error=self._error_text(run.failure)))
+                run = replace(run, id=self._phoenix.runs.record(opened.id, run, error=self._error_text(run.failure)))
             for index, evaluation in enumerate(evaluations):
                 if evaluation.id is None and run.id is not None:
                     sent = _with_facts(evaluation, run) if opened.shard else evaluation
-                    id_ = self._phoenix.log_evaluation(run.id, sent, error=self._error_text(evaluation.failure))
+                    id_ = self._phoenix.runs.record_evaluation(run.id, sent, error=self._error_text(evaluation.failure))
                     evaluations[index] = replace(evaluation, id=id_)
         except EvalwireError as error:
             return replace(run, evaluations=tuple(evaluations)), error
@@ -161,9 +136,9 @@ class PhoenixRecorder:
             return []
         key = opened.metadata.get(CREATION_KEY)  # an experiment that somebody else created has none
         is_part = opened.shard is not None  # whichever shard created it is sure of it, or removes a twin
-        if key is not None and not is_part and not self._phoenix.is_sure_of(key):
-            self._phoenix.remove_twins(opened.dataset.id, key, keep=opened.id)
-        return self._phoenix.missing_records(opened.id, runs, is_part=is_part)
+        if key is not None and not is_part:
+            self._phoenix.experiments.remove_twins(opened.dataset.id, key, keep=opened.id)
+        return self._phoenix.runs.missing(opened.id, runs, is_part=is_part)
 
     def close(self) -> None:
         """Nothing more is to be recorded."""
@@ -195,7 +170,7 @@ class DryRunRecorder:
 
     def __init__(
         self,
-        phoenix: Datasets,
+        datasets: Datasets,
         *,
         examples: int,
         prefix: str = "eval",
@@ -204,7 +179,7 @@ class DryRunRecorder:
         version_id: str | None = None,
         shard: Shard | None = None,
     ) -> None:
-        self._phoenix = phoenix
+        self._datasets = datasets
         self._split = split
         self._version_id = version_id
         self._examples = examples
@@ -215,7 +190,7 @@ class DryRunRecorder:
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset."""
-        fetch = partial(self._phoenix.dataset, experiment.dataset_name, split=self._split, version_id=self._version_id)
+        fetch = partial(self._datasets.fetch, experiment.dataset_name, split=self._split, version_id=self._version_id)
         dataset = await self._requests.run(fetch)
         shard = self._shard if dataset.examples else None
         if shard is not None:

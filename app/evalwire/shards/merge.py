@@ -84,7 +84,7 @@ def _result(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentR
         ExperimentNotFound: it is gone.
         UsageError: it was divided otherwise.
     """
-    result = phoenix.recorded_result(str(begun.id), with_examples=True)
+    result = phoenix.records.result(str(begun.id), with_examples=True)
     result = replace(result, used=None)  # what an earlier gate noted was of the runs that there were then
     name = result.opened.recorded_name if result.opened else ""
     if not begun.is_same(recorded_name=name, metadata=result.experiment_metadata):

@@ -121,7 +121,7 @@ def _noted(context: Context, phoenix: Phoenix, report: Report) -> Report:
 
 def _from_phoenix(phoenix: Phoenix, experiment_ids: Sequence[str]) -> Report:
     try:
-        results = tuple(phoenix.recorded_result(one) for one in experiment_ids)
+        results = tuple(phoenix.records.result(one) for one in experiment_ids)
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     names = [result.name for result in results]

@@ -40,7 +40,7 @@ def upload(context: Context, *, strict: bool = False, dry_run: bool = False) -> 
     phoenix = context.connect(None)
     on_exist = context.settings.on_exist
     with Signals():
-        for found in prepare_uploads(path, context.columns(), inspection.sizes, phoenix.datasets, on_exist=on_exist):
+        for found in prepare_uploads(path, context.columns(), inspection.sizes, phoenix.uploads, on_exist=on_exist):
             for line in _planned(found):
                 context.say(line)
             if not dry_run:
@@ -61,7 +61,7 @@ def _execute(context: Context, phoenix: Phoenix, found: Upload) -> None:
             advance(number)
 
         try:
-            execute_upload(phoenix.datasets, found, arrived=arrived)
+            execute_upload(phoenix.uploads, found, arrived=arrived)
         except BaseException:
             if to_send > ROWS_PER_PART:
                 context.err.write(
