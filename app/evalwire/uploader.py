@@ -85,7 +85,7 @@ class DatasetUploader:
         for line in describe_issues(inspection.of("row")):
             log.warning("%s: %s", self._path, line)
         server = phoenix.Phoenix(self._client)
-        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.datasets, on_exist=on_exist):
-            execute_upload(server.datasets, upload)
+        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist):
+            execute_upload(server.uploads, upload)
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}

@@ -1,12 +1,11 @@
-"""An experiment folder for evalwire's contenders, and a Phoenix client that holds its dataset in memory."""
+"""An experiment folder for evalwire's contenders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 MATCH = "def {name}(output, expected):\n    return output == expected['n']\n"
 
@@ -28,25 +27,3 @@ def task_of(seconds: float) -> str:
     if not seconds:
         return "async def task(example):\n    return example.input['n']\n"
     return f"import asyncio\n\nasync def task(e):\n    await asyncio.sleep({seconds})\n    return e.input['n']\n"
-
-
-class Found:
-    """A dataset as the Phoenix client gives it."""
-
-    id, version_id = "D", "V"
-
-    def __init__(self, name: str, examples: Sequence[Mapping[str, Any]]) -> None:
-        self.name = name
-        self.examples = examples
-
-
-class StandIn:
-    """As much of a Phoenix client as a dry run needs."""
-
-    def __init__(self, examples: Sequence[Mapping[str, Any]]) -> None:
-        self.datasets = self
-        self._examples = examples
-
-    def get_dataset(self, *, dataset: str, **_: Any) -> Found:
-        """The dataset, whatever its name."""
-        return Found(dataset, self._examples)

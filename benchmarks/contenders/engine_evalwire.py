@@ -8,25 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 from _contender import SLEEP_SECONDS, engine
-from _evalwire import StandIn, experiments, task_of
+from _evalwire import experiments, task_of
+from _in_memory import in_memory_client
 
-from evalwire.phoenix import gateway
+from evalwire.phoenix import connect
 from evalwire.runner import ExperimentRunner
 
 
-def prepare(count: int) -> list[dict[str, Any]]:
-    """Make the dataset."""
-    return [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "metadata": {}} for n in range(count)]
+def prepare(count: int) -> tuple[Any, int]:
+    """Make the dataset, with the client that has it, and count its examples."""
+    examples = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "metadata": {}} for n in range(count)]
+    return in_memory_client(examples), count
 
 
-def run(data: list[dict[str, Any]], concurrency: int) -> Any:
+def run(data: tuple[Any, int], concurrency: int) -> Any:
     """Run the experiment."""
-    client: Any = StandIn(data)
-    (result,) = ExperimentRunner(folder, client, dry_run=len(data), task_concurrency=concurrency).run()
+    client, count = data
+    (result,) = ExperimentRunner(folder, client, dry_run=count, task_concurrency=concurrency).run()
     return result
 
 
-gateway.connect(base_url="http://127.0.0.1:9")
+connect(base_url="http://127.0.0.1:9")
 with experiments("bench", task=task_of(SLEEP_SECONDS)) as folder:
     engine(
         "evalwire",

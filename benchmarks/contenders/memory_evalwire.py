@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 from _contender import arguments, peak_bytes, resident_bytes, tell
-from _evalwire import StandIn, experiments
+from _evalwire import experiments
+from _in_memory import in_memory_client
 
-from evalwire.phoenix import gateway
+from evalwire.phoenix import connect
 from evalwire.runner import ExperimentRunner
 
 TASK = "async def task(example):\n    return example.input['text'][::-1]\n"
@@ -29,21 +30,21 @@ def main() -> None:
     """Run and tell how much the process has grown for each example."""
     given = arguments()
     count = given["examples"]
-    gateway.connect(base_url="http://127.0.0.1:9")
+    connect(base_url="http://127.0.0.1:9")
 
     with experiments("bench", task=TASK) as folder:
         (folder / "bench" / "match.py").write_text(ALWAYS, encoding="utf-8")
 
-        def run(data: list[dict[str, Any]]) -> Any:
-            client: Any = StandIn(data)
-            (result,) = ExperimentRunner(folder, client, dry_run=len(data), task_concurrency=given["concurrency"]).run()
+        def run(client: Any, examples: int) -> Any:
+            runner = ExperimentRunner(folder, client, dry_run=examples, task_concurrency=given["concurrency"])
+            (result,) = runner.run()
             return result
 
-        run(prepare(100))
-        data = prepare(count)
+        run(in_memory_client(prepare(100)), 100)
+        client = in_memory_client(prepare(count))
         gc.collect()
         before = resident_bytes()
-        result = run(data)
+        result = run(client, count)
         peak = peak_bytes()
         gc.collect()
         after = resident_bytes()

@@ -6,11 +6,11 @@ from _contender import arguments
 from _evalwire import experiments, task_of
 from _phoenix import EVALUATORS, recording
 
-from evalwire.phoenix import gateway
+from evalwire.phoenix import connect
 from evalwire.runner import ExperimentRunner
 
 given = arguments()
-client = gateway.connect(base_url=given["url"])
+client = connect(base_url=given["url"])
 
 
 def run(dataset: str) -> None:

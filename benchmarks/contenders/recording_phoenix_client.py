@@ -10,10 +10,10 @@ from typing import Any
 from _contender import arguments
 from _phoenix import EVALUATORS, recording
 
-from evalwire.phoenix import gateway
+from evalwire.phoenix import connect
 
 given = arguments()
-client = gateway.connect(base_url=given["url"])  # imports the client without the server that is installed beside it
+client = connect(base_url=given["url"])  # imports the client without the server that is installed beside it
 
 from phoenix.client import AsyncClient  # noqa: E402 - see above
 

@@ -19,12 +19,12 @@ from typing import Any
 from _contender import arguments
 from _phoenix import EVALUATORS, recording
 
-from evalwire.phoenix import gateway
+from evalwire.phoenix import connect
 
 BATCH_SIZE = 256
 
 given = arguments()
-client = gateway.connect(base_url=given["url"])
+client = connect(base_url=given["url"])
 Send = Callable[[str, Mapping[str, Any]], None]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from evalwire.datasets import upload as uploading
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
+from evalwire.phoenix.server import Phoenix
 from evalwire.uploader import DatasetUploader
 
 pytestmark = pytest.mark.image
@@ -53,4 +53,4 @@ def test_an_upload_in_parts_needs_no_more_than_the_key(locked_phoenix, admin_sec
             rows = [(f"q{n}", "a", "in-parts") for n in range(count)]
             csv.writer(file).writerows([("user_query", "expected_output", "tags"), *rows])
         DatasetUploader(tmp_path / "set.csv", client).upload("overwrite")
-        assert len(Phoenix(client).dataset("in-parts").examples) == count
+        assert len(Phoenix(client).datasets.fetch("in-parts").examples) == count

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from evalwire.engine.engine import run_engine
-from evalwire.engine.limits import Limits, Stop
+from evalwire.engine.engine import run_job
+from evalwire.engine.limits import Limits
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.jobs.progress import Quiet
-from evalwire.model import JobSpec
 from evalwire.model.example import Dataset, Example
 from evalwire.model.run import TaskRun
-from evalwire.recording import DryRunRecorder, NoTracing
+from evalwire.recording.recorder import DryRunRecorder
 from evalwire.usercode.binding import bind_evaluator
 from evalwire.usercode.call import Call, Clock, evaluator_values
 from evalwire.usercode.threads import Threads
@@ -58,10 +57,10 @@ FAKE_LLM = """
 """
 
 
-class Server:
+class Datasets:
     """The part of Phoenix that a dry run reads."""
 
-    def dataset(self, name: str, **_: Any) -> Dataset:
+    def fetch(self, name: str, **_: Any) -> Dataset:
         return Dataset(id="d", name=name, version_id="v", examples=(EXAMPLE,))
 
 
@@ -76,11 +75,9 @@ def run(evals, tmp_path):
             (folder / f"{stem}.py").write_text(textwrap.dedent(text))
         with importable(tmp_path / "experiments"):
             experiments = load_experiments(tmp_path / "experiments").experiments
-            with contextlib.closing(DryRunRecorder(Server(), JobSpec(), examples=1)) as recorder:
+            with contextlib.closing(DryRunRecorder(Datasets(), examples=1)) as recorder:
                 limits = Limits(timeout_seconds=10)
-                (result,) = run_engine(
-                    experiments, recorder=recorder, tracer=NoTracing(), observer=Quiet(), limits=limits, stop=Stop()
-                ).results
+                (result,) = run_job(experiments, recorder=recorder, observer=Quiet(), limits=limits).results
         assert result.problems == ()
         (one,) = result.runs
         return one
@@ -322,8 +319,7 @@ def test_plain_evaluators_run_on_evalwires_threads_in_the_context_of_their_call(
 
     async def main() -> Any:
         values = evaluator_values(EXAMPLE, "Paris", None)
-        call = Call(callee, Untraced(context), clock=Clock(20), root=Path())
-        call.start(values, Threads())
+        call = Call(callee, values, Untraced(context), Threads(), clock=Clock(20), root=Path())
         return await call.result(lambda returned: returned[0].label, stage="evaluator")
 
     assert asyncio.run(main()) == ("seen", None)

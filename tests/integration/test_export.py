@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 import math
 import re
+import tempfile
 import tracemalloc
 from typing import Any
 
@@ -15,83 +15,14 @@ import httpx
 import pytest
 import recorded
 from faults import Fault, FaultyPhoenix
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evalwire import results
 from evalwire.errors import ExperimentNotFound, PhoenixError, PhoenixUnreachable, UsageError
 from evalwire.jobs.recorded import export_experiment
-from evalwire.phoenix import json_stream as jsonarray
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.json_stream import items
-from evalwire.phoenix.retries import RetryPolicy
+from evalwire.phoenix.retry_policy import RetryPolicy
+from evalwire.phoenix.server import Phoenix
 from evalwire.reports.export import EXPORT_FORMATS, csv_pieces, json_pieces
 from evalwire.results import ResultCollector
-
-# --- arrays in pieces ----------------------------------------------------------------------------------
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
-
-
-def in_parts(data: bytes, *places: int) -> list[bytes]:
-    bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in itertools.pairwise(bounds)]
-
-
-@given(st.lists(VALUES), st.sampled_from([None, 2]), st.lists(st.integers(0, 10_000), max_size=12))
-def test_an_array_is_the_same_wherever_it_is_cut(values, indent, places):
-    data = json.dumps(values, ensure_ascii=False, indent=indent).encode("utf-8", "replace")
-    assert list(items(in_parts(data, *places))) == json.loads(data)
-
-
-@pytest.mark.parametrize("text", ["[]", " [ ] ", '[1, -2.5e3, "ü]", {"a": [1]}]\n', "[[[]], 12345, 1.5]"])
-def test_an_array_is_the_same_byte_by_byte(text):
-    data = text.encode()
-    assert list(items(data[at : at + 1] for at in range(len(data)))) == json.loads(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "<html>", "{}", "[", "[1", "[1,", "[1,]", "[1 2]", '["a', "[1]2", "[1]]", "[nope]"]
-)
-@pytest.mark.parametrize("size", [1, 100])
-def test_what_is_no_array_is_an_error(text, size):
-    data = text.encode()
-    parts = (data[at : at + size] for at in range(0, len(data), size))
-    with pytest.raises(json.JSONDecodeError):
-        list(items(parts))
-
-
-def test_what_is_no_number_is_nothing():
-    assert list(items([b'[NaN, {"a": Infinity}, -Infinity]'])) == [None, {"a": None}, None]
-
-
-def test_items_come_before_the_rest_is_read():
-    read = []
-
-    def parts():
-        for number in range(1000):
-            read.append(number)
-            yield (b"[" if number == 0 else b",") + b'{"a": 1}'
-
-    assert next(items(parts())) == {"a": 1}
-    assert len(read) < 5
-
-
-def test_a_long_item_in_many_parts_is_decoded_a_few_times(monkeypatch):
-    tries = []
-
-    class Counting(json.JSONDecoder):
-        def raw_decode(self, s, idx=0):
-            tries.append(idx)
-            return super().raw_decode(s, idx)
-
-    monkeypatch.setattr(jsonarray, "_DECODER", Counting())
-    data = json.dumps(["x" * 1_000_000]).encode()
-    assert list(items(in_parts(data, *range(0, 1_000_000, 1000)))) == ["x" * 1_000_000]
-    assert len(tries) < 25
-
 
 # --- formats -------------------------------------------------------------------------------------------
 
@@ -511,11 +442,11 @@ class FullDisk(io.BytesIO):
 def test_a_full_disk_is_no_fault_of_phoenix():
     phoenix = Phoenix(Server(runs=1, size=1).client())
     with pytest.raises(OSError, match="No space left"):
-        phoenix.recording(phoenix.experiment("E1"), FullDisk())
+        phoenix.records.download(phoenix.experiments.find("E1"), FullDisk())
 
 
 def test_a_full_disk_is_told_with_the_path(monkeypatch, tmp_path):
-    monkeypatch.setattr(results.tempfile, "TemporaryFile", lambda **_: FullDisk())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk())
     with pytest.raises(UsageError, match=r"out\.csv cannot be written: No space left on device"):
         export_experiment(Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evalwire.jobs.context import Context
 from faults import Fault, FaultyPhoenix, Kind, Schedule, kind_of
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
@@ -22,18 +23,16 @@ from losses import TALLY, Comparison, Held, Told, compare
 
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
-from evalwire.cli.invocation import Invocation
 from evalwire.engine import retrying as attempts
 from evalwire.errors import PhoenixError
-from evalwire.jobs import Console
-from evalwire.masking import Mask
 from evalwire.model.json_values import to_json
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import TaskRun
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.retries import RetryPolicy, retry
-from evalwire.settings import load_settings
+from evalwire.phoenix.retries import retry
+from evalwire.phoenix.retry_policy import RetryPolicy
+from evalwire.phoenix.server import Phoenix
+from evalwire.settings.settings import load_settings
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -160,14 +159,15 @@ class Seat:
             **flags,
         }
         out, err = io.StringIO(), io.StringIO()
-        invocation = Invocation(
+        context = Context(
             settings=load_settings(flags, {"EVALWIRE_RECORD_CONNECTIONS": str(self.connections)}),
             environ={},
-            console=Console(out=out, err=err, mask=Mask()),
+            out=out,
+            err=err,
             connect=lambda _: Phoenix(connect(base_url=url), fetch=fetch, record=record),
         )
         calls, began = len(self.calls), time.monotonic()
-        code = command(invocation)
+        code = command(context)
         seconds = time.monotonic() - began
         report = json.loads((self.folder / "report/results.json").read_text())
         TALLY.add(runs=1, calls=len(self.calls) - calls)
@@ -514,8 +514,8 @@ def lost_answers(phoenix_url) -> Iterator[Any]:
     repetition = 0
     with FaultyPhoenix(phoenix_url).serving() as proxy:
         phoenix = Phoenix(connect(base_url=proxy.url), fetch=FETCH, record=PATIENT)
-        dataset = phoenix.dataset(name)
-        created = phoenix.create_experiment(dataset, name=name, metadata={CREATION_KEY: name}, repetitions=10_000)
+        dataset = phoenix.datasets.fetch(name)
+        created = phoenix.experiments.create(dataset, name=name, metadata={CREATION_KEY: name}, repetitions=10_000)
 
         def record(output: Any) -> None:
             nonlocal repetition
@@ -530,7 +530,7 @@ def lost_answers(phoenix_url) -> Iterator[Any]:
             )
             proxy.rule = Schedule({"runs": [Fault(reset=True, after_commit=True)]})
             try:
-                phoenix.log_run(created["id"], run_, error=None)
+                phoenix.runs.record(created["id"], run_, error=None)
             except PhoenixError as error:
                 there = [one["output"] for one in held.runs(created["id"]) if one["repetition_number"] == repetition]
                 raise AssertionError(f"sent {output!r}, held {there!r}: {error}") from error

@@ -18,8 +18,8 @@ from evalwire.model.failure import Failure
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.phoenix.connection import connect, endpoint_of
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.retries import RetryPolicy
+from evalwire.phoenix.retry_policy import RetryPolicy
+from evalwire.phoenix.server import Phoenix
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -45,7 +45,7 @@ def phoenix(proxy, waits) -> Phoenix:
 
 @pytest.fixture
 def dataset(phoenix, make_dataset):
-    return phoenix.dataset(make_dataset(2))
+    return phoenix.datasets.fetch(make_dataset(2))
 
 
 def run_of(example: Example, output: Any = "out") -> TaskRun:
@@ -66,7 +66,7 @@ def created_with(client: Any, dataset: Any, metadata: dict[str, Any]) -> list[st
 
 
 def test_a_dataset_comes_with_its_examples_in_order(phoenix, make_dataset):
-    found = phoenix.dataset(make_dataset(3))
+    found = phoenix.datasets.fetch(make_dataset(3))
     assert [example.input["q"] for example in found.examples] == ["question 0", "question 1", "question 2"]
     assert all(example.node_id and example.id for example in found.examples)
 
@@ -79,7 +79,7 @@ def test_a_dataset_comes_with_its_examples_in_order(phoenix, make_dataset):
 def test_a_passing_trouble_is_retried(phoenix, proxy, waits, make_dataset, fault):
     name = make_dataset(2)
     proxy.rule = first(2, fault, method="GET", part="/v1/datasets")
-    assert len(phoenix.dataset(name).examples) == 2
+    assert len(phoenix.datasets.fetch(name).examples) == 2
     assert len(waits) == 2
 
 
@@ -87,7 +87,7 @@ def test_retry_after_is_honoured(phoenix, proxy, waits, make_dataset):
     name = make_dataset(2)
     fault = Fault(status=429, headers={"Retry-After": "7"})
     proxy.rule = first(1, fault, method="GET", part="/v1/datasets")
-    phoenix.dataset(name)
+    phoenix.datasets.fetch(name)
     assert waits == [pytest.approx(7.0, abs=0.1)]
 
 
@@ -95,7 +95,7 @@ def test_retry_after_is_honoured(phoenix, proxy, waits, make_dataset):
 def test_a_permanent_answer_is_not_retried(phoenix, proxy, waits, status):
     proxy.rule = lambda _method, _path: Fault(status=status)
     with pytest.raises(PhoenixRefused if status in (401, 403) else PhoenixError):
-        phoenix.dataset("any")
+        phoenix.datasets.fetch("any")
     assert proxy.count("GET", "/v1/datasets") == 1
     assert waits == []
 
@@ -103,14 +103,14 @@ def test_a_permanent_answer_is_not_retried(phoenix, proxy, waits, status):
 def test_attempts_are_bounded(phoenix, proxy, waits):
     proxy.rule = lambda _method, _path: Fault(status=503)
     with pytest.raises(PhoenixUnreachable, match="HTTP 503"):
-        phoenix.dataset("any")
+        phoenix.datasets.fetch("any")
     assert proxy.count("GET", "/v1/datasets") == 4
     assert len(waits) == 3
 
 
 def test_a_dataset_that_is_not_there_is_its_own_error(phoenix, waits):
     with pytest.raises(DatasetNotFound, match="no dataset 'nope'"):
-        phoenix.dataset("nope")
+        phoenix.datasets.fetch("nope")
     assert waits == []
 
 
@@ -118,7 +118,7 @@ def test_nobody_listening_is_said_with_the_address_and_what_to_set():
     client = connect(base_url="http://127.0.0.1:9")
     phoenix = Phoenix(client, fetch=RetryPolicy(attempts=2, sleep=lambda _: None))
     with pytest.raises(PhoenixUnreachable, match=r"http://127\.0\.0\.1:9 .*(?s:.)*PHOENIX_ENDPOINT"):
-        phoenix.dataset("any")
+        phoenix.datasets.fetch("any")
 
 
 def test_an_endpoint_without_a_scheme_is_an_error_that_says_so():
@@ -128,42 +128,42 @@ def test_an_endpoint_without_a_scheme_is_an_error_that_says_so():
 
 def test_a_record_whose_answer_was_lost_is_recorded_once(phoenix, proxy, client, dataset):
     """The server has the run, the answer is lost, the repeat is a 409: a success, with the run's id."""
-    created = phoenix.create_experiment(dataset, name="lost answers", metadata=a_key())
+    created = phoenix.experiments.create(dataset, name="lost answers", metadata=a_key())
     proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/runs")
-    run_id = phoenix.log_run(created["id"], run_of(dataset.examples[0]), error=None)
+    run_id = phoenix.runs.record(created["id"], run_of(dataset.examples[0]), error=None)
     proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/v1/experiment_evaluations")
-    phoenix.log_evaluation(run_id, evaluation(0.5), error=None)
+    phoenix.runs.record_evaluation(run_id, evaluation(0.5), error=None)
     recorded = client.experiments.get_experiment(experiment_id=created["id"])
     assert [run["id"] for run in recorded["task_runs"]] == [run_id]
     assert [one.result["score"] for one in recorded["evaluation_runs"]] == [0.5]
 
 
 def test_a_run_that_somebody_else_recorded_is_no_success(phoenix, dataset):
-    created = phoenix.create_experiment(dataset, name="taken", metadata=a_key())
-    run_id = phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None)
+    created = phoenix.experiments.create(dataset, name="taken", metadata=a_key())
+    run_id = phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None)
     with pytest.raises(PhoenixError, match=f"has another output for example {dataset.examples[0].id}"):
-        phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "ours"}), error=None)
-    assert phoenix.log_run(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None) == run_id
+        phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "ours"}), error=None)
+    assert phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None) == run_id
 
 
 def test_a_failure_does_not_take_the_place_of_a_recorded_output(phoenix, dataset):
-    created = phoenix.create_experiment(dataset, name="taken", metadata=a_key())
-    phoenix.log_run(created["id"], run_of(dataset.examples[0], None), error=None)
+    created = phoenix.experiments.create(dataset, name="taken", metadata=a_key())
+    phoenix.runs.record(created["id"], run_of(dataset.examples[0], None), error=None)
     with pytest.raises(PhoenixError, match="has another output"):
-        phoenix.log_run(created["id"], run_of(dataset.examples[0], None), error="KeyError: q")
+        phoenix.runs.record(created["id"], run_of(dataset.examples[0], None), error="KeyError: q")
 
 
 def test_a_creation_whose_answer_was_lost_is_one_experiment(phoenix, proxy, client, dataset):
     key = a_key()
     proxy.rule = first(1, Fault(reset=True, after_commit=True), method="POST", part="/experiments")
-    created = phoenix.create_experiment(dataset, name="lost", metadata=key)
+    created = phoenix.experiments.create(dataset, name="lost", metadata=key)
     assert created_with(client, dataset, key) == [created["id"]]
 
 
 def test_an_experiment_that_an_earlier_process_created_is_adopted(phoenix, client, dataset):
     key = a_key()
-    first_one = phoenix.create_experiment(dataset, name="before the kill", metadata=key)
-    again = phoenix.create_experiment(dataset, name="before the kill", metadata=key, adopt=True)
+    first_one = phoenix.experiments.create(dataset, name="before the kill", metadata=key)
+    again = phoenix.experiments.create(dataset, name="before the kill", metadata=key, adopt=True)
     assert again["id"] == first_one["id"]
     assert created_with(client, dataset, key) == [first_one["id"]]
 
@@ -172,81 +172,81 @@ def test_a_twin_that_phoenix_created_late_is_removed_and_the_one_with_runs_kept(
     """The server carried the first request out after the client had looked for it."""
     key = a_key()
     proxy.rule = first(1, Fault(reset=True), method="POST", part="/experiments")
-    kept = phoenix.create_experiment(dataset, name="late", metadata=key)
+    kept = phoenix.experiments.create(dataset, name="late", metadata=key)
     client.experiments.create(dataset_id=dataset.id, experiment_name="late", experiment_metadata=key)
-    phoenix.log_run(kept["id"], run_of(dataset.examples[0]), error=None)
-    phoenix.remove_twins(dataset.id, key[CREATION_KEY], keep=kept["id"])
+    phoenix.runs.record(kept["id"], run_of(dataset.examples[0]), error=None)
+    phoenix.experiments.remove_twins(dataset.id, key[CREATION_KEY], keep=kept["id"])
     assert created_with(client, dataset, key) == [kept["id"]]
 
 
 def test_repetitions_are_phoenixs(phoenix, client, dataset):
-    created = phoenix.create_experiment(dataset, name="thrice", metadata=a_key(), repetitions=3)
-    phoenix.log_run(created["id"], replace(run_of(dataset.examples[0]), repetition=3), error=None)
+    created = phoenix.experiments.create(dataset, name="thrice", metadata=a_key(), repetitions=3)
+    phoenix.runs.record(created["id"], replace(run_of(dataset.examples[0]), repetition=3), error=None)
     assert client.experiments.get(experiment_id=created["id"])["missing_run_count"] == 2 * 3 - 1
 
 
 def test_what_was_recorded_can_be_read_back(phoenix, dataset):
-    created = phoenix.create_experiment(dataset, name="read", metadata=a_key())
+    created = phoenix.experiments.create(dataset, name="read", metadata=a_key())
     good, bad = dataset.examples
-    run_id = phoenix.log_run(created["id"], run_of(good, {"said": "yes"}), error=None)
-    phoenix.log_evaluation(run_id, evaluation(0.5), error=None)
-    phoenix.log_evaluation(run_id, replace(evaluation(), name="f", score=None), error="ValueError: no")
-    phoenix.log_run(created["id"], run_of(bad, None), error="KeyError: q (task.py:3)")
-    found = {run.example.id: run for run in phoenix.recorded_runs(created["id"], dataset)}
+    run_id = phoenix.runs.record(created["id"], run_of(good, {"said": "yes"}), error=None)
+    phoenix.runs.record_evaluation(run_id, evaluation(0.5), error=None)
+    phoenix.runs.record_evaluation(run_id, replace(evaluation(), name="f", score=None), error="ValueError: no")
+    phoenix.runs.record(created["id"], run_of(bad, None), error="KeyError: q (task.py:3)")
+    found = {run.example.id: run for run in phoenix.runs.read(created["id"], dataset)}
     assert found[good.id].id == run_id
     assert found[good.id].output == {"said": "yes"}
     assert found[good.id].start_time == NOW
     assert {one.name: (one.score, one.failure) for one in found[good.id].evaluations} == {
         "e": (0.5, None),
-        "f": (None, Failure(kind="user", stage="evaluator", type="ValueError", message="no")),
+        "f": (None, Failure(stage="evaluator", type="ValueError", message="no")),
     }
     assert found[bad.id].output is None
-    assert found[bad.id].failure == Failure(kind="user", stage="task", type="KeyError", message="q (task.py:3)")
+    assert found[bad.id].failure == Failure(stage="task", type="KeyError", message="q (task.py:3)")
 
 
 def test_what_is_missing_is_named(phoenix, dataset):
     """Nothing is, where it has all; a run or an evaluation that never arrived is told with its example."""
-    created = phoenix.create_experiment(dataset, name="count", metadata=a_key())
+    created = phoenix.experiments.create(dataset, name="count", metadata=a_key())
     one, other = (
         replace(
             run_of(example),
-            id=phoenix.log_run(created["id"], run_of(example), error=None),
+            id=phoenix.runs.record(created["id"], run_of(example), error=None),
             evaluations=(replace(evaluation(), id="sent"),),
         )
         for example in dataset.examples
     )
-    assert phoenix.missing_records(created["id"], [replace(one, evaluations=()), replace(other, evaluations=())]) == []
-    phoenix.log_evaluation(one.id, evaluation(), error=None)
-    assert phoenix.missing_records(created["id"], [one, other]) == [
+    assert phoenix.runs.missing(created["id"], [replace(one, evaluations=()), replace(other, evaluations=())]) == []
+    phoenix.runs.record_evaluation(one.id, evaluation(), error=None)
+    assert phoenix.runs.missing(created["id"], [one, other]) == [
         f"evaluations 'e' that are missing: 1 (example {other.example.id})"
     ]
-    phoenix.log_evaluation(other.id, evaluation(), error=None)
-    assert phoenix.missing_records(created["id"], [one, other]) == []
+    phoenix.runs.record_evaluation(other.id, evaluation(), error=None)
+    assert phoenix.runs.missing(created["id"], [one, other]) == []
     lost = replace(other, id="RXhwZXJpbWVudFJ1bjo5OTk5OTk5")
-    told = phoenix.missing_records(created["id"], [one, other, lost])
+    told = phoenix.runs.missing(created["id"], [one, other, lost])
     assert told == [f"runs that are missing: 1 (example {other.example.id})"]
-    assert phoenix.missing_records(created["id"], [one]) == ["runs of another job: 1"]
-    failed = replace(other, evaluations=(), failure=Failure(kind="user", stage="task", type="KeyError", message="q"))
-    assert phoenix.missing_records(created["id"], [one, failed]) == [
+    assert phoenix.runs.missing(created["id"], [one]) == ["runs of another job: 1"]
+    failed = replace(other, evaluations=(), failure=Failure(stage="task", type="KeyError", message="q"))
+    assert phoenix.runs.missing(created["id"], [one, failed]) == [
         f"runs that differ: 1 (example {other.example.id} is recorded as a success)"
     ]
 
 
 def test_a_500_that_stays_is_given_up_after_three_tries(phoenix, proxy, dataset):
-    created = phoenix.create_experiment(dataset, name="wrong example", metadata=a_key())
+    created = phoenix.experiments.create(dataset, name="wrong example", metadata=a_key())
     proxy.rule = lambda method, path: Fault(status=500) if method == "POST" and "/runs" in path else None
     with pytest.raises(PhoenixError) as caught:
-        phoenix.log_run(created["id"], run_of(dataset.examples[0]), error=None)
+        phoenix.runs.record(created["id"], run_of(dataset.examples[0]), error=None)
     assert not isinstance(caught.value, PhoenixUnreachable)
     assert proxy.count("POST", "/runs") == 3
 
 
 def test_after_an_outage_each_request_has_one_try(phoenix, proxy, dataset):
-    created = phoenix.create_experiment(dataset, name="outage", metadata=a_key())
+    created = phoenix.experiments.create(dataset, name="outage", metadata=a_key())
     proxy.rule = lambda _method, _path: Fault(status=503)
     for example in dataset.examples:
         with pytest.raises(PhoenixUnreachable):
-            phoenix.log_run(created["id"], run_of(example), error=None)
+            phoenix.runs.record(created["id"], run_of(example), error=None)
     assert proxy.count("POST", "/runs") == 4 + 1
 
 
@@ -264,9 +264,9 @@ def test_a_span_that_phoenix_has_already_does_not_cost_the_others(phoenix, spans
         }
 
     project, ids = f"spans-{uuid.uuid4().hex}", [uuid.uuid4().hex[:16] for _ in range(2)]
-    assert phoenix.log_spans(project, [span(ids[0])]) == 0
+    assert phoenix.spans.deliver(project, [span(ids[0])]) == 0
     spans_of(project, at_least=1)
-    assert phoenix.log_spans(project, [span(ids[0]), span(ids[1])]) == 0
+    assert phoenix.spans.deliver(project, [span(ids[0]), span(ids[1])]) == 0
     assert sorted(one["context"]["span_id"] for one in spans_of(project, at_least=2)) == sorted(ids)
 
 
@@ -285,8 +285,8 @@ def test_the_address_is_the_clients_own(phoenix, proxy):
 
 
 def test_links_have_the_address_that_people_use(phoenix):
-    inside = phoenix.experiment_url("D", "E")
-    outside = Phoenix(phoenix.client, public_endpoint="https://phoenix.example/").experiment_url("D", "E")
+    inside = phoenix.experiments.url("D", "E")
+    outside = Phoenix(phoenix.client, public_endpoint="https://phoenix.example/").experiments.url("D", "E")
     assert outside == inside.replace(phoenix.endpoint, "https://phoenix.example")
 
 

@@ -24,20 +24,11 @@ import pytest
 
 from conftest import Project, quiet_environment
 from evalwire.errors import LocalServerError
-from evalwire.phoenix import local
-from evalwire.phoenix.local import (
-    LocalServer,
-    _check_port,
-    _choose_port,
-    _free_port,
-    _is_alone,
-    _is_ready,
-    _port,
-    _server,
-    _set_aside_unfinished,
-    _turn,
-    local_phoenix,
-)
+from evalwire.phoenix.local import LocalServer, local_phoenix, readiness, sharing
+from evalwire.phoenix.local.folder import set_aside_unfinished
+from evalwire.phoenix.local.locks import is_alone, turn
+from evalwire.phoenix.local.ports import choose_port, free_port
+from evalwire.phoenix.local.readiness import check_port, is_ready
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -121,7 +112,7 @@ def test_a_port_that_is_taken_is_left_alone(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         (tmp_path / "server.json").write_text(json.dumps({"port": port}))
-        assert _choose_port(tmp_path) != port
+        assert choose_port(tmp_path) != port
 
 
 class Other(http.server.BaseHTTPRequestHandler):
@@ -150,8 +141,8 @@ def other():
 @pytest.mark.timeout(300)
 def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_path, monkeypatch, other):
     """Two jobs that begin at once find the same port free: the one that lost goes to another."""
-    ports = iter([other, _free_port()])
-    monkeypatch.setattr(local, "_choose_port", lambda _: next(ports))
+    ports = iter([other, free_port()])
+    monkeypatch.setattr(sharing, "choose_port", lambda _: next(ports))
     said: list[str] = []
     with local_phoenix(tmp_path, os.environ, announce=said.append) as server:
         assert not server.url.endswith(f":{other}")
@@ -171,22 +162,22 @@ def is_laying_out(directory: Path) -> bool:
 @pytest.mark.timeout(300)
 def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_still_works(tmp_path, monkeypatch):
     """Its half-made tables would be in the way of every later one."""
-    check_port = _check_port
+    check = check_port
 
     def interrupt(server: LocalServer) -> None:
         if is_laying_out(server.directory):
             raise KeyboardInterrupt
-        check_port(server)
+        check(server)
 
-    monkeypatch.setattr(local, "_check_port", interrupt)
+    monkeypatch.setattr(readiness, "check_port", interrupt)
     with pytest.raises(KeyboardInterrupt), local_phoenix(tmp_path, os.environ):
         pass
     with contextlib.closing(sqlite3.connect(tmp_path / "phoenix.db")) as database:
         assert not list(database.execute("SELECT version_num FROM alembic_version")), "it ended before it was done"
 
-    monkeypatch.setattr(local, "_check_port", check_port)
+    monkeypatch.setattr(readiness, "check_port", check)
     with local_phoenix(tmp_path, os.environ) as server:
-        assert is_answering(_port(server))
+        assert is_answering(server.port)
         assert json.loads((tmp_path / "server.json").read_text())["layout"] == importlib.metadata.version(
             "arize-phoenix"
         )
@@ -198,14 +189,14 @@ def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_
 def test_a_phoenix_that_may_be_changing_an_earlier_ones_tables_is_ended_when_it_is_ready(tmp_path, monkeypatch):
     """They hold results. A database that nothing is known of, of an earlier evalwire's folder, counts as such."""
     sqlite3.connect(tmp_path / "phoenix.db").close()
-    (tmp_path / "server.json").write_text(json.dumps({"port": _free_port(), "pid": 2**30}))
+    (tmp_path / "server.json").write_text(json.dumps({"port": free_port(), "pid": 2**30}))
     said: list[str] = []
 
     def interrupt(server: LocalServer) -> None:
         if is_laying_out(server.directory):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(local, "_check_port", interrupt)
+    monkeypatch.setattr(readiness, "check_port", interrupt)
     with pytest.raises(KeyboardInterrupt), local_phoenix(tmp_path, os.environ, announce=said.append):
         pass
     assert said[-1].startswith("waiting for the local Phoenix")
@@ -241,17 +232,17 @@ def started(monkeypatch) -> list[LocalServer]:
 
     def start(directory: Path, *_: object) -> LocalServer:
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-        servers.append(LocalServer(url="http://127.0.0.1:9", directory=directory, pid=process.pid, process=process))
+        servers.append(LocalServer(port=9, directory=directory, pid=process.pid, process=process))
         return servers[-1]
 
-    monkeypatch.setattr(local, "_start_on_a_port", start)
+    monkeypatch.setattr(sharing, "start_on_a_port", start)
     return servers
 
 
 def is_free(directory: Path) -> bool:
     """Whether nobody uses the folder's server, as another process sees it."""
     with (directory / "users.lock").open("a+") as users:
-        return _is_alone(users)
+        return is_alone(users)
 
 
 @pytest.mark.needs_phoenix
@@ -259,11 +250,11 @@ def is_free(directory: Path) -> bool:
 def test_who_has_the_next_turn_finds_nobody(tmp_path, monkeypatch, started, starts):
     """A job that begins while another one ends its server: it starts one, and does not join the one that is gone."""
     seen: list[bool] = []
-    turn = _turn
+    take_turn = turn
 
     @contextlib.contextmanager
     def watched(directory: Path):
-        with turn(directory):
+        with take_turn(directory):
             try:
                 yield
             finally:
@@ -272,9 +263,9 @@ def test_who_has_the_next_turn_finds_nobody(tmp_path, monkeypatch, started, star
     def fail(*_: object) -> None:
         raise LocalServerError("no")
 
-    monkeypatch.setattr(local, "_turn", watched)
+    monkeypatch.setattr(sharing, "turn", watched)
     if not starts:
-        monkeypatch.setattr(local, "_start_on_a_port", fail)
+        monkeypatch.setattr(sharing, "start_on_a_port", fail)
     with contextlib.suppress(LocalServerError), local_phoenix(tmp_path, os.environ):
         pass
     assert seen == ([False, True] if starts else [True])
@@ -283,11 +274,11 @@ def test_who_has_the_next_turn_finds_nobody(tmp_path, monkeypatch, started, star
 
 FORKS = """
     import os, pathlib, signal, sys
-    from evalwire import local
+    from evalwire.phoenix.local import LocalServer, local_phoenix, sharing
 
     directory = pathlib.Path(sys.argv[1])
-    local._start_on_a_port = lambda *_: local.LocalServer(url="http://127.0.0.1:9", directory=directory, pid=2**30)
-    with local.phoenix(directory, os.environ):
+    sharing.start_on_a_port = lambda *_: LocalServer(port=9, directory=directory, pid=2**30)
+    with local_phoenix(directory, os.environ):
         child = os.fork()
         if child == 0:
             (directory / "child").write_text(str(os.getpid()))
@@ -340,8 +331,8 @@ def test_what_speaks_another_language_at_its_port_is_another_program(tmp_path):
 @pytest.mark.needs_phoenix
 def test_a_proxy_is_not_asked_for_it(tmp_path, monkeypatch, other):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(local, "_is_listening", lambda _: True)
-    assert _is_ready(_server(tmp_path, other, os.getpid()))
+    monkeypatch.setattr(readiness, "is_listening", lambda _: True)
+    assert is_ready(LocalServer(port=other, directory=tmp_path, pid=os.getpid()))
 
 
 @pytest.mark.parametrize(
@@ -367,7 +358,7 @@ def test_a_database_is_set_aside_only_when_nothing_is_in_it(tmp_path, statements
     (tmp_path / "server.json").write_text(json.dumps({"layout": "new"}))
     (tmp_path / "unfinished.db-wal").write_text("of an earlier one")
     held, said = path.read_bytes(), []
-    _set_aside_unfinished(tmp_path, said.append)
+    set_aside_unfinished(tmp_path, said.append)
     assert path.exists() is not moves
     assert len(said) == moves
     if moves:
@@ -388,7 +379,7 @@ def test_a_folder_that_is_in_use_and_does_not_tell_where(tmp_path, state):
 @pytest.mark.parametrize("state", ["", "[]", "not json", '{"port": "many"}', '{"port": 99999999}'])
 def test_a_damaged_state_file_is_no_obstacle(tmp_path, state):
     (tmp_path / "server.json").write_text(state)
-    assert 0 < _choose_port(tmp_path) < 65536
+    assert 0 < choose_port(tmp_path) < 65536
 
 
 def test_without_the_extra_it_names_the_extra(tmp_path, monkeypatch):
@@ -398,6 +389,29 @@ def test_without_the_extra_it_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", missing)
     with pytest.raises(LocalServerError, match=r"evalwire\[local\]"), local_phoenix(tmp_path, {}):
         pass
+
+
+def test_the_extra_is_named_also_where_psutil_is_missing_too(tmp_path):
+    """psutil comes with the server, so nothing may import it before the server was looked for."""
+    code = """
+        import importlib.metadata, pathlib, sys
+        sys.modules["psutil"] = None
+        from evalwire.errors import LocalServerError
+        from evalwire.phoenix import local_phoenix
+
+        def missing(name):
+            raise importlib.metadata.PackageNotFoundError(name)
+
+        importlib.metadata.version = missing
+        try:
+            with local_phoenix(pathlib.Path(sys.argv[1]), {}):
+                pass
+        except LocalServerError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "evalwire[local]" in done.stdout, done.stderr
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path):

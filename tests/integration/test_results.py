@@ -14,8 +14,8 @@ from reporting import boolean, evaluation, failure, result, run
 from evalwire.errors import EvalwireError, ExperimentNotFound
 from evalwire.model.baseline import Baseline
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.records import _failure
+from evalwire.phoenix.runs import _failure
+from evalwire.phoenix.server import Phoenix
 from evalwire.reports import comparison_text, experiment_markdown
 from evalwire.results import ResultCollector
 
@@ -295,7 +295,7 @@ def test_an_unknown_experiment_is_an_error_of_evalwire(collector, tmp_path, id_)
 def test_an_unknown_format_is_a_value_error(format_):
     """Before Phoenix is asked."""
     with pytest.raises(ValueError, match="expected one of: csv, json"):
-        ResultCollector(object()).export("E", format_)
+        ResultCollector(connect(base_url="http://127.0.0.1:9")).export("E", format_)
 
 
 # --- compare and gate from the command line ------------------------------------------------------------
@@ -364,7 +364,7 @@ def test_gate_judges_what_the_client_recorded(phoenix_project, foreign, old):
 
 
 def judged(client: Any, id_: str) -> Any:
-    return Phoenix(client).recorded_result(id_)
+    return Phoenix(client).records.result(id_)
 
 
 @needs_phoenix

@@ -24,8 +24,8 @@ from faults import Fault, FaultyPhoenix, first
 from kill_tally import measured, tally
 
 from conftest import EVALWIRE, Project, quiet_environment
+from evalwire.phoenix import local
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.local import _start, _stop, _wait_until_ready
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -1106,9 +1106,9 @@ def _free_port() -> int:
 def test_phoenix_is_restarted_in_mid_run(tmp_path, number):
     """The run waits for it and ends green: nothing is missing, nothing is there twice, no task is called twice."""
     count, port = 60, _free_port()
-    server = _start(_made(tmp_path / "phoenix"), os.environ, port)
+    server = local.process.start(_made(tmp_path / "phoenix"), os.environ, port)
     try:
-        _wait_until_ready(server, lambda _: None)
+        local.readiness.wait_until_ready(server, lambda _: None)
         client = connect(base_url=server.url)
         examples = [{"input": {"q": f"q{n}"}, "output": {}} for n in range(count)]
         client.datasets.create_dataset(name="restarted", examples=examples, timeout=60)
@@ -1127,8 +1127,8 @@ def test_phoenix_is_restarted_in_mid_run(tmp_path, number):
         server.process.send_signal(number)
         server.process.wait(30)
         went = time.monotonic()
-        server = _start(tmp_path / "phoenix", os.environ, port)
-        _wait_until_ready(server, lambda _: None)
+        server = local.process.start(tmp_path / "phoenix", os.environ, port)
+        local.readiness.wait_until_ready(server, lambda _: None)
         away = time.monotonic() - went
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, (out, err)
@@ -1146,7 +1146,7 @@ def test_phoenix_is_restarted_in_mid_run(tmp_path, number):
             phoenix_restart=f"away for {away:.0f} s in mid-run: {len(runs)} of {count} recorded, no task called twice"
         )
     finally:
-        _stop(server)
+        local.process.stop(server)
 
 
 def _made(directory: Path) -> Path:

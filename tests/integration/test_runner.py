@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from evalwire import ExperimentRunner, ExperimentsFailed
-from evalwire.errors import NothingToRunError, UsageError
+from evalwire.errors import NothingToRunError, PhoenixError, UsageError
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -245,44 +245,15 @@ def test_what_ci_says_is_in_the_metadata(phoenix_project, client, make_dataset, 
     assert result.experiment_metadata["commit"] == "abc123"
 
 
-def test_a_minimal_stand_in_for_the_client_is_enough(phoenix_project):
-    """Other people's tests have fakes of the four methods and nothing more."""
-
-    class Datasets:
-        def get_dataset(self, *, dataset, **_):
-            class Found:
-                id, name, version_id = "D", dataset, "V"
-                examples = tuple({"id": f"e{n}", "input": {"q": n}, "output": 0, "metadata": {}} for n in range(3))
-
-            return Found
-
-    class Experiments:
-        def __init__(self):
-            self.runs, self.evaluations = [], []
-
-        def create(self, **_):
-            return {"id": "X"}
-
-        def log_run(self, **run):
-            self.runs.append(run)
-            return {"id": f"R{len(self.runs)}"}
-
-        def log_evaluation(self, **evaluation):
-            self.evaluations.append(evaluation)
-            return {"id": f"E{len(self.evaluations)}"}
+def test_a_client_without_a_connection_is_refused_before_anything_runs(phoenix_project):
+    """A fake of the client's calls is an error that says what a test can pass in its place."""
 
     class Client:
-        datasets, experiments = Datasets(), Experiments()
+        datasets = experiments = object()
 
     phoenix_project.experiment("any", e="def e(expected): return expected == 0")
-    (result,) = ExperimentRunner(phoenix_project.experiments, Client()).run()
-    assert result.passed
-    assert [run["dataset_example_id"] for run in sorted(Client.experiments.runs, key=lambda run: run["output"])] == [
-        "e0",
-        "e1",
-        "e2",
-    ]
-    assert {evaluation["score"] for evaluation in Client.experiments.evaluations} == {1.0}
+    with pytest.raises(PhoenixError, match=r"type Client: it has no HTTP connection.\n.*MockTransport"):
+        ExperimentRunner(phoenix_project.experiments, Client()).run()
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

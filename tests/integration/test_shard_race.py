@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import postgres
 import pytest
+from evalwire.phoenix.gateway import Phoenix
 
 from conftest import Project, quiet_environment
 from evalwire.experiments.discovery import importable, load_experiments
@@ -16,7 +17,6 @@ from evalwire.jobs import opener
 from evalwire.model import JobSpec, Sharing
 from evalwire.model.shard import Shard
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
 from evalwire.recording import NoJournal
 
 pytestmark = pytest.mark.needs_phoenix

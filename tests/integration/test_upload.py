@@ -22,7 +22,7 @@ from evalwire.datasets.upload import execute_upload, prepare_upload
 from evalwire.errors import DatasetUnfinished, PhoenixError, UsageError
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.stored import StoredDataset, UnfinishedUpload
-from evalwire.phoenix.gateway import Phoenix
+from evalwire.phoenix.server import Phoenix
 from evalwire.uploader import DatasetUploader
 
 pytestmark = pytest.mark.needs_phoenix
@@ -86,7 +86,7 @@ def test_an_overwritten_dataset_keeps_its_experiments(client, phoenix, tag, tmp_
     client.experiments.create(dataset_id=dataset.id, experiment_name="before", experiment_metadata={CREATION_KEY: "k"})
     write_csv(file, [("q1", "a1", tag), ("q2", "a2", tag)])
     found = DatasetUploader(file, client).upload(on_exist="overwrite")
-    assert [record["name"] for record in phoenix.experiments_on(tag)] == ["before"]
+    assert [record["name"] for record in phoenix.experiments.on_dataset(tag)] == ["before"]
     assert (found[tag].id, len(found[tag].examples)) == (dataset.id, 2)
 
 
@@ -242,7 +242,7 @@ def test_a_dataset_whose_name_no_folder_can_have(phoenix_project: Project, tag):
 def interrupted(phoenix: Phoenix, tag: str, rows: Sequence[tuple[str, ...]], folder: Path, *, after: int) -> None:
     """Upload rows in parts of two, and lose the connection after so many parts."""
     write_csv(folder / "set.csv", rows)
-    store = phoenix.datasets
+    store = phoenix.uploads
     send = store.send
     sent = 0
 
@@ -273,7 +273,7 @@ def test_a_run_refuses_a_dataset_that_holds_a_part_of_its_first_upload(
     rows = [(f"q{n}", "a", tag) for n in range(5)]
     interrupted(phoenix, tag, rows, tmp_path, after=after)
     with pytest.raises(DatasetUnfinished, match="an upload of 5 examples"):
-        phoenix.dataset(tag)
+        phoenix.datasets.fetch(tag)
     phoenix_project.experiment(tag, task=ECHO)
     done = phoenix_project.run("run")
     assert (done.returncode, "is not complete" in done.stdout) == (1, True)
@@ -294,7 +294,7 @@ def test_a_run_uses_the_version_before_an_upload_that_is_not_finished(
     assert "1 experiment, 1 example" in done.stdout
     assert "the dataset's version before it is used" in done.stderr
     assert phoenix_project.run("upload", "--csv", str(tmp_path / "set.csv")).returncode == 0
-    assert len(phoenix.dataset(tag).examples) == 5
+    assert len(phoenix.datasets.fetch(tag).examples) == 5
 
 
 def test_an_upload_between_two_looks_at_a_dataset_is_noticed(client, phoenix, tag, tmp_path, monkeypatch):
@@ -302,7 +302,7 @@ def test_an_upload_between_two_looks_at_a_dataset_is_noticed(client, phoenix, ta
     monkeypatch.setattr(uploading, "ROWS_PER_PART", 2)
     write_csv(tmp_path / "set.csv", [("old", "a", tag)])
     DatasetUploader(tmp_path / "set.csv", client).upload()
-    fetch = phoenix._newest
+    fetch = phoenix.datasets._newest
     fetched = []
 
     def newest(name: str, split: str | None) -> Any:
@@ -312,8 +312,8 @@ def test_an_upload_between_two_looks_at_a_dataset_is_noticed(client, phoenix, ta
             DatasetUploader(tmp_path / "set.csv", client).upload("overwrite")
         return fetched[-1]
 
-    monkeypatch.setattr(phoenix, "_newest", newest)
-    assert len(phoenix.dataset(tag).examples) == 5
+    monkeypatch.setattr(phoenix.datasets, "_newest", newest)
+    assert len(phoenix.datasets.fetch(tag).examples) == 5
     assert [len(one.examples) for one in fetched] == [1, 5]
 
 
@@ -325,7 +325,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 120) -> None:
 
 
 def is_half_there(phoenix: Phoenix, tag: str) -> bool:
-    held: StoredDataset | None = phoenix.datasets.find(tag)
+    held: StoredDataset | None = phoenix.uploads.find(tag)
     return held is not None and held.version_id is not None and held.unfinished is not None
 
 

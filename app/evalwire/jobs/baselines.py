@@ -56,7 +56,7 @@ def _by_id(
     asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix
 ) -> dict[str, ExperimentResult | str]:
     try:
-        result = phoenix.recorded_result(asked.value)
+        result = phoenix.records.result(asked.value)
     except ExperimentNotFound as error:
         raise UsageError(f"the baseline {asked} is not there: {error}") from error
     fitting = [one for one in subjects if one.dataset_name == result.dataset_name]
@@ -67,9 +67,9 @@ def _by_id(
 
 def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
     try:
-        for record in phoenix.experiments_on(subject.dataset_name):
-            if asked.value in phoenix.tags(record["id"]):
-                return phoenix.recorded_result(record["id"])
+        for record in phoenix.experiments.on_dataset(subject.dataset_name):
+            if asked.value in phoenix.experiments.tags(record["id"]):
+                return phoenix.records.result(record["id"])
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
     return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
@@ -77,7 +77,7 @@ def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> 
 
 def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
     try:
-        record, note = choose_baseline(phoenix.experiments_on(subject.dataset_name), subject)
+        record, note = choose_baseline(phoenix.experiments.on_dataset(subject.dataset_name), subject)
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
-    return phoenix.recorded_result(record["id"]) if record else note
+    return phoenix.records.result(record["id"]) if record else note

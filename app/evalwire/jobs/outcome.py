@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ExperimentMetadata(Protocol):
-    """Replaces the metadata of experiments: `evalwire.phoenix.Phoenix`."""
+    """Replaces the metadata of experiments in Phoenix."""
 
     def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
         """Replace an experiment's metadata."""
@@ -47,7 +47,7 @@ def decide_outcome(
 
 
 def record_outcomes(
-    phoenix: ExperimentMetadata, results: Sequence[ExperimentResult], gates: Sequence[GateResult]
+    experiments: ExperimentMetadata, results: Sequence[ExperimentResult], gates: Sequence[GateResult]
 ) -> None:
     """Record in Phoenix how each experiment ended; an experiment without an outcome is nobody's baseline.
 
@@ -57,4 +57,4 @@ def record_outcomes(
     for result in results:
         if result.opened is not None and result.opened.id is not None:
             outcome = decide_outcome([result], gates)
-            phoenix.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome))
+            experiments.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome))

@@ -52,15 +52,15 @@ def export_experiment(
     """
     if format_ not in EXPORT_FORMATS:
         raise UsageError(f"the format {format_!r}: expected one of: {', '.join(EXPORT_FORMATS)}.")
-    record = phoenix.experiment(experiment_id)
+    record = phoenix.experiments.find(experiment_id)
     path = path or Path(f"{record['id']}.{format_}")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} cannot be written: it is no file but {'a folder' if path.is_dir() else 'a device'}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent) as document:  # elsewhere may be read-only
-            recording = phoenix.recording(record, document)
-            url = phoenix.experiment_url(record["dataset_id"], record["id"])
+            recording = phoenix.records.download(record, document)
+            url = phoenix.experiments.url(record["dataset_id"], record["id"])
             experiment = masked({**recording.experiment, "url": url}, mask)
             rows = (masked(row, mask) for row in recording.rows())
             reports.write(path, EXPORT_FORMATS[format_](experiment, masked(recording.evaluations, mask), rows))
@@ -82,6 +82,6 @@ def experiment_report(phoenix: Phoenix, experiment_id: str) -> str:
 
 def counted_result(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:
     """An experiment with every evaluation that counts: those of runs that failed are of no output."""
-    result = phoenix.recorded_result(experiment_id, is_whole=True)
+    result = phoenix.records.result(experiment_id, is_whole=True)
     runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)
     return replace(result, runs=tuple(runs))

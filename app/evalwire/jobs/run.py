@@ -150,7 +150,7 @@ def _record_outcomes(
 ) -> Outcome:
     """Record how each experiment ended; a job that cannot has not passed."""
     try:
-        record_outcomes(job.phoenix, results, gates)
+        record_outcomes(job.phoenix.experiments, results, gates)
     except Interrupted:
         return "interrupted"
     except EvalwireError as error:
@@ -211,10 +211,10 @@ def _relative(path: Path, start: JobStart) -> str:
 def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Recorder, Tracer]]:
     """Give Phoenix's recorder with tracing around it, or the recorder of a dry run."""
     if job.dry_run is not None:
-        with contextlib.closing(DryRunRecorder(job.phoenix, job.spec, examples=job.dry_run)) as dry:
+        with contextlib.closing(DryRunRecorder(job.phoenix.datasets, job.spec, examples=job.dry_run)) as dry:
             yield dry, NoTracing()
         return
-    tracing = recording.Tracing(job.phoenix.log_spans, mask=job.mask)
+    tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask)
     recorder = PhoenixRecorder(
         job.phoenix,
         opener(

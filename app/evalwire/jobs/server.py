@@ -46,6 +46,6 @@ def _upload_testset(settings: Settings, console: Console, phoenix: Phoenix) -> N
     inspection = check_testset(path, columns)
     for line in describe_issues(inspection.of("row")):
         console.warn(f"{path}: {line}")
-    for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.datasets, on_exist="overwrite"):
-        execute_upload(phoenix.datasets, upload)
+    for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist="overwrite"):
+        execute_upload(phoenix.uploads, upload)
         console.say(f"dataset {upload.name}: {upload.example_count} examples")

@@ -1,13 +1,15 @@
 """Talk to a Phoenix server; the only room that imports its client."""
 
-from evalwire.phoenix.connection import connect
-from evalwire.phoenix.gateway import Phoenix
-from evalwire.phoenix.local import local_phoenix
-from evalwire.phoenix.retries import RetryPolicy
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Phoenix",
-    "RetryPolicy",
-    "connect",
-    "local_phoenix",
-]
+from evalwire.loading import lazy_names
+from evalwire.phoenix.retry_policy import RetryPolicy
+
+if TYPE_CHECKING:
+    from evalwire.phoenix.connection import connect
+    from evalwire.phoenix.local import local_phoenix
+    from evalwire.phoenix.server import Phoenix
+
+__all__ = ["Phoenix", "RetryPolicy", "connect", "local_phoenix"]
+
+__getattr__ = lazy_names(__name__, {"Phoenix": "server", "connect": "connection", "local_phoenix": "local"})

@@ -1,4 +1,4 @@
-"""What Phoenix recorded of an experiment, a row for each run, read from a file: it may be more than memory holds."""
+"""Read the runs of an experiment from a file, a row for each: memory may not hold them all."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ _OF_AN_EVALUATION = (
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a document of runs does not tell of an example: its place in the dataset, its author's id, its metadata."""
+    """Holds what a document of runs lacks of an example: its place in the dataset, its author's id, its metadata."""
 
     position: int
     id: str
     metadata: Mapping[str, Any]
 
 
-def example_notes(rest: Rest, record: Mapping[str, Any], *, timeout: float) -> dict[str, Note]:
-    """The notes on all examples of the dataset's version that an experiment ran on, by their node ids."""
-    examples = rest.examples(record["dataset_id"], record["dataset_version_id"], timeout=timeout)
+def example_notes(rest: Rest, record: Mapping[str, Any]) -> dict[str, Note]:
+    """Return notes on all examples of the dataset's version that an experiment ran on, by their node ids."""
+    examples = rest.examples(record["dataset_id"], record["dataset_version_id"])
     return {
         example["node_id"]: Note(position, str(example["id"]), example.get("metadata") or EMPTY)
         for position, example in enumerate(examples)
     }
 
 
-def incomplete_runs(rest: Rest, experiment_id: str, *, timeout: float) -> list[dict[str, Any]]:
-    """What stands for the runs of an experiment that are not there, or failed, in the shape of its document."""
+def incomplete_runs(rest: Rest, experiment_id: str) -> list[dict[str, Any]]:
+    """Return placeholders for the missing and failed runs of an experiment, in the shape of its document."""
     return [
         {
             "example_id": one["dataset_example"]["node_id"],
@@ -64,20 +64,20 @@ def incomplete_runs(rest: Rest, experiment_id: str, *, timeout: float) -> list[d
             "error": NOT_RUN,
             "annotations": [],
         }
-        for one in rest.incomplete_runs(experiment_id, timeout=timeout)
+        for one in rest.incomplete_runs(experiment_id)
         for repetition in one["repetition_numbers"]
     ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What Phoenix has of an experiment.
+    """Holds what Phoenix has of an experiment.
 
     Attributes:
         experiment: Phoenix's record of it, with the counts of the rows that there are.
         evaluations: the names of all evaluations, sorted.
         notes: on the examples, by their node ids.
-        not_run: what stands for the runs that were never made, in the shape of the document.
+        not_run: placeholders for the runs that were never made, in the shape of the document.
         document: the runs, as Phoenix's own JSON document of them.
     """
 
@@ -96,16 +96,16 @@ class Recording:
         notes: Mapping[str, Note],
         incomplete: Sequence[Mapping[str, Any]],
     ) -> Recording:
-        """Look a document of runs through.
+        """Look through a document of runs.
 
         Args:
             record: Phoenix's of the experiment.
             document: its runs.
             notes: on its examples.
-            incomplete: what stands for the runs that were missing before the document was read.
+            incomplete: placeholders for the runs that were missing before the document was read.
 
         Raises:
-            json.JSONDecodeError: the document is none.
+            json.JSONDecodeError: the document is not JSON.
         """
         names: set[str] = set()
         made: set[tuple[str, int]] = set()
@@ -129,7 +129,7 @@ class Recording:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The runs, and those that were never made, in the dataset's order, then by repetition.
+        """Yield the runs, and those that were never made, in the dataset's order, then by repetition.
 
         They are read from the file, so one pass has to be over before the next begins.
         """
@@ -149,7 +149,7 @@ def _items(document: BinaryIO) -> Iterator[Any]:
 
 
 def _key(run: Mapping[str, Any]) -> tuple[str, int]:
-    """What a run is known by within its experiment."""
+    """Return the key of a run within its experiment."""
     return run["example_id"], int(run["repetition_number"])
 
 

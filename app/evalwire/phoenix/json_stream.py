@@ -1,4 +1,4 @@
-"""A JSON array that arrives in pieces -> its items, one after the other, so that a large one is never held whole."""
+"""Yield the items of a JSON array that arrives in pieces, so that a large array is never held whole."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# what is no JSON, and what Python writes all the same: NaN and infinities
+# NaN and infinities are not JSON; Python writes them all the same
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def items(parts: Iterable[bytes]) -> Iterator[Any]:
-    """The items of one array in UTF-8; NaN and infinities in it are None.
+    """Yield the items of one array in UTF-8; NaN and infinities in it are None.
 
-    No more is held than an item and about as much again, or a few parts, whatever is longer.
+    Memory holds an item and about as much again, or a few parts, whichever is longer.
 
     Raises:
-        json.JSONDecodeError: it is no JSON array, or ends too early.
-        UnicodeDecodeError: it is no UTF-8.
+        json.JSONDecodeError: the document is not a JSON array, or ends too early.
+        UnicodeDecodeError: the document is not UTF-8.
     """
     text = _Text(parts)
     text.take("[")
@@ -35,7 +35,7 @@ def items(parts: Iterable[bytes]) -> Iterator[Any]:
 
 
 class _Text:
-    """Text that is read on as it is needed, and forgotten behind the place that was reached."""
+    """Text that is read as it is needed, and forgotten once it is passed."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter(parts)
@@ -46,7 +46,7 @@ class _Text:
 
     @property
     def next(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """Return the next character that is not white space; an empty text at the end."""
         while True:
             self._at = _past_space(self._held, self._at)
             if self._at < len(self._held):
@@ -56,7 +56,7 @@ class _Text:
             self._read(1)
 
     def take(self, wanted: str) -> str:
-        """Go past the next character, which has to be one of these."""
+        """Go past the next character, which has to be one of `wanted`, and return it."""
         found = self.next
         if not found or found not in wanted:
             raise self.error(f"Expecting {' or '.join(wanted)}")
@@ -64,7 +64,10 @@ class _Text:
         return found
 
     def value(self) -> Any:
-        """Go past the next value. It is whole only when the sign behind it is there: 1 may be the beginning of 1.5."""
+        """Go past the next value, and return it.
+
+        A value is whole only when the character behind it is there: 1 may be the beginning of 1.5.
+        """
         if not self.next:
             raise self.error("Expecting value")
         while True:
@@ -78,11 +81,11 @@ class _Text:
                 if self._held[behind : behind + 1] in (",", "]") or self._is_whole:
                     self._at = end
                     return value
-            # twice as much each time, since a long item would else be decoded anew for every part
+            # twice as much each time: a long item would otherwise be decoded again for every part
             self._read(2 * (len(self._held) - self._at))
 
     def _read(self, wanted: int) -> None:
-        """Read until so many characters lie ahead, or there are no more."""
+        """Read until this many characters lie ahead, or there are no more."""
         held = [self._held[self._at :]]
         self._at = 0
         length = len(held[0])
@@ -94,12 +97,12 @@ class _Text:
         self._held = "".join(held)
 
     def error(self, message: str) -> json.JSONDecodeError:
-        """What is wrong at this place."""
+        """Return an error at this place."""
         return json.JSONDecodeError(message, self._held, self._at)
 
 
 def _past_space(text: str, at: int) -> int:
-    """The place behind the white space at a place."""
+    """Return the place behind the white space at a place."""
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at

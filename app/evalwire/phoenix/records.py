@@ -1,54 +1,94 @@
-"""What Phoenix recorded, read back: runs, evaluations, whole experiments."""
+"""Read recorded experiments back as results, whoever recorded them."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from evalwire.errors import PhoenixError
 from evalwire.model import (
-    EMPTY,
-    FACTS_KEY,
-    Evaluation,
     Experiment,
     ExperimentResult,
-    Failure,
     OpenExperiment,
-    TaskRun,
     own_metadata,
     recorded_usage,
 )
+from evalwire.phoenix.export import Recording, example_notes, incomplete_runs
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Example, FailureStage
+    from evalwire.model import Dataset, TaskRun
+    from evalwire.phoenix.connection import Connection
+    from evalwire.phoenix.datasets import Datasets
+    from evalwire.phoenix.experiments import Experiments
     from evalwire.phoenix.rest import Rest
+    from evalwire.phoenix.runs import Runs
 
 
-# how an exception is recorded: by evalwire as `Type: message`, by Phoenix's client as its `repr`
-_TOLD = re.compile(r"([A-Za-z_][\w.]*): (.*)", re.DOTALL)
+class Records:
+    """The recorded experiments of a server, each with its dataset and its runs."""
 
-_REPR = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
+    def __init__(self, connection: Connection, datasets: Datasets, experiments: Experiments, runs: Runs) -> None:
+        self._connection = connection
+        self._datasets = datasets
+        self._experiments = experiments
+        self._runs = runs
+
+    def result(self, experiment_id: str, *, is_whole: bool = False, with_examples: bool = False) -> ExperimentResult:
+        """Return an experiment as the result that its run had.
+
+        Args:
+            experiment_id: Phoenix's.
+            is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
+            with_examples: with the examples that were not run, too.
+
+        Raises:
+            ExperimentNotFound: there is none of this id.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        record = self._experiments.find(experiment_id)
+        split = own_metadata(record.get("metadata")).get("split")
+        dataset = self._datasets.fetch_version(record["dataset_id"], record["dataset_version_id"], split=split)
+        url = self._experiments.url(dataset.id, experiment_id)
+        found = self._runs.read(experiment_id, dataset)
+        result = _to_result(record, dataset, found, url=url, is_whole=is_whole)
+        if with_examples and result.opened is not None:
+            result = replace(result, opened=replace(result.opened, dataset=dataset))
+        return result
+
+    def download(self, record: Mapping[str, Any], document: BinaryIO) -> Recording:
+        """Return all that Phoenix has of an experiment, its runs in a file: memory may not hold them.
+
+        Args:
+            record: Phoenix's of the experiment.
+            document: an empty file, to be kept for as long as the recording is read.
+
+        Raises:
+            OSError: the file cannot be written.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        has_runs = record["successful_run_count"] or record["failed_run_count"]
+
+        def write(rest: Rest) -> Recording:
+            notes = example_notes(rest, record)
+            # before the runs: one that is made in between is in both then, and not in neither
+            incomplete = incomplete_runs(rest, record["id"])
+            document.seek(0)
+            document.truncate()
+            document.writelines(rest.experiment_document(record["id"]) if has_runs else [b"[]"])
+            return Recording.of(record, document, notes=notes, incomplete=incomplete)
+
+        try:
+            return self._connection.download(f"fetch the runs of the experiment {record['id']}", write)
+        except PhoenixError as error:
+            if isinstance(error.__cause__, OSError):  # of the file
+                raise error.__cause__ from None
+            raise
 
 
-def read_runs(rest: Rest, experiment_id: str, dataset: Dataset, *, timeout: float) -> list[TaskRun]:
-    """The runs of an experiment with their evaluations, in the dataset's order, then by repetition."""
-    found = {place_of(run["dataset_example_id"], run): run for run in rest.runs(experiment_id, timeout=timeout)}
-    order = {example.node_id: index for index, example in enumerate(dataset.examples)}
-    full = rest.evaluations(experiment_id, timeout=timeout) if found else ()
-    known = [
-        _to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
-        for one in full
-        if (place := place_of(one["example_id"], one)) in found and place[0] in order
-    ]
-    return sorted(known, key=lambda run: (order[run.example.node_id], run.repetition))
-
-
-def to_result(
+def _to_result(
     record: Mapping[str, Any],
     dataset: Dataset,
     found: Sequence[TaskRun],
@@ -56,7 +96,7 @@ def to_result(
     url: str | None,
     is_whole: bool = False,
 ) -> ExperimentResult:
-    """A recorded experiment as the result that its run had.
+    """Return a recorded experiment as the result that its run had.
 
     Args:
         record: Phoenix's of the experiment.
@@ -110,7 +150,7 @@ def _span(times: Sequence[datetime]) -> float:
 
 
 def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
-    """A run whose evaluations say which evaluator each is of, where that gave several."""
+    """Return a run whose evaluations name their evaluators, where one evaluator gave several."""
     if not scores:
         return run
     return replace(
@@ -119,7 +159,7 @@ def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
 
 
 def _judged(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
-    """A run with the evaluations by which it is judged.
+    """Return a run with the evaluations by which it is judged.
 
     These are of the experiment's own evaluators, where it says which it has: others are people's, or came later.
     Where it does not say, they are all but people's. A run that failed has none: Phoenix's client has evaluators score
@@ -135,74 +175,3 @@ def _judged(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
             if (one.annotator_kind != "HUMAN" if evaluators is None else one.evaluator in evaluators)
         ),
     )
-
-
-def place_of(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
-    """What a run is known by within its experiment."""
-    return example_id, int(run["repetition_number"])
-
-
-def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
-    error = run.get("error")
-    evaluations = [_to_evaluation(one) for one in annotations]
-    facts = [own_metadata(one.get("metadata")) for one in annotations]
-    return TaskRun(
-        example=example,
-        output=None if error else run["output"],
-        failure=_failure(error, "task"),
-        evaluations=tuple(_spoken_whole(evaluations, facts)),
-        start_time=datetime.fromisoformat(run["start_time"]),
-        end_time=datetime.fromisoformat(run["end_time"]),
-        repetition=int(run["repetition_number"]),
-        trace_id=run.get("trace_id"),
-        usage=next((recorded_usage(own, "task_usage") for own in facts if "task_usage" in own), None),
-        id=run["id"],
-    )
-
-
-def _spoken_whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]) -> Iterator[Evaluation]:
-    """The evaluations but those of an evaluator that said more than is recorded: its job was killed meanwhile."""
-    counts = Counter(one.evaluator for one in evaluations)
-    for evaluation, own in zip(evaluations, facts, strict=True):
-        if counts[evaluation.evaluator] >= own.get("of", 1):
-            yield evaluation
-
-
-def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
-    metadata = annotation.get("metadata") or EMPTY
-    facts = own_metadata(metadata)  # of an experiment that several jobs share
-    return Evaluation(
-        name=annotation["name"],
-        evaluator=_text(facts.get("evaluator")) or annotation["name"],
-        score=annotation["score"],
-        label=annotation["label"],
-        explanation=annotation["explanation"],
-        metadata={key: value for key, value in metadata.items() if key != FACTS_KEY} if facts else metadata,
-        annotator_kind=annotation["annotator_kind"],
-        failure=_failure(annotation.get("error"), "evaluator"),
-        start_time=datetime.fromisoformat(annotation["start_time"]),
-        end_time=datetime.fromisoformat(annotation["end_time"]),
-        usage=recorded_usage(facts),
-        trace_id=annotation.get("trace_id"),
-        id="recorded",  # this interface does not tell its id
-    )
-
-
-def _failure(error: str | None, stage: FailureStage) -> Failure | None:
-    """A failure that Phoenix knows as one text."""
-    if not error:
-        return None
-    if told := _TOLD.fullmatch(error):
-        return Failure(kind="user", stage=stage, type=told[1], message=told[2])
-    if told := _REPR.fullmatch(error):
-        return Failure(kind="user", stage=stage, type=told[1], message=_unquoted(told[2]))
-    return Failure(kind="user", stage=stage, type="Error", message=error)
-
-
-def _unquoted(arguments: str) -> str:
-    """The arguments of an exception in a `repr`: the text itself where that is all there is."""
-    try:
-        value = ast.literal_eval(arguments)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return arguments
-    return value if isinstance(value, str) else arguments

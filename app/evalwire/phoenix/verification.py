@@ -1,4 +1,4 @@
-"""Whether Phoenix has what it accepted: its counts against what was sent, and which records are missing."""
+"""Check that Phoenix has what it accepted: compare its counts with what was sent, and name missing records."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5  # missing records that a message lists
 
 
-def missing_records(
-    rest: Rest, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False, timeout: float
-) -> list[str]:
-    """What Phoenix lacks of the runs that have an id, a line for each kind; empty when it has them all.
+def missing_records(rest: Rest, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
+    """Return what Phoenix lacks of the runs that have an id, a line for each kind; empty when it has them all.
 
     Args:
         rest: the server.
         experiment_id: Phoenix's.
         runs: those that there should be.
         is_part: whether other jobs record to the same experiment, so that its counts say nothing of these runs.
-        timeout: of one request.
 
     Two cheap requests when all is well: the experiment's counts, and the first page of the runs with an
     incomplete evaluation. Only a difference costs more. Contents are not compared.
@@ -32,23 +29,19 @@ def missing_records(
     sent = {run.id: run for run in runs if run.id is not None}
     unsent = {(run.example.node_id, run.repetition) for run in runs if run.id is None}
     return [
-        *(
-            _incomplete_runs(rest, experiment_id, sent, timeout)
-            if is_part
-            else _missing_runs(rest, experiment_id, sent, unsent, timeout)
-        ),
-        *_missing_evaluations(rest, experiment_id, sent, timeout),
+        *(_incomplete_runs(rest, experiment_id, sent) if is_part else _missing_runs(rest, experiment_id, sent, unsent)),
+        *_missing_evaluations(rest, experiment_id, sent),
     ]
 
 
 def _missing_runs(
-    rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], unsent: Collection[tuple[str, int]], timeout: float
+    rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], unsent: Collection[tuple[str, int]]
 ) -> list[str]:
-    counts = rest.experiment(experiment_id, timeout=timeout)
+    counts = rest.experiment(experiment_id)
     failed = sum(run.failure is not None for run in sent.values())
     if (counts["successful_run_count"], counts["failed_run_count"]) == (len(sent) - failed, failed):
         return []
-    there = {run["id"]: run for run in rest.runs(experiment_id, timeout=timeout)}
+    there = {run["id"]: run for run in rest.runs(experiment_id)}
     missing = [_named(run) for key, run in sent.items() if key not in there]
     strange = [
         f"{_named(run)} is recorded as {'a success' if run.failure else 'a failure'}"
@@ -67,19 +60,19 @@ def _missing_runs(
     ]
 
 
-def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], timeout: float) -> list[str]:
-    """Of a part: its successful runs that Phoenix lists as missing or failed."""
+def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]) -> list[str]:
+    """Name the successful runs of a part that Phoenix lists as missing or failed."""
     successful = {(run.example.node_id, run.repetition): run for run in sent.values() if run.failure is None}
     missing = [
         _named(run)
-        for one in rest.incomplete_runs(experiment_id, timeout=timeout)
+        for one in rest.incomplete_runs(experiment_id)
         for repetition in one["repetition_numbers"]
         if (run := successful.get((one["dataset_example"]["node_id"], repetition)))
     ]
     return [f"runs that are missing: {_list(missing)}"] if missing else []
 
 
-def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun], timeout: float) -> list[str]:
+def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]) -> list[str]:
     given: dict[str, set[str]] = {}  # by run: the names of the evaluations without an error
     for run_id, run in sent.items():
         given[run_id] = {one.name for one in run.evaluations if one.id is not None and one.failure is None}
@@ -87,7 +80,7 @@ def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, Task
     if not names:
         return []
     missing: dict[str, list[str]] = {}
-    for one in rest.incomplete_evaluations(experiment_id, names, timeout=timeout):
+    for one in rest.incomplete_evaluations(experiment_id, names):
         run_id = one["experiment_run"]["id"]
         for name in given.get(run_id, set()).intersection(one["evaluation_names"]):
             missing.setdefault(name, []).append(_named(sent[run_id]))

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments
 from evalwire.recording.journal import Journal, PastExperiment, PastJob, newest_journal
-from evalwire.recording.protocols import JournalWriter, NoJournal, Opener, Server
+from evalwire.recording.protocols import JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.resume import ResumeExperiments
+from evalwire.recording.server import Server
 from evalwire.recording.share import FindSharedExperiments, ShareExperiments, past_experiment
 from evalwire.recording.untraced import NoTracing
 

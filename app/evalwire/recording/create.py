@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalwire.model import Dataset, Experiment, JobSpec, Shard
-    from evalwire.recording.protocols import JournalWriter, Server
+    from evalwire.recording.protocols import JournalWriter
+    from evalwire.recording.server import Server
 
 log = logging.getLogger("evalwire")
 
@@ -58,7 +59,9 @@ class CreateExperiments:
             claim: the claim that the experiment is created for, where several jobs share it.
         """
         spec = self._spec
-        dataset = self._server.dataset(experiment.dataset_name, split=spec.split, version_id=spec.dataset_version)
+        dataset = self._server.datasets.fetch(
+            experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
+        )
         facts = start_metadata(experiment, split=spec.split, repetitions=spec.repetitions)
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
@@ -84,7 +87,7 @@ class CreateExperiments:
 
     def create(self, opened: OpenExperiment, *, adopt: bool) -> OpenExperiment:
         """Create an experiment in Phoenix, or with `adopt` find the one that an earlier process created."""
-        created = self._server.create_experiment(
+        created = self._server.experiments.create(
             opened.dataset,
             name=opened.recorded_name,
             metadata=opened.metadata,
@@ -94,7 +97,7 @@ class CreateExperiments:
         opened = replace(
             opened,
             id=created["id"],
-            url=self._server.experiment_url(opened.dataset.id, created["id"]),
+            url=self._server.experiments.url(opened.dataset.id, created["id"]),
             project_name=created.get("project_name"),
         )
         self._journal.opened(opened)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalwire.model import Evaluation, Experiment, Failure, JobSpec
-    from evalwire.recording.protocols import Datasets, JournalWriter, Opener, Server
+    from evalwire.recording.protocols import JournalWriter, Opener
+    from evalwire.recording.server import Datasets, Server
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class PhoenixRecorder:
             for index, evaluation in enumerate(evaluations):
                 if evaluation.id is None:
                     sent = _with_metadata(evaluation, run) if opened.shard else evaluation
-                    id_ = self._server.log_evaluation(run_id, sent, error=self._error_text(evaluation.failure))
+                    id_ = self._server.runs.record_evaluation(run_id, sent, error=self._error_text(evaluation.failure))
                     evaluations[index] = replace(evaluation, id=id_)
         except EvalwireError as error:
             return replace(run, evaluations=tuple(evaluations)), error
@@ -99,7 +100,7 @@ class PhoenixRecorder:
     def _log_run(self, opened: OpenExperiment, run: TaskRun) -> str:
         if opened.id is None:
             raise PhoenixError(f"{opened.recorded_name} has no ID in Phoenix, so its runs cannot be recorded.")
-        return self._server.log_run(opened.id, run, error=self._error_text(run.failure))
+        return self._server.runs.record(opened.id, run, error=self._error_text(run.failure))
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
         """Compare Phoenix's counts with what it accepted; describe what is missing."""
@@ -110,9 +111,9 @@ class PhoenixRecorder:
             return []
         key = opened.metadata.get(CREATION_KEY)  # an experiment that somebody else created has none
         is_part = opened.shard is not None  # whichever shard created it is sure of it, or removes a twin
-        if key is not None and not is_part and not self._server.is_sure_of(key):
-            self._server.remove_twins(opened.dataset.id, key, keep=opened.id)
-        return self._server.missing_records(opened.id, runs, is_part=is_part)
+        if key is not None and not is_part:
+            self._server.experiments.remove_twins(opened.dataset.id, key, keep=opened.id)
+        return self._server.runs.missing(opened.id, runs, is_part=is_part)
 
     def close(self) -> None:
         """End the threads; nothing more is to be recorded."""
@@ -135,13 +136,13 @@ class DryRunRecorder:
     """Fetches datasets, gives the first examples of each, and writes nothing.
 
     Args:
-        server: where the datasets are.
+        datasets: of the Phoenix server.
         spec: what the job runs.
         examples: the number of examples of each experiment.
     """
 
-    def __init__(self, server: Datasets, spec: JobSpec, *, examples: int) -> None:
-        self._server = server
+    def __init__(self, datasets: Datasets, spec: JobSpec, *, examples: int) -> None:
+        self._datasets = datasets
         self._spec = spec
         self._examples = examples
         self._requests = _Requests(4)
@@ -150,7 +151,7 @@ class DryRunRecorder:
         """Fetch the dataset."""
         spec = self._spec
         fetch = partial(
-            self._server.dataset, experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
+            self._datasets.fetch, experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
         dataset = await self._requests.run(fetch)
         shard = spec.sharing.shard if spec.sharing and dataset.examples else None

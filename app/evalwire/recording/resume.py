@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from evalwire.model import Dataset, Evaluation, Experiment, JobSpec, RunKey, TaskRun
     from evalwire.recording.create import CreateExperiments
     from evalwire.recording.journal import PastExperiment
-    from evalwire.recording.protocols import JournalWriter, Server
+    from evalwire.recording.protocols import JournalWriter
+    from evalwire.recording.server import Server
 
 log = logging.getLogger("evalwire")
 
@@ -85,19 +86,19 @@ class ResumeExperiments:
         opened = replace(
             opened,
             id=past.id,
-            url=self._server.experiment_url(dataset.id, past.id),
+            url=self._server.experiments.url(dataset.id, past.id),
             project_name=past.project_name or record.get("project_name"),
         )
         self._journal.creating(opened)  # once more: the journal may be a new one
         self._journal.opened(opened)
         opened = self._creation.own_part(opened)
-        recorded = self._server.recorded_runs(past.id, opened.dataset)
+        recorded = self._server.runs.read(past.id, opened.dataset)
         if opened.shard is not None and recorded:
             log.info("%s: %d runs of this shard are recorded already", experiment.name, len(recorded))
         return replace(opened, earlier=self._earlier_runs(past, opened.dataset, experiment, recorded))
 
     def _dataset(self, record: Mapping[str, Any]) -> Dataset:
-        dataset = self._server.dataset_version(record["id"], record["version_id"], split=record.get("split"))
+        dataset = self._server.datasets.fetch_version(record["id"], record["version_id"], split=record.get("split"))
         if dataset.name != record["name"]:
             raise UsageError(
                 f"the dataset {record['id']} of this Phoenix is {dataset.name!r}, not {record['name']!r}: "
@@ -119,7 +120,7 @@ class ResumeExperiments:
             ExperimentNotFound: it is gone, or is another one, and other jobs count on it.
         """
         try:
-            record = self._server.experiment(experiment_id)
+            record = self._server.experiments.find(experiment_id)
         except ExperimentNotFound as error:
             if self._is_shared:
                 raise deleted_experiment(error) from error

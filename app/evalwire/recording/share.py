@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from evalwire.model import Experiment, JobSpec, OpenExperiment, Sharing
     from evalwire.recording.create import CreateExperiments
-    from evalwire.recording.protocols import Server
     from evalwire.recording.resume import ResumeExperiments
+    from evalwire.recording.server import Server
 
 
 class FindSharedExperiments:
@@ -43,7 +43,7 @@ class FindSharedExperiments:
             PhoenixError: Phoenix gave no usable answer within the policy.
         """
         claim = self.claim_of(experiment)
-        experiment_id = self._server.claimed(claim)
+        experiment_id = self._server.claims.holder(claim)
         return None if experiment_id is None else self.claimed_experiment(experiment, claim, experiment_id)
 
     def claim_of(self, experiment: Experiment) -> str:
@@ -62,7 +62,7 @@ class FindSharedExperiments:
             UsageError: it was begun for other code.
         """
         try:
-            record = self._server.experiment(experiment_id)
+            record = self._server.experiments.find(experiment_id)
         except ExperimentNotFound as error:
             raise deleted_experiment(error) from error
         if own_metadata(record["metadata"]).get("claim") != claim:
@@ -126,16 +126,16 @@ class ShareExperiments:
             EvalwireError: this experiment cannot run.
         """
         past, claim = self._past.get(experiment.name), self._finder.claim_of(experiment)
-        experiment_id = self._server.claimed(claim)
+        experiment_id = self._server.claims.holder(claim)
         if experiment_id is None:
             own = self._creation.create_new(experiment, claim=claim)
             if own.id is None:
                 return own
-            experiment_id = self._server.claim(claim, own.id)
+            experiment_id = self._server.claims.take(claim, own.id)
             if experiment_id == own.id and past is None:
                 return self._creation.own_part(own)
             if experiment_id != own.id:
-                self._server.remove_experiment(own.id)
+                self._server.experiments.remove(own.id)
         found = self._finder.claimed_experiment(experiment, claim, experiment_id)
         self._check_sharing(found)
         if past is not None:

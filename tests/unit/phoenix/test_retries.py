@@ -11,7 +11,9 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from evalwire.phoenix.retries import RetryPolicy, detail_of, is_transient, reason, retry, status_of
+from evalwire.phoenix.request_errors import detail_of, is_transient, reason, status_of
+from evalwire.phoenix.retries import retry
+from evalwire.phoenix.retry_policy import RetryPolicy
 
 REQUEST = httpx.Request("GET", "http://phoenix/v1/datasets")
 

@@ -25,8 +25,8 @@ def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
     if _TAG.fullmatch(tag) is None:
         raise UsageError(f"--tag {tag}: Phoenix takes small letters, digits, - and _, such as `release`.")
     phoenix = invocation.connect(None)
-    record = phoenix.experiment(experiment_id)
-    phoenix.tag(experiment_id, tag)
+    record = phoenix.experiments.find(experiment_id)
+    phoenix.experiments.tag(experiment_id, tag)
     invocation.console.out.write(
         f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n"
     )

@@ -115,7 +115,7 @@ def _where(where: str | None) -> str:
 def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
     what = f"{experiment.name}: dataset {experiment.dataset_name!r}"
     try:
-        count = len(phoenix.dataset(experiment.dataset_name).examples)
+        count = len(phoenix.datasets.fetch(experiment.dataset_name).examples)
     except PhoenixError as error:
         return Finding(ok=False, what=what, detail=str(error))
     return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "it has no examples")

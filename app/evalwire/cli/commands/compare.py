@@ -72,7 +72,7 @@ def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, Experiment
     phoenix = invocation.connect(None)
     if asked.kind == "id":
         try:
-            result = phoenix.recorded_result(asked.value)
+            result = phoenix.records.result(asked.value)
         except ExperimentNotFound as error:
             raise UsageError(str(error)) from error
         return {result.name: result}
@@ -95,9 +95,9 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
     for name in names:
         dataset = settings.dataset_names.get(name, name)
         try:
-            records = phoenix.experiments_on(dataset)
+            records = phoenix.experiments.on_dataset(dataset)
             if asked.kind == "tag":
-                record = next((one for one in records if asked.value in phoenix.tags(one["id"])), None)
+                record = next((one for one in records if asked.value in phoenix.experiments.tags(one["id"])), None)
             else:
                 wanted = BaselineQuery(
                     experiment=name,
@@ -112,5 +112,5 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
         except DatasetNotFound:
             continue
         if record is not None:
-            found[name] = phoenix.recorded_result(record["id"])
+            found[name] = phoenix.records.result(record["id"])
     return found

@@ -167,7 +167,7 @@ def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentRe
         UsageError: an experiment is not there, or two are of one folder.
     """
     try:
-        results = [phoenix.recorded_result(experiment_id) for experiment_id in experiment_ids]
+        results = [phoenix.records.result(experiment_id) for experiment_id in experiment_ids]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     names = [result.name for result in results]
@@ -184,7 +184,7 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
     outcome = decide_outcome(results, gates) if results else "errors"
     if records_outcomes:
         try:
-            record_outcomes(phoenix, results, gates)
+            record_outcomes(phoenix.experiments, results, gates)
         except EvalwireError as error:
             invocation.console.warn(str(error))
             outcome = "infrastructure" if outcome == "passed" else outcome

@@ -94,8 +94,8 @@ def _newest(folder: Path) -> Path:
 
 def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) -> PastJob:
     """What Phoenix itself knows of an experiment, as if a journal had told it."""
-    found = phoenix.experiment(experiment_id)
-    dataset = phoenix.dataset_version(found["dataset_id"], found["dataset_version_id"])
+    found = phoenix.experiments.find(experiment_id)
+    dataset = phoenix.datasets.fetch_version(found["dataset_id"], found["dataset_version_id"])
     settings = invocation.settings
     folders = [path.name for path in find_experiments(settings.experiments)[0]]
     names = [name for name in folders if settings.dataset_names.get(name, name) == dataset.name]

@@ -41,7 +41,7 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
     phoenix = invocation.connect(None)
     on_exist = invocation.settings.on_exist
     with Signals():
-        for found in prepare_uploads(path, columns, inspection.sizes, phoenix.datasets, on_exist=on_exist):
+        for found in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist=on_exist):
             for line in _planned(found):
                 invocation.console.say(line)
             if not dry_run:
@@ -62,7 +62,7 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
             advance(number)
 
         try:
-            execute_upload(phoenix.datasets, found, arrived=arrived)
+            execute_upload(phoenix.uploads, found, arrived=arrived)
         except BaseException:
             if to_send > ROWS_PER_PART:
                 invocation.console.warn(

@@ -1,0 +1,142 @@
+"""Fetch datasets with their examples."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evalwire.errors import DatasetNotFound, DatasetUnfinished, PhoenixError
+from evalwire.model import EMPTY, Dataset, Example, UnfinishedUpload, mark_count
+
+if TYPE_CHECKING:
+    from phoenix.client.resources.datasets import Dataset as ClientDataset
+
+    from evalwire.phoenix.connection import Connection
+    from evalwire.phoenix.rest import Rest
+
+
+log = logging.getLogger("evalwire.phoenix")
+
+_MOST_MARKS = 5  # tries to read a dataset between two uploads
+
+
+class Datasets:
+    """The datasets of a server, as experiments run on them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def fetch(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
+        """Fetch a version of a dataset, or of a split of it, examples included: by default the newest complete one.
+
+        While an upload to it is not finished, that is the version before the upload.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+            DatasetUnfinished: an upload to it is not finished, and it held nothing before.
+            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+        """
+        if version_id is not None:
+            return self.fetch_version(self.find_id(name), version_id, split=split)
+        for _ in range(_MOST_MARKS):
+            record = self._record(name)
+            unfinished = UnfinishedUpload.of(record.get("metadata"))
+            if unfinished is not None:
+                return self._before(unfinished, record, split)
+            found = self._newest(name, split)
+            if mark_count(self._record(name).get("metadata")) == mark_count(record.get("metadata")):
+                return replace(_to_dataset(found), split=split)
+        raise PhoenixError(f"the dataset {name!r} was uploaded again and again while it was read. Try again.")
+
+    def fetch_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
+        """Fetch one version of a dataset, or of a split of it, by its ids.
+
+        Raises:
+            PhoenixError: Phoenix has none of these ids, refused, or gave no usable answer within the policy.
+        """
+        found = self._connection.fetch(
+            f"fetch version {version_id} of the dataset {dataset_id}",
+            lambda rest: rest.dataset({"id": dataset_id}, version_id=version_id, split=split),
+        )
+        return replace(_to_dataset(found), split=split)
+
+    def find_id(self, name: str) -> str:
+        """Return the id of a dataset, without its examples.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+        """
+        record = self._record(name)
+        if not record:
+            raise DatasetNotFound(
+                f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive)."
+            )
+        return str(record["id"])
+
+    def _record(self, name: str) -> Mapping[str, Any]:
+        """Return Phoenix's record of a dataset, its metadata included; an empty one where there is no dataset."""
+        return self._connection.fetch(
+            f"find the dataset {name!r}", lambda rest: next(iter(rest.datasets_named(name)), EMPTY)
+        )
+
+    def _before(self, unfinished: UnfinishedUpload, record: Mapping[str, Any], split: str | None) -> Dataset:
+        """Fetch the version of a dataset before the upload that is not finished."""
+        if unfinished.base_version_id is None:
+            raise DatasetUnfinished(
+                f"the dataset {record['name']!r} in Phoenix at {self._connection.endpoint} is not complete: an upload "
+                f"of {unfinished.rows} examples to it is under way, or was interrupted.\n"
+                "Wait for it, or repeat it with `evalwire upload`, which sends only what is missing."
+            )
+        log.warning(
+            "%s: an upload of %s examples is under way or was interrupted; the dataset's version before it is used. "
+            "To finish it, repeat `evalwire upload`.",
+            record["name"],
+            unfinished.rows,
+        )
+        return self.fetch_version(record["id"], unfinished.base_version_id, split=split)
+
+    def _newest(self, name: str, split: str | None) -> ClientDataset:
+        def fetch(rest: Rest) -> ClientDataset:
+            try:
+                found = rest.dataset(name, split=split)
+                # a name that reads like an id was taken for one
+                return found if found.name == name else rest.dataset({"name": name}, split=split)
+            except ValueError as error:
+                if str(error).startswith("Dataset not found"):
+                    raise DatasetNotFound(
+                        f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive).\n"
+                        "Upload it with `evalwire upload`, or rename the experiment's folder to the dataset's name."
+                    ) from error
+                raise
+
+        what = f"fetch the dataset {name!r}" + (f", split {split!r}" if split else "")
+        return self._connection.fetch(what, fetch)
+
+
+def _to_dataset(found: ClientDataset) -> Dataset:
+    return Dataset(
+        id=found.id,
+        name=found.name,
+        version_id=found.version_id,
+        examples=tuple(map(_to_example, found.examples)),
+    )
+
+
+def _to_example(example: Mapping[str, Any]) -> Example:
+    node_id = example.get("node_id") or example["id"]
+    id_, updated_at = example.get("id") or node_id, example.get("updated_at")
+    return Example(
+        id=node_id if id_ == node_id else id_,  # equal texts are held once
+        node_id=node_id,
+        input=_or_empty(example.get("input")),
+        output=_or_empty(example.get("output")),
+        metadata=example.get("metadata") or EMPTY,
+        updated_at=sys.intern(updated_at) if isinstance(updated_at, str) else updated_at,
+    )
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value

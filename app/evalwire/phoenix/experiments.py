@@ -1,0 +1,171 @@
+"""Create, find, tag and delete experiments."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from evalwire.errors import ExperimentNotFound, PhoenixError
+from evalwire.model import CREATION_KEY
+from evalwire.phoenix.request_errors import status_of
+
+if TYPE_CHECKING:
+    from evalwire.model import Dataset
+    from evalwire.phoenix.connection import Connection
+    from evalwire.phoenix.datasets import Datasets
+    from evalwire.phoenix.rest import Rest
+
+
+class Experiments:
+    """The experiments of a server, without their runs.
+
+    Args:
+        connection: to the server.
+        datasets: of the server.
+        public_endpoint: the server's address for people; None where it is the connection's.
+    """
+
+    def __init__(self, connection: Connection, datasets: Datasets, *, public_endpoint: str | None = None) -> None:
+        self._connection = connection
+        self._datasets = datasets
+        self._public_endpoint = public_endpoint
+        self._created_once: set[str] = set()  # keys of creations that were answered at once
+
+    def create(
+        self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
+    ) -> Mapping[str, Any]:
+        """Create an experiment on this version of the dataset; return Phoenix's record of it, with its `id`.
+
+        A creation is not idempotent, so each one has a key of its own in the metadata under `CREATION_KEY`. After a
+        lost answer, the experiment with this key is looked for before another is created.
+
+        Args:
+            dataset: the dataset that the experiment runs on.
+            name: its name in Phoenix.
+            metadata: recorded with it, the key included.
+            repetitions: how often each example is to run.
+            adopt: look before the first try too: an earlier process may have created it.
+        """
+        key = str(metadata[CREATION_KEY])
+        tries = 0
+
+        def find_or_create(rest: Rest) -> Mapping[str, Any]:
+            nonlocal tries
+            tries += 1
+            if (tries > 1 or adopt) and (twins := _with_key(rest, dataset.id, key)):
+                return twins[0]
+            return rest.create_experiment(
+                dataset_id=dataset.id,
+                version_id=dataset.version_id,
+                split=dataset.split,
+                name=name,
+                metadata=metadata,
+                repetitions=repetitions,
+            )
+
+        created = self._connection.fetch(f"create the experiment {name!r}", find_or_create)
+        if tries == 1 and not adopt:
+            self._created_once.add(key)
+        return created
+
+    def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
+        """Delete the empty experiment of a creation that Phoenix carried out after its answer was given up.
+
+        There is none where this process made the creation once, and it was answered.
+        """
+        if key in self._created_once:
+            return
+
+        def remove(rest: Rest) -> None:
+            for twin in _with_key(rest, dataset_id, key):
+                if twin["id"] != keep and not twin["successful_run_count"] and not twin["failed_run_count"]:
+                    rest.delete_experiment(twin["id"])
+
+        self._connection.record("remove an experiment that was created twice", remove)
+
+    def remove(self, experiment_id: str) -> None:
+        """Delete an experiment and the project of its traces; nothing when it is gone."""
+
+        def remove(rest: Rest) -> None:
+            with contextlib.suppress(ValueError):  # it is gone
+                rest.delete_experiment(experiment_id)
+
+        self._connection.fetch(f"remove the experiment {experiment_id}", remove)
+
+    def find(self, experiment_id: str) -> Mapping[str, Any]:
+        """Return an experiment's record, with the counts of its runs.
+
+        Raises:
+            ExperimentNotFound: there is none of this id.
+            PhoenixError: Phoenix gave no usable answer within the policy.
+        """
+        unknown = ExperimentNotFound(
+            f"Phoenix at {self._connection.endpoint} did not find the experiment {experiment_id!r}: it has none of "
+            "this id.\nIs PHOENIX_ENDPOINT the server that it was recorded to?"
+        )
+        if not experiment_id.strip() or "/" in experiment_id:  # would ask for another page, which there may be
+            raise unknown
+        what = f"find the experiment {experiment_id}"
+        try:
+            return self._connection.fetch(what, lambda rest: rest.experiment(experiment_id))
+        except PhoenixError as error:
+            if status_of(error.__cause__) in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
+                raise unknown from error
+            raise
+
+    def on_dataset(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the records of the experiments on a dataset, the newest first, fetched page by page.
+
+        Raises:
+            DatasetNotFound: no dataset has this name.
+        """
+        dataset_id = self._datasets.find_id(dataset_name)
+        cursor = None
+        while True:
+            page = self._page(dataset_name, dataset_id, cursor)
+            yield from page["data"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def _page(self, dataset_name: str, dataset_id: str, cursor: str | None) -> Mapping[str, Any]:
+        return self._connection.fetch(
+            f"list the experiments on the dataset {dataset_name!r}",
+            lambda rest: rest.experiments_page(dataset_id, cursor),
+        )
+
+    def url(self, dataset_id: str, experiment_id: str) -> str:
+        """Return the address of the experiment's page in Phoenix's UI."""
+        url = self._connection.experiment_url(dataset_id, experiment_id)
+        base = self._public_endpoint.rstrip("/") if self._public_endpoint else self._connection.endpoint
+        return f"{base}/datasets/{url.partition('/datasets/')[2]}"
+
+    def tags(self, experiment_id: str) -> list[str]:
+        """Return the tags of an experiment."""
+        return self._connection.fetch(
+            f"read the tags of the experiment {experiment_id}", lambda rest: rest.tags(experiment_id)
+        )
+
+    def tag(self, experiment_id: str, tag: str) -> None:
+        """Give an experiment a tag; another one of the same dataset that has it loses it.
+
+        Raises:
+            PhoenixError: Phoenix does not accept the tag, or gave no usable answer within the policy.
+        """
+        self._connection.fetch(
+            f"tag the experiment {experiment_id} as {tag!r}", lambda rest: rest.set_tag(experiment_id, tag)
+        )
+
+    def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
+        """Replace an experiment's metadata by its metadata at its end."""
+        self._connection.record(
+            "note how the experiment ended", lambda rest: rest.set_metadata(experiment_id, metadata)
+        )
+
+
+def _with_key(rest: Rest, dataset_id: str, key: str) -> list[Mapping[str, Any]]:
+    """Return the experiments of one creation."""
+    found = rest.experiments(dataset_id)
+    return [one for one in found if (one.get("metadata") or {}).get(CREATION_KEY) == key]

@@ -1,0 +1,128 @@
+"""Share one local Phoenix among the processes that use its folder: the first starts it, the last ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from evalwire.errors import LocalServerError
+from evalwire.phoenix import local
+from evalwire.phoenix.local.folder import installed_version, read_state, write_state
+from evalwire.phoenix.local.locks import is_alone, join, leave, left_on_error, open_users, turn
+from evalwire.phoenix.local.ports import choose_port
+from evalwire.phoenix.local.server import LocalServer, PortTakenError
+
+_PORTS_TRIED = 3
+
+_JOIN_SECONDS = 30.0  # for a server that others use, and that may be busy with what they record
+
+
+@contextlib.contextmanager
+def local_phoenix(
+    directory: Path,
+    environ: Mapping[str, str],
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+    port: int | None = None,
+) -> Iterator[LocalServer]:
+    """Serve a Phoenix from `directory` while the block runs; use the one that serves it already, if any.
+
+    Args:
+        directory: for its database, log and lock; made when missing.
+        environ: the environment to start it in; Phoenix's and OpenTelemetry's variables are left out.
+        announce: called with one line on what is going on.
+        port: the port to listen on; by default the last one of this folder, else 6006, else any free one.
+
+    Raises:
+        LocalServerError: `arize-phoenix` is not installed, the folder cannot be used, the port that was asked for is
+            taken, or it did not start.
+    """
+    directory = directory.resolve()
+    _require_server()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".gitignore").write_text("*\n")
+        users = open_users(directory)
+    except OSError as error:
+        raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
+    with users:
+        with turn(directory), left_on_error(users):
+            server = _join_or_start(directory, environ, users, announce, port)
+        try:
+            yield server
+        finally:
+            try:
+                with turn(directory):
+                    leave(users)
+                    if is_alone(users):  # the last one ends it, whoever started it
+                        local.process.stop(server)
+                        leave(users)  # before the next one's turn, which looks at it
+            except OSError as error:  # nobody can use the server any more
+                local.process.stop(server)
+                raise LocalServerError(f"the folder {directory} of the local Phoenix was lost: {error}.") from error
+
+
+def _require_server() -> None:
+    try:
+        installed_version()
+    except importlib.metadata.PackageNotFoundError:
+        raise LocalServerError(
+            "--local needs a Phoenix server, which is not installed here.\n"
+            "Install it with: pip install 'evalwire[local]'; or set PHOENIX_ENDPOINT to a server that runs."
+        ) from None
+
+
+def _join_or_start(
+    directory: Path, environ: Mapping[str, str], users: TextIO, announce: Callable[[str], None], port: int | None
+) -> LocalServer:
+    """Return the server that others use already, or a new one; this process becomes one of its users."""
+    if not is_alone(users):
+        join(users)
+        server = _shared_server(directory)
+        announce(f"using the Phoenix that serves {directory} already")
+        return server
+    local.process.end_left_behind(directory, announce)  # by an evalwire that was killed
+    server = start_on_a_port(directory, environ, announce, port)
+    join(users)
+    return server
+
+
+def _shared_server(directory: Path) -> LocalServer:
+    state = read_state(directory)
+    port, pid = state.get("port"), state.get("pid")
+    if not (isinstance(port, int) and isinstance(pid, int)):  # the file is damaged
+        raise LocalServerError(f"{directory / 'server.json'} does not tell where the Phoenix of this folder is.")
+    server = LocalServer(port=port, directory=directory, pid=pid)
+    if not local.readiness.answers_within(server, _JOIN_SECONDS):
+        raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
+    return server
+
+
+def start_on_a_port(
+    directory: Path, environ: Mapping[str, str], announce: Callable[[str], None], port: int | None
+) -> LocalServer:
+    """Start a server, and return it when it is ready.
+
+    It gets another port where another program took the one that was free when it began.
+    """
+    further_tries = _PORTS_TRIED - 1 if port is None else 0
+    for _ in range(further_tries):
+        try:
+            return _start(directory, environ, announce, choose_port(directory))
+        except PortTakenError as error:
+            announce(f"{error} Trying another one.")
+    return _start(directory, environ, announce, port or choose_port(directory))
+
+
+def _start(directory: Path, environ: Mapping[str, str], announce: Callable[[str], None], port: int) -> LocalServer:
+    server = local.process.start(directory, environ, port, announce)
+    try:
+        local.readiness.wait_until_ready(server, announce)
+    except BaseException:
+        local.process.abandon(server, announce)
+        raise
+    write_state(directory, port=port, pid=server.pid, layout=installed_version())
+    return server

@@ -1,0 +1,87 @@
+"""Read and write datasets for uploads: contents as hashes, and writes that can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evalwire.model import StoredDataset, StoredExample, UnfinishedUpload, content_hash, mark_count, mark_unfinished
+
+if TYPE_CHECKING:
+    from evalwire.phoenix.connection import Connection
+    from evalwire.phoenix.rest import Rest
+
+
+class Uploads:
+    """The datasets of a server, as uploads need them; every operation may be repeated."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, name: str) -> StoredDataset | None:
+        """Return the dataset of this name, if there is one."""
+
+        def find(rest: Rest) -> StoredDataset | None:
+            found = next(iter(rest.datasets_named(name)), None)
+            if found is None:
+                return None
+            newest = rest.newest_version(found["id"])
+            return StoredDataset(found["id"], newest, found.get("example_count", 0), found.get("metadata") or {})
+
+        return self._connection.upload(f"find the dataset {name!r}", find)
+
+    def stored(self, dataset_id: str) -> list[StoredExample]:
+        """Return the examples of a dataset's newest version, read line by line."""
+
+        def read(rest: Rest) -> list[StoredExample]:
+            return [
+                StoredExample(
+                    found["id"],
+                    found["node_id"],
+                    content_hash(found["input"], found["output"], found["metadata"]),
+                    frozenset(found.get("splits") or ()),
+                )
+                for found in rest.examples(dataset_id)
+            ]
+
+        return self._connection.upload(f"list the examples of the dataset {dataset_id}", read)
+
+    def create(self, name: str, unfinished: UnfinishedUpload) -> None:
+        """Create a dataset without examples, marked as unfinished."""
+
+        def create(rest: Rest) -> None:
+            if not rest.datasets_named(name):  # else an answer was lost
+                rest.create_dataset(name, mark_unfinished({}, unfinished, number=1))
+
+        self._connection.upload(f"create the dataset {name!r}", create)
+
+    def mark(self, held: StoredDataset, unfinished: UnfinishedUpload | None) -> None:
+        """Mark a dataset as unfinished, or take the mark away."""
+        metadata = mark_unfinished(held.metadata, unfinished, number=mark_count(held.metadata) + 1)
+        self._connection.upload(
+            f"mark the dataset {held.id}", lambda rest: rest.set_dataset_metadata(held.id, metadata)
+        )
+
+    def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
+        """Add rows, or change those of the same ids; as a whole, examples with none of their ids are removed."""
+        action = "update" if as_whole else "append"
+        self._connection.upload(
+            f"upload {len(rows)} examples to the dataset {name!r}",
+            lambda rest: rest.upload(name, rows, action=action),
+        )
+
+    def remove(self, dataset_id: str, node_ids: Sequence[str]) -> None:
+        """Remove examples in a version of their own."""
+        left = list(node_ids)
+        is_first = True
+
+        def remove(rest: Rest) -> None:
+            nonlocal left, is_first
+            if not is_first:  # an answer was lost, or some are gone already, which refuses all
+                there = {found["node_id"] for found in rest.examples(dataset_id)}
+                left = [node_id for node_id in left if node_id in there]
+            is_first = False
+            if left:
+                rest.remove_examples(dataset_id, left)
+
+        self._connection.upload(f"remove {len(node_ids)} examples from the dataset {dataset_id}", remove)

@@ -1,0 +1,205 @@
+"""Operations on a server: their time-outs, their errors, and what an outage changes; without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from evalwire.errors import PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire.model import Dataset, Evaluation, Example, TaskRun
+from evalwire.phoenix import Phoenix, RetryPolicy
+from evalwire.phoenix.connection import connect
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXAMPLE = Example(id="e1", node_id="N1", input={"q": 1}, output={}, metadata={})
+RUN = TaskRun(example=EXAMPLE, output="out", failure=None, start_time=NOW, end_time=NOW)
+
+
+class Server:
+    """Answers as a Phoenix does, or as `answer` does; keeps the requests and their time-outs."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
+        self.answer = answer
+        self.requests: list[tuple[str, str, float]] = []
+        connect(base_url="http://phoenix:6006")  # the quick import of the client
+        from phoenix.client import Client
+
+        transport = httpx.MockTransport(self._answer)
+        self.client = Client(http_client=httpx.Client(transport=transport, base_url="http://phoenix:6006"))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/arize_phoenix_version":
+            return httpx.Response(200, text="20.26.1")
+        self.requests.append((request.method, path, request.extensions["timeout"]["read"]))
+        if self.answer is not None:
+            return self.answer(request)
+        match path.rpartition("/")[2]:
+            case "runs" if request.method == "POST":
+                return httpx.Response(200, json={"data": {"id": "R1", **json.loads(request.content)}})
+            case "experiment_evaluations":
+                return httpx.Response(200, json={"data": {"id": "V1"}})
+            case "tags" | "datasets":
+                return httpx.Response(200, json={"data": [], "next_cursor": None})
+            case "E1":
+                return httpx.Response(200, json={"data": {"id": "E1"}})
+        return httpx.Response(404, json={"detail": "not here"})
+
+    def phoenix(self, *, fetch_seconds: float = 40.0, record_seconds: float = 90.0) -> Phoenix:
+        policies = {
+            name: RetryPolicy(attempts=2, total_seconds=seconds, sleep=lambda _: None)
+            for name, seconds in {"fetch": fetch_seconds, "record": record_seconds}.items()
+        }
+        return Phoenix(self.client, **policies)
+
+    @property
+    def timeouts(self) -> list[float]:
+        return [seconds for *_, seconds in self.requests]
+
+
+def refuse(status: int) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: httpx.Response(status, json={"detail": "no"})
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda phoenix: phoenix.experiments.find("E1"),
+        lambda phoenix: phoenix.experiments.tags("E1"),
+        lambda phoenix: phoenix.claims.holder("c"),
+        lambda phoenix: phoenix.version(),
+    ],
+    ids=["the record of an experiment", "tags", "a claim", "the client's own call"],
+)
+def test_a_read_has_half_of_the_read_policys_time(operation):
+    server = Server()
+    operation(server.phoenix(fetch_seconds=40.0))
+    assert server.timeouts == [20]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda phoenix: phoenix.runs.record("E1", RUN, error=None),
+        lambda phoenix: phoenix.runs.record_evaluation(
+            "R1", Evaluation(name="e", evaluator="e", score=1.0, start_time=NOW, end_time=NOW), error=None
+        ),
+    ],
+    ids=["a run", "an evaluation"],
+)
+def test_a_record_has_half_of_the_record_policys_time(operation):
+    server = Server()
+    operation(server.phoenix(record_seconds=90.0))
+    assert server.timeouts == [45]
+
+
+def test_an_upload_has_as_long_as_all_tries():
+    server = Server()
+    assert server.phoenix().uploads.find("d") is None
+    assert server.timeouts == [900]
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, PhoenixRefused), (503, PhoenixUnreachable), (422, PhoenixError)])
+def test_an_error_names_the_server_and_what_was_tried(status, error):
+    with pytest.raises(error, match=r"Phoenix at http://phoenix:6006 .* read the tags of the experiment E1"):
+        Server(refuse(status)).phoenix().experiments.tags("E1")
+
+
+def test_only_an_outage_of_records_ends_all_retries():
+    """After a lost record each operation gets one try; a read that failed costs nothing of that."""
+    server = Server(refuse(503))
+    phoenix = server.phoenix()
+
+    def tries(operation: Callable[[], Any]) -> int:
+        before = len(server.requests)
+        with pytest.raises(PhoenixUnreachable):
+            operation()
+        return len(server.requests) - before
+
+    assert [tries(lambda: phoenix.experiments.tags("E1")) for _ in range(2)] == [2, 2]
+    assert [tries(lambda: phoenix.runs.record("E1", RUN, error=None)) for _ in range(2)] == [2, 1]
+    assert tries(lambda: phoenix.experiments.tags("E1")) == 1
+
+
+def test_an_operation_of_several_requests_is_retried_as_a_whole():
+    """A creation whose answer was lost is looked for in the second try, and found."""
+    key = {"evalwire_key": "k"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            raise httpx.ReadError("reset", request=request)
+        return httpx.Response(200, json={"data": [{"id": "E9", "metadata": key}], "next_cursor": None})
+
+    server = Server(answer)
+    dataset = Dataset(id="D", name="d", version_id="V", examples=(EXAMPLE,))
+    assert server.phoenix().experiments.create(dataset, name="n", metadata=key)["id"] == "E9"
+    assert [method for method, *_ in server.requests] == ["POST", "GET"]
+
+
+def test_a_client_without_a_connection_is_an_error_that_says_what_to_pass():
+    class FakeClient:
+        pass
+
+    with pytest.raises(
+        PhoenixError, match=r"type FakeClient: it has no HTTP connection.\nPass a phoenix.client.Client"
+    ):
+        Phoenix(FakeClient())
+
+
+def test_an_asynchronous_client_is_refused():
+    connect(base_url="http://phoenix:6006")
+    from phoenix.client import AsyncClient
+
+    with pytest.raises(PhoenixError, match="type AsyncClient"):
+        Phoenix(AsyncClient(base_url="http://phoenix:6006"))
+
+
+# --- imports -------------------------------------------------------------------------------------------
+
+
+def python(code: str, **environ: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environ}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_rooms_face_imports_no_heavy_library():
+    code = "import sys; import evalwire.phoenix; print({'httpx', 'tenacity', 'phoenix', 'psutil'} & set(sys.modules))"
+    assert python(code) == "set()"
+
+
+SERVER = """
+import sys
+raise RuntimeError("the server was imported")
+"""
+
+
+def test_the_client_is_imported_without_the_server(tmp_path: Path):
+    """Where arize-phoenix is installed, its `phoenix/__init__` (10 s) does not run until a name of it is asked for."""
+    connect(base_url="http://phoenix:6006")
+    import phoenix.client
+
+    package = tmp_path / "phoenix"
+    package.mkdir()
+    (package / "__init__.py").write_text(SERVER)
+    (package / "client").symlink_to(Path(phoenix.client.__file__).parent)
+    code = (
+        "from evalwire.phoenix import connect; connect(base_url='http://x')\n"
+        "import phoenix\n"
+        "try:\n"
+        "    phoenix.__version__\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    assert python(code, PYTHONPATH=str(tmp_path)) == "the server was imported"
