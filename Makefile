@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test slow bench statistics docs docs-serve lint format pictures lock clean
+.PHONY: help demo serve test slow bench statistics docs docs-serve lint format schema pictures lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ docs: $(VENV)/installed  ## Build the documentation into site/.
 
 docs-serve: $(VENV)/installed  ## Show the documentation while you write it.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+schema: $(VENV)/installed  ## Generate docs/results.schema.json from the declaration of `results.json`.
+	$(BIN)/python -m evalwire.reports.results_json.schema >docs/results.schema.json
 
 pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (needs Chromium).
 	$(BIN)/python tests/support/pictures.py

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.reports.export import EXPORT_FORMATS
-from evalwire.reports.results_file import load_results, read_results
+from evalwire.reports.results_json import load_results, read_results
 
 if TYPE_CHECKING:
     from evalwire.model import Report, Shard
