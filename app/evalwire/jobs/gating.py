@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire import reports
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.experiments import find_experiments
 from evalwire.gates import (
@@ -21,7 +22,6 @@ from evalwire.gates import (
     resolve_gates,
 )
 from evalwire.model import Baseline, GateResult
-from evalwire.reports import load_results
 
 if TYPE_CHECKING:
     from evalwire.jobs.context import Context
@@ -163,7 +163,7 @@ def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
 
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
-    there = {result.name: result for result in load_results(Path(asked.value)).results}
+    there = {result.name: result for result in reports.load_results(Path(asked.value)).results}
     missing = f"{asked.value} has no experiment of this name"
     return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import cut, link, plain
+from evalwire.reports.highlights import link
+from evalwire.reports.text import cut, plain
 
 if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, ScoreSummary, TaskRun

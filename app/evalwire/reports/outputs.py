@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import in_one_line
+from evalwire.reports.text import in_one_line
 
 if TYPE_CHECKING:
     from evalwire.model import Report

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from evalwire.reports.highlights import cut, link
+from evalwire.reports import text
+from evalwire.reports.highlights import link
 from evalwire.reports.html import markup, numbers, summary
 from evalwire.reports.html.pictures import pictures
 from evalwire.reports.html.section import TEMPLATE_NAMES, Section
@@ -53,8 +54,8 @@ def _page() -> jinja2.Template:
         **TEMPLATE_NAMES,
         amount=summary.amount,
         anchor=markup.anchor,
-        count=numbers.count,
-        cut=cut,
+        count=text.count,
+        cut=text.cut,
         duration=numbers.duration,
         grouped=numbers.grouped,
         isolated=markup.isolated,
@@ -64,7 +65,7 @@ def _page() -> jinja2.Template:
         percent=numbers.percent,
         pictures=pictures,
         points=numbers.points,
-        relative=summary.relative,
+        relative=text.relative,
         signed=numbers.signed,
     ).get_template("page.html")
 
@@ -81,5 +82,5 @@ def _policy(*, style: str, script: str) -> str:
     )
 
 
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+def _hash(source: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -14,19 +14,16 @@ import jinja2
 from jinja2.ext import Extension
 from markupsafe import Markup, escape
 
+from evalwire.reports.text import CONTROLS, DIRECTIONS, LINE_SEPARATORS, NOT_CHARACTERS, SURROGATES
+
 LONGEST_VALUE = 20_000  # characters of one value; results.json has them all
 LONGEST_VALUE_OF_MANY = 1_000  # once the page holds so much that a browser would labour
 MANY = 40_000_000  # characters
 _SHORT = 80
 
-# Controls, line separators, what turns the direction of text (and would turn the rest of the page with it), and the
-# code points that are no characters. Halves of surrogate pairs are replaced before.
-_ODD = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef"
-    + "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(0x11))
-    + "]"
-)
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Halves of surrogate pairs are replaced before.
+_ODD = re.compile(f"[{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{NOT_CHARACTERS}]")
+_SURROGATE = re.compile(f"[{SURROGATES}]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _DECODER = json.JSONDecoder(parse_constant={"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.__getitem__)
 

@@ -51,8 +51,3 @@ def duration(seconds: float) -> str:
 def grouped(size: float) -> str:
     """Return a whole number, its thousands set apart."""
     return f"{size:,}"
-
-
-def count(size: int, noun: str) -> str:
-    """Return so many of something."""
-    return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import percentile
 from evalwire.reports.html.markup import filled
-from evalwire.reports.html.numbers import count, number, percent
+from evalwire.reports.html.numbers import number, percent
+from evalwire.reports.text import count
 
 if TYPE_CHECKING:
     from markupsafe import Markup

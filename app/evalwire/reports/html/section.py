@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model import token_count, usage_cost_usd
-from evalwire.reports.highlights import Highlight, improvements, in_one_line, lowest, regressions
+from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
 from evalwire.reports.html.numbers import DASH, MINUS
+from evalwire.reports.text import in_one_line
 
 if TYPE_CHECKING:
     from evalwire.model import (

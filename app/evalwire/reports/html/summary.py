@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evalwire.reports.html.numbers import DASH, count, duration, number, percent
+from evalwire.reports.html.numbers import DASH, duration, number, percent
+from evalwire.reports.text import count
 
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
@@ -89,8 +90,3 @@ def amount(gate: GateResult, value: float | None) -> str:
     if gate.rule == "max_p95_seconds":
         return duration(value)
     return f"${value:,.4f}" if gate.rule == "max_cost_usd" else number(value)
-
-
-def relative(path: str, directory: str) -> str:
-    """Return a path relative to the job's directory where it lies below it."""
-    return path.removeprefix(f"{directory.rstrip('/')}/") if directory else path
