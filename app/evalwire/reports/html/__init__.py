@@ -30,7 +30,7 @@ def pieces(report: Report) -> Iterator[str]:
     """
     sections = [Section.of(report, number) for number in range(len(report.results))]
     style, script = _own("style.css") + "".join(section.style for section in sections), _own("script.js")
-    yield from _page().generate(
+    page = _page().generate(
         report=report,
         sections=sections,
         anchors={section.result.name: section.anchor for section in sections},
@@ -47,6 +47,7 @@ def pieces(report: Report) -> Iterator[str]:
         script=Markup(script),  # noqa: S704 - evalwire's own
         policy=_policy(style=style, script=script),
     )
+    yield from map(str.__str__, page)  # not as Markup, which would escape the text that it is joined with
 
 
 def _page() -> jinja2.Template:
