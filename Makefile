@@ -63,8 +63,9 @@ bench: $(VENV)/installed  ## Measure speed and memory beside their limits and be
 statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (minutes).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 
-schema: $(VENV)/installed  ## Write docs/evalwire.schema.json from the table of settings.
+schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
 	$(BIN)/python docs/schema.py
+	$(BIN)/python -m evalwire.reports.results_json.schema >docs/results.schema.json
 
 docs: $(VENV)/installed  ## Build the documentation into site/.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

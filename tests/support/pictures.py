@@ -15,7 +15,7 @@ from rich.text import Text
 
 from conftest import quiet_environment
 from evalwire.reports import console
-from evalwire.reports.results_file import load_results
+from evalwire.reports.results_json import load_results
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire import reports
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.gates import choose_baseline
-from evalwire.reports import load_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
 
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
-    there = {result.name: result for result in load_results(Path(asked.value)).results}
+    there = {result.name: result for result in reports.load_results(Path(asked.value)).results}
     missing = f"{asked.value} has no experiment of this name"
     return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
 

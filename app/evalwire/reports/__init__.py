@@ -1,91 +1,89 @@
-"""A finished report -> text, one format a file; `write` is what puts it on the disk."""
+"""Render a finished report as text, one format a module; `write` puts it on the disk."""
 
 # NOTE: no `from __future__ import annotations` here: it would hide the module of that name from `from ... import`
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire.loading import lazy_names
+from evalwire.loading import lazy_names, load
 from evalwire.reports.export import EXPORT_FORMATS
-from evalwire.reports.results_file import load_results, read_results
 
 if TYPE_CHECKING:
     from evalwire.model import Report, Shard
-    from evalwire.reports import annotations as annotations
-    from evalwire.reports import console as console
-    from evalwire.reports import experiment_markdown as experiment_markdown
-    from evalwire.reports import outputs as outputs
+    from evalwire.reports import (
+        annotations,
+        comparison_text,
+        console,
+        experiment_markdown,
+        html,
+        junit,
+        markdown,
+        outputs,
+        results_json,
+    )
+    from evalwire.reports.results_json import load_results, read_results
 
-__all__ = ["EXPORT_FORMATS", "FORMATS", "files", "load_results", "pieces", "read_results", "write"]
+__all__ = [
+    "EXPORT_FORMATS",
+    "FORMATS",
+    "annotations",
+    "comparison_text",
+    "console",
+    "experiment_markdown",
+    "files",
+    "html",
+    "junit",
+    "load_results",
+    "markdown",
+    "outputs",
+    "pieces",
+    "read_results",
+    "results_json",
+    "write",
+]
 
-Pieces = Callable[["Report"], Iterable[str]]
-
-
-def _json() -> Pieces:
-    from evalwire.reports import results_json  # noqa: PLC0415 - each format is imported when it is written
-
-    return results_json.pieces
-
-
-def _junit() -> Pieces:
-    from evalwire.reports import junit  # noqa: PLC0415
-
-    return junit.pieces
-
-
-def _markdown() -> Pieces:
-    from evalwire.reports import markdown  # noqa: PLC0415
-
-    return lambda report: [markdown.render(report)]
-
-
-def _html() -> Pieces:
-    from evalwire.reports import html  # noqa: PLC0415
-
-    return html.pieces
-
-
-def _console() -> Pieces:
-    from evalwire.reports import console  # noqa: PLC0415
-
-    return lambda report: [console.render(report)]
-
-
-def _annotations() -> Pieces:
-    from evalwire.reports import annotations  # noqa: PLC0415
-
-    return lambda report: [f"{line}\n" for line in annotations.lines(report)]
-
-
-FORMATS: dict[str, Callable[[], Pieces]] = {
-    "json": _json,
-    "junit": _junit,
-    "markdown": _markdown,
-    "html": _html,
-    "console": _console,
-    "annotations": _annotations,
-}
+FORMATS: Mapping[str, str] = {
+    "json": "results_json",
+    "junit": "junit",
+    "markdown": "markdown",
+    "html": "html",
+    "console": "console",
+    "annotations": "annotations",
+}  # and the module of each, whose `pieces` renders a report
 _FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        **{module: module for module in FORMATS.values()},
+        "comparison_text": "comparison_text",
+        "experiment_markdown": "experiment_markdown",
+        "outputs": "outputs",
+        "load_results": "results_json",
+        "read_results": "results_json",
+    },
+)
 
 
 def files(shard: "Shard | None" = None) -> dict[str, str]:
-    """The files that are written of a run, each with its format; those of a shard have it in their names."""
+    """Return the files that are written of a job, each with its format; a shard has its number in their names."""
     suffix = shard.suffix if shard else ""
     return {f"{Path(name).stem}{suffix}{Path(name).suffix}": format_ for name, format_ in _FILES.items()}
 
 
 def pieces(report: "Report", format_: str) -> Iterable[str]:
-    """A report in one of `FORMATS`, as text in pieces."""
-    return FORMATS[format_]()(report)
+    """Return a report in one of `FORMATS`, as text in pieces."""
+    rendered: Iterable[str] = load(f"{__name__}.{FORMATS[format_]}").pieces(report)
+    return rendered
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    """Write text to `path` whole or not at all, piece by piece; makes its folder.
+    """Write text to `path` whole or not at all, piece by piece; make its directory.
 
     Raises:
-        OSError: the folder or the file cannot be written.
+        OSError: the directory or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -97,9 +95,3 @@ def write(path: Path, pieces: Iterable[str]) -> None:
     except BaseException:
         os.unlink(temporary)  # noqa: PTH108
         raise
-
-
-__getattr__ = lazy_names(
-    __name__,
-    {name: name for name in ("annotations", "comparison_text", "console", "experiment_markdown", "outputs")},
-)

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
-from evalwire.reports.highlights import cut, in_one_line
+from evalwire.reports.text import (
+    CONTROLS,
+    DIRECTIONS,
+    LINE_SEPARATORS,
+    WHITE_CONTROLS,
+    cut,
+    in_one_line,
+    relative,
+    replace_unsafe,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +28,7 @@ MOST = 10  # of one experiment
 _LONGEST_TITLE = 120
 _LONGEST_MESSAGE = 800
 
-# Controls, what ends a line somewhere, and what turns the direction of text.
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE = re.compile(f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}]")
 _OTHER_COMMAND = re.compile(r"##(?=\w*\[)")  # `##[...]` and `##vso[...]` are commands wherever they stand
 
 
@@ -31,6 +39,11 @@ class _Annotation:
     message: str
     file: str = ""
     line: int | None = None
+
+
+def pieces(report: Report) -> list[str]:
+    """Return the commands, each with its line's end."""
+    return [f"{line}\n" for line in lines(report)]
 
 
 def lines(report: Report) -> list[str]:
@@ -96,7 +109,7 @@ def _of_runs(report: Report, result: ExperimentResult, *, tolerated: bool) -> It
 
 def _failure(report: Report, result: ExperimentResult, failure: Failure, much: str = "") -> _Annotation:
     path, _, line = (failure.where or "").rpartition(":")
-    place = _relative(report, path) if path else ""
+    place = relative(path, report.directory) if path else ""
     if not place and failure.stage in ("import", "task", "evaluator"):
         place = _file(report, result, None)
     return _Annotation(
@@ -123,12 +136,7 @@ def _file(report: Report, result: ExperimentResult, evaluation: str | None) -> s
     if not result.path:
         return ""
     stem = evaluation if evaluation in result.evaluator_names else "task"
-    return _relative(report, f"{result.path}/{stem}.py")
-
-
-def _relative(report: Report, path: str) -> str:
-    """A path as seen from the job's working directory, where it is below."""
-    return path.removeprefix(report.directory.rstrip("/") + "/") if report.directory else path
+    return relative(f"{result.path}/{stem}.py", report.directory)
 
 
 def _command(one: _Annotation) -> str:
@@ -140,13 +148,7 @@ def _command(one: _Annotation) -> str:
 
 
 def _plain(text: str) -> str:
-    # half of a surrogate pair becomes a question mark, as in results.json
-    plain = _UNFIT.sub(_fit, text.encode(errors="replace").decode())
-    return _OTHER_COMMAND.sub("## ", in_one_line(plain))
-
-
-def _fit(unfit: re.Match[str]) -> str:
-    return " " if unfit[0].isspace() else "\ufffd"
+    return _OTHER_COMMAND.sub("## ", in_one_line(replace_unsafe(_UNSAFE, text)))
 
 
 def _data(text: str) -> str:

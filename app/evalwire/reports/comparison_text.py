@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evalwire.reports.highlights import cut, in_one_line, link, plain
+from evalwire.reports.highlights import link
+from evalwire.reports.text import cut, in_one_line, plain
 
 if TYPE_CHECKING:
     from evalwire.model import Baseline, Comparison, ExperimentResult, Pair

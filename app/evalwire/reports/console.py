@@ -13,17 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evalwire.reports.highlights import (
-    Highlight,
-    cut,
-    harmless,
-    improvements,
-    in_one_line,
-    link,
-    lowest,
-    plain,
-    regressions,
-)
+from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
+from evalwire.reports.text import cut, harmless, in_one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +27,11 @@ _MOST_EXAMPLES = 3
 _LONGEST_MESSAGE = 500
 _LONGEST_INPUT = 100
 _STABLE = 0.005  # a spread below it is shown as 0.00
+
+
+def pieces(report: Report) -> list[str]:
+    """Return the report as plain text, in one piece."""
+    return [render(report)]
 
 
 def render(

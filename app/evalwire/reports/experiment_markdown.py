@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import cut, link, plain
+from evalwire.reports.highlights import link
+from evalwire.reports.text import cut, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

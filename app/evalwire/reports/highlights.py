@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from evalwire.model import Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
-
-
-# of a terminal (C0, C1), of lines, and of directions
-_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,29 +77,6 @@ def link(result: ExperimentResult, run: TaskRun) -> str | None:
     if not result.url or not run.trace_id:
         return None
     return f"{result.url.partition('/datasets/')[0]}/redirects/traces/{run.trace_id}"
-
-
-def in_one_line(value: Any) -> str:
-    """A value as text on one line: text as it is, anything else as JSON; a dict of one text as that text."""
-    if isinstance(value, dict) and len(value) == 1 and isinstance(only := next(iter(value.values())), str):
-        value = only
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return " ".join(text.split())
-
-
-def harmless(text: str) -> str:
-    """Text that a terminal shows, and does nothing else with: no control characters, none that turn the direction."""
-    return _HARMFUL.sub(" ", text).encode(errors="replace").decode()
-
-
-def plain(text: str) -> str:
-    """Harmless text on one line."""
-    return " ".join(harmless(text).split())
-
-
-def cut(text: str, length: int) -> str:
-    """Text of at most so many characters."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:

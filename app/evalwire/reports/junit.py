@@ -11,19 +11,17 @@ the task's time too, so that the times of all cases add up to the time that was 
 
 from __future__ import annotations
 
-import html
-import re
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import cut, in_one_line, link
+from evalwire.reports.highlights import link
+from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
+from evalwire.reports.text import cut, in_one_line, relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from evalwire.model import (
         Baseline,
         Comparison,
@@ -37,121 +35,25 @@ if TYPE_CHECKING:
         TaskRun,
     )
 
-_Kind = Literal["passed", "failure", "error", "skipped"]
-
-# GitLab takes no file above 30 MB: texts are shortened, and left out where a large job's file has enough of them.
-_LONGEST_NAME = 200
-_LONGEST_MESSAGE = 500
 _LONGEST_TEXT = 2_000
 _LONGEST_TRACEBACK = 8_000
-_MOST_RED_TEXT = 8_000_000
-_MOST_OTHER_TEXT = 6_000_000
-
-# What XML 1.0 cannot hold, what terminals obey, and what turns the direction of the text around it.
-_UNFIT = re.compile("[^\t\n\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One test case; its texts are made when they are written."""
-
-    group: str
-    name: str
-    kind: _Kind = "passed"
-    type: str = ""
-    message: str = ""
-    body: Callable[[], str] | None = None
-    said: Callable[[], str] | None = None
-    file: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Suite:
-    name: str
-    seconds: float
-    cases: Callable[[], Iterator[_Case]]
-    properties: dict[str, str] = field(default_factory=dict)
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as XML, case by case."""
+    """Return the report as XML, case by case."""
     suites = [_suite_of(report, result) for result in report.results]
     tallies = [Counter(case.kind for case in suite.cases()) for suite in suites]
     is_red = any(tally["failure"] or tally["error"] for tally in tallies)
     if rest := _cases_of_the_job(report, is_red=is_red):
-        suites.append(_Suite(name="evalwire", seconds=0.0, cases=lambda: iter(rest)))
+        suites.append(Suite(name="evalwire", seconds=0.0, cases=lambda: iter(rest)))
         tallies.append(Counter(case.kind for case in rest))
-    whole = sum(tallies, Counter[_Kind]())
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield (
-        f'<testsuites name="evalwire" tests="{whole.total()}" failures="{whole["failure"]}" '
-        f'errors="{whole["error"]}" time="{report.seconds:.3f}">\n'
-    )
-    writer = _Writer()
-    began = report.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    for suite, tally in zip(suites, tallies, strict=True):
-        yield (
-            f'  <testsuite name="{_attribute(suite.name)}" tests="{tally.total()}" failures="{tally["failure"]}" '
-            f'errors="{tally["error"]}" skipped="{tally["skipped"]}" time="{suite.seconds:.3f}" timestamp="{began}">\n'
-        )
-        if suite.properties:
-            yield "    <properties>\n"
-            for name, value in suite.properties.items():
-                yield f'      <property name="{_attribute(name)}" value="{_attribute(value)}"/>\n'
-            yield "    </properties>\n"
-        for case in suite.cases():
-            yield writer.text(suite, case)
-        yield "  </testsuite>\n"
-    yield "</testsuites>\n"
-
-
-class _Writer:
-    """Writes cases, each under a name of its own, with as much text as there is room for."""
-
-    def __init__(self) -> None:
-        self._names: dict[tuple[str, str], int] = {}  # and how often each was asked for
-        self._red_left = _MOST_RED_TEXT
-        self._other_left = _MOST_OTHER_TEXT
-
-    def text(self, suite: _Suite, case: _Case) -> str:
-        """A case as XML."""
-        classname = _attribute(f"{suite.name}.{case.group}", _LONGEST_NAME)
-        attributes = f'classname="{classname}" name="{self._own_name(classname, case.name)}"'
-        if case.file:
-            attributes += f' file="{_attribute(case.file)}"'
-        attributes += f' time="{max(case.seconds, 0):.3f}"'
-        inner = ""
-        if case.kind != "passed":
-            body = self._text_for_red(case.body) if case.body else ""
-            kind = f' type="{_attribute(case.type)}"' if case.type else ""
-            start = f'      <{case.kind}{kind} message="{_attribute(case.message)}"'
-            inner += f"{start}>{body}</{case.kind}>\n" if body else f"{start}/>\n"
-        if case.said and self._other_left > 0 and (said := _element(case.said())):
-            self._other_left -= len(said)
-            inner += f"      <system-out>{said}</system-out>\n"
-        return f"    <testcase {attributes}>\n{inner}    </testcase>\n" if inner else f"    <testcase {attributes}/>\n"
-
-    def _own_name(self, classname: str, name: str) -> str:
-        plain = own = _attribute(name, _LONGEST_NAME)
-        while number := self._names.get((classname, own), 0):
-            self._names[classname, own] = number + 1
-            own = f"{plain} ({number + 1})"
-        self._names[classname, own] = 1
-        return own
-
-    def _text_for_red(self, body: Callable[[], str]) -> str:
-        if self._red_left <= 0:
-            return "More is in results.json."
-        text = _element(body())
-        self._red_left -= len(text)
-        return text
+    return write_suites(suites, tallies, seconds=report.seconds, started_at=report.started_at)
 
 
 # --- cases ---------------------------------------------------------------------------------------------
 
 
-def _cases_of_the_job(report: Report, *, is_red: bool) -> list[_Case]:
+def _cases_of_the_job(report: Report, *, is_red: bool) -> list[Case]:
     """What belongs to no experiment; a job that is red for no experiment's sake says why here."""
     names = {result.name for result in report.results}
     cases = [_gate(report, None, gate) for gate in report.gates if gate.experiment not in names]
@@ -163,11 +65,11 @@ def _cases_of_the_job(report: Report, *, is_red: bool) -> list[_Case]:
         }
         reason = reasons.get(report.outcome, f"the job failed: {report.outcome}")
         message = f"{reason} (exit code {report.exit_code})"
-        cases.append(_Case(group="job", name="job", kind="error", type=report.outcome, message=message))
+        cases.append(Case(group="job", name="job", kind="error", type=report.outcome, message=message))
     return cases
 
 
-def _suite_of(report: Report, result: ExperimentResult) -> _Suite:
+def _suite_of(report: Report, result: ExperimentResult) -> Suite:
     baseline = report.baseline_of(result.name)
     known = {
         "dataset": result.dataset_name,
@@ -177,7 +79,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> _Suite:
         "repetitions": str(result.repetitions),
     }
     known |= {f"mean {score.name}": f"{score.mean:.3f}" for score in result.scores if score.mean is not None}
-    return _Suite(
+    return Suite(
         name=result.name,
         seconds=result.seconds,
         cases=lambda: _with_a_reason(report, result),
@@ -185,7 +87,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> _Suite:
     )
 
 
-def _with_a_reason(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+def _with_a_reason(report: Report, result: ExperimentResult) -> Iterator[Case]:
     """The cases of an experiment; where it did not hold, at least one of them is red."""
     is_red = False
     for case in _cases_of(report, result):
@@ -195,19 +97,21 @@ def _with_a_reason(report: Report, result: ExperimentResult) -> Iterator[_Case]:
         message = f"{result.not_run} of {result.expected_runs} runs were not made"
         if not result.not_run:
             message = "not every run was judged and recorded" if result.expected_runs else "there was nothing to run"
-        yield _Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)
+        yield Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)
 
 
-def _cases_of(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
     for failure in [*result.problems, *([result.failure] if result.failure else [])]:
-        yield _Case(
+        yield Case(
             group="experiment",
             name=f"experiment[{failure.stage}]",
             kind="error",
             type=failure.type,
             message=str(failure),
             body=partial(_of_failure, failure),
-            file=_relative(report, failure.where.rpartition(":")[0]) if failure.where else _file(report, result),
+            file=relative(failure.where.rpartition(":")[0], report.directory)
+            if failure.where
+            else _file(report, result),
         )
     gates = report.gates_of(result.name)
     for gate in gates:
@@ -224,8 +128,8 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[_Case]:
     yield from _not_run(report, result)
 
 
-def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> _Case:
-    kind: _Kind = "passed" if gate.status == "passed" else "skipped"
+def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> Case:
+    kind: Kind = "passed" if gate.status == "passed" else "skipped"
     facts = {
         "value": gate.value,
         "threshold": gate.threshold,
@@ -241,7 +145,7 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         told = [f"{name}: {_number(value)}" for name, value in facts.items() if value is not None]
         return "\n".join([gate.text, "", *told])
 
-    return _Case(
+    return Case(
         group="gates",
         name=gate.name if result else f"{gate.experiment} {gate.name}",
         kind="failure" if gate.is_red else kind,
@@ -269,7 +173,7 @@ class _Runs:
     worse: dict[tuple[str, str], tuple[Comparison, Pair]]
     lacking: set[str]
 
-    def cases(self, run: TaskRun) -> Iterator[_Case]:
+    def cases(self, run: TaskRun) -> Iterator[Case]:
         """The cases of one run."""
         seconds, judged = run.seconds, set()
         if run.failure or not (run.evaluations or self.result.evaluator_names):
@@ -290,25 +194,25 @@ class _Runs:
         if run.record_failure:
             yield self._failed(run, "record", run.record_failure, tolerated=False)
 
-    def _task(self, run: TaskRun) -> _Case:
+    def _task(self, run: TaskRun) -> Case:
         if run.failure:
             return self._failed(run, "task", run.failure, tolerated=self.tolerated, seconds=run.seconds)
-        return _Case(group="task", name=self._name("task", run), file=self._file(), seconds=run.seconds)
+        return Case(group="task", name=self._name("task", run), file=self._file(), seconds=run.seconds)
 
-    def _evaluation(self, run: TaskRun, said: Evaluation, seconds: float) -> _Case:
+    def _evaluation(self, run: TaskRun, said: Evaluation, seconds: float) -> Case:
         if said.failure:
             return self._failed(
                 run, said.name, said.failure, tolerated=self.tolerated, evaluator=said.evaluator, seconds=seconds
             )
         if said.score is None and said.label is None:
             return self._red(run, said.name, "the evaluator gave neither a score nor a label")
-        kind: _Kind = "passed"
+        kind: Kind = "passed"
         message = ""
         comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
         if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
             kind = "failure"
             message = f"{said.name} is {said.score:.3f}; in the baseline it was {pair.before:.3f}"
-        return _Case(
+        return Case(
             group=said.name,
             name=self._name(said.name, run),
             kind=kind,
@@ -329,11 +233,11 @@ class _Runs:
         tolerated: bool,
         evaluator: str | None = None,
         seconds: float = 0.0,
-    ) -> _Case:
+    ) -> Case:
         def body() -> str:
             return f"{_of_failure(failure)}\n{self._texts(run)}"
 
-        return _Case(
+        return Case(
             group=what,
             name=self._name(what, run),
             kind="skipped" if tolerated else "error",
@@ -345,10 +249,10 @@ class _Runs:
             seconds=seconds,
         )
 
-    def _unjudged(self, run: TaskRun, evaluator: str) -> _Case:
+    def _unjudged(self, run: TaskRun, evaluator: str) -> Case:
         if not run.failure and not (run.failures and self.tolerated):
             return self._red(run, evaluator, "the evaluator did not judge it")
-        return _Case(
+        return Case(
             group=evaluator,
             name=self._name(evaluator, run),
             kind="skipped",
@@ -356,8 +260,8 @@ class _Runs:
             file=self._file(evaluator),
         )
 
-    def _red(self, run: TaskRun, name: str, message: str) -> _Case:
-        return _Case(
+    def _red(self, run: TaskRun, name: str, message: str) -> Case:
+        return Case(
             group=name,
             name=self._name(name, run),
             kind="error",
@@ -396,7 +300,7 @@ class _Runs:
         return "\n".join(filter(None, lines))
 
 
-def _not_run(report: Report, result: ExperimentResult) -> Iterator[_Case]:
+def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
     """A skipped case for each run that was not made."""
     if not result.not_run:
         return
@@ -410,9 +314,9 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[_Case]:
             if (example.node_id, repetition) not in made:
                 unnamed -= 1
                 name = _case_name(result, "task", example, repetition)
-                yield _Case(group="task", name=name, kind="skipped", message="not run", file=_file(report, result))
+                yield Case(group="task", name=name, kind="skipped", message="not run", file=_file(report, result))
     if unnamed > 0:
-        yield _Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
+        yield Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
 
 
 def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tuple[Comparison, Pair]]:
@@ -444,12 +348,7 @@ def _file(report: Report, result: ExperimentResult, evaluator: str | None = None
     if not result.path:
         return ""
     stem = evaluator if evaluator in result.evaluator_names else "task"
-    return _relative(report, f"{result.path}/{stem}.py")
-
-
-def _relative(report: Report, path: str) -> str:
-    """A path as seen from the job's working directory, where it is below."""
-    return path.removeprefix(report.directory.rstrip("/") + "/") if report.directory else path
+    return relative(f"{result.path}/{stem}.py", report.directory)
 
 
 def _name_of(baseline: Baseline) -> str:
@@ -471,18 +370,3 @@ def _number(value: object) -> str:
 
 def _shown(value: object) -> str:
     return cut(in_one_line(value), _LONGEST_TEXT) if value is not None else ""
-
-
-def _element(text: str) -> str:
-    """Text as an element's content."""
-    return html.escape(_fit(text.replace("\r\n", "\n").replace("\r", "\n")), quote=False)
-
-
-def _attribute(text: str, length: int = _LONGEST_MESSAGE) -> str:
-    """Text as an attribute's value, on one line."""
-    return html.escape(cut(_fit(in_one_line(text)), length))
-
-
-def _fit(text: str) -> str:
-    # half of a surrogate pair becomes a question mark, as in results.json
-    return _UNFIT.sub("\ufffd", text.encode(errors="replace").decode())

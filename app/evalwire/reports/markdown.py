@@ -6,15 +6,15 @@ short enough for a comment: lists are cut until it is, and say what they lack.
 
 from __future__ import annotations
 
-import html
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from evalwire.model import token_count, total_usage, usage_cost_usd
-from evalwire.reports.highlights import cut, in_one_line, link, lowest, regressions
+from evalwire.reports.highlights import link, lowest, regressions
+from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
+from evalwire.reports.text import count, in_one_line, relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 MOST_BYTES = 60_000  # a comment on GitHub has at most 65,536 characters
 _LONGEST_NAME = 120
 _ELSEWHERE = "all of it is in results.json"
-
-# Controls, what turns the direction of text, what is not seen, and what is no character.
-_UNFIT = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
-    "\uffa0\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]"
-)
-_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that a gate's sentence may have
-_REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # to a site, an issue, a commit
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +46,11 @@ _ROOMS = (
     _Room(20, 0, 40),
     _Room(5, 0, 20),
 )
+
+
+def pieces(report: Report) -> list[str]:
+    """Return the report as Markdown, in one piece."""
+    return [render(report)]
 
 
 def render(report: Report) -> str:
@@ -79,10 +75,10 @@ def _verdict(report: Report) -> str:
     runs = sum(result.expected_runs for result in report.results)
     not_run = sum(result.not_run for result in report.results)
     gates = sum(gate.is_red for gate in report.gates)
-    count = len(report.results)
+    experiments = count(len(report.results), "experiment")
     parts = [
-        f"{red} of {_count(count, 'experiment')} failed" if red else _count(count, "experiment"),
-        _count(gates, "red gate") if gates else "",
+        f"{red} of {experiments} failed" if red else experiments,
+        count(gates, "red gate") if gates else "",
         _failed(report, runs),
         f"{not_run} not run" if not_run else "",
         f"{report.seconds:.1f} s",
@@ -96,8 +92,8 @@ def _failed(report: Report, runs: int) -> str:
     held = {gate.experiment for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red}
     number, tolerated = sum(failed.values()), sum(failed[name] for name in held & failed.keys())
     if not number:
-        return _count(runs, "run")
-    text = f"{number} of {_count(runs, 'run')} failed"
+        return count(runs, "run")
+    text = f"{number} of {count(runs, 'run')} failed"
     if tolerated == number:
         return f"{text} (tolerated by max_error_rate)"
     return f"{text} ({tolerated} of them tolerated by max_error_rate)" if tolerated else text
@@ -173,10 +169,10 @@ class _Summary:
         ci = self._report.ci
         parts = []
         if commit := ci.get("commit"):
-            parts.append(f"Commit {_code(str(commit)[:10])}")
+            parts.append(f"Commit {code(str(commit)[:10])}")
         if branch := ci.get("branch"):
-            parts.append(f"{'on' if parts else 'On'} {_code(str(branch), _LONGEST_NAME)}")
-        if page := _link("CI job", str(ci.get("job_url", ""))):
+            parts.append(f"{'on' if parts else 'On'} {code(str(branch), _LONGEST_NAME)}")
+        if page := link_to("CI job", str(ci.get("job_url", ""))):
             parts.append(f"({page})")
         usage = total_usage(result.usage or () for result in self._report.results)
         if used := token_count(usage):
@@ -199,8 +195,8 @@ class _Summary:
             head = self._head(part)
             for score in part.scores[:left]:
                 change = self._change(part.result, score) if has_changes else []
-                name = _code(score.name, _LONGEST_NAME, in_table=True)
-                yield f"| {' | '.join([*head, name, _score(score), *change])} |"
+                name = code(score.name, _LONGEST_NAME, in_table=True)
+                yield f"| {' | '.join([*head, name, score_in_table(score), *change])} |"
                 head = [""] * len(head)
             if not part.scores and left > 0:
                 yield f"| {' | '.join([*head, *[''] * (len(heads) - len(head))])} |"
@@ -215,10 +211,10 @@ class _Summary:
     @staticmethod
     def _head(part: _Part) -> list[str]:
         result = part.result
-        name = _code(result.name, _LONGEST_NAME, in_table=True)
+        name = code(result.name, _LONGEST_NAME, in_table=True)
         bad = len(result.failed_runs) + result.not_run
         word = "passed" if part.passed else "**failed**"
-        return [_link(name, result.url) or name, word, str(result.expected_runs), str(bad)]
+        return [link_to(name, result.url) or name, word, str(result.expected_runs), str(bad)]
 
     def _change(self, result: ExperimentResult, score: ScoreSummary) -> list[str]:
         baseline = self._report.baseline_of(result.name)
@@ -244,7 +240,7 @@ class _Summary:
                 for status, word in (("inconclusive", "inconclusive"), ("no baseline", "without a baseline"))
                 if (number := sum(gate.status == status for gate in held))
             ]
-            title = f"{_count(len(held), 'gate')} held" + (f" ({', '.join(states)})" if states else "")
+            title = f"{count(len(held), 'gate')} held" + (f" ({', '.join(states)})" if states else "")
             items = self._list(map(_gate, held), min(self._room.rows, 50), len(held), "gates")
             yield from _folded(title, items)
 
@@ -255,9 +251,9 @@ class _Summary:
             yield "### Errors"
             yield ""
         for part, own in found[: self._room.rows]:
-            yield f"{_code(part.result.name, _LONGEST_NAME)}:"
+            yield f"{code(part.result.name, _LONGEST_NAME)}:"
             yield ""
-            of_runs = (f"{_count(number, 'run')}, {self._cause(cause)}" for cause, number in part.causes)
+            of_runs = (f"{count(number, 'run')}, {self._cause(cause)}" for cause, number in part.causes)
             number = len(own) + len(part.causes)
             yield from self._list(chain(own, of_runs), max(self._room.items, 1), number, "kinds of error")
         yield from self._more(len(found) - self._room.rows, len(found), "experiments with errors")
@@ -268,20 +264,18 @@ class _Summary:
         if result.failure:
             yield self._failure(result.failure)
         for score in result.incomplete_scores:
-            yield f"{_code(score.name, _LONGEST_NAME)} was given for {score.count} of {len(result.runs)} runs only"
+            yield f"{code(score.name, _LONGEST_NAME)} was given for {score.count} of {len(result.runs)} runs only"
 
     def _cause(self, cause: _Cause) -> str:
-        what = f"{cause.what} {_code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
+        what = f"{cause.what} {code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
         return f"{what}: {self._failure(cause.failure)}"
 
     def _failure(self, failure: Failure) -> str:
         text = f"{failure.type}: {failure.message}" if failure.message else failure.type
         if failure.cause:
             text += f" (from {failure.cause})"
-        place = failure.where or ""
-        if self._report.directory:
-            place = place.removeprefix(self._report.directory.rstrip("/") + "/")
-        return _code(text, self._room.length) + (f" at {_code(place, _LONGEST_NAME)}" if place else "")
+        place = relative(failure.where or "", self._report.directory)
+        return code(text, self._room.length) + (f" at {code(place, _LONGEST_NAME)}" if place else "")
 
     def _baselines(self) -> Iterator[str]:
         found = [(part, self._report.baseline_of(part.result.name)) for part in self._parts]
@@ -294,16 +288,16 @@ class _Summary:
             yield ""
             number = len({one.run.example.id for one in part.worse})
             if number and not self._room.items:
-                yield f"{_count(number, 'example')} became worse; {_ELSEWHERE}."
+                yield f"{count(number, 'example')} became worse; {_ELSEWHERE}."
                 yield ""
             elif number:
-                yield from _folded(f"{_count(number, 'example')} became worse", self._regressions(part))
+                yield from _folded(f"{count(number, 'example')} became worse", self._regressions(part))
         yield from self._more(len(told) - self._room.rows, len(told), "baselines")
 
     def _regressions(self, part: _Part) -> Iterator[str]:
         for name, group in groupby(part.worse, key=lambda one: one.evaluation):
             found = list(group)
-            yield f"{_code(name, _LONGEST_NAME)}: {len(found)} worse"
+            yield f"{code(name, _LONGEST_NAME)}: {len(found)} worse"
             yield ""
             shown = (self._example(part.result, one) for one in found)
             yield from self._list(shown, self._room.items, len(found), "examples")
@@ -316,7 +310,7 @@ class _Summary:
                 direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
                 found = lowest(part.result, name, direction=direction, most=self._room.items)
                 if found:
-                    yield f"{_code(part.result.name, _LONGEST_NAME)}, {_code(name, _LONGEST_NAME)}:"
+                    yield f"{code(part.result.name, _LONGEST_NAME)}, {code(name, _LONGEST_NAME)}:"
                     yield ""
                     shown = (self._example(part.result, one) for one in found)
                     word = "highest" if direction == "minimize" else "lowest"
@@ -334,16 +328,16 @@ class _Summary:
         run, length = one.run, self._room.length
         after = "no score" if one.after is None else f"{one.after:.3f}"
         scores = f"{one.before:.3f} to {after}" if one.before is not None else after
-        head = f"{_code(run.example.id, _LONGEST_NAME)}: {scores}"
-        if page := _link("trace", link(result, run)):
+        head = f"{code(run.example.id, _LONGEST_NAME)}: {scores}"
+        if page := link_to("trace", link(result, run)):
             head += f", {page}"
-        lines = [head, f"  - input {_code(in_one_line(dict(run.example.input)), length)}"]
+        lines = [head, f"  - input {code(in_one_line(dict(run.example.input)), length)}"]
         if run.example.output:
-            lines.append(f"  - expected {_code(in_one_line(dict(run.example.output)), length)}")
-        lines.append(f"  - output {_code(in_one_line(run.output), length)}")
+            lines.append(f"  - expected {code(in_one_line(dict(run.example.output)), length)}")
+        lines.append(f"  - output {code(in_one_line(run.output), length)}")
         said = next((said for said in run.evaluations if said.name == one.evaluation and said.explanation), None)
         if said and said.explanation:
-            lines.append(f"  - explanation {_code(said.explanation, length)}")
+            lines.append(f"  - explanation {code(said.explanation, length)}")
         return "\n".join(lines)
 
     def _list(self, items: Iterable[str], most: int, count: int, what: str) -> Iterator[str]:
@@ -371,10 +365,10 @@ def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _gate(gate: GateResult) -> str:
     state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
-    text = f"{_code(gate.experiment, _LONGEST_NAME)}: {state}{_prose(gate.text)}"
+    text = f"{code(gate.experiment, _LONGEST_NAME)}: {state}{prose(gate.text)}"
     if gate.interval:
         bounds = f"{gate.interval.low:.3f} to {gate.interval.high:.3f}"
-        manner = f"two-sided, {_prose(gate.interval.method)}"
+        manner = f"two-sided, {prose(gate.interval.method)}"
         if bounds in gate.text:
             return f"{text} (the interval is {manner})"
         what = "change" if gate.rule == "max_drop" else "value"
@@ -383,73 +377,16 @@ def _gate(gate: GateResult) -> str:
 
 
 def _baseline(baseline: Baseline) -> str:
-    name = _code(baseline.experiment, _LONGEST_NAME)
+    name = code(baseline.experiment, _LONGEST_NAME)
     if baseline.note:
-        return f"{name} has no baseline: {_prose(baseline.note)}"
-    recorded = _code(baseline.recorded_name or baseline.experiment_id or baseline.asked, _LONGEST_NAME)
-    text = f"{name} beside {_link(recorded, baseline.url) or recorded}"
+        return f"{name} has no baseline: {prose(baseline.note)}"
+    recorded = code(baseline.recorded_name or baseline.experiment_id or baseline.asked, _LONGEST_NAME)
+    text = f"{name} beside {link_to(recorded, baseline.url) or recorded}"
     if baseline.branch:
-        text += f" on {_code(baseline.branch, _LONGEST_NAME)}"
+        text += f" on {code(baseline.branch, _LONGEST_NAME)}"
     if baseline.commit:
-        text += f" at {_code(baseline.commit[:10])}"
+        text += f" at {code(baseline.commit[:10])}"
     lists = (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
     changes = [f"{len(ids)} {word}" for word, ids in lists if ids]
-    text += f": {_count(baseline.paired, 'example')} the same"
+    text += f": {count(baseline.paired, 'example')} the same"
     return f"{text}, {', '.join(changes)}." if changes else f"{text}."
-
-
-def _score(score: ScoreSummary) -> str:
-    if score.mean is not None:
-        text = f"{score.mean:.3f}"
-        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - is seen
-            text += f" (pass rate {score.pass_rate:.3f})"
-    else:
-        found = sorted(score.labels.items(), key=lambda item: -item[1])
-        text = ", ".join(f"{_code(label, 40, in_table=True)} {number}" for label, number in found[:5]) or "-"
-        if len(found) > 5:  # noqa: PLR2004
-            text += f", {len(found) - 5} more"
-    return f"{text} ({score.missing} missing)" if score.missing else text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-# --- what others wrote ---------------------------------------------------------------------------------
-
-
-def _code(text: str, length: int = 40, *, in_table: bool = False) -> str:
-    """Text as a code span on one line, shortened."""
-    plain = cut(_plain(text), length)
-    if not plain:
-        return "(empty)"
-    if in_table:  # a backslash before an escaped bar would make a bar of it that ends the cell
-        plain = re.sub(r"\\(?=\|)", r"\\ ", plain).replace("|", r"\|")
-    fence = "`"
-    while fence in plain:
-        fence += "`"
-    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{pad}{plain}{pad}{fence}"
-
-
-def _prose(text: str) -> str:
-    """A sentence of evalwire's with names of the user's in it: as it is where it is plain, else a code span."""
-    plain = cut(_plain(text), 500)
-    if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
-        return _code(plain, 500)
-    return html.escape(plain, quote=False).replace("_", r"\_")
-
-
-def _plain(text: str) -> str:
-    # half of a surrogate pair becomes a question mark, as in results.json
-    return in_one_line(_UNFIT.sub(_fit, text.encode(errors="replace").decode()))
-
-
-def _fit(unfit: re.Match[str]) -> str:
-    return " " if unfit[0].isspace() else "\ufffd"
-
-
-def _link(text: str, address: str | None) -> str:
-    """A link; empty without a plain address."""
-    plain = (address or "").encode(errors="replace").decode()
-    return f"[{text}]({plain})" if _ADDRESS.fullmatch(plain) else ""

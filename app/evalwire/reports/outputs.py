@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import in_one_line
+from evalwire.reports.text import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -270,6 +270,11 @@ def test_the_same_report_is_the_same_page():
     assert page_of(reporting.red_report()) == page_of(reporting.red_report())
 
 
+def test_it_comes_as_plain_text():
+    """A piece of markup would escape the text that it is joined with."""
+    assert {type(piece) for piece in html.pieces(green_report(3))} == {str}
+
+
 def test_each_run_is_a_piece_of_its_own():
     sizes = [len(piece) for piece in html.pieces(green_report(500))]
     assert sum(sizes) > 500_000

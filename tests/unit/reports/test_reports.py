@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import tracemalloc
 import unicodedata
 from collections.abc import Iterator
@@ -546,3 +548,9 @@ def test_runs_that_were_not_made_can_be_gone_on_with():
 
 def test_a_complete_job_has_nothing_left_to_do():
     assert "resume" not in console.render(report(result(task_run()), journal="journal_1.jsonl"))
+
+
+def test_the_face_imports_no_heavy_library():
+    """A job imports a format, and the libraries that it needs, when it writes it."""
+    code = "import sys, evalwire.reports; print(*sorted({'jinja2', 'msgspec', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"

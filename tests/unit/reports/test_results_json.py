@@ -27,9 +27,12 @@ from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind
 from evalwire.reports import annotations as workflow
 from evalwire.reports import console, html, junit, markdown, results_json, write
-from evalwire.reports.results_file import SCHEMA_VERSION, load_results, read_results
+from evalwire.reports.results_json import SCHEMA_VERSION, load_results
+from evalwire.reports.results_json import read_results as read_text
+from evalwire.reports.results_json.schema import schema
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/results.schema.json").read_text())
+GOLDEN = Path(__file__).with_name("results_schema_2.json")
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 BARE = red_report(results=(), gates=(), baselines=(), outcome="nothing_to_run", endpoint=None)
 
@@ -41,6 +44,10 @@ def strict(text: str) -> Any:
         raise AssertionError(f"{constant} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+def read_results(found: Any) -> Report:
+    return read_text(json.dumps(found))
 
 
 def text_of(report: Report) -> str:
@@ -80,6 +87,18 @@ def only(report: Report) -> Report:
     return replace(report, results=tuple(kept))
 
 
+def of_one_run(one: ExperimentResult) -> ExperimentResult:
+    return replace(one, runs=one.runs[2:3], failure=failure(), problems=(failure(),))
+
+
+def small_report() -> Report:
+    """A report with everything in it, as little of each as there can be."""
+    first, second = red_report().results
+    [baseline] = red_report().baselines
+    fewer = replace(baseline, comparisons=(replace(baseline.comparisons[0], pairs=baseline.comparisons[0].pairs[:1]),))
+    return red_report(results=(of_one_run(first), of_one_run(second)), baselines=(fewer,))
+
+
 def _hashed(one: Example, *, bare: bool = False) -> Example:
     content = {"input": {}, "output": {}, "metadata": {}} if bare else {}
     return replace(one, recorded_hash=one.content_hash, **content)
@@ -90,6 +109,11 @@ def _hashed(one: Example, *, bare: bool = False) -> Example:
 
 def test_the_schema_is_one():
     VALIDATOR.check_schema(SCHEMA)
+
+
+def test_the_schema_is_that_of_the_declaration():
+    """`make schema` writes it."""
+    assert schema() == SCHEMA
 
 
 def test_the_schema_is_strict_and_tells_of_every_field():
@@ -114,21 +138,39 @@ def test_the_schema_is_strict_and_tells_of_every_field():
 
 def test_the_schema_names_the_values_that_the_program_knows():
     definitions = SCHEMA["$defs"]
-    assert SCHEMA["properties"]["schema_version"]["const"] == results_json.SCHEMA_VERSION
+    assert SCHEMA["properties"]["schema_version"]["enum"] == [results_json.SCHEMA_VERSION]
     for listed, known in (
         (SCHEMA["properties"]["outcome"], Outcome),
-        (definitions["failure"]["properties"]["stage"], FailureStage),
-        (definitions["evaluation"]["properties"]["annotator_kind"], AnnotatorKind),
-        (definitions["gate"]["properties"]["rule"], Rule),
-        (definitions["gate"]["properties"]["status"], Status),
-        (definitions["comparison"]["properties"]["direction"], Direction),
+        (definitions["Failure"]["properties"]["stage"], FailureStage),
+        (definitions["Evaluation"]["properties"]["annotator_kind"], AnnotatorKind),
+        (definitions["GateResult"]["properties"]["rule"], Rule),
+        (definitions["GateResult"]["properties"]["status"], Status),
+        (definitions["Comparison"]["properties"]["direction"], Direction),
     ):
-        assert listed["enum"] == list(get_args(known))
+        assert listed["enum"] == sorted(get_args(known))
 
 
 @pytest.mark.parametrize("made", [red_report(), BARE], ids=["red", "bare"])
 def test_what_is_written_is_valid(made):
     VALIDATOR.validate(document(made))
+
+
+def kept(found: Any, before: Any) -> Any:
+    """Return what a document has of the fields of an earlier one."""
+    if isinstance(before, dict):
+        return {key: kept(found[key], item) for key, item in before.items()}
+    if isinstance(before, list):
+        return [kept(*pair) for pair in zip(found, before, strict=True)]
+    return found
+
+
+@pytest.mark.parametrize(("name", "made"), [("red", small_report()), ("bare", BARE)], ids=["red", "bare"])
+def test_a_file_of_an_earlier_evalwire_is_written_and_read_as_it_was(name, made):
+    """Within a version fields are only added: the golden file is of the first code that wrote this version."""
+    before = json.loads(GOLDEN.read_text())[name]
+    assert kept(document(made), before) == before
+    assert kept(document(read_results(before)), before) == before
+    assert reports_of(read_results(before)) == reports_of(made)
 
 
 # --- read back -----------------------------------------------------------------------------------------
@@ -239,11 +281,15 @@ def changed(**fields: Any) -> str:
         (changed(schema_version=True), "has no schema_version"),
         (changed(schema_version=1), "schema_version 1, written by evalwire 1.0.0; this evalwire reads 2: run evalwire"),
         (changed(schema_version=3), "schema_version 3, .*: use that version, or a newer one"),
-        (changed(outcome="splendid"), "is damaged: outcome is 'splendid', and not one of passed, gate_failed"),
-        (changed(started_at="2026-11-20T09:30:00"), "is damaged: started_at is no time in ISO 8601 with an offset"),
-        (changed(experiments=[{}]), r"is damaged: experiments\[0\]\.\w+ is missing"),
-        (changed(seconds="1"), "is damaged: seconds is no number"),
-        (changed(seconds=float("nan")), "is damaged: seconds is no number"),
+        (changed(outcome="splendid"), "is damaged: outcome: Invalid enum value 'splendid'$"),
+        (
+            changed(started_at="2026-11-20T09:30:00"),
+            "is damaged: started_at: Expected `datetime` with a timezone component$",
+        ),
+        (changed(experiments=[{}]), r"is damaged: experiments\[0\]\.\w+ is missing$"),
+        (changed(started_at="yesterday"), "is damaged: started_at: Invalid RFC3339 encoded datetime$"),
+        (changed(seconds="1"), r"is damaged: seconds: Expected `int \| float`, got `str`$"),
+        (changed(seconds=float("nan")), "is no results.json: it is not JSON"),
     ],
 )
 def test_another_file_is_refused(tmp_path, text, message):
@@ -273,16 +319,9 @@ def places(at: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(item, (*path, key))
 
 
-def of_one_run(one: ExperimentResult) -> ExperimentResult:
-    return replace(one, runs=one.runs[2:3], failure=failure(), problems=(failure(),))
-
-
 def damages() -> Iterator[tuple[tuple[Any, ...], dict[Any, Any] | list[Any], Any]]:
     """Each place of a file, with the object or list that it is in; what is done to it is undone behind."""
-    first, second = red_report().results
-    [baseline] = red_report().baselines
-    fewer = replace(baseline, comparisons=(replace(baseline.comparisons[0], pairs=baseline.comparisons[0].pairs[:1]),))
-    whole = document(red_report(results=(of_one_run(first), of_one_run(second)), baselines=(fewer,)))
+    whole = document(small_report())
     for path in list(places(whole)):
         at = whole
         for key in path[:-1]:

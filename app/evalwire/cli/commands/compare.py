@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire import reports
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.experiments import find_experiments
 from evalwire.gates import BaselineChoice, BaselineQuery, choose_baseline, compare_results
 from evalwire.masking import masked
-from evalwire.reports import comparison_text, load_results
 
 if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
+    from evalwire.reports.comparison_text import Form
 
 
-def compare(invocation: Invocation, *, before: str, after: str, form: comparison_text.Form = "text") -> int:
+def compare(invocation: Invocation, *, before: str, after: str, form: Form = "text") -> int:
     """Compare `after` with `before`, experiment by experiment; the exit code, which no difference changes.
 
     Args:
@@ -55,7 +56,7 @@ def compare(invocation: Invocation, *, before: str, after: str, form: comparison
         (baseline, masked(new, invocation.console.mask), masked(old, invocation.console.mask))
         for baseline, new, old in found
     ]
-    invocation.console.out.write(comparison_text.render(shown, form))
+    invocation.console.out.write(reports.comparison_text.render(shown, form))
     return 0
 
 
@@ -67,7 +68,7 @@ def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, Experiment
     """
     if asked.kind == "file":
         names = invocation.settings.names
-        found = load_results(Path(asked.value)).results
+        found = reports.load_results(Path(asked.value)).results
         return _some({one.name: one for one in found if one.opened and (not names or one.name in names)}, asked)
     phoenix = invocation.connect(None)
     if asked.kind == "id":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from evalwire import reports
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, importable
@@ -21,7 +22,6 @@ from evalwire.jobs import (
 )
 from evalwire.masking import masked
 from evalwire.model import Report, own_metadata
-from evalwire.reports import load_results
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def gate(
         phoenix = invocation.connect(None)
         report = _report(invocation, phoenix, _Recorded.of(_fetch(phoenix, experiment_ids)))
     else:
-        report = _judge_again(invocation, load_results(results or settings.report_dir / "results.json"))
+        report = _judge_again(invocation, reports.load_results(results or settings.report_dir / "results.json"))
     writes = settings.source("report_dir") == "flag"
     writer = ReportWriter(settings, invocation.environ, console, writes=writes)
     return writer.write(masked(report, console.mask))

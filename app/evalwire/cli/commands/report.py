@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from evalwire import reports
 from evalwire.errors import UsageError
 from evalwire.jobs import experiment_report
-from evalwire.reports import load_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +29,7 @@ def report(invocation: Invocation, *, path: Path | None, format_: str, output: P
     """
     if format_ not in reports.FORMATS:
         raise UsageError(f"--format {format_}: expected one of: {', '.join(reports.FORMATS)}.")
-    found = load_results(path or invocation.settings.report_dir / "results.json")
+    found = reports.load_results(path or invocation.settings.report_dir / "results.json")
     pieces = reports.pieces(found, format_)
     if output is None:
         write = invocation.console.write_command if format_ == "annotations" else invocation.console.out.write

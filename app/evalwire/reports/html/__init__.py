@@ -1,62 +1,87 @@
-"""`report.html`: a page of its own, without a network, for people who would rather look."""
+"""Render `report.html`: a page of its own, without a network, for people who would rather look."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from importlib.resources import files
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire.reports.html import runs, section, summary
-from evalwire.reports.html.markup import Html, html
+from markupsafe import Markup
+
+from evalwire.reports import text
+from evalwire.reports.highlights import link
+from evalwire.reports.html import markup, numbers, summary
+from evalwire.reports.html.pictures import pictures
+from evalwire.reports.html.section import TEMPLATE_NAMES, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import jinja2
 
     from evalwire.model import Report
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as one HTML page, each run a piece of its own, since a large report is not to be held twice.
+    """Return the report as one HTML page in pieces; each run is a piece, since a large page must not be held twice.
 
-    Nothing in it comes from elsewhere or calls out: its policy allows the page's own script and style alone, by their
-    hashes. Without scripts all of it can be read; only sorting and filtering need one.
+    Nothing in the page comes from elsewhere or calls out: its policy allows the page's own script and style alone, by
+    their hashes. Without scripts all of it can be read; only sorting and filtering need one.
     """
-    sections = [section.Section.of(report, number) for number in range(len(report.results))]
-    style, script = _own("style.css") + runs.style(sections), _own("script.js")
-    names = ", ".join(result.name for result in report.results)
-    yield html(
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="{}">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        "<title>{}: {}</title>\n<style>{}</style>\n</head>\n<body>\n",
-        _policy(style=style, script=script),
-        summary.word(report),
-        names[:200] or "evalwire",
-        Html(style),
+    sections = [Section.of(report, number) for number in range(len(report.results))]
+    style, script = _own("style.css") + "".join(section.style for section in sections), _own("script.js")
+    page = _page().generate(
+        report=report,
+        sections=sections,
+        anchors={section.result.name: section.anchor for section in sections},
+        names=", ".join(result.name for result in report.results)[:200] or "evalwire",
+        word=summary.word(report),
+        tolerated=summary.tolerated(report),
+        reason=summary.reason(report),
+        size=summary.size(report),
+        has_runs=any(result.runs for result in report.results),
+        has_pending_runs=any(result.not_run for result in report.results if result.opened),
+        has_tokens=any(section.token_count for section in sections),
+        values=markup.Values(),
+        style=Markup(style),  # noqa: S704 - evalwire's own
+        script=Markup(script),  # noqa: S704 - evalwire's own
+        policy=_policy(style=style, script=script),
     )
-    if any(result.runs for result in report.results):
-        yield '<a class="skip" href="#runs">Skip to all runs</a>\n'
-    yield from summary.pieces(report, sections)
-    for one in sections:
-        yield from section.pieces(one)
-    yield from runs.pieces(sections)
-    yield html("</main>\n<script>{}</script>\n</body>\n</html>\n", Html(script))
+    yield from map(str.__str__, page)  # not as Markup, which would escape the text that it is joined with
+
+
+def _page() -> jinja2.Template:
+    return markup.environment(
+        **TEMPLATE_NAMES,
+        amount=summary.amount,
+        anchor=markup.anchor,
+        count=text.count,
+        cut=text.cut,
+        duration=numbers.duration,
+        grouped=numbers.grouped,
+        isolated=markup.isolated,
+        link=link,
+        number=numbers.number,
+        p_value=numbers.p_value,
+        percent=numbers.percent,
+        pictures=pictures,
+        points=numbers.points,
+        relative=text.relative,
+        signed=numbers.signed,
+    ).get_template("page.html")
 
 
 def _own(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _policy(*, style: str, script: str) -> str:
-    """What the page may do: run this script and wear this style; no more, whatever a model wrote into it."""
+    """Return what the page may do: run this script and wear this style; no more, whatever a model wrote into it."""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
 
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+def _hash(source: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -1,146 +1,167 @@
-"""Markup that escapes what is put into it, and the ways in which values of the user's and numbers are shown."""
+"""Load the page's templates, and make whatever is put into them harmless."""
 
 from __future__ import annotations
 
-import html as escaping
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
+
+import jinja2
+from jinja2.ext import Extension
+from markupsafe import Markup, escape
+
+from evalwire.reports.text import CONTROLS, DIRECTIONS, LINE_SEPARATORS, NOT_CHARACTERS, SURROGATES
 
 LONGEST_VALUE = 20_000  # characters of one value; results.json has them all
 LONGEST_VALUE_OF_MANY = 1_000  # once the page holds so much that a browser would labour
 MANY = 40_000_000  # characters
 _SHORT = 80
-DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
-# Controls, line separators, what turns the direction of text (and would turn the rest of the page with it), and the
-# code points that are no characters. Halves of surrogate pairs are replaced before.
-_ODD = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef"
-    + "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(0x11))
-    + "]"
-)
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Halves of surrogate pairs are replaced before.
+_ODD = re.compile(f"[{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{NOT_CHARACTERS}]")
+_SURROGATE = re.compile(f"[{SURROGATES}]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _DECODER = json.JSONDecoder(parse_constant={"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.__getitem__)
 
 
-class Html(str):
-    """Text that is markup already."""
+class _Compact(Extension):
+    """Drops the line ends and the indentation of templates where they stand beside a tag or a brace."""
 
-    __slots__ = ()
-
-
-def html(template: LiteralString, *values: object, **named: object) -> Html:
-    """Fill `{}` and `{name}` of a template: text is escaped, markup and lists of it are put in as they are."""
-    filled = [_markup(value) for value in values]
-    return Html(template.format(*filled, **{name: _markup(value) for name, value in named.items()}))
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Return a template's source as it is compiled."""
+        del name, filename
+        return re.sub(r"(?<=[<>{}])\s*\n\s*|\s*\n\s*(?=[<>{}])", "", source)
 
 
-def _markup(value: object) -> str:
-    kind = type(value)  # most are one of three; a large report has a million of them
-    if kind is Html:
-        return value  # type: ignore[return-value]
+def environment(**names: Any) -> jinja2.Environment:
+    """Return an environment with the page's templates, in which these names are both functions and filters."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        finalize=visible,
+        undefined=jinja2.StrictUndefined,
+        extensions=[_Compact],
+    )
+    made.globals |= names
+    made.filters |= names
+    return made
+
+
+def visible(value: object) -> str:
+    """Return what a template's braces hold as text that is still to be escaped, or as markup.
+
+    Raises:
+        TypeError: the value has no one way to be shown.
+    """
+    kind = type(value)  # most are one of two; a large report has a million of them
+    if kind is Markup:
+        return value  # type: ignore[return-value] # as its type says
     if kind is str:
-        return text(value)  # type: ignore[arg-type]
-    if value is None:
-        return ""
+        if value.isprintable():  # type: ignore[attr-defined] # no line ends and nothing odd: most texts
+            return value  # type: ignore[return-value]
+        return _ODD.sub(_named, _SURROGATE.sub("?", value.replace("\r\n", "\n")))  # type: ignore[attr-defined]
     match value:
+        case None:
+            return ""
         case str():
-            return text(value)
+            return visible(str.__str__(value))
         case int():
             return str(value)
-        case Iterable():
-            return "".join(map(_markup, value))
+        case list() | tuple():
+            return Markup().join(map(visible, value))
+        case jinja2.Undefined():
+            return str(value)  # empty for an `if` without `else`; else it raises UndefinedError
     raise TypeError(f"{kind.__name__} has no one way to be shown")
 
 
-def text(value: str) -> Html:
-    """Text of anybody's as markup, for an element or a quoted attribute; what cannot be seen is made visible."""
-    if not value.isprintable():  # no line ends and none of the odd ones: most texts
-        value = _SURROGATE.sub("?", value.replace("\r\n", "\n"))
-        value = _ODD.sub(_visible, value)
-    return Html(escaping.escape(value))
+def filled(template: LiteralString, *values: object) -> Markup:
+    """Return a piece of markup with escaped values in its braces."""
+    return Markup(template).format(*map(visible, values))  # noqa: S704 - the template is a literal of evalwire's
 
 
-def isolated(value: str) -> Html:
-    """Text beside other text, which its direction shall not turn; Latin text needs no element for that."""
-    shown = text(value)
-    return shown if shown.isascii() else html("<bdi>{}</bdi>", shown)
+def text(value: str) -> Markup:
+    """Return anybody's text as markup, for an element or a quoted attribute; what cannot be seen is made visible."""
+    return escape(visible(value))
 
 
-def _visible(found: re.Match[str]) -> str:
+def isolated(value: str) -> Markup:
+    """Return text beside other text, which its direction must not turn; Latin text needs no element for that."""
+    escaped = text(value)
+    return escaped if escaped.isascii() else filled("<bdi>{}</bdi>", escaped)
+
+
+def _named(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code < 0x20:  # noqa: PLR2004 - each of these has a picture of its own
         return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"  # noqa: PLR2004
+    return "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"  # noqa: PLR2004 - DEL has one, too
 
 
-def anchor(url: str | None, shown: str) -> Html:
-    """A link, where the address is one of the web; else what is shown alone."""
+def anchor(url: str | None, label: str) -> Markup:
+    """Return a link, where the address is one of the web; else the label alone."""
     url = _SURROGATE.sub("?", url or "")
     if url.isascii() and url.isprintable() and " " not in url:
         try:
             parts = urlsplit(url)
         except ValueError:
-            return text(shown)
+            return text(label)
         if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
-            return html('<a href="{}" rel="noopener noreferrer">{}</a>', url, shown)
-    return text(shown)
+            return filled('<a href="{}" rel="noopener noreferrer">{}</a>', url, label)
+    return text(label)
 
 
-def table(heads: Iterable[str], rows: Iterable[Html], *, label: Html) -> Html:
-    """A table that scrolls in a box of its own, so that the page does not.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field of a value: its name, None for a value without fields, and its text, with the gaps around the name."""
 
-    Args:
-        heads: of the columns.
-        rows: whole.
-        label: the attribute that names it.
-    """
-    return html(
-        '<div class="wide" tabindex="0" role="region" {}><table>'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
-        label,
-        [html('<th scope="col">{}</th>', head) for head in heads],
-        rows,
-    )
+    before: str
+    name: str | None
+    gap: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutValue:
+    """A value of the user's as text, in its fields; `lost` counts the characters that the page leaves out."""
+
+    parts: tuple[Part, ...]
+    lost: int
 
 
 class Values:
-    """Shows values of the user's in full, less and less of each as the page grows."""
+    """Cuts values of the user's, the shorter the more the page already holds."""
 
     def __init__(self) -> None:
         self._written = 0
 
-    def show(self, value: Any) -> Html:
-        """A value: each field of an object under its name, text as it is, anything else as JSON."""
+    def cut(self, value: Any) -> CutValue:
+        """Return a value: each field of an object under its name, text as it is, anything else as JSON."""
         plain = _plain(value)
         fields = plain.items() if isinstance(plain, dict) and plain else [(None, plain)]
+        whole = [(name, field if isinstance(field, str) else _json(field)) for name, field in fields]
+        parts = tuple(self._parts(whole))
+        return CutValue(parts, sum(len(one) for _, one in whole) - sum(len(part.text) for part in parts))
+
+    def _parts(self, fields: list[tuple[str | None, str]]) -> Iterator[Part]:
         room = LONGEST_VALUE if self._written < MANY else LONGEST_VALUE_OF_MANY
-        parts: list[Html] = []
-        lost = 0
-        for name, field in fields:
-            whole = field if isinstance(field, str) else _json(field)
-            shown = whole[:room]
-            room -= len(shown)
-            lost += len(whole) - len(shown)
-            self._written += len(shown)
-            if name is not None:
-                room = max(0, room - len(name))
-                lines = "\n" if "\n" in shown else "  "
-                parts.append(html("{}<b>{}</b>{}{}", "\n" if parts else "", name[:200], lines, text(shown)))
-            else:
+        for place, (name, whole) in enumerate(fields):
+            cut = whole[:room]
+            room -= len(cut)
+            self._written += len(cut)
+            if name is None:
                 # the parser drops a line end right after <pre>
-                parts.append(html("{}{}", "\n" if shown.startswith("\n") else "", shown))
-        note = html('<p class="cut">{} more characters are in results.json</p>', f"{lost:,}") if lost else None
-        return html("<pre>{}</pre>{}", parts, note)
+                yield Part("\n" if cut.startswith("\n") else "", None, "", cut)
+            else:
+                room = max(0, room - len(name))
+                yield Part("\n" if place else "", name[:200], "\n" if "\n" in cut else "  ", cut)
 
 
 def _plain(value: Any) -> Any:
-    """A value as results.json would give it back."""
+    """Return a value as results.json would give it back."""
     if isinstance(value, str):
         return value
     known = dict(value) if isinstance(value, Mapping) else value
@@ -150,47 +171,6 @@ def _plain(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    """JSON on one line where it is short."""
+    """Return JSON, on one line where it is short."""
     short = _ENCODER.encode(value)
     return short if len(short) <= _SHORT else json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """A number with three decimals, or three digits where it is tiny or huge; an en dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    size = abs(value)
-    kind = ".3g" if 0 < size < 0.001 or size >= 1e6 else ".3f"  # noqa: PLR2004
-    sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
-    return f"{sign}{size:{kind}}"
-
-
-def percent(value: float | None) -> str:
-    """A share in percent; an en dash where there is none."""
-    return DASH if value is None else f"{MINUS if value < 0 else ''}{abs(value) * 100:.1f}\u202f%"
-
-
-def points(value: float | None) -> str:
-    """The change of a share, in percentage points; an en dash where there is none."""
-    if value is None:
-        return DASH
-    return f"{MINUS if value < 0 else '+' if value > 0 else ''}{abs(value) * 100:.1f}\u202fpp"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, as minutes and hours where there are many."""
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"  # noqa: PLR2004
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def count(size: int, noun: str) -> str:
-    """So many of something."""
-    return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"
-
-
-def relative(path: str, directory: str) -> str:
-    """A path, shown relative to the job's directory where it lies below it."""
-    return path.removeprefix(f"{directory.rstrip('/')}/") if directory else path

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.model import percentile
-from evalwire.reports.html.markup import Html, count, html, number, percent
+from evalwire.reports.html.markup import filled
+from evalwire.reports.html.numbers import number, percent
+from evalwire.reports.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from markupsafe import Markup
 
     from evalwire.model import Comparison, Pair
 
@@ -26,7 +29,7 @@ _SIDE = 280  # of a scatter, with its margins
 _NEAR = 4.0  # marks that would lie nearer to each other than this are one mark
 _THINNEST = 1.5  # of a flow
 
-TOO_FAR_APART = html('<p class="quiet">The values lie too far apart to be drawn.</p>')
+TOO_FAR_APART = filled('<p class="quiet">The values lie too far apart to be drawn.</p>')
 
 
 def histogram(
@@ -37,7 +40,7 @@ def histogram(
     unit: str = "",
     is_amount: bool = False,
     marks: Mapping[str, float],
-) -> Html:
+) -> Markup:
     """How the values of some runs are spread.
 
     Args:
@@ -68,9 +71,9 @@ def histogram(
     def x(value: float) -> float:
         return _LEFT + (value - lower) / width * step
 
-    def bar(left: float, size: int, title: str) -> Html:
+    def bar(left: float, size: int, title: str) -> Markup:
         high = max(1.0, size / highest * (_BOTTOM - top))
-        return html(
+        return filled(
             '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>',
             *map(_at, (left + 0.5, _BOTTOM - high, step - 1, high)),
             f"{title}: {count(size, 'run')}",
@@ -101,7 +104,7 @@ def histogram(
     return _figure(caption, _svg(f"{count(len(values), 'run')}, {said}", [bars, axis, labels]))
 
 
-def frequencies(labels: Mapping[str, int], *, caption: str) -> Html:
+def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
     """How often each label was given, the commonest first."""
     ordered = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if len(ordered) <= _MOST_LABELS else ordered[: _MOST_LABELS - 1]
@@ -111,7 +114,7 @@ def frequencies(labels: Mapping[str, int], *, caption: str) -> Html:
     total, most = sum(labels.values()), max(size for _, size, _ in rows)
     left, room, step = 104, 140, min(26.0, (_HEIGHT - 8) / len(rows))
     drawn = [
-        html(
+        filled(
             '<g><title>{}</title>{}<rect class="bar" x="{}" y="{}" width="{}" height="{}"/>{}</g>',
             f"{title}: {size:,} of {total:,}",
             _label(left - 8, (row + 0.5) * step + 4, _cut(name), "end"),
@@ -124,14 +127,14 @@ def frequencies(labels: Mapping[str, int], *, caption: str) -> Html:
     return _figure(caption, _svg(said, drawn, height=math.ceil(step * len(rows)) + 4))
 
 
-def versus(comparison: Comparison) -> Html:
+def versus(comparison: Comparison) -> Markup:
     """Each example's score beside the baseline's."""
     if all(one in (0.0, 1.0) for pair in comparison.pairs for one in (pair.before, pair.after)) and comparison.is_bool:
         return _flows(comparison)
     return _scatter(comparison)
 
 
-def _scatter(comparison: Comparison) -> Html:
+def _scatter(comparison: Comparison) -> Markup:
     """A mark for each example, or for those that lie together: above the diagonal it rose, below it fell."""
     caption = f"{comparison.name}: this run against the baseline"
     pairs = comparison.pairs
@@ -174,7 +177,7 @@ def _scatter(comparison: Comparison) -> Html:
         [_label(x(tick), _SIDE - near + 15, _short(tick), "middle") for tick in ticks],
         [_label(near - 6, y(tick) + 4, _short(tick), "end") for tick in ticks],
         _label((near + far) / 2, _SIDE - 6, "baseline", "middle"),
-        html(
+        filled(
             '<text transform="translate({} {}) rotate(-90)" text-anchor="middle">this run</text>',
             *map(_at, (10, _SIDE - (near + far) / 2)),
         ),
@@ -182,7 +185,7 @@ def _scatter(comparison: Comparison) -> Html:
     return _figure(caption, _svg(_tally(comparison), [frame, marks], width=_SIDE, height=_SIDE), _legend(comparison))
 
 
-def _flows(comparison: Comparison) -> Html:
+def _flows(comparison: Comparison) -> Markup:
     """How many examples went from True or False to True or False, as bands as broad as they are many."""
     groups: dict[tuple[float, float], list[Pair]] = {}
     for pair in comparison.pairs:
@@ -197,7 +200,7 @@ def _flows(comparison: Comparison) -> Html:
         for value in (1.0, 0.0):
             size = sum(len(found) for way, found in groups.items() if way[side] == value)
             drawn.append(
-                html(
+                filled(
                     '<rect class="bar" x="{}" y="{}" width="6" height="{}"/>',
                     *map(_at, (edge - 3, begin, size * scale)),
                 )
@@ -214,7 +217,7 @@ def _flows(comparison: Comparison) -> Html:
             high = len(found) * scale
             path = _band(left, place[0, before], right, place[1, after], max(_THINNEST, high))
             drawn.append(
-                html(
+                filled(
                     '<path class="flow {}" d="{}"><title>{}</title></path>',
                     _kind(comparison, found[0]),
                     path,
@@ -253,7 +256,7 @@ def _names(pairs: Sequence[Pair]) -> str:
     return f"{len(pairs):,} examples: {named}{rest}"
 
 
-def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Html:
+def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Markup:
     """A triangle that points down for worse and up for better, or a dot; the shape says it without the colour."""
     s = size
     if kind == "same":
@@ -261,15 +264,15 @@ def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Html:
     else:
         up = -1 if kind == "better" else 1
         path = f"M{_at(x)} {_at(y + up * 1.2 * s)}L{_at(x - 1.15 * s)} {_at(y - up * 0.8 * s)}h{_at(2.3 * s)}z"
-    inner = html("<title>{}</title>", title) if title else None
-    return html('<path class="point {}" d="{}">{}</path>', kind, path, inner)
+    inner = filled("<title>{}</title>", title) if title else None
+    return filled('<path class="point {}" d="{}">{}</path>', kind, path, inner)
 
 
-def _legend(comparison: Comparison) -> Html:
+def _legend(comparison: Comparison) -> Markup:
     worse, better = len(comparison.worse), len(comparison.better)
     said = (("worse", worse), ("better", better), ("same", len(comparison.pairs) - worse - better))
     items = [
-        html(
+        filled(
             '<span><svg width="14" height="12" viewBox="0 0 14 12" aria-hidden="true">{}</svg>{} {}</span>',
             _shape(kind, 7, 6, 4.2),
             f"{size:,}",
@@ -277,7 +280,7 @@ def _legend(comparison: Comparison) -> Html:
         )
         for kind, size in said
     ]
-    return html('<p class="legend">{}</p>', items)
+    return filled('<p class="legend">{}</p>', items)
 
 
 def _ticks(lower: float, upper: float) -> list[float]:
@@ -294,27 +297,26 @@ def _ticks(lower: float, upper: float) -> list[float]:
     return ticks if len(ticks) > 1 and ticks[0] < ticks[-1] else []
 
 
-def _figure(caption: str, *content: Html) -> Html:
-    return html("<figure><figcaption>{}</figcaption>{}</figure>", caption, content)
+def _figure(caption: str, *content: Markup) -> Markup:
+    return filled("<figure><figcaption>{}</figcaption>{}</figure>", caption, content)
 
 
-def _svg(said: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Html:
-    return html(
-        '<svg class="plot" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{}">{}</svg>',
+def _svg(said: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
+    return filled(
+        '<svg class="plot" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>',
+        *(width, height) * 2,
         said,
         content,
-        w=width,
-        h=height,
     )
 
 
-def _path(name: str, x: float, y: float, rest: str) -> Html:
-    return html('<path class="{}" d="M{} {}{}"/>', name, _at(x), _at(y), rest)
+def _path(name: str, x: float, y: float, rest: str) -> Markup:
+    return filled('<path class="{}" d="M{} {}{}"/>', name, _at(x), _at(y), rest)
 
 
-def _label(x: float, y: float, said: str, anchor: str = "") -> Html:
-    end = html(' text-anchor="{}"', anchor) if anchor else None
-    return html('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, said)
+def _label(x: float, y: float, said: str, anchor: str = "") -> Markup:
+    end = filled(' text-anchor="{}"', anchor) if anchor else None
+    return filled('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, said)
 
 
 def _at(value: float) -> str:

@@ -1,0 +1,50 @@
+"""Choose the pictures of an experiment: its scores, its baseline's, and what time and tokens its runs took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from evalwire.model import percentile
+from evalwire.reports.html import plots
+from evalwire.reports.html.numbers import duration
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from evalwire.reports.html.section import Section
+
+
+def pictures(section: Section) -> list[Markup]:
+    """Return the pictures of one experiment."""
+    return [*_pictures_of_scores(section), *_pictures_of_amounts(section)]
+
+
+def _pictures_of_scores(section: Section) -> Iterator[Markup]:
+    scores: dict[str, list[float]] = {}
+    for run in section.result.runs:
+        for evaluation in run.evaluations:
+            if evaluation.score is not None:
+                scores.setdefault(evaluation.name, []).append(evaluation.score)
+    for score in section.scores:
+        values = scores.get(score.name, [])
+        if score.labels and (score.pass_rate is not None or not values):
+            yield plots.frequencies(score.labels, caption=score.name)
+        elif values:
+            yield plots.histogram(values, caption=score.name, marks={"mean": score.mean or 0.0})
+        comparison = section.comparison(score.name)
+        if comparison and comparison.pairs:
+            yield plots.versus(comparison)
+
+
+def _pictures_of_amounts(section: Section) -> Iterator[Markup]:
+    seconds = [max(0.0, run.seconds) for run in section.result.runs]
+    if any(seconds):
+        marks = {"p50": percentile(seconds, 0.5), "p95": percentile(seconds, 0.95)}
+        caption = "Seconds of the task"
+        yield plots.histogram(seconds, caption=caption, show=duration, unit=" s", is_amount=True, marks=marks)
+    used = [float(tokens) for tokens in section.tokens if tokens is not None]
+    if any(used):
+        marks = {"mean": math.fsum(used) / len(used), "p95": percentile(used, 0.95)}
+        yield plots.histogram(used, caption="Tokens of a run", show="{:,.0f}".format, is_amount=True, marks=marks)

@@ -1,0 +1,77 @@
+"""Write what users and models wrote as Markdown in which nothing of it is markup."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+from evalwire.reports.text import (
+    CONTROLS,
+    DIRECTION_MARKS,
+    DIRECTIONS,
+    LINE_SEPARATORS,
+    NOT_CHARACTERS,
+    NOT_SEEN,
+    WHITE_CONTROLS,
+    cut,
+    in_one_line,
+    replace_unsafe,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from evalwire.model import ScoreSummary
+
+_UNSAFE = re.compile(
+    f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{DIRECTION_MARKS}{NOT_SEEN}{NOT_CHARACTERS}]"
+)
+_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that a gate's sentence may have
+_REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # to a site, an issue, a commit
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+def code(text: str, length: int = 40, *, in_table: bool = False) -> str:
+    """Return text as a code span on one line, shortened."""
+    plain = cut(_plain(text), length)
+    if not plain:
+        return "(empty)"
+    if in_table:  # a backslash before an escaped bar would make a bar of it that ends the cell
+        plain = re.sub(r"\\(?=\|)", r"\\ ", plain).replace("|", r"\|")
+    fence = "`"
+    while fence in plain:
+        fence += "`"
+    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"
+
+
+def prose(text: str) -> str:
+    """Return a sentence of evalwire's that holds users' names: as it is where it is plain, else as a code span."""
+    plain = cut(_plain(text), 500)
+    if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
+        return code(plain, 500)
+    return html.escape(plain, quote=False).replace("_", r"\_")
+
+
+def _plain(text: str) -> str:
+    return in_one_line(replace_unsafe(_UNSAFE, text))
+
+
+def link_to(text: str, address: str | None) -> str:
+    """Return a link; empty without a plain address."""
+    plain = whole(address or "")
+    return f"[{text}]({plain})" if _ADDRESS.fullmatch(plain) else ""
+
+
+def score_in_table(score: ScoreSummary) -> str:
+    """Return the mean of a score, or its commonest labels."""
+    if score.mean is not None:
+        text = f"{score.mean:.3f}"
+        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - is seen
+            text += f" (pass rate {score.pass_rate:.3f})"
+    else:
+        found = sorted(score.labels.items(), key=lambda item: -item[1])
+        text = ", ".join(f"{code(label, 40, in_table=True)} {number}" for label, number in found[:5]) or "-"
+        if len(found) > 5:  # noqa: PLR2004
+            text += f", {len(found) - 5} more"
+    return f"{text} ({score.missing} missing)" if score.missing else text

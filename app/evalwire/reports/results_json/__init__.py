@@ -1,0 +1,7 @@
+"""Write a report as `results.json` and read it back; docs/results.schema.json says what is in it."""
+
+from evalwire.reports.results_json.document import SCHEMA_VERSION
+from evalwire.reports.results_json.reader import load_results, read_results
+from evalwire.reports.results_json.writer import pieces
+
+__all__ = ["SCHEMA_VERSION", "load_results", "pieces", "read_results"]

@@ -1,0 +1,51 @@
+"""Convert the nouns of the model that the file holds field for field, into its records and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from evalwire import model
+from evalwire.reports.results_json import document
+from evalwire.reports.results_json.document import Record
+
+
+def _failure(**fields: Any) -> model.Failure:
+    """Return a failure; a field that files of an earlier evalwire do not have is derived here."""
+    kind = fields.pop("kind") or model.kind_without_record(fields["stage"], fields["type"])
+    return model.Failure(kind=kind, **fields)
+
+
+_NOUNS: dict[type[Record], Callable[..., Any]] = {
+    document.Baseline: model.Baseline,
+    document.Comparison: model.Comparison,
+    document.Evaluation: model.Evaluation,
+    document.Failure: _failure,
+    document.GateResult: model.GateResult,
+    document.Interval: model.Interval,
+    document.ModelUsage: model.ModelUsage,
+    document.Pair: model.Pair,
+    document.Price: model.Price,
+}
+_KINDS: tuple[type[Record], ...] = (*_NOUNS, document.ExampleScore, document.ScoreSummary)
+_RECORDS = {kind.__name__: kind for kind in _KINDS}
+
+
+def to_record(value: Any) -> Any:
+    """Return a noun, or a tuple of nouns, as the record of the same name; any other value as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(to_record, value))
+    kind = _RECORDS.get(type(value).__name__)
+    if kind is None:
+        return value
+    return kind(**{name: to_record(getattr(value, name)) for name in kind.__struct_fields__})
+
+
+def to_noun(value: Any) -> Any:
+    """Return a record, or a tuple of records, as nouns; any other value as it is."""
+    if isinstance(value, Record):
+        fields = {name: to_noun(getattr(value, name)) for name in value.__struct_fields__}
+        return _NOUNS[type(value)](**fields)
+    if isinstance(value, tuple):
+        return tuple(map(to_noun, value))
+    return model.EMPTY if value == {} else value

@@ -1,0 +1,193 @@
+"""Read a `results.json` as the report that it was written from; every other report comes out of it the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evalwire.errors import UsageError
+from evalwire.model import (
+    EMPTY,
+    Dataset,
+    Example,
+    Experiment,
+    ExperimentResult,
+    OpenExperiment,
+    Report,
+    Shard,
+    TaskRun,
+)
+from evalwire.reports.results_json import document
+from evalwire.reports.results_json.nouns import to_noun
+
+
+def load_results(path: Path) -> Report:
+    """Read a `results.json`.
+
+    Raises:
+        UsageError: the file is missing, cannot be read, is not a `results.json` of evalwire, or has another version.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {path}; evalwire run leaves a results.json in its report folder") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return read_results(text)
+    except UsageError as error:
+        raise UsageError(f"{path} {error}") from error
+
+
+def read_results(text: bytes | str) -> Report:
+    """Read the text of a `results.json`.
+
+    Raises:
+        UsageError: it is not one, or has another version; the message lacks the file's name at its beginning.
+    """
+    try:
+        _check_version(text)
+        return _report(msgspec.json.decode(text, type=document.Results))
+    except msgspec.ValidationError as error:
+        raise UsageError(f"is damaged: {_damage(str(error))}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UsageError(f"is no results.json: it is not JSON ({error})") from error
+
+
+class _Head(msgspec.Struct):
+    """The fields that every version has."""
+
+    evalwire_version: Any
+    schema_version: Any = None
+
+
+def _check_version(text: bytes | str) -> None:
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+    except msgspec.ValidationError as error:
+        msgspec.json.decode(text)  # raises where it is not even JSON
+        raise UsageError("is no results.json of evalwire") from error
+    version, known = head.schema_version, document.SCHEMA_VERSION
+    if type(version) is not int:
+        raise UsageError("is no results.json of evalwire: it has no schema_version")
+    if version != known:
+        advice = "use that version, or a newer one" if version > known else "run evalwire again for a new one"
+        raise UsageError(
+            f"has schema_version {version}, written by evalwire {head.evalwire_version}; this evalwire reads {known}: "
+            f"{advice}"
+        )
+
+
+def _damage(error: str) -> str:
+    """Return an error of msgspec's with its place first: `experiments[0].runs[3].output is missing`."""
+    what, at = re.fullmatch(r"(.+?)(?: - at (?:`key` in )?`\$\.?([^`]*)`)?", error, re.DOTALL).groups("")  # type: ignore[union-attr] # matches any text
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
+        return f"{at}.{missing[1]} is missing".lstrip(".")
+    return f"{at}: {what}"
+
+
+def _report(results: document.Results) -> Report:
+    shard = _shard(results.shard)
+    return Report(
+        outcome=results.outcome,
+        exit_code=results.exit_code,
+        results=tuple(_result(experiment, shard) for experiment in results.experiments),
+        started_at=results.started_at,
+        seconds=results.seconds,
+        dry_run=results.dry_run,
+        endpoint=results.endpoint,
+        evalwire_version=results.evalwire_version,
+        abandoned_threads=results.abandoned_threads,
+        lost_spans=results.lost_spans,
+        journal=results.journal,
+        ci=results.ci,
+        gates=to_noun(results.gates),
+        baselines=to_noun(results.baselines),
+        prices={model: to_noun(price) for model, price in results.prices.items()},
+        directory=results.directory,
+        shard=shard,
+    )
+
+
+def _shard(text: str | None) -> Shard | None:
+    try:
+        return Shard.parse(text) if text is not None else None
+    except ValueError as error:
+        raise UsageError(f"is damaged: shard is {text!r}: {error}") from error
+
+
+def _result(experiment: document.Experiment, shard: Shard | None) -> ExperimentResult:
+    examples: dict[str, Example] = {}  # repetitions share theirs
+    runs = tuple(_run(run, examples) for run in experiment.runs)
+    ordered = list(examples.values())
+    for example in experiment.examples_not_run:
+        ordered.insert(example.position, _example(example, input=EMPTY, output=EMPTY, metadata=EMPTY))
+    result = ExperimentResult(
+        name=experiment.name,
+        dataset_name=experiment.dataset.name,
+        path=experiment.path,
+        evaluator_names=experiment.evaluators,
+        opened=_opened(experiment, ordered, shard),
+        runs=runs,
+        example_count=experiment.examples,
+        repetitions=experiment.repetitions,
+        failure=to_noun(experiment.failure),
+        problems=to_noun(experiment.problems),
+        seconds=experiment.seconds,
+    )
+    return result if result.usage is not None else replace(result, used=to_noun(experiment.usage))
+
+
+def _opened(experiment: document.Experiment, examples: list[Example], shard: Shard | None) -> OpenExperiment | None:
+    """Return the opened experiment, whose functions are not in the file; None where it was not opened."""
+    if experiment.recorded_name is None:
+        return None
+    dataset = experiment.dataset
+    return OpenExperiment(
+        experiment=Experiment(name=experiment.name, dataset_name=dataset.name, path=Path(experiment.path), task=None),
+        dataset=Dataset(
+            id=dataset.id or "", name=dataset.name, version_id=dataset.version_id or "", examples=tuple(examples)
+        ),
+        recorded_name=experiment.recorded_name,
+        id=experiment.experiment_id,
+        url=experiment.url,
+        project_name=experiment.project_name,
+        repetitions=experiment.repetitions,
+        metadata=experiment.metadata,
+        shard=shard,
+    )
+
+
+def _run(run: document.Run, examples: dict[str, Example]) -> TaskRun:
+    example = examples.get(run.example_node_id)
+    if example is None:
+        example = _example(run, input=run.input, output=run.expected, metadata=run.example_metadata)
+        examples[run.example_node_id] = example
+    return TaskRun(
+        example=example,
+        output=run.output,
+        failure=to_noun(run.failure),
+        evaluations=to_noun(run.evaluations),
+        record_failure=to_noun(run.record_failure),
+        start_time=run.start_time,
+        end_time=run.end_time,
+        repetition=run.repetition,
+        attempts=run.attempts,
+        usage=to_noun(run.usage),
+        trace_id=run.trace_id,
+        id=run.id,
+    )
+
+
+def _example(record: document.Run | document.ExampleNotRun, **content: Any) -> Example:
+    return Example(
+        id=record.example_id,
+        node_id=record.example_node_id,
+        updated_at=record.example_updated_at,
+        recorded_hash=record.content_hash,  # its texts may have been masked
+        **content,
+    )

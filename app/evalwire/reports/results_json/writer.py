@@ -1,0 +1,192 @@
+"""Write a report as `results.json`, run by run, so that a large report is not held a second time as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from evalwire.model import usage_cost_usd
+from evalwire.reports.results_json import document
+from evalwire.reports.results_json.nouns import to_record
+
+if TYPE_CHECKING:
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Report, ScoreSummary, TaskRun
+
+
+def pieces(report: Report) -> Iterator[str]:
+    """Return the report as JSON text in pieces; each run is a piece."""
+    head = document.Results(
+        schema_version=document.SCHEMA_VERSION,
+        evalwire_version=report.evalwire_version,
+        outcome=report.outcome,
+        exit_code=report.exit_code,
+        dry_run=report.dry_run,
+        shard=str(report.shard) if report.shard else None,
+        endpoint=report.endpoint,
+        started_at=report.started_at,
+        seconds=report.seconds,
+        directory=report.directory,
+        abandoned_threads=report.abandoned_threads,
+        lost_spans=report.lost_spans,
+        journal=report.journal,
+        undelivered=report.undelivered,
+        ci=dict(report.ci),
+        prices={model: to_record(price) for model, price in report.prices.items()},
+        gates=to_record(report.gates),
+        baselines=(),
+        experiments=(),
+    )
+    yield from _object(
+        head,
+        depth=0,
+        baselines=map(_baseline, report.baselines),
+        experiments=(_experiment(report, result) for result in report.results),
+    )
+    yield "\n"
+
+
+def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
+    opened, usage = result.opened, result.usage
+    cost, unpriced = usage_cost_usd(usage, report.prices) if usage is not None else (None, [])
+    head = document.Experiment(
+        name=result.name,
+        passed=report.passed(result),
+        experiment_id=opened.id if opened else None,
+        recorded_name=opened.recorded_name if opened else None,
+        url=result.url,
+        project_name=result.project_name,
+        metadata=dict(result.experiment_metadata),
+        dataset=document.Dataset(
+            name=result.dataset_name, id=result.dataset_id or None, version_id=result.dataset_version_id or None
+        ),
+        path=result.path,
+        evaluators=result.evaluator_names,
+        seconds=result.seconds,
+        examples=result.example_count,
+        repetitions=result.repetitions,
+        expected_runs=result.expected_runs,
+        failed=len(result.failed_runs),
+        not_run=result.not_run,
+        error_rate=result.error_rate,
+        usage=to_record(usage),
+        cost_usd=cost,
+        unpriced_models=tuple(unpriced),
+        failure=to_record(result.failure),
+        problems=to_record(result.problems),
+        examples_not_run=(),
+        runs=(),
+    )
+    return _object(
+        head,
+        depth=2,
+        scores=map(_score, result.scores),
+        examples_not_run=([_text(example, depth=4)] for example in _examples_not_run(result)),
+        runs=([_text(_run(run), depth=4)] for run in result.runs),
+    )
+
+
+def _baseline(baseline: Baseline) -> Iterator[str]:
+    return _object(to_record(baseline), depth=2, comparisons=map(_comparison, baseline.comparisons))
+
+
+def _comparison(comparison: Comparison) -> Iterator[str]:
+    record: document.Comparison = to_record(comparison)
+    return _object(record, depth=4, pairs=([_text(pair, depth=6)] for pair in record.pairs))
+
+
+def _score(score: ScoreSummary) -> Iterator[str]:
+    record: document.ScoreSummary = to_record(score)
+    return _object(record, depth=4, per_example=([_text(example, depth=6)] for example in record.per_example))
+
+
+def _run(run: TaskRun) -> document.Run:
+    example = run.example
+    return document.Run(
+        id=run.id,
+        example_id=example.id,
+        example_node_id=example.node_id,
+        input=dict(example.input),
+        expected=dict(example.output),
+        example_metadata=dict(example.metadata),
+        example_updated_at=example.updated_at,
+        content_hash=example.content_hash,
+        repetition=run.repetition,
+        output=run.output,
+        failure=to_record(run.failure),
+        record_failure=to_record(run.record_failure),
+        attempts=run.attempts,
+        start_time=run.start_time,
+        end_time=run.end_time,
+        seconds=run.seconds,
+        usage=to_record(run.usage),
+        trace_id=run.trace_id,
+        evaluations=to_record(run.evaluations),
+    )
+
+
+def _examples_not_run(result: ExperimentResult) -> Iterator[document.ExampleNotRun]:
+    """Return the examples of the dataset that have no run.
+
+    Their contents are left out: no report shows them, and secrets are masked only in what is shown.
+    """
+    ran = {run.example.node_id for run in result.runs}
+    for position, example in enumerate(result.opened.dataset.examples if result.opened else ()):
+        if example.node_id not in ran:
+            yield document.ExampleNotRun(
+                position=position,
+                example_id=example.id,
+                example_node_id=example.node_id,
+                example_updated_at=example.updated_at,
+                content_hash=example.content_hash,
+            )
+
+
+def _object(record: document.Record, *, depth: int, **lists: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Return a record as JSON text in pieces; its last fields are lists of items that come in pieces themselves."""
+    line = "\n" + "  " * depth
+    fields = msgspec.structs.asdict(record)
+    head = {name: value for name, value in fields.items() if name not in lists}
+    yield _text(head, depth=depth).removesuffix(line + "}")
+    for key, items in lists.items():
+        yield f',{line}  "{key}": ['
+        before, end = f"{line}    ", "]"
+        for item in items:
+            for piece in item:
+                yield before + piece
+                before = ""
+            before, end = f",{line}    ", f"{line}  ]"
+        yield end
+    yield line + "}"
+
+
+def _text(value: Any, *, depth: int) -> str:
+    """Return a value as JSON text; all lines but the first are indented by `depth`.
+
+    NaN and infinities, which a dataset's author may have written, become text, since JSON does not have them. Half of
+    a surrogate pair is not Unicode and becomes a question mark, as in every other report.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda name: str(float(name)))
+        text = json.dumps(finite, ensure_ascii=False)
+    # NOTE: `json` indents in Python code only, which takes ten times as long
+    laid_out = msgspec.json.format(text.encode(errors="replace"), indent=2)
+    return laid_out.decode().replace("\n", "\n" + "  " * depth)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that `json` does not know as one that it does."""
+    match value:
+        case msgspec.Struct():
+            return msgspec.structs.asdict(value)
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return dict(value)
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)
