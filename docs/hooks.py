@@ -10,7 +10,7 @@ from typing import Any
 from typer.main import get_command
 
 from evalwire.cli import app
-from evalwire.settings import OPTIONS, Option
+from evalwire.settings.options import OPTIONS, Option
 
 # <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
 _PLACE = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
