@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from action_runner import ActionRunner, Ended
 from fake_github import TOKEN, fake_github
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from ci_systems import (
     SYSTEMS,
     Azure,

@@ -9,7 +9,6 @@ import uuid
 from collections import Counter
 
 import pytest
-
 from kill_tally import tally
 
 pytestmark = pytest.mark.image
