@@ -26,6 +26,8 @@ from evalwire.phoenix.local import local_phoenix
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
 
+_skip_server_imports()  # whichever test imports the client first: the server behind it takes ten seconds
+
 # `pytest --hypothesis-profile nightly` looks further, elsewhere each night, and prints how to see a failure again.
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", max_examples=500, deadline=None, database=None, print_blob=True)
@@ -112,8 +114,7 @@ def spans_of(client: Any) -> Callable[..., list[Any]]:
 
 @pytest.fixture(scope="session")
 def evals() -> Any:
-    """The phoenix-evals package, without the server that its import would bring along."""
-    _skip_server_imports()
+    """The phoenix-evals package."""
     import phoenix.evals
 
     return phoenix.evals

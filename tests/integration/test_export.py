@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import re
+import tempfile
 import tracemalloc
 from typing import Any
 
@@ -18,7 +19,6 @@ from faults import Fault, FaultyPhoenix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalwire import results
 from evalwire.errors import ExperimentNotFound, PhoenixError, PhoenixUnreachable, UsageError
 from evalwire.jobs.recorded import export_experiment
 from evalwire.phoenix import json_stream as jsonarray
@@ -515,7 +515,7 @@ def test_a_full_disk_is_no_fault_of_phoenix():
 
 
 def test_a_full_disk_is_told_with_the_path(monkeypatch, tmp_path):
-    monkeypatch.setattr(results.tempfile, "TemporaryFile", lambda **_: FullDisk())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk())
     with pytest.raises(UsageError, match=r"out\.csv cannot be written: No space left on device"):
         export_experiment(Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
