@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# Files in the order of their names: those with a Phoenix, which take long, come before the many short ones of tests/unit.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics docs docs-serve lint lint-python lint-rest format pictures lock clean
 
@@ -30,7 +31,7 @@ unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a brow
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run what a version of Python may change: the unit tests, and those with a real Phoenix.
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not browser" tests/unit tests/integration tests/cli
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not browser" tests/cli tests/integration tests/unit
 
 test: test-host test-image  ## Run the whole test suite (the image's part where a Docker engine answers).
 

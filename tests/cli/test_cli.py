@@ -16,7 +16,7 @@ import uuid
 
 import pytest
 
-from conftest import EVALWIRE, Project, quiet_environment
+from conftest import EVALWIRE, Project
 from evalwire.cli.app import VERBS, app, main, prepare
 
 KEY = "sk-very-secret-0123456789"
@@ -51,12 +51,11 @@ def test_the_verbs_are_the_commands():
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_reads_well_at_80_columns(verb):
+def test_help_reads_well_at_80_columns(project, verb):
     """No line is longer, no description is cut, and no word is broken over a border."""
-    arguments = [*EVALWIRE, *([verb] if verb else []), "--help"]
-    done = subprocess.run(
-        arguments, env=quiet_environment(COLUMNS="80", NO_COLOR="1"), capture_output=True, text=True, check=True
-    )
+    run = project.run if verb else project.run_process
+    done = run(*([verb] if verb else []), "--help", COLUMNS="80", NO_COLOR="1")
+    assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
 
