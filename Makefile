@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Files in the order of their names: those with a Phoenix, which take long, come before the many short ones of tests/unit.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo serve test slow bench statistics schema docs docs-serve lint format pictures lock clean
+.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema docs docs-serve lint lint-python lint-rest format pictures lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -25,16 +27,30 @@ demo: $(VENV)/installed  ## Run the example experiments against a Phoenix starte
 serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
-test: $(VENV)/installed  ## Run the whole test suite (the image's part where a Docker engine answers).
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/image
+unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (under a minute).
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not needs_phoenix and not browser" tests/unit
+
+integration: $(VENV)/installed  ## Run what a version of Python may change: the unit tests, and those with a real Phoenix.
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not browser" tests/cli tests/integration tests/unit
+
+test: test-host test-image  ## Run the whole test suite (the image's part where a Docker engine answers).
+
+test-host: $(VENV)/installed
+	$(BIN)/pytest $(SIDE_BY_SIDE) --ignore tests/image
+
+test-image: $(VENV)/installed
 	$(BIN)/pytest tests/image
 
-lint: $(VENV)/installed  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
+lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
+
+lint-python: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy image .github/release action/comment.py
 	$(BIN)/lint-imports
+
+lint-rest: $(VENV)/installed
 	$(BIN)/shellcheck --external-sources entrypoint.sh image/evalwire-install .ci/run action/*.sh examples/kubernetes/run.sh
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
@@ -54,8 +70,12 @@ format: $(VENV)/installed  ## Put the code into the project's format.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change.
+slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change, and look further where inputs are drawn.
 	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(SIDE_BY_SIDE) --hypothesis-profile nightly -m "hypothesis and not slow" tests/unit
+
+mutation: $(VENV)/installed  ## Change each line of the modules behind the verdict and see a unit test fail (hours; MODULES=gates/judge.py for one).
+	$(BIN)/python tests/support/mutation.py $(MODULES)
 
 bench: $(VENV)/installed  ## Measure speed and memory beside their limits and beside peers (half an hour).
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
+from in_process import run_in_process
 from kill_tally import COUNTS, FIGURES
 from losses import TALLY
 from postgres import free_port
@@ -23,6 +25,20 @@ from evalwire.phoenix.connection import _skip_server_imports, connect
 from evalwire.phoenix.local import local_phoenix
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
+
+_skip_server_imports()  # whichever test imports the client first: the server behind it takes ten seconds
+
+# `pytest --hypothesis-profile nightly` looks further, elsewhere each night, and prints how to see a failure again.
+settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", max_examples=500, deadline=None, database=None, print_blob=True)
+settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what drives a browser by the fixture that starts it."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -98,8 +114,7 @@ def spans_of(client: Any) -> Callable[..., list[Any]]:
 
 @pytest.fixture(scope="session")
 def evals() -> Any:
-    """The phoenix-evals package, without the server that its import would bring along."""
-    _skip_server_imports()
+    """The phoenix-evals package."""
     import phoenix.evals
 
     return phoenix.evals
@@ -131,6 +146,7 @@ class Project:
         return self.write({f"experiments/{name}/{file}": text for file, text in files.items()})
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start a command in a process of its own."""
         return subprocess.Popen(
             [*EVALWIRE, *arguments],
             cwd=self.directory,
@@ -142,6 +158,11 @@ class Project:
         )
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in this process."""
+        return run_in_process(arguments, cwd=self.directory, environ={**self.environ, **environ})
+
+    def run_process(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own: for signals, `os._exit`, threads that stay, several jobs at once."""
         process = self.start(*arguments, **environ)
         out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -17,7 +17,7 @@ import uuid
 import pytest
 from typer.main import get_command
 
-from conftest import EVALWIRE, Project, quiet_environment
+from conftest import EVALWIRE, Project
 from evalwire.cli import main
 from evalwire.cli.app import app
 from evalwire.cli.entry import prepare
@@ -51,12 +51,11 @@ def test_dry_run_takes_a_number_or_none_and_flags_alone_mean_run(given, prepared
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_reads_well_at_80_columns(verb):
+def test_help_reads_well_at_80_columns(project, verb):
     """No line is longer, no description is cut, no word is broken over a border, and a switch has no type."""
-    arguments = [*EVALWIRE, *([verb] if verb else []), "--help"]
-    done = subprocess.run(
-        arguments, env=quiet_environment(COLUMNS="80", NO_COLOR="1"), capture_output=True, text=True, check=True
-    )
+    run = project.run if verb else project.run_process
+    done = run(*([verb] if verb else []), "--help", COLUMNS="80", NO_COLOR="1")
+    assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
     assert "<" not in done.stdout

@@ -165,6 +165,6 @@ def test_a_thread_that_user_code_left_behind_does_not_keep_the_process(phoenix_p
         "    threading.Thread(target=time.sleep, args=(300,)).start()\n    return 1\n"
     )
     began = time.monotonic()
-    done = phoenix_project.experiment(make_dataset(1), task=task).run("run")
+    done = phoenix_project.experiment(make_dataset(1), task=task).run_process("run")
     assert done.returncode == 0
     assert time.monotonic() - began < 60

@@ -660,6 +660,7 @@ def test_arguments_and_errors_of_docstrings_are_lists(site):
     assert re.search(r"doc-section-title[^>]*>Raises", page)
 
 
+@pytest.mark.browser
 def test_a_browser_shows_each_page_on_a_phone_and_asks_nobody_else(site):
     if (program := find()) is None:
         if os.environ.get("EVALWIRE_REQUIRE_BROWSER_TESTS") == "1":

@@ -162,7 +162,7 @@ def test_phoenix_that_goes_away_ends_the_job_soon_and_red(phoenix_project, make_
 def test_a_process_that_user_code_ends_is_red(phoenix_project, make_dataset):
     """`os._exit(0)` ends it at once; the pipeline must not take that for a success."""
     task = "import os\n\nasync def task(example):\n    os._exit(0)\n"
-    done = phoenix_project.experiment(make_dataset(1), task=task).run("run")
+    done = phoenix_project.experiment(make_dataset(1), task=task).run_process("run")
     assert done.returncode == 1
     assert "os._exit(0)" in done.stderr
 

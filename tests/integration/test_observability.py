@@ -7,7 +7,9 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -42,23 +44,62 @@ def exporter(provider):
 """
 
 
-def run(script: str, cwd=None, **environ: str) -> subprocess.CompletedProcess[str]:
-    code = "from evalwire import setup_observability\n" + INSTRUMENTORS + EXPORTER + textwrap.dedent(script)
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=cwd,
-        env=quiet_environment(**environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+# A process that has imported what takes seconds, and is copied for each script.
+WARM = """
+import json, os, sys
+from evalwire.phoenix.connection import _skip_server_imports
+_skip_server_imports()
+import openinference.instrumentation.openai, phoenix.client, phoenix.otel
+
+for line in sys.stdin:
+    code, folder, environ, out, err = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environ)
+        for number, file in ((0, os.devnull), (1, out), (2, err)):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+        exec(code, {"__name__": "__main__"})
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
-def said(script: str, cwd=None, **environ: str) -> list[str]:
+class Run(Protocol):
+    def __call__(self, script: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Iterator[Run]:
+    """Runs a script in a process of its own, where nothing is set up yet."""
+    folder = tmp_path_factory.mktemp("scripts")
+    with subprocess.Popen(
+        [sys.executable, "-c", WARM], env=quiet_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as warm:
+
+        def run(script: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+            code = "from evalwire import setup_observability\n" + INSTRUMENTORS + EXPORTER + textwrap.dedent(script)
+            out, err = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
+            order = [code, str(cwd or folder), quiet_environment(**environ), str(out), str(err)]
+            warm.stdin.write(json.dumps(order) + "\n")
+            warm.stdin.flush()
+            returncode = int(warm.stdout.readline())
+            return subprocess.CompletedProcess(script, returncode, out.read_text(), err.read_text())
+
+        yield run
+
+
+@pytest.fixture
+def said(run) -> Callable[..., list[str]]:
     """The lines that a script prints; what it prints is all that is printed."""
-    done = run(script, cwd, **environ)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+
+    def said(script: str, cwd: Path | None = None, **environ: str) -> list[str]:
+        done = run(script, cwd, **environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return said
 
 
 # --- where traces go -----------------------------------------------------------------------------------
@@ -76,12 +117,17 @@ REGISTERED = """
 """
 
 
-def registered(environs, cwd=None) -> list[list[Any]]:
+@pytest.fixture
+def registered(said) -> Callable[..., list[list[Any]]]:
     """The kind of exporter, its endpoint and its headers in each of these environments; one process for all."""
-    return [json.loads(line) for line in said(REGISTERED, cwd, EVALWIRE_TEST_ENVIRONMENTS=json.dumps(environs))]
+
+    def registered(environs, cwd=None) -> list[list[Any]]:
+        return [json.loads(line) for line in said(REGISTERED, cwd, EVALWIRE_TEST_ENVIRONMENTS=json.dumps(environs))]
+
+    return registered
 
 
-def test_traces_go_where_the_client_s_records_go():
+def test_traces_go_where_the_client_s_records_go(registered):
     """By the client's rules, and over HTTP, unless the address is gRPC's."""
     collector = "PHOENIX_COLLECTOR_ENDPOINT"
     expected = [
@@ -103,7 +149,7 @@ def test_traces_go_where_the_client_s_records_go():
     assert [kind for kind, *_ in found] == ["HTTPSpanExporter"] * 9 + ["GRPCSpanExporter"] * 3
 
 
-def test_the_credentials_are_the_client_s(tmp_path):
+def test_the_credentials_are_the_client_s(registered, tmp_path):
     (tmp_path / "key").write_text("key-2\n")
     expected: list[tuple[dict[str, str], dict[str, str]]] = [
         ({"PHOENIX_API_KEY": "key-1"}, {"authorization": "Bearer key-1"}),
@@ -122,18 +168,18 @@ def test_the_credentials_are_the_client_s(tmp_path):
     assert shown == [headers for _, headers in expected]
 
 
-def test_an_address_that_is_none_is_told_as_such():
+def test_an_address_that_is_none_is_told_as_such(run):
     done = run("setup_observability()", PHOENIX_ENDPOINT="localhost:6006")
     assert "Phoenix's endpoint is not an http:// or https:// address" in done.stderr
 
 
-def test_a_key_and_a_key_file_are_an_error():
+def test_a_key_and_a_key_file_are_an_error(run):
     done = run("setup_observability()", PHOENIX_API_KEY="a", PHOENIX_API_KEY_FILE="b")
     assert "PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set" in done.stderr
 
 
 @pytest.mark.needs_phoenix
-def test_spans_arrive_in_the_project_of_the_environment(phoenix_url, spans_of):
+def test_spans_arrive_in_the_project_of_the_environment(said, phoenix_url, spans_of):
     project = f"observed-{uuid.uuid4().hex[:8]}"
     script = """
         from opentelemetry import trace
@@ -150,7 +196,7 @@ def test_spans_arrive_in_the_project_of_the_environment(phoenix_url, spans_of):
 # --- what makes them -----------------------------------------------------------------------------------
 
 
-def test_instrumentors_are_given_the_provider():
+def test_instrumentors_are_given_the_provider(said):
     """Objects and classes, any number of them, from any iterable."""
     script = """
         from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
@@ -162,7 +208,7 @@ def test_instrumentors_are_given_the_provider():
     assert said(script) == ["True True", "False"]
 
 
-def test_installed_instrumentors_are_used_by_themselves():
+def test_installed_instrumentors_are_used_by_themselves(run):
     """With the one of `openai`, which comes with Phoenix; naming it as well does no harm."""
     script = """
         from openinference.instrumentation.openai import OpenAIInstrumentor
@@ -174,7 +220,7 @@ def test_installed_instrumentors_are_used_by_themselves():
     assert (done.stdout, done.stderr) == ("True 1\n", "")
 
 
-def test_what_is_no_instrumentor_is_an_error_before_anything_is_registered():
+def test_what_is_no_instrumentor_is_an_error_before_anything_is_registered(said):
     script = """
         from opentelemetry import trace
         for wrong in ("openai", object(), str):
@@ -190,7 +236,7 @@ def test_what_is_no_instrumentor_is_an_error_before_anything_is_registered():
 # --- called again --------------------------------------------------------------------------------------
 
 
-def test_a_second_call_keeps_the_provider_and_adds_what_is_new():
+def test_a_second_call_keeps_the_provider_and_adds_what_is_new(run):
     script = """
         from openinference.instrumentation.openai import OpenAIInstrumentor
         first = setup_observability([Instrumentor()], auto_instrument=False)
@@ -203,7 +249,7 @@ def test_a_second_call_keeps_the_provider_and_adds_what_is_new():
     assert (done.stdout, done.stderr) == ("True 1 True\nFalse True\n", "")
 
 
-def test_many_threads_at_once_get_one_provider():
+def test_many_threads_at_once_get_one_provider(run):
     """As plain tasks would, that set it up in their first line."""
     script = """
         import threading
@@ -222,7 +268,7 @@ def test_many_threads_at_once_get_one_provider():
     assert (done.stdout, done.stderr) == ("1 1\n", "")
 
 
-def test_the_users_own_registration_is_kept():
+def test_the_users_own_registration_is_kept(run):
     script = """
         from phoenix.otel import register
         own = register(project_name="own", verbose=False)
@@ -232,7 +278,7 @@ def test_the_users_own_registration_is_kept():
     assert (done.stdout, done.stderr) == ("True True\n", "")
 
 
-def test_beside_another_provider_there_is_one_of_phoenix():
+def test_beside_another_provider_there_is_one_of_phoenix(said):
     """OpenTelemetry keeps the first; ours is still one, and is given to the instrumentors."""
     script = """
         from opentelemetry import trace
@@ -280,7 +326,7 @@ def test_what_a_task_does_stays_in_its_experiments_project(phoenix_project, clie
     names = [make_dataset(3), make_dataset(3)]
     for name in names:
         phoenix_project.experiment(name, task=task)
-    done = phoenix_project.run("run", PHOENIX_PROJECT_NAME=elsewhere)
+    done = phoenix_project.run_process("run", PHOENIX_PROJECT_NAME=elsewhere)
     assert done.returncode == 0, done.stdout
     results = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
     for result in results["experiments"]:
@@ -297,16 +343,16 @@ def test_what_a_task_does_stays_in_its_experiments_project(phoenix_project, clie
 # --- the extra -----------------------------------------------------------------------------------------
 
 
-def test_without_phoenix_otel_the_error_names_the_extra():
+def test_without_phoenix_otel_the_error_names_the_extra(run):
     done = run("import sys\nsys.modules['phoenix.otel'] = None\nsetup_observability()")
     assert "ImportError" in done.stderr
     assert "pip install 'evalwire[otel]'" in done.stderr
 
 
 def test_it_is_imported_when_it_is_called():
-    script = """
-        import sys
-        import evalwire.observability
-        print({"phoenix", "phoenix.otel", "phoenix.client", "grpc"} & set(sys.modules))
-    """
-    assert said(script) == ["set()"]
+    script = (
+        "import sys\nfrom evalwire import setup_observability\nimport evalwire.observability\n"
+        "print({'phoenix', 'phoenix.otel', 'phoenix.client', 'grpc'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=quiet_environment(), capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")

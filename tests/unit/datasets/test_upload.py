@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.datasets import upload as uploading
@@ -316,7 +316,6 @@ rows_of_files = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     files=st.lists(rows_of_files, min_size=1, max_size=3),
     downs=st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=3),

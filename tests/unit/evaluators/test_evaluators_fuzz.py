@@ -32,7 +32,7 @@ from evalwire.evaluators import (
 from evalwire.evaluators._values import is_equal, parse_list, spelled
 from evalwire.model.json_values import is_same_json
 
-many = settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def wants(value: Any) -> dict[str, Any]:

@@ -3,24 +3,86 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from evalwire.gates.baselines import BaselineQuery, choose_baseline
+import pytest
+
+from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline
 
 SUBJECT = BaselineQuery(
     experiment="search", dataset_name="set", evaluators=None, branches=["main"], experiment_ids=set()
 )
+OWN_METADATA = {"experiment": "search", "outcome": "passed", "repetitions": 1}
 
 
-def recorded(number: int, **metadata: Any) -> dict[str, Any]:
-    facts = {"experiment": "search", "outcome": "passed", "repetitions": 1}
+def recorded(number: int, *, facts: dict[str, Any] | None = None, missing: int = 0, **metadata: Any) -> dict[str, Any]:
+    own = {key: value for key, value in {**OWN_METADATA, **(facts or {})}.items() if value is not None}
     return {
         "id": f"E{number}",
         "name": f"eval_set_{number}",
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "missing_run_count": 0,
-        "metadata": {"branch": "main", "evalwire": facts, **metadata},
+        "created_at": f"2026-01-{number:02}T00:00:00+00:00",
+        "missing_run_count": missing,
+        "metadata": {"branch": "main", "evalwire": own, **metadata},
     }
+
+
+def chosen(*records: dict[str, Any], **changes: Any) -> str | None:
+    found, why = choose_baseline(records, replace(SUBJECT, **changes))
+    assert (found is None) is bool(why)
+    return found["id"] if found else None
+
+
+def why_none(*records: dict[str, Any], **changes: Any) -> str:
+    found, why = choose_baseline(records, replace(SUBJECT, **changes))
+    assert found is None
+    return why
+
+
+# --- what is asked for ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("auto", "auto", ""),
+        (" none ", "none", ""),
+        ("branch:release/1.0", "branch", "release/1.0"),
+        ("tag:a:b", "tag", "a:b"),
+        ("file:last week/results.json", "file", "last week/results.json"),
+        ("RXhwZXJpbWVudDox", "id", "RXhwZXJpbWVudDox"),
+    ],
+)
+def test_a_choice_is_read_and_written_back(text, kind, value):
+    choice = BaselineChoice.parse(text)
+    assert (choice.kind, choice.value) == (kind, value)
+    assert str(choice) == text.strip()
+
+
+@pytest.mark.parametrize("text", ["", "  ", "auto:", "none:x", "branch:", "tag:", "file:", "sha:1", ":x", "two words"])
+def test_what_is_no_choice_is_an_error_that_lists_them(text):
+    known = "expected auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's id"
+    with pytest.raises(ValueError, match=f"^{known}$"):
+        BaselineChoice.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ci", "setting", "branches"),
+    [
+        ("branch:old", {"branch": "topic", "base_branch": "main"}, "next", ["old"]),
+        ("auto", {"branch": "topic", "base_branch": "dev"}, "next", ["next"]),
+        ("auto", {"branch": "topic", "base_branch": "dev"}, None, ["dev"]),
+        ("auto", {"branch": "topic"}, None, ["main"]),
+        ("auto", {}, None, ["main", None]),
+        ("auto", {"base_branch": "dev"}, None, ["dev", None]),
+    ],
+)
+def test_the_branches_of_a_baseline(asked, ci, setting, branches):
+    """The one that is asked for, else the setting, else CI's, else `main`; without any branch, another such run."""
+    assert branches_for(BaselineChoice.parse(asked), ci, setting) == branches
+
+
+# --- what is chosen ------------------------------------------------------------------------------------
 
 
 def test_the_newest_on_the_branch_is_chosen():
@@ -28,12 +90,81 @@ def test_the_newest_on_the_branch_is_chosen():
     assert (found["id"], why) == ("E2", "")
 
 
+def test_the_jobs_own_experiments_are_passed_over():
+    assert chosen(recorded(3), recorded(2), recorded(1), experiment_ids={"E3", "E2"}) == "E1"
+
+
+def test_only_what_was_created_earlier_counts():
+    """An experiment that was created at the same moment is not earlier."""
+    assert chosen(recorded(3), recorded(2), recorded(1), before=datetime(2026, 1, 2, tzinfo=UTC)) == "E1"
+
+
+def test_a_run_without_a_branch_is_compared_with_another_such():
+    assert chosen(recorded(1, branch=None), branches=["main", None]) == "E1"
+
+
+def test_records_without_metadata_are_not_evalwires():
+    """And there is an end to how many are looked at: behind 5,000 others none is found."""
+    foreign = {**recorded(1), "metadata": None}
+    assert why_none(foreign) == "none recorded on branch main yet"
+    assert chosen(*[foreign] * 4_999, recorded(2)) == "E2"
+    assert chosen(*[foreign] * 5_000, recorded(2)) is None
+
+
+REASONS = [
+    (recorded(1, facts={"experiment": "other"}), {}, "is of the folder other"),
+    (recorded(1, branch="topic"), {}, "ran on the branch topic"),
+    (recorded(1, branch=None), {}, "ran on the branch (unknown)"),
+    (recorded(1, pull_request="7", base_branch="main"), {}, "is of a fork, whose branch has the same name"),
+    (recorded(1, facts={"split": "dev"}), {}, "is of the split dev"),
+    (recorded(1), {"split": "dev"}, "is of the split (all)"),
+    (recorded(1, facts={"repetitions": 2}), {}, "has 2 repetitions"),
+    (
+        recorded(1, facts={"evaluators": {"same": "1", "a": "1", "gone": "1"}}),
+        {"evaluators": {"same": "1", "a": "2", "new": "1"}},
+        "has other evaluators: a, gone, new",
+    ),
+    (recorded(1), {"evaluators": {"a": "1"}}, "has other evaluators: a"),
+    (recorded(1, missing=1), {}, "did not run to its end"),
+    (recorded(1, facts={"outcome": None}), {"is_any_outcome": True}, "did not run to its end"),
+    (recorded(1, facts={"outcome": "errors"}), {}, "ended as errors"),
+]
+
+
+@pytest.mark.parametrize(("record", "changes", "reason"), REASONS)
+def test_what_is_no_baseline_says_why(record, changes, reason):
+    assert why_none(record, **changes) == f"none recorded on branch main yet; eval_set_1 (E1) {reason}"
+
+
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    [
+        (recorded(1, facts={"split": "dev"}), {"split": "dev"}),
+        (recorded(1, facts={"repetitions": 2}), {"repetitions": 2}),
+        (recorded(1, facts={"repetitions": 2}), {"repetitions": None}),
+        (recorded(1, facts={"repetitions": None}), {"repetitions": 1}),
+        (recorded(1, facts={"evaluators": {"a": "1"}}), {"evaluators": {"a": "1"}}),
+        (recorded(1, facts={"evaluators": {"a": "1"}}), {"evaluators": None}),
+        (recorded(1, facts={"outcome": "errors"}), {"is_any_outcome": True}),
+        (recorded(1, base_branch="main"), {}),
+    ],
+)
+def test_what_agrees_is_a_baseline(record, changes):
+    assert chosen(record, **changes) == "E1"
+
+
+def test_of_those_that_are_none_the_nearest_is_told():
+    """The first of them, where several came as near; and the branches that were looked for."""
+    other, ended = recorded(1, facts={"experiment": "other"}), {"outcome": "errors"}
+    near, older = recorded(3, facts=ended), recorded(2, facts=ended)
+    why = why_none(other, near, older, recorded(4, branch="topic"), branches=["main", None])
+    assert why == "none recorded on branch main or without a branch yet; eval_set_3 (E3) ended as errors"
+
+
 def test_a_forks_branch_of_the_same_name_is_another():
     """A pull request from `main` of a fork to `main` has not been merged; within one repository there is none."""
     fork = recorded(2, pull_request="7", base_branch="main")
-    assert choose_baseline([fork, recorded(1)], SUBJECT)[0]["id"] == "E1"
-    found, why = choose_baseline([fork], SUBJECT)
-    assert found is None
-    assert "is of a fork, whose branch has the same name" in why
+    assert chosen(fork, recorded(1)) == "E1"
+    assert "is of a fork, whose branch has the same name" in why_none(fork)
     on_the_branch = recorded(3, branch="change", pull_request="7", base_branch="main")
-    assert choose_baseline([on_the_branch], replace(SUBJECT, branches=["change"]))[0]["id"] == "E3"
+    assert chosen(on_the_branch, branches=["change"]) == "E3"

@@ -6,13 +6,11 @@ import math
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.errors import UsageError
 from evalwire.gates import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
-
-law = settings(derandomize=True, deadline=None, database=None)
 
 PLACE = "evalwire.toml: [gates]"
 KNOWN = KnownNames(judged={"es_search": ("top_k", "exact_match"), "router": ("exact_match", "quality")})
@@ -525,7 +523,6 @@ FLAGS = st.tuples(st.lists(PARTS, max_size=4).map(" ".join), SIGNS, st.lists(PAR
 )
 
 
-@settings(law, max_examples=500)
 @given(FLAGS | st.text(max_size=30))
 def test_a_flag_is_read_or_refused_whatever_it_is(flag):
     try:
@@ -572,7 +569,6 @@ EXPERIMENTS = st.dictionaries(KEYS, VALUES | EVALUATIONS, max_size=2)
 TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES | EXPERIMENTS, max_size=2)
 
 
-@settings(law, max_examples=500)
 @given(TABLES, TABLES)
 def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table, own):
     try:

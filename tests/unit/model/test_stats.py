@@ -10,7 +10,7 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.model.stats import (
@@ -26,8 +26,6 @@ from evalwire.model.stats import (
     student_t_quantile,
     wilson_interval,
 )
-
-law = settings(derandomize=True, deadline=None, database=None)
 
 CASES = [(n, c, k) for n in range(1, 8) for c in range(n + 1) for k in range(1, n + 1)]
 
@@ -127,7 +125,6 @@ def test_students_quantiles_are_scipys(df):
         assert student_t_quantile(p, df) == pytest.approx(scipy.stats.t.ppf(p, df), rel=1e-8, abs=1e-12)
 
 
-@law
 @given(st.floats(-1e3, 1e3, allow_subnormal=False), st.floats(-1e3, 1e3, allow_subnormal=False), st.floats(1, 1e5))
 def test_students_distribution_rises_and_is_symmetric(one, other, df):
     """More is never less likely to be below, and below -t is as likely as above t."""
@@ -136,7 +133,6 @@ def test_students_distribution_rises_and_is_symmetric(one, other, df):
     assert student_t_cdf(-one, df) + student_t_cdf(one, df) == pytest.approx(1, abs=1e-15)
 
 
-@law
 @given(st.floats(1e-9, 1 - 1e-9), st.floats(1, 1e5))
 def test_a_quantile_is_where_the_distribution_has_its_probability(p, df):
     """One is the other's inverse."""
@@ -177,7 +173,6 @@ def test_ten_of_ten_passes_do_not_prove_that_all_would():
     assert wilson_interval(10, 10) == pytest.approx((0.722, 1.0), abs=5e-4)
 
 
-@law
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.9999))
 def test_a_wilson_interval_is_around_the_rate_and_within_0_and_1(rate, confidence):
     """It has a width, failures are the mirror of passes, and more of the same is narrower."""
@@ -273,7 +268,6 @@ def test_mcnemars_mid_p_is_scipys(worse, better):
     assert mcnemar_midp(worse, better) == pytest.approx(coin.sf(worse) + coin.pmf(worse) / 2, rel=1e-8, abs=1e-300)
 
 
-@law
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemars_mid_p_falls_with_each_one_that_became_worse(worse, better):
     """It is a probability, rises with each that became better, and its mirror is the rest of 1."""
@@ -305,7 +299,6 @@ def p_by_counting(tenths: list[int]) -> float:
     return sum(ways for total, ways in flipped.items() if total >= 0) / 2 ** len(tenths)
 
 
-@law
 @given(st.lists(st.integers(-10, 10), max_size=12))
 def test_a_sign_flip_is_a_count_of_all_signs(tenths):
     """Tenths are no exact floats, and their sums that are equal count as equal all the same."""
@@ -359,7 +352,6 @@ def test_a_drawn_sign_flip_is_near_scipys():
 GAINS = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=14)
 
 
-@law
 @given(GAINS, st.integers(0, 13), st.floats(0, 1))
 def test_a_sign_flip_rises_with_every_gain(gains, index, more):
     """It is a probability above 0, and a better example never makes it smaller."""
@@ -369,7 +361,6 @@ def test_a_sign_flip_rises_with_every_gain(gains, index, more):
     assert sign_flip(better) >= p - 1e-12
 
 
-@law
 @given(GAINS, st.randoms(use_true_random=False), st.sampled_from([0.25, 8, 1024]))
 def test_a_sign_flip_depends_on_neither_order_nor_unit_nor_what_stayed(gains, chance, unit):
     """Shuffled, in another unit, and among examples that did not change, it is the same."""
@@ -417,7 +408,6 @@ def test_holms_p_values_are_those_of_statsmodels(count):
         assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]), abs=1e-12)
 
 
-@law
 @given(st.lists(st.floats(0, 1), max_size=12), st.randoms(use_true_random=False))
 def test_holms_p_values_keep_their_order_of_size_and_do_not_shrink(p_values, chance):
     """What was smaller stays as small or smaller, and whatever the order in which they are given, each has its own."""
@@ -527,7 +517,6 @@ def test_equal_gains_say_nothing_of_what_is_detectable():
     assert minimum_detectable_change([-0.1] * 50, is_bool=False) is None
 
 
-@law
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=20, max_size=60), st.booleans(), st.floats(0.001, 0.4))
 def test_more_pairs_detect_less_and_more_certainty_takes_more(gains, is_bool, significance):
     """Four times the pairs of the same spread detect a smaller drop; so does a laxer test, and one that may miss more."""
