@@ -22,8 +22,9 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
-from evalwire.recording import journal
-from evalwire.recording.journal import FORMAT, Journal, _lock, newest_journal, read_journal
+from evalwire.recording.journal import writer as journal
+from evalwire.recording.journal.reader import FORMAT, read_journal
+from evalwire.recording.journal.writer import Journal, _lock, newest_journal
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1.5)

@@ -128,7 +128,7 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
         return _told(gate, None, f"{name} gives no bools, so it has no pass rate; limit its mean", failed=True)
     value = score.pass_rate if is_rate else score.mean
     if value is None:
-        raise AssertionError("a score has a mean, and one of bools a rate")
+        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
     lost = 0 if is_floor or not is_rate else score.missing + result.not_run  # each counts as what is limited
     value += lost / result.expected_runs
     interval = _interval(result, values, score, lost=lost)

@@ -57,20 +57,18 @@ def run_and_report(
     with Signals() as signals, _journal(console, journal, writer.folder if has_journal else None) as own_journal:
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as job:
-                gating = job_gating(job, settings, say=console.say)
                 with progress_of(console) as observer:
                     report = run(
                         job,
-                        gating=gating,
+                        gating=job_gating(job, settings, say=console.say),
                         observer=observer,
                         stop=signals.stop,
                         start=writer.start,
                         journal=own_journal,
                         warn=console.warn,
                     )
-                code = writer.write(
-                    masked(report, console.mask)
-                )  # before a local Phoenix is ended, which may take longer than there is
+                # before a local Phoenix is ended, which may take longer than there is
+                code = writer.write(masked(report, console.mask))
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)

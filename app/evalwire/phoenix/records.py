@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from evalwire.errors import PhoenixError
-from evalwire.model import (
-    Experiment,
-    ExperimentResult,
-    OpenExperiment,
-    own_metadata,
-    recorded_usage,
-)
+from evalwire.model import Experiment, ExperimentResult, OpenExperiment, own_metadata, recorded_usage
 from evalwire.phoenix.export import Recording, example_notes, incomplete_runs
 
 if TYPE_CHECKING:

@@ -11,16 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import PhoenixError, RunTaken
-from evalwire.model import (
-    EMPTY,
-    FACTS_KEY,
-    Evaluation,
-    Failure,
-    TaskRun,
-    is_same_json,
-    own_metadata,
-    recorded_usage,
-)
+from evalwire.model import EMPTY, FACTS_KEY, Evaluation, Failure, TaskRun, is_same_json, own_metadata, recorded_usage
 from evalwire.phoenix.request_errors import detail_of, status_of
 from evalwire.phoenix.verification import missing_records
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments
-from evalwire.recording.journal import Journal, PastExperiment, PastJob, newest_journal
+from evalwire.recording.journal.past import PastExperiment, PastJob
+from evalwire.recording.journal.writer import Journal, newest_journal
 from evalwire.recording.protocols import JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.resume import ResumeExperiments

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from evalwire.model import Dataset, Evaluation, Experiment, JobSpec, RunKey, TaskRun
     from evalwire.recording.create import CreateExperiments
-    from evalwire.recording.journal import PastExperiment
+    from evalwire.recording.journal.past import PastExperiment
     from evalwire.recording.protocols import JournalWriter
     from evalwire.recording.server import Server
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import ExperimentNotFound, UsageError
 from evalwire.model import evaluator_hashes, file_hash, own_metadata
-from evalwire.recording.journal import PastExperiment
+from evalwire.recording.journal.past import PastExperiment
 from evalwire.recording.resume import deleted_experiment, replaced_experiment
 
 if TYPE_CHECKING:

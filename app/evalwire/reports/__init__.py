@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         outputs,
         results_json,
     )
+    from evalwire.reports.comparison_text import Form as ComparisonForm
     from evalwire.reports.results_json import load_results, read_results
 
 __all__ = [
     "EXPORT_FORMATS",
     "FORMATS",
+    "ComparisonForm",
     "annotations",
     "comparison_text",
     "console",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evalwire.settings.ci import ParallelJob
-from evalwire.model.shard import Shard
+from evalwire.model import Shard
 
 
 @dataclass(frozen=True, slots=True)

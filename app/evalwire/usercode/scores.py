@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from evalwire.model.json_values import to_json
+from evalwire.model import to_json
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

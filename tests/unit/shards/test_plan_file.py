@@ -7,7 +7,7 @@ import json
 import pytest
 
 from evalwire.errors import UsageError
-from evalwire.recording.journal import PastExperiment
+from evalwire.recording.journal.past import PastExperiment
 from evalwire.shards.plan_file import ShardPlan
 
 PLAN = ShardPlan(

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
-    from evalwire.reports.comparison_text import Form
+    from evalwire.reports import ComparisonForm
 
 
-def compare(invocation: Invocation, *, before: str, after: str, form: Form = "text") -> int:
+def compare(invocation: Invocation, *, before: str, after: str, form: ComparisonForm = "text") -> int:
     """Compare `after` with `before`, experiment by experiment; the exit code, which no difference changes.
 
     Args:

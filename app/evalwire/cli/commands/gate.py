@@ -11,15 +11,7 @@ from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, importable
 from evalwire.gates import BaselineChoice, BaselineQuery, KnownNames, branches_for, unjudged_gates
-from evalwire.jobs import (
-    GateRequest,
-    ReportWriter,
-    decide_outcome,
-    discover,
-    job_spec,
-    prepare_gating,
-    record_outcomes,
-)
+from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
 from evalwire.masking import masked
 from evalwire.model import Report, own_metadata
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned

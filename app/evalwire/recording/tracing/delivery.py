@@ -116,10 +116,14 @@ class Delivery:
 
 
 def span_row(span: trace_sdk.ReadableSpan) -> dict[str, Any]:
-    """A span in the JSON form that the Phoenix client takes."""
+    """Return a span in the JSON form that the Phoenix client takes.
+
+    Raises:
+        ValueError: the span has no context.
+    """
     identity, parent = span.get_span_context(), span.parent
     if identity is None:
-        raise AssertionError("a span that ended has a context")
+        raise ValueError("the span has no context")
     attributes = {key: _to_value(key, value) for key, value in (span.attributes or {}).items()}
     return {
         "name": span.name,

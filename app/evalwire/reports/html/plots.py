@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.model import percentile
@@ -32,6 +33,57 @@ _THINNEST = 1.5  # of a flow
 TOO_FAR_APART = filled('<p class="quiet">The values lie too far apart to be drawn.</p>')
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bins:
+    """How many values lie in each part of an axis.
+
+    Attributes:
+        ticks: of the axis, from its lower to its upper end.
+        sizes: values in each part, by its number from 0.
+        beyond: values above the upper end.
+    """
+
+    ticks: Sequence[float]
+    sizes: Mapping[int, int]
+    beyond: int
+
+    @classmethod
+    def of(cls, values: Sequence[float], *, is_amount: bool) -> _Bins | None:
+        """Divide the axis; None when the values lie too far apart."""
+        lower, upper = min(values), max(values)
+        if is_amount:
+            lower, usual = 0.0, 1.5 * percentile(values, 0.95)
+            upper = usual if upper > 2 * usual > 0 else upper
+        elif lower >= 0 and upper <= 1:
+            lower, upper = 0.0, 1.0
+        ticks = _ticks(lower, upper)
+        if not ticks:
+            return None
+        lower, upper = ticks[0], ticks[-1]
+        width = (upper - lower) / _BINS
+        sizes = Counter(min(_BINS - 1, int((value - lower) / width)) for value in values if value <= upper)
+        return cls(ticks=ticks, sizes=sizes, beyond=sum(value > upper for value in values))
+
+    @property
+    def lower(self) -> float:
+        """Return the lower end of the axis."""
+        return self.ticks[0]
+
+    @property
+    def upper(self) -> float:
+        """Return the upper end of the axis."""
+        return self.ticks[-1]
+
+    @property
+    def width(self) -> float:
+        """Return the width of one part."""
+        return (self.upper - self.lower) / _BINS
+
+    def edge(self, number: int) -> float:
+        """Return where a part begins."""
+        return self.lower + number * self.width
+
+
 def histogram(
     values: Sequence[float],
     *,
@@ -51,25 +103,15 @@ def histogram(
         is_amount: the axis begins at 0, and the few values that lie far off are one bar at its end.
         marks: values to be pointed at, by their names.
     """
-    lower, upper = min(values), max(values)
-    if is_amount:
-        lower, usual = 0.0, 1.5 * percentile(values, 0.95)
-        upper = usual if upper > 2 * usual > 0 else upper
-    elif lower >= 0 and upper <= 1:
-        lower, upper = 0.0, 1.0
-    ticks = _ticks(lower, upper)
-    if not ticks:
+    bins = _Bins.of(values, is_amount=is_amount)
+    if bins is None:
         return _figure(caption, TOO_FAR_APART)
-    lower, upper = ticks[0], ticks[-1]
-    width = (upper - lower) / _BINS
-    bins = Counter(min(_BINS - 1, int((value - lower) / width)) for value in values if value <= upper)
-    beyond = sum(value > upper for value in values)
-    highest = max([*bins.values(), beyond])
-    step = (_WIDTH - _LEFT - _RIGHT) / (_BINS + (2 if beyond else 0))
+    highest = max([*bins.sizes.values(), bins.beyond])
+    step = (_WIDTH - _LEFT - _RIGHT) / (_BINS + (2 if bins.beyond else 0))
     top = 8 + _LINE * len(marks)
 
     def x(value: float) -> float:
-        return _LEFT + (value - lower) / width * step
+        return _LEFT + (value - bins.lower) / bins.width * step
 
     def bar(left: float, size: int, title: str) -> Markup:
         high = max(1.0, size / highest * (_BOTTOM - top))
@@ -80,15 +122,15 @@ def histogram(
         )
 
     bars = [
-        bar(x(lower + one * width), size, f"{show(lower + one * width)} to {show(lower + (one + 1) * width)}")
-        for one, size in sorted(bins.items())
+        bar(x(bins.edge(one)), size, f"{show(bins.edge(one))} to {show(bins.edge(one + 1))}")
+        for one, size in sorted(bins.sizes.items())
     ]
-    labels = [_label(x(tick), _BOTTOM + 15, _short(tick) + unit, "middle") for tick in ticks]
-    if beyond:
-        bars.append(bar(_WIDTH - _RIGHT - step, beyond, f"more than {show(upper)}"))
-        labels[-1] = _label(_WIDTH - _RIGHT, _BOTTOM + 15, f"> {_short(upper)}{unit}", "end")
+    labels = [_label(x(tick), _BOTTOM + 15, _short(tick) + unit, "middle") for tick in bins.ticks]
+    if bins.beyond:
+        bars.append(bar(_WIDTH - _RIGHT - step, bins.beyond, f"more than {show(bins.upper)}"))
+        labels[-1] = _label(_WIDTH - _RIGHT, _BOTTOM + 15, f"> {_short(bins.upper)}{unit}", "end")
     for line, (name, value) in enumerate(marks.items()):
-        if value <= upper:
+        if value <= bins.upper:
             at, y = x(value), _LINE * (line + 1)
             bars.append(_path("mark", at, y - 9, f"V{_BOTTOM}"))
             is_right = at > _WIDTH / 2

@@ -10,17 +10,7 @@ from typing import Any
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import (
-    EMPTY,
-    Dataset,
-    Example,
-    Experiment,
-    ExperimentResult,
-    OpenExperiment,
-    Report,
-    Shard,
-    TaskRun,
-)
+from evalwire.model import EMPTY, Dataset, Example, Experiment, ExperimentResult, OpenExperiment, Report, Shard, TaskRun
 from evalwire.reports.results_json import document
 from evalwire.reports.results_json.nouns import to_noun
 

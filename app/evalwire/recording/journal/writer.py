@@ -23,32 +23,27 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.model import (
-    CREATION_KEY,
     Evaluation,
     Failure,
     JobSpec,
     ModelUsage,
-    Shard,
-    Sharing,
     TaskRun,
-    kind_without_record,
-    usage_from_json,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evalwire.model import Dataset, Example, Experiment, OpenExperiment, RunKey
+    from evalwire.model import Experiment, OpenExperiment
+from evalwire.recording.journal.past import PastJob, dataset_record
+from evalwire.recording.journal.reader import FORMAT, read_journal
 
 log = logging.getLogger("evalwire")
-
-FORMAT = 1
 
 _PATTERN = "journal_*.jsonl"
 
@@ -179,7 +174,7 @@ class Journal:
         self.append(
             "create",
             experiment=opened.experiment.name,
-            dataset=_named(opened.dataset),
+            dataset=dataset_record(opened.dataset),
             recorded_name=opened.recorded_name,
             metadata=opened.metadata,
             repetitions=opened.repetitions,
@@ -217,17 +212,6 @@ class Journal:
             evaluator=evaluations[0].evaluator,
             evaluations=[_evaluation_fields(evaluation) for evaluation in evaluations],
         )
-
-
-def _named(dataset: Dataset) -> dict[str, Any]:
-    """What a later job finds a dataset again by, and knows it by."""
-    return {
-        "id": dataset.id,
-        "name": dataset.name,
-        "version_id": dataset.version_id,
-        "examples": len(dataset.examples),
-        "split": dataset.split,
-    }
 
 
 def _place(opened: OpenExperiment, run: TaskRun) -> dict[str, Any]:
@@ -299,214 +283,3 @@ def _cut_torn_line(descriptor: int) -> None:
             os.ftruncate(descriptor, size - len(last))
         else:
             os.write(descriptor, b"\n")
-
-
-@dataclass(slots=True, kw_only=True)
-class PastExperiment:
-    """What a journal, or Phoenix, knows of one experiment of an earlier job.
-
-    Attributes:
-        dataset: `id`, `name`, `version_id`, `split` and the number of `examples`; empty before the experiment was
-            to be created.
-        id: Phoenix's id of the experiment; None when its creation is not known to have succeeded.
-        runs: without examples, which only Phoenix has: see `runs_on`.
-    """
-
-    experiment: str
-    dataset: Mapping[str, Any] = field(default_factory=dict)
-    recorded_name: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    repetitions: int = 1
-    id: str | None = None
-    url: str | None = None
-    project_name: str | None = None
-    runs: dict[RunKey, Mapping[str, Any]] = field(default_factory=dict)
-    evaluations: dict[RunKey, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, opened: OpenExperiment) -> PastExperiment:
-        """An experiment that has begun, and has no runs yet."""
-        return cls(
-            experiment=opened.experiment.name,
-            dataset=_named(opened.dataset),
-            recorded_name=opened.recorded_name,
-            metadata=opened.metadata,
-            repetitions=opened.repetitions,
-            id=opened.id,
-            url=opened.url,
-            project_name=opened.project_name,
-        )
-
-    def is_same(self, *, recorded_name: str, metadata: Mapping[str, Any] | None) -> bool:
-        """Whether an experiment in Phoenix is this one, and not another that has its id by now."""
-        key = (metadata or {}).get(CREATION_KEY)
-        return recorded_name == self.recorded_name and key == self.metadata.get(CREATION_KEY)
-
-    def runs_on(self, examples: Sequence[Example], *, others: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
-        """What is known of the runs on these examples.
-
-        Args:
-            examples: of the dataset's version that ran.
-            others: runs that Phoenix has; they count where the journal holds none.
-        """
-        found: dict[RunKey, TaskRun] = {}
-        for example in examples:
-            for repetition in range(1, self.repetitions + 1):
-                place = (example.node_id, repetition)
-                if place in self.runs:
-                    run: TaskRun | None = self._run(example, place)
-                else:
-                    run = others.get(place)
-                    if run is not None and place in self.evaluations:  # judged after its run was found in Phoenix
-                        run = self._judged(run, place)
-                if run is not None:
-                    found[place] = run
-        return found
-
-    def _run(self, example: Example, place: RunKey) -> TaskRun:
-        line = self.runs[place]
-        run = TaskRun(
-            example=example,
-            output=line["output"],
-            failure=_failure(line["failure"]),
-            start_time=datetime.fromisoformat(line["start_time"]),
-            end_time=datetime.fromisoformat(line["end_time"]),
-            repetition=place[1],
-            trace_id=line["trace_id"],
-            attempts=line["attempts"],
-            usage=usage_from_json(line.get("usage")),
-        )
-        return self._judged(run, place)
-
-    def _judged(self, run: TaskRun, place: RunKey) -> TaskRun:
-        own = self.evaluations.get(place, {})
-        evaluations = [_evaluation(fields, evaluator=evaluator) for evaluator, said in own.items() for fields in said]
-        others = [one for one in run.evaluations if one.evaluator not in own]
-        return replace(run, evaluations=(*others, *evaluations))
-
-
-@dataclass(slots=True, kw_only=True)
-class PastJob:
-    """What a journal holds of a job.
-
-    Attributes:
-        experiments: the names of all experiments that were to run, those that never began included.
-        spec: what it ran.
-        past: what is known of each experiment that it began, by name.
-        damaged: lines in its midst that could not be read.
-    """
-
-    experiments: list[str]
-    spec: JobSpec
-    past: dict[str, PastExperiment] = field(default_factory=dict)
-    damaged: int = 0
-
-
-def read_journal(path: Path) -> PastJob:
-    """Read a journal.
-
-    Raises:
-        UsageError: it cannot be read, or is no journal that this version understands.
-    """
-    job: PastJob | None = None
-    torn = False
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    if job is not None:
-                        job.damaged += 1
-                    torn = True
-                    continue
-                torn = False
-                if job is None:
-                    job = _job(entry, path)
-                else:
-                    _take(entry, job)
-    except OSError as error:
-        raise UsageError(f"the journal {path} cannot be read: {error.strerror or error}.") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no journal of evalwire: {type(error).__name__}: {error}.") from error
-    if job is None and path.stat().st_size == 0:
-        raise UsageError(
-            f"the journal {path} is empty: its job ended before anything ran. Start it anew with `evalwire run`."
-        )
-    if job is None:
-        raise UsageError(f"{path} is no journal of evalwire: it does not begin with a job.")
-    job.damaged -= torn  # the last line, of a process that was killed
-    return job
-
-
-def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
-    if entry["type"] != "job" or entry["format"] != FORMAT:
-        raise UsageError(f"{path} is no journal that this version of evalwire understands.")
-    return PastJob(
-        experiments=list(entry["experiments"]),
-        spec=JobSpec(
-            prefix=entry["prefix"],
-            metadata=entry["metadata"],
-            repetitions=entry["repetitions"],
-            split=entry.get("split"),
-            dataset_version=entry.get("dataset_version"),
-            gates=tuple(entry.get("gates", ())),
-            baseline=entry.get("baseline", ""),
-            sharing=_sharing(entry.get("shard"), entry.get("run_key")),
-        ),
-    )
-
-
-def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
-    """Return how an earlier job shared its experiments; None where it had them for itself.
-
-    Raises:
-        UsageError: the journal names no shard that there is.
-    """
-    if text is None:
-        return None
-    try:
-        shard = Shard.parse(text)
-    except ValueError as error:
-        raise UsageError(f"the journal names the shard {text!r}: {error}.") from error
-    return Sharing(total=shard.total, shard=shard, run_key=run_key)
-
-
-def _take(entry: Mapping[str, Any], job: PastJob) -> None:
-    """Add one line to what is known."""
-    if entry["type"] not in ("create", "open", "run", "evaluations"):
-        return
-    name = entry["experiment"]
-    past = job.past.setdefault(name, PastExperiment(experiment=name))
-    match entry["type"]:
-        case "create":
-            past.dataset, past.recorded_name = entry["dataset"], entry["recorded_name"]
-            past.metadata, past.repetitions = entry["metadata"], entry["repetitions"]
-            return
-        case "open":
-            past.id, past.url, past.project_name = entry["id"], entry["url"], entry["project_name"]
-            return
-    place = (entry["example"], entry["repetition"])
-    match entry["type"]:
-        case "run":
-            past.runs[place] = entry
-            past.evaluations.pop(place, None)
-        case "evaluations":
-            past.evaluations.setdefault(place, {})[entry["evaluator"]] = entry["evaluations"]
-
-
-def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
-    return Failure(**{"kind": kind_without_record(fields["stage"], fields["type"]), **fields}) if fields else None
-
-
-def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
-    return Evaluation(
-        **{
-            **fields,
-            "failure": _failure(fields["failure"]),
-            "start_time": datetime.fromisoformat(fields["start_time"]),
-            "end_time": datetime.fromisoformat(fields["end_time"]),
-            "usage": usage_from_json(fields.get("usage")),
-        },
-        evaluator=evaluator,
-    )
