@@ -80,6 +80,25 @@ def test_a_phoenix_that_takes_its_time_does_not_cost_the_report(phoenix_project,
     assert report["outcome"] == "interrupted"
 
 
+def test_a_signal_while_outcomes_are_recorded_keeps_the_whole_report(phoenix_project, phoenix_url, make_dataset):
+    """All has run by then: the results and the gates are in the report, though Phoenix does not take the outcome."""
+    with FaultyPhoenix(
+        phoenix_url, lambda method, _: Fault(hang=True) if method == "PATCH" else None
+    ).serving() as proxy:
+        process = start(phoenix_project, make_dataset(3), seconds=0, PHOENIX_ENDPOINT=proxy.url)
+        deadline = time.monotonic() + 60
+        while not proxy.count("PATCH", "/experiments/"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 143, (out, err)
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", 143)
+    (entry,) = report["experiments"]
+    assert (len(entry["runs"]), entry["not_run"]) == (3, 0)
+
+
 @pytest.mark.parametrize(
     "task",
     [

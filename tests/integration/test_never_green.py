@@ -81,6 +81,16 @@ def test_a_failure_names_example_exception_and_line(phoenix_project, make_datase
     assert "1.000 (1 missing)" in done.stdout
 
 
+def test_an_error_that_is_only_named_like_phoenixs_is_no_outage(phoenix_project, make_dataset):
+    """A pipeline that tries an outage again must not do so for a defect of the task."""
+    task = "class PhoenixError(Exception): ...\n\nasync def task(example):\n    raise PhoenixError('mine')\n"
+    done = phoenix_project.experiment(make_dataset(2), task=task).run("run")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (done.returncode, report["outcome"]) == (1, "errors")
+    [failure] = {run["failure"]["kind"] for run in report["experiments"][0]["runs"]}
+    assert failure == "user"
+
+
 def test_nothing_to_run_is_red(phoenix_project):
     done = phoenix_project.run("run")
     assert done.returncode == 1

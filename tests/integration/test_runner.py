@@ -39,6 +39,15 @@ def test_every_run_and_evaluation_is_in_phoenix(phoenix_project, client, make_da
     assert (entry["successful_run_count"], entry["failed_run_count"], entry["missing_run_count"]) == (4, 0, 0)
 
 
+def test_without_a_client_the_environment_names_the_phoenix(
+    phoenix_project, phoenix_url, client, make_dataset, monkeypatch
+):
+    monkeypatch.setenv("PHOENIX_ENDPOINT", phoenix_url)
+    phoenix_project.experiment(make_dataset(1))
+    (result,) = ExperimentRunner(phoenix_project.experiments).run()
+    assert client.experiments.get(experiment_id=result.experiment_id)["successful_run_count"] == 1
+
+
 def test_a_result_is_a_mapping_like_phoenixs_own_and_has_attributes(phoenix_project, client, make_dataset):
     name = make_dataset(2)
     phoenix_project.experiment(name)

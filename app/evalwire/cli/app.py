@@ -81,7 +81,7 @@ def run(
     if dry_run is not None and dry_run < 1:
         raise typer.BadParameter("at least 1 example; without --dry-run, all are run", param_hint="--dry-run")
     execute(
-        lambda context: commands.run.run(context, dry_run=dry_run, local=local, fresh=fresh),
+        lambda invocation: commands.run.run(invocation, dry_run=dry_run, local=local, fresh=fresh),
         _with_fail_fast(given.flags, fail_fast=fail_fast),
         **given.around,
     )
@@ -103,7 +103,7 @@ def plan(
 ) -> None:
     """Create the experiments that several jobs will run together, and write the plan for `run --plan`."""
     execute(
-        lambda context: commands.plan.plan(context, shards=shards, output=output, fresh=fresh),
+        lambda invocation: commands.plan.plan(invocation, shards=shards, output=output, fresh=fresh),
         given.flags,
         **given.around,
     )
@@ -143,8 +143,8 @@ def resume(
     if journal is not None and experiment is not None:
         raise typer.BadParameter("a journal or an experiment, not both", param_hint="--experiment")
     execute(
-        lambda context: commands.resume.resume(
-            context, path=journal, experiment_id=experiment, retry_failed=retry_failed, local=local
+        lambda invocation: commands.resume.resume(
+            invocation, path=journal, experiment_id=experiment, retry_failed=retry_failed, local=local
         ),
         _with_fail_fast(given.flags, fail_fast=fail_fast),
         **given.around,
@@ -202,8 +202,8 @@ def gate(
     if len(several := [flag for flag, value in named.items() if value]) > 1:
         raise typer.BadParameter(f"one of {', '.join(several)}", param_hint=several[-1])
     execute(
-        lambda context: commands.gate.gate(
-            context, experiment_ids=experiment or (), results=results, shards=shards, fresh=fresh
+        lambda invocation: commands.gate.gate(
+            invocation, experiment_ids=experiment or (), results=results, shards=shards, fresh=fresh
         ),
         {**given.flags, "report_dir": report_dir},
         **given.around,
@@ -226,8 +226,8 @@ def compare(
     if as_json and as_markdown:
         raise typer.BadParameter("JSON or Markdown, not both", param_hint="--markdown")
     execute(
-        lambda context: commands.compare.compare(
-            context, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
+        lambda invocation: commands.compare.compare(
+            invocation, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
         ),
         given.flags,
         **given.around,
@@ -268,10 +268,10 @@ def report(
             "an experiment is shown in Markdown; evalwire export writes CSV and JSON", param_hint="--format"
         )
     execute(
-        lambda context: (
-            commands.report.report(context, path=results, format_=format_ or "console", output=output)
+        lambda invocation: (
+            commands.report.report(invocation, path=results, format_=format_ or "console", output=output)
             if experiment is None
-            else commands.report.report_experiment(context, experiment_id=experiment, output=output)
+            else commands.report.report_experiment(invocation, experiment_id=experiment, output=output)
         ),
         given.flags,
         **given.around,
@@ -296,7 +296,7 @@ def export(
 ) -> None:
     """Write a recorded experiment to a file, a row or an object for each run."""
     execute(
-        lambda context: commands.export.export(context, experiment_id=experiment, format_=format_, output=output),
+        lambda invocation: commands.export.export(invocation, experiment_id=experiment, format_=format_, output=output),
         given.flags,
         **given.around,
         error_code=2,
@@ -318,7 +318,9 @@ def pin(
 ) -> None:
     """Give an experiment a tag, for --baseline tag:NAME; another of its dataset that has it loses it."""
     execute(
-        lambda context: commands.baseline.pin(context, experiment_id=experiment, tag=tag), given.flags, **given.around
+        lambda invocation: commands.baseline.pin(invocation, experiment_id=experiment, tag=tag),
+        given.flags,
+        **given.around,
     )
 
 
@@ -342,7 +344,7 @@ def check(
 ) -> None:
     """Check everything that a run needs, without running it."""
     execute(
-        lambda context: commands.check.check(context, as_json=as_json, show_settings=show_settings),
+        lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
         given.flags,
         **given.around,
     )
@@ -358,7 +360,7 @@ def upload(
 ) -> None:
     """Upload a testset to Phoenix, one dataset for each tag."""
     execute(
-        lambda context: commands.upload.upload(context, strict=strict, dry_run=dry_run),
+        lambda invocation: commands.upload.upload(invocation, strict=strict, dry_run=dry_run),
         given.flags,
         **given.around,
         error_code=2,
@@ -384,7 +386,13 @@ def init(
     ] = None,
 ) -> None:
     """Write a small project that runs as it is, to start your own from; change no file that is there."""
-    execute(lambda context: commands.init.init(context, directory, ci=ci), {}, config=None, env_file=None, error_code=2)
+    execute(
+        lambda invocation: commands.init.init(invocation, directory, ci=ci),
+        {},
+        config=None,
+        env_file=None,
+        error_code=2,
+    )
 
 
 @app.command(cls=Command)
@@ -397,4 +405,4 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the Phoenix of `run --local`, to look at its results."""
-    execute(lambda context: commands.serve.serve(context, port=port), given.flags, **given.around)
+    execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evalwire.engine import EngineResult, Limits, Observer, Recorder, Stop, Tracer
     from evalwire.jobs.gating import Gating
     from evalwire.masking import Mask
-    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome
+    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome, Price
     from evalwire.phoenix import Phoenix
     from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
 
@@ -136,9 +136,17 @@ def run(
     if journal is not None:
         journal.append("end", outcome=outcome, exit_code=code)
     return _report(
-        job, result, gates, baselines, outcome=outcome, exit_code=code, start=start, journal=journal, gating=gating,
+        job,
+        result,
+        gates,
+        baselines,
+        outcome=outcome,
+        exit_code=code,
+        prices=gating.prices,
+        start=start,
+        journal=journal,
         lost_spans=tracer.lost,
-    )  # fmt: skip
+    )
 
 
 def _record_outcomes(
@@ -173,9 +181,9 @@ def _report(
     *,
     outcome: Outcome,
     exit_code: int,
+    prices: Mapping[str, Price],
     start: JobStart,
     journal: Journal | None,
-    gating: Gating,
     lost_spans: int,
 ) -> Report:
     sharing = job.spec.sharing
@@ -194,7 +202,7 @@ def _report(
         ci=ci_metadata(job.environ),
         gates=gates,
         baselines=baselines,
-        prices=gating.prices,
+        prices=prices,
         directory=start.directory,
         shard=sharing.shard if sharing else None,
     )
