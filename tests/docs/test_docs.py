@@ -56,3 +56,11 @@ def test_the_inputs_of_the_action_are_settings():
     set_there = set(re.findall(r"(?:setting |export |^ *)(EVALWIRE_[A-Z_]+)", script, re.MULTILINE))
     assert set_there - {"EVALWIRE_REQUIREMENTS"} <= set(variables.values())
     assert {option.variable for option in OPTIONS if option.name in ("gate", "names", "shard")} <= set_there
+
+
+def test_the_index_of_decisions_has_each():
+    """In order, by its title."""
+    folder = ROOT / "docs/decisions"
+    files = sorted(folder.glob("[0-9]*.md"))
+    listed = re.findall(r"- \[(.+)\]\((.+)\)", (folder / "index.md").read_text())
+    assert listed == [(path.read_text().splitlines()[0].removeprefix("# "), path.name) for path in files]

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import httpx
 import pytest
 import yaml
 from browser import browser, find
@@ -32,6 +33,7 @@ from evalwire.cli.entry import prepare
 from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
+from evalwire.phoenix import connect
 from evalwire.phoenix.local import local_phoenix
 from evalwire.runner import ExperimentRunner
 from evalwire.settings import OPTIONS, load_settings
@@ -91,7 +93,7 @@ EXAMPLE = {"input": {"user_query": "How do I get a refund?"}, "output": {"expect
 # where arize-phoenix is installed too, `import phoenix.client` would import all of the server
 SCRIPT = """
 import runpy
-from evalwire import connection
+from evalwire.phoenix import connection
 connection._skip_server_imports()
 runpy.run_path("script.py", run_name="__main__")
 """
@@ -228,14 +230,21 @@ class Walk:
                 (folder / "task.py").write_text(TASK)
             if not names - {"task.py"}:
                 (folder / "always.py").write_text(ALWAYS)
-        client: Any = SimpleNamespace(datasets=SimpleNamespace(get_dataset=self._dataset))
-        results = ExperimentRunner(experiments, client, dry_run=3).run()
+        results = ExperimentRunner(experiments, self._client(), dry_run=3).run()
         assert results
         assert all(result.passed for result in results)
         for test in sorted(experiments.glob("*/test_*.py")):
             name = test.relative_to(self.folder)
             tested = self.run(f"{shlex.quote(sys.executable)} -m pytest -q -p no:phoenix {name}")
             assert self.exit_code == 0, tested
+
+    def _client(self) -> Any:
+        """A Phoenix client that talks to nobody, and has the page's examples as its datasets."""
+        nothing = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}))
+        kind: Any = type(connect(base_url="http://127.0.0.1:9"))
+        client = kind(http_client=httpx.Client(transport=nothing, base_url="http://127.0.0.1:9"))
+        client.datasets.get_dataset = self._dataset
+        return client
 
     def _dataset(self, *, dataset: str, **_: Any) -> Any:
         rows = self.examples.get(dataset, [EXAMPLE])

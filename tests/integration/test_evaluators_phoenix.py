@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from evalwire.engine.engine import run_job
-from evalwire.engine.limits import Limits
+from evalwire.engine.engine import run_engine
+from evalwire.engine.limits import Limits, Stop
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.jobs.progress import Quiet
+from evalwire.model import JobSpec
 from evalwire.model.example import Dataset, Example
 from evalwire.model.run import TaskRun
-from evalwire.recording.recorder import DryRunRecorder
+from evalwire.recording import DryRunRecorder, NoTracing
 from evalwire.usercode.binding import bind_evaluator
 from evalwire.usercode.call import Call, Clock, evaluator_values
 from evalwire.usercode.threads import Threads
@@ -75,9 +76,11 @@ def run(evals, tmp_path):
             (folder / f"{stem}.py").write_text(textwrap.dedent(text))
         with importable(tmp_path / "experiments"):
             experiments = load_experiments(tmp_path / "experiments").experiments
-            with contextlib.closing(DryRunRecorder(Datasets(), examples=1)) as recorder:
+            with contextlib.closing(DryRunRecorder(Datasets(), JobSpec(), examples=1)) as recorder:
                 limits = Limits(timeout_seconds=10)
-                (result,) = run_job(experiments, recorder=recorder, observer=Quiet(), limits=limits).results
+                (result,) = run_engine(
+                    experiments, recorder=recorder, tracer=NoTracing(), observer=Quiet(), limits=limits, stop=Stop()
+                ).results
         assert result.problems == ()
         (one,) = result.runs
         return one
@@ -319,7 +322,8 @@ def test_plain_evaluators_run_on_evalwires_threads_in_the_context_of_their_call(
 
     async def main() -> Any:
         values = evaluator_values(EXAMPLE, "Paris", None)
-        call = Call(callee, values, Untraced(context), Threads(), clock=Clock(20), root=Path())
+        call = Call(callee, Untraced(context), clock=Clock(20), root=Path())
+        call.start(values, Threads())
         return await call.result(lambda returned: returned[0].label, stage="evaluator")
 
     assert asyncio.run(main()) == ("seen", None)

@@ -295,7 +295,7 @@ def test_a_place_that_cannot_be_written_is_told(client, foreign, tmp_path, monke
 def test_an_experiment_that_is_not_there_leaves_nothing(proxy, tmp_path, id_):
     """It is asked for once at most, and no folder is made for it."""
     with pytest.raises(ExperimentNotFound, match="it has none of this id"):
-        export_experiment(behind(proxy, attempts=3), id_, format_="json", path=tmp_path / "new" / "out.json")
+        export_experiment(behind(proxy, attempts=3), id_, format_="json", path=tmp_path / "new" / "out.json", mask=str)
     assert proxy.count("GET", "") <= 1
     assert list(tmp_path.iterdir()) == []
 
@@ -331,7 +331,9 @@ def test_an_answer_that_was_cut_is_asked_for_again(proxy, foreign, tmp_path, fau
     faults = iter([fault])
     proxy.rule = lambda _method, path: next(faults, None) if path.partition("?")[0].endswith(part) else None
     path = tmp_path / "out.csv"
-    found = export_experiment(behind(proxy, attempts=3), foreign[1]["experiment_id"], format_="csv", path=path)
+    found = export_experiment(
+        behind(proxy, attempts=3), foreign[1]["experiment_id"], format_="csv", path=path, mask=str
+    )
     assert (found.runs, found.failed, found.not_run) == (5, 1, 0)
     assert len(read_csv(path)) == 5
 
@@ -343,7 +345,7 @@ def test_a_failed_export_leaves_the_folder_as_it_was(proxy, foreign, tmp_path, f
     path = tmp_path / "out.csv"
     path.write_text("old")
     with pytest.raises(PhoenixError):
-        export_experiment(behind(proxy, attempts=2), foreign[1]["experiment_id"], format_="csv", path=path)
+        export_experiment(behind(proxy, attempts=2), foreign[1]["experiment_id"], format_="csv", path=path, mask=str)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -425,7 +427,7 @@ def test_a_large_experiment_is_never_held(tmp_path, format_):
     path = tmp_path / f"out.{format_}"
     tracemalloc.start()
     try:
-        found = export_experiment(phoenix, "E1", format_=format_, path=path)
+        found = export_experiment(phoenix, "E1", format_=format_, path=path, mask=str)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -448,7 +450,9 @@ def test_a_full_disk_is_no_fault_of_phoenix():
 def test_a_full_disk_is_told_with_the_path(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk())
     with pytest.raises(UsageError, match=r"out\.csv cannot be written: No space left on device"):
-        export_experiment(Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=tmp_path / "out.csv")
+        export_experiment(
+            Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=tmp_path / "out.csv", mask=str
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -464,7 +468,7 @@ class Proxied(Server):
 def test_a_document_that_is_none_is_told_as_such(tmp_path):
     phoenix = Phoenix(Proxied(runs=1, size=1).client(), fetch=RetryPolicy(attempts=1))
     with pytest.raises(PhoenixUnreachable, match="the answer is not JSON"):
-        export_experiment(phoenix, "E1", format_="csv", path=tmp_path / "out.csv")
+        export_experiment(phoenix, "E1", format_="csv", path=tmp_path / "out.csv", mask=str)
 
 
 def test_a_file_that_cannot_be_ended_leaves_the_old_one(monkeypatch, tmp_path):
@@ -476,6 +480,6 @@ def test_a_file_that_cannot_be_ended_leaves_the_old_one(monkeypatch, tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
     with pytest.raises(UsageError, match="No space left on device"):
-        export_experiment(Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=path)
+        export_experiment(Phoenix(Server(runs=1, size=1).client()), "E1", format_="csv", path=path, mask=str)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evalwire.jobs.context import Context
 from faults import Fault, FaultyPhoenix, Kind, Schedule, kind_of
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
@@ -23,8 +22,11 @@ from losses import TALLY, Comparison, Held, Told, compare
 
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
+from evalwire.cli.invocation import Invocation
 from evalwire.engine import retrying as attempts
 from evalwire.errors import PhoenixError
+from evalwire.jobs import Console
+from evalwire.masking import Mask
 from evalwire.model.json_values import to_json
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import TaskRun
@@ -159,15 +161,14 @@ class Seat:
             **flags,
         }
         out, err = io.StringIO(), io.StringIO()
-        context = Context(
+        invocation = Invocation(
             settings=load_settings(flags, {"EVALWIRE_RECORD_CONNECTIONS": str(self.connections)}),
             environ={},
-            out=out,
-            err=err,
+            console=Console(out=out, err=err, mask=Mask()),
             connect=lambda _: Phoenix(connect(base_url=url), fetch=fetch, record=record),
         )
         calls, began = len(self.calls), time.monotonic()
-        code = command(context)
+        code = command(invocation)
         seconds = time.monotonic() - began
         report = json.loads((self.folder / "report/results.json").read_text())
         TALLY.add(runs=1, calls=len(self.calls) - calls)

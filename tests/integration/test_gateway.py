@@ -198,10 +198,10 @@ def test_what_was_recorded_can_be_read_back(phoenix, dataset):
     assert found[good.id].start_time == NOW
     assert {one.name: (one.score, one.failure) for one in found[good.id].evaluations} == {
         "e": (0.5, None),
-        "f": (None, Failure(stage="evaluator", type="ValueError", message="no")),
+        "f": (None, Failure(kind="user", stage="evaluator", type="ValueError", message="no")),
     }
     assert found[bad.id].output is None
-    assert found[bad.id].failure == Failure(stage="task", type="KeyError", message="q (task.py:3)")
+    assert found[bad.id].failure == Failure(kind="user", stage="task", type="KeyError", message="q (task.py:3)")
 
 
 def test_what_is_missing_is_named(phoenix, dataset):
@@ -226,7 +226,7 @@ def test_what_is_missing_is_named(phoenix, dataset):
     told = phoenix.runs.missing(created["id"], [one, other, lost])
     assert told == [f"runs that are missing: 1 (example {other.example.id})"]
     assert phoenix.runs.missing(created["id"], [one]) == ["runs of another job: 1"]
-    failed = replace(other, evaluations=(), failure=Failure(stage="task", type="KeyError", message="q"))
+    failed = replace(other, evaluations=(), failure=Failure(kind="user", stage="task", type="KeyError", message="q"))
     assert phoenix.runs.missing(created["id"], [one, failed]) == [
         f"runs that differ: 1 (example {other.example.id} is recorded as a success)"
     ]

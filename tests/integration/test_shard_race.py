@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import postgres
 import pytest
-from evalwire.phoenix.gateway import Phoenix
 
 from conftest import Project, quiet_environment
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.jobs import opener
 from evalwire.model import JobSpec, Sharing
 from evalwire.model.shard import Shard
+from evalwire.phoenix import Phoenix
 from evalwire.phoenix.connection import connect
 from evalwire.recording import NoJournal
 
