@@ -414,7 +414,7 @@ def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
     shards.client.experiments.delete(experiment_id=experiment["id"])
     red = shards.run("2/2")
     assert red.returncode == 1
-    assert "begin anew, with --fresh" in red.stdout
+    assert "start new experiments, with --fresh" in red.stdout
     assert shards.experiments == []
 
 
