@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from evalwire._version import __version__
-from evalwire.cli.app import app
+from evalwire.loading import load
 
 _OF_ALL = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # every other flag is one of `run`
 
@@ -81,7 +81,7 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
         sys.stdout.write(f"evalwire {__version__}\n")
         sys.exit(0)
     try:
-        sys.exit(app(prepared, prog_name="evalwire"))
+        sys.exit(load("evalwire.cli.app").app(prepared, prog_name="evalwire"))
     except SystemExit as ended:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):  # nobody reads it any more

@@ -1,18 +1,23 @@
 """Compose a job from the stages, from settings to exit code."""
 
-from evalwire.jobs.console import Console
-from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_gating
-from evalwire.jobs.lifecycle import run_and_report
-from evalwire.jobs.outcome import decide_outcome, record_outcomes
-from evalwire.jobs.progress import Quiet, progress_counter
-from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
-from evalwire.jobs.report_writer import ReportWriter
-from evalwire.jobs.run import Job, JobStart, opener, run
-from evalwire.jobs.selection import discover, load_selected, select_names
-from evalwire.jobs.server import Connect, reachable_phoenix
-from evalwire.jobs.signals import Signals
-from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
-from evalwire.jobs.testset import testset_columns, testset_path
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
+
+if TYPE_CHECKING:
+    from evalwire.jobs.console import Console
+    from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_gating
+    from evalwire.jobs.lifecycle import run_and_report
+    from evalwire.jobs.outcome import decide_outcome, record_outcomes
+    from evalwire.jobs.progress import Quiet, progress_counter
+    from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
+    from evalwire.jobs.report_writer import ReportWriter
+    from evalwire.jobs.run import Job, JobStart, opener, run
+    from evalwire.jobs.selection import discover, load_selected, select_names
+    from evalwire.jobs.server import Connect, reachable_phoenix
+    from evalwire.jobs.signals import Signals
+    from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
+    from evalwire.jobs.testset import testset_columns, testset_path
 
 __all__ = [
     "NO_GATING",
@@ -45,3 +50,38 @@ __all__ = [
     "testset_columns",
     "testset_path",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "NO_GATING": "gating",
+        "Connect": "server",
+        "Console": "console",
+        "GateRequest": "gating",
+        "Job": "run",
+        "JobStart": "run",
+        "Quiet": "progress",
+        "ReportWriter": "report_writer",
+        "Signals": "signals",
+        "counted_result": "recorded",
+        "decide_outcome": "outcome",
+        "discover": "selection",
+        "engine_limits": "spec",
+        "experiment_report": "recorded",
+        "export_experiment": "recorded",
+        "job_spec": "spec",
+        "known_names": "gating",
+        "load_selected": "selection",
+        "opener": "run",
+        "prepare_gating": "gating",
+        "progress_counter": "progress",
+        "reachable_phoenix": "server",
+        "record_outcomes": "outcome",
+        "resumed_spec": "spec",
+        "run": "run",
+        "run_and_report": "lifecycle",
+        "select_names": "selection",
+        "testset_columns": "testset",
+        "testset_path": "testset",
+    },
+)
