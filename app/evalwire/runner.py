@@ -13,7 +13,7 @@ from evalwire import phoenix, reports
 from evalwire.engine import Limits, Stop
 from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
-from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run
+from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
 from evalwire.masking import Mask, secrets_in
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
@@ -145,7 +145,7 @@ class ExperimentRunner:
             )
             problems: list[str] = []
             with self._journal() as journal:
-                report = run(
+                report = run_job(
                     job,
                     gating=NO_GATING,
                     observer=Quiet(),

@@ -568,7 +568,7 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
     client.experiments.delete(experiment_id=entry["experiment_id"])
     done = counted.run("resume")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "created anew" in done.stderr
+    assert "created again" in done.stderr
     assert called(counted) == Counter()
     (anew,) = client.experiments.list(dataset_id=entry["dataset"]["id"])
     assert anew["successful_run_count"] == 4  # SQLite may give the id again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -62,6 +63,13 @@ def test_a_room_has_a_face(room):
     doc = ast.get_docstring(face) or ""
     assert re.fullmatch(r"[A-Z][^\n]+\.", doc), doc
     assert any(isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__" for node in face.body)
+
+
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"reports"}))  # whose formats are modules
+def test_a_face_has_no_name_of_a_module_of_its_room(room):
+    """Importing the module would put it in the place of what the face gives under that name."""
+    modules = {path.stem for path in (APP / room).iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not modules & set(importlib.import_module(f"evalwire.{room}").__all__)
 
 
 def test_faces_are_light():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.progress import Quiet, progress_counter
     from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
     from evalwire.jobs.report_writer import ReportWriter
-    from evalwire.jobs.run import Job, JobStart, opener, run
+    from evalwire.jobs.run import Job, JobStart, opener, run_job
     from evalwire.jobs.selection import discover, load_selected, select_names
     from evalwire.jobs.server import Connect, reachable_phoenix
     from evalwire.jobs.signals import Signals
@@ -44,8 +44,8 @@ __all__ = [
     "reachable_phoenix",
     "record_outcomes",
     "resumed_spec",
-    "run",
     "run_and_report",
+    "run_job",
     "select_names",
     "testset_columns",
     "testset_path",
@@ -78,7 +78,7 @@ __getattr__ = lazy_names(
         "reachable_phoenix": "server",
         "record_outcomes": "outcome",
         "resumed_spec": "spec",
-        "run": "run",
+        "run_job": "run",
         "run_and_report": "lifecycle",
         "select_names": "selection",
         "testset_columns": "testset",

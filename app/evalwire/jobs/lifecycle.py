@@ -12,7 +12,7 @@ from evalwire.experiments import importable
 from evalwire.jobs.gating import job_gating
 from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
-from evalwire.jobs.run import Job, run
+from evalwire.jobs.run import Job, run_job
 from evalwire.jobs.signals import Signals, failing_exits
 from evalwire.masking import masked
 from evalwire.recording import Journal
@@ -58,7 +58,7 @@ def run_and_report(
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as job:
                 with progress_of(console) as observer:
-                    report = run(
+                    report = run_job(
                         job,
                         gating=job_gating(job, settings, say=console.say),
                         observer=observer,

@@ -96,7 +96,7 @@ class JobStart:
         return time.monotonic() - self.monotonic
 
 
-def run(
+def run_job(
     job: Job,
     *,
     gating: Gating,
