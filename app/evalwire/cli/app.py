@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import Command, Given, Group, takes
+from evalwire.cli.flags import Command, FailFast, Fresh, Given, Group, Output, takes
 from evalwire.cli.process import execute
-from evalwire.settings import HOW, SHOWN, WHAT
+from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
     name="evalwire",
@@ -27,23 +27,6 @@ _FETCHING = ("fetch_attempts", "fetch_timeout_seconds")
 _CALLS = ("concurrency", "task_concurrency", "timeout_seconds", "retries", "max_failures")
 _COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
 _RECORD = ("prefix", "repetitions", "split", "dataset_version")
-
-Fresh = Annotated[
-    bool,
-    typer.Option(
-        "--fresh",
-        help="Start new experiments instead of continuing an earlier attempt (shards only).",
-        rich_help_panel=WHAT,
-    ),
-]
-
-FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop after the first failed run: --max-failures 1.", rich_help_panel=HOW)
-]
-
-Output = Annotated[
-    Path | None, typer.Option("--output", metavar="PATH", help="Write to this file instead of the screen.")
-]
 
 
 @app.callback()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from evalwire.settings import OPTIONS, PANELS, SHOWN, WHAT, Option
+from evalwire.settings import HOW, OPTIONS, PANELS, SHOWN, WHAT, Option
 
 _OPTIONS = {option.name: option for option in OPTIONS}
 
@@ -142,3 +142,22 @@ def _without_python_types(params: list[Any]) -> list[Any]:
         elif param.is_flag:
             param.metavar = ""
     return params
+
+
+# flags that several commands have, and that are not settings
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Start new experiments instead of continuing an earlier attempt (shards only).",
+        rich_help_panel=WHAT,
+    ),
+]
+
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop after the first failed run: --max-failures 1.", rich_help_panel=HOW)
+]
+
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="PATH", help="Write to this file instead of the screen.")
+]
