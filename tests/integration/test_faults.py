@@ -34,7 +34,7 @@ from evalwire.phoenix.connection import connect
 from evalwire.phoenix.retries import retry
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.server import Phoenix
-from evalwire.settings.settings import load_settings
+from evalwire.settings import load_settings
 
 pytestmark = pytest.mark.needs_phoenix
 

@@ -129,6 +129,10 @@ class Connection:
         """The server's address."""
         return endpoint_of(self._client)
 
+    def close(self) -> None:
+        """Close the client's HTTP connection, for whoever made the client."""
+        self._http.close()
+
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str:
         """Return the address of an experiment's page, as the client has it."""
         return self._client.experiments.get_experiment_url(dataset_id=dataset_id, experiment_id=experiment_id)
