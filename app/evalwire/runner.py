@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from phoenix.client import Client
 
     from evalwire.model import ExperimentResult, Report
-    from evalwire.phoenix import Phoenix
 
 log = logging.getLogger("evalwire")
 
@@ -130,22 +129,22 @@ class ExperimentRunner:
             if not found.experiments:
                 return []
             mask.add(secrets_in(os.environ))  # importing may have loaded some
-            with self._phoenix() as server, self._journal() as journal:
-                job = Job(
-                    experiments=found.experiments,
-                    phoenix=server,
-                    spec=JobSpec(
-                        prefix=experiment_name_prefix,
-                        metadata={**ci_metadata(os.environ), **(metadata or {})},
-                        repetitions=self._repetitions,
-                    ),
-                    limits=self._limits,
-                    environ=os.environ,
-                    mask=mask,
-                    dry_run=self._dry_run,
-                    record_connections=self._record_connections,
-                )
-                problems: list[str] = []
+            job = Job(
+                experiments=found.experiments,
+                phoenix=phoenix.Phoenix(self._make_client(), record=self._record),
+                spec=JobSpec(
+                    prefix=experiment_name_prefix,
+                    metadata={**ci_metadata(os.environ), **(metadata or {})},
+                    repetitions=self._repetitions,
+                ),
+                limits=self._limits,
+                environ=os.environ,
+                mask=mask,
+                dry_run=self._dry_run,
+                record_connections=self._record_connections,
+            )
+            problems: list[str] = []
+            with self._journal() as journal:
                 report = run_job(
                     job,
                     gating=NO_GATING,
@@ -161,15 +160,9 @@ class ExperimentRunner:
         log.error("%s", failure.message)
         raise failure
 
-    @contextlib.contextmanager
-    def _phoenix(self) -> Iterator[Phoenix]:
-        """Give the server of the client that was given, or of one made from the environment, which is closed again."""
-        if self._client is not None:
-            yield phoenix.Phoenix(self._client, record=self._record)
-            return
-        client = phoenix.connect(api_key=api_key_from_file(os.environ))
-        with contextlib.closing(phoenix.Phoenix(client, record=self._record)) as server:
-            yield server
+    def _make_client(self) -> Client:
+        """Return the client that was given, else one from the environment."""
+        return self._client or phoenix.connect(api_key=api_key_from_file(os.environ))
 
     @contextlib.contextmanager
     def _journal(self) -> Iterator[Journal | None]:

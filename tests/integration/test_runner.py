@@ -206,8 +206,8 @@ def test_the_clients_own_settings_are_used(phoenix_project, phoenix_url, make_da
     def note(request: httpx.Request) -> None:
         paths.append(request.url.path)
 
-    http_client = httpx.Client(base_url=phoenix_url, event_hooks={"request": [note]})
-    (result,) = ExperimentRunner(phoenix_project.experiments, Client(http_client=http_client)).run()
+    with httpx.Client(base_url=phoenix_url, event_hooks={"request": [note]}) as http_client:
+        (result,) = ExperimentRunner(phoenix_project.experiments, Client(http_client=http_client)).run()
     assert result.passed
     assert sum(path.endswith("/runs") for path in paths) == 2
     assert sum(path.endswith("/experiment_evaluations") for path in paths) == 2

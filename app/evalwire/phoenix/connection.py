@@ -7,6 +7,7 @@ import logging
 import pkgutil
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -39,6 +40,8 @@ _SINGLE_TRY_SECONDS = 10
 def connect(*, base_url: str | None = None, api_key: str | None = None) -> Client:
     """Make a client; what is not given is read from the environment by the client's own rules.
 
+    Its connections to the server are closed when the client is no longer used.
+
     Raises:
         PhoenixError: the endpoint is not an http(s) address.
     """
@@ -56,6 +59,7 @@ def connect(*, base_url: str | None = None, api_key: str | None = None) -> Clien
             "Phoenix's endpoint is not an http:// or https:// address.\n"
             "Set PHOENIX_ENDPOINT to one, such as http://localhost:6006."
         )
+    weakref.finalize(client, client._client.close)  # noqa: SLF001 - the client has no public name for it
     return client
 
 
@@ -128,10 +132,6 @@ class Connection:
     def endpoint(self) -> str:
         """The server's address."""
         return endpoint_of(self._client)
-
-    def close(self) -> None:
-        """Close the client's HTTP connection, for whoever made the client."""
-        self._http.close()
 
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str:
         """Return the address of an experiment's page, as the client has it."""

@@ -63,10 +63,6 @@ class Phoenix:
         self.spans = Spans(connection)
         self._connection = connection
 
-    def close(self) -> None:
-        """Close the client's HTTP connection, for whoever made the client."""
-        self._connection.close()
-
     @property
     def endpoint(self) -> str:
         """The server's address."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -183,6 +184,16 @@ SERVER = """
 import sys
 raise RuntimeError("the server was imported")
 """
+
+
+def test_a_client_that_is_no_longer_used_closes_its_connections():
+    """Phoenix's own client has no `close`: scripts and notebooks would leave sockets behind."""
+    client = connect(base_url="http://phoenix:6006")
+    http = client._client
+    assert not http.is_closed
+    del client
+    gc.collect()
+    assert http.is_closed
 
 
 def test_the_client_is_imported_without_the_server(tmp_path: Path):
