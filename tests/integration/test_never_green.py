@@ -45,6 +45,10 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             "a object has no JSON form",
         ),
         ({"task.py": "async def task(e): return float('nan')", "e.py": "def e(o): return 1"}, "nan has no JSON form"),
+        (
+            {"task.py": "async def task(e): return 2**64", "e.py": "def e(o): return 1"},
+            "an integer of more than 64 bits, which Phoenix does not store; return it as text",
+        ),
         ({"task.py": TASK, "e.py": "def e(output): raise ValueError('judge')"}, "ValueError: judge"),
         ({"task.py": TASK, "e.py": "def e(output): return None"}, "returned None"),
         ({"task.py": TASK, "e.py": "def e(output): return float('nan')"}, "the score is nan"),

@@ -130,6 +130,9 @@ def test_outputs_without_a_json_form_are_refused(value, wrap):
         np.float64("nan"),
         np.float32("inf"),
         np.array([1.0, float("nan")]),
+        2**64,
+        -(2**63) - 1,
+        pytest.param(10**5000, id="more digits than Python writes"),
         "\ud800",
         {"\ud800": 1},
         Hit("a", (float("nan"),)),
@@ -138,9 +141,14 @@ def test_outputs_without_a_json_form_are_refused(value, wrap):
 )
 @pytest.mark.parametrize("wrap", [lambda value: value, lambda value: {"deep": [value]}])
 def test_outputs_that_json_cannot_hold_are_refused(value, wrap):
-    """NaN, infinities and invalid Unicode are errors, wherever they are."""
+    """NaN, infinities, integers that Phoenix cannot store and invalid Unicode are errors, wherever they are."""
     with pytest.raises(ValueError, match=r"."):
         to_json(wrap(value))
+
+
+@pytest.mark.parametrize("value", [-(2**63), 2**64 - 1])
+def test_the_integers_of_64_bits_are_kept(value):
+    assert to_json({"n": value}) == {"n": value}
 
 
 def test_keys_that_would_fall_together_are_refused():
