@@ -80,7 +80,7 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
+    """Check whether a variable of this name holds a secret."""
     return name in _HEADER_NAMES or _has_secrets_name(name)
 
 

@@ -83,7 +83,7 @@ def _object(instrumentor: Any) -> Any:
 
 
 def _provider_of_phoenix() -> Any:
-    """The one that `phoenix.otel.register` has set, or this module has made; None for neither."""
+    """Return the provider that `phoenix.otel.register` has set, or this module has made; None for neither."""
     for provider in (trace.get_tracer_provider(), _Registered.provider):
         if type(provider).__module__.startswith("phoenix.otel"):
             return provider

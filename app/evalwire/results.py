@@ -67,7 +67,7 @@ class ResultCollector:
         ).path
 
     def compare(self, experiment_id_a: str, experiment_id_b: str) -> dict[str, dict[str, Any]]:
-        """How the scores of two experiments differ.
+        """Compare the scores of two experiments.
 
         The score of an evaluator that returns bools is the share of all runs that passed: a run that failed, or was
         never made, did not. That of any other evaluator is the mean of the scores there are. What evaluators said of

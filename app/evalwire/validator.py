@@ -28,7 +28,7 @@ class ValidationResult:
 
     @property
     def is_valid(self) -> bool:
-        """Whether nothing was."""
+        """True if no issue was found."""
         return not self.issues
 
 

@@ -506,7 +506,10 @@ PROVOKED = {
     "validate --csv odd.jsonl": ["unknown key …; known: …"],
     "upload --csv ragged.csv": ["… is not uploaded:", "… cells, the header has …"],
     "resume": [
-        "there is no journal in …: name one, name an experiment with --experiment ID, or begin anew with `evalwire run`."
+        (
+            "Cannot find a journal in …. Name a journal, name an experiment with --experiment ID, or start a "
+            "new run with `evalwire run`."
+        ),
     ],
     "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
 }

@@ -500,7 +500,7 @@ def test_a_plan_of_what_cannot_run_is_none(shards):
     red = shards.evalwire("plan", "--shards", "2", "--output", "plan.json")
     assert red.returncode == 1
     assert "nothing_of_this_name" in red.stderr
-    assert "there is no plan" in red.stderr
+    assert "no plan was written" in red.stderr
     assert not (shards.project.directory / "plan.json").exists()
     assert shards.experiments == []
 
@@ -541,7 +541,7 @@ def test_a_result_of_one_shard_is_not_taken_for_the_whole(shards):
     assert shards.run("1/2").returncode == 0
     refused = shards.evalwire("gate", "--results", "test-results/results-1-of-2.json")
     assert refused.returncode == 2
-    assert "is of shard 1/2 alone" in refused.stderr
+    assert "it holds shard 1/2 alone" in refused.stderr
 
 
 def test_an_empty_dataset_is_no_empty_shard(shards):

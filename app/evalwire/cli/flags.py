@@ -18,7 +18,7 @@ _OPTIONS = {option.name: option for option in OPTIONS}
 
 
 class Around(TypedDict):
-    """What every command is told that is not a setting; keywords of `process.execute`."""
+    """The flags of every command that are not settings; keywords of `process.execute`."""
 
     config: Path | None
     env_file: Path | None

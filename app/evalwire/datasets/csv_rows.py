@@ -54,7 +54,7 @@ def _problems_of_header(header: Sequence[str], columns: Columns) -> Iterator[Iss
 
 
 def _problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
-    """What is wrong with a row as a row of a file."""
+    """Return the problem of a row as a row of a file, if it has one."""
     if cells and len(cells) != len(header):
         return f"{len(cells)} cells, the header has {len(header)}"
     if not all(map(is_unicode, cells)):

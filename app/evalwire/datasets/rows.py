@@ -83,7 +83,7 @@ def is_unicode(value: str) -> bool:
 
 
 def split_cell(cell: str, delimiter: str) -> list[str]:
-    """What a cell lists."""
+    """Return the values that a cell lists."""
     return [item.strip() for item in cell.split(delimiter) if item.strip()]
 
 

@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def stored(self, dataset_id: str) -> list[StoredExample]:
-        """What its newest version holds."""
+        """Return the content of the dataset's newest version."""
         ...
 
     def create(self, name: str, unfinished: UnfinishedUpload) -> None:
@@ -84,7 +84,7 @@ class UploadPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the dataset holds what it should."""
+        """True if the upload changes nothing: the dataset holds what it should."""
         return not (self.added or self.changed or self.removed)
 
 
@@ -201,7 +201,7 @@ class Upload:
 
     @property
     def example_count(self) -> int:
-        """How many examples the file has for it; of a dataset that is skipped, how many it holds."""
+        """The number of examples in the file for this dataset; for a skipped dataset, the number that it holds."""
         if self.plan:
             return len(self.plan.ids)
         return self.held.example_count if self.held else 0

@@ -80,17 +80,17 @@ class Pace:
 
     @property
     def is_auto(self) -> bool:
-        """Whether it looks for the limit, and so runs into the provider's."""
+        """True if the limit is searched for, which runs into the provider's own limit."""
         return self._auto
 
     @property
     def limit(self) -> int:
-        """How many tickets may be out now."""
+        """The number of tickets that may be out now."""
         return self._limit
 
     @property
     def in_flight(self) -> int:
-        """How many tickets are out."""
+        """The number of tickets that are out."""
         return len(self._out)
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation]:
-    """What an evaluator said, one or more, or its failure."""
+    """Return an evaluator's evaluations, or its failure."""
     call = outcome.call
     name = call.callee.name
     common: dict[str, Any] = {
@@ -44,7 +44,7 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
 
 
 def is_judged(opened: OpenExperiment, run: TaskRun) -> bool:
-    """Whether every evaluator has said something of a run, or none has to."""
+    """Check whether every evaluator has evaluated a run, or the run needs no evaluation."""
     said = {evaluation.evaluator for evaluation in run.evaluations}
     return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
 

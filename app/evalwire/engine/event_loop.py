@@ -138,7 +138,7 @@ class Watch:
 
 
 def _frame_of(ident: int | None) -> FrameType | None:
-    """Where a thread stands.
+    """Return the frame that a thread is in.
 
     NOTE: a garbage collection within `_current_frames` deadlocks Python before 3.11.9 (CPython's issue 106883).
     """

@@ -1,4 +1,4 @@
-"""Calls of the user's code, begun anew as often as their errors are worth it."""
+"""Retry calls to user code."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class CallResult(Generic[T]):
 
 
 class Attempts:
-    """How often a job makes a call anew, and when: it tells the pace of rate limits, and waits no longer than the job.
+    """The retries of a job's calls: how often and when; none waits longer than the job.
 
     Args:
         pace: told what each call says of the provider's load.
-        ends: happens when the job is to end; then nothing is begun anew.
+        ends: happens when the job is to end; then nothing is retried.
         most: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`
             looks for them.
         retry_on: `module.ExceptionName` of errors that are worth it too.
@@ -75,10 +75,10 @@ class Attempts:
         ticket: Ticket,
         first: Call,
     ) -> CallResult[T]:
-        """What a call comes to in the end.
+        """Return the final outcome of a call, retries included.
 
         Args:
-            begin: begins it anew.
+            begin: begins the next try of the call.
             convert: makes of what it returned what is wanted; an error of it is a failure that no retry mends.
             stage: of its failures.
             ticket: the place in flight that it has.
@@ -109,7 +109,7 @@ class Attempts:
         return CallResult(call, attempts, value, failure, usage)
 
     def _most_after(self, error: BaseException, *, is_limited: bool) -> int:
-        """How often a call that ended in this error may be made anew."""
+        """Return how many times a call that ended in this error may be retried."""
         if self._most is None:
             return _AUTO_RETRIES if is_limited and self._pace.is_auto else 0
         return self._most if is_worth_retrying(error, self._retry_on) else 0

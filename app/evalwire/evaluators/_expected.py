@@ -31,7 +31,7 @@ def column(expected: Mapping[str, Any] | None, key: str) -> Any:
 
 
 def items(expected: Mapping[str, Any] | None, key: str) -> list[Any]:
-    """What is expected: the items of a list, of a tuple, or of a text that is a literal of one; else the value alone.
+    """Return the expected items: those of a list, a tuple or a text that is a literal of one; else the value alone.
 
     There are none where the column is missing, None, NaN, blank text or an empty list.
 
@@ -49,7 +49,7 @@ def items(expected: Mapping[str, Any] | None, key: str) -> list[Any]:
 
 
 def matches(item: Any, output: Any) -> bool:
-    """Whether an output is the expected item: equal to it or, where that is text, to the value that it spells."""
+    """Check whether an output equals the expected item or, where that is text, the value that the text spells."""
     if is_equal(item, output):
         return True
     return isinstance(item, str) and any(is_equal(value, output) for value in spelled(item))

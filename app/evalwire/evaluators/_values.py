@@ -130,7 +130,7 @@ def _without_unknown_escapes(text: str) -> str:
 
 
 def is_equal(one: Any, other: Any) -> bool:
-    """Whether two values are equal as in JSON: `True` is no 1, 1 is 1.0, and a tuple is a list.
+    """Check whether two values are equal as in JSON: `True` is not 1, 1 is 1.0, and a tuple is a list.
 
     What cannot be compared is not equal.
     """

@@ -129,7 +129,7 @@ class _Member:
             raise TypeError(f"`{self.name}` needs `{value}`; give it by keyword: {value}=...") from None
 
     def score(self, returned: Any) -> float:
-        """The one score in what it returned."""
+        """Return the only score of the member's result."""
         try:
             verdicts = parse_scores(returned, name=self.name)
         except TypeError as error:
@@ -184,7 +184,7 @@ def _by_position(name: str, evaluator: Any) -> Callee:
 
 
 def _takes_by_position(evaluator: Any) -> bool:
-    """Whether two arguments can be the output and what is expected, neither being named for another value."""
+    """Check whether two arguments can be the output and the expected value, neither being named for another value."""
     parameters = _parameters(evaluator)
     needed = [one for one in parameters if one.default is _P.empty]
     by_position = {_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD}
@@ -251,13 +251,13 @@ _SIGNATURE = inspect.Signature(
 
 
 def _values(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """What the members are bound to; a value that was not given is not there."""
+    """Return the values that the members are bound to; a value that was not given is missing."""
     given = _SIGNATURE.bind(*args, **kwargs).arguments
     return {"reference": given["expected"], **given}
 
 
 def _not_awaitable(member: _Member, returned: Any) -> Any:
-    """What a plain function returned; a coroutine would count as true."""
+    """Return the result of a plain function; refuse a coroutine, which would count as true."""
     if not isinstance(returned, Awaitable):
         return returned
     if inspect.iscoroutine(returned):

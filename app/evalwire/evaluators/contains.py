@@ -26,7 +26,7 @@ def make_contains_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
     """
 
     def contains(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Whether the first expected item is in the output."""
+        """Check whether the first expected item is in the output."""
         wanted = items(expected, key)
         return output is not None and bool(wanted) and _is_in(plain(output), wanted[0])
 

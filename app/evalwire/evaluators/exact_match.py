@@ -24,7 +24,7 @@ def make_exact_match_evaluator(*, key: str = "expected_output") -> Evaluator[boo
     """
 
     def exact_match(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Whether the output equals the first expected item."""
+        """Check whether the output equals the first expected item."""
         wanted = items(expected, key)
         return output is not None and bool(wanted) and matches(wanted[0], output)
 

@@ -59,7 +59,7 @@ def make_llm_judge_evaluator(
     fail = partial(_fail, callback=error_callback, is_raised=on_error == "reraise")
 
     def llm_judge(output: Any, expected: Mapping[str, Any] | None) -> Any:
-        """What a language model says of the output."""
+        """Evaluate the output with a language model."""
         question = prompt(output, expected)
         try:
             return _field(judge.invoke(question), result_key)
@@ -68,7 +68,7 @@ def make_llm_judge_evaluator(
             return None
 
     async def llm_judge_async(output: Any, expected: Mapping[str, Any] | None) -> Any:
-        """What a language model says of the output."""
+        """Evaluate the output with a language model."""
         question = prompt(output, expected)
         try:
             return _field(await judge.ainvoke(question), result_key)

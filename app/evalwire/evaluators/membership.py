@@ -24,7 +24,7 @@ def make_membership_evaluator(*, key: str = "expected_output") -> Evaluator[bool
     """
 
     def membership(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Whether the output is one of the expected items."""
+        """Check whether the output is one of the expected items."""
         wanted = items(expected, key)
         return output is not None and any(matches(item, output) for item in wanted)
 

@@ -38,7 +38,7 @@ def make_numeric_tolerance_evaluator(
             raise ValueError(f"{name} is {tolerance}; a tolerance is a finite number that is not negative")
 
     def numeric_tolerance(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Whether the output is within the tolerance around the first expected item."""
+        """Check whether the output is within the tolerance around the first expected item."""
         wanted = items(expected, key)
         number, goal = _number(output), _number(wanted[0]) if wanted else None
         return number is not None and goal is not None and _is_close(number, goal, atol, rtol)

@@ -29,7 +29,7 @@ def make_regex_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
     """
 
     def regex(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Whether the first expected item, a pattern, matches somewhere in the output."""
+        """Check whether the first expected item, a pattern, matches somewhere in the output."""
         wanted = items(expected, key)
         return output is not None and bool(wanted) and _is_found(wanted[0], output)
 

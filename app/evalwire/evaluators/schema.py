@@ -41,7 +41,7 @@ def make_schema_evaluator(schema: Mapping[str, Any] | bool) -> SchemaEvaluator:
     validator = _validator(schema)
 
     def schema_evaluator(output: Any, expected: Mapping[str, Any] | None = None) -> bool:  # noqa: ARG001 - bound by name
-        """Whether the output is valid by the schema."""
+        """Check whether the output is valid by the schema."""
         if output is None:
             return False
         try:

@@ -124,7 +124,7 @@ class GateConfig:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was asked for."""
+        """True if no gate was asked for."""
         return self == GateConfig()
 
 

@@ -34,7 +34,7 @@ def judge_gates(
     baselines: Mapping[str, Baseline],
     prices: Mapping[str, Price],
 ) -> tuple[GateResult, ...]:
-    """What each gate comes to, experiment by experiment.
+    """Evaluate each gate, experiment by experiment.
 
     An experiment without a limit on its errors has one of 0, which is told when it is broken. The p-values of all
     drops are corrected together (Holm), so that a job with many gates is not red more often by chance.

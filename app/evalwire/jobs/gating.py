@@ -48,7 +48,7 @@ class GateRequest:
 
     @classmethod
     def of(cls, settings: Settings) -> GateRequest:
-        """What the settings ask."""
+        """Read what the settings ask of the gates."""
         return cls(thresholds=settings.thresholds, baseline=settings.baseline, prices=settings.prices)
 
 

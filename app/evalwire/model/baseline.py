@@ -65,7 +65,7 @@ class Comparison:
     minimum_detectable: float | None = None
 
     def gain(self, pair: Pair) -> float:
-        """How much better an example became; negative where it became worse."""
+        """The improvement of an example; negative for a regression."""
         return pair.before - pair.after if self.direction == "minimize" else pair.after - pair.before
 
     @property

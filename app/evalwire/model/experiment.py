@@ -92,5 +92,5 @@ class OpenExperiment:
 
     @property
     def is_empty_part(self) -> bool:
-        """Whether there is nothing to run because other shards have all the examples."""
+        """True if there is nothing to run because other shards have all the examples."""
         return self.shard is not None and not self.dataset.examples

@@ -56,5 +56,5 @@ class GateResult:
 
     @property
     def name(self) -> str:
-        """What it is called: `top_k min`, `max_error_rate`."""
+        """The name of the gate: `top_k min`, `max_error_rate`."""
         return f"{self.evaluation} {self.rule}" if self.evaluation else self.rule

@@ -81,7 +81,7 @@ def _to_key(key: Any) -> str:
 
 
 def is_same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1."""
+    """Check whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(is_same_json(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):

@@ -31,7 +31,7 @@ FACTS_KEY = "evalwire"  # likewise: what evalwire recorded, and how it ended
 
 
 def start_metadata(experiment: Experiment, *, split: str | None, repetitions: int) -> dict[str, Any]:
-    """Of an experiment that begins: the metadata's entry under `FACTS_KEY`.
+    """Build the entry under `FACTS_KEY` in the metadata of an experiment that begins.
 
     An evaluator's hash is of its file, so that scores of two versions of it are not compared unnoticed.
     """
@@ -74,7 +74,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
 
 
 def evaluation_metadata(evaluation: Evaluation, run: TaskRun) -> dict[str, Any]:
-    """Of one evaluation of an experiment that several jobs share: the entry under `FACTS_KEY` in its metadata.
+    """Build the entry under `FACTS_KEY` in the metadata of an evaluation, for an experiment that several jobs share.
 
     Phoenix does not know an evaluator from the names of its evaluations, nor what it and the task used. The first
     evaluation of a run tells of its task, too.
@@ -96,7 +96,7 @@ def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
-    """What an experiment or an evaluation used of language models, by its facts; None when they do not tell."""
+    """Return the recorded usage of an experiment or an evaluation; None where its facts have none."""
     try:
         return usage_from_json(facts.get(key))
     except TypeError:  # of another version

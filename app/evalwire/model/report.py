@@ -56,18 +56,18 @@ class Report:
 
     @property
     def scope(self) -> str:
-        """What the verdict is limited to, in words; empty for a whole run."""
+        """The limit of the verdict in words; empty for a whole run."""
         parts = ["dry run, nothing recorded"] if self.dry_run else []
         if self.shard:
             parts.append(f"shard {self.shard}, whose gates are judged with the others")
         return "; ".join(parts)
 
     def gates_of(self, name: str) -> list[GateResult]:
-        """What the gates of one experiment came to."""
+        """Return the results of one experiment's gates."""
         return [verdict for verdict in self.gates if verdict.experiment == name]
 
     def baseline_of(self, name: str) -> Baseline | None:
-        """What one experiment was compared with; None when it was not to be."""
+        """Return the comparison of one experiment with its baseline; None where none was asked for."""
         return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
 
     def passed(self, result: ExperimentResult) -> bool:
@@ -76,7 +76,7 @@ class Report:
 
     @property
     def undelivered(self) -> int:
-        """How many runs and evaluations could not be recorded."""
+        """The number of runs and evaluations that could not be recorded."""
         runs = [run for result in self.results for run in result.runs if run.record_failure]
         return sum((run.id is None) + sum(one.id is None for one in run.evaluations) for run in runs)
 

@@ -85,7 +85,7 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def experiment_metadata(self) -> Mapping[str, Any]:
-        """What was recorded with the experiment."""
+        """The metadata that was recorded with the experiment."""
         return self.opened.metadata if self.opened else {}
 
     @property
@@ -100,12 +100,12 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def expected_runs(self) -> int:
-        """How many runs there were to be."""
+        """The number of runs that the experiment was to have."""
         return self.example_count * self.repetitions
 
     @property
     def not_run(self) -> int:
-        """How many of them never finished."""
+        """The number of runs that never finished."""
         return self.expected_runs - len(self.runs)
 
     @property
@@ -121,7 +121,7 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def passed(self) -> bool:
-        """Whether every example ran as often as it was to, every evaluator scored it, and every record arrived."""
+        """True if every example ran as often as asked, every evaluator scored it, and every record arrived."""
         if self.is_empty_part:
             return not self.failures
         whole = not self.failure and not self.problems and self.expected_runs > 0
@@ -131,12 +131,12 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def is_empty_part(self) -> bool:
-        """Whether there was nothing to run because other shards have all the examples."""
+        """True if there was nothing to run because other shards have all the examples."""
         return self.opened is not None and self.opened.is_empty_part and not self.example_count
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything ran and was recorded, though tasks and evaluators may have failed."""
+        """True if everything ran and was recorded, though tasks and evaluators may have failed."""
         if self.is_empty_part:
             return self.passed
         if self.failure or self.problems or not self.expected_runs or self.not_run or self.incomplete_scores:
@@ -154,7 +154,7 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def usage(self) -> Usage | None:
-        """What it used of language models; None when that is not known of some run."""
+        """The usage of language models; None where that of some run is not known."""
         parts = [run.total_usage for run in self.runs]
         known = [part for part in parts if part is not None]
         return total_usage(known) if parts and len(known) == len(parts) else self.used
@@ -168,7 +168,7 @@ class ExperimentResult(Mapping[str, Any]):
         return [score for score in self.scores if score.name in lacking] if lacking else []
 
     def is_judged(self, run: TaskRun) -> bool:
-        """Whether every evaluator gave the run a score or a label."""
+        """Check whether every evaluator gave the run a score or a label."""
         said = {one.evaluator for one in run.evaluations if one.score is not None or one.label is not None}
         return bool(self.evaluator_names) and said.issuperset(self.evaluator_names)
 
@@ -248,6 +248,6 @@ class ExperimentResult(Mapping[str, Any]):
 
 
 def _unrecorded(run: TaskRun) -> str:
-    """What stands for the id of a run that Phoenix has not got."""
+    """Return the placeholder for the ID of a run that Phoenix does not have."""
     repetition = f"_{run.repetition}" if run.repetition > 1 else ""
     return f"DRY_RUN_{run.example.node_id}{repetition}"

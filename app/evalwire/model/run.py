@@ -83,24 +83,24 @@ class TaskRun:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether Phoenix has the run and all its evaluations."""
+        """True if Phoenix has the run and all its evaluations."""
         return self.id is not None and all(evaluation.id is not None for evaluation in self.evaluations)
 
     @property
     def seconds(self) -> float:
-        """How long the task took."""
+        """The duration of the task in seconds."""
         return (self.end_time - self.start_time).total_seconds()
 
     @property
     def total_usage(self) -> Usage | None:
-        """What the task and its evaluators used; None when that is not known of all of them."""
+        """The usage of the task and its evaluators; None where that of some is not known."""
         parts = [self.usage, *(evaluation.usage for evaluation in self.evaluations)]
         known = [part for part in parts if part is not None]
         return total_usage(known) if len(known) == len(parts) else None
 
     @property
     def retries(self) -> int:
-        """How many calls of the task and its evaluators were repeats; one call may give several evaluations."""
+        """The number of retries of the task and its evaluators; one call may give several evaluations."""
         attempts = {evaluation.evaluator: evaluation.attempts for evaluation in self.evaluations}
         return sum(attempts.values(), self.attempts) - len(attempts) - 1
 

@@ -112,7 +112,7 @@ class ScoreSummary:
 
 
 def are_bools(said: Sequence[Evaluation]) -> bool:
-    """Whether all of these evaluations, which did not fail, are an evaluator's True or False."""
+    """Check whether all of these evaluations, which did not fail, are an evaluator's True or False."""
     return bool(said) and {(one.score, one.label) for one in said} <= {(0.0, "False"), (1.0, "True")}
 
 

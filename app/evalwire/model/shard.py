@@ -41,7 +41,7 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What its reports have in their names: `-2-of-5`."""
+        """The part of its reports' names that tells the shard: `-2-of-5`."""
         return f"-{self.number}-of-{self.total}"
 
 

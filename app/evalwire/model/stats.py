@@ -91,7 +91,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def student_t_cdf(t: float, df: float) -> float:
-    """How likely a value of Student's t distribution with `df` degrees of freedom is `t` or less.
+    """Return the probability that a value of Student's t distribution with `df` degrees of freedom is `t` or less.
 
     Source: Abramowitz, Stegun, "Handbook of Mathematical Functions", 26.5.27: the tail beyond |t| is half the
     regularised incomplete beta function of x = df / (df + t²) with a = df / 2 and b = 1 / 2.
@@ -300,7 +300,7 @@ def _upper(confidence: float) -> float:
 
 
 def _student_t_tail(t: float, df: float) -> float:
-    """How likely a value is above `t`, which is not below 0."""
+    """Return the probability that a value is above `t`, which is not below 0."""
     if not df >= 1:
         raise ValueError(f"{df} degrees of freedom are too few")
     df = min(df, _MOST_FREEDOM)
@@ -345,7 +345,7 @@ def _signed_sums(sizes: Sequence[float]) -> list[float]:
 
 
 def _share_of_subsets(n: int, members: int, k: int) -> float:
-    """Of all ways to draw `k` of `n` things, the share that draws from some `members` of them only."""
+    """Return the share of all ways to draw `k` of `n` things that draw from some `members` of them only."""
     if not (1 <= k <= n and 0 <= members <= n):
         raise ValueError(f"no {k} of {n} can be drawn, {members} of which are of one kind")
     return math.comb(members, k) / math.comb(n, k)

@@ -61,7 +61,7 @@ def mark_unfinished(
 
 
 def mark_count(metadata: Mapping[str, Any] | None) -> int:
-    """How often a dataset was marked, or its mark taken away."""
+    """Return how many times a dataset was marked, or its mark taken away."""
     facts = (metadata or {}).get(FACTS_KEY)
     return int(facts.get("marks", 0)) if isinstance(facts, Mapping) else 0
 

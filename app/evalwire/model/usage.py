@@ -70,7 +70,7 @@ class SpanUsage:
 
     @property
     def is_counted(self) -> bool:
-        """Whether it tells any number of tokens."""
+        """True if the usage has any number of tokens."""
         return any(count is not None for count in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
 
 
@@ -78,7 +78,7 @@ _NUMBERS = tuple(item.name for item in fields(ModelUsage) if item.name != "model
 
 
 def usage_of_spans(spans: Iterable[SpanUsage]) -> Usage:
-    """What the LLM spans of one trace used.
+    """Return the usage that the LLM spans of one trace tell.
 
     Only LLM spans count, since the spans around them repeat their figures. Of LLM spans within each other (a
     framework's around its provider's) the outermost that tells its tokens counts, since they tell of one call; where

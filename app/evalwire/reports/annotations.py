@@ -93,7 +93,7 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
 
 
 def _of_runs(report: Report, result: ExperimentResult, *, tolerated: bool) -> Iterator[_Annotation]:
-    """What runs failed of, each cause once, the commonest first; of tolerated failures only those of recording."""
+    """List the causes of failures, each once, the commonest first; of tolerated failures only those of recording."""
     counts: Counter[Failure] = Counter()
     examples: dict[Failure, str] = {}
     for run in result.failed_runs:

@@ -95,7 +95,7 @@ def _print_gates(console: Console, report: Report) -> None:
 
 
 def _to_resume(report: Report) -> str:
-    """What to do about records that Phoenix does not have, or runs that were not made; empty when all is there."""
+    """Say what to do about records that Phoenix does not have, or missing runs; empty when all is there."""
     if report.undelivered and not report.journal:
         return f"{_count(report.undelivered, 'record')} did not reach Phoenix, and there is no journal of them"
     if report.undelivered:
@@ -134,7 +134,7 @@ def verdict(report: Report) -> str:
 
 
 def _held(gates: Sequence[GateResult]) -> str:
-    """How many gates held, and how many could not be judged."""
+    """Say how many gates held, and how many could not be judged."""
     held = sum(gate.status == "passed" for gate in gates)
     parts = [f"{_count(held, 'gate')} held"] if held else []
     for status, words in (("no baseline", "without a baseline"), ("inconclusive", "inconclusive")):
@@ -148,12 +148,12 @@ def _count(number: int, noun: str) -> str:
 
 
 def _noun(*results: ExperimentResult) -> str:
-    """What is counted: examples, or, where an example runs several times, runs."""
+    """Return the noun for what is counted: examples or, where an example runs several times, runs."""
     return "run" if any(result.repetitions > 1 for result in results) else "example"
 
 
 def _size(results: Iterable[ExperimentResult]) -> str:
-    """How many examples, and how often each; where that is not the same for all, how many runs."""
+    """Say how many examples ran, and how often each; where that is not the same for all, how many runs."""
     opened = [result for result in results if result.example_count]
     examples = _count(sum(result.example_count for result in opened), "example")
     match sorted({result.repetitions for result in opened}):
@@ -233,7 +233,7 @@ def _gate(gate: GateResult) -> str:
 
 
 def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
-    """What an experiment was compared with, and the examples that most deserve to be looked at."""
+    """Say what an experiment was compared with, and which examples most deserve a look."""
     baseline = report.baseline_of(result.name)
     if baseline is not None and not baseline.note:  # else the gates have told why there is none
         yield f"  {_compared(baseline)}"
@@ -348,7 +348,7 @@ def _causes(
     verbose: bool,
     mask: Callable[[str], str],
 ) -> Iterator[str]:
-    """What runs failed of, each with the first examples."""
+    """List the causes of runs' failures, each with the first examples."""
     groups = _by_cause(result, line)
     for (what, text), found in list(groups.items())[:_MOST_CAUSES]:
         yield f"  {plain(what)}: {text}"

@@ -87,7 +87,7 @@ def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:
 
 
 def _worst_run(runs: Sequence[TaskRun], name: str, direction: Direction) -> TaskRun:
-    """Of one example's runs, the one to be shown: without a score before a low one."""
+    """Return the run to show of one example's runs: one without a score before one with a low score."""
     sign = -1 if direction == "minimize" else 1
 
     def badness(run: TaskRun) -> tuple[bool, float]:

@@ -54,7 +54,7 @@ def pieces(report: Report) -> Iterator[str]:
 
 
 def _cases_of_the_job(report: Report, *, is_red: bool) -> list[Case]:
-    """What belongs to no experiment; a job that is red for no experiment's sake says why here."""
+    """Build the cases that belong to no experiment; a job that failed for no experiment's sake says why here."""
     names = {result.name for result in report.results}
     cases = [_gate(report, None, gate) for gate in report.gates if gate.experiment not in names]
     if report.exit_code != 0 and not is_red and not any(case.kind in ("failure", "error") for case in cases):
@@ -320,7 +320,7 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
 
 
 def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tuple[Comparison, Pair]]:
-    """What became worse where the drop gate is red."""
+    """Say what became worse where the drop gate failed."""
     red = {gate.evaluation for gate in report.gates_of(result.name) if gate.rule == "max_drop" and gate.is_red}
     baseline = report.baseline_of(result.name)
     return {
@@ -332,7 +332,7 @@ def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tu
 
 
 def _is_worse(comparison: Comparison, pair: Pair, score: float) -> bool:
-    """Whether one repetition is worse than the example was in the baseline."""
+    """Check whether one repetition is worse than the example was in the baseline."""
     return score > pair.before if comparison.direction == "minimize" else score < pair.before
 
 

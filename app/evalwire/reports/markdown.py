@@ -64,7 +64,7 @@ def render(report: Report) -> str:
 
 
 def _verdict(report: Report) -> str:
-    """How it went, in one line."""
+    """Say the verdict in one line."""
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
     if report.scope:
         word += f" ({report.scope})"
@@ -87,7 +87,7 @@ def _verdict(report: Report) -> str:
 
 
 def _failed(report: Report, runs: int) -> str:
-    """How many runs failed, and whether that was allowed."""
+    """Say how many runs failed, and whether that was allowed."""
     failed = {result.name: len(result.failed_runs) for result in report.results}
     held = {gate.experiment for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red}
     number, tolerated = sum(failed.values()), sum(failed[name] for name in held & failed.keys())
@@ -348,7 +348,7 @@ class _Summary:
 
     @staticmethod
     def _more(number: int, count: int, what: str) -> Iterator[str]:
-        """What a list lacks, and where it is."""
+        """Say how many entries a list omits, and where they are."""
         if number > 0:
             yield f"Left out here: {number:,} of {count:,} {what}; {_ELSEWHERE}."
             yield ""

@@ -151,7 +151,7 @@ _BRANCH_PREFIX = re.compile(r"^(?:refs/heads/|origin/)")  # of Azure's; of Jenki
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
-    """What is known of the CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`.
+    """Return what is known of the CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`.
 
     The base branch is a pull request's target, else the default branch, where the CI system tells it. Outside of CI
     nothing is known.

@@ -44,7 +44,7 @@ class Option:
 
     @property
     def is_path(self) -> bool:
-        """Whether a relative value in `evalwire.toml` is relative to that file."""
+        """True if a relative value in `evalwire.toml` is relative to that file."""
         return self.parser is PATH
 
     @property

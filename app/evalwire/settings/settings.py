@@ -48,7 +48,7 @@ class ExperimentTable:
         TEXT, "Name of the dataset in Phoenix, where the folder cannot have that name.", default=None
     )
     helpers: tuple[str, ...] | None = option(
-        TEXTS, "Files in this folder that are not evaluators, beside helpers.py and _*.py.", default=None
+        TEXTS, "More files in this folder that are not evaluators; helpers.py and _*.py never are.", default=None
     )
     isolate: Literal["thread"] | None = option(
         one_of("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
@@ -84,7 +84,7 @@ class Settings:
     )
     helpers: tuple[str, ...] = option(
         TEXTS,
-        "Files in experiment folders that are not evaluators, beside helpers.py and _*.py.",
+        "More files in experiment folders that are not evaluators; helpers.py and _*.py never are.",
         default=(),
         key="experiments.helpers",
     )

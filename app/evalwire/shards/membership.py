@@ -51,7 +51,7 @@ def find_membership(
                 "--shard auto."
             )
         if fresh:
-            raise UsageError("--fresh is for shards; a run without --shard always begins anew.")
+            raise UsageError("--fresh is for shards only: a run without --shard always starts new experiments.")
         return None
     plan = ShardPlan.load(settings.plan) if settings.plan is not None else None
     try:
@@ -78,7 +78,10 @@ def find_run_key(settings: Settings, environ: Mapping[str, str], *, fresh: bool 
     own = settings.run_key
     if own is not None:
         if fresh:
-            raise UsageError("--fresh and EVALWIRE_RUN_KEY: to begin anew, give the jobs another key instead.")
+            raise UsageError(
+                "--fresh and EVALWIRE_RUN_KEY cannot be used together. "
+                "To start new experiments, give the jobs another key."
+            )
         return f"given {own}", ""
     run = pipeline_run(environ)
     if run is None:

@@ -129,7 +129,7 @@ def _annotator_kind(evaluator: Any) -> AnnotatorKind:
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Whether calling it, or its `__call__`, gives a coroutine."""
+    """Check whether calling it, or its `__call__`, gives a coroutine."""
     while isinstance(function, functools.partial):
         function = function.func
     call_method = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is asked
@@ -137,7 +137,7 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether its author wrote a coroutine, seen through partials and decorators."""
+    """Check whether its author wrote a coroutine, seen through partials and decorators."""
     while isinstance(function, functools.partial):
         function = function.func
     written = inspect.unwrap(function)
@@ -145,7 +145,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _hides_a_coroutine(function: Callable[..., Any]) -> bool:
-    """Whether it is a decorator's `def inner(*args, **kwargs)` around a coroutine function, without functools.wraps."""
+    """Check for a decorator's `def inner(*args, **kwargs)` around a coroutine function, without functools.wraps."""
     if not inspect.isfunction(function) or not function.__closure__:
         return False
     if any(p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) for p in inspect.signature(function).parameters.values()):

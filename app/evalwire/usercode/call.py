@@ -28,7 +28,7 @@ _SCALARS = (str, int, float, bool, type(None))
 
 
 def task_values(example: Example) -> dict[str, Any]:
-    """What a task can be bound to: its own copies, so that it cannot change what the evaluators see."""
+    """Return the values that a task can be bound to: copies, so that it cannot change what the evaluators see."""
     own = Example(
         id=example.id,
         node_id=example.node_id,
@@ -47,7 +47,7 @@ def task_values(example: Example) -> dict[str, Any]:
 
 
 def evaluator_values(example: Example, output: Any, trace_id: str | None) -> dict[str, Any]:
-    """What an evaluator can be bound to, in copies of its own."""
+    """Return the values that an evaluator can be bound to: copies of its own."""
     return {**task_values(example), "output": _copy(output), "trace_id": trace_id}
 
 
@@ -195,7 +195,7 @@ class Call:
             self._over.set_result(None)
 
     async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:
-        """What it returned, converted, or why it failed."""
+        """Return the function's result, converted, or its failure."""
         try:
             await self._over
         except asyncio.CancelledError:
@@ -242,7 +242,7 @@ class Call:
 
 
 async def _outcome_of(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """What an async function returns or raises; SystemExit and a CancelledError of its own, too."""
+    """Await an async function and return its result or its exception, SystemExit and CancelledError included."""
     try:
         result = function()
         return (await result if isinstance(result, Awaitable) else result), None

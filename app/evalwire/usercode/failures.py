@@ -57,7 +57,7 @@ def _format(told: traceback.TracebackException, error: BaseException) -> str:
 
 
 def _cause_of(error: BaseException) -> str | None:
-    """What an exception was raised from, or, in a group, what is in it; None when it stands alone."""
+    """Return what an exception was raised from or, for a group, what is in it; None when it stands alone."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(f"{type(one).__name__}: {_text_of(one)}" for one in error.exceptions)
     cause = error.__cause__
@@ -67,7 +67,7 @@ def _cause_of(error: BaseException) -> str | None:
 
 
 def _is_users(file: str, folder: str) -> bool:
-    """Whether a file lies below `folder` and is no library of a virtual environment there."""
+    """Check whether a file lies below `folder` and is not part of a virtual environment there."""
     return file.startswith(folder) and not {"site-packages", "dist-packages"}.intersection(Path(file).parts)
 
 

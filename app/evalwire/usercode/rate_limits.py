@@ -54,7 +54,7 @@ _EARLIEST_MILLISECONDS = 1e11
 
 
 def is_rate_limit(error: BaseException) -> bool:
-    """Whether a provider refused for load: HTTP 429 or 529, gRPC's RESOURCE_EXHAUSTED, AWS's throttling.
+    """Check whether a provider refused for load: HTTP 429 or 529, gRPC's RESOURCE_EXHAUSTED, AWS's throttling.
 
     Seen also in what caused the error, in what was being handled when it was raised, and in the members of a group.
     """
@@ -62,7 +62,7 @@ def is_rate_limit(error: BaseException) -> bool:
 
 
 def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
-    """Whether the same call may succeed a moment later: a rate limit, a timeout, a lost connection, a 502, 503 or 504.
+    """Check whether the same call may soon succeed: a rate limit, a timeout, a lost connection, a 502, 503 or 504.
 
     Args:
         error: what the user's code raised. An exit or a cancellation counts only where `also` names it.
@@ -152,7 +152,7 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _is_named(error: BaseException, name: str) -> bool:
-    """Whether it is of this class, called by where it is defined or by where a loaded module offers it."""
+    """Check whether it is of this class, called by where it is defined or by where a loaded module offers it."""
     module, _, attribute = name.rpartition(".")
     module = module or "builtins"
     offered = getattr(sys.modules.get(module), "__dict__", {}).get(attribute)

@@ -33,7 +33,7 @@ class Threads:
 
     @property
     def busy(self) -> int:
-        """How many functions are running now, abandoned ones included."""
+        """The number of functions that are running now, abandoned ones included."""
         return self._busy
 
     async def run(self, function: Callable[[], Any]) -> Any:

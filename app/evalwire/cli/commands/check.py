@@ -122,7 +122,7 @@ def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
 
 
 def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> Finding:
-    """Whether each limit names what exists; the baseline is looked for by the run."""
+    """Check whether each limit names what exists; the run itself looks for the baseline."""
     try:
         gates = resolve_gates(invocation.settings.thresholds, known_names(invocation.settings.experiments, experiments))
     except UsageError as error:

@@ -58,8 +58,8 @@ def gate(
 ) -> int:
     """Judge recorded experiments by the gates; return the exit code that their run would have.
 
-    Of shards, this is the one verdict: their reports are written as a run's would be, and Phoenix is told how the
-    experiments ended. Otherwise reports are written where `--report-dir` says so, and only then.
+    For shards, this gives their joint verdict: it writes the reports that a run would write, and records in Phoenix
+    how the experiments ended. For everything else, it writes reports only where `--report-dir` asks for them.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
@@ -95,8 +95,8 @@ def _judge_again(invocation: Invocation, report: Report) -> Report:
         raise UsageError("this results.json is of a dry run, of which no gates are judged.")
     if report.shard is not None:
         raise UsageError(
-            f"this results.json is of shard {report.shard} alone; all shards are judged by `evalwire gate --plan "
-            "FILE`, or by `evalwire gate --shards N` where there is no plan."
+            f"Cannot judge this results.json: it holds shard {report.shard} alone. Judge all shards with `evalwire "
+            "gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
     judged = replace(report, gates=gates, baselines=baselines, prices=invocation.settings.prices)

@@ -43,7 +43,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         found = discover(settings)
         console.learn_secrets(invocation.environ)
         if not found.experiments:
-            raise NothingToRunError(f"no experiment in {settings.experiments.resolve()}/, so there is no plan.")
+            raise NothingToRunError(f"Cannot write a plan: {settings.experiments.resolve()}/ holds no experiment.")
         failures = [
             f"{experiment.name}: {problem}" for experiment in found.experiments for problem in experiment.problems
         ]
@@ -54,7 +54,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
     if failures:
         for failure in failures:
             console.warn(failure)
-        console.warn("there is no plan")
+        console.warn("no plan was written")
         return 1
     made = ShardPlan.of(
         opened,

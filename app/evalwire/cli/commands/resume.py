@@ -86,14 +86,14 @@ def _newest(folder: Path) -> Path:
     path = newest_journal(folder)
     if path is None:
         raise UsageError(
-            f"there is no journal in {folder}/: name one, name an experiment with --experiment ID, or begin anew "
-            "with `evalwire run`."
+            f"Cannot find a journal in {folder}/. Name a journal, name an experiment with --experiment ID, or start a "
+            "new run with `evalwire run`."
         )
     return path
 
 
 def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) -> PastJob:
-    """What Phoenix itself knows of an experiment, as if a journal had told it."""
+    """Return what Phoenix knows of an experiment, in the form of a journal's past job."""
     found = phoenix.experiments.find(experiment_id)
     dataset = phoenix.datasets.fetch_version(found["dataset_id"], found["dataset_version_id"])
     settings = invocation.settings

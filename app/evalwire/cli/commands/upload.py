@@ -74,7 +74,7 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
 
 
 def _planned(found: Upload) -> Iterator[str]:
-    """What will change; nothing where all of it is new, or nothing is."""
+    """Say what the upload will change; return nothing where every dataset is new, or none changes."""
     if found.plan is None or found.held is None or found.plan.is_empty:
         return
     plan = found.plan

@@ -69,7 +69,7 @@ def abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
     """End a server that is not ready yet, and leave a database that the next one can open.
 
     A Phoenix that ends while it changes its tables leaves them half changed, and does not start on them again. New
-    tables are made anew at the next start; those of an earlier Phoenix hold results, so the change is waited for.
+    tables are created again at the next start; those of an earlier Phoenix hold results, so the change is waited for.
     """
     try:
         _finish_migration(server, announce)

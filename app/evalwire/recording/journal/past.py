@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def dataset_record(dataset: Dataset) -> dict[str, Any]:
-    """What a later job finds a dataset again by, and knows it by."""
+    """Return the record by which a later job finds and recognises a dataset."""
     return {
         "id": dataset.id,
         "name": dataset.name,
@@ -69,12 +69,12 @@ class PastExperiment:
         )
 
     def is_same(self, *, recorded_name: str, metadata: Mapping[str, Any] | None) -> bool:
-        """Whether an experiment in Phoenix is this one, and not another that has its id by now."""
+        """Check whether an experiment in Phoenix is this one, and not another that has its ID by now."""
         key = (metadata or {}).get(CREATION_KEY)
         return recorded_name == self.recorded_name and key == self.metadata.get(CREATION_KEY)
 
     def runs_on(self, examples: Sequence[Example], *, others: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
-        """What is known of the runs on these examples.
+        """Return what is known of the runs on these examples.
 
         Args:
             examples: of the dataset's version that ran.

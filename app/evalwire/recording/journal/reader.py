@@ -50,7 +50,7 @@ def read_journal(path: Path) -> PastJob:
         raise UsageError(f"{path} is no journal of evalwire: {type(error).__name__}: {error}.") from error
     if job is None and path.stat().st_size == 0:
         raise UsageError(
-            f"the journal {path} is empty: its job ended before anything ran. Start it anew with `evalwire run`."
+            f"the journal {path} is empty: its job ended before anything ran. Start a new run with `evalwire run`."
         )
     if job is None:
         raise UsageError(f"{path} is no journal of evalwire: it does not begin with a job.")

@@ -113,7 +113,7 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever noted in it."""
+        """True if nothing was ever noted in the journal."""
         return self._file is not None and os.fstat(self._file).st_size == 0
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class Journal:
         )
 
     def opened(self, opened: OpenExperiment) -> None:
-        """It was created."""
+        """Note that an experiment was created."""
         self.append(
             "open",
             experiment=opened.experiment.name,

@@ -84,7 +84,7 @@ class _JobProvider(trace_api.TracerProvider):
 
 
 class _JobTracer(trace_api.Tracer):
-    """Asks anew for each span: instrumented libraries keep their first tracer for ever."""
+    """Asks again for each span: instrumented libraries keep their first tracer for ever."""
 
     def __init__(self, provider: _JobProvider, args: Any, kwargs: Any) -> None:
         self._provider = provider

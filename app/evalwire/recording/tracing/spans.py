@@ -110,7 +110,7 @@ class SpanCollector(trace_sdk.SpanProcessor):
 
 
 def _usage_of(span: trace_sdk.ReadableSpan, span_id: int) -> SpanUsage:
-    """What a span says of tokens and cost, by the OpenInference semantic conventions."""
+    """Return the tokens and the cost of a span, by the OpenInference semantic conventions."""
     attributes, parent_id = span.attributes or {}, span.parent.span_id if span.parent else None
     if attributes.get(SPAN_KIND) != "LLM":
         return SpanUsage(id=span_id, parent_id=parent_id)

@@ -48,7 +48,7 @@ class Tracing:
 
     @property
     def lost(self) -> int:
-        """How many spans could not be delivered so far."""
+        """The number of spans that could not be delivered so far."""
         return self._delivery.lost
 
     @contextlib.contextmanager

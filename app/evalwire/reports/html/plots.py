@@ -93,7 +93,7 @@ def histogram(
     is_amount: bool = False,
     marks: Mapping[str, float],
 ) -> Markup:
-    """How the values of some runs are spread.
+    """Draw how the values of some runs are spread.
 
     Args:
         values: at least one.
@@ -147,7 +147,7 @@ def histogram(
 
 
 def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
-    """How often each label was given, the commonest first."""
+    """Draw how often each label was given, the commonest first."""
     ordered = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if len(ordered) <= _MOST_LABELS else ordered[: _MOST_LABELS - 1]
     rows = [(name, size, name) for name, size in shown]
@@ -228,7 +228,7 @@ def _scatter(comparison: Comparison) -> Markup:
 
 
 def _flows(comparison: Comparison) -> Markup:
-    """How many examples went from True or False to True or False, as bands as broad as they are many."""
+    """Draw how many examples went from True or False to True or False, as bands as broad as they are many."""
     groups: dict[tuple[float, float], list[Pair]] = {}
     for pair in comparison.pairs:
         groups.setdefault((pair.before, pair.after), []).append(pair)

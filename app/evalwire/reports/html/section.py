@@ -98,7 +98,7 @@ class Section:
 
     @property
     def state(self) -> str:
-        """Whether it passed, in one word."""
+        """The outcome of the experiment in one word."""
         return "passed" if self.report.passed(self.result) else "failed"
 
     @property
@@ -108,18 +108,18 @@ class Section:
 
     @property
     def red_gates(self) -> int:
-        """How many of its gates failed the job."""
+        """The number of the experiment's gates that failed the job."""
         return sum(gate.is_red for gate in self.gates)
 
     @property
     def gate_statuses(self) -> str:
-        """How many of its gates have each status."""
+        """The number of the experiment's gates by status."""
         counts = Counter(gate.status for gate in self.gates)
         return ", ".join(f"{size} {status}" for status, size in counts.items()) or DASH
 
     @property
     def has_tokens(self) -> bool:
-        """Whether any run is known to have used tokens."""
+        """True if any run is known to have used tokens."""
         return any(self.tokens)
 
     @property
@@ -179,7 +179,7 @@ class Section:
 
     @property
     def columns(self) -> int:
-        """How many columns the table of its runs has."""
+        """The number of columns in the table of runs."""
         return 3 + (self.result.repetitions > 1) + len(self.scores) + self.has_tokens
 
     @property
