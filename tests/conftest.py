@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import postgres
 import pytest
 from hypothesis import settings
 from in_process import run_in_process
@@ -72,6 +73,20 @@ def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # a port of its own: two that begin at once would both find the usual one free, and share the first server on it
     with local_phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real Phoenix whose data are in a PostgreSQL."""
+    with postgres.phoenix() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_phoenix_url(request: pytest.FixtureRequest) -> str:
+    """A real Phoenix on SQLite, and one on PostgreSQL."""
+    url: str = request.getfixturevalue("phoenix_url" if request.param == "sqlite" else "postgres_url")
+    return url
 
 
 @pytest.fixture

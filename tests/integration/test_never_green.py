@@ -47,7 +47,18 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
         ({"task.py": "async def task(e): return float('nan')", "e.py": "def e(o): return 1"}, "nan has no JSON form"),
         (
             {"task.py": "async def task(e): return 2**64", "e.py": "def e(o): return 1"},
-            "an integer of more than 64 bits, which Phoenix does not store; return it as text",
+            "an integer of more than 64 bits, which Phoenix does not store; write it as text",
+        ),
+        (
+            {"task.py": "async def task(e): return 'a\\0b'", "e.py": "def e(o): return 1"},
+            "a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
+        ),
+        (
+            {
+                "task.py": "async def task(e):\n    deep = 1\n    for _ in range(251):\n        deep = [deep]\n    return deep\n",
+                "e.py": "def e(o): return 1",
+            },
+            "more than 250 levels of lists and dicts, which Phoenix does not store; flatten it",
         ),
         ({"task.py": TASK, "e.py": "def e(output): raise ValueError('judge')"}, "ValueError: judge"),
         ({"task.py": TASK, "e.py": "def e(output): return None"}, "returned None"),

@@ -7,7 +7,6 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import postgres
 import pytest
 
 from conftest import Project, quiet_environment
@@ -26,27 +25,14 @@ BEGINNINGS = 4
 SHARDS = 8
 
 
-@pytest.fixture(scope="module")
-def postgres_url():
-    """A Phoenix on PostgreSQL."""
-    with postgres.phoenix() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request) -> str:
-    """A Phoenix on this database."""
-    return request.getfixturevalue("phoenix_url" if request.param == "sqlite" else "postgres_url")
-
-
 @pytest.fixture
-def racing(tmp_path, url):
+def racing(tmp_path, each_phoenix_url):
     """A project with one experiment on sixteen examples, and a client of its Phoenix."""
     name = f"race_{uuid.uuid4().hex[:10]}"
-    client = connect(base_url=url)
+    client = connect(base_url=each_phoenix_url)
     examples = [{"input": {"q": f"q{n}"}, "output": {"a": n}} for n in range(2 * SHARDS)]
     client.datasets.create_dataset(name=name, examples=examples, timeout=60)
-    project = Project(tmp_path, quiet_environment(PHOENIX_ENDPOINT=url)).experiment(name)
+    project = Project(tmp_path, quiet_environment(PHOENIX_ENDPOINT=each_phoenix_url)).experiment(name)
     return project, name, client
 
 
@@ -54,7 +40,7 @@ def _experiments(client, name: str) -> list:
     return client.experiments.list(dataset_id=client.datasets.get_dataset(dataset=name).id)
 
 
-def test_whoever_comes_first_creates_it_and_the_others_find_it(racing, url):
+def test_whoever_comes_first_creates_it_and_the_others_find_it(racing, each_phoenix_url):
     """Eight at once, several times: one experiment each time, which all have; the others' candidates are gone."""
     project, name, client = racing
     with importable(project.experiments):
@@ -64,7 +50,9 @@ def test_whoever_comes_first_creates_it_and_the_others_find_it(racing, url):
 
         def begin(number: int, key: str = uuid.uuid4().hex, barrier: threading.Barrier = barrier) -> tuple:
             sharing = Sharing(total=SHARDS, shard=Shard(number, SHARDS), run_key=key)
-            experiment_opener = opener(Phoenix(connect(base_url=url)), JobSpec(sharing=sharing), NoJournal(), past={})
+            experiment_opener = opener(
+                Phoenix(connect(base_url=each_phoenix_url)), JobSpec(sharing=sharing), NoJournal(), past={}
+            )
             barrier.wait()
             opened = experiment_opener.open(experiment)
             return opened.id, [example.node_id for example in opened.dataset.examples]

@@ -351,7 +351,7 @@ def test_a_shard_without_an_example_passes(shards):
         (("--shard", "1/2"), {"EVALWIRE_RUN_KEY": ""}, "Set EVALWIRE_RUN_KEY"),
         (("--plan", "none.json", "--shard", "1/2"), {}, "cannot be read"),
         (("--fresh",), {}, "--fresh is for shards"),
-        (("--shard", "1/2", "--fresh"), {}, "give the jobs another key instead"),
+        (("--shard", "1/2", "--fresh"), {}, "give the jobs another key"),
         (("--shard", "1/2", "--local"), {}, "--local"),
     ],
 )

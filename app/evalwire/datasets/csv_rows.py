@@ -59,6 +59,8 @@ def _problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
         return f"{len(cells)} cells, the header has {len(header)}"
     if not all(map(is_unicode, cells)):
         return "is not UTF-8; save the file as UTF-8"
+    if any("\0" in cell for cell in cells):
+        return "has a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"
     return None
 
 

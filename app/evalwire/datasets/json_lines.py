@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, TextIO
 
 from evalwire.datasets.rows import Columns, Issue, Row, is_unicode, split_cell, unique
+from evalwire.model import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,9 +54,17 @@ def _parse(line: str) -> dict[str, Any]:
         raise ValueError("is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("is no JSON object")
+    _refuse_unstorable(found)
+    return found
+
+
+def _refuse_unstorable(found: Mapping[str, Any]) -> None:
     if not is_unicode(json.dumps(found, ensure_ascii=False)):
         raise ValueError("has half of a surrogate pair, which is no text")
-    return found
+    try:
+        to_json({**found, "id": str(found.get("id"))})  # an integer as id is stored as text
+    except ValueError as error:
+        raise ValueError(f"has {error}") from None
 
 
 def _of_object(number: int, found: Mapping[str, Any], columns: Columns) -> Iterator[Row | Issue]:

@@ -25,65 +25,91 @@ class _Empty(dict[str, Any]):
 
 EMPTY: Mapping[str, Any] = _Empty()  # thousands of evaluations without metadata share it
 
-_LEAST, _GREATEST = -(2**63), 2**64 - 1  # Phoenix answers HTTP 500 for other integers, however often they are sent
+# NOTE: Phoenix answers HTTP 500 for what lies beyond these, however often it is sent: orjson, which writes its JSON,
+# takes integers of 64 bits and 254 levels, a few of which are Phoenix's own.
+_LEAST, _GREATEST = -(2**63), 2**64 - 1
+_MOST_LEVELS = 250
 
 
-def to_json(value: Any) -> Any:  # noqa: C901, PLR0912 - a flat table of cases
+def to_json(value: Any) -> Any:
     """Turn what a task returned into JSON values, converting what converts without loss.
 
     Dataclasses, pydantic models, numpy values, tuples and dates are converted.
 
     Raises:
         TypeError: something in it has no JSON form (the Phoenix client would store `{}` without a word).
-        ValueError: a NaN, an infinity, an integer of more than 64 bits, or text that is not valid Unicode.
+        ValueError: a NaN, an infinity, an integer of more than 64 bits, text that has a NUL or is not Unicode, or
+            more than 250 levels.
     """
+    return _to_json(value, _MOST_LEVELS)
+
+
+def _to_json(value: Any, levels: int) -> Any:  # noqa: C901, PLR0912 - a flat table of cases
+    if levels < 0:
+        raise ValueError(
+            f"more than {_MOST_LEVELS} levels of lists and dicts, which Phoenix does not store; flatten it"
+        )
     match value:
         case None | bool():
             return value
         case int():
             if not _LEAST <= value <= _GREATEST:
-                raise ValueError("an integer of more than 64 bits, which Phoenix does not store; return it as text")
+                raise ValueError("an integer of more than 64 bits, which Phoenix does not store; write it as text")
             return int(value)
         case float():
             if not math.isfinite(value):
                 raise ValueError(f"{value} has no JSON form")
             return float(value)
         case str():
-            value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-            return str.__str__(value)
+            return _to_text(value)
         case Mapping():
-            converted = {_to_key(key): to_json(item) for key, item in value.items()}
+            converted = {_to_key(key): _to_json(item, levels - 1) for key, item in value.items()}
             if len(converted) < len(value):
                 raise ValueError("two keys of a dict are the same text in JSON")
             return converted
         case list() | tuple():
-            return [to_json(item) for item in value]
+            return [_to_json(item, levels - 1) for item in value]
         case datetime() | date():
             return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        return {item.name: _to_json(getattr(value, item.name), levels - 1) for item in dataclasses.fields(value)}
     if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        return to_json(dump(mode="json"))
+        return _to_json(dump(mode="json"), levels)
     if type(value).__module__.partition(".")[0] == "numpy" and callable(listed := getattr(value, "tolist", None)):
-        return to_json(listed())
+        return _to_json(listed(), levels)
     raise TypeError(
         f"a {type(value).__qualname__} has no JSON form; return JSON values, a dataclass or a pydantic model"
     )
 
 
+def _to_text(text: str) -> str:
+    text.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    if "\0" in text:  # Phoenix on SQLite takes it, on PostgreSQL it answers HTTP 500 for ever
+        raise ValueError("a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it")
+    return str.__str__(text)
+
+
 def _to_key(key: Any) -> str:
     if isinstance(key, str):
-        key.encode()  # as for other text
-        return str.__str__(key)
+        return _to_text(key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(int(key))
     raise TypeError(f"a {type(key).__qualname__} cannot be a key in JSON; use text")
 
 
 def is_same_json(one: Any, other: Any) -> bool:
-    """Check whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1."""
+    """Check whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1.
+
+    An integer equals the float that is nearest to it: PostgreSQL gives 1.844674407370955e19 back as one.
+    """
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(is_same_json(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(is_same_json, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    if isinstance(one, bool) != isinstance(other, bool):
+        return False
+    if isinstance(one, float) and isinstance(other, int):
+        return one == float(other)
+    if isinstance(one, int) and isinstance(other, float):
+        return float(one) == other
+    return bool(one == other)

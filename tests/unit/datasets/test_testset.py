@@ -403,6 +403,18 @@ def test_what_is_false_is_not_empty(tmp_path, output):
         ('{"input": {}, "output": {"a": 1}, "tags": [1]}', "'tags' is neither a text nor a list of texts"),
         ('{"input": {}, "output": {"a": 1}, "tags": "t", "id": true}', "'id' is no text"),
         ("[" * 100_000, "is nested too deeply"),
+        (
+            '{"input": ' + '{"a": ' * 900 + "1" + "}" * 900 + ', "tags": "t"}',
+            "has more than 250 levels of lists and dicts, which Phoenix does not store; flatten it",
+        ),
+        (
+            '{"input": {"q": 18446744073709551616}, "output": {"a": 1}, "tags": "t"}',
+            "has an integer of more than 64 bits, which Phoenix does not store; write it as text",
+        ),
+        (
+            '{"input": {"q": "a\\u0000"}, "output": {"a": 1}, "tags": "t"}',
+            "has a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
+        ),
     ],
 )
 def test_a_line_that_is_no_example_is_a_broken_file(tmp_path, text, message):

@@ -133,6 +133,8 @@ def test_outputs_without_a_json_form_are_refused(value, wrap):
         2**64,
         -(2**63) - 1,
         pytest.param(10**5000, id="more digits than Python writes"),
+        "a\0b",
+        {"a\0": 1},
         "\ud800",
         {"\ud800": 1},
         Hit("a", (float("nan"),)),
@@ -144,6 +146,20 @@ def test_outputs_that_json_cannot_hold_are_refused(value, wrap):
     """NaN, infinities, integers that Phoenix cannot store and invalid Unicode are errors, wherever they are."""
     with pytest.raises(ValueError, match=r"."):
         to_json(wrap(value))
+
+
+def nested(levels):
+    return 1 if levels == 0 else [nested(levels - 1)]
+
+
+def test_more_levels_than_phoenix_stores_are_refused():
+    """A structure that holds itself has no end of them."""
+    assert to_json(nested(250)) == nested(250)
+    own = []
+    own.append(own)
+    for value in (nested(251), own, {"a": nested(250)}):
+        with pytest.raises(ValueError, match="more than 250 levels"):
+            to_json(value)
 
 
 @pytest.mark.parametrize("value", [-(2**63), 2**64 - 1])
