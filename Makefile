@@ -38,8 +38,9 @@ test: test-host test-image  ## Run the whole test suite (the image's part where 
 test-host: $(VENV)/installed
 	$(BIN)/pytest $(SIDE_BY_SIDE) --ignore tests/image
 
-test-image: $(VENV)/installed  # by themselves: containers that share a processor with other tests are late
-	$(BIN)/pytest tests/image
+test-image: $(VENV)/installed
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not alone" tests/image
+	$(BIN)/pytest -m "alone and not slow" tests/image
 
 lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
 

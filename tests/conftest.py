@@ -23,7 +23,7 @@ from losses import TALLY
 from postgres import free_port
 
 from evalwire.phoenix.connection import _skip_server_imports, connect
-from evalwire.phoenix.local import local_phoenix
+from evalwire.phoenix.local import LocalServer, local_phoenix
 
 EVALWIRE = [sys.executable, "-m", "evalwire"]
 
@@ -65,14 +65,19 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def phoenix_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Phoenix: the one that EVALWIRE_TEST_PHOENIX names, else one started for this session."""
-    if named := os.environ.get("EVALWIRE_TEST_PHOENIX"):
-        yield named
-        return
+def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A real Phoenix in a folder, started for this session."""
     # a port of its own: two that begin at once would both find the usual one free, and share the first server on it
     with local_phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def phoenix_url(request: pytest.FixtureRequest) -> str:
+    """A real Phoenix: the one that EVALWIRE_TEST_PHOENIX names, else the one of this session."""
+    named = os.environ.get("EVALWIRE_TEST_PHOENIX")
+    url: str = named or request.getfixturevalue("local_server").url
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +138,21 @@ def evals() -> Any:
     import phoenix.evals
 
     return phoenix.evals
+
+
+# Where the server is installed too, `import phoenix.client` imports all of it, which takes ten seconds.
+_SCRIPT = """
+import runpy, sys
+from evalwire.phoenix import connection
+connection._skip_server_imports()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def script_command(path: str) -> list[str]:
+    """Return the command that runs a script as `python PATH` does where Phoenix's server is not installed."""
+    return [sys.executable, "-c", _SCRIPT, path]
 
 
 class Project:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,13 @@ def test_a_job_that_is_cancelled_before_its_container_starts_does_not_start_it(t
         "GITHUB_OUTPUT": str(tmp_path / "out"),
     }
     done = subprocess.run(
-        [ROOT / "action" / "run.sh"], env=environ, cwd=workspace, capture_output=True, text=True, check=False
+        [ROOT / "action" / "run.sh"],
+        env=environ,
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out").read_text().splitlines()[-1] == "exit-code=143"

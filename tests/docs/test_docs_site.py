@@ -27,14 +27,14 @@ from markdown_it import MarkdownIt
 from typer.main import get_command
 
 import evalwire
-from conftest import quiet_environment
+from conftest import quiet_environment, script_command
 from evalwire.cli.app import app
 from evalwire.cli.entry import prepare
 from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.phoenix import connect
-from evalwire.phoenix.local import local_phoenix
+from evalwire.phoenix.local import LocalServer
 from evalwire.runner import ExperimentRunner
 from evalwire.settings import OPTIONS, load_settings
 from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, merge_env_file
@@ -90,13 +90,6 @@ def spans(page: Path) -> Iterator[str]:
 TASK = "def task(input):\n    return ['refunds', 'billing']\n"
 ALWAYS = "def always(output):\n    return 1.0\n"
 EXAMPLE = {"input": {"user_query": "How do I get a refund?"}, "output": {"expected_output": "refunds"}, "metadata": {}}
-# where arize-phoenix is installed too, `import phoenix.client` would import all of the server
-SCRIPT = """
-import runpy
-from evalwire.phoenix import connection
-connection._skip_server_imports()
-runpy.run_path("script.py", run_name="__main__")
-"""
 
 
 @dataclass
@@ -133,7 +126,7 @@ class Walk:
             self.run("evalwire init .")
         script = self.folder / "script.py"
         script.write_text(block.text)
-        ended = self.run(shlex.join([sys.executable, "-c", SCRIPT]))
+        ended = self.run(shlex.join(script_command("script.py")))
         assert self.exit_code == 0, f"{block}:\n{ended}"
         assert "experiments failed" not in ended, f"{block}:\n{ended}"
 
@@ -310,19 +303,18 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """The environment of a reader whose local Phoenix runs already, and holds nothing."""
+def served(tmp_path_factory: pytest.TempPathFactory, local_server: LocalServer) -> Mapping[str, str]:
+    """The environment of a reader whose local Phoenix runs already."""
     programs = tmp_path_factory.mktemp("bin")
     program = programs / "evalwire"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m evalwire "$@"\n')
     program.chmod(0o755)
-    with local_phoenix(tmp_path_factory.mktemp("docs"), os.environ) as server:
-        yield quiet_environment(
-            PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
-            PHOENIX_ENDPOINT=server.url,
-            EVALWIRE_LOCAL_DIR=str(server.directory),
-            PYTHONUNBUFFERED="1",
-        )
+    return quiet_environment(
+        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
+        PHOENIX_ENDPOINT=local_server.url,
+        EVALWIRE_LOCAL_DIR=str(local_server.directory),
+        PYTHONUNBUFFERED="1",
+    )
 
 
 @pytest.mark.needs_phoenix

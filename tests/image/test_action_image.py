@@ -358,6 +358,7 @@ def _waiting(log: str) -> bool:
     return log.count("waiting") >= 2
 
 
+@pytest.mark.alone
 def test_a_cancelled_job_records_what_is_finished(job, docker):
     """The runner's SIGINT reaches evalwire, which ends in time; the reports are published, and no container is left."""
     it = job("slow", EVALWIRE_GRACE_SECONDS="1")

@@ -138,6 +138,7 @@ def test_it_is_small(docker, image, base_image, record_testsuite_property):
     assert above <= MEGABYTES_ABOVE_BASE
 
 
+@pytest.mark.alone
 def test_it_starts_fast(evalwire, record_testsuite_property):
     """`evalwire --version` takes at most 0.3 s more than a container that does nothing; medians of 10."""
 

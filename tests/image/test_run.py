@@ -67,6 +67,7 @@ def test_nothing_mounted_exits_1(evalwire):
     assert "mount your folder there" in finished.stderr
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("command", "grace_seconds", "code"),
     [(("stop",), None, 143), (("kill", "-s", "TERM"), "1", 143), (("kill", "-s", "INT"), "1", 130)],

@@ -81,6 +81,7 @@ def _runs(phoenix, experiment_id: str) -> list[dict]:
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("signal", ["stop", pytest.param("kill", marks=pytest.mark.slow)])
 def test_two_hundred_tasks_in_flight_are_ended_in_time_and_resumed(docker, evalwire, image, phoenix, many, signal):

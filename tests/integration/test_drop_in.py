@@ -6,13 +6,12 @@ import csv
 import json
 import shutil
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
-from conftest import Project
+from conftest import Project, script_command
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -95,7 +94,7 @@ def test_a_testset_with_issues_is_told_by_validate(project: Project):
 
 def test_its_own_script(project: Project):
     done = subprocess.run(
-        [sys.executable, "evaluate.py"],
+        script_command("evaluate.py"),
         cwd=project.directory,
         env=project.environ,
         capture_output=True,

@@ -420,7 +420,7 @@ class Server:
             yield json.dumps({"id": f"ex-{number}", "node_id": f"N{number}", "metadata": {}}).encode() + b"\n"
 
 
-@pytest.mark.parametrize("format_", ["csv", "json"])
+@pytest.mark.parametrize("format_", ["json", pytest.param("csv", marks=pytest.mark.slow)])
 def test_a_large_experiment_is_never_held(tmp_path, format_):
     """2,000 runs of 20 KB: 40 MB pass through a few."""
     phoenix = Phoenix(Server(runs=2000, size=10_000).client())

@@ -380,7 +380,7 @@ COMMON: dict[str, Any] = {
 }
 
 
-@settings(max_examples=18, **COMMON)
+@settings(max_examples=8, **COMMON)
 @given(world=worlds())
 def test_whatever_phoenix_does(world, seat, phoenix_url):
     """Bounded time, no task re-run, nothing twice; everything arrives, or the exit code and the journal tell."""

@@ -18,12 +18,14 @@ from pathlib import Path
 import pytest
 
 from evalwire.errors import UsageError
+from evalwire.model import JobSpec
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.recording.journal import writer as journal
-from evalwire.recording.journal.reader import FORMAT, read_journal
+from evalwire.recording.journal.past import PastDataset
+from evalwire.recording.journal.reader import read_journal
 from evalwire.recording.journal.writer import Journal, _lock, newest_journal
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -68,7 +70,8 @@ def a_verdict(name: str = "exact", **fields) -> Evaluation:
 def begin(folder: Path) -> Journal:
     """A journal with its first two lines."""
     writer = Journal.create(folder, now=NOW)
-    writer.append("job", format=FORMAT, experiments=["sums", "never"], prefix="eval", metadata={"a": 1}, repetitions=2)
+    never = replace(opened().experiment, name="never")
+    writer.begin(JobSpec(metadata={"a": 1}, repetitions=2), [opened().experiment, never])
     writer.creating(opened(id_=None))
     return writer
 
@@ -97,9 +100,9 @@ def test_the_job_comes_back(tmp_path):
     assert found.spec.metadata == {"a": 1}
     assert found.damaged == 0
     past = found.past["sums"]
-    assert past.dataset == {"id": "D", "name": "set", "version_id": "V", "examples": 3, "split": None}
+    assert past.dataset == PastDataset(id="D", name="set", version_id="V", examples=3)
     assert (past.recorded_name, past.repetitions) == ("eval_set_2026", 2)
-    assert past.metadata == {"evalwire_key": "k", "when": NOW.isoformat(), "ü": "ß"}
+    assert past.metadata == {"evalwire_key": "k", "when": "2026-01-02T03:04:05.678901Z", "ü": "ß"}
     assert (past.id, past.url, past.project_name) == ("E1", "http://phoenix/D/E1", "Experiment-1")
     assert "never" not in found.past
 
@@ -107,7 +110,7 @@ def test_the_job_comes_back(tmp_path):
 def test_an_experiment_whose_creation_is_not_known_has_no_id(tmp_path):
     writer = begin(tmp_path)
     past = read_journal(writer.path).past["sums"]
-    assert (past.id, past.dataset["id"], past.metadata["evalwire_key"]) == (None, "D", "k")
+    assert (past.id, past.dataset.id, past.metadata["evalwire_key"]) == (None, "D", "k")
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,6 @@ def test_a_damaged_line_in_the_midst_is_counted_and_the_others_are_read(tmp_path
         b"{}\n",
         b'{"type": "run"}\n',
         b'{"type": "job"}\n',
-        b'{"type": "job", "format": 99, "experiments": [], "prefix": "", "metadata": {}, "repetitions": 1}\n',
         b"an arbitrary text file\nwithout a newline at its end",
         b'{"type": "run"}',
         b'{\n  "schema_version": 1,\n  "experiments": []\n}\n',
@@ -352,9 +354,38 @@ def test_what_is_no_journal_is_refused_by_name(tmp_path, content):
     path = tmp_path / "other.jsonl"
     path.write_bytes(content)
     for reading in (read_journal, Journal.reopen):
-        with pytest.raises(UsageError, match=r"other\.jsonl is no journal"):
+        with pytest.raises(UsageError, match=r"other\.jsonl is not a journal"):
             reading(path)
         assert path.read_bytes() == content, "it is somebody else's file"
+
+
+@pytest.mark.parametrize("reading", [read_journal, Journal.reopen])
+def test_a_journal_of_another_version_is_told_by_its_version(tmp_path, reading):
+    path = tmp_path / "old.jsonl"
+    path.write_text('{"type": "job", "format": 1, "experiments": [], "prefix": "", "metadata": {}, "repetitions": 1}\n')
+    with pytest.raises(UsageError, match=r"old\.jsonl was written by another .* \(format 1; this version reads 2\)"):
+        reading(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("failure", 3), ("start_time", "yesterday"), ("repetition", "1"), ("usage", [{"model": 3}]), ("experiment", None)],
+)
+def test_a_line_with_a_wrong_value_is_told_by_its_number(tmp_path, field, value):
+    """By the path of the value, and what to do; never by the name of a Python exception."""
+    path = whole(tmp_path)
+    lines = path.read_text().splitlines()
+    lines[3] = json.dumps({**json.loads(lines[3]), field: value})
+    path.write_text("\n".join(lines))
+    with pytest.raises(
+        UsageError, match=rf"line 4 of the journal .* is damaged: .*{field}.* Remove the line"
+    ) as caught:
+        read_journal(path)
+    assert "Error" not in str(caught.value)
+    lines[3] = json.dumps({name: kept for name, kept in json.loads(lines[3]).items() if name != field})
+    path.write_text("\n".join(lines))
+    with pytest.raises(UsageError, match=f"line 4 .* missing required field `{field}`"):
+        read_journal(path)
 
 
 @pytest.mark.parametrize("reading", [read_journal, Journal.reopen])

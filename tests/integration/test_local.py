@@ -138,6 +138,7 @@ def other():
 
 
 @pytest.mark.needs_phoenix
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_path, monkeypatch, other):
     """Two jobs that begin at once find the same port free: the one that lost goes to another."""
@@ -159,6 +160,7 @@ def is_laying_out(directory: Path) -> bool:
 
 
 @pytest.mark.needs_phoenix
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_still_works(tmp_path, monkeypatch):
     """Its half-made tables would be in the way of every later one."""
@@ -185,6 +187,7 @@ def test_a_phoenix_that_is_ended_while_it_makes_its_tables_leaves_a_folder_that_
 
 
 @pytest.mark.needs_phoenix
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_phoenix_that_may_be_changing_an_earlier_ones_tables_is_ended_when_it_is_ready(tmp_path, monkeypatch):
     """They hold results. A database that nothing is known of, of an earlier evalwire's folder, counts as such."""
@@ -421,6 +424,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path):
 
 
 @pytest.mark.needs_phoenix
+@pytest.mark.slow
 def test_a_server_that_does_not_start_shows_its_log(tmp_path):
     damaged = b"this is no database" * 1000
     (tmp_path / "phoenix.db").write_bytes(damaged)

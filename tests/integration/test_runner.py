@@ -12,6 +12,7 @@ import time
 import httpx
 import pytest
 
+from conftest import script_command
 from evalwire import ExperimentRunner, ExperimentsFailed
 from evalwire.errors import NothingToRunError, PhoenixError, UsageError
 
@@ -90,8 +91,9 @@ def test_a_script_ends_red_and_says_why(phoenix_project, phoenix_url, make_datas
         "from phoenix.client import Client; from evalwire.runner import ExperimentRunner;"
         f"ExperimentRunner('experiments', Client(base_url={phoenix_url!r})).run()"
     )
+    phoenix_project.write({"script.py": script})
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=phoenix_project.directory, capture_output=True, text=True, timeout=120
+        script_command("script.py"), cwd=phoenix_project.directory, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1
     assert "KeyError: 'nope'" in done.stderr

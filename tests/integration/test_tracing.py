@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from in_process import own_tracer_provider
 
 from evalwire.errors import ExperimentsFailed
 from evalwire.runner import ExperimentRunner
 
 pytestmark = pytest.mark.needs_phoenix
+
+
+@pytest.fixture(autouse=True)
+def _own_tracer_provider() -> Iterator[None]:
+    """Keep a provider that a task registers, which is for ever, from the tests after this one."""
+    with own_tracer_provider():
+        yield
+
 
 PLAIN_TRACER = """
     from opentelemetry import trace

@@ -42,7 +42,7 @@ def run_in_process(
             _logging(),
             _warnings(),
             _signal_handlers(),
-            _tracer_provider(),
+            own_tracer_provider(),
         ):
             code = _call(arguments)
         said, complained = (_text_of(file) for file in (out, err))
@@ -179,7 +179,7 @@ def _signal_handlers() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tracer_provider() -> Iterator[None]:
+def own_tracer_provider() -> Iterator[None]:
     """Let user code find, and set, the global tracer provider as in a process of its own."""
     before = trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE
     trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, type(before[1])()

@@ -281,10 +281,7 @@ def _spoiled(value: Any, spoil: Any, kept: set[str]) -> Any:
 
 
 few = settings(
-    max_examples=40,
-    deadline=None,
-    database=None,
-    derandomize=True,
+    max_examples=settings.default.max_examples // 2,  # of the profile
     phases=[Phase.generate],  # to make one of these smaller takes minutes
     suppress_health_check=list(HealthCheck),
 )

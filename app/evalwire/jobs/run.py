@@ -134,7 +134,7 @@ def run_job(
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)
     code = _exit_code(outcome, stop)
     if journal is not None:
-        journal.append("end", outcome=outcome, exit_code=code)
+        journal.end(outcome, code)
     return _report(
         job,
         result,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.model.usage import total_usage
+from evalwire.model.failure import Failure  # noqa: TC001 - the journal's reader evaluates the annotations
+from evalwire.model.json_values import EMPTY
+from evalwire.model.usage import Usage, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from evalwire.model.example import Example
-    from evalwire.model.failure import Failure
-    from evalwire.model.usage import Usage
-from evalwire.model.json_values import EMPTY
 
 AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
 

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments
-from evalwire.recording.journal.past import PastExperiment, PastJob
-from evalwire.recording.journal.writer import Journal, newest_journal
+from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
 from evalwire.recording.protocols import JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.resume import ResumeExperiments
@@ -14,6 +13,7 @@ from evalwire.recording.share import FindSharedExperiments, ShareExperiments, pa
 from evalwire.recording.untraced import NoTracing
 
 if TYPE_CHECKING:
+    from evalwire.recording.journal import Journal, newest_journal
     from evalwire.recording.tracing import Tracing
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "NoJournal",
     "NoTracing",
     "Opener",
+    "PastDataset",
     "PastExperiment",
     "PastJob",
     "PhoenixRecorder",
@@ -36,4 +37,4 @@ __all__ = [
     "past_experiment",
 ]
 
-__getattr__ = lazy_names(__name__, {"Tracing": "tracing"})
+__getattr__ = lazy_names(__name__, {"Journal": "journal", "Tracing": "tracing", "newest_journal": "journal"})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from evalwire.model import Dataset, Evaluation, Experiment, JobSpec, RunKey, TaskRun
     from evalwire.recording.create import CreateExperiments
-    from evalwire.recording.journal.past import PastExperiment
+    from evalwire.recording.journal.past import PastDataset, PastExperiment
     from evalwire.recording.protocols import JournalWriter
     from evalwire.recording.server import Server
 
@@ -59,9 +59,7 @@ class ResumeExperiments:
             EvalwireError: this experiment cannot run.
         """
         past = self._past.get(experiment.name)
-        if past is None or not past.dataset:
-            return self._creation.open(experiment)
-        return self.reopen(experiment, past)
+        return self.reopen(experiment, past) if past else self._creation.open(experiment)
 
     def reopen(self, experiment: Experiment, past: PastExperiment) -> OpenExperiment:
         """Continue an experiment on the version of the dataset that it began with.
@@ -69,6 +67,8 @@ class ResumeExperiments:
         Raises:
             EvalwireError: this Phoenix does not have that experiment, or that version of the dataset.
         """
+        if past.dataset is None:
+            return self._creation.open(experiment)
         dataset = self._dataset(past.dataset)
         opened = OpenExperiment(
             experiment=experiment,
@@ -97,17 +97,17 @@ class ResumeExperiments:
             log.info("%s: %d runs of this shard are recorded already", experiment.name, len(recorded))
         return replace(opened, earlier=self._earlier_runs(past, opened.dataset, experiment, recorded))
 
-    def _dataset(self, record: Mapping[str, Any]) -> Dataset:
-        dataset = self._server.datasets.fetch_version(record["id"], record["version_id"], split=record.get("split"))
-        if dataset.name != record["name"]:
+    def _dataset(self, past: PastDataset) -> Dataset:
+        dataset = self._server.datasets.fetch_version(past.id, past.version_id, split=past.split)
+        if dataset.name != past.name:
             raise UsageError(
-                f"the dataset {record['id']} of this Phoenix is {dataset.name!r}, not {record['name']!r}: "
+                f"the dataset {past.id} of this Phoenix is {dataset.name!r}, not {past.name!r}: "
                 "is PHOENIX_ENDPOINT the server that the job recorded to?"
             )
-        if len(dataset.examples) != record["examples"]:
+        if len(dataset.examples) != past.examples:
             raise PhoenixError(
                 f"version {dataset.version_id} of the dataset {dataset.name!r} has {len(dataset.examples)} examples, "
-                f"and had {record['examples']} when the job began, so it cannot be resumed; start it again with "
+                f"and had {past.examples} when the job began, so it cannot be resumed; start it again with "
                 "`evalwire run`."
             )
         return dataset

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import ExperimentNotFound, UsageError
 from evalwire.model import evaluator_hashes, file_hash, own_metadata
-from evalwire.recording.journal.past import PastExperiment
+from evalwire.recording.journal.past import PastDataset, PastExperiment
 from evalwire.recording.resume import deleted_experiment, replaced_experiment
 
 if TYPE_CHECKING:
@@ -168,13 +168,13 @@ def past_experiment(record: Mapping[str, Any], experiment: str, *, dataset_name:
     metadata = record["metadata"] or {}
     return PastExperiment(
         experiment=experiment,
-        dataset={
-            "id": record["dataset_id"],
-            "name": dataset_name,
-            "version_id": record["dataset_version_id"],
-            "examples": record["example_count"],
-            "split": own_metadata(metadata).get("split"),
-        },
+        dataset=PastDataset(
+            id=record["dataset_id"],
+            name=dataset_name,
+            version_id=record["dataset_version_id"],
+            examples=record["example_count"],
+            split=own_metadata(metadata).get("split"),
+        ),
         recorded_name=record["name"],
         metadata=metadata,
         repetitions=record["repetitions"],

@@ -26,7 +26,7 @@ def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
         UsageError: an experiment of the plan is gone.
         EvalwireError: Phoenix cannot be asked.
     """
-    return [_merge(phoenix, begun, plan.shards) for begun in plan.experiments]
+    return [_merge(phoenix, begun, plan.shards) for begun in plan.past.past.values()]
 
 
 def merge_agreed(

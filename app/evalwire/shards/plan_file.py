@@ -1,44 +1,73 @@
 """A plan: the experiments that the shards of a pipeline run record to, as `evalwire plan` creates and writes them."""
 
-from __future__ import annotations
-
+# NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Final, Self
+
+import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import JobSpec
-from evalwire.recording import PastExperiment, PastJob
+from evalwire.model import JobSpec, OpenExperiment
+from evalwire.recording import PastDataset, PastExperiment, PastJob
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+FORMAT: Final = 1
 
-    from evalwire.model import OpenExperiment
-
-
-FORMAT = 1
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardPlan:
-    """What the shards of a pipeline run share.
+class PlannedExperiment(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment that was created in Phoenix, or found there, with all its examples."""
+
+    experiment: _Text
+    id: _Text
+    url: str | None
+    recorded_name: _Text
+    project_name: str | None
+    dataset: PastDataset
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, opened: OpenExperiment) -> Self:
+        """Return an experiment as the shards find it.
+
+        Raises:
+            ValueError: it is not in Phoenix.
+        """
+        if opened.id is None:
+            raise ValueError(f"{opened.experiment.name} is not in Phoenix")
+        return cls(
+            experiment=opened.experiment.name,
+            id=opened.id,
+            url=opened.url,
+            recorded_name=opened.recorded_name,
+            project_name=opened.project_name,
+            dataset=PastDataset.of(opened.dataset),
+            metadata=opened.metadata,
+        )
+
+
+class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shards of a pipeline run share; its file has the same fields.
 
     Attributes:
-        shards: how many there are.
-        prefix: first part of the experiments' names.
-        repetitions: how often each example is run.
-        split: of the datasets, or None for all of each.
-        endpoint: the Phoenix that they are in, for people.
-        experiments: as if a journal had told of them, each with its id in Phoenix.
+        format: the version of the file.
+        shards: their number.
+        prefix: the first part of the experiments' names in Phoenix.
+        repetitions: runs of each example.
+        split: the split of the datasets; None for whole datasets.
+        endpoint: the address of the Phoenix that has the experiments, for people.
     """
 
-    shards: int
-    prefix: str
-    repetitions: int
-    split: str | None
-    endpoint: str
-    experiments: tuple[PastExperiment, ...]
+    format: int = FORMAT
+    shards: _Count
+    prefix: _Text
+    repetitions: _Count
+    split: _Text | None
+    endpoint: _Text
+    experiments: tuple[PlannedExperiment, ...]
 
     @classmethod
     def of(
@@ -50,116 +79,64 @@ class ShardPlan:
         repetitions: int,
         split: str | None,
         endpoint: str,
-    ) -> ShardPlan:
-        """A plan of experiments that were created, or found, with all their examples."""
+    ) -> Self:
+        """Return a plan of experiments that were created, or found, with all their examples."""
         return cls(
             shards=shards,
             prefix=prefix,
             repetitions=repetitions,
             split=split,
             endpoint=endpoint,
-            experiments=tuple(PastExperiment.of(one) for one in opened),
+            experiments=tuple(map(PlannedExperiment.of, opened)),
         )
 
     @classmethod
-    def load(cls, text: str) -> ShardPlan:
+    def load(cls, text: str) -> Self:
         """Read a plan: the JSON itself, else the name of a file with it.
 
         Raises:
-            UsageError: there is no such file, or it is no plan that this version of evalwire understands.
+            UsageError: there is no such file, or it is not a plan that this version of evalwire understands.
         """
         if text.lstrip().startswith("{"):
-            return _parse(text, "the plan in EVALWIRE_PLAN")
+            return cls._parse(text, "the plan in EVALWIRE_PLAN")
         try:
-            return _parse(Path(text).read_text(encoding="utf-8"), f"the plan {text}")
+            return cls._parse(Path(text).read_text(encoding="utf-8"), f"the plan {text}")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise UsageError(f"the plan {text} cannot be read: {reason}.") from error
 
+    @classmethod
+    def _parse(cls, text: str, name: str) -> Self:
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{name} is not JSON: {error}.") from error
+        if not isinstance(fields, dict) or "format" not in fields:
+            raise UsageError(f"{name} is not a plan of evalwire: it has no format. Write one with `evalwire plan`.")
+        if fields["format"] != FORMAT:
+            raise UsageError(
+                f"{name} was written by another version of evalwire (format {fields['format']}; this version reads "
+                f"{FORMAT}). Write it again with `evalwire plan`."
+            )
+        try:
+            return msgspec.convert(fields, type=cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{name} is damaged: {error}. Write it again with `evalwire plan`.") from error
+
     def dump(self) -> str:
-        """The plan as one line of JSON, with the matrix that GitHub's `fromJSON` takes."""
-        document = {
-            "format": FORMAT,
-            "shards": self.shards,
-            "prefix": self.prefix,
-            "repetitions": self.repetitions,
-            "split": self.split,
-            "endpoint": self.endpoint,
-            "experiments": [
-                {
-                    "experiment": one.experiment,
-                    "id": one.id,
-                    "url": one.url,
-                    "recorded_name": one.recorded_name,
-                    "project_name": one.project_name,
-                    "dataset": one.dataset,
-                    "metadata": one.metadata,
-                }
-                for one in self.experiments
-            ],
-            "matrix": {"shard": [f"{number}/{self.shards}" for number in range(1, self.shards + 1)]},
-        }
-        return json.dumps(document, ensure_ascii=False, default=str) + "\n"
+        """Return the plan as one line of JSON, with the matrix that GitHub's `fromJSON` takes."""
+        matrix = {"shard": [f"{number}/{self.shards}" for number in range(1, self.shards + 1)]}
+        fields = {**msgspec.structs.asdict(self), "matrix": matrix}
+        return json.dumps(msgspec.to_builtins(fields, str_keys=True, enc_hook=str), ensure_ascii=False) + "\n"
 
     @property
     def past(self) -> PastJob:
-        """The plan as the earlier job that each shard goes on with."""
+        """Return the plan as the earlier job that each shard continues."""
         return PastJob(
-            experiments=[one.experiment for one in self.experiments],
+            experiments=[planned.experiment for planned in self.experiments],
             spec=JobSpec(prefix=self.prefix, repetitions=self.repetitions, split=self.split),
-            past={one.experiment: one for one in self.experiments},
+            past={
+                planned.experiment: PastExperiment(**msgspec.structs.asdict(planned), repetitions=self.repetitions)
+                for planned in self.experiments
+            },
         )
-
-
-def _parse(text: str, name: str) -> ShardPlan:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{name} is no JSON: {error}.") from error
-    try:
-        if document["format"] != FORMAT:
-            raise UsageError(f"{name} is of another version of evalwire (format {document['format']}, not {FORMAT}).")
-        return ShardPlan(
-            shards=_count(document["shards"]),
-            prefix=_text(document["prefix"]),
-            repetitions=_count(document["repetitions"]),
-            split=None if document["split"] is None else _text(document["split"]),
-            endpoint=_text(document["endpoint"]),
-            experiments=tuple(_experiment(one, document["repetitions"]) for one in document["experiments"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{name} is no plan of evalwire: {type(error).__name__}: {error}.") from error
-
-
-def _experiment(fields: Mapping[str, Any], repetitions: int) -> PastExperiment:
-    dataset = fields["dataset"]
-    return PastExperiment(
-        experiment=_text(fields["experiment"]),
-        dataset={
-            "id": _text(dataset["id"]),
-            "name": _text(dataset["name"]),
-            "version_id": _text(dataset["version_id"]),
-            "examples": _count(dataset["examples"]),
-            "split": dataset["split"],
-        },
-        recorded_name=_text(fields["recorded_name"]),
-        metadata=dict(fields["metadata"]),
-        repetitions=repetitions,
-        id=_text(fields["id"]),
-        url=fields["url"],
-        project_name=fields["project_name"],
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"expected text, not {value!r}")
-    return value
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"expected a whole number, 1 or more, not {value!r}")
-    return value

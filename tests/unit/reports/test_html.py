@@ -19,8 +19,8 @@ import pytest
 import reporting
 from browser import Browser, Page, browser, find
 from hostile import CANARY, CORPUS
-from hypothesis import HealthCheck, given, settings
-from random_reports import hostile, random_reports
+from hypothesis import given
+from random_reports import few, hostile, random_reports
 
 from evalwire.model.baseline import Baseline, Comparison, Pair
 from evalwire.model.report import Report
@@ -358,8 +358,8 @@ def test_only_an_address_of_the_web_becomes_a_link(url):
     )
 
 
+@few
 @given(random_reports())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_report_becomes_a_page(report):
     check_that_nothing_acts(page_of(report))
 

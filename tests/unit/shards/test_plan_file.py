@@ -7,8 +7,8 @@ import json
 import pytest
 
 from evalwire.errors import UsageError
-from evalwire.recording.journal.past import PastExperiment
-from evalwire.shards.plan_file import ShardPlan
+from evalwire.recording import PastDataset
+from evalwire.shards.plan_file import PlannedExperiment, ShardPlan
 
 PLAN = ShardPlan(
     shards=3,
@@ -17,12 +17,11 @@ PLAN = ShardPlan(
     split="dev",
     endpoint="http://phoenix:6006",
     experiments=(
-        PastExperiment(
+        PlannedExperiment(
             experiment="es_search",
-            dataset={"id": "D", "name": "es_search", "version_id": "V", "examples": 9, "split": "dev"},
+            dataset=PastDataset(id="D", name="es_search", version_id="V", examples=9, split="dev"),
             recorded_name="nightly_es_search_2026",
             metadata={"evalwire": {"shards": 3}, "branch": "größer"},
-            repetitions=2,
             id="E",
             url="http://phoenix:6006/datasets/D",
             project_name="P",
@@ -37,7 +36,8 @@ def test_a_plan_comes_back_from_a_file_and_from_its_text(tmp_path):
     assert text.count("\n") == 1
     (tmp_path / "plan.json").write_text(text)
     assert ShardPlan.load(str(tmp_path / "plan.json")) == ShardPlan.load(text) == PLAN
-    assert PLAN.past.past["es_search"] is PLAN.experiments[0]
+    past = PLAN.past.past["es_search"]
+    assert (past.id, past.repetitions, past.dataset) == ("E", 2, PLAN.experiments[0].dataset)
     assert json.loads(text)["matrix"] == {"shard": ["1/3", "2/3", "3/3"]}
 
 
@@ -50,15 +50,15 @@ def test_a_plan_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 7}, "of another version of evalwire"),
-        ({"shards": 0}, "expected a whole number, 1 or more, not 0"),
-        ({"shards": True}, "expected a whole number"),
-        ({"shards": "3"}, "expected a whole number"),
-        ({"prefix": ""}, "expected text"),
-        ({"repetitions": None}, "expected a whole number"),
-        ({"experiments": None}, "is no plan of evalwire"),
-        ({"experiments": [{}]}, "KeyError: 'dataset'"),
-        ({"experiments": [5]}, "is no plan of evalwire"),
+        ({"format": 7}, r"another version of evalwire \(format 7; this version reads 1\)"),
+        ({"shards": 0}, r"damaged: Expected `int` >= 1 - at `\$\.shards`"),
+        ({"shards": True}, "Expected `int`, got `bool`"),
+        ({"shards": "3"}, "Expected `int`, got `str`"),
+        ({"prefix": ""}, "Expected `str` of length >= 1"),
+        ({"repetitions": None}, "Expected `int`, got `null`"),
+        ({"experiments": None}, "Expected `array`, got `null`"),
+        ({"experiments": [{}]}, "missing required field `experiment`"),
+        ({"experiments": [5]}, "Expected `object`, got `int`"),
     ],
 )
 def test_a_plan_that_was_changed_is_refused(change, said):
@@ -72,12 +72,13 @@ def test_a_plan_that_lacks_something_is_refused(field):
     """Each of its fields is needed."""
     document = json.loads(PLAN.dump())
     del document[field]
-    with pytest.raises(UsageError, match=f"is no plan of evalwire: KeyError: '{field}'"):
+    said = "has no format" if field == "format" else f"missing required field `{field}`"
+    with pytest.raises(UsageError, match=said):
         ShardPlan.load(json.dumps(document))
 
 
 @pytest.mark.parametrize("text", ["{", "{]", '{"format": 1'])
 def test_a_torn_plan_is_refused(text):
     """JSON that ends too soon."""
-    with pytest.raises(UsageError, match="is no JSON"):
+    with pytest.raises(UsageError, match="is not JSON"):
         ShardPlan.load(text)

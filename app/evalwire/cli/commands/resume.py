@@ -108,5 +108,7 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
             f"{settings.experiments}/ should be on it, and {which}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
-    spec = JobSpec(prefix=settings.prefix, repetitions=past.repetitions, split=past.dataset.get("split"))
+    spec = JobSpec(
+        prefix=settings.prefix, repetitions=past.repetitions, split=past.dataset.split if past.dataset else None
+    )
     return PastJob(experiments=names, spec=spec, past={names[0]: past})

@@ -1,7 +1,14 @@
 """Write everything that was paid for into a file before it is sent, and read it back."""
 
-from evalwire.recording.journal.past import PastExperiment, PastJob
-from evalwire.recording.journal.reader import read_journal
-from evalwire.recording.journal.writer import Journal, newest_journal
+from typing import TYPE_CHECKING
 
-__all__ = ["Journal", "PastExperiment", "PastJob", "newest_journal", "read_journal"]
+from evalwire.loading import lazy_names
+from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
+
+if TYPE_CHECKING:
+    from evalwire.recording.journal.reader import read_journal
+    from evalwire.recording.journal.writer import Journal, newest_journal
+
+__all__ = ["Journal", "PastDataset", "PastExperiment", "PastJob", "newest_journal", "read_journal"]
+
+__getattr__ = lazy_names(__name__, {"Journal": "writer", "newest_journal": "writer", "read_journal": "reader"})

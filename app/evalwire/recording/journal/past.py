@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import (
-    CREATION_KEY,
-    Evaluation,
-    Failure,
-    JobSpec,
-    TaskRun,
-    kind_without_record,
-    usage_from_json,
-)
+from evalwire.model import CREATION_KEY, JobSpec, TaskRun
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Example, OpenExperiment, RunKey
+    from evalwire.model import Dataset, Evaluation, Example, OpenExperiment, RunKey
+    from evalwire.recording.journal.lines import RunLine
 
 
-def dataset_record(dataset: Dataset) -> dict[str, Any]:
-    """Return the record by which a later job finds and recognises a dataset."""
-    return {
-        "id": dataset.id,
-        "name": dataset.name,
-        "version_id": dataset.version_id,
-        "examples": len(dataset.examples),
-        "split": dataset.split,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDataset:
+    """The dataset of an earlier experiment, as a later job finds and recognises it.
+
+    Attributes:
+        examples: their number.
+        split: the split that ran; None for the whole dataset.
+    """
+
+    id: str
+    name: str
+    version_id: str
+    examples: int
+    split: str | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> PastDataset:
+        """Return a dataset as it is found again."""
+        return cls(
+            id=dataset.id,
+            name=dataset.name,
+            version_id=dataset.version_id,
+            examples=len(dataset.examples),
+            split=dataset.split,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,29 +45,28 @@ class PastExperiment:
     """What a journal, or Phoenix, knows of one experiment of an earlier job.
 
     Attributes:
-        dataset: `id`, `name`, `version_id`, `split` and the number of `examples`; empty before the experiment was
-            to be created.
+        dataset: None before the experiment was to be created.
         id: Phoenix's id of the experiment; None when its creation is not known to have succeeded.
         runs: without examples, which only Phoenix has: see `runs_on`.
     """
 
     experiment: str
-    dataset: Mapping[str, Any] = field(default_factory=dict)
+    dataset: PastDataset | None = None
     recorded_name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     repetitions: int = 1
     id: str | None = None
     url: str | None = None
     project_name: str | None = None
-    runs: dict[RunKey, Mapping[str, Any]] = field(default_factory=dict)
-    evaluations: dict[RunKey, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
+    runs: dict[RunKey, RunLine] = field(default_factory=dict)
+    evaluations: dict[RunKey, dict[str, Sequence[Evaluation]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, opened: OpenExperiment) -> PastExperiment:
         """An experiment that has begun, and has no runs yet."""
         return cls(
             experiment=opened.experiment.name,
-            dataset=dataset_record(opened.dataset),
+            dataset=PastDataset.of(opened.dataset),
             recorded_name=opened.recorded_name,
             metadata=opened.metadata,
             repetitions=opened.repetitions,
@@ -83,37 +90,16 @@ class PastExperiment:
         found: dict[RunKey, TaskRun] = {}
         for example in examples:
             for repetition in range(1, self.repetitions + 1):
-                place = (example.node_id, repetition)
-                if place in self.runs:
-                    run: TaskRun | None = self._run(example, place)
-                else:
-                    run = others.get(place)
-                    if run is not None and place in self.evaluations:  # judged after its run was found in Phoenix
-                        run = self._judged(run, place)
+                key = (example.node_id, repetition)
+                run = _run(example, self.runs[key]) if key in self.runs else others.get(key)
                 if run is not None:
-                    found[place] = run
+                    found[key] = self._judged(run, key)  # it may have been judged after it was found in Phoenix
         return found
 
-    def _run(self, example: Example, place: RunKey) -> TaskRun:
-        line = self.runs[place]
-        run = TaskRun(
-            example=example,
-            output=line["output"],
-            failure=_failure(line["failure"]),
-            start_time=datetime.fromisoformat(line["start_time"]),
-            end_time=datetime.fromisoformat(line["end_time"]),
-            repetition=place[1],
-            trace_id=line["trace_id"],
-            attempts=line["attempts"],
-            usage=usage_from_json(line.get("usage")),
-        )
-        return self._judged(run, place)
-
-    def _judged(self, run: TaskRun, place: RunKey) -> TaskRun:
-        own = self.evaluations.get(place, {})
-        evaluations = [_evaluation(fields, evaluator=evaluator) for evaluator, said in own.items() for fields in said]
-        others = [one for one in run.evaluations if one.evaluator not in own]
-        return replace(run, evaluations=(*others, *evaluations))
+    def _judged(self, run: TaskRun, key: RunKey) -> TaskRun:
+        own = self.evaluations.get(key, {})
+        others = [evaluation for evaluation in run.evaluations if evaluation.evaluator not in own]
+        return replace(run, evaluations=(*others, *(evaluation for said in own.values() for evaluation in said)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,18 +119,15 @@ class PastJob:
     damaged: int = 0
 
 
-def _failure(fields: Mapping[str, Any] | None) -> Failure | None:
-    return Failure(**{"kind": kind_without_record(fields["stage"], fields["type"]), **fields}) if fields else None
-
-
-def _evaluation(fields: Mapping[str, Any], *, evaluator: str) -> Evaluation:
-    return Evaluation(
-        **{
-            **fields,
-            "failure": _failure(fields["failure"]),
-            "start_time": datetime.fromisoformat(fields["start_time"]),
-            "end_time": datetime.fromisoformat(fields["end_time"]),
-            "usage": usage_from_json(fields.get("usage")),
-        },
-        evaluator=evaluator,
+def _run(example: Example, line: RunLine) -> TaskRun:
+    return TaskRun(
+        example=example,
+        output=line.output,
+        failure=line.failure,
+        start_time=line.start_time,
+        end_time=line.end_time,
+        repetition=line.repetition,
+        trace_id=line.trace_id,
+        attempts=line.attempts,
+        usage=line.usage,
     )

@@ -3,75 +3,88 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import (
-    JobSpec,
-    Shard,
-    Sharing,
-)
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from evalwire.model import JobSpec, Shard, Sharing
+from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastExperiment, PastJob
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 
 def read_journal(path: Path) -> PastJob:
-    """Read a journal.
+    """Read a journal; a torn last line, of a process that was killed, is left out.
 
     Raises:
-        UsageError: it cannot be read, or is no journal that this version understands.
+        UsageError: it cannot be read, or is not a journal that this version understands.
     """
-    job: PastJob | None = None
-    torn = False
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    if job is not None:
-                        job.damaged += 1
-                    torn = True
-                    continue
-                torn = False
-                if job is None:
-                    job = _job(entry, path)
-                else:
-                    _take(entry, job)
+        with path.open(encoding="utf-8", errors="replace") as file:
+            job = _read(file, path)
     except OSError as error:
         raise UsageError(f"the journal {path} cannot be read: {error.strerror or error}.") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no journal of evalwire: {type(error).__name__}: {error}.") from error
     if job is None and path.stat().st_size == 0:
         raise UsageError(
             f"the journal {path} is empty: its job ended before anything ran. Start a new run with `evalwire run`."
         )
     if job is None:
-        raise UsageError(f"{path} is no journal of evalwire: it does not begin with a job.")
-    job.damaged -= torn  # the last line, of a process that was killed
+        raise UsageError(f"{path} is not a journal of evalwire: it does not begin with a job.")
     return job
 
 
-def _job(entry: Mapping[str, Any], path: Path) -> PastJob:
-    if entry["type"] != "job" or entry["format"] != FORMAT:
-        raise UsageError(f"{path} is no journal that this version of evalwire understands.")
+def _read(file: Iterable[str], path: Path) -> PastJob | None:
+    job: PastJob | None = None
+    is_torn = False
+    for number, text in enumerate(file, start=1):
+        is_torn = False
+        try:
+            if job is None:
+                job = _first(text, path)
+            else:
+                _take(lines.decode(text), job)
+        except msgspec.ValidationError as error:
+            raise UsageError(
+                f"line {number} of the journal {path} is damaged: {error}. Remove the line; what it was about is then "
+                "run again."
+            ) from error
+        except json.JSONDecodeError:
+            is_torn = True
+            if job is not None:
+                job.damaged += 1
+    if job is not None:
+        job.damaged -= is_torn
+    return job
+
+
+def _first(text: str, path: Path) -> PastJob:
+    entry = json.loads(text)
+    if not isinstance(entry, dict) or entry.get("type") != "job" or "format" not in entry:
+        raise UsageError(f"{path} is not a journal of evalwire: it does not begin with a job.")
+    if entry["format"] != lines.FORMAT:
+        raise UsageError(
+            f"the journal {path} was written by another version of evalwire (format {entry['format']}; this version "
+            f"reads {lines.FORMAT}). Resume it with that version, or start a new run with `evalwire run`."
+        )
+    return _job(msgspec.convert(entry, type=lines.JobLine))
+
+
+def _job(line: lines.JobLine) -> PastJob:
     return PastJob(
-        experiments=list(entry["experiments"]),
+        experiments=line.experiments,
         spec=JobSpec(
-            prefix=entry["prefix"],
-            metadata=entry["metadata"],
-            repetitions=entry["repetitions"],
-            split=entry.get("split"),
-            dataset_version=entry.get("dataset_version"),
-            gates=tuple(entry.get("gates", ())),
-            baseline=entry.get("baseline", ""),
-            sharing=_sharing(entry.get("shard"), entry.get("run_key")),
+            prefix=line.prefix,
+            metadata=line.metadata,
+            repetitions=line.repetitions,
+            split=line.split,
+            dataset_version=line.dataset_version,
+            gates=line.gates,
+            baseline=line.baseline,
+            sharing=_sharing(line.shard, line.run_key),
         ),
     )
 
@@ -80,7 +93,7 @@ def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
     """Return how an earlier job shared its experiments; None where it had them for itself.
 
     Raises:
-        UsageError: the journal names no shard that there is.
+        UsageError: the journal names a shard that cannot be.
     """
     if text is None:
         return None
@@ -91,24 +104,19 @@ def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
     return Sharing(total=shard.total, shard=shard, run_key=run_key)
 
 
-def _take(entry: Mapping[str, Any], job: PastJob) -> None:
+def _take(line: lines.Line | None, job: PastJob) -> None:
     """Add one line to what is known."""
-    if entry["type"] not in ("create", "open", "run", "evaluations"):
+    if line is None or isinstance(line, lines.JobLine | lines.EndLine):
         return
-    name = entry["experiment"]
-    past = job.past.setdefault(name, PastExperiment(experiment=name))
-    match entry["type"]:
-        case "create":
-            past.dataset, past.recorded_name = entry["dataset"], entry["recorded_name"]
-            past.metadata, past.repetitions = entry["metadata"], entry["repetitions"]
-            return
-        case "open":
-            past.id, past.url, past.project_name = entry["id"], entry["url"], entry["project_name"]
-            return
-    place = (entry["example"], entry["repetition"])
-    match entry["type"]:
-        case "run":
-            past.runs[place] = entry
-            past.evaluations.pop(place, None)
-        case "evaluations":
-            past.evaluations.setdefault(place, {})[entry["evaluator"]] = entry["evaluations"]
+    past = job.past.setdefault(line.experiment, PastExperiment(experiment=line.experiment))
+    match line:
+        case lines.CreateLine():
+            past.dataset, past.recorded_name = line.dataset, line.recorded_name
+            past.metadata, past.repetitions = line.metadata, line.repetitions
+        case lines.OpenLine():
+            past.id, past.url, past.project_name = line.id, line.url, line.project_name
+        case lines.RunLine():
+            past.runs[line.key] = line
+            past.evaluations.pop(line.key, None)
+        case lines.EvaluationsLine():
+            past.evaluations.setdefault(line.key, {})[line.evaluator] = line.evaluations

@@ -1,17 +1,4 @@
-"""The append-only file behind `evalwire resume`: what was paid for, on disk before it is sent anywhere.
-
-One JSON object a line, each with a `type`:
-
-    job          once, first: what was to run
-    create       an experiment is about to be created in Phoenix, under this key
-    open         it was created, under this id
-    run          what the task returned on one example, or why it failed
-    evaluations  what one evaluator said of that run
-    end          how the job ended
-
-A later line on the same thing replaces an earlier one. A torn last line, of a process that was killed, is left out.
-What of it Phoenix has is not here: Phoenix is asked.
-"""
+"""Write a journal: the append-only file behind `evalwire resume`."""
 
 from __future__ import annotations
 
@@ -22,26 +9,20 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
-from evalwire.model import (
-    Evaluation,
-    Failure,
-    JobSpec,
-    ModelUsage,
-    TaskRun,
-)
+from evalwire.recording.journal import lines
+from evalwire.recording.journal.past import PastDataset
+from evalwire.recording.journal.reader import read_journal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from evalwire.model import Experiment, OpenExperiment
-from evalwire.recording.journal.past import PastJob, dataset_record
-from evalwire.recording.journal.reader import FORMAT, read_journal
+    from evalwire.model import Evaluation, Experiment, JobSpec, OpenExperiment, TaskRun
+    from evalwire.recording.journal.past import PastJob
 
 log = logging.getLogger("evalwire")
 
@@ -95,7 +76,7 @@ class Journal:
         """Go on with a journal: the journal, and what it holds; a torn last line is cut off.
 
         Raises:
-            UsageError: it cannot be opened, another process is writing it, or it is no journal.
+            UsageError: it cannot be opened, another process is writing it, or it is not a journal.
         """
         try:
             descriptor = os.open(path, os.O_APPEND | os.O_RDWR)
@@ -129,10 +110,9 @@ class Journal:
             os.close(self._file)
             self._file = None
 
-    def append(self, type_: str, **fields: Any) -> None:
+    def append(self, line: lines.Line) -> None:
         """Append one line."""
-        line = json.dumps({"type": type_, **fields}, ensure_ascii=False, default=_to_plain) + "\n"
-        rest = line.encode("utf-8", "backslashreplace")
+        rest = lines.encode(line)
         with self._lock:
             if self._file is None:
                 return
@@ -151,98 +131,80 @@ class Journal:
         """Write what is to run, as the first line."""
         sharing = spec.sharing
         self.append(
-            "job",
-            format=FORMAT,
-            started_at=datetime.now(UTC),
-            endpoint=endpoint,
-            experiments=[experiment.name for experiment in experiments],
-            prefix=spec.prefix,
-            metadata=spec.metadata,
-            repetitions=spec.repetitions,
-            split=spec.split,
-            dataset_version=spec.dataset_version,
-            gates=list(spec.gates),
-            baseline=spec.baseline,
-            shard=str(sharing.shard) if sharing and sharing.shard else None,
-            run_key=sharing.run_key if sharing else None,
+            lines.JobLine(
+                format=lines.FORMAT,
+                started_at=datetime.now(UTC),
+                endpoint=endpoint,
+                experiments=[experiment.name for experiment in experiments],
+                prefix=spec.prefix,
+                metadata=spec.metadata,
+                repetitions=spec.repetitions,
+                split=spec.split,
+                dataset_version=spec.dataset_version,
+                gates=spec.gates,
+                baseline=spec.baseline,
+                shard=str(sharing.shard) if sharing and sharing.shard else None,
+                run_key=sharing.run_key if sharing else None,
+            )
         )
+
+    def end(self, outcome: str, exit_code: int) -> None:
+        """Write how the job ended, as the last line."""
+        self.append(lines.EndLine(outcome=outcome, exit_code=exit_code))
 
     # --- what a recorder tells -----------------------------------------------------------------------
 
     def creating(self, opened: OpenExperiment) -> None:
-        """An experiment is about to be created in Phoenix."""
+        """Write that an experiment is about to be created in Phoenix."""
         self.append(
-            "create",
-            experiment=opened.experiment.name,
-            dataset=dataset_record(opened.dataset),
-            recorded_name=opened.recorded_name,
-            metadata=opened.metadata,
-            repetitions=opened.repetitions,
+            lines.CreateLine(
+                experiment=opened.experiment.name,
+                dataset=PastDataset.of(opened.dataset),
+                recorded_name=opened.recorded_name,
+                metadata=opened.metadata,
+                repetitions=opened.repetitions,
+            )
         )
 
     def opened(self, opened: OpenExperiment) -> None:
-        """Note that an experiment was created."""
+        """Write that an experiment was created."""
         self.append(
-            "open",
-            experiment=opened.experiment.name,
-            id=opened.id,
-            url=opened.url,
-            project_name=opened.project_name,
+            lines.OpenLine(
+                experiment=opened.experiment.name,
+                id=opened.id,
+                url=opened.url,
+                project_name=opened.project_name,
+            )
         )
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """A task returned, or failed for good."""
+        """Write what a task returned, or why it failed for good."""
         self.append(
-            "run",
-            **_place(opened, run),
-            output=run.output,
-            failure=run.failure,
-            start_time=run.start_time,
-            end_time=run.end_time,
-            trace_id=run.trace_id,
-            attempts=run.attempts,
-            usage=run.usage,
+            lines.RunLine(
+                experiment=opened.experiment.name,
+                example=run.example.node_id,
+                repetition=run.repetition,
+                output=run.output,
+                failure=run.failure,
+                start_time=run.start_time,
+                end_time=run.end_time,
+                trace_id=run.trace_id,
+                attempts=run.attempts,
+                usage=run.usage,
+            )
         )
 
     def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """An evaluator said something of a run, or failed for good."""
+        """Write what an evaluator returned for a run, or why it failed for good."""
         self.append(
-            "evaluations",
-            **_place(opened, run),
-            evaluator=evaluations[0].evaluator,
-            evaluations=[_evaluation_fields(evaluation) for evaluation in evaluations],
+            lines.EvaluationsLine(
+                experiment=opened.experiment.name,
+                example=run.example.node_id,
+                repetition=run.repetition,
+                evaluator=evaluations[0].evaluator,
+                evaluations=tuple(evaluations),
+            )
         )
-
-
-def _place(opened: OpenExperiment, run: TaskRun) -> dict[str, Any]:
-    return {"experiment": opened.experiment.name, "example": run.example.node_id, "repetition": run.repetition}
-
-
-def _evaluation_fields(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "name": evaluation.name,
-        "score": evaluation.score,
-        "label": evaluation.label,
-        "explanation": evaluation.explanation,
-        "metadata": evaluation.metadata,
-        "annotator_kind": evaluation.annotator_kind,
-        "failure": evaluation.failure,
-        "start_time": evaluation.start_time,
-        "end_time": evaluation.end_time,
-        "trace_id": evaluation.trace_id,
-        "attempts": evaluation.attempts,
-        "usage": evaluation.usage,
-    }
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Failure | ModelUsage):
-        return asdict(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)  # of a user's metadata; outputs are JSON already
 
 
 _open: weakref.WeakSet[Journal] = weakref.WeakSet()

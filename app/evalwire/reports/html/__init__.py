@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ def pieces(report: Report) -> Iterator[str]:
     yield from map(str.__str__, page)  # not as Markup, which would escape the text that it is joined with
 
 
+@cache  # templates take a third of a second to compile
 def _page() -> jinja2.Template:
     return markup.environment(
         **TEMPLATE_NAMES,

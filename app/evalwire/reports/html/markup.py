@@ -44,6 +44,7 @@ def environment(**names: Any) -> jinja2.Environment:
         autoescape=True,
         finalize=visible,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,
         extensions=[_Compact],
     )
     made.globals |= names

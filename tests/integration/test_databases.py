@@ -1,4 +1,4 @@
-"""Who creates the one experiment when all shards begin at once: Phoenix on SQLite, and on PostgreSQL."""
+"""Phoenix on SQLite and Phoenix on PostgreSQL: who creates the one experiment of all shards, and what is stored."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import subprocess
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from conftest import Project, quiet_environment
+from evalwire.errors import PhoenixError
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.jobs import opener
-from evalwire.model import JobSpec, Sharing
+from evalwire.model import CREATION_KEY, JobSpec, Sharing, TaskRun, is_same_json, to_json
 from evalwire.model.shard import Shard
-from evalwire.phoenix import Phoenix
+from evalwire.phoenix import Phoenix, RetryPolicy
 from evalwire.phoenix.connection import connect
 from evalwire.recording import NoJournal
 
@@ -89,3 +92,71 @@ def test_eight_whole_jobs_that_begin_at_once_record_to_one_experiment(racing):
         newest = max(found, key=lambda one: one["created_at"])
         assert newest["successful_run_count"] == 2 * SHARDS
         assert project.run("gate", "--shards", str(SHARDS), **key).returncode == 0
+
+
+# --- what is stored ---------------------------------------------------------------------------------------
+
+ONCE = RetryPolicy(attempts=1)
+
+
+def nested(levels: int) -> Any:
+    return 1 if levels == 0 else [nested(levels - 1)]
+
+
+AT_THE_EDGE = {
+    "the largest integer": 2**64 - 1,
+    "the least integer": -(2**63),
+    "the least float": 5e-324,
+    "a float that PostgreSQL gives back as another integer": 1.844674407370955e19,
+    "other controls": "".join(map(chr, range(1, 32))),
+    "noncharacters": "\ufffe\uffff\U0010ffff",
+    "an empty key": {"": ""},
+    "levels": nested(250),
+    "levels of objects": {"a": nested(249)},
+}
+REFUSED = {"integer": 2**64, "negative integer": -(2**63) - 1, "levels": nested(255)}
+REFUSED_BY_POSTGRESQL = {"text": "a\0", "key": {"a\0": 1}}
+
+
+@pytest.fixture
+def record(each_phoenix_url):
+    """Records an output as it is, past `to_json`, and gives what Phoenix holds."""
+    name = f"storable_{uuid.uuid4().hex[:10]}"
+    client = connect(base_url=each_phoenix_url)
+    client.datasets.create_dataset(name=name, examples=[{"input": {"q": 1}, "output": {}}], timeout=60)
+    phoenix = Phoenix(client, record=ONCE)
+    dataset = phoenix.datasets.fetch(name)
+    created = phoenix.experiments.create(dataset, name=name, metadata={CREATION_KEY: name}, repetitions=1)
+
+    def record(output: Any) -> Any:
+        now = datetime.now(UTC)
+        run = TaskRun(example=dataset.examples[0], output=output, failure=None, start_time=now, end_time=now)
+        phoenix.runs.record(created["id"], run, error=None)
+        (held,) = client.experiments.get_experiment(experiment_id=created["id"])["task_runs"]
+        return held["output"]
+
+    return record
+
+
+@pytest.mark.parametrize("output", AT_THE_EDGE.values(), ids=AT_THE_EDGE)
+def test_what_is_let_through_is_stored(record, output):
+    held = record(to_json(output))
+    assert is_same_json(held, output), held
+
+
+@pytest.mark.parametrize("output", REFUSED.values(), ids=REFUSED)
+def test_what_phoenix_refuses_is_refused_before(record, output):
+    """Were one of them stored one day, the limit of `to_json` could go."""
+    with pytest.raises(ValueError, match="which Phoenix does not store"):
+        to_json(output)
+    with pytest.raises(PhoenixError, match="HTTP 500"):
+        record(output)
+
+
+@pytest.mark.parametrize("each_phoenix_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("output", REFUSED_BY_POSTGRESQL.values(), ids=REFUSED_BY_POSTGRESQL)
+def test_what_postgresql_refuses_is_refused_before(record, output):
+    with pytest.raises(ValueError, match="NUL character"):
+        to_json(output)
+    with pytest.raises(PhoenixError, match="HTTP 500"):
+        record(output)

@@ -1,0 +1,125 @@
+"""Declare the lines of a journal, and convert them to text and back.
+
+A journal is a file of JSON objects, one a line, each with a `type`. A later line on the same thing replaces an earlier
+one. The journal does not say what Phoenix has: Phoenix is asked.
+"""
+
+# NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from evalwire.model import Evaluation, Failure, RunKey, Usage
+from evalwire.recording.journal.past import PastDataset
+
+FORMAT: Final = 2
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class JobLine(_Line, frozen=True, tag="job"):
+    """The first line: what is to run."""
+
+    format: int
+    started_at: datetime
+    endpoint: str
+    experiments: list[str]
+    prefix: str
+    metadata: Mapping[str, Any]
+    repetitions: int
+    split: str | None
+    dataset_version: str | None
+    gates: tuple[str, ...]
+    baseline: str
+    shard: str | None
+    run_key: str | None
+
+
+class CreateLine(_Line, frozen=True, tag="create"):
+    """An experiment is about to be created in Phoenix, under a key in its metadata."""
+
+    experiment: str
+    dataset: PastDataset
+    recorded_name: str
+    metadata: Mapping[str, Any]
+    repetitions: int
+
+
+class OpenLine(_Line, frozen=True, tag="open"):
+    """An experiment was created in Phoenix, under this ID."""
+
+    experiment: str
+    id: str | None
+    url: str | None
+    project_name: str | None
+
+
+class RunLine(_Line, frozen=True, tag="run"):
+    """What the task returned on one example, or why it failed."""
+
+    experiment: str
+    example: str
+    repetition: int
+    output: Any
+    failure: Failure | None
+    start_time: datetime
+    end_time: datetime
+    trace_id: str | None
+    attempts: int
+    usage: Usage | None
+
+    @property
+    def key(self) -> RunKey:
+        """Return what the run is known by within its experiment."""
+        return self.example, self.repetition
+
+
+class EvaluationsLine(_Line, frozen=True, tag="evaluations"):
+    """What one evaluator returned for a run, or why it failed."""
+
+    experiment: str
+    example: str
+    repetition: int
+    evaluator: str
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def key(self) -> RunKey:
+        """Return what the run is known by within its experiment."""
+        return self.example, self.repetition
+
+
+class EndLine(_Line, frozen=True, tag="end"):
+    """How the job ended."""
+
+    outcome: str
+    exit_code: int
+
+
+Line = JobLine | CreateLine | OpenLine | RunLine | EvaluationsLine | EndLine
+_TYPES = {kind.__struct_config__.tag for kind in (JobLine, CreateLine, OpenLine, RunLine, EvaluationsLine, EndLine)}
+
+
+def encode(line: Line) -> bytes:
+    """Return a line as JSON with its newline; half of a surrogate pair, in a failure's text, becomes an escape."""
+    plain = msgspec.to_builtins(line, str_keys=True, enc_hook=str)  # other values are of a user's metadata
+    return json.dumps(plain, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def decode(text: str) -> Line | None:
+    """Return what a line says; None for a type that this evalwire does not know.
+
+    Raises:
+        msgspec.ValidationError: it is JSON, and not a line of a journal.
+        json.JSONDecodeError: it is not JSON.
+    """
+    entry = json.loads(text)
+    if isinstance(entry, dict) and isinstance(entry.get("type"), str) and entry["type"] not in _TYPES:
+        return None
+    line: Line = msgspec.convert(entry, type=Line)
+    return line
