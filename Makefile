@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Files in the order of their names: those with a Phoenix, which take long, come before the many short ones of tests/unit.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# Where bytecode is not kept, each of the processes that tests start compiles evalwire, and pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema docs docs-serve lint lint-python lint-rest format pictures lock clean
 
 help:  ## Show the targets.

@@ -79,6 +79,7 @@ def test_another_system_of_the_same_mean_is_seldom_red_where_scores_have_noise(f
         assert rates[kind.name, n][0] > PROMISED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BOOL", "SKEWED", "TIED", "REPEATED"])
 def test_the_drop_that_is_simulated_is_the_true_one(name, simulation):
     """The mean gain of very many examples is the drop, and without one it is none."""

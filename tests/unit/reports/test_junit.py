@@ -195,6 +195,7 @@ def test_an_interrupted_job_is_red_though_all_experiments_held():
     assert is_red(parsed(replace(one(judged(1)), outcome="interrupted", exit_code=130)))
 
 
+@pytest.mark.slow
 def test_a_large_job_is_not_held_as_text():
     """1,500 examples, three times each: of the megabytes that are written only the names are held."""
     examples = [example(number) for number in range(1_500)]

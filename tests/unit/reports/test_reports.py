@@ -476,6 +476,7 @@ def test_a_report_that_breaks_off_leaves_the_old_file(tmp_path):
     assert names(tmp_path) == ["report.txt"]
 
 
+@pytest.mark.slow
 def test_a_large_report_is_not_held_twice(tmp_path):
     """Writing thousands of runs needs less than a megabyte beside the report itself."""
     runs = [
