@@ -70,6 +70,7 @@ def test_the_commands_find_nothing_wrong_with_it(empty):
 
 @pytest.mark.needs_phoenix
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_it_runs_as_it_is(empty):
     assert empty.run("init").returncode == 0
     process = empty.start("run", "--local")

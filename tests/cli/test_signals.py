@@ -11,6 +11,7 @@ import time
 
 import pytest
 from faults import Fault, FaultyPhoenix
+from nightly import mostly_nightly
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -36,7 +37,7 @@ def start(project, name: str, *, seconds: float, task: str = SLOW, **environ: st
     return process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), mostly_nightly([(signal.SIGTERM, 143), (signal.SIGINT, 130)]))
 def test_what_is_in_flight_is_finished_and_recorded(phoenix_project, client, make_dataset, number, code):
     name = make_dataset(50)
     process = start(phoenix_project, name, seconds=1)
@@ -63,7 +64,7 @@ def test_the_grace_period_is_kept(phoenix_project, make_dataset):
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.parametrize("hangs", ["everything", "PATCH"])
+@pytest.mark.parametrize("hangs", mostly_nightly(["everything", "PATCH"]))
 def test_a_phoenix_that_takes_its_time_does_not_cost_the_report(phoenix_project, phoenix_url, make_dataset, hangs):
     """`docker stop` kills ten seconds after it has asked: of what is asked after the grace period, nothing waits."""
     with FaultyPhoenix(phoenix_url).serving() as proxy:
@@ -101,10 +102,12 @@ def test_a_signal_while_outcomes_are_recorded_keeps_the_whole_report(phoenix_pro
 
 @pytest.mark.parametrize(
     "task",
-    [
-        "import pathlib, time\n\ndef task(input):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
-        "import pathlib, time\n\nasync def task(e):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
-    ],
+    mostly_nightly(
+        [
+            "import pathlib, time\n\ndef task(input):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+            "import pathlib, time\n\nasync def task(e):\n    pathlib.Path('started').touch()\n    time.sleep({seconds})\n",
+        ],
+    ),
     ids=["plain", "blocking"],
 )
 def test_code_that_cannot_be_interrupted_does_not_keep_the_process(phoenix_project, make_dataset, task):

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import recorded
 from faults import Fault, FaultyPhoenix
+from nightly import mostly_nightly
 
 from evalwire.errors import ExperimentNotFound, PhoenixError, PhoenixUnreachable, UsageError
 from evalwire.jobs.recorded import export_experiment
@@ -325,7 +326,10 @@ def test_an_unknown_experiment_and_a_folder_are_exit_2(phoenix_project, foreign)
 
 
 @needs_phoenix
-@pytest.mark.parametrize("fault", [Fault(truncated=True), Fault(cut="reset"), Fault(cut="close"), Fault(status=503)])
+@pytest.mark.parametrize(
+    "fault",
+    mostly_nightly([Fault(truncated=True), Fault(cut="reset"), Fault(cut="close"), Fault(status=503)]),
+)
 @pytest.mark.parametrize("part", ["/json", "/jsonl", "/incomplete-runs"])
 def test_an_answer_that_was_cut_is_asked_for_again(proxy, foreign, tmp_path, fault, part):
     faults = iter([fault])

@@ -19,6 +19,7 @@ from faults import Fault, FaultyPhoenix, Kind, Schedule, kind_of
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 from losses import TALLY, Comparison, Held, Told, compare
+from nightly import mostly_nightly
 
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
@@ -398,7 +399,9 @@ def test_whatever_phoenix_does_at_length(world, seat, phoenix_url):
 # --- answers that were lost ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", AFTER_COMMIT.values(), ids=AFTER_COMMIT.keys())
+@pytest.mark.parametrize(
+    "fault", mostly_nightly([pytest.param(fault, id=name) for name, fault in AFTER_COMMIT.items()], kept=(0, 4))
+)
 def test_what_phoenix_did_in_silence_is_not_done_again(seat, proxy, fault):
     """An answer lost after the server committed, of a creation, of runs, of evaluations: each is there once."""
     its = seat()
@@ -449,7 +452,9 @@ def test_a_creation_that_was_given_up_is_gone_on_with(seat, proxy, fault):
 # --- records that are refused or taken by others -------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("ours", "theirs"), ({"a": 1}, {"a": 2}), ([], None), (True, 1)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), mostly_nightly([("ours", "theirs"), ({"a": 1}, {"a": 2}), ([], None), (True, 1)], kept=(3,))
+)
 def test_a_run_that_somebody_else_recorded_is_a_failure_and_gets_no_score(seat, proxy, ours, theirs):
     """A 409 whose output is another: red, said, and no evaluation is attached to what is not ours."""
     its = seat()
@@ -600,15 +605,18 @@ LATIN = "<html><body>Gerät überlastet</body></html>".encode("latin-1")
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [
-        *(
-            pytest.param(kind, LATIN, id=f"latin-1 {kind}")
-            for kind in ("dataset", "create", "runs", "evaluations", "others")
-        ),
-        pytest.param("runs", b'{"data": "\xc3', id="half a letter"),
-        pytest.param("runs", b"\xff\xfe\x00", id="bytes"),
-        pytest.param("runs", b"", id="nothing"),
-    ],
+    mostly_nightly(
+        [
+            *(
+                pytest.param(kind, LATIN, id=f"latin-1 {kind}")
+                for kind in ("create", "runs", "dataset", "evaluations", "others")
+            ),
+            pytest.param("runs", b'{"data": "\xc3', id="half a letter"),
+            pytest.param("runs", b"\xff\xfe\x00", id="bytes"),
+            pytest.param("runs", b"", id="nothing"),
+        ],
+        kept=(0, 5),
+    ),
 )
 def test_an_answer_that_is_not_utf_8_is_no_answer(seat, proxy, kind, body):
     """An error page in another encoding under status 200, or half of a letter, is as passing as any HTML."""
@@ -619,7 +627,7 @@ def test_an_answer_that_is_not_utf_8_is_no_answer(seat, proxy, kind, body):
     its.check_delivered()
 
 
-@pytest.mark.parametrize("kind", ["dataset", "create", "runs", "evaluations"])
+@pytest.mark.parametrize("kind", mostly_nightly(["runs", "dataset", "create", "evaluations"]))
 def test_a_request_that_is_never_answered_is_made_again_while_there_is_time(seat, proxy, kind):
     """One connection that hangs (its host is gone without a word) does not use up all the time there is."""
     its = seat(fates=(0, 0))
@@ -638,7 +646,8 @@ def test_no_try_may_take_all_the_time_there_is(total):
 
 
 @pytest.mark.parametrize(
-    "asked", ["3", "soon", "-1", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", "1 Jan 2040 00:00:00 +999999999999"]
+    "asked",
+    mostly_nightly(["3", "soon", "-1", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", "1 Jan 2040 00:00:00 +999999999999"]),
 )
 def test_whatever_stands_in_retry_after_the_record_arrives(seat, proxy, asked):
     its = seat(fates=(0,))
@@ -784,7 +793,7 @@ def test_an_experiment_that_phoenix_never_made_is_red(seat, proxy):
     its.check_journal()
 
 
-@pytest.mark.parametrize("kind", ["create", "runs", "evaluations"])
+@pytest.mark.parametrize("kind", mostly_nightly(["runs", "create", "evaluations"]))
 def test_what_a_lie_has_cost_is_delivered_by_resume(seat, proxy, kind):
     """The journal has what was paid for, so a record that was only claimed to be taken can be sent again."""
     its = seat(task_concurrency=1)

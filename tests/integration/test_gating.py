@@ -78,6 +78,7 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
     assert all(example in junit for example in worse)
 
 
+@pytest.mark.slow
 def test_noise_between_identical_systems_is_not_red(searching):
     """As many examples went one way as the other: not a regression, though some got worse."""
     rng = random.Random(4)
@@ -110,7 +111,7 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     assert red.returncode == 1
 
 
-@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("by_id", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_url, by_id):
     """Of an experiment that never began, too; and the baseline is one of that split, or a drop would go unseen."""
     name, split = searching.name, f"first of {searching.name}"
@@ -132,6 +133,7 @@ def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_ur
     assert found["outcome"] == "gate_failed"
 
 
+@pytest.mark.slow
 def test_resume_keeps_the_version_that_was_asked_for(searching, client):
     """Of an experiment that never began, too."""
     name = searching.name

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from nightly import mostly_nightly
 
 from conftest import quiet_environment
 
@@ -314,7 +315,7 @@ TASK = """
 
 
 @pytest.mark.needs_phoenix
-@pytest.mark.parametrize("place", ["in the task", "at import"])
+@pytest.mark.parametrize("place", mostly_nightly(["in the task", "at import"]))
 def test_what_a_task_does_stays_in_its_experiments_project(phoenix_project, client, make_dataset, spans_of, place):
     """Each of two experiments sets it up; every span is under its run, once, and nowhere else."""
     elsewhere = f"elsewhere-{uuid.uuid4().hex[:8]}"

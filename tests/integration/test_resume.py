@@ -357,7 +357,8 @@ SOME_LINES = [_RANDOM.randint(low, low + _LINES // 3 - 6) for low in range(6, _L
 SOME_SECONDS = [round(_RANDOM.uniform(0.05, 0.6), 3)]
 
 
-@pytest.mark.parametrize("lines", [pytest.param(SOME_LINES[0], marks=pytest.mark.slow), *SOME_LINES[1:]])
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", SOME_LINES)
 def test_killed_when_the_journal_has_so_many_lines(killed, whole_run, lines):
     assert killed.kill_when(killed.after(lines), "run")
     end(killed, whole_run)

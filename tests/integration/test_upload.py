@@ -329,7 +329,8 @@ def is_half_there(phoenix: Phoenix, tag: str) -> bool:
     return held is not None and held.version_id is not None and held.unfinished is not None
 
 
-@pytest.mark.parametrize("count", [5_400, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [5_400, 100_000])
 @pytest.mark.timeout(1200)
 def test_a_large_upload_that_is_killed_while_a_run_starts(phoenix, phoenix_project: Project, client, tag, count):
     """The run refuses; the repeat of the same command sends the rest, rows that are the same included."""
