@@ -41,9 +41,10 @@ test: test-host test-image  ## Run the whole test suite (the image's part where 
 test-host: $(VENV)/installed
 	$(BIN)/pytest $(SIDE_BY_SIDE) --ignore tests/image
 
-test-image: $(VENV)/installed
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not alone" tests/image
-	$(BIN)/pytest -m "alone and not slow" tests/image
+test-image: $(VENV)/installed  # what other tests would make late comes by itself
+	$(BIN)/python tests/support/image_session.py \
+		$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not alone" tests/image -- \
+		$(BIN)/pytest -m "alone and not slow" tests/image
 
 lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
 

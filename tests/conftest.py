@@ -18,7 +18,7 @@ import postgres
 import pytest
 from hypothesis import settings
 from in_process import run_in_process
-from kill_tally import COUNTS, FIGURES
+from kill_tally import COUNTS, FIGURES, measured, tally
 from losses import TALLY
 from postgres import free_port
 
@@ -40,6 +40,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was counted in a process of pytest-xdist to the one that prints it."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        numbers = {name: getattr(TALLY, name) for name in ("runs", "calls", "compared", "lost", "twice")}
+        output["tally"] = {"injected": dict(TALLY.injected), **numbers}
+        output["counts"], output["figures"] = COUNTS, FIGURES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the processes of pytest-xdist counted."""
+    output = getattr(node, "workeroutput", {})
+    TALLY.add(**output.get("tally", {}))
+    tally(**output.get("counts", {}))
+    measured(**output.get("figures", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import image_session
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = Path(__file__).parent / "projects"
-IMAGE = f"evalwire:test-{uuid.uuid4().hex[:8]}"  # of this session alone: another may run beside it
+SESSION = os.environ.get(image_session.VARIABLE)  # several processes share it, and another one ends it
 BUILD_ARGUMENTS = {
     "SOURCE": "https://git.example/team/evalwire",
     "VERSION": "0.0.0+test",
@@ -31,9 +35,14 @@ Finished = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """The docker CLI; its containers and networks carry `label`."""
+    """The docker CLI; the containers and networks of a session carry its label."""
 
-    label: str
+    session: str
+
+    @property
+    def label(self) -> str:
+        """The label of this session: another may run beside it."""
+        return image_session.label(self.session)
 
     def __call__(
         self,
@@ -62,17 +71,6 @@ class Docker:
         """Whether the engine has it; BuildKit leaves the base images that it pulls elsewhere."""
         return self("image", "inspect", name, check=False).returncode == 0
 
-    def clean_up(self) -> None:
-        """Remove all containers and networks of this session, and the image; its layers stay in the build cache."""
-        for listing, removal in (
-            (("ps", "-aq"), ("rm", "-fv")),
-            (("network", "ls", "-q"), ("network", "rm")),
-        ):
-            found = self(*listing, "--filter", f"label={self.label}", check=False).stdout.split()
-            if found:
-                self(*removal, *found, check=False)
-        self("image", "rm", IMAGE, check=False)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
@@ -98,11 +96,22 @@ def docker() -> Iterator[Docker]:
         if os.environ.get("EVALWIRE_REQUIRE_IMAGE_TESTS") == "1":
             pytest.fail(f"no container engine answers, and EVALWIRE_REQUIRE_IMAGE_TESTS=1: {error}")
         pytest.skip("no container engine answers")
-    found = Docker(f"evalwire.tests={uuid.uuid4().hex}")
+    own = SESSION or uuid.uuid4().hex[:8]
     try:
-        yield found
+        yield Docker(own)
     finally:
-        found.clean_up()
+        if SESSION is None:
+            image_session.clean_up(own)
+
+
+@contextlib.contextmanager
+def turn(docker: Docker) -> Iterator[Path]:
+    """Let one process of a session at a time make what they share; yield the folder for its notes."""
+    folder = Path(tempfile.gettempdir()) / f"evalwire-tests-{docker.session}"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -116,11 +125,14 @@ def base_image() -> str:
 @pytest.fixture(scope="session")
 def image(docker, base_image) -> str:
     """The image, built once."""
-    if not docker.has_image(base_image):
-        docker("pull", "-q", base_image, timeout=280)
+    name = image_session.image(docker.session)
     arguments = [word for item in BUILD_ARGUMENTS.items() for word in ("--build-arg", "=".join(item))]
-    docker("build", "-q", *arguments, "-t", IMAGE, ".", timeout=280)
-    return IMAGE
+    with turn(docker):
+        if not docker.has_image(base_image):
+            docker("pull", "-q", base_image, timeout=280)
+        if not docker.has_image(name):
+            docker("build", "-q", *arguments, "-t", name, ".", timeout=280)
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -148,11 +160,20 @@ def project() -> Callable[[str], tuple[str, ...]]:
 @pytest.fixture(scope="session")
 def servers(docker) -> dict[str, Server]:
     """Two Phoenixes, started side by side: `open`, and `locked`, which wants a key."""
+    with turn(docker) as folder:
+        note = folder / "servers.json"
+        if not note.exists():
+            note.write_text(json.dumps({name: asdict(server) for name, server in _start_servers(docker).items()}))
+        noted = json.loads(note.read_text())
+    return {name: Server(**{**fields, "options": tuple(fields["options"])}) for name, fields in noted.items()}
+
+
+def _start_servers(docker: Docker) -> dict[str, Server]:
     found = re.search(r"image: (arizephoenix/phoenix:\S+)", (ROOT / "docker-compose.yml").read_text())
     assert found
     if not docker.has_image(found[1]):
         docker("pull", "-q", found[1], timeout=280)
-    session = docker.label[-8:]
+    session = docker.session
     network = f"evalwire-tests-{session}"
     docker("network", "create", "--label", docker.label, network)
     locked = ("PHOENIX_ENABLE_AUTH=true", "PHOENIX_SECRET=a-secret-of-these-tests-0123456789abcdef")
@@ -169,7 +190,7 @@ def servers(docker) -> dict[str, Server]:
     return started
 
 
-def _ready(server: Server, evalwire: Callable[..., Finished], **environ: str) -> Server:
+def _ready(docker: Docker, server: Server, evalwire: Callable[..., Finished], **environ: str) -> Server:
     """The server, once it answers and has the testset."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -178,21 +199,22 @@ def _ready(server: Server, evalwire: Callable[..., Finished], **environ: str) ->
         assert time.monotonic() < deadline, f"Phoenix is not ready after {READY_SECONDS:.0f} s"
         time.sleep(0.5)
     testset = ("-v", f"{PROJECTS / 'testset.csv'}:/work/testset.csv:ro")
-    uploaded = evalwire("upload", "--csv", "testset.csv", options=(*server.options, *testset), **environ)
+    with turn(docker):
+        uploaded = evalwire("upload", "--csv", "testset.csv", options=(*server.options, *testset), **environ)
     assert uploaded.returncode == 0, uploaded.stderr
     return server
 
 
 @pytest.fixture(scope="session")
-def phoenix(servers, evalwire) -> Server:
+def phoenix(docker, servers, evalwire) -> Server:
     """A Phoenix without authentication that has the testset."""
-    return _ready(servers["open"], evalwire)
+    return _ready(docker, servers["open"], evalwire)
 
 
 @pytest.fixture(scope="session")
-def locked_phoenix(servers, evalwire) -> Server:
+def locked_phoenix(docker, servers, evalwire) -> Server:
     """A Phoenix with authentication that has the testset; `admin_secret` is a key to it."""
-    return _ready(servers["locked"], evalwire, PHOENIX_API_KEY=ADMIN_SECRET)
+    return _ready(docker, servers["locked"], evalwire, PHOENIX_API_KEY=ADMIN_SECRET)
 
 
 @pytest.fixture(scope="session")

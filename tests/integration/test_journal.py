@@ -81,7 +81,7 @@ def whole(folder: Path) -> Path:
     writer = begin(folder)
     writer.opened(opened())
     writer.returned(opened(), a_run(0))
-    writer.judged(opened(), a_run(0), [a_verdict()])
+    writer.evaluated(opened(), a_run(0), [a_verdict()])
     writer.returned(opened(), a_run(1, output={"text": "the last line, mit Ümläut und \U0001f600"}))
     writer.close()
     return writer.path
@@ -163,8 +163,8 @@ def test_evaluations_come_back_with_the_run(tmp_path):
     failed = a_verdict("broken", evaluator="broken", score=None, failure=replace(FAILURE, stage="evaluator"))
     writer = begin(tmp_path)
     writer.returned(opened(), a_run())
-    writer.judged(opened(), a_run(), said)
-    writer.judged(opened(), a_run(), [failed])
+    writer.evaluated(opened(), a_run(), said)
+    writer.evaluated(opened(), a_run(), [failed])
     assert read_back(writer.path) == {("node 0", 1): a_run(evaluations=(*said, failed))}
 
 
@@ -172,7 +172,7 @@ def test_repetitions_are_kept_apart(tmp_path):
     writer = begin(tmp_path)
     for repetition in (2, 1):
         writer.returned(opened(), a_run(output=repetition, repetition=repetition))
-        writer.judged(opened(), a_run(repetition=repetition), [a_verdict(score=float(repetition))])
+        writer.evaluated(opened(), a_run(repetition=repetition), [a_verdict(score=float(repetition))])
     writer.close()
     found = read_back(writer.path)
     assert {place: (run.output, run.evaluations[0].score) for place, run in found.items()} == {
@@ -194,7 +194,7 @@ def test_a_later_run_replaces_the_earlier_one_with_its_evaluations(tmp_path):
     """A failed run that was tried again owes nothing to the one before."""
     writer = begin(tmp_path)
     writer.returned(opened(), a_run(output="first"))
-    writer.judged(opened(), a_run(), [a_verdict()])
+    writer.evaluated(opened(), a_run(), [a_verdict()])
     writer.returned(opened(), a_run(output="second"))
     assert read_back(writer.path) == {("node 0", 1): a_run(output="second")}
 
@@ -203,8 +203,8 @@ def test_a_later_word_of_an_evaluator_replaces_the_earlier_one(tmp_path):
     writer = begin(tmp_path)
     writer.returned(opened(), a_run())
     for name in ("exact", "other"):
-        writer.judged(opened(), a_run(), [a_verdict(name, evaluator=name)])
-    writer.judged(opened(), a_run(), [a_verdict(score=1.0)])
+        writer.evaluated(opened(), a_run(), [a_verdict(name, evaluator=name)])
+    writer.evaluated(opened(), a_run(), [a_verdict(score=1.0)])
     (run,) = read_back(writer.path).values()
     assert {one.name: one.score for one in run.evaluations} == {"exact": 1.0, "other": 0.5}
 
@@ -239,7 +239,7 @@ def test_a_run_that_only_phoenix_has_counts_where_the_journal_has_none(tmp_path)
 
 def test_what_was_said_of_a_run_that_only_phoenix_has_is_added_to_it(tmp_path):
     writer = begin(tmp_path)
-    writer.judged(opened(), a_run(2), [a_verdict("new", evaluator="new")])
+    writer.evaluated(opened(), a_run(2), [a_verdict("new", evaluator="new")])
     held = a_run(2, id="R", evaluations=(a_verdict("old", evaluator="old", id="recorded"),))
     found = read_journal(writer.path).past["sums"].runs_on(EXAMPLES, others={("node 2", 1): held})
     (run,) = found.values()
@@ -526,7 +526,7 @@ def test_a_full_disk_is_told_once_and_raises_nothing(tmp_path, caplog):
     writer = Journal(tmp_path / "journal.jsonl", os.open("/dev/full", os.O_WRONLY | os.O_APPEND))
     for _ in range(3):
         writer.returned(opened(), a_run())
-        writer.judged(opened(), a_run(), [a_verdict()])
+        writer.evaluated(opened(), a_run(), [a_verdict()])
     writer.close()
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1

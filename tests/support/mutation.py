@@ -53,10 +53,14 @@ def main(wanted: list[str]) -> int:
     if run.returncode:
         return run.returncode
     listed = subprocess.run([program, "results"], cwd=WORK, capture_output=True, text=True, check=True).stdout
-    survivors = [line.split(":")[0].strip() for line in listed.splitlines() if line.strip().endswith("survived")]
+    survivors = [
+        line.split(":")[0].strip()
+        for line in listed.splitlines()
+        if line.strip().endswith(("survived", "no tests", "suspicious", "timeout"))
+    ]
     for name in survivors:
         subprocess.run([program, "show", name], cwd=WORK, check=True)
-    sys.stdout.write(f"{len(survivors)} mutants survived\n")
+    sys.stdout.write(f"{len(survivors)} mutants survived, or met no test\n")
     return int(bool(survivors))
 
 

@@ -43,7 +43,7 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
     ]
 
 
-def is_judged(opened: OpenExperiment, run: TaskRun) -> bool:
+def is_evaluated(opened: OpenExperiment, run: TaskRun) -> bool:
     """Check whether every evaluator has evaluated a run, or the run needs no evaluation."""
     said = {evaluation.evaluator for evaluation in run.evaluations}
     return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)

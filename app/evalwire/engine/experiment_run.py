@@ -8,7 +8,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evalwire.engine.evaluations import evaluations_of, is_judged, with_all
+from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.job_state import engine_failure
 from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
@@ -147,7 +147,7 @@ class ExperimentRun:
             earlier = opened.earlier.get((example.node_id, repetition))
             if earlier is not None:
                 earlier = with_all(opened, earlier, earlier.evaluations)
-            if earlier is not None and earlier.is_recorded and is_judged(opened, earlier):
+            if earlier is not None and earlier.is_recorded and is_evaluated(opened, earlier):
                 self._runs[index] = earlier
                 self._job.notify(self._job.observer.ran, opened, earlier)
             else:
@@ -311,7 +311,7 @@ class ExperimentRun:
             begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
         )
         found = evaluations_of(result)
-        self._job.recorder.judged(opened, run, found)
+        self._job.recorder.evaluated(opened, run, found)
         return found
 
     def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:

@@ -25,7 +25,7 @@ class Recorder(Protocol):
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write down what a task returned, at once."""
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write down what an evaluator returned, at once."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:

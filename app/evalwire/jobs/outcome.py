@@ -33,7 +33,11 @@ def decide_outcome(
     """
     if interrupted:
         return "interrupted"
-    if all(has_passed(result, gates) for result in results):
+    if not results:
+        return "nothing_to_run"
+    names = {result.name for result in results}
+    is_red = any(gate.is_red for gate in gates if gate.experiment not in names)
+    if not is_red and all(has_passed(result, gates) for result in results):
         return "passed"
     broken = [
         result
@@ -56,5 +60,6 @@ def record_outcomes(
     """
     for result in results:
         if result.opened is not None and result.opened.id is not None:
-            outcome = decide_outcome([result], gates)
+            own = [gate for gate in gates if gate.experiment == result.name]
+            outcome = decide_outcome([result], own)
             experiments.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome))

@@ -127,7 +127,7 @@ class ExperimentResult(Mapping[str, Any]):
         whole = not self.failure and not self.problems and self.expected_runs > 0
         if not whole or self.not_run or self.failed_runs:
             return False
-        return all(map(self.is_judged, self.runs)) and not self.incomplete_scores
+        return all(map(self.is_evaluated, self.runs)) and not self.incomplete_scores
 
     @property
     def is_empty_part(self) -> bool:
@@ -143,7 +143,7 @@ class ExperimentResult(Mapping[str, Any]):
             return False
         if any(run.record_failure for run in self.runs):
             return False
-        return all(run.failures or self.is_judged(run) for run in self.runs)
+        return all(run.failures or self.is_evaluated(run) for run in self.runs)
 
     @property
     def error_rate(self) -> float:
@@ -167,7 +167,7 @@ class ExperimentResult(Mapping[str, Any]):
         lacking = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
         return [score for score in self.scores if score.name in lacking] if lacking else []
 
-    def is_judged(self, run: TaskRun) -> bool:
+    def is_evaluated(self, run: TaskRun) -> bool:
         """Check whether every evaluator gave the run a score or a label."""
         said = {one.evaluator for one in run.evaluations if one.score is not None or one.label is not None}
         return bool(self.evaluator_names) and said.issuperset(self.evaluator_names)

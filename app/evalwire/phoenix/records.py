@@ -107,7 +107,7 @@ def _to_result(
         evaluators = None
     runs_ = [_attributed(run, facts.get("scores") or {}) for run in found]
     if not is_whole:
-        runs_ = [_judged(run, evaluators) for run in runs_]
+        runs_ = [_with_own_evaluations(run, evaluators) for run in runs_]
     names = evaluators if evaluators is not None else {one.name for run in runs_ for one in run.evaluations}
     times = [time for run in runs_ for time in (run.start_time, run.end_time)]
     seconds = facts.get("seconds")
@@ -152,7 +152,7 @@ def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
     )
 
 
-def _judged(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
+def _with_own_evaluations(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
     """Return a run with the evaluations by which it is judged.
 
     These are of the experiment's own evaluators, where it says which it has: others are people's, or came later.

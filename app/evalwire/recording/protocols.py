@@ -22,7 +22,7 @@ class JournalWriter(Protocol):
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write what a task returned, or why it failed for good."""
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write what an evaluator returned for a run, or why it failed for good."""
 
 
@@ -38,7 +38,7 @@ class NoJournal:
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write nothing."""
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write nothing."""
 
 

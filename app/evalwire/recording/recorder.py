@@ -73,9 +73,9 @@ class PhoenixRecorder:
         """Write what a task returned into the journal."""
         self._journal.returned(opened, run)
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write what an evaluator returned into the journal."""
-        self._journal.judged(opened, run, evaluations)
+        self._journal.evaluated(opened, run, evaluations)
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
         """Record what has no ID yet: the run, then each of its evaluations."""
@@ -168,7 +168,7 @@ class DryRunRecorder:
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write nothing."""
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write nothing."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:

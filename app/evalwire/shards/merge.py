@@ -100,6 +100,6 @@ def _missing(result: ExperimentResult, shards: int) -> list[str]:
     """Describe the shards of an experiment that are missing, wholly or in part."""
     examples = result.opened.dataset.examples if result.opened else ()
     # a run is sent before its evaluations, and its job may have been killed in between
-    made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_judged(run))
+    made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_evaluated(run))
     incomplete = {example.id for example in examples if made[example.node_id] < result.repetitions}
     return missing_shards([example.id for example in examples], incomplete, shards, experiment=result.name)

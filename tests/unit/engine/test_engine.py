@@ -90,7 +90,7 @@ class FakeRecorder:
     def returned(self, opened, run):
         self.noted.append(f"{run.example.id} returned {run.output}")
 
-    def judged(self, opened, run, evaluations):
+    def evaluated(self, opened, run, evaluations):
         self.noted.append(f"{run.example.id} judged by {evaluations[0].evaluator}")
 
     async def record(self, opened, run):

@@ -92,11 +92,11 @@ class PastExperiment:
             for repetition in range(1, self.repetitions + 1):
                 key = (example.node_id, repetition)
                 run = _run(example, self.runs[key]) if key in self.runs else others.get(key)
-                if run is not None:
-                    found[key] = self._judged(run, key)  # it may have been judged after it was found in Phoenix
+                if run is not None:  # it may have been evaluated after it was found in Phoenix
+                    found[key] = self._with_evaluations(run, key)
         return found
 
-    def _judged(self, run: TaskRun, key: RunKey) -> TaskRun:
+    def _with_evaluations(self, run: TaskRun, key: RunKey) -> TaskRun:
         own = self.evaluations.get(key, {})
         others = [evaluation for evaluation in run.evaluations if evaluation.evaluator not in own]
         return replace(run, evaluations=(*others, *(evaluation for said in own.values() for evaluation in said)))

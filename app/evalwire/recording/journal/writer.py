@@ -194,7 +194,7 @@ class Journal:
             )
         )
 
-    def judged(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
+    def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write what an evaluator returned for a run, or why it failed for good."""
         self.append(
             lines.EvaluationsLine(
