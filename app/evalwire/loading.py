@@ -78,7 +78,8 @@ def _place_of_path_finder() -> int:
 def _past_projects() -> Iterator[None]:
     """Look for libraries only, in this thread: a task on another thread still finds its project."""
     before, bytecode_before = getattr(_state, "is_loading", False), sys.dont_write_bytecode
-    _state.is_loading, sys.dont_write_bytecode = True, bytecode_before and not _project_folders
+    is_unwanted = sys.flags.dont_write_bytecode if _project_folders else bytecode_before
+    _state.is_loading, sys.dont_write_bytecode = True, bool(is_unwanted)
     try:
         yield
     finally:

@@ -243,6 +243,36 @@ def test_a_fork_compares_with_a_file(searching):
     assert results_of(searching)["baselines"][0]["asked"] == "file:main.json"
 
 
+def test_a_baseline_in_the_report_folder_is_read_before_it_is_replaced(searching):
+    """And one that cannot be a baseline is wrong use, which leaves it as it is and calls nothing."""
+    file = searching.directory / "test-results/results.json"
+    assert searching.run("run", **MAIN).returncode == 0
+    red = searching.run("run", "--baseline", "file:test-results/results.json", **wrong(*range(9)))
+    assert red.returncode == 1
+    assert results_of(searching)["baselines"][0]["asked"] == "file:test-results/results.json"
+    before = file.read_bytes()
+    again = searching.run("run", "--baseline", "file:test-results/results.json")
+    assert again.returncode == 2
+    assert f"{searching.name} did not pass in it. Name the results.json of a run that passed." in again.stderr
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dry_run": True}, "is of a dry run"),
+        ({"shard": "1/2"}, "is of shard 1/2 alone"),
+        ({"experiments": []}, "has no experiment of this name"),
+    ],
+)
+def test_a_file_that_cannot_be_a_baseline_is_wrong_use(searching, change, said):
+    assert searching.run("run", **MAIN).returncode == 0
+    found = json.loads((searching.directory / "test-results/results.json").read_text())
+    searching.write({"old.json": json.dumps({**found, **change})})
+    done = searching.run("gate", "--results", "test-results/results.json", "--baseline", "file:old.json")
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 @pytest.mark.slow
 def test_changed_examples_are_counted_and_not_paired(searching, client):
     """An example whose content changed, one that came, one that went."""

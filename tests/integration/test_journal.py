@@ -548,7 +548,8 @@ def test_what_was_written_before_the_disk_was_full_is_read(tmp_path):
             writer.returned(t.opened(), t.a_run(repetition=repetition, output="w" * 300))
         print("went on")
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-B", "-c", textwrap.dedent(code)]  # bytecode that is cut off would stay
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout == "went on\n", done.stderr
     assert done.stderr.count("cannot be written") == 1
     path = newest_journal(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 import types
@@ -76,14 +78,28 @@ def test_other_threads_still_find_the_project(project, tmp_path_factory, monkeyp
         del sys.modules[name]
 
 
-def test_bytecode_is_kept_of_libraries_and_the_flag_is_as_it_was(project, tmp_path_factory, monkeypatch):
-    site = tmp_path_factory.mktemp("site")
-    library(site, "kept_library", "", monkeypatch)
-    with loading.project_folder(str(project)):
-        loading.load("kept_library")
-    assert list((site / "__pycache__").glob("kept_library.*.pyc"))
-    assert sys.dont_write_bytecode
-    del sys.modules["kept_library"]
+LOADS = """
+import sys
+from evalwire import loading
+sys.path[:0] = [{project!r}, {site!r}]
+sys.dont_write_bytecode = True  # as while a project is imported
+with loading.project_folder({project!r}):
+    loading.load("kept_library")
+assert sys.dont_write_bytecode
+"""
+
+
+@pytest.mark.parametrize(("flags", "is_kept"), [([], True), (["-B"], False)])
+def test_bytecode_is_kept_of_libraries_unless_python_was_told_otherwise(tmp_path, flags, is_kept):
+    """And the setting is afterwards as it was."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    project.mkdir()
+    site.mkdir()
+    (site / "kept_library.py").write_text("")
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    code = LOADS.format(project=str(project), site=str(site))
+    subprocess.run([sys.executable, *flags, "-c", code], check=True, env=environ)
+    assert bool(list(site.glob("__pycache__/kept_library.*.pyc"))) == is_kept
 
 
 def test_a_lazy_name_is_imported_once_when_it_is_used(tmp_path, monkeypatch):

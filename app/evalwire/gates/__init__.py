@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
-    from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline
+    from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline, find_base_branch
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
     from evalwire.gates.judge import judge_gates
@@ -24,6 +24,7 @@ __all__ = [
     "choose_baseline",
     "compare_results",
     "evaluation_schema",
+    "find_base_branch",
     "gates_schema",
     "judge_gates",
     "read_gates",
@@ -42,6 +43,7 @@ __getattr__ = lazy_names(
         "GateTable": "config",
         "KnownNames": "resolve",
         "branches_for": "baselines",
+        "find_base_branch": "baselines",
         "choose_baseline": "baselines",
         "compare_results": "comparison",
         "evaluation_schema": "schema",

@@ -54,6 +54,7 @@ class BaselineQuery:
         split: of the dataset, or None for all of it.
         repetitions: of each example; None for any number.
         branches: that a baseline may have run on; None among them stands for no branch.
+        base_branch: a run of a pull request on a branch of this name is a fork's, and no baseline.
         experiment_ids: of the job itself, which is no baseline of its own.
         is_any_outcome: whether one that ended red will do, too.
         before: only experiments that were created earlier count; None for all.
@@ -65,6 +66,7 @@ class BaselineQuery:
     split: str | None = None
     repetitions: int | None = 1
     branches: Collection[str | None] = ()
+    base_branch: str = "main"
     experiment_ids: Collection[str] = ()
     is_any_outcome: bool = False
     before: datetime | None = None
@@ -108,7 +110,8 @@ def _against(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, st
         (facts.get("experiment") != subject.experiment, f"is of the folder {facts.get('experiment')}"),
         (metadata.get("branch") not in subject.branches, f"ran on the branch {metadata.get('branch') or '(unknown)'}"),
         (
-            bool(metadata.get("pull_request")) and metadata.get("branch") == metadata.get("base_branch"),
+            bool(metadata.get("pull_request"))
+            and metadata.get("branch") in (metadata.get("base_branch"), subject.base_branch),
             "is of a fork, whose branch has the same name",
         ),
         (facts.get("split") != subject.split, f"is of the split {facts.get('split') or '(all)'}"),
@@ -131,13 +134,26 @@ def _differing(theirs: Any, ours: Mapping[str, str] | None) -> str:
     return ", ".join(sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)))
 
 
-def branches_for(asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str | None) -> list[str | None]:
+def find_base_branch(ci: Mapping[str, Any], setting: str | None) -> str:
+    """Return the base branch: the setting, else the pull request's target or the default branch, else `main`.
+
+    Args:
+        ci: what is known of the CI job.
+        setting: `[gates] base_branch`; None where it is not set.
+    """
+    return setting or str(ci.get("base_branch") or "main")
+
+
+def branches_for(asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str) -> list[str | None]:
     """The branches that a baseline may be of.
 
-    The base branch is what the settings say, else the pull request's target, else the default branch, as far as CI
-    tells, else `main`. A run that knows no branch, on somebody's machine, may be compared with another such run.
+    A run that knows no branch, on somebody's machine, may be compared with another such run.
+
+    Args:
+        asked: the baseline that was asked for.
+        ci: what is known of the CI job.
+        base_branch: as `find_base_branch` gives it.
     """
     if asked.kind == "branch":
         return [asked.value]
-    base = base_branch or str(ci.get("base_branch") or "main")
-    return [base] if ci.get("branch") else [base, None]
+    return [base_branch] if ci.get("branch") else [base_branch, None]

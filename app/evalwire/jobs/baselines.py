@@ -23,7 +23,7 @@ def find_baselines(
     """The baseline of each experiment, or the note why it has none.
 
     Raises:
-        UsageError: a baseline that was named is not there for any of them.
+        UsageError: a baseline that was named is not there for any of them, or a file is not of a run that passed.
         EvalwireError: Phoenix cannot be asked.
     """
     match asked.kind:
@@ -47,7 +47,19 @@ def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
 
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
-    there = {result.name: result for result in reports.load_results(Path(asked.value)).results}
+    report = reports.load_results(Path(asked.value))
+    if report.dry_run or report.shard is not None:
+        what = "a dry run" if report.dry_run else f"shard {report.shard} alone"
+        raise UsageError(f"{asked.value} is not a baseline: it is of {what}. Name the results.json of a whole run.")
+    there = {result.name: result for result in report.results}
+    for one in subjects:
+        result = there.get(one.experiment)
+        if result is not None and not (result.is_complete and report.passed(result)):
+            why = "did not pass" if result.is_complete else "did not run to its end"
+            raise UsageError(
+                f"{asked.value} is not a baseline: {one.experiment} {why} in it. Name the results.json of a run that "
+                "passed."
+            )
     missing = f"{asked.value} has no experiment of this name"
     return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
 

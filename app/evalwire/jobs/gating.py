@@ -14,6 +14,7 @@ from evalwire.gates import (
     KnownNames,
     branches_for,
     compare_results,
+    find_base_branch,
     judge_gates,
     resolve_gates,
     unjudged_gates,
@@ -154,7 +155,9 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         EvalwireError: Phoenix cannot be asked for a baseline.
     """
     request = _request(job.spec, settings)
-    branches = branches_for(request.baseline or BaselineChoice("auto"), ci_metadata(job.environ), settings.base_branch)
+    ci = ci_metadata(job.environ)
+    base_branch = find_base_branch(ci, settings.base_branch)
+    branches = branches_for(request.baseline or BaselineChoice("auto"), ci, base_branch)
     own_ids = {past.id for past in job.past.values() if past.id}
     queries = [
         BaselineQuery(
@@ -164,6 +167,7 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
             split=job.spec.split,
             repetitions=job.spec.repetitions,
             branches=branches,
+            base_branch=base_branch,
             experiment_ids=own_ids,
         )
         for experiment in job.experiments

@@ -57,10 +57,12 @@ def run_and_report(
     with Signals() as signals, _journal(console, journal, writer.folder if has_journal else None) as own_journal:
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as job:
+                gating = job_gating(job, settings, say=console.say)
+                writer.remove_earlier()
                 with progress_of(console) as observer:
                     report = run_job(
                         job,
-                        gating=job_gating(job, settings, say=console.say),
+                        gating=gating,
                         observer=observer,
                         stop=signals.stop,
                         start=writer.start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class ReportWriter:
         self.folder = self._make_folder() if writes else None
 
     def _make_folder(self) -> Path | None:
-        """Make the report folder without the reports of an earlier job; None when the default one cannot be written.
+        """Make the report folder; None when the default one cannot be written.
 
         Raises:
             UsageError: the folder that was named cannot be written.
@@ -69,8 +70,6 @@ class ReportWriter:
             directory.mkdir(parents=True, exist_ok=True)
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            for file in self._files:
-                (directory / file).unlink(missing_ok=True)
         except OSError as error:
             reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
             if settings.source("report_dir") != "default":
@@ -83,6 +82,20 @@ class ReportWriter:
             )
             return None
         return directory
+
+    def remove_earlier(self) -> None:
+        """Remove the reports of an earlier job, just before this one runs: a baseline may have been among them.
+
+        Raises:
+            UsageError: one cannot be removed.
+        """
+        if self.folder is None:
+            return
+        for file in self._files:
+            try:
+                (self.folder / file).unlink(missing_ok=True)
+            except OSError as error:
+                raise UsageError(f"{file}, of an earlier job, cannot be removed: {error.strerror}.") from error
 
     def write_bare(self, outcome: Outcome, exit_code: int) -> int:
         """Write the report of a job that has no results; return its exit code."""
@@ -131,6 +144,8 @@ class ReportWriter:
             except OSError as error:
                 self._console.warn(f"{path} cannot be written: {error}")
                 is_written = False
+                with contextlib.suppress(OSError):  # an earlier job's must not be taken for this one's
+                    path.unlink(missing_ok=True)
         return is_written
 
     def _pieces(self, report: Report) -> Iterator[tuple[Path, Iterable[str]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline
+from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline, find_base_branch
 
 SUBJECT = BaselineQuery(
     experiment="search", dataset_name="set", evaluators=None, branches=["main"], experiment_ids=set()
@@ -79,7 +79,7 @@ def test_what_is_no_choice_is_an_error_that_lists_them(text):
 )
 def test_the_branches_of_a_baseline(asked, ci, setting, branches):
     """The one that is asked for, else the setting, else CI's, else `main`; without any branch, another such run."""
-    assert branches_for(BaselineChoice.parse(asked), ci, setting) == branches
+    assert branches_for(BaselineChoice.parse(asked), ci, find_base_branch(ci, setting)) == branches
 
 
 # --- what is chosen ------------------------------------------------------------------------------------
@@ -88,6 +88,22 @@ def test_the_branches_of_a_baseline(asked, ci, setting, branches):
 def test_the_newest_on_the_branch_is_chosen():
     found, why = choose_baseline([recorded(2), recorded(1)], SUBJECT)
     assert (found["id"], why) == ("E2", "")
+
+
+@pytest.mark.parametrize("target", ["main", "develop", None])
+def test_a_pull_request_of_a_forks_main_is_no_baseline_of_main(target):
+    """Whatever it wants to be merged into; a run of the branch itself that came before it is."""
+    fork = recorded(2, pull_request=7, base_branch=target)
+    assert chosen(fork, recorded(1)) == "E1"
+    assert "is of a fork" in why_none(fork)
+    assert "is of a fork" in why_none(
+        {**fork, "metadata": {**fork["metadata"], "branch": "dev"}}, branches=["dev"], base_branch="dev"
+    )
+
+
+def test_a_pull_requests_branch_that_is_named_is_a_baseline():
+    topic = recorded(2, branch="topic", pull_request=7, base_branch="main")
+    assert chosen(topic, branches=["topic"]) == "E2"
 
 
 def test_the_jobs_own_experiments_are_passed_over():

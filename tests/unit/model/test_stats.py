@@ -330,6 +330,30 @@ def test_a_drawn_sign_flip_is_near_the_exact_one(count):
     assert sign_flip([gain / 10 for gain in tenths]) == pytest.approx(exact, abs=4 * error + 1e-12)
 
 
+@pytest.mark.parametrize("count", [25, 40, 100, 400])
+def test_a_p_value_that_no_draw_reaches_is_bounded_by_the_tail(count):
+    """Where all became worse by the same, the exact one is 1/2 to the power of their number."""
+    exact = 0.5**count
+    assert exact <= sign_flip([-0.8] * count) <= exact * 1.01
+
+
+@pytest.mark.parametrize("count", [30, 60, 120])
+@pytest.mark.parametrize("fallen", [0.75, 0.85, 0.95])
+def test_no_p_value_beyond_the_draws_is_below_the_exact_one(count, fallen):
+    """However the tenths lie: the bound is one, and further draws are near it."""
+    chance = random.Random(count)
+    tenths = [chance.choice([-9, -5, -1]) if n < count * fallen else chance.choice([1, 5]) for n in range(count)]
+    exact, found = p_by_counting(tenths), sign_flip([gain / 10 for gain in tenths])
+    if found < 1 / 10_001:
+        assert exact * 0.5 <= found
+    assert found <= max(exact * 30, exact + 4 * math.sqrt(exact / 10_000) + 2e-4)
+
+
+def test_five_hundred_gates_that_all_fell_are_all_significant():
+    """By draws alone none of them could be: each would have 505 times 1/10,001."""
+    assert max(holm([sign_flip([-0.8] * 40)] * 505)) < 1e-6
+
+
 def test_a_drawn_sign_flip_is_near_scipys():
     """Of many continuous gains, within four standard errors of both drawings."""
     import scipy.stats
@@ -382,7 +406,7 @@ def test_a_drawn_sign_flip_depends_on_its_seed_alone():
 
 def test_a_drawn_sign_flip_is_never_0():
     """The signs that were seen are one of all the ways."""
-    assert sign_flip([-1.0] * 1000, draws=99) == 0.01
+    assert sign_flip([-1.0] * 1000, draws=99) < 1e-290
     assert sign_flip([1.0] * 1000, draws=99) == 1.0
 
 

@@ -107,6 +107,7 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
                     split=settings.split,
                     repetitions=None,
                     branches=[asked.value],
+                    base_branch=settings.base_branch or "main",
                     is_any_outcome=True,
                 )
                 record, _ = choose_baseline(records, wanted)

@@ -10,7 +10,7 @@ from evalwire import reports
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, importable
-from evalwire.gates import BaselineChoice, BaselineQuery, KnownNames, branches_for, unjudged_gates
+from evalwire.gates import BaselineChoice, BaselineQuery, KnownNames, branches_for, find_base_branch, unjudged_gates
 from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
 from evalwire.masking import masked
 from evalwire.model import Report, own_metadata
@@ -202,9 +202,10 @@ def _gating(
     settings, results = invocation.settings, recorded.results
     known = recorded.known or KnownNames(judged={one.name: _names(one) for one in results}, is_lenient=True)
     choice = settings.baseline or BaselineChoice("auto")
-    branches = branches_for(choice, recorded.ci, settings.base_branch)
+    base_branch = find_base_branch(recorded.ci, settings.base_branch)
+    branches = branches_for(choice, recorded.ci, base_branch)
     ids = {result.experiment_id for result in results}
-    queries = [_query(result, branches, ids) for result in results]
+    queries = [replace(_query(result, branches, ids), base_branch=base_branch) for result in results]
     if phoenix is None and choice.kind not in ("none", "file"):
         phoenix = invocation.connect(None)
     if others := unjudged_gates(settings.thresholds, known):
