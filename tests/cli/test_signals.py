@@ -54,6 +54,42 @@ def test_what_is_in_flight_is_finished_and_recorded(phoenix_project, client, mak
     assert recorded["successful_run_count"] == len(entry["runs"])
 
 
+EXITS_AT = """
+    import asyncio, pathlib, signal, sys
+
+    signal.signal(signal.{name}, lambda *_: sys.exit(0))  # as many applications do when they are imported
+
+    async def task(example):
+        pathlib.Path("started").touch()
+        await asyncio.sleep({{seconds}})
+        return "done"
+"""
+
+
+def test_a_handler_that_user_code_sets_does_not_replace_evalwires(phoenix_project, make_dataset):
+    """`sys.exit(0)` in it would be a green pipeline, without a report."""
+    process = start(phoenix_project, make_dataset(50), seconds=1, task=EXITS_AT.format(name="SIGTERM"))
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, (out, err)
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", 143)
+    assert report["experiments"][0]["runs"]
+
+
+def test_a_handler_of_another_signal_that_exits_with_0_is_no_success(phoenix_project, make_dataset):
+    """Evalwire leaves the handler alone; what it raises on the main thread interrupts the job."""
+    process = start(phoenix_project, make_dataset(50), seconds=1, task=EXITS_AT.format(name="SIGALRM"))
+    process.send_signal(signal.SIGALRM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, (out, err)
+    assert "user code asked the process to exit (SystemExit: 0)" in err
+    assert out.startswith("INTERRUPTED: 1 experiment, 50 examples")
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", 1)
+    assert report["experiments"][0]["runs"]
+
+
 def test_the_grace_period_is_kept(phoenix_project, make_dataset):
     """A task that takes longer is given up, and the process ends soon."""
     process = start(phoenix_project, make_dataset(5), seconds=120, EVALWIRE_GRACE_SECONDS="1")

@@ -302,6 +302,9 @@ ELSEWHERE = {
 }
 
 
+IN_EVERY_RUN = {"quickstart", "configuration", "tasks", "github", "ci"}  # the others run each night
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, local_server: LocalServer) -> Mapping[str, str]:
     """The environment of a reader whose local Phoenix runs already."""
@@ -318,7 +321,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, local_server: LocalServer) 
 
 
 @pytest.mark.needs_phoenix
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.stem, marks=[] if page.stem in IN_EVERY_RUN else pytest.mark.slow) for page in PAGES],
+)
 def test_every_block_of_a_page_runs_or_is_checked(page, tmp_path, served):
     walk = Walk(tmp_path, served)
     for block in blocks(page):
@@ -467,6 +473,7 @@ def test_every_message_that_is_explained_is_one_of_the_programs():
 
 
 PROVOKED = {
+    "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
     "upload --csv testset.csv": ["Phoenix at … could not be reached to …"],
     "check PHOENIX_ENDPOINT=phoenix:6006": ["Phoenix's endpoint is not an http:// or https:// address."],
     "check PHOENIX_API_KEY_FILE=/dev/null": ["PHOENIX_API_KEY_FILE: … is empty."],
@@ -503,7 +510,6 @@ PROVOKED = {
             "new run with `evalwire run`."
         ),
     ],
-    "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
 }
 IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted}
 

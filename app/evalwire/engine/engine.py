@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from evalwire.engine.limits import Limits, Stop
     from evalwire.engine.protocols import Observer, Recorder, Tracer
     from evalwire.model import Experiment
+
+log = logging.getLogger("evalwire")
 
 
 def run_engine(
@@ -64,17 +67,20 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
     """Start the thread and wait for its end; after a stop, for the grace period at most."""
     interrupt: KeyboardInterrupt | None = None
     thread.start()
-    while thread.is_alive() and not thread.broken:
+    while not thread.ended.is_set() and not thread.broken:
         try:
             if stop.requested_at is None:
-                thread.join(LOOK_SECONDS)
+                thread.ended.wait(LOOK_SECONDS)
                 watch.look()
                 continue
             latest = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS
-            thread.join(max(0.0, latest - time.monotonic()))
+            thread.ended.wait(max(0.0, latest - time.monotonic()))
             break
         except KeyboardInterrupt as pressed:
             interrupt = pressed
+            stop.request()
+        except SystemExit as asked:  # by a handler that user code has set, of SIGALRM for example
+            log.error("user code asked the process to exit (SystemExit: %s); the job ends early", asked.code)  # noqa: TRY400 - its traceback is the user's
             stop.request()
     return interrupt
 

@@ -40,6 +40,8 @@ class LoopThread(threading.Thread):
         crash: what the coroutine raised, a defect of evalwire's own; None when it did not.
         broken: why the loop ended before the coroutine; empty when it did not.
         turned_at: when the loop last turned, on the monotonic clock.
+        ended: set when the thread is about to end. Wait for it, not by `join`: what a signal's handler raises in
+            `join` makes Python take a running thread for one that has ended (until 3.13).
     """
 
     def __init__(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -48,9 +50,16 @@ class LoopThread(threading.Thread):
         self.crash: BaseException | None = None
         self.broken = ""
         self.turned_at = time.monotonic()
+        self.ended = threading.Event()
 
     def run(self) -> None:
         """Run the coroutine, whatever background tasks of the user's raise, stop or cancel."""
+        try:
+            self._run()
+        finally:
+            self.ended.set()
+
+    def _run(self) -> None:
         loop = asyncio.new_event_loop()
         try:
             task = loop.create_task(self._main())

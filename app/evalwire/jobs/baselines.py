@@ -55,10 +55,9 @@ def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict
     for one in subjects:
         result = there.get(one.experiment)
         if result is not None and not (result.is_complete and report.passed(result)):
-            why = "did not pass" if result.is_complete else "did not run to its end"
             raise UsageError(
-                f"{asked.value} is not a baseline: {one.experiment} {why} in it. Name the results.json of a run that "
-                "passed."
+                f"{asked.value} is not a baseline: {one.experiment} did not run to its end and pass in it. Name the "
+                "results.json of a run that passed."
             )
     missing = f"{asked.value} has no experiment of this name"
     return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}

@@ -55,6 +55,7 @@ def load_selected(
     """
     found = discover(settings, names)
     console.learn_secrets(environ)
+    signals.reclaim()
     if signals.received is not None:  # an import of the user's may have caught it
         raise Interrupted(signals.received)
     root = settings.experiments

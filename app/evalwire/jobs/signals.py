@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Signals:
-    """Handles SIGINT and SIGTERM: the first stops the engine, if it runs; any other ends the command at once."""
+    """Handles SIGINT and SIGTERM: the first stops the engine, if it runs; any other ends the command at once.
+
+    At the end, the handlers are there again that were there before, or that user code has set meanwhile.
+    """
 
     stop: Stop = field(default_factory=Stop)
     received: int | None = None
@@ -32,6 +35,16 @@ class Signals:
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def reclaim(self) -> None:
+        """Handle the signals again, where a module of the user's has set a handler when it was imported.
+
+        While the engine runs, only its own thread, and threads of plain functions, call user code; Python lets none of
+        them set a handler.
+        """
+        for number in self._before:
+            if signal.getsignal(number) != self._handle:
+                self._before[number] = signal.signal(number, self._handle)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         first, self.received = self.received is None, number
