@@ -136,6 +136,27 @@ def test_a_signal_while_outcomes_are_recorded_keeps_the_whole_report(phoenix_pro
     assert (len(entry["runs"]), entry["not_run"]) == (3, 0)
 
 
+def test_an_exit_that_user_code_asks_for_while_outcomes_are_recorded_is_no_success(
+    phoenix_project, phoenix_url, make_dataset
+):
+    """Beside the engine nothing is in flight; the exit code 0 of the handler is not the job's."""
+    with FaultyPhoenix(
+        phoenix_url, lambda method, _: Fault(hang=True) if method == "PATCH" else None
+    ).serving() as proxy:
+        task = EXITS_AT.format(name="SIGALRM")
+        process = start(phoenix_project, make_dataset(3), seconds=0, task=task, PHOENIX_ENDPOINT=proxy.url)
+        deadline = time.monotonic() + 60
+        while not proxy.count("PATCH", "/experiments/"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGALRM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, (out, err)
+    assert "user code asked the process to exit (SystemExit: 0); the job is interrupted" in err
+    report = json.loads((phoenix_project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("interrupted", 1)
+
+
 @pytest.mark.parametrize(
     "task",
     mostly_nightly(

@@ -79,7 +79,7 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
         except KeyboardInterrupt as pressed:
             interrupt = pressed
             stop.request()
-        except SystemExit as asked:  # by a handler that user code has set, of SIGALRM for example
+        except SystemExit as asked:  # raised by a signal handler of user code, such as one of SIGALRM
             log.error("user code asked the process to exit (SystemExit: %s); the job ends early", asked.code)  # noqa: TRY400 - its traceback is the user's
             stop.request()
     return interrupt

@@ -87,7 +87,7 @@ def run_and_report(
                 return code
             writer.write_bare("interrupted", error.exit_code)
             raise
-        except SystemExit as asked:  # by a handler of a signal that user code has set; its 0 is no success
+        except SystemExit as asked:  # raised by a signal handler of user code; exit code 0 is not a success
             console.warn(f"user code asked the process to exit (SystemExit: {asked.code}); the job is interrupted")
             return code or 1 if code is not None else writer.write_bare("interrupted", 1)
         return code

@@ -84,7 +84,7 @@ def _to_json(value: Any, levels: int) -> Any:  # noqa: C901, PLR0912 - a flat ta
 
 def _to_text(text: str) -> str:
     text.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-    if "\0" in text:  # Phoenix on SQLite takes it, on PostgreSQL it answers HTTP 500 for ever
+    if "\0" in text:  # Phoenix accepts it on SQLite, and always answers HTTP 500 on PostgreSQL
         raise ValueError("a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it")
     return str.__str__(text)
 

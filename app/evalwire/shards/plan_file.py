@@ -50,7 +50,7 @@ class PlannedExperiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shards of a pipeline run share; its file has the same fields.
+    """The plan that the shards of a pipeline run share; its file has the same fields.
 
     Attributes:
         format: the version of the file.
@@ -95,7 +95,7 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         """Read a plan: the JSON itself, else the name of a file with it.
 
         Raises:
-            UsageError: there is no such file, or it is not a plan that this version of evalwire understands.
+            UsageError: the file cannot be read, or is not a plan that this version of evalwire understands.
         """
         if text.lstrip().startswith("{"):
             return cls._parse(text, "the plan in EVALWIRE_PLAN")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalwire.model import stats
 from evalwire.model.stats import (
     holm,
     mcnemar_midp,
@@ -344,9 +345,23 @@ def test_no_p_value_beyond_the_draws_is_below_the_exact_one(count, fallen):
     chance = random.Random(count)
     tenths = [chance.choice([-9, -5, -1]) if n < count * fallen else chance.choice([1, 5]) for n in range(count)]
     exact, found = p_by_counting(tenths), sign_flip([gain / 10 for gain in tenths])
-    if found < 1 / 10_001:
-        assert exact * 0.5 <= found
+    if found < 1 / 200_001:  # by the bound alone
+        assert exact <= found
     assert found <= max(exact * 30, exact + 4 * math.sqrt(exact / 10_000) + 2e-4)
+
+
+@given(st.lists(st.integers(1, 10), min_size=1, max_size=30), st.floats(0, 1))
+def test_the_bound_of_a_tail_is_never_below_it(tenths, share):
+    """Of sums as high as any share of the highest."""
+    excess = share * sum(tenths)
+    sums = Counter({0: 1})
+    for size in tenths:
+        before, sums = sums, Counter()
+        for total, ways in before.items():
+            sums[total + size] += ways
+            sums[total - size] += ways
+    exact = sum(ways for total, ways in sums.items() if total >= excess) / 2 ** len(tenths)
+    assert exact <= stats._tail_bound([float(size) for size in tenths], excess) * (1 + 1e-9)
 
 
 def test_five_hundred_gates_that_all_fell_are_all_significant():

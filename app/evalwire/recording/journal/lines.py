@@ -1,7 +1,7 @@
 """Declare the lines of a journal, and convert them to text and back.
 
-A journal is a file of JSON objects, one a line, each with a `type`. A later line on the same thing replaces an earlier
-one. The journal does not say what Phoenix has: Phoenix is asked.
+A journal has one JSON object per line, each with a `type`. A later line about the same run, or about the same evaluator
+of a run, replaces the earlier line. The journal does not say which records Phoenix has: Phoenix is asked.
 """
 
 # NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
@@ -23,7 +23,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class JobLine(_Line, frozen=True, tag="job"):
-    """The first line: what is to run."""
+    """The job begins; this is the first line."""
 
     format: int
     started_at: datetime
@@ -59,12 +59,20 @@ class OpenLine(_Line, frozen=True, tag="open"):
     project_name: str | None
 
 
-class RunLine(_Line, frozen=True, tag="run"):
-    """What the task returned on one example, or why it failed."""
-
+class _LineOfRun(_Line, frozen=True):
     experiment: str
     example: str
     repetition: int
+
+    @property
+    def key(self) -> RunKey:
+        """Return the key of the run within its experiment."""
+        return self.example, self.repetition
+
+
+class RunLine(_LineOfRun, frozen=True, tag="run"):
+    """The task returned an output for one example, or failed."""
+
     output: Any
     failure: Failure | None
     start_time: datetime
@@ -73,29 +81,16 @@ class RunLine(_Line, frozen=True, tag="run"):
     attempts: int
     usage: Usage | None
 
-    @property
-    def key(self) -> RunKey:
-        """Return what the run is known by within its experiment."""
-        return self.example, self.repetition
 
+class EvaluationsLine(_LineOfRun, frozen=True, tag="evaluations"):
+    """An evaluator returned its evaluations of a run, or failed."""
 
-class EvaluationsLine(_Line, frozen=True, tag="evaluations"):
-    """What one evaluator returned for a run, or why it failed."""
-
-    experiment: str
-    example: str
-    repetition: int
     evaluator: str
     evaluations: tuple[Evaluation, ...]
 
-    @property
-    def key(self) -> RunKey:
-        """Return what the run is known by within its experiment."""
-        return self.example, self.repetition
-
 
 class EndLine(_Line, frozen=True, tag="end"):
-    """How the job ended."""
+    """The job ended."""
 
     outcome: str
     exit_code: int
@@ -112,7 +107,7 @@ def encode(line: Line) -> bytes:
 
 
 def decode(text: str) -> Line | None:
-    """Return what a line says; None for a type that this evalwire does not know.
+    """Return a line of a journal; None for a type that this version of evalwire does not know.
 
     Raises:
         msgspec.ValidationError: it is JSON, and not a line of a journal.
