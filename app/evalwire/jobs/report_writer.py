@@ -95,7 +95,10 @@ class ReportWriter:
             try:
                 (self.folder / file).unlink(missing_ok=True)
             except OSError as error:
-                raise UsageError(f"{file}, of an earlier job, cannot be removed: {error.strerror}.") from error
+                raise UsageError(
+                    f"Cannot remove {self._settings.report_dir}/{file} of an earlier job: {error.strerror}. "
+                    "Remove it, or name another folder with --report-dir."
+                ) from error
 
     def write_bare(self, outcome: Outcome, exit_code: int) -> int:
         """Write the report of a job that has no results; return its exit code."""
