@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from evalwire.gates.changes import comparable_part, under_todays_evaluators
 from evalwire.model import (
     Baseline,
     Comparison,
@@ -69,21 +70,28 @@ def compare_results(
     *,
     asked: str,
     directions: Mapping[str, Direction] | None = None,
+    changed: Mapping[str, str] | None = None,
+    changed_task: Sequence[str] = (),
 ) -> Baseline:
     """A run beside its baseline: which examples are the same, and how each evaluation changed over those.
 
-    Examples pair by their ids, where their content is the same too.
+    Examples pair by their ids, where their content is the same too; of repetitions, those pair that both have.
 
     Args:
         result: the run.
         before: the baseline.
         asked: how the baseline was chosen.
         directions: of the evaluations of which lower scores are better.
+        changed: why the recorded scores of an evaluator cannot be compared, by the evaluator: where it scored the
+            baseline's outputs again, these scores are compared instead.
+        changed_task: the files of the task that were changed since the baseline.
     """
     here, there = _contents(result.runs), _contents(before.runs)
     same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
-    names = {score.name for score in result.scores}
-    both = sorted(names & {score.name for score in before.scores})
+    then = under_todays_evaluators(result, comparable_part(result, before), changed or {})
+    now = _first(result, then.result.repetitions)
+    lost = {one.name for run in before.runs for one in run.evaluations if one.evaluator in then.lost}
+    both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
     opened = before.opened
     metadata = before.experiment_metadata
     return Baseline(
@@ -99,9 +107,33 @@ def compare_results(
         removed=tuple(example_id for example_id in there if example_id not in here),
         changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
         comparisons=tuple(
-            _compare_scores(name, result, before, same, (directions or {}).get(name, "maximize")) for name in both
+            _compare_scores(
+                name,
+                now,
+                then.result,
+                [one for one in same if one not in then.unscored.get(name, ())],
+                (directions or {}).get(name, "maximize"),
+                failed=len(then.unscored.get(name, ())),
+            )
+            for name in both
         ),
+        examples=len(here),
+        rescored=then.rescored,
+        changed_evaluators=then.lost,
+        changed_task=tuple(changed_task),
     )
+
+
+def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:
+    """Return a result with its first repetitions alone."""
+    if result.repetitions == repetitions:
+        return result
+    runs = tuple(run for run in result.runs if run.repetition <= repetitions)
+    return replace(result, runs=runs, repetitions=repetitions)
+
+
+def _names(result: ExperimentResult) -> set[str]:
+    return {one.name for run in result.runs for one in run.evaluations}
 
 
 def _contents(runs: Sequence[TaskRun]) -> dict[str, str]:
@@ -113,7 +145,13 @@ def _text(value: object) -> str | None:
 
 
 def _compare_scores(
-    name: str, result: ExperimentResult, before: ExperimentResult, same: Sequence[str], direction: Direction
+    name: str,
+    result: ExperimentResult,
+    before: ExperimentResult,
+    same: Sequence[str],
+    direction: Direction,
+    *,
+    failed: int = 0,
 ) -> Comparison:
     new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
     pairs = tuple(
@@ -122,7 +160,7 @@ def _compare_scores(
         if one in new.by_example and one in old.by_example
     )
     is_bool = new.is_bool and old.is_bool
-    unscored = len(same) - len(pairs)
+    unscored = len(same) - len(pairs) + failed
     if not pairs:
         return Comparison(name=name, direction=direction, is_bool=is_bool, unscored=unscored)
     sign = -1 if direction == "minimize" else 1

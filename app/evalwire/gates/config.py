@@ -21,11 +21,15 @@ OnInconclusive = Literal["pass", "fail"]
 
 Mode = Literal["significance", "strict"]
 
+OnNoBaseline = Literal["pass", "fail"]
+
+OnEvaluatorChange = Literal["rescore", "fail"]
+
 OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
 
 OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
 
-_DROP_POLICY = ("significance", "on_inconclusive", "mode")
+_DROP_POLICY = ("significance", "on_inconclusive", "mode", "on_no_baseline", "on_evaluator_change", "min_paired")
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
 
@@ -53,11 +57,18 @@ class DropPolicy:
         significance: the p-value from which on a drop may be chance.
         on_inconclusive: what too few pairs come to.
         mode: `strict` lets the drop alone decide.
+        on_no_baseline: what a run that is not on the base branch comes to where there is nothing to compare with.
+        on_evaluator_change: `rescore` lets a changed evaluator score the baseline's outputs again; `fail` refuses a run
+            in which the task was changed too.
+        min_paired: the share of the run's examples that a baseline has to have.
     """
 
     significance: float = 0.05
     on_inconclusive: OnInconclusive = "pass"
     mode: Mode = "significance"
+    on_no_baseline: OnNoBaseline = "pass"
+    on_evaluator_change: OnEvaluatorChange = "rescore"
+    min_paired: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +214,17 @@ def _policy_word(key: str, value: Any, where: str) -> Any:
             if not 0 < number < 1:
                 raise UsageError(f"{where} = {value!r}: expected a number between 0 and 1.")
             return number
+        case "min_paired":
+            number, _ = _number(value, where)
+            if not 0 <= number <= 1:
+                raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
+            return number
         case "on_inconclusive":
             return _word(value, get_args(OnInconclusive), where)
+        case "on_no_baseline":
+            return _word(value, get_args(OnNoBaseline), where)
+        case "on_evaluator_change":
+            return _word(value, get_args(OnEvaluatorChange), where)
     return _word(value, get_args(Mode), where)
 
 

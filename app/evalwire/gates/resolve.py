@@ -38,6 +38,11 @@ class Gate:
     drop_policy: DropPolicy = field(default_factory=DropPolicy)
     source: str = ""
 
+    @property
+    def refuses_change(self) -> bool:
+        """Check whether the evaluator of the gate may only be changed where the task is not."""
+        return self.drop_policy.on_evaluator_change == "fail"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from evalwire.gates.config import OF_EVALUATION, OF_EXPERIMENT, Mode, OnInconclusive
+from evalwire.gates.config import OF_EVALUATION, OF_EXPERIMENT, Mode, OnEvaluatorChange, OnInconclusive, OnNoBaseline
 
 _NUMBER: Any = {"type": ["number", "string"]}
 
@@ -12,6 +12,9 @@ _DROP_POLICY: dict[str, Any] = {
     "significance": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "on_inconclusive": {"enum": [*get_args(OnInconclusive)]},
     "mode": {"enum": [*get_args(Mode)]},
+    "on_no_baseline": {"enum": [*get_args(OnNoBaseline)]},
+    "on_evaluator_change": {"enum": [*get_args(OnEvaluatorChange)]},
+    "min_paired": _NUMBER,
 }
 
 

@@ -68,6 +68,7 @@ def run_and_report(
                         start=writer.start,
                         journal=own_journal,
                         warn=console.warn,
+                        say=console.say,
                     )
                 # before a local Phoenix is ended, which may take longer than there is
                 code = writer.write(masked(report, console.mask))

@@ -1,22 +1,28 @@
 """Hold the nouns that pass between stages, all immutable and named as Phoenix names them."""
 
-from evalwire.model.baseline import Baseline, Comparison, Direction, Interval, Pair
+from evalwire.model.baseline import Baseline, BaselineScore, Comparison, Direction, Interval, Pair, Rescored
 from evalwire.model.example import Dataset, Example, content_hash
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
 from evalwire.model.job_spec import JobSpec
 from evalwire.model.json_values import EMPTY, is_same_json, to_json
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
+    begun_at,
     end_metadata,
     evaluation_metadata,
     evaluator_hashes,
     file_hash,
+    inputs_of,
     own_metadata,
+    recorded_baseline_score,
+    recorded_prefix,
     recorded_usage,
     start_metadata,
+    with_inputs,
 )
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
@@ -51,8 +57,10 @@ __all__ = [
     "EMPTY",
     "FACTS_KEY",
     "SIGNIFICANCE",
+    "UNKNOWN_INPUTS",
     "AnnotatorKind",
     "Baseline",
+    "BaselineScore",
     "Callee",
     "Comparison",
     "Dataset",
@@ -64,7 +72,9 @@ __all__ = [
     "Failure",
     "FailureKind",
     "FailureStage",
+    "FileDigests",
     "GateResult",
+    "Inputs",
     "Interval",
     "JobSpec",
     "ModelUsage",
@@ -74,6 +84,7 @@ __all__ = [
     "Pair",
     "Price",
     "Report",
+    "Rescored",
     "Rule",
     "RunKey",
     "ScoreSummary",
@@ -87,6 +98,8 @@ __all__ = [
     "UnfinishedUpload",
     "Usage",
     "are_bools",
+    "begun_at",
+    "changed_files",
     "content_hash",
     "deal_examples",
     "end_metadata",
@@ -95,8 +108,10 @@ __all__ = [
     "file_hash",
     "has_passed",
     "holm",
+    "inputs_of",
     "is_same_json",
     "kind_without_record",
+    "limited",
     "mark_count",
     "mark_unfinished",
     "mcnemar_midp",
@@ -105,6 +120,8 @@ __all__ = [
     "missing_shards",
     "own_metadata",
     "percentile",
+    "recorded_baseline_score",
+    "recorded_prefix",
     "recorded_usage",
     "sign_flip",
     "start_metadata",
@@ -116,4 +133,5 @@ __all__ = [
     "usage_from_json",
     "usage_of_spans",
     "wilson_interval",
+    "with_inputs",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalwire.model.inputs import UNKNOWN_INPUTS, Inputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -50,6 +52,8 @@ class Experiment:
 
     Attributes:
         problems: what was found wrong when it was loaded; a non-empty tuple means that it cannot run.
+        input_globs: patterns of files that it reads unseen, relative to `import_root`.
+        inputs: what it had read of the project when it was loaded.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Experiment:
     task: Callee | None
     evaluators: tuple[Callee, ...] = ()
     problems: tuple[Failure, ...] = ()
+    input_globs: tuple[str, ...] = ()
+    inputs: Inputs = UNKNOWN_INPUTS
 
     @property
     def import_root(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalwire.model.baseline import BaselineScore  # noqa: TC001 - likewise
 from evalwire.model.failure import Failure  # noqa: TC001 - the journal's reader evaluates the annotations
 from evalwire.model.json_values import EMPTY
 from evalwire.model.usage import Usage, total_usage
@@ -28,6 +29,8 @@ class Evaluation:
     Attributes:
         attempts: how many calls it took.
         usage: what they used of language models; empty for all but the first of one evaluator, None when not known.
+        baseline_score: what the same evaluator returned today for the baseline's output in this place; None where it
+            was not asked.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Evaluation:
     end_time: datetime
     trace_id: str | None = None
     id: str | None = None
+    baseline_score: BaselineScore | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
         message = f"{score.name} was given for {score.count} of {len(result.runs)} runs only"
         yield _Annotation(level="error", title=result.name, message=message, file=_file(report, result, score.name))
     for gate in gates:
-        if gate.status == "inconclusive" and not gate.is_red:
+        if gate.status in ("inconclusive", "no baseline") and not gate.is_red:
             yield _gate(report, result, gate)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
+from evalwire.errors import UsageError
 from evalwire.gates import DropPolicy, Gate
 from evalwire.gates.comparison import compare_results
+from evalwire.gates.drops import check_drop
 from evalwire.gates.judge import judge_gates
 from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
@@ -348,7 +350,30 @@ def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inco
 
 
 def test_pairs_too_few_for_any_drop_are_said_to_be():
-    assert "inconclusive, too few pairs" in verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5)).text
+    its = verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5))
+    assert "inconclusive, 2 pairs cannot reach the significance 0.05" in its.text
+    few = verdict(ran(*[0.5] * 5), gate("max_drop", 0.01), before=ran(*[0.5] * 5))
+    assert "inconclusive, too few pairs" in few.text
+
+
+@pytest.mark.parametrize("by", [boolean, evaluation])
+@pytest.mark.parametrize(("pairs", "drop_gates", "can"), [(12, 1, True), (12, 500, False), (20, 500, True)])
+def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, drop_gates, can):
+    """Corrected over hundreds of gates, 12 examples that all fell cannot be significant; the gate does not pass."""
+    worse, better = (True, False) if by is boolean else (0.9, 0.1)
+    now, before = ran(*[better] * pairs), ran(*[worse] * pairs)
+    asked = gate("max_drop", 0.02)
+    others = [gate("max_drop", 0.02, experiment=f"other{number}") for number in range(drop_gates - 1)]
+    results = [now, *(ran(*[worse] * pairs, name=other.experiment) for other in others)]
+    baselines = {"search": compare_results(now, before, asked="auto")}
+    baselines |= {one.name: compare_results(one, one, asked="auto") for one in results[1:]}
+    first = judge_gates(results, [asked, *others], baselines=baselines, prices={})[0]
+    if can:
+        assert (first.status, first.is_red) == ("failed", True)
+        return
+    assert (first.status, first.is_red) == ("inconclusive", False)
+    said = f"{pairs} pairs cannot reach the significance 0.05, corrected over {drop_gates} drop gates"
+    assert said in first.text
 
 
 def test_a_collapse_of_all_of_8_is_red_though_they_are_few():
@@ -367,9 +392,54 @@ def test_the_strict_mode_is_never_inconclusive_on_a_pair():
 @pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
 def test_without_a_pair_it_is_inconclusive(mode, on_inconclusive, is_red):
     before = result("search", [run(99, **said(0.5))], evaluators=("s",))
-    asked = gate("max_drop", 0.01, drop_policy=DropPolicy(mode=mode, on_inconclusive=on_inconclusive))
-    its = verdict(GRADED, asked, before=before)
+    policy = DropPolicy(mode=mode, on_inconclusive=on_inconclusive, min_paired=0)
+    its = verdict(GRADED, gate("max_drop", 0.01, drop_policy=policy), before=before)
     assert (its.status, its.is_red, its.value) == ("inconclusive", is_red, None)
+
+
+@pytest.mark.parametrize(
+    ("paired", "least", "status"), [(8, 0.8, "passed"), (7, 0.8, "no baseline"), (1, 0.1, "passed")]
+)
+def test_a_baseline_that_covers_too_few_examples_is_none(paired, least, status):
+    """The limit itself is enough; what is paired is said."""
+    before = result("search", [run(n, **said(0.5)) for n in range(paired)], evaluators=("s",))
+    policy = DropPolicy(mode="strict", min_paired=least)
+    its = verdict(ran(*[0.5] * 10), gate("max_drop", 0.01, drop_policy=policy), before=before)
+    assert (its.status, its.is_red) == (status, False)
+    assert status == "passed" or f"{paired} of 10 examples are the same in" in its.text
+
+
+@pytest.mark.parametrize("is_base_branch", [False, True])
+@pytest.mark.parametrize("on_no_baseline", ["pass", "fail"])
+def test_without_a_baseline_a_run_beside_the_base_branch_can_fail(on_no_baseline, is_base_branch):
+    """The base branch itself has to have a first run."""
+    asked = gate("max_drop", 0, drop_policy=DropPolicy(on_no_baseline=on_no_baseline))
+    its = verdict(GRADED, asked, is_base_branch=is_base_branch)
+    assert its.status == "no baseline"
+    assert its.is_red is (on_no_baseline == "fail" and not is_base_branch)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_relative", "scores", "is_refused"),
+    [
+        (2, False, (0.0, 1.0), True),
+        (1, False, (0.0, 1.0), True),
+        (0.99, False, (0.0, 1.0), False),
+        (2, False, (1.0, 5.0), False),
+        (2, True, (0.0, 1.0), False),
+    ],
+)
+def test_a_drop_that_scores_cannot_have_is_refused(threshold, is_relative, scores, is_refused):
+    """Before anything runs where the baseline has scores; else the gate fails."""
+    asked = gate("max_drop", threshold, is_relative=is_relative)
+    if is_refused:
+        with pytest.raises(UsageError, match="lie between 0 and 1, so none can drop by more than"):
+            check_drop(asked, ran(*scores))
+        assert verdict(ran(*scores), asked, before=ran(*scores)).is_red
+    else:
+        check_drop(asked, ran(*scores))
+        assert not verdict(ran(*scores), asked, before=ran(*scores)).is_red
+    check_drop(asked, "no baseline")
 
 
 @pytest.mark.parametrize("on_inconclusive", ["pass", "fail"])

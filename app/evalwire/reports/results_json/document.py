@@ -101,22 +101,13 @@ class Comparison(Record, frozen=True):
     pairs: Annotated[tuple[Pair, ...], said("In the dataset's order.")]
 
 
-class Baseline(Record, frozen=True):
-    """What an experiment was compared with, or why with nothing."""
+class BaselineScore(Record, frozen=True):
+    """What today's evaluator returned for the baseline's output in the place of a run."""
 
-    experiment: Annotated[str, said("The experiment's folder.")]
-    asked: Annotated[str, said("How it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.")]
-    note: Annotated[str, said("Why there is none; empty when there is one.")]
-    experiment_id: Annotated[str | None, said("Phoenix's id of it.")]
-    recorded_name: Annotated[str, said("Its name in Phoenix.")]
-    url: Annotated[str | None, said("Its page in Phoenix.")]
-    branch: Annotated[str | None, said("That it ran on.")]
-    commit: Annotated[str | None, said("That it ran on.")]
-    paired: Annotated[Count, said("Examples that are the same in both.")]
-    added: Annotated[tuple[str, ...], said("Ids of the examples that the baseline does not have.")]
-    removed: Annotated[tuple[str, ...], said("Ids of the examples that only the baseline has.")]
-    changed: Annotated[tuple[str, ...], said("Ids of the examples that are in both with another content.")]
-    comparisons: Annotated[tuple[Comparison, ...], said("One for each evaluation that both have.")]
+    experiment_id: Annotated[str, said("Phoenix's ID of the baseline; empty where it is a file.")]
+    score: Annotated[Number | None, said("The score, if any.")]
+    label: Annotated[str | None, said("The label, if any.")]
+    failed: Annotated[bool, said("Whether the evaluator failed on the baseline's output.")]
 
 
 class ModelUsage(Record, frozen=True):
@@ -135,6 +126,44 @@ class ModelUsage(Record, frozen=True):
 
 
 Usage = tuple[ModelUsage, ...]
+
+
+class Rescored(Record, frozen=True):
+    """An evaluator that was changed, and therefore scored the baseline's outputs again."""
+
+    evaluator: Annotated[str, said("Its name.")]
+    evaluation: Annotated[str, said("The name of the score.")]
+    reason: Annotated[str, said("What was changed.")]
+    outputs: Annotated[Count, said("How many of the baseline's outputs it scored.")]
+    failed: Annotated[Count, said("On how many it failed.")]
+    recorded: Annotated[Number | None, said("The mean that was recorded with the baseline, over the same outputs.")]
+    today: Annotated[Number | None, said("The mean of today's scores of them.")]
+    usage: Annotated[Usage | None, said("What scoring them used of language models; null where it is not known.")]
+
+
+class Baseline(Record, frozen=True):
+    """What an experiment was compared with, or why with nothing."""
+
+    experiment: Annotated[str, said("The experiment's folder.")]
+    asked: Annotated[str, said("How it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.")]
+    note: Annotated[str, said("Why there is none; empty when there is one.")]
+    experiment_id: Annotated[str | None, said("Phoenix's id of it.")]
+    recorded_name: Annotated[str, said("Its name in Phoenix.")]
+    url: Annotated[str | None, said("Its page in Phoenix.")]
+    branch: Annotated[str | None, said("That it ran on.")]
+    commit: Annotated[str | None, said("That it ran on.")]
+    paired: Annotated[Count, said("Examples that are the same in both.")]
+    added: Annotated[tuple[str, ...], said("Ids of the examples that the baseline does not have.")]
+    removed: Annotated[tuple[str, ...], said("Ids of the examples that only the baseline has.")]
+    changed: Annotated[tuple[str, ...], said("Ids of the examples that are in both with another content.")]
+    examples: Annotated[Count, said("Examples that this run has.")] = 0
+    rescored: Annotated[tuple[Rescored, ...], said("The evaluators that scored the baseline again.")] = ()
+    changed_evaluators: Annotated[
+        dict[str, str],
+        said("By evaluator: why its scores cannot be compared, where it has not scored the baseline again."),
+    ] = {}
+    changed_task: Annotated[tuple[str, ...], said("The files of the task that were changed since the baseline.")] = ()
+    comparisons: Annotated[tuple[Comparison, ...], said("One for each evaluation that both have.")] = ()
 
 
 class Failure(Record, frozen=True):
@@ -172,6 +201,10 @@ class Evaluation(Record, frozen=True):
     start_time: Annotated[Time, said("When it began.")]
     end_time: Annotated[Time, said("When it ended.")]
     trace_id: Annotated[str | None, said("Of its trace.")]
+    baseline_score: Annotated[
+        BaselineScore | None,
+        said("What the same evaluator returned today for the baseline's output; null where it was not asked."),
+    ] = None
 
 
 class Run(Record, frozen=True, kw_only=True):
