@@ -43,11 +43,15 @@ _hooked: list[bool] = []  # an audit hook cannot be removed
 class InputWatch:
     """What the code of a project imported and opened, as long as its experiments are importable.
 
+    Attributes:
+        reads: how many imports and files are known that source does not tell; it grows when there is more to read.
+
     Args:
         import_root: the parent of the experiments folder.
     """
 
     def __init__(self, import_root: Path) -> None:
+        self.reads = 0
         self._import_root = str(import_root)
         self._project = str(_project_folder(import_root))
         self._imported: dict[str, set[str]] = defaultdict(set)  # by the file of the code
@@ -58,8 +62,9 @@ class InputWatch:
 
     def note_import(self, name: str, reader: str) -> None:
         """Note that the code of a file imported a module."""
-        if self._is_within(reader):
+        if self._is_within(reader) and name not in self._imported[reader]:
             self._imported[reader].add(name)
+            self.reads += 1
 
     def note_open(self, path: object, flags: int, frame: types.FrameType | None) -> None:
         """Note that a file was opened by the code of a frame, or of one around it."""
@@ -77,8 +82,9 @@ class InputWatch:
             return
         if flags & _WRITES:
             self._written.add(full)  # what a run writes, such as a cache, does not make it another run
-        else:
+        elif full not in self._opened[reader]:
             self._opened[reader].add(full)
+            self.reads += 1
 
     def _find_reader(self, frame: types.FrameType | None) -> str | None:
         """Return the file of the innermost code of the project; no name if it is not known, None if it is evalwire."""
@@ -184,6 +190,11 @@ def watching(import_root: Path) -> Iterator[InputWatch]:
 def read_inputs(experiment: Experiment) -> Inputs:
     """Return what an experiment has read; call it within `importable`."""
     return _watches[-1].inputs(experiment)
+
+
+def count_reads() -> int:
+    """Return a number that grows when user code reads more than was known; call it within `importable`."""
+    return _watches[-1].reads
 
 
 def digest_today(path: str) -> str:

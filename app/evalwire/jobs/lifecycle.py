@@ -14,6 +14,7 @@ from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
 from evalwire.jobs.run import Job, run_job
 from evalwire.jobs.signals import Signals, failing_exits
+from evalwire.jobs.unchanged import check_unchanged
 from evalwire.masking import masked
 from evalwire.recording import Journal
 
@@ -56,7 +57,8 @@ def run_and_report(
     code: int | None = None  # once the report is written
     with Signals() as signals, _journal(console, journal, writer.folder if has_journal else None) as own_journal:
         try:
-            with failing_exits(), importable(settings.experiments), begin(signals) as job:
+            with failing_exits(), importable(settings.experiments), begin(signals) as begun:
+                job = check_unchanged(begun, say=console.say)
                 gating = job_gating(job, settings, say=console.say)
                 writer.remove_earlier()
                 with progress_of(console) as observer:

@@ -14,6 +14,7 @@ from evalwire._version import __version__
 from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.experiments import digest_today, read_inputs
+from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
 from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
 from evalwire.masking import secrets_in
@@ -59,6 +60,7 @@ class Job:
         record_connections: requests that record at once.
         past: what is known of an earlier job that is resumed, or by a plan; by experiment.
         retry_failed: try the failures of the earlier job again.
+        accept_changes: go on where code or examples were changed since the earlier job, or the plan.
     """
 
     experiments: Sequence[Experiment]
@@ -71,6 +73,7 @@ class Job:
     record_connections: int = 4
     past: Mapping[str, PastExperiment] = field(default_factory=dict)
     retry_failed: bool = False
+    accept_changes: bool = False
 
     @property
     def is_judged(self) -> bool:
@@ -127,7 +130,8 @@ def run_job(
     """
     if journal is not None and journal.is_empty:
         journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint)
-    with stop.heeded(), _recorder(job, journal or NoJournal(), stop) as (recorder, tracer):
+    writer = JournalWithInputs(journal) if journal is not None else NoJournal()
+    with stop.heeded(), _recorder(job, writer, stop) as (recorder, tracer):
         result = run_engine(
             job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
         )

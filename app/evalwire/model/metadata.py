@@ -44,7 +44,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset) -> d
         "repetitions": spec.repetitions,
         "evaluators": evaluator_hashes(experiment),
         "begun": datetime.now(UTC).isoformat(),
-        "data": _data_digest(dataset),
+        "data": data_digest(dataset),
         "inputs": experiment.inputs.to_json(),
     }
 
@@ -57,7 +57,7 @@ def begun_at(metadata: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _data_digest(dataset: Dataset) -> str:
+def data_digest(dataset: Dataset) -> str:
     """Return a digest of the examples' ids and contents, in any order."""
     parts = sorted((example.id, example.content_hash) for example in dataset.examples)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
