@@ -15,13 +15,14 @@ from evalwire.model.metadata import (
     evaluator_hashes,
     file_hash,
     own_metadata,
+    recorded_kind,
     recorded_usage,
     start_metadata,
 )
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun
-from evalwire.model.scores import ScoreSummary, are_bools
+from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, RunKey, TaskRun, kind_by_score
+from evalwire.model.scores import ScoreSummary, are_bools, counted_evaluations
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
     SIGNIFICANCE,
@@ -58,6 +59,7 @@ __all__ = [
     "Dataset",
     "Direction",
     "Evaluation",
+    "EvaluationKind",
     "Example",
     "Experiment",
     "ExperimentResult",
@@ -88,6 +90,7 @@ __all__ = [
     "Usage",
     "are_bools",
     "content_hash",
+    "counted_evaluations",
     "deal_examples",
     "end_metadata",
     "evaluation_metadata",
@@ -96,6 +99,7 @@ __all__ = [
     "has_passed",
     "holm",
     "is_same_json",
+    "kind_by_score",
     "kind_without_record",
     "mark_count",
     "mark_unfinished",
@@ -105,6 +109,7 @@ __all__ = [
     "missing_shards",
     "own_metadata",
     "percentile",
+    "recorded_kind",
     "recorded_usage",
     "sign_flip",
     "start_metadata",

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from evalwire.model.run import EvaluationKind, kind_by_score
+from evalwire.model.usage import usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evalwire.model.experiment import Experiment
-    from evalwire.model.report import Outcome
-    from evalwire.model.result import ExperimentResult
-    from evalwire.model.run import Evaluation, TaskRun
-    from evalwire.model.usage import Usage
-from typing import TYPE_CHECKING
-
-from evalwire.model.usage import usage_from_json, usage_to_json
-
-if TYPE_CHECKING:
     from evalwire.model.experiment import Experiment
     from evalwire.model.report import Outcome
     from evalwire.model.result import ExperimentResult
@@ -73,15 +66,21 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
     }
 
 
-def evaluation_metadata(evaluation: Evaluation, run: TaskRun) -> dict[str, Any]:
-    """Build the entry under `FACTS_KEY` in the metadata of an evaluation, for an experiment that several jobs share.
+def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> dict[str, Any]:
+    """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty where its record tells it all.
 
-    Phoenix does not know an evaluator from the names of its evaluations, nor what it and the task used. The first
-    evaluation of a run tells of its task, too.
+    The kind is in it where score and label do not tell it. In an experiment that several jobs share, Phoenix does not
+    know an evaluator from the names of its evaluations, nor what it and the task used. The first evaluation of a run
+    tells of its task, too.
     """
+    is_told = evaluation.failure or evaluation.kind == kind_by_score(evaluation.score, evaluation.label)
+    kind = {} if is_told else {"kind": evaluation.kind}
+    if not is_shared:
+        return kind
     own = [one for one in run.evaluations if one.evaluator == evaluation.evaluator]
     is_first = bool(run.evaluations) and run.evaluations[0] is evaluation
     return {
+        **kind,
         "evaluator": evaluation.evaluator,
         "of": len(own),
         "usage": usage_to_json(evaluation.usage),
@@ -93,6 +92,11 @@ def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The entry under `FACTS_KEY`; empty where an experiment has none, because another tool recorded it."""
     found = (metadata or {}).get(FACTS_KEY)
     return found if isinstance(found, Mapping) else {}
+
+
+def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
+    """Return the recorded kind of an evaluation; None where its facts have none, or one of another version."""
+    return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)
 
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:

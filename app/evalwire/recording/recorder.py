@@ -90,7 +90,7 @@ class PhoenixRecorder:
             run = replace(run, id=run_id)
             for index, evaluation in enumerate(evaluations):
                 if evaluation.id is None:
-                    sent = _with_metadata(evaluation, run) if opened.shard else evaluation
+                    sent = _with_metadata(evaluation, run, is_shared=opened.shard is not None)
                     id_ = self._server.runs.record_evaluation(run_id, sent, error=self._error_text(evaluation.failure))
                     evaluations[index] = replace(evaluation, id=id_)
         except EvalwireError as error:
@@ -126,10 +126,10 @@ class PhoenixRecorder:
         return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ")
 
 
-def _with_metadata(evaluation: Evaluation, run: TaskRun) -> Evaluation:
-    """Return an evaluation that says what a later job cannot tell from it: its evaluator, and what was used."""
-    metadata = {**evaluation.metadata, FACTS_KEY: evaluation_metadata(evaluation, run)}
-    return replace(evaluation, metadata=metadata)
+def _with_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> Evaluation:
+    """Return an evaluation whose metadata says what a later job cannot tell from its record."""
+    facts = evaluation_metadata(evaluation, run, is_shared=is_shared)
+    return replace(evaluation, metadata={**evaluation.metadata, FACTS_KEY: facts}) if facts else evaluation
 
 
 class DryRunRecorder:

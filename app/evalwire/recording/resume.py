@@ -176,8 +176,9 @@ def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
 def _id_if_same(evaluation: Evaluation, recorded: Evaluation | None) -> str | None:
     if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
         return None
-    own = (evaluation.score, evaluation.label, evaluation.explanation)
-    return recorded.id if own == (recorded.score, recorded.label, recorded.explanation) else None
+    own = (evaluation.kind, evaluation.score, evaluation.label, evaluation.explanation)
+    theirs = (recorded.kind, recorded.score, recorded.label, recorded.explanation)
+    return recorded.id if own == theirs else None
 
 
 def _own_evaluations(experiment: Experiment, run: TaskRun) -> TaskRun:
