@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.comparison import scores_of
-from evalwire.model import (
-    GateResult,
-    Interval,
-    holm,
-    mean_interval,
-    percentile,
-    token_count,
-    usage_cost_usd,
-    wilson_interval,
-)
+from evalwire.gates.measures import measure_evaluation, missing_in_drop
+from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Status, Usage
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Interval, Price, ScoreSummary, Status, Usage
 
 
 FEWEST_PAIRS = 10  # below it, a drop that is not significant is inconclusive
@@ -98,60 +91,40 @@ def _verdict(
     p_value: float | None,
     prices: Mapping[str, Price],
 ) -> GateResult:
-    if gate.rule == "max_drop":
-        return _drop(result, gate, baseline, p_value)
     if gate.evaluation is None:
         return _of_experiment(result, gate, prices)
     score = next((one for one in result.scores if one.name == gate.evaluation), None)
+    if gate.rule == "max_drop":
+        return _over_missing(result, gate, score, baseline, _drop(result, gate, baseline, p_value))
     return _of_evaluation(result, gate, score)
 
 
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
-    is_floor = gate.rule.startswith("min")
-    given = scores_of(result, gate.evaluation or "", direction="maximize" if is_floor else "minimize")
-    name = gate.evaluation
-    if score is None or (score.mean is None and gate.rule != "min_examples"):
-        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
-    values = list(given.by_example.values())
-    lacking = f"; {score.missing + result.not_run} of {result.expected_runs} runs have none"
-    lacking = lacking if score.missing + result.not_run else ""
-    if gate.rule == "min_examples":
-        said = {
-            run.example.id for run in result.runs for one in run.evaluations if one.name == name and not one.failure
-        }
-        count = len(said)
-        word = "at least" if count >= gate.threshold else "fewer than"
-        text = f"{name} was given for {count} examples, {word} {gate.threshold:g}{lacking}"
-        return _told(gate, count, text, failed=count < gate.threshold)
-    is_rate = given.is_bool
-    if gate.rule in ("min_pass_rate", "max_pass_rate") and not is_rate:
-        return _told(gate, None, f"{name} gives no bools, so it has no pass rate; limit its mean", failed=True)
-    value = score.pass_rate if is_rate else score.mean
+    measure = measure_evaluation(result, gate, score) if score is not None else None
+    if measure is None:
+        return _told(gate, None, f"{gate.evaluation} has no score{_hint(result)}", failed=True)
+    value = measure.value
     if value is None:
-        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
-    lost = 0 if is_floor or not is_rate else score.missing + result.not_run  # each counts as what is limited
-    value += lost / result.expected_runs
-    interval = _interval(result, values, score, lost=lost)
-    failed = value < gate.threshold - _SLACK if is_floor else value > gate.threshold + _SLACK
-    word = {(True, True): "below", (True, False): "above", (False, True): "at least"}.get((failed, is_floor), "at most")
-    if lacking:
-        passed = "not passed" if is_floor else "passed"
-        lacking += f", which count as {passed}" if is_rate else ", and no place in the mean"
-    what = "pass rate" if is_rate else "mean"
-    text = f"{name} {what} {value:.3f} is {word} {gate.threshold:g}{_in_words(interval)}{lacking}"
-    return _told(gate, value, text, failed=failed, interval=interval)
+        return _told(gate, None, measure.what, failed=True)
+    is_floor = gate.rule.startswith("min")
+    is_beyond = value < gate.threshold - _SLACK if is_floor else value > gate.threshold + _SLACK
+    if gate.rule == "min_examples":
+        text = f"{measure.what}, {'fewer than' if is_beyond else 'at least'} {gate.threshold:g}"
+    else:
+        words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
+        word = words[is_beyond, is_floor]
+        text = f"{measure.what} {value:.3f} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+    if measure.notes:
+        text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
+    return _told(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
 
 
-def _interval(result: ExperimentResult, values: Sequence[float], score: ScoreSummary, *, lost: int) -> Interval | None:
-    """Wilson's for the rate of examples that ran once each; else of the mean over examples."""
-    if score.pass_rate is not None and result.repetitions == 1:
-        passes = round(score.pass_rate * result.expected_runs) + lost
-        low, high = wilson_interval(passes, result.expected_runs)
-        return Interval(low=low, high=high, method="Wilson")
-    if len(set(values)) < 2:  # noqa: PLR2004 - equal values have an interval of no width, which says nothing
-        return None
-    low, high = mean_interval(values)
-    return Interval(low=low, high=high, method="t")
+def _over_missing(
+    result: ExperimentResult, gate: Gate, score: ScoreSummary | None, baseline: Baseline | None, found: GateResult
+) -> GateResult:
+    """Return what a drop gate came to; it fails over missing scores, whatever the scores there are came to."""
+    reason = "" if found.is_red else missing_in_drop(result, gate, score, _comparison(gate, baseline))
+    return replace(found, status="failed", is_red=True, text=f"{found.text}; but {reason}") if reason else found
 
 
 def _hint(result: ExperimentResult) -> str:
@@ -294,6 +267,7 @@ def _verdict_of(
         experiment=gate.experiment,
         evaluation=gate.evaluation,
         rule=gate.rule,
+        label=gate.label,
         threshold=gate.threshold,
         status=status,
         is_red=is_red,

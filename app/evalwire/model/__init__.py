@@ -22,7 +22,7 @@ from evalwire.model.metadata import (
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, RunKey, TaskRun, kind_by_score
-from evalwire.model.scores import ScoreSummary, are_bools, counted_evaluations
+from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
     SIGNIFICANCE,
@@ -90,7 +90,6 @@ __all__ = [
     "Usage",
     "are_bools",
     "content_hash",
-    "counted_evaluations",
     "deal_examples",
     "end_metadata",
     "evaluation_metadata",

@@ -42,6 +42,7 @@ class Comparison:
         is_bool: whether the scores are passes and failures on both sides.
         pairs: the examples that have a score on both sides, in the dataset's order.
         unscored: examples that are the same in both, but lack a score on a side, so that they could not be paired.
+        half_applicable: those of them that the evaluation applies to on one side only.
         before: the baseline's mean over the pairs; None without a pair.
         after: this run's.
         change: `after - before`.
@@ -56,6 +57,7 @@ class Comparison:
     is_bool: bool = False
     pairs: tuple[Pair, ...] = ()
     unscored: int = 0
+    half_applicable: int = 0
     before: float | None = None
     after: float | None = None
     change: float | None = None

@@ -100,8 +100,8 @@ class ScoreSummary:
             expected: how many runs there were to be in all; those that were made by default.
         """
         said = _said(name, runs)
-        counted = counted_evaluations(said)
-        is_bool, is_scored = are_bools(said), _is_scored(said)
+        is_bool, is_scored = are_bools(said), bool(_scores(said))
+        counted = _counted(said, is_scored=is_scored)
         others = _not_applicable(said)
         per_example: list[ExampleScore] = []
         passes: Counter[tuple[int, int]] = Counter()  # how many examples passed c times in n runs
@@ -139,20 +139,8 @@ def are_bools(said: Sequence[Evaluation]) -> bool:
     return {one.kind for one in said if one.score is not None} == {"bool"}
 
 
-def counted_evaluations(said: Sequence[Evaluation]) -> list[Evaluation]:
-    """Return those of an evaluator's evaluations that count: with a score, or with a label where none has a score.
-
-    Args:
-        said: the evaluations, none of which failed.
-    """
-    return _counted(said, is_scored=_is_scored(said))
-
-
-def _is_scored(said: Sequence[Evaluation]) -> bool:
-    return any(one.score is not None for one in said)
-
-
 def _counted(said: Sequence[Evaluation], *, is_scored: bool) -> list[Evaluation]:
+    """Return the evaluations with a score, or, where the evaluator gives none, those with a label."""
     return [one for one in said if one.is_applicable and (one.score is not None or not is_scored)]
 
 

@@ -72,6 +72,7 @@ class GateResult(Record, frozen=True):
     source: Annotated[
         str, said("Where the gate was asked for; `default` for the error rate of an experiment without one.")
     ]
+    label: Annotated[str | None, said("The label whose share is limited; null for another rule.")] = None
 
 
 class Pair(Record, frozen=True):
@@ -82,7 +83,7 @@ class Pair(Record, frozen=True):
     after: Annotated[Number, said("In this run.")]
 
 
-class Comparison(Record, frozen=True):
+class Comparison(Record, frozen=True, kw_only=True):
     """One evaluation beside its baseline, over the examples that are the same in both."""
 
     name: Annotated[str, said("Of the evaluation.")]
@@ -98,6 +99,7 @@ class Comparison(Record, frozen=True):
     minimum_detectable: Annotated[
         Number | None, said("The smallest change for the worse that would have been found in four of five cases.")
     ]
+    half_applicable: Annotated[Count, said("Those of them that it applies to on one side only.")] = 0
     pairs: Annotated[tuple[Pair, ...], said("In the dataset's order.")]
 
 
