@@ -166,6 +166,7 @@ def comparisons(draw: st.DrawFn, result: ExperimentResult, name: str) -> Compari
         is_bool=draw(st.booleans()),
         pairs=tuple(Pair(example_id=one, before=draw(shares), after=draw(shares)) for one in ids),
         unscored=draw(counts),
+        half_applicable=draw(counts),
         before=draw(maybe),
         after=draw(maybe),
         change=draw(maybe),
@@ -191,6 +192,7 @@ def verdicts(draw: st.DrawFn, experiment: str) -> GateResult:
         interval=draw(st.none() | intervals),
         p_value=draw(st.none() | shares),
         source=draw(texts),
+        label=draw(maybe_texts),
     )
 
 
