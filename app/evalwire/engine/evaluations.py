@@ -36,7 +36,7 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
             label=verdict.label,
             explanation=verdict.explanation,
             metadata=verdict.metadata or EMPTY,
-            kind="bool" if call.callee.gives_bools and verdict.kind == "number" else verdict.kind,
+            kind="bool" if call.callee.gives_bools and verdict.score in (0, 1) else verdict.kind,
             usage=() if index and outcome.usage is not None else outcome.usage,
             **common,
         )
