@@ -11,6 +11,7 @@ from reporting import boolean, evaluation, red_report, result, run
 from evalwire.model import GateResult
 from evalwire.model.report import Report
 from evalwire.reports import console, experiment_markdown, html, junit, markdown
+from evalwire.reports.highlights import lowest
 
 NA = {"label": "not applicable", "kind": "not_applicable"}
 RUNS = [
@@ -92,3 +93,15 @@ def test_what_was_given_to_some_examples_only_counts_every_kind():
     partial = result("search", runs, evaluators=("judge", "cites"))
     text = console.render(red_report(results=(partial,), gates=(), baselines=()))
     assert "score judge: given for 4 of 5 examples only" in text
+
+
+def test_of_an_examples_runs_one_that_it_does_not_apply_to_is_shown_last():
+    runs = [
+        run(n, repetition=repetition, evaluations=(one,))
+        for n, given in enumerate(
+            [(evaluation("judge", None, **NA), evaluation("judge", 0.2)), (evaluation("judge", 0.9),)]
+        )
+        for repetition, one in enumerate(given, start=1)
+    ]
+    [shown] = lowest(result("search", runs, evaluators=("judge",), repetitions=2), "judge")
+    assert (shown.run.repetition, shown.after) == (2, 0.2)
