@@ -121,7 +121,9 @@ def under_todays_evaluators(
             elif score.failed:
                 unscored.setdefault(name, set()).add(run.example.id)
             else:
-                kept.append(replace(mine[name], score=score.score, label=score.label, failure=None, usage=()))
+                kept.append(
+                    replace(mine[name], score=score.score, label=score.label, kind=score.kind, failure=None, usage=())
+                )
         runs.append(replace(run, evaluations=tuple(kept)))
     today = replace(before, runs=tuple(runs))
     return RescoredBaseline(

@@ -37,17 +37,27 @@ class Scores:
             bools, a run that failed or was not made counts as the worse of the two.
         is_bool: whether the evaluator returns bools.
         is_single: whether each example ran once.
+        not_applicable: the ids of the examples that the evaluation does not apply to, in any repetition.
     """
 
     by_example: Mapping[str, float]
     is_bool: bool
     is_single: bool
+    not_applicable: frozenset[str] = frozenset()
 
 
-def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "maximize") -> Scores:
+def scores_of(
+    result: ExperimentResult, name: str, *, direction: Direction = "maximize", ignores_unscored: bool = False
+) -> Scores:
     """The scores of one evaluation, example by example; the repetitions of one example are one figure.
 
-    Of bools, a run that failed counts as the worse of the two: where lower is better, as True.
+    Of bools, a run that is missing counts as the worse of the two: where lower is better, as True.
+
+    Args:
+        result: the experiment.
+        name: of the evaluation.
+        direction: whether higher or lower scores are better.
+        ignores_unscored: whether runs with a label and no score are left out, and do not count as missing.
     """
     said: dict[str, list[Evaluation]] = {}
     for run in result.runs:
@@ -55,13 +65,19 @@ def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "ma
         its += [one for one in run.evaluations if one.name == name and one.failure is None]
     is_bool = are_bools([one for its in said.values() for one in its])
     means: dict[str, float] = {}
+    others: set[str] = set()
     for example_id, its in said.items():
         scores = [one.score for one in its if one.score is not None]
-        count = result.repetitions if is_bool else len(scores)
+        skipped = sum(not one.is_applicable or (ignores_unscored and one.score is None) for one in its)
+        count = result.repetitions - skipped if is_bool else len(scores)
         if count:
             worst = (count - len(scores)) if direction == "minimize" else 0
             means[example_id] = (math.fsum(scores) + worst) / count
-    return Scores(by_example=means, is_bool=is_bool, is_single=result.repetitions == 1)
+        if sum(not one.is_applicable for one in its) == result.repetitions:
+            others.add(example_id)
+    return Scores(
+        by_example=means, is_bool=is_bool, is_single=result.repetitions == 1, not_applicable=frozenset(others)
+    )
 
 
 def compare_results(
@@ -160,9 +176,13 @@ def _compare_scores(
         if one in new.by_example and one in old.by_example
     )
     is_bool = new.is_bool and old.is_bool
-    unscored = len(same) - len(pairs) + failed
+    nowhere = new.not_applicable.intersection(old.not_applicable, same)
+    half_applicable = len((new.not_applicable ^ old.not_applicable).intersection(same))
+    unscored = len(same) - len(pairs) - len(nowhere) + failed
     if not pairs:
-        return Comparison(name=name, direction=direction, is_bool=is_bool, unscored=unscored)
+        return Comparison(
+            name=name, direction=direction, is_bool=is_bool, unscored=unscored, half_applicable=half_applicable
+        )
     sign = -1 if direction == "minimize" else 1
     changes = [pair.after - pair.before for pair in pairs]
     gains = [sign * change for change in changes]
@@ -178,6 +198,7 @@ def _compare_scores(
         is_bool=is_bool,
         pairs=pairs,
         unscored=unscored,
+        half_applicable=half_applicable,
         before=_mean([pair.before for pair in pairs]),
         after=_mean([pair.after for pair in pairs]),
         change=_mean(changes),

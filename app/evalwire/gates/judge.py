@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalwire.gates.comparison import scores_of
 from evalwire.gates.drops import Comparing, judge_drop
+from evalwire.gates.measures import measure_evaluation, missing_in_drop
 from evalwire.gates.verdicts import SLACK, hint, percent, told
-from evalwire.model import (
-    GateResult,
-    Interval,
-    holm,
-    mean_interval,
-    percentile,
-    token_count,
-    usage_cost_usd,
-    wilson_interval,
-)
+from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Usage
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Interval, Price, ScoreSummary, Usage
 
 
 def judge_gates(
@@ -61,7 +53,9 @@ def judge_gates(
                     error_rate=max((one.threshold for one in own if one.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
                 )
-                found.append(judge_drop(result, gate, comparing))
+                found.append(
+                    _over_missing(result, gate, baselines.get(result.name), judge_drop(result, gate, comparing))
+                )
             else:
                 found.append(_verdict(result, gate, prices))
     return tuple(found)
@@ -107,51 +101,30 @@ def _verdict(result: ExperimentResult, gate: Gate, prices: Mapping[str, Price]) 
 
 
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
-    is_floor = gate.rule.startswith("min")
-    given = scores_of(result, gate.evaluation or "", direction="maximize" if is_floor else "minimize")
-    name = gate.evaluation
-    if score is None or (score.mean is None and gate.rule != "min_examples"):
-        return told(gate, None, f"{name} has no score{hint(result)}", failed=True)
-    values = list(given.by_example.values())
-    lacking = f"; {score.missing + result.not_run} of {result.expected_runs} runs have none"
-    lacking = lacking if score.missing + result.not_run else ""
-    if gate.rule == "min_examples":
-        said = {
-            run.example.id for run in result.runs for one in run.evaluations if one.name == name and not one.failure
-        }
-        count = len(said)
-        word = "at least" if count >= gate.threshold else "fewer than"
-        text = f"{name} was given for {count} examples, {word} {gate.threshold:g}{lacking}"
-        return told(gate, count, text, failed=count < gate.threshold)
-    is_rate = given.is_bool
-    if gate.rule in ("min_pass_rate", "max_pass_rate") and not is_rate:
-        return told(gate, None, f"{name} gives no bools, so it has no pass rate; limit its mean", failed=True)
-    value = score.pass_rate if is_rate else score.mean
+    measure = measure_evaluation(result, gate, score) if score is not None else None
+    if measure is None:
+        return told(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
+    value = measure.value
     if value is None:
-        return told(gate, None, f"{name} has no score{hint(result)}", failed=True)
-    lost = 0 if is_floor or not is_rate else score.missing + result.not_run  # each counts as what is limited
-    value += lost / result.expected_runs
-    interval = _interval(result, values, score, lost=lost)
-    failed = value < gate.threshold - SLACK if is_floor else value > gate.threshold + SLACK
-    word = {(True, True): "below", (True, False): "above", (False, True): "at least"}.get((failed, is_floor), "at most")
-    if lacking:
-        passed = "not passed" if is_floor else "passed"
-        lacking += f", which count as {passed}" if is_rate else ", and no place in the mean"
-    what = "pass rate" if is_rate else "mean"
-    text = f"{name} {what} {value:.3f} is {word} {gate.threshold:g}{_in_words(interval)}{lacking}"
-    return told(gate, value, text, failed=failed, interval=interval)
+        return told(gate, None, measure.what, failed=True)
+    is_floor = gate.rule.startswith("min")
+    is_beyond = value < gate.threshold - SLACK if is_floor else value > gate.threshold + SLACK
+    if gate.rule == "min_examples":
+        text = f"{measure.what}, {'fewer than' if is_beyond else 'at least'} {gate.threshold:g}"
+    else:
+        words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
+        word = words[is_beyond, is_floor]
+        text = f"{measure.what} {value:.3f} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+    if measure.notes:
+        text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
+    return told(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
 
 
-def _interval(result: ExperimentResult, values: Sequence[float], score: ScoreSummary, *, lost: int) -> Interval | None:
-    """Wilson's for the rate of examples that ran once each; else of the mean over examples."""
-    if score.pass_rate is not None and result.repetitions == 1:
-        passes = round(score.pass_rate * result.expected_runs) + lost
-        low, high = wilson_interval(passes, result.expected_runs)
-        return Interval(low=low, high=high, method="Wilson")
-    if len(set(values)) < 2:  # noqa: PLR2004 - equal values have an interval of no width, which says nothing
-        return None
-    low, high = mean_interval(values)
-    return Interval(low=low, high=high, method="t")
+def _over_missing(result: ExperimentResult, gate: Gate, baseline: Baseline | None, found: GateResult) -> GateResult:
+    """Return what a drop gate came to; it fails over missing scores, whatever the scores there are came to."""
+    score = next((one for one in result.scores if one.name == gate.evaluation), None)
+    reason = "" if found.is_red else missing_in_drop(result, gate, score, _comparison(gate, baseline))
+    return replace(found, status="failed", is_red=True, text=f"{found.text}; but {reason}") if reason else found
 
 
 def _in_words(interval: Interval | None) -> str:

@@ -34,6 +34,7 @@ def verdict_of(
         experiment=gate.experiment,
         evaluation=gate.evaluation,
         rule=gate.rule,
+        label=gate.label,
         threshold=gate.threshold,
         status=status,
         is_red=is_red,

@@ -1,6 +1,15 @@
 """Hold the nouns that pass between stages, all immutable and named as Phoenix names them."""
 
-from evalwire.model.baseline import Baseline, BaselineScore, Comparison, Direction, Interval, Pair, Rescored
+from evalwire.model.baseline import (
+    Baseline,
+    BaselineScore,
+    Comparison,
+    Direction,
+    EvaluationKind,
+    Interval,
+    Pair,
+    Rescored,
+)
 from evalwire.model.example import Dataset, Example, content_hash
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
@@ -20,6 +29,7 @@ from evalwire.model.metadata import (
     inputs_of,
     own_metadata,
     recorded_baseline_score,
+    recorded_kind,
     recorded_prefix,
     recorded_usage,
     start_metadata,
@@ -27,7 +37,7 @@ from evalwire.model.metadata import (
 )
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun
+from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
 from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
@@ -67,6 +77,7 @@ __all__ = [
     "Dataset",
     "Direction",
     "Evaluation",
+    "EvaluationKind",
     "Example",
     "Experiment",
     "ExperimentResult",
@@ -112,6 +123,7 @@ __all__ = [
     "holm",
     "inputs_of",
     "is_same_json",
+    "kind_by_score",
     "kind_without_record",
     "limited",
     "mark_count",
@@ -123,6 +135,7 @@ __all__ = [
     "own_metadata",
     "percentile",
     "recorded_baseline_score",
+    "recorded_kind",
     "recorded_prefix",
     "recorded_usage",
     "sign_flip",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Direction = Literal["maximize", "minimize"]
 
+EvaluationKind = Literal["bool", "number", "label", "not_applicable"]
+"""What an evaluator returned: a bool, another number, a label alone, or that it does not apply to the run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -48,6 +51,7 @@ class Comparison:
         is_bool: whether the scores are passes and failures on both sides.
         pairs: the examples that have a score on both sides, in the dataset's order.
         unscored: examples that are the same in both, but lack a score on a side, so that they could not be paired.
+        half_applicable: those of them that the evaluation applies to on one side only.
         before: the baseline's mean over the pairs; None without a pair.
         after: this run's.
         change: `after - before`.
@@ -62,6 +66,7 @@ class Comparison:
     is_bool: bool = False
     pairs: tuple[Pair, ...] = ()
     unscored: int = 0
+    half_applicable: int = 0
     before: float | None = None
     after: float | None = None
     change: float | None = None
@@ -93,12 +98,14 @@ class BaselineScore:
         experiment_id: Phoenix's ID of the baseline; empty where it is a file.
         score: as that of an evaluation.
         label: likewise.
+        kind: likewise.
         failed: whether the evaluator failed on the baseline's output, so that there is nothing to compare.
     """
 
     experiment_id: str
     score: float | None = None
     label: str | None = None
+    kind: EvaluationKind | None = None
     failed: bool = False
 
 

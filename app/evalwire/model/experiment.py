@@ -32,6 +32,7 @@ class Callee:
         keywords: parameter name -> the name of the value bound to it.
         whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
         annotator_kind: how Phoenix files its evaluations.
+        gives_bools: whether its author declared that 0 and 1 are its only scores, so that they are bools.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Callee:
     keywords: Mapping[str, str] = field(default_factory=dict)
     whole: Literal["mapping", "keywords"] | None = None
     annotator_kind: AnnotatorKind = "CODE"
+    gives_bools: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from evalwire.model.baseline import BaselineScore
+from evalwire.model.baseline import BaselineScore, EvaluationKind
 from evalwire.model.inputs import Inputs
+from evalwire.model.run import kind_by_score
 from evalwire.model.usage import usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
@@ -122,17 +123,19 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
 
 
 def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> dict[str, Any]:
-    """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty where there is nothing to tell.
+    """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty where its record tells it all.
 
-    Phoenix does not know an evaluator from the names of its evaluations, nor what it and the task used, which the gate
-    of an experiment that several jobs share has to know. The first evaluation of a run tells of its task, too.
+    The kind is in it where score and label do not tell it. Phoenix does not know an evaluator from the names of its
+    evaluations, nor what it and the task used, which the gate of an experiment that several jobs share has to know.
+    The first evaluation of a run tells of its task, too.
 
     Args:
         evaluation: that is recorded.
         run: that it is of.
         is_shared: whether several jobs share the experiment.
     """
-    facts: dict[str, Any] = {}
+    is_told = evaluation.failure or evaluation.kind == kind_by_score(evaluation.score, evaluation.label)
+    facts: dict[str, Any] = {} if is_told else {"kind": evaluation.kind}
     if is_shared:
         own = [one for one in run.evaluations if one.evaluator == evaluation.evaluator]
         facts |= {"evaluator": evaluation.evaluator, "of": len(own), "usage": usage_to_json(evaluation.usage)}
@@ -155,6 +158,11 @@ def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The entry under `FACTS_KEY`; empty where an experiment has none, because another tool recorded it."""
     found = (metadata or {}).get(FACTS_KEY)
     return found if isinstance(found, Mapping) else {}
+
+
+def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
+    """Return the recorded kind of an evaluation; None where its facts have none, or one of another version."""
+    return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)
 
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:

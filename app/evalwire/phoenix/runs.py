@@ -20,6 +20,7 @@ from evalwire.model import (
     is_same_json,
     own_metadata,
     recorded_baseline_score,
+    recorded_kind,
     recorded_usage,
 )
 from evalwire.phoenix.request_errors import detail_of, status_of
@@ -157,7 +158,7 @@ def _whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]
 
 def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
     metadata = annotation.get("metadata") or EMPTY
-    facts = own_metadata(metadata)  # of an experiment that several jobs share
+    facts = own_metadata(metadata)
     evaluator = facts.get("evaluator")
     return Evaluation(
         name=annotation["name"],
@@ -174,6 +175,7 @@ def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
         trace_id=annotation.get("trace_id"),
         id="recorded",  # this interface does not tell its id
         baseline_score=recorded_baseline_score(facts),
+        kind=None if annotation.get("error") else recorded_kind(facts),
     )
 
 

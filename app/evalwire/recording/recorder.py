@@ -136,7 +136,7 @@ class PhoenixRecorder:
 
 
 def _with_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> Evaluation:
-    """Return an evaluation that says what a later job cannot tell from it."""
+    """Return an evaluation whose metadata says what a later job cannot tell from its record."""
     facts = evaluation_metadata(evaluation, run, is_shared=is_shared)
     return replace(evaluation, metadata={**evaluation.metadata, FACTS_KEY: facts}) if facts else evaluation
 

@@ -96,7 +96,9 @@ class Rescoring:
     def _score(self, evaluation: Evaluation | None) -> BaselineScore:
         if evaluation is None or evaluation.failure is not None:
             return BaselineScore(experiment_id=self.baseline_id, failed=True)
-        return BaselineScore(experiment_id=self.baseline_id, score=evaluation.score, label=evaluation.label)
+        return BaselineScore(
+            experiment_id=self.baseline_id, score=evaluation.score, label=evaluation.label, kind=evaluation.kind
+        )
 
 
 class RescoringRecorder:

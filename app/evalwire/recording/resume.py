@@ -175,8 +175,8 @@ def _as_recorded(evaluation: Evaluation, recorded: Evaluation | None) -> Evaluat
     """Return an evaluation with the ID, and the score of the baseline's output, that Phoenix has with the same one."""
     if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
         return replace(evaluation, id=None)
-    own = (evaluation.score, evaluation.label, evaluation.explanation)
-    if own != (recorded.score, recorded.label, recorded.explanation):
+    own = (evaluation.kind, evaluation.score, evaluation.label, evaluation.explanation)
+    if own != (recorded.kind, recorded.score, recorded.label, recorded.explanation):
         return replace(evaluation, id=None)
     return replace(evaluation, id=recorded.id, baseline_score=recorded.baseline_score)
 

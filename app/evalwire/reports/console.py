@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
-from evalwire.reports.text import cut, harmless, in_one_line, plain
+from evalwire.reports.text import cut, harmless, in_one_line, plain, without_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -209,7 +209,7 @@ def _mean(score: ScoreSummary) -> str:
         text = ", ".join(f"{label} {count}" for label, count in sorted(score.labels.items(), key=lambda item: -item[1]))
     else:
         text = "-"
-    return f"{text} ({score.missing} missing)" if score.missing else text
+    return text + without_score(score)
 
 
 def _spread(score: ScoreSummary) -> str:
@@ -330,7 +330,7 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        yield f"  score {plain(score.name)}: given for {score.count} of {_count(len(result.runs), _noun(result))} only"
+        yield f"  score {plain(score.name)}: given for {score.given} of {_count(len(result.runs), _noun(result))} only"
 
 
 def _unstable(result: ExperimentResult) -> Iterator[str]:

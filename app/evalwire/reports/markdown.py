@@ -308,6 +308,7 @@ class _Summary:
         """The worst examples under red gates that no baseline explains."""
         for part in self._parts if self._room.items else ():
             told, gates = {one.evaluation for one in part.worse}, self._report.gates_of(part.result.name)
+            gates = [gate for gate in gates if gate.label is None]  # a low score need not have the label
             for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - told):
                 direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
                 found = lowest(part.result, name, direction=direction, most=self._room.items)

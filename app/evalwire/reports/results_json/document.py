@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from evalwire.model import AnnotatorKind, Direction, FailureKind, FailureStage, Outcome, Rule, Status
+from evalwire.model import AnnotatorKind, Direction, EvaluationKind, FailureKind, FailureStage, Outcome, Rule, Status
 
 SCHEMA_VERSION: Final = 2
 
@@ -72,6 +72,7 @@ class GateResult(Record, frozen=True):
     source: Annotated[
         str, said("Where the gate was asked for; `default` for the error rate of an experiment without one.")
     ]
+    label: Annotated[str | None, said("The label whose share is limited; null for another rule.")] = None
 
 
 class Pair(Record, frozen=True):
@@ -82,7 +83,7 @@ class Pair(Record, frozen=True):
     after: Annotated[Number, said("In this run.")]
 
 
-class Comparison(Record, frozen=True):
+class Comparison(Record, frozen=True, kw_only=True):
     """One evaluation beside its baseline, over the examples that are the same in both."""
 
     name: Annotated[str, said("Of the evaluation.")]
@@ -98,6 +99,7 @@ class Comparison(Record, frozen=True):
     minimum_detectable: Annotated[
         Number | None, said("The smallest change for the worse that would have been found in four of five cases.")
     ]
+    half_applicable: Annotated[Count, said("Those of them that it applies to on one side only.")] = 0
     pairs: Annotated[tuple[Pair, ...], said("In the dataset's order.")]
 
 
@@ -107,6 +109,7 @@ class BaselineScore(Record, frozen=True):
     experiment_id: Annotated[str, said("Phoenix's ID of the baseline; empty where it is a file.")]
     score: Annotated[Number | None, said("The score, if any.")]
     label: Annotated[str | None, said("The label, if any.")]
+    kind: Annotated[EvaluationKind | None, said("The type that the evaluator returned.")]
     failed: Annotated[bool, said("Whether the evaluator failed on the baseline's output.")]
 
 
@@ -205,6 +208,10 @@ class Evaluation(Record, frozen=True):
         BaselineScore | None,
         said("What the same evaluator returned today for the baseline's output; null where it was not asked."),
     ] = None
+    kind: Annotated[
+        EvaluationKind | None,
+        said("The type that the evaluator returned, or that it does not apply to the run; null for a failure."),
+    ] = None
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -249,26 +256,32 @@ class ExampleScore(Record, frozen=True):
     example_id: Annotated[str, said("The example's id.")]
     mean: Annotated[Number | None, said("Of the scores there are.")]
     spread: Annotated[Number | None, said("Their sample standard deviation.", minimum=0)]
-    count: Annotated[int, said("Repetitions that have the evaluation.", minimum=0)]
-    missing: Annotated[int, said("Repetitions that do not.")]
+    count: Annotated[int, said("Repetitions with a score; with a label, where no run has a score.", minimum=0)]
+    missing: Annotated[int, said("Repetitions without one, though the evaluator applies to them.")]
 
 
-class ScoreSummary(Record, frozen=True):
+class ScoreSummary(Record, frozen=True, kw_only=True):
     """What an evaluator said over all runs."""
 
     name: Annotated[str, said("Of the evaluation.")]
     mean: Annotated[Number | None, said("Of the scores there are.")]
-    count: Annotated[int, said("Runs that have the evaluation.", minimum=0)]
-    missing: Annotated[int, said("Runs that do not, because the task or the evaluator failed.", minimum=0)]
+    count: Annotated[int, said("Runs with a score; with a label, where no run has a score.", minimum=0)]
+    missing: Annotated[
+        int,
+        said("Runs without one: the task or the evaluator failed, or there is a label without a score.", minimum=0),
+    ]
     labels: Annotated[dict[str, Annotated[int, Meta(ge=1)]], said("How often each label was given.")]
     pass_rate: Annotated[
-        Number | None, said("Of an evaluator that returns true or false, over all expected runs.", minimum=0, maximum=1)
+        Number | None,
+        said("Of an evaluator that returns bools, over all expected runs that it applies to.", minimum=0, maximum=1),
     ]
     spread: Annotated[
         Number | None, said("The mean of the examples' sample standard deviations over their repetitions.", minimum=0)
     ]
     pass_at: Annotated[ByK, said("By k: the chance that at least one of k runs passes.")]
     pass_hat: Annotated[ByK, said("By k: the chance that all of k runs pass.")]
+    unscored: Annotated[Count, said("Missing runs with a label and no score.")] = 0
+    not_applicable: Annotated[Count, said("Runs that the evaluator does not apply to.")] = 0
     per_example: Annotated[tuple[ExampleScore, ...], said("Of repeated examples, in the dataset's order; else empty.")]
 
 
