@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
-from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, isolate_experiment
+from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, in_one_process, isolate_experiment
 
 if TYPE_CHECKING:
     import types
@@ -282,7 +282,8 @@ def _execute(name: str, path: Path, *, search: list[str] | None = None) -> types
     module = importlib.util.module_from_spec(spec)
     _register(name, module)
     try:
-        spec.loader.exec_module(module)
+        with in_one_process():
+            spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         parent, _, child = name.rpartition(".")

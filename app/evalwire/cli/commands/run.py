@@ -75,6 +75,7 @@ def run(invocation: Invocation, *, dry_run: int | None = None, local: bool = Fal
         environ,
         console,
         begin,
+        announce=invocation.announce,
         has_journal=dry_run is None,
         shard=spec.sharing.shard if spec.sharing else None,
     )
