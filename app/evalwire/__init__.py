@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from evalwire.observability import setup_observability
     from evalwire.runner import ExperimentRunner
     from evalwire.uploader import DatasetUploader
+    from evalwire.usercode import NOT_APPLICABLE
 
 __all__ = [
+    "NOT_APPLICABLE",
     "DatasetUploader",
     "ExperimentRunner",
     "ExperimentsFailed",
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "NOT_APPLICABLE": "evalwire.usercode",
     "DatasetUploader": "evalwire.uploader",
     "ExperimentRunner": "evalwire.runner",
     "ExperimentsFailed": "evalwire.errors",

@@ -70,8 +70,9 @@ class ResultCollector:
         """Compare the scores of two experiments.
 
         The score of an evaluator that returns bools is the share of all runs that passed: a run that failed, or was
-        never made, did not. That of any other evaluator is the mean of the scores there are. What evaluators said of
-        the output of a failed task does not count, as there was none.
+        never made, did not. That of any other evaluator is the mean of the scores there are. Runs that an evaluator
+        does not apply to are in neither. What evaluators said of the output of a failed task does not count, as there
+        was none.
 
         Returns:
             By the name of the evaluation: `score_a` and `score_b`, None where there is no score; `delta`, b less a,
@@ -96,7 +97,7 @@ Scored = tuple[float | None, int | None]  # the score, and how many runs have no
 
 def _scored(result: ExperimentResult) -> dict[str, Scored]:
     return {
-        one.name: (one.mean if one.pass_rate is None else one.pass_rate, result.expected_runs - one.count)
+        one.name: (one.mean if one.pass_rate is None else one.pass_rate, result.expected_runs - one.given)
         for one in result.scores
     }
 

@@ -115,6 +115,39 @@ def test_decorated_functions_score(run):
     assert result.evaluations[1].explanation == "of Capital of France? and more"
 
 
+def test_a_bool_under_a_decorator_is_a_bool(run):
+    """As far as the decorator lets it be seen: it makes a float of one in a tuple, and keeps one in a dict."""
+    result = run(
+        bare="""
+            from phoenix.evals import create_evaluator
+
+            @create_evaluator(name="bare")
+            def bare(output):
+                return True
+            """,
+        fields="""
+            from phoenix.evals import create_evaluator
+
+            @create_evaluator(name="fields")
+            def fields(output):
+                return {"score": True, "label": "found", "explanation": "it is there"}
+            """,
+        number="""
+            from phoenix.evals import create_evaluator
+
+            @create_evaluator(name="number")
+            def number(output):
+                return 1.0
+            """,
+    )
+    assert said(result) == [
+        ("bare", 1.0, "True", "CODE"),
+        ("fields", 1.0, "found", "CODE"),
+        ("number", 1.0, None, "CODE"),
+    ]
+    assert [one.kind for one in result.evaluations] == ["bool", "bool", "number"]
+
+
 def test_a_mapping_finds_what_an_evaluator_calls_by_other_names(run):
     """`bind_evaluator` maps evalwire's values to those of an evaluator from elsewhere."""
     result = run(
@@ -212,8 +245,21 @@ def test_classifiers_score(run):
                 name="labelled", llm=llm, prompt_template="{{input.q}}", choices=["right", "wrong"]
             )
             """,
+        partly="""
+            from phoenix.evals import create_classifier
+            from ._fake_llm import llm
+
+            partly = create_classifier(
+                name="partly", llm=llm, prompt_template="{{output}}", choices={"right": 1, "partly": 0.5, "wrong": 0}
+            )
+            """,
     )
-    assert said(result) == [("correct", 1.0, "right", "LLM"), ("labelled", None, "wrong", "LLM")]
+    assert said(result) == [
+        ("correct", 1.0, "right", "LLM"),
+        ("labelled", None, "wrong", "LLM"),
+        ("partly", 1.0, "right", "LLM"),
+    ]
+    assert [one.kind for one in result.evaluations] == ["bool", "label", "number"], "by the choices that are declared"
     assert result.evaluations[0].explanation == "asked with 2 fields"
     assert result.evaluations[0].metadata["model"] == "fake-1"
 

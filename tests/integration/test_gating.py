@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from splits import make_split
 
 MAIN = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "a" * 40, "GITHUB_REF_NAME": "main"}
 PULL = {
@@ -102,7 +103,7 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     searching.write({"evalwire.toml": f'{toml}\n[experiments.other_folder]\ndataset = "{name}"\n'})
     assert searching.run("run", "--name", "other_folder", **MAIN).returncode == 0
     split = f"first of {name}"
-    _split(client, phoenix_url, name, split)
+    make_split(client, phoenix_url, name, split)
     assert searching.run("run", "--name", name, "--split", split, "--baseline", "none", **MAIN).returncode == 0
     assert results_of(searching)["experiments"][0]["examples"] == 5
 
@@ -115,7 +116,7 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
 def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_url, by_id):
     """Of an experiment that never began, too; and the baseline is one of that split, or a drop would go unseen."""
     name, split = searching.name, f"first of {searching.name}"
-    _split(client, phoenix_url, name, split)
+    make_split(client, phoenix_url, name, split)
     toml = (searching.directory / "evalwire.toml").read_text()
     searching.write({"evalwire.toml": f'{toml}\n[experiments.zz_later]\ndataset = "{name}"\n'})
     searching.experiment("zz_later", task=TASK, exact=EXACT, length=LENGTH)
@@ -148,20 +149,6 @@ def test_resume_keeps_the_version_that_was_asked_for(searching, client):
     done = searching.run("resume", "--retry-failed")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [one["examples"] for one in results_of(searching)["experiments"]] == [30, 30]
-
-
-def _split(client, phoenix_url, name, split):
-    """Make a split of the first five examples."""
-    import httpx
-
-    dataset = client.datasets.get_dataset(dataset=name, timeout=60)
-    ids = [example["node_id"] for example in dataset.examples[:5]]
-    query = """mutation ($ids: [ID!]!, $name: String!) {
-      createDatasetSplitWithExamples(input: {name: $name, color: "#ff0000", exampleIds: $ids}) { datasetSplit { id } }
-    }"""
-    asked = {"query": query, "variables": {"ids": ids, "name": split}}
-    answer = httpx.post(f"{phoenix_url}/graphql", json=asked, timeout=30).json()
-    assert "errors" not in answer, answer
 
 
 def test_gate_comes_to_the_same_verdict_from_a_clean_directory(searching, tmp_path, phoenix_url):

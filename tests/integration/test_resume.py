@@ -482,17 +482,17 @@ COUNTED = """
 
     async def task(example):
         note("task", example.input["q"])
-        if example.input["q"] in (pathlib.Path(__file__).parent / "failing").read_text().split():
+        if example.input["q"] in pathlib.Path(os.environ["FAILING"], "failing").read_text().split():
             raise ValueError("it fails")
         return example.input["q"]
 """
 JUDGE = """
-    import pathlib
+    import os, pathlib
     from ._note import note
 
     def judge(input, output):
         note("judge", input["q"])
-        if input["q"] in (pathlib.Path(__file__).parent / "unjudged").read_text().split():
+        if input["q"] in pathlib.Path(os.environ["FAILING"], "unjudged").read_text().split():
             raise KeyError("no word")
         return 1.0
 """
@@ -501,16 +501,20 @@ OTHER = "from ._note import note\n\n\ndef other(input, output):\n    note('other
 
 @pytest.fixture
 def counted(phoenix_project: Project, make_dataset: Callable[..., str]) -> Project:
-    """One experiment with an example for each of a, b, c, d; what fails is named in files of it."""
+    """One experiment with an example for each of a, b, c, d; what fails is named in files that are not the project's."""
     name = make_dataset([{"input": {"q": q}, "output": {}} for q in "abcd"])
     phoenix_project.experiment(name, task=COUNTED, judge=JUDGE, other=OTHER, _note=NOTE)
-    phoenix_project.write({f"experiments/{name}/failing": "", f"experiments/{name}/unjudged": ""})
     phoenix_project.name = name
+    folder = phoenix_project.directory.with_name(f"{phoenix_project.directory.name}-failing")
+    folder.mkdir()
+    phoenix_project.environ["FAILING"] = str(folder)
+    fail(phoenix_project)
     return phoenix_project
 
 
 def fail(project: Project, *, failing: str = "", unjudged: str = "") -> None:
-    project.write({f"experiments/{project.name}/failing": failing, f"experiments/{project.name}/unjudged": unjudged})
+    Path(project.environ["FAILING"], "failing").write_text(failing)
+    Path(project.environ["FAILING"], "unjudged").write_text(unjudged)
 
 
 def called(project: Project) -> Counter[str]:
@@ -607,7 +611,7 @@ def test_an_evaluator_that_failed_or_is_new_is_called_without_the_task(counted, 
     called(counted)
     fail(counted)
     counted.write({f"experiments/{counted.name}/other.py": OTHER})
-    assert counted.run("resume").returncode == 1
+    assert counted.run("resume", "--accept-changes").returncode == 1
     assert called(counted) == Counter(f"other {q}" for q in "abcd")
     done = counted.run("resume", "--retry-failed")
     assert done.returncode == 0, (done.stdout, done.stderr)
@@ -682,7 +686,7 @@ def test_what_the_grace_period_cut_off_is_run(counted):
     assert process.returncode == 143
     assert {what for what in called(counted) if what.startswith("task")} == {f"task {q}" for q in "abcd"}
     counted.write({str(path.relative_to(counted.directory)): slow.replace("SECONDS", "0")})
-    done = counted.run("resume")
+    done = counted.run("resume", "--accept-changes")
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert called(counted) == ALL - Counter(["task a", "judge a", "other a"])
 

@@ -18,7 +18,7 @@ from evalwire.model.failure import Failure, FailureKind, FailureStage
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind, Evaluation, TaskRun
+from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, TaskRun
 from evalwire.model.shard import Shard
 from evalwire.model.usage import ModelUsage, Price
 
@@ -59,10 +59,19 @@ usages = st.lists(
 def evaluations(draw: st.DrawFn, name: str) -> Evaluation:
     failed = draw(st.none() | failures) if draw(st.integers(0, 4)) == 0 else None
     start = draw(times)
+    kind = draw(st.none() | st.sampled_from(get_args(EvaluationKind)))
+    scores = {
+        "bool": st.sampled_from([0.0, 1.0]),
+        "number": numbers,
+        "label": st.none(),
+        "not_applicable": st.none(),
+        None: st.none() | st.sampled_from([0.0, 1.0]) | numbers,
+    }
     return Evaluation(
         name=name,
         evaluator=draw(names) if draw(st.integers(0, 4)) == 0 else name,
-        score=None if failed else draw(st.none() | st.sampled_from([0.0, 1.0]) | numbers),
+        kind=None if failed else kind,
+        score=None if failed else draw(scores[kind]),
         label=None if failed else draw(st.none() | st.sampled_from(["True", "False"]) | texts),
         explanation=draw(maybe_texts),
         metadata=draw(objects),
@@ -157,6 +166,7 @@ def comparisons(draw: st.DrawFn, result: ExperimentResult, name: str) -> Compari
         is_bool=draw(st.booleans()),
         pairs=tuple(Pair(example_id=one, before=draw(shares), after=draw(shares)) for one in ids),
         unscored=draw(counts),
+        half_applicable=draw(counts),
         before=draw(maybe),
         after=draw(maybe),
         change=draw(maybe),
@@ -182,6 +192,7 @@ def verdicts(draw: st.DrawFn, experiment: str) -> GateResult:
         interval=draw(st.none() | intervals),
         p_value=draw(st.none() | shares),
         source=draw(texts),
+        label=draw(maybe_texts),
     )
 
 

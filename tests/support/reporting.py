@@ -36,7 +36,7 @@ def evaluation(name: str, score: float | None, **changes: Any) -> Evaluation:
 
 
 def boolean(name: str, *, passed: bool, **changes: Any) -> Evaluation:
-    return evaluation(name, float(passed), label=str(passed), **changes)
+    return evaluation(name, float(passed), **{"label": str(passed), **changes})
 
 
 def run(n: int, output: Any = "refunds", *, seconds: float | None = None, **changes: Any) -> TaskRun:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import Command, FailFast, Fresh, Given, Group, Output, takes
+from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, takes
 from evalwire.cli.process import execute
 from evalwire.settings import SHOWN, WHAT
 
@@ -58,13 +58,16 @@ def run(
         ),
     ] = False,
     fresh: Fresh = False,
+    accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
 ) -> None:
     """Run the experiments; exit 0 only if every one of them passed."""
     if dry_run is not None and dry_run < 1:
         raise typer.BadParameter("at least 1 example; without --dry-run, all are run", param_hint="--dry-run")
     execute(
-        lambda invocation: commands.run.run(invocation, dry_run=dry_run, local=local, fresh=fresh),
+        lambda invocation: commands.run.run(
+            invocation, dry_run=dry_run, local=local, fresh=fresh, accept_changes=accept_changes
+        ),
         _with_fail_fast(given.flags, fail_fast=fail_fast),
         **given.around,
     )
@@ -120,6 +123,7 @@ def resume(
     local: Annotated[
         bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=WHAT)
     ] = False,
+    accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
 ) -> None:
     """Deliver what a journal holds, run what never finished, and end as the run would have."""
@@ -127,7 +131,12 @@ def resume(
         raise typer.BadParameter("a journal or an experiment, not both", param_hint="--experiment")
     execute(
         lambda invocation: commands.resume.resume(
-            invocation, path=journal, experiment_id=experiment, retry_failed=retry_failed, local=local
+            invocation,
+            path=journal,
+            experiment_id=experiment,
+            retry_failed=retry_failed,
+            local=local,
+            accept_changes=accept_changes,
         ),
         _with_fail_fast(given.flags, fail_fast=fail_fast),
         **given.around,

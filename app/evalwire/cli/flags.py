@@ -154,6 +154,15 @@ Fresh = Annotated[
     ),
 ]
 
+AcceptChanges = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changes",
+        help="Go on where code or examples were changed since the experiment began; it is then nobody's baseline.",
+        rich_help_panel=WHAT,
+    ),
+]
+
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", help="Stop after the first failed run: --max-failures 1.", rich_help_panel=HOW)
 ]

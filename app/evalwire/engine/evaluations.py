@@ -36,6 +36,7 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
             label=verdict.label,
             explanation=verdict.explanation,
             metadata=verdict.metadata or EMPTY,
+            kind="bool" if call.callee.gives_bools and verdict.score in (0, 1) else verdict.kind,
             usage=() if index and outcome.usage is not None else outcome.usage,
             **common,
         )
@@ -72,5 +73,5 @@ def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
             message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
         )
         name = f"{evaluation.evaluator}.{evaluation.name}"
-        kept.append(replace(evaluation, name=name, score=None, label=None, failure=clash, id=None))
+        kept.append(replace(evaluation, name=name, score=None, label=None, kind=None, failure=clash, id=None))
     return tuple(kept)

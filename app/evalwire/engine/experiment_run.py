@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +17,15 @@ from evalwire.model import ExperimentResult, Failure, TaskRun, to_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
     from evalwire.errors import EvalwireError
     from evalwire.model import Callee, Evaluation, Example, Experiment, OpenExperiment
-    from evalwire.usercode import Call
+    from evalwire.usercode import Call, EvaluatorScore
+
+log = logging.getLogger("evalwire")
 
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class ExperimentRun:
         self._failure: Failure | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._result: ExperimentResult | None = None
+        self._dropped: set[tuple[str, str]] = set()  # evaluators' keys that were named
 
     async def run(self) -> None:
         """Run the experiment to its end; its result is in `snapshot`."""
@@ -310,9 +314,23 @@ class ExperimentRun:
         result = await self._job.attempts.outcome(
             begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
         )
+        self._name_dropped(name, result.value or ())
         found = evaluations_of(result)
         self._job.recorder.evaluated(opened, run, found)
         return found
+
+    def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
+        """Name the keys that an evaluator returned and that are not recorded, each key once."""
+        dropped = {(evaluator, key) for score in scores for key in score.dropped} - self._dropped
+        if not dropped:
+            return
+        self._dropped |= dropped
+        log.warning(
+            "%s: the evaluator %s returned keys that are not recorded: %s. Put them into `metadata`, or drop them.",
+            self._experiment.name,
+            evaluator,
+            ", ".join(sorted(key for _, key in dropped)),
+        )
 
     def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
         return lambda: self._job.start_call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))

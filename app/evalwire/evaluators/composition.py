@@ -11,7 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from evalwire.usercode import EVALUATOR_NAMES, BindingError, Threads, bind_evaluator, parse_scores, with_values
+from evalwire.usercode import (
+    EVALUATOR_NAMES,
+    NOT_APPLICABLE,
+    BindingError,
+    NotApplicable,
+    Threads,
+    bind_evaluator,
+    parse_scores,
+    with_values,
+)
 
 if TYPE_CHECKING:
     from evalwire.model import Callee
@@ -25,10 +34,11 @@ def make_all_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
 
     One passes with a score above 0. They are asked in order, until one does not pass. Each is a function or an
     evaluator object, async or not, and gets its arguments by name, as in a file of its own; it may return whatever
-    else an evaluator may return, as long as there is one score in it.
+    else an evaluator may return, as long as there is one score in it. One that is not applicable is left out.
 
     Returns:
-        A function of `output` and `expected` that returns a bool; async if any of the evaluators is. What else they
+        A function of `output` and `expected` that returns a bool, or `evalwire.NOT_APPLICABLE` where none of the
+        evaluators applies; async if any of the evaluators is. What else they
         bind (`input`, `metadata`, ...) it takes by keyword, and evalwire gives it. It raises what they raise, and
         ValueError or TypeError for a result without a score (None, a label alone, several results), for a value that
         is needed and not given, and for an awaitable from a plain function.
@@ -42,7 +52,7 @@ def make_all_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
         name="all_pass",
         summary="Whether all of the evaluators pass.",
         is_decided=lambda score: not _passes(score),
-        conclude=lambda scores: all(map(_passes, scores)),
+        conclude=partial(_over_applicable, all),
     )
 
 
@@ -63,14 +73,15 @@ def make_any_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
         name="any_pass",
         summary="Whether any of the evaluators passes.",
         is_decided=_passes,
-        conclude=lambda scores: any(map(_passes, scores)),
+        conclude=partial(_over_applicable, any),
     )
 
 
 def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable[..., Any]:
     """Make an evaluator that scores the weighted mean of several evaluators' scores.
 
-    The weights are divided by their sum, so that scores from 0 to 1 give one from 0 to 1. All are asked, in order.
+    The weights are divided by their sum, so that scores from 0 to 1 give one from 0 to 1. All are asked, in order. The
+    weight of one that is not applicable does not count.
 
     Args:
         evaluators: pairs of an evaluator, as for `make_all_pass_evaluator`, and its weight.
@@ -91,9 +102,11 @@ def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable
     if not any(weights):
         raise ValueError("all weights are 0, so that nothing would count")
 
-    def mean(scores: Sequence[float]) -> float:
+    def mean(scores: Sequence[float | None]) -> float | NotApplicable:
         """Exact, so that full scores give 1.0 whatever the weights are."""
-        return float(sum(w * Fraction(s) for w, s in zip(weights, scores, strict=True)) / sum(weights))
+        pairs = [(w, Fraction(s)) for w, s in zip(weights, scores, strict=True) if s is not None]
+        total = sum(weight for weight, _ in pairs)
+        return float(sum(w * s for w, s in pairs) / total) if total else NOT_APPLICABLE
 
     return _compose(
         members,
@@ -106,6 +119,12 @@ def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable
 
 def _passes(score: float) -> bool:
     return score > 0
+
+
+def _over_applicable(decide: Callable[[Iterable[bool]], bool], scores: Sequence[float | None]) -> bool | NotApplicable:
+    """Return `all` or `any` of the evaluators that apply; None stands for one that does not."""
+    passes = [_passes(score) for score in scores if score is not None]
+    return decide(passes) if passes else NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +147,8 @@ class _Member:
             value = error.args[0]
             raise TypeError(f"`{self.name}` needs `{value}`; give it by keyword: {value}=...") from None
 
-    def score(self, returned: Any) -> float:
-        """Return the only score of the member's result."""
+    def score(self, returned: Any) -> float | None:
+        """Return the only score of the member's result; None where it is not applicable."""
         try:
             verdicts = parse_scores(returned, name=self.name)
         except TypeError as error:
@@ -139,7 +158,7 @@ class _Member:
         if len(verdicts) > 1:
             raise ValueError(f"`{self.name}` returned {len(verdicts)} results; one of several evaluators returns one")
         [verdict] = verdicts
-        if verdict.score is None:
+        if verdict.kind == "label":
             raise ValueError(f"`{self.name}` returned the label {verdict.label!r} without a score to judge it by")
         return verdict.score
 
@@ -207,29 +226,31 @@ def _compose(
     name: str,
     summary: str,
     is_decided: Callable[[float], bool],
-    conclude: Callable[[Sequence[float]], bool | float],
+    conclude: Callable[[Sequence[float | None]], bool | float | NotApplicable],
 ) -> Callable[..., Any]:
     """A function that asks the members in order, until a score decides, and concludes from their scores."""
 
-    def composed(*args: Any, **kwargs: Any) -> bool | float:
+    def composed(*args: Any, **kwargs: Any) -> bool | float | NotApplicable:
         given = _values(*args, **kwargs)
-        scores: list[float] = []
+        scores: list[float | None] = []
         for member in members:
-            scores.append(member.score(_not_awaitable(member, member.bound(given)())))
-            if is_decided(scores[-1]):
+            score = member.score(_not_awaitable(member, member.bound(given)()))
+            scores.append(score)
+            if score is not None and is_decided(score):
                 break
         return conclude(scores)
 
-    async def composed_async(*args: Any, **kwargs: Any) -> bool | float:
+    async def composed_async(*args: Any, **kwargs: Any) -> bool | float | NotApplicable:
         given = _values(*args, **kwargs)
-        scores: list[float] = []
+        scores: list[float | None] = []
         threads = Threads()  # a plain function that blocks must not hold the event loop
         try:
             for member in members:
                 call = member.bound(given)
                 returned = call() if member.callee.on_loop else await threads.run(call)
-                scores.append(member.score(await returned if isinstance(returned, Awaitable) else returned))
-                if is_decided(scores[-1]):
+                score = member.score(await returned if isinstance(returned, Awaitable) else returned)
+                scores.append(score)
+                if score is not None and is_decided(score):
                     break
         finally:
             threads.close()

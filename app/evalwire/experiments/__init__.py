@@ -1,10 +1,14 @@
 """Discover the experiments of a folder."""
 
 from evalwire.experiments.discovery import Discovered, find_experiments, importable, load_experiments
+from evalwire.experiments.inputs import count_reads, digest_today, read_inputs
 
 __all__ = [
     "Discovered",
+    "count_reads",
+    "digest_today",
     "find_experiments",
     "importable",
     "load_experiments",
+    "read_inputs",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.experiments.inputs import read_inputs, watching
 from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, in_one_process, isolate_experiment
@@ -105,7 +106,7 @@ def importable(root: Path) -> Iterator[None]:
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
-        with project_folder(parent):
+        with project_folder(parent), watching(root.parent):
             yield
     finally:
         sys.dont_write_bytecode = bytecode_before
@@ -135,6 +136,7 @@ def load_experiments(
     helpers: Mapping[str, Collection[str]] | None = None,
     dataset_names: Mapping[str, str] | None = None,
     isolated: Collection[str] = (),
+    inputs: Mapping[str, Sequence[str]] | None = None,
 ) -> Discovered:
     """Import the experiments in `root`; call it, and run them, within `importable(root)`.
 
@@ -147,6 +149,7 @@ def load_experiments(
         helpers: files that are no evaluators: by experiment, or for all under `*`.
         dataset_names: Phoenix datasets that are not named like their folder, by experiment.
         isolated: experiments whose async functions run each on the event loop of a worker thread.
+        inputs: patterns of files that an experiment reads unseen, relative to the parent of `root`; by experiment.
 
     Raises:
         NothingToRunError: a name has no experiment.
@@ -169,6 +172,8 @@ def load_experiments(
         )
         for folder in folders
     ]
+    experiments = [replace(one, input_globs=tuple((inputs or {}).get(one.name, ()))) for one in experiments]
+    experiments = [replace(one, inputs=read_inputs(one)) for one in experiments]
     return Discovered(
         experiments=tuple(isolate_experiment(one) if one.name in isolated else one for one in experiments),
         skipped=tuple(skipped),

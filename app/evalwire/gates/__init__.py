@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
-    from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline, find_base_branch
+    from evalwire.gates.baselines import (
+        BaselineChoice,
+        BaselineQuery,
+        branches_for,
+        choose_baseline,
+        covered_share,
+        find_base_branch,
+        is_of_base_branch,
+    )
+    from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
+    from evalwire.gates.drops import check_drop
     from evalwire.gates.judge import judge_gates
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unjudged_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
@@ -21,11 +31,17 @@ __all__ = [
     "GateTable",
     "KnownNames",
     "branches_for",
+    "changed_evaluators",
+    "changed_task",
+    "check_drop",
     "choose_baseline",
+    "comparable_part",
     "compare_results",
+    "covered_share",
     "evaluation_schema",
     "find_base_branch",
     "gates_schema",
+    "is_of_base_branch",
     "judge_gates",
     "read_gates",
     "resolve_gates",
@@ -44,8 +60,14 @@ __getattr__ = lazy_names(
         "KnownNames": "resolve",
         "branches_for": "baselines",
         "find_base_branch": "baselines",
+        "is_of_base_branch": "baselines",
+        "changed_evaluators": "changes",
+        "changed_task": "changes",
+        "check_drop": "drops",
         "choose_baseline": "baselines",
+        "comparable_part": "changes",
         "compare_results": "comparison",
+        "covered_share": "baselines",
         "evaluation_schema": "schema",
         "gates_schema": "schema",
         "judge_gates": "judge",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import own_metadata
+from evalwire.model import own_metadata, recorded_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 KINDS = ("auto", "none", "branch:NAME", "tag:NAME", "file:PATH", "an experiment's id")
 
 _MOST_LOOKED_AT = 5_000  # experiments of one dataset
+
+_MOST_FITTING = 100  # whose examples are looked at, where none has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,10 @@ class BaselineQuery:
     Attributes:
         experiment: the name of its folder.
         dataset_name: the dataset that it is on.
-        evaluators: the hash of each evaluator's file, by name; None where it is not known.
+        prefix: of its name in Phoenix; None for any.
         split: of the dataset, or None for all of it.
-        repetitions: of each example; None for any number.
+        dataset_version: the ID of the dataset's version; None for the newest.
+        contents: the content hash of each of its examples, by the example's id; None where they are not known yet.
         branches: that a baseline may have run on; None among them stands for no branch.
         base_branch: a run of a pull request on a branch of this name is a fork's, and no baseline.
         experiment_ids: of the job itself, which is no baseline of its own.
@@ -62,9 +66,10 @@ class BaselineQuery:
 
     experiment: str
     dataset_name: str
-    evaluators: Mapping[str, str] | None
+    prefix: str | None = None
     split: str | None = None
-    repetitions: int | None = 1
+    dataset_version: str | None = None
+    contents: Mapping[str, str] | None = None
     branches: Collection[str | None] = ()
     base_branch: str = "main"
     experiment_ids: Collection[str] = ()
@@ -73,38 +78,59 @@ class BaselineQuery:
 
 
 def choose_baseline(
-    records: Iterable[Mapping[str, Any]], subject: BaselineQuery
+    records: Iterable[Mapping[str, Any]],
+    subject: BaselineQuery,
+    coverage: Callable[[Mapping[str, Any]], float] = lambda _: 1.0,
 ) -> tuple[Mapping[str, Any] | None, str]:
-    """The newest experiment that may be a subject's baseline, or None and why there is none.
+    """Return the experiment that is a subject's baseline, or None and why there is none.
 
-    It was recorded by evalwire, completely, and passed; it is of the same folder, split, repetitions and evaluators,
-    and ran on one of the branches.
+    It was recorded by evalwire, completely, and passed; it is of the same folder and prefix, and ran on one of the
+    branches. Among those it is the newest that covers all examples of the subject, else the one that covers most.
 
     Args:
         records: Phoenix's of the experiments on the dataset, the newest first.
         subject: what is to be compared.
+        coverage: the share, from 0 to 1, of the subject's examples that a recorded experiment has unchanged.
     """
     nearest: tuple[int, str] | None = None
-    for number, record in enumerate(records):
-        if number >= _MOST_LOOKED_AT:
-            break
+    best: tuple[float, Mapping[str, Any]] | None = None
+    fitting = 0
+    for record in itertools.islice(records, _MOST_LOOKED_AT):
         is_later = subject.before is not None and datetime.fromisoformat(record["created_at"]) >= subject.before
         if record["id"] in subject.experiment_ids or is_later:
             continue
         rank, reason = _against(record, subject)
-        if not reason:
-            return record, ""
-        if nearest is None or rank > nearest[0]:
-            nearest = rank, f"{record['name']} ({record['id']}) {reason}"
+        if reason:
+            if nearest is None or rank > nearest[0]:
+                nearest = rank, f"{record['name']} ({record['id']}) {reason}"
+            continue
+        share = coverage(record)
+        if best is None or share > best[0]:
+            best = share, record
+        fitting += 1
+        if share >= 1 or fitting >= _MOST_FITTING:
+            break
+    if best is not None:
+        return best[1], ""
     where = " or ".join(f"on branch {branch}" if branch else "without a branch" for branch in subject.branches)
     return None, f"none recorded {where} yet" + (f"; {nearest[1]}" if nearest and nearest[0] > 0 else "")
+
+
+def covered_share(contents: Mapping[str, str], others: Mapping[str, str]) -> float:
+    """Return the share of examples that others have with the same content; 1 where there are none.
+
+    Args:
+        contents: the content hash of each example, by its id.
+        others: likewise.
+    """
+    return sum(others.get(one) == content for one, content in contents.items()) / len(contents) if contents else 1.0
 
 
 def _against(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, str]:
     """Why a record is no baseline, and how near it came; an empty text when it is one."""
     metadata = record.get("metadata") or {}
     facts = own_metadata(metadata)
-    evaluators = facts.get("evaluators")
+    prefix = recorded_prefix(record, subject.dataset_name)
     reasons = (
         (not facts, "was not recorded by evalwire"),
         (facts.get("experiment") != subject.experiment, f"is of the folder {facts.get('experiment')}"),
@@ -114,24 +140,15 @@ def _against(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, st
             and metadata.get("branch") in (metadata.get("base_branch"), subject.base_branch),
             "is of a fork, whose branch has the same name",
         ),
-        (facts.get("split") != subject.split, f"is of the split {facts.get('split') or '(all)'}"),
         (
-            subject.repetitions is not None and facts.get("repetitions", 1) != subject.repetitions,
-            f"has {facts.get('repetitions')} repetitions",
+            subject.prefix is not None and prefix is not None and prefix != subject.prefix,
+            f"has another prefix: {prefix}, not {subject.prefix}",
         ),
-        (
-            subject.evaluators is not None and evaluators != subject.evaluators,
-            f"has other evaluators: {_differing(evaluators, subject.evaluators)}",
-        ),
+        (bool(facts.get("mixed")), "is mixed: its code or its dataset was changed before it was resumed"),
         (facts.get("outcome") is None or bool(record.get("missing_run_count")), "did not run to its end"),
         (facts.get("outcome") != "passed" and not subject.is_any_outcome, f"ended as {facts.get('outcome')}"),
     )
     return next(((rank, reason) for rank, (is_so, reason) in enumerate(reasons) if is_so), (len(reasons), ""))
-
-
-def _differing(theirs: Any, ours: Mapping[str, str] | None) -> str:
-    theirs, ours = theirs or {}, ours or {}
-    return ", ".join(sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)))
 
 
 def find_base_branch(ci: Mapping[str, Any], setting: str | None) -> str:
@@ -142,6 +159,16 @@ def find_base_branch(ci: Mapping[str, Any], setting: str | None) -> str:
         setting: `[gates] base_branch`; None where it is not set.
     """
     return setting or str(ci.get("base_branch") or "main")
+
+
+def is_of_base_branch(ci: Mapping[str, Any], base_branch: str) -> bool:
+    """Check whether a CI job runs on the base branch itself, and not on a pull request.
+
+    Args:
+        ci: what is known of the CI job.
+        base_branch: as `find_base_branch` gives it.
+    """
+    return ci.get("branch") == base_branch and not ci.get("pull_request")
 
 
 def branches_for(asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str) -> list[str | None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from evalwire.gates.changes import comparable_part, under_todays_evaluators
 from evalwire.model import (
     Baseline,
     Comparison,
@@ -36,17 +37,27 @@ class Scores:
             bools, a run that failed or was not made counts as the worse of the two.
         is_bool: whether the evaluator returns bools.
         is_single: whether each example ran once.
+        not_applicable: the ids of the examples that the evaluation does not apply to, in any repetition.
     """
 
     by_example: Mapping[str, float]
     is_bool: bool
     is_single: bool
+    not_applicable: frozenset[str] = frozenset()
 
 
-def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "maximize") -> Scores:
+def scores_of(
+    result: ExperimentResult, name: str, *, direction: Direction = "maximize", ignores_unscored: bool = False
+) -> Scores:
     """The scores of one evaluation, example by example; the repetitions of one example are one figure.
 
-    Of bools, a run that failed counts as the worse of the two: where lower is better, as True.
+    Of bools, a run that is missing counts as the worse of the two: where lower is better, as True.
+
+    Args:
+        result: the experiment.
+        name: of the evaluation.
+        direction: whether higher or lower scores are better.
+        ignores_unscored: whether runs with a label and no score are left out, and do not count as missing.
     """
     said: dict[str, list[Evaluation]] = {}
     for run in result.runs:
@@ -54,13 +65,19 @@ def scores_of(result: ExperimentResult, name: str, *, direction: Direction = "ma
         its += [one for one in run.evaluations if one.name == name and one.failure is None]
     is_bool = are_bools([one for its in said.values() for one in its])
     means: dict[str, float] = {}
+    others: set[str] = set()
     for example_id, its in said.items():
         scores = [one.score for one in its if one.score is not None]
-        count = result.repetitions if is_bool else len(scores)
+        skipped = sum(not one.is_applicable or (ignores_unscored and one.score is None) for one in its)
+        count = result.repetitions - skipped if is_bool else len(scores)
         if count:
             worst = (count - len(scores)) if direction == "minimize" else 0
             means[example_id] = (math.fsum(scores) + worst) / count
-    return Scores(by_example=means, is_bool=is_bool, is_single=result.repetitions == 1)
+        if sum(not one.is_applicable for one in its) == result.repetitions:
+            others.add(example_id)
+    return Scores(
+        by_example=means, is_bool=is_bool, is_single=result.repetitions == 1, not_applicable=frozenset(others)
+    )
 
 
 def compare_results(
@@ -69,21 +86,28 @@ def compare_results(
     *,
     asked: str,
     directions: Mapping[str, Direction] | None = None,
+    changed: Mapping[str, str] | None = None,
+    changed_task: Sequence[str] = (),
 ) -> Baseline:
     """A run beside its baseline: which examples are the same, and how each evaluation changed over those.
 
-    Examples pair by their ids, where their content is the same too.
+    Examples pair by their ids, where their content is the same too; of repetitions, those pair that both have.
 
     Args:
         result: the run.
         before: the baseline.
         asked: how the baseline was chosen.
         directions: of the evaluations of which lower scores are better.
+        changed: why the recorded scores of an evaluator cannot be compared, by the evaluator: where it scored the
+            baseline's outputs again, these scores are compared instead.
+        changed_task: the files of the task that were changed since the baseline.
     """
     here, there = _contents(result.runs), _contents(before.runs)
     same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
-    names = {score.name for score in result.scores}
-    both = sorted(names & {score.name for score in before.scores})
+    then = under_todays_evaluators(result, comparable_part(result, before), changed or {})
+    now = _first(result, then.result.repetitions)
+    lost = {one.name for run in before.runs for one in run.evaluations if one.evaluator in then.lost}
+    both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
     opened = before.opened
     metadata = before.experiment_metadata
     return Baseline(
@@ -99,9 +123,33 @@ def compare_results(
         removed=tuple(example_id for example_id in there if example_id not in here),
         changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
         comparisons=tuple(
-            _compare_scores(name, result, before, same, (directions or {}).get(name, "maximize")) for name in both
+            _compare_scores(
+                name,
+                now,
+                then.result,
+                [one for one in same if one not in then.unscored.get(name, ())],
+                (directions or {}).get(name, "maximize"),
+                failed=len(then.unscored.get(name, ())),
+            )
+            for name in both
         ),
+        examples=len(here),
+        rescored=then.rescored,
+        changed_evaluators=then.lost,
+        changed_task=tuple(changed_task),
     )
+
+
+def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:
+    """Return a result with its first repetitions alone."""
+    if result.repetitions == repetitions:
+        return result
+    runs = tuple(run for run in result.runs if run.repetition <= repetitions)
+    return replace(result, runs=runs, repetitions=repetitions)
+
+
+def _names(result: ExperimentResult) -> set[str]:
+    return {one.name for run in result.runs for one in run.evaluations}
 
 
 def _contents(runs: Sequence[TaskRun]) -> dict[str, str]:
@@ -113,7 +161,13 @@ def _text(value: object) -> str | None:
 
 
 def _compare_scores(
-    name: str, result: ExperimentResult, before: ExperimentResult, same: Sequence[str], direction: Direction
+    name: str,
+    result: ExperimentResult,
+    before: ExperimentResult,
+    same: Sequence[str],
+    direction: Direction,
+    *,
+    failed: int = 0,
 ) -> Comparison:
     new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
     pairs = tuple(
@@ -122,9 +176,13 @@ def _compare_scores(
         if one in new.by_example and one in old.by_example
     )
     is_bool = new.is_bool and old.is_bool
-    unscored = len(same) - len(pairs)
+    nowhere = new.not_applicable.intersection(old.not_applicable, same)
+    half_applicable = len((new.not_applicable ^ old.not_applicable).intersection(same))
+    unscored = len(same) - len(pairs) - len(nowhere) + failed
     if not pairs:
-        return Comparison(name=name, direction=direction, is_bool=is_bool, unscored=unscored)
+        return Comparison(
+            name=name, direction=direction, is_bool=is_bool, unscored=unscored, half_applicable=half_applicable
+        )
     sign = -1 if direction == "minimize" else 1
     changes = [pair.after - pair.before for pair in pairs]
     gains = [sign * change for change in changes]
@@ -140,6 +198,7 @@ def _compare_scores(
         is_bool=is_bool,
         pairs=pairs,
         unscored=unscored,
+        half_applicable=half_applicable,
         before=_mean([pair.before for pair in pairs]),
         after=_mean([pair.after for pair in pairs]),
         change=_mean(changes),

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -19,20 +19,31 @@ if TYPE_CHECKING:
 
 OnInconclusive = Literal["pass", "fail"]
 
+OnMissing = Literal["fail", "ignore"]
+
 Mode = Literal["significance", "strict"]
+
+OnNoBaseline = Literal["pass", "fail"]
+
+OnEvaluatorChange = Literal["rescore", "fail"]
 
 OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
 
 OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
 
-_DROP_POLICY = ("significance", "on_inconclusive", "mode")
+LABEL_SHARE = "label_share"  # an evaluation's table of labels, each with a `min`, a `max` or both
 
-_SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
+_DROP_POLICY = ("significance", "on_inconclusive", "mode", "on_no_baseline", "on_evaluator_change", "min_paired")
+
+_POLICY = (*_DROP_POLICY, "missing")
+
+_SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
 
 # what a --gate may measure, with <= and with >=
 _MEASURES: dict[str, tuple[Rule | None, Rule | None]] = {
     "mean": ("max", "min"),
     "pass_rate": ("max_pass_rate", "min_pass_rate"),
+    "label_share": ("max_label_share", "min_label_share"),
     "drop": ("max_drop", None),
     "examples": (None, "min_examples"),
 }
@@ -53,11 +64,18 @@ class DropPolicy:
         significance: the p-value from which on a drop may be chance.
         on_inconclusive: what too few pairs come to.
         mode: `strict` lets the drop alone decide.
+        on_no_baseline: what a run that is not on the base branch comes to where there is nothing to compare with.
+        on_evaluator_change: `rescore` lets a changed evaluator score the baseline's outputs again; `fail` refuses a run
+            in which the task was changed too.
+        min_paired: the share of the run's examples that a baseline has to have.
     """
 
     significance: float = 0.05
     on_inconclusive: OnInconclusive = "pass"
     mode: Mode = "significance"
+    on_no_baseline: OnNoBaseline = "pass"
+    on_evaluator_change: OnEvaluatorChange = "rescore"
+    min_paired: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,7 @@ class Limit:
     threshold: float
     is_relative: bool
     source: str
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,7 @@ class GateTable:
 
     Attributes:
         limits: as they were written.
-        drop_policy: the fields of `DropPolicy` that the table has.
+        policy: `missing`, and the fields of `DropPolicy`, as far as the table has them.
         direction: whether higher or lower scores are better; None where the table does not say it.
         evaluations: the tables within this one.
         written: the table itself, for messages.
@@ -93,7 +112,7 @@ class GateTable:
     """
 
     limits: tuple[Limit, ...] = ()
-    drop_policy: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
     direction: Direction | None = None
     evaluations: Mapping[str, GateTable] = field(default_factory=dict)
     written: Mapping[str, Any] = field(default_factory=dict)
@@ -143,26 +162,29 @@ def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False)
     evaluations = {}
     for name, inner in tables.items():
         where = f"{place.removesuffix(']')}.{_toml_key(name)}]"
-        if not is_of_one and any(key in OF_EXPERIMENT or isinstance(value, Mapping) for key, value in inner.items()):
+        if not is_of_one and any(
+            key in OF_EXPERIMENT or (isinstance(value, Mapping) and key != LABEL_SHARE) for key, value in inner.items()
+        ):
             raise moved(where, name, inner)
-        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction"))
+        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction", LABEL_SHARE))
     own = _read({key: value for key, value in table.items() if key not in tables}, place, OF_EXPERIMENT)
     return replace(own, evaluations=evaluations)
 
 
 def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateTable:
-    limits, policy, direction = [], {}, None
+    limits: list[Limit] = []
+    policy, direction = {}, None
     for key, value in table.items():
         where = f"{place} {key}"
-        if isinstance(value, Mapping):
+        if key == LABEL_SHARE and key in known:
+            limits += _label_shares(value, where)
+        elif isinstance(value, Mapping):
             raise UsageError(f"{where}: a table is one level too deep here.")
-        if key in _DROP_POLICY:
+        elif key in _POLICY:
             policy[key] = _policy_word(key, value, where)
         elif key not in known:
-            close = difflib.get_close_matches(key, [*known, *_DROP_POLICY], n=1)
-            advice = (
-                f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted([*known, *_DROP_POLICY]))}."
-            )
+            close = difflib.get_close_matches(key, [*known, *_POLICY], n=1)
+            advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted([*known, *_POLICY]))}."
             raise UsageError(f"{place}: unknown key {key!r}. {advice}")
         elif key == "direction":
             direction = cast("Direction", _word(value, ("maximize", "minimize"), where))
@@ -171,6 +193,20 @@ def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateT
             threshold, is_relative = _threshold(rule, value, where)
             limits.append(Limit(rule, threshold, is_relative, where))
     return GateTable(tuple(limits), policy, direction, written=table, place=place)
+
+
+def _label_shares(table: Any, where: str) -> Iterator[Limit]:
+    """Yield the limits on the shares of labels."""
+    if not isinstance(table, Mapping) or not table:
+        raise UsageError(f"{where} = {table!r}: expected a table of labels, such as {{ incorrect = {{ max = 0.1 }} }}.")
+    for label, limits in table.items():
+        place = f"{where}.{_toml_key(label)}"
+        if not isinstance(limits, Mapping) or not limits or not {"min", "max"}.issuperset(limits):
+            raise UsageError(f"{place} = {limits!r}: expected `min`, `max` or both, such as {{ max = 0.1 }}.")
+        for side, value in limits.items():
+            rule = cast("Rule", f"{side}_{LABEL_SHARE}")
+            threshold, is_relative = _threshold(rule, value, f"{place}.{side}")
+            yield Limit(rule, threshold, is_relative, f"{place}.{side}", label)
 
 
 def moved(place: str, experiment: str, table: Mapping[str, Any]) -> UsageError:
@@ -203,8 +239,19 @@ def _policy_word(key: str, value: Any, where: str) -> Any:
             if not 0 < number < 1:
                 raise UsageError(f"{where} = {value!r}: expected a number between 0 and 1.")
             return number
+        case "min_paired":
+            number, _ = _number(value, where)
+            if not 0 <= number <= 1:
+                raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
+            return number
         case "on_inconclusive":
             return _word(value, get_args(OnInconclusive), where)
+        case "on_no_baseline":
+            return _word(value, get_args(OnNoBaseline), where)
+        case "on_evaluator_change":
+            return _word(value, get_args(OnEvaluatorChange), where)
+        case "missing":
+            return _word(value, get_args(OnMissing), where)
     return _word(value, get_args(Mode), where)
 
 
@@ -244,16 +291,16 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     found = _GATE.fullmatch(text.strip())
     if found is None or found["sign"] not in (">=", "<="):
         raise ValueError(f"{text!r} is no gate. {_FORM}")
-    words = found["left"].split()
-    has_measure = len(words) > 1
-    measure = words.pop() if has_measure else "mean"
-    name = " ".join(words)
+    name, given, label = _measured(found["left"])
+    measure = given or "mean"
     is_floor = found["sign"] == ">="
     last = name.rpartition(".")[2].removeprefix("max_")
     of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
         raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}. {_FORM}")
-    if of_experiment is not None and has_measure:
+    if (measure == LABEL_SHARE) != bool(label):
+        raise ValueError(f"{text!r}: label_share needs a label. Expected such as 'judge label_share.incorrect <= 10%'.")
+    if of_experiment is not None and given:
         raise ValueError(f"{text!r}: {measure} makes no sense here. {_FORM}")
     rule = None if is_floor else of_experiment
     if of_experiment is None:
@@ -264,7 +311,16 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
         threshold, is_relative = _threshold(rule, found["value"], text)
     except UsageError as error:
         raise ValueError(str(error).removesuffix(".")) from None
-    limit = Limit(rule, threshold, is_relative, f"{source} {text!r}")
+    limit = Limit(rule, threshold, is_relative, f"{source} {text!r}", label)
     if of_experiment is not None:
         return FlagLimit(limit, experiment=name.rpartition(".")[0] or None)
     return FlagLimit(limit, name=name)
+
+
+def _measured(left: str) -> tuple[str, str | None, str | None]:
+    """Return the name, the measure and the label that stand before the sign of a `--gate`."""
+    name, found, label = left.partition(f" {LABEL_SHARE}.")
+    if found:
+        return " ".join(name.split()), LABEL_SHARE, label
+    words = left.split()
+    return " ".join(words[:-1] or words), words[-1] if len(words) > 1 else None, None

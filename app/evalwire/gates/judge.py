@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalwire.gates.comparison import scores_of
-from evalwire.model import (
-    GateResult,
-    Interval,
-    holm,
-    mean_interval,
-    percentile,
-    token_count,
-    usage_cost_usd,
-    wilson_interval,
-)
+from evalwire.gates.drops import Comparing, judge_drop
+from evalwire.gates.measures import measure_evaluation, missing_in_drop
+from evalwire.gates.verdicts import SLACK, hint, percent, told
+from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Status, Usage
-
-
-FEWEST_PAIRS = 10  # below it, a drop that is not significant is inconclusive
-
-_SLACK = 1e-9  # a rounding error does not break a limit
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Interval, Price, ScoreSummary, Usage
 
 
 def judge_gates(
@@ -33,6 +22,7 @@ def judge_gates(
     *,
     baselines: Mapping[str, Baseline],
     prices: Mapping[str, Price],
+    is_base_branch: bool = False,
 ) -> tuple[GateResult, ...]:
     """Evaluate each gate, experiment by experiment.
 
@@ -44,6 +34,7 @@ def judge_gates(
         gates: what is asked of them.
         baselines: of those that have drop gates, by experiment; the note in one says why there is none.
         prices: of models whose spans tell no cost.
+        is_base_branch: whether the run is on the branch that baselines are of.
     """
     p_values = _corrected(results, gates, baselines)
     found: list[GateResult] = []
@@ -54,8 +45,19 @@ def judge_gates(
         if not result.runs:
             continue  # it is red for why nothing ran
         for gate in own:
-            baseline = baselines.get(result.name)
-            found.append(_verdict(result, gate, baseline, p_values.get((gate.experiment, gate.evaluation)), prices))
+            if gate.rule == "max_drop":
+                comparing = Comparing(
+                    baseline=baselines.get(result.name),
+                    p_value=p_values.get((gate.experiment, gate.evaluation)),
+                    drop_gates=len(p_values),
+                    error_rate=max((one.threshold for one in own if one.rule == "max_error_rate"), default=0.0),
+                    is_base_branch=is_base_branch,
+                )
+                found.append(
+                    _over_missing(result, gate, baselines.get(result.name), judge_drop(result, gate, comparing))
+                )
+            else:
+                found.append(_verdict(result, gate, prices))
     return tuple(found)
 
 
@@ -91,15 +93,7 @@ def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
         )
 
 
-def _verdict(
-    result: ExperimentResult,
-    gate: Gate,
-    baseline: Baseline | None,
-    p_value: float | None,
-    prices: Mapping[str, Price],
-) -> GateResult:
-    if gate.rule == "max_drop":
-        return _drop(result, gate, baseline, p_value)
+def _verdict(result: ExperimentResult, gate: Gate, prices: Mapping[str, Price]) -> GateResult:
     if gate.evaluation is None:
         return _of_experiment(result, gate, prices)
     score = next((one for one in result.scores if one.name == gate.evaluation), None)
@@ -107,149 +101,63 @@ def _verdict(
 
 
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
-    is_floor = gate.rule.startswith("min")
-    given = scores_of(result, gate.evaluation or "", direction="maximize" if is_floor else "minimize")
-    name = gate.evaluation
-    if score is None or (score.mean is None and gate.rule != "min_examples"):
-        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
-    values = list(given.by_example.values())
-    lacking = f"; {score.missing + result.not_run} of {result.expected_runs} runs have none"
-    lacking = lacking if score.missing + result.not_run else ""
-    if gate.rule == "min_examples":
-        said = {
-            run.example.id for run in result.runs for one in run.evaluations if one.name == name and not one.failure
-        }
-        count = len(said)
-        word = "at least" if count >= gate.threshold else "fewer than"
-        text = f"{name} was given for {count} examples, {word} {gate.threshold:g}{lacking}"
-        return _told(gate, count, text, failed=count < gate.threshold)
-    is_rate = given.is_bool
-    if gate.rule in ("min_pass_rate", "max_pass_rate") and not is_rate:
-        return _told(gate, None, f"{name} gives no bools, so it has no pass rate; limit its mean", failed=True)
-    value = score.pass_rate if is_rate else score.mean
+    measure = measure_evaluation(result, gate, score) if score is not None else None
+    if measure is None:
+        return told(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
+    value = measure.value
     if value is None:
-        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
-    lost = 0 if is_floor or not is_rate else score.missing + result.not_run  # each counts as what is limited
-    value += lost / result.expected_runs
-    interval = _interval(result, values, score, lost=lost)
-    failed = value < gate.threshold - _SLACK if is_floor else value > gate.threshold + _SLACK
-    word = {(True, True): "below", (True, False): "above", (False, True): "at least"}.get((failed, is_floor), "at most")
-    if lacking:
-        passed = "not passed" if is_floor else "passed"
-        lacking += f", which count as {passed}" if is_rate else ", and no place in the mean"
-    what = "pass rate" if is_rate else "mean"
-    text = f"{name} {what} {value:.3f} is {word} {gate.threshold:g}{_in_words(interval)}{lacking}"
-    return _told(gate, value, text, failed=failed, interval=interval)
+        return told(gate, None, measure.what, failed=True)
+    is_floor = gate.rule.startswith("min")
+    is_beyond = value < gate.threshold - SLACK if is_floor else value > gate.threshold + SLACK
+    if gate.rule == "min_examples":
+        text = f"{measure.what}, {'fewer than' if is_beyond else 'at least'} {gate.threshold:g}"
+    else:
+        words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
+        word = words[is_beyond, is_floor]
+        text = f"{measure.what} {value:.3f} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+    if measure.notes:
+        text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
+    return told(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
 
 
-def _interval(result: ExperimentResult, values: Sequence[float], score: ScoreSummary, *, lost: int) -> Interval | None:
-    """Wilson's for the rate of examples that ran once each; else of the mean over examples."""
-    if score.pass_rate is not None and result.repetitions == 1:
-        passes = round(score.pass_rate * result.expected_runs) + lost
-        low, high = wilson_interval(passes, result.expected_runs)
-        return Interval(low=low, high=high, method="Wilson")
-    if len(set(values)) < 2:  # noqa: PLR2004 - equal values have an interval of no width, which says nothing
-        return None
-    low, high = mean_interval(values)
-    return Interval(low=low, high=high, method="t")
-
-
-def _hint(result: ExperimentResult) -> str:
-    names = ", ".join(score.name for score in result.scores if score.mean is not None)
-    return f"; the scores are: {names}" if names else ""
+def _over_missing(result: ExperimentResult, gate: Gate, baseline: Baseline | None, found: GateResult) -> GateResult:
+    """Return what a drop gate came to; it fails over missing scores, whatever the scores there are came to."""
+    score = next((one for one in result.scores if one.name == gate.evaluation), None)
+    reason = "" if found.is_red else missing_in_drop(result, gate, score, _comparison(gate, baseline))
+    return replace(found, status="failed", is_red=True, text=f"{found.text}; but {reason}") if reason else found
 
 
 def _in_words(interval: Interval | None) -> str:
     return f" ({interval.confidence:.0%} interval {interval.low:.3f} to {interval.high:.3f})" if interval else ""
 
 
-def _drop(result: ExperimentResult, gate: Gate, baseline: Baseline | None, p_value: float | None) -> GateResult:
-    name = gate.evaluation
-    if baseline is None or baseline.note:
-        note = baseline.note if baseline else "none was asked for"
-        return _verdict_of(gate, "no baseline", is_red=False, text=f"{name}: no baseline: {note}")
-    compared = baseline.comparison(name or "")
-    if scores_of(result, name or "").by_example == {}:
-        return _told(gate, None, f"{name} has no score{_hint(result)}", failed=True)
-    if compared is None:
-        text = f"{name}: no baseline: {baseline.recorded_name or baseline.asked} has no such score"
-        return _verdict_of(gate, "no baseline", is_red=False, text=text)
-    fails = gate.drop_policy.on_inconclusive == "fail"
-    if compared.change is None or compared.before is None or compared.after is None:
-        text = f"{name}: inconclusive: no example with a score is the same in both"
-        return _verdict_of(gate, "inconclusive", is_red=fails, text=text)
-    drop = compared.change if compared.direction == "minimize" else -compared.change
-    tolerance = gate.threshold * (abs(compared.before) if gate.is_relative else 1.0)
-    is_beyond = drop > tolerance + _SLACK
-    is_significant = p_value is not None and p_value <= gate.drop_policy.significance
-    status: Status = "passed"
-    if is_beyond and (is_significant or gate.drop_policy.mode == "strict"):
-        status = "failed"
-    elif len(compared.pairs) < FEWEST_PAIRS and gate.drop_policy.mode != "strict":
-        status = "inconclusive"
-    allowed = _percent(gate.threshold) if gate.is_relative else f"{gate.threshold:g}"
-    text = f"{name} {_movement(compared, drop)}: {_reason(compared, status, allowed, is_beyond=is_beyond)}"
-    if compared.unscored:
-        text += f"; {compared.unscored} unchanged examples lack a score on a side"
-    return _verdict_of(
-        gate,
-        status,
-        is_red=status == "failed" or (status == "inconclusive" and fails),
-        text=text,
-        value=drop,
-        interval=compared.interval,
-        p_value=p_value,
-    )
-
-
-def _movement(compared: Comparison, drop: float) -> str:
-    word = "fell" if (compared.change or 0) < 0 else "rose"
-    if abs(drop) <= _SLACK:
-        word, by = "did not change", ""
-    else:
-        by = f" by {abs(drop):.3f}"
-    pairs = f"{len(compared.pairs)} {'pair' if len(compared.pairs) == 1 else 'pairs'}"
-    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {pairs})"
-
-
-def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bool) -> str:
-    if status == "failed":
-        return f"a drop of at most {allowed} is allowed"
-    if status == "inconclusive":
-        least = compared.minimum_detectable
-        return "inconclusive, " + (f"only a drop of {least:.3f} or more would be found" if least else "too few pairs")
-    if is_beyond:
-        return f"beyond the {allowed} allowed, but it may be chance"
-    return f"within the {allowed} allowed"
-
-
 def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Price]) -> GateResult:
     match gate.rule:
         case "max_error_rate":
             rate = result.error_rate
-            failed = rate > gate.threshold + _SLACK
-            return _told(gate, rate, f"{_errors(result)}; up to {_percent(gate.threshold)} may", failed=failed)
+            failed = rate > gate.threshold + SLACK
+            return told(gate, rate, f"{_errors(result)}; up to {percent(gate.threshold)} may", failed=failed)
         case "max_p95_seconds":
             value = percentile([run.seconds for run in result.runs], 0.95)
             return _held(gate, value, f"the task's 95th percentile is {value:.3f} s")
         case "max_total_tokens":
             usage = result.usage
             if not usage:
-                return _told(gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True)
+                return told(gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True)
             if uncounted := sum(one.uncounted for one in usage):
                 what = f"{uncounted} LLM spans tell no tokens, so how many it used is not known"
-                return _told(gate, None, what, failed=True)
+                return told(gate, None, what, failed=True)
             return _held(gate, token_count(usage), f"it used {token_count(usage):,} tokens")
     usage = result.usage
     if not usage:
-        return _told(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
+        return told(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
     cost, unknown = usage_cost_usd(usage, prices)
     if lacking := [model or "its model" for model in unknown if model not in prices]:
         what = f"what it cost is not known: no price of {', '.join(lacking)}; give one under [prices]"
-        return _told(gate, cost, what, failed=True)
+        return told(gate, cost, what, failed=True)
     if unknown:
         what = f"what it cost is not known: LLM spans of {', '.join(unknown)} tell no tokens"
-        return _told(gate, cost, what, failed=True)
+        return told(gate, cost, what, failed=True)
     return _held(gate, cost, f"it cost {cost:.4f} USD")
 
 
@@ -257,10 +165,6 @@ def _unseen(usage: Usage | None) -> str:
     if usage is None:
         return "the usage of some runs was not recorded"
     return "no span of kind LLM was seen; instrument your client (OpenInference), or drop this gate"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.4f}".rstrip("0").rstrip(".") + " %"
 
 
 def _errors(result: ExperimentResult) -> str:
@@ -271,35 +175,5 @@ def _errors(result: ExperimentResult) -> str:
 
 
 def _held(gate: Gate, value: float, what: str) -> GateResult:
-    failed = value > gate.threshold + _SLACK
-    return _told(gate, value, f"{what}, {'more than' if failed else 'at most'} {gate.threshold:g}", failed=failed)
-
-
-def _told(gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None) -> GateResult:
-    status: Status = "failed" if failed else "passed"
-    return _verdict_of(gate, status, is_red=failed, text=text, value=value, interval=interval)
-
-
-def _verdict_of(
-    gate: Gate,
-    status: Status,
-    *,
-    is_red: bool,
-    text: str,
-    value: float | None = None,
-    interval: Interval | None = None,
-    p_value: float | None = None,
-) -> GateResult:
-    return GateResult(
-        experiment=gate.experiment,
-        evaluation=gate.evaluation,
-        rule=gate.rule,
-        threshold=gate.threshold,
-        status=status,
-        is_red=is_red,
-        value=value,
-        interval=interval,
-        p_value=p_value,
-        text=text,
-        source=gate.source,
-    )
+    failed = value > gate.threshold + SLACK
+    return told(gate, value, f"{what}, {'more than' if failed else 'at most'} {gate.threshold:g}", failed=failed)

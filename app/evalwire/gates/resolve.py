@@ -11,6 +11,7 @@ from evalwire.errors import UsageError
 from evalwire.gates.config import DropPolicy, FlagLimit, GateConfig, GateTable, Limit, moved
 
 if TYPE_CHECKING:
+    from evalwire.gates.config import OnMissing
     from evalwire.model import Direction, Rule
 
 
@@ -27,6 +28,8 @@ class Gate:
         direction: whether higher or lower scores are better.
         drop_policy: how a drop is judged.
         source: where it was asked for.
+        label: the label whose share is limited; None for another rule.
+        missing: what scores that are missing, though their runs did not fail, come to.
     """
 
     experiment: str
@@ -37,6 +40,13 @@ class Gate:
     direction: Direction = "maximize"
     drop_policy: DropPolicy = field(default_factory=DropPolicy)
     source: str = ""
+    label: str | None = None
+    missing: OnMissing = "fail"
+
+    @property
+    def refuses_change(self) -> bool:
+        """Check whether the evaluator of the gate may only be changed where the task is not."""
+        return self.drop_policy.on_evaluator_change == "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +72,10 @@ def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
         UsageError: a limit names an experiment or an evaluation that does not exist.
     """
     _check_names(config, known)
-    found: dict[tuple[str, str | None, Rule], Gate] = {}
+    found: dict[tuple[str, str | None, Rule, str | None], Gate] = {}
     for experiment, evaluations in known.judged.items():
         for gate in _of_experiment(config, experiment, evaluations, known):
-            found[gate.experiment, gate.evaluation, gate.rule] = gate
+            found[gate.experiment, gate.evaluation, gate.rule, gate.label] = gate
     return list(found.values())
 
 
@@ -88,7 +98,7 @@ def _of_experiment(
         of_name = [table for other, table in tables if _score_name(other, evaluations) == score]
         policy: dict[str, Any] = {}
         for table in (*parts, *of_name):
-            policy |= table.drop_policy
+            policy |= table.policy
         directions = [table.direction for table in of_name if table.direction]
         return Gate(
             experiment=experiment,
@@ -97,8 +107,10 @@ def _of_experiment(
             threshold=limit.threshold,
             is_relative=limit.is_relative,
             direction=directions[-1] if directions else "maximize",
+            missing=policy.pop("missing", "fail"),
             drop_policy=DropPolicy(**policy),
             source=limit.source,
+            label=limit.label,
         )
 
     yield from (gate(limit, None) for part in parts for limit in part.limits)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalwire import reports
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
-from evalwire.gates import choose_baseline
+from evalwire.gates import choose_baseline, covered_share
+from evalwire.model import own_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalwire.gates import BaselineChoice, BaselineQuery
-    from evalwire.model import ExperimentResult
+    from evalwire.model import Dataset, ExperimentResult
     from evalwire.phoenix import Phoenix
+
+_MOST_SETS = 20  # of examples that are fetched in search of the one that covers all
 
 
 def find_baselines(
@@ -88,7 +91,48 @@ def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> 
 
 def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
     try:
-        record, note = choose_baseline(phoenix.experiments.on_dataset(subject.dataset_name), subject)
+        records = phoenix.experiments.on_dataset(subject.dataset_name)
+        record, note = choose_baseline(records, subject, _Coverage(phoenix, subject))
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
     return phoenix.records.result(record["id"]) if record else note
+
+
+class _Coverage:
+    """How much of an experiment's examples recorded experiments have; each set of examples is fetched once.
+
+    Args:
+        phoenix: where the datasets are.
+        subject: the experiment.
+    """
+
+    def __init__(self, phoenix: Phoenix, subject: BaselineQuery) -> None:
+        self._phoenix = phoenix
+        self._subject = subject
+        self._contents = subject.contents
+        self._version: str | None = subject.dataset_version
+        self._shares: dict[tuple[str, str | None], float] = {}
+
+    def __call__(self, record: Mapping[str, Any]) -> float:
+        """Return the share of the examples that a recorded experiment has with the same content."""
+        key = str(record["dataset_version_id"]), own_metadata(record.get("metadata")).get("split")
+        if key not in self._shares:
+            self._shares[key] = self._share(str(record["dataset_id"]), *key)
+        return self._shares[key]
+
+    def _share(self, dataset_id: str, version: str, split: str | None) -> float:
+        datasets, subject = self._phoenix.datasets, self._subject
+        if self._version is None:
+            self._version = datasets.newest_version(dataset_id)
+        if version == self._version and split in (None, subject.split):
+            return 1.0
+        if self._contents is None:
+            own = datasets.fetch(subject.dataset_name, split=subject.split, version_id=subject.dataset_version)
+            self._contents = _contents(own)
+        if len(self._shares) >= _MOST_SETS:
+            return 0.0
+        return covered_share(self._contents, _contents(datasets.fetch_version(dataset_id, version, split=split)))
+
+
+def _contents(dataset: Dataset) -> dict[str, str]:
+    return {example.id: example.content_hash for example in dataset.examples}

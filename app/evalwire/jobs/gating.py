@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalwire.experiments import find_experiments
@@ -13,22 +13,27 @@ from evalwire.gates import (
     GateConfig,
     KnownNames,
     branches_for,
+    changed_evaluators,
+    changed_task,
+    check_drop,
     compare_results,
     find_base_branch,
+    is_of_base_branch,
     judge_gates,
     resolve_gates,
     unjudged_gates,
 )
 from evalwire.jobs.baselines import find_baselines
-from evalwire.model import Baseline, GateResult, evaluator_hashes
+from evalwire.model import Baseline, GateResult, begun_at
 from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from evalwire.jobs.run import Job
-    from evalwire.model import Direction, Experiment, ExperimentResult, JobSpec, Price
+    from evalwire.model import Direction, Experiment, ExperimentResult, JobSpec, Price, Usage
     from evalwire.phoenix import Phoenix
     from evalwire.settings import Settings
 
@@ -62,15 +67,29 @@ class Gating:
         asked: which baseline.
         prices: of models whose spans tell no cost.
         baselines: by experiment, what it is compared with, or the note why with nothing.
+        is_base_branch: whether the job runs on the branch that baselines are of.
     """
 
     gates: Sequence[Gate]
     asked: BaselineChoice
     prices: Mapping[str, Price]
     baselines: Mapping[str, ExperimentResult | str]
+    is_base_branch: bool = False
 
-    def judge(self, results: Sequence[ExperimentResult]) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-        """Return what the gates came to, and how each experiment compares with its baseline."""
+    def judge(
+        self,
+        results: Sequence[ExperimentResult],
+        *,
+        today: Callable[[str], str | None] = lambda _: None,
+        usage: Mapping[tuple[str, str], Usage | None] | None = None,
+    ) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
+        """Return what the gates came to, and how each experiment compares with its baseline.
+
+        Args:
+            results: of the experiments, with what changed evaluators returned for the baselines' outputs.
+            today: the digest of a file of the project as it is now; None where this cannot be told.
+            usage: what scoring baselines again used of language models, by experiment and evaluator.
+        """
         directions: dict[str, dict[str, Direction]] = {}
         for gate in self.gates:
             directions.setdefault(gate.experiment, {})[gate.evaluation or ""] = gate.direction
@@ -82,9 +101,21 @@ class Gating:
                 case str() as note:
                     found[result.name] = Baseline(experiment=result.name, asked=str(self.asked), note=note)
                 case before:
-                    own = directions.get(result.name)
-                    found[result.name] = compare_results(result, before, asked=str(self.asked), directions=own)
-        gates = judge_gates(results, self.gates, baselines=found, prices=self.prices)
+                    baseline = compare_results(
+                        result,
+                        before,
+                        asked=str(self.asked),
+                        directions=directions.get(result.name),
+                        changed=changed_evaluators(result, before, today),
+                        changed_task=changed_task(result, before, today),
+                    )
+                    rescored = (
+                        replace(one, usage=(usage or {}).get((result.name, one.evaluator))) for one in baseline.rescored
+                    )
+                    found[result.name] = replace(baseline, rescored=tuple(rescored))
+        gates = judge_gates(
+            results, self.gates, baselines=found, prices=self.prices, is_base_branch=self.is_base_branch
+        )
         return gates, tuple(found.values())
 
 
@@ -110,6 +141,7 @@ def prepare_gating(
     *,
     phoenix: Phoenix | None,
     is_judged: bool = True,
+    is_base_branch: bool = False,
 ) -> Gating:
     """Find the limits and the baselines of some experiments.
 
@@ -119,6 +151,7 @@ def prepare_gating(
         known: what limits may name.
         phoenix: where the baselines are; None where there is none to ask.
         is_judged: find the baselines too; False only checks what is asked.
+        is_base_branch: whether the job runs on the branch that baselines are of.
 
     Raises:
         UsageError: a limit or a baseline names what does not exist.
@@ -129,11 +162,19 @@ def prepare_gating(
     if not is_judged:
         return Gating(gates=(), asked=asked, baselines={}, prices=wanted.prices)
     if asked.kind == "none":
-        return Gating(gates=gates, asked=asked, baselines=_none_for(gates), prices=wanted.prices)
+        return Gating(
+            gates=gates,
+            asked=asked,
+            baselines=_none_for(gates),
+            prices=wanted.prices,
+            is_base_branch=is_base_branch,
+        )
     needing = {gate.experiment for gate in gates if gate.rule == "max_drop"}
     wanting = [one for one in subjects if wanted.baseline is not None or one.experiment in needing]
     baselines = find_baselines(asked, wanting, phoenix) if wanting else {}
-    return Gating(gates=gates, asked=asked, baselines=baselines, prices=wanted.prices)
+    for gate in gates:
+        check_drop(gate, baselines.get(gate.experiment))
+    return Gating(gates=gates, asked=asked, baselines=baselines, prices=wanted.prices, is_base_branch=is_base_branch)
 
 
 def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
@@ -163,12 +204,13 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         BaselineQuery(
             experiment=experiment.name,
             dataset_name=experiment.dataset_name,
-            evaluators=evaluator_hashes(experiment),
+            prefix=job.spec.prefix,
             split=job.spec.split,
-            repetitions=job.spec.repetitions,
+            dataset_version=job.spec.dataset_version,
             branches=branches,
             base_branch=base_branch,
             experiment_ids=own_ids,
+            before=_begun(job, experiment.name),
         )
         for experiment in job.experiments
     ]
@@ -177,7 +219,22 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         say("a dry run: the gates are not judged")
     if others := [name for name in unjudged_gates(request.thresholds, known) if name not in known.others]:
         say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
-    return prepare_gating(request, queries, known, phoenix=job.phoenix, is_judged=job.is_judged)
+    return prepare_gating(
+        request,
+        queries,
+        known,
+        phoenix=job.phoenix,
+        is_judged=job.dry_run is None,
+        is_base_branch=is_of_base_branch(ci, base_branch),
+    )
+
+
+def _begun(job: Job, experiment: str) -> datetime | None:
+    """Return when an experiment began that shards share; None for one that this job begins."""
+    past = job.past.get(experiment)
+    if past is None or job.spec.sharing is None:
+        return None
+    return begun_at(past.metadata)
 
 
 def _request(spec: JobSpec, settings: Settings) -> GateRequest:

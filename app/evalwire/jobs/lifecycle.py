@@ -15,6 +15,7 @@ from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
 from evalwire.jobs.run import Job, run_job
 from evalwire.jobs.signals import Signals, failing_exits
+from evalwire.jobs.unchanged import check_unchanged
 from evalwire.masking import masked
 from evalwire.recording import Journal
 from evalwire.usercode import in_one_process
@@ -62,7 +63,8 @@ def run_and_report(
     with Signals() as signals, _journal(console, journal, folder) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())
         try:
-            with failing_exits(), importable(settings.experiments), begin(signals) as job:
+            with failing_exits(), importable(settings.experiments), begin(signals) as begun:
+                job = check_unchanged(begun, say=console.say)
                 gating = job_gating(job, settings, say=console.say)
                 writer.remove_earlier()
                 with progress_of(console) as observer, in_one_process():
@@ -74,6 +76,7 @@ def run_and_report(
                         start=writer.start,
                         journal=own_journal,
                         warn=console.warn,
+                        say=console.say,
                     )
                 # before a local Phoenix is ended, which may take longer than there is
                 code = writer.write(masked(report, console.mask))

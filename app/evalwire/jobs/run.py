@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,12 @@ from evalwire import recording
 from evalwire._version import __version__
 from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
+from evalwire.experiments import digest_today, read_inputs
+from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
+from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
 from evalwire.masking import secrets_in
-from evalwire.model import Report
+from evalwire.model import Report, with_inputs
 from evalwire.recording import (
     CreateExperiments,
     DryRunRecorder,
@@ -57,6 +60,7 @@ class Job:
         record_connections: requests that record at once.
         past: what is known of an earlier job that is resumed, or by a plan; by experiment.
         retry_failed: try the failures of the earlier job again.
+        accept_changes: go on where code or examples were changed since the earlier job, or the plan.
     """
 
     experiments: Sequence[Experiment]
@@ -69,6 +73,7 @@ class Job:
     record_connections: int = 4
     past: Mapping[str, PastExperiment] = field(default_factory=dict)
     retry_failed: bool = False
+    accept_changes: bool = False
 
     @property
     def is_judged(self) -> bool:
@@ -111,6 +116,7 @@ def run_job(
     start: JobStart,
     journal: Journal | None = None,
     warn: Callable[[str], object],
+    say: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Run a job and return its report; call it with the experiments folder importable.
 
@@ -126,14 +132,19 @@ def run_job(
         start: when and where the job began.
         journal: written before anything is sent; None for no journal.
         warn: receives what went wrong at the end.
+        say: receives what scoring a baseline again costs, before it does.
     """
     if journal is not None and journal.is_empty:
         journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint)
-    with stop.heeded(), _recorder(job, journal or NoJournal(), stop) as (recorder, tracer):
+    writer = JournalWithInputs(journal) if journal is not None else NoJournal()
+    with stop.heeded(), _recorder(job, writer, stop) as (recorder, tracer):
         result = run_engine(
             job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
         )
-    gates, baselines = gating.judge(result.results) if job.is_judged else ((), ())
+        rescored = _rescore(job, result, gating, tracer=tracer, stop=stop, say=say)
+    result = replace(result, results=list(rescored.results))
+    judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
+    gates, baselines = judged
     job.mask.add(secrets_in(job.environ))
     outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
     if job.is_judged and not stop.requested:
@@ -153,6 +164,35 @@ def run_job(
         journal=journal,
         lost_spans=tracer.lost,
     )
+
+
+def _rescore(
+    job: Job,
+    result: EngineResult,
+    gating: Gating,
+    *,
+    tracer: Tracer,
+    stop: Stop,
+    say: Callable[[str], object],
+) -> RescoredResults:
+    """Note what each experiment has read, and have changed evaluators score the baselines again."""
+    results = [
+        with_inputs(one, read_inputs(experiment))
+        for experiment, one in zip(job.experiments, result.results, strict=True)
+    ]
+    if job.dry_run is not None:
+        return RescoredResults(results=results)
+    with contextlib.closing(_phoenix_recorder(job, NoJournal())) as recorder:
+        return rescore_baselines(
+            job.experiments,
+            results,
+            gating,
+            recorder=recorder,
+            tracer=tracer,
+            limits=job.limits,
+            stop=stop,
+            say=say,
+        )
 
 
 def _record_outcomes(
@@ -222,25 +262,23 @@ def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Re
             yield dry, NoTracing()
         return
     tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask)
-    recorder = PhoenixRecorder(
-        job.phoenix,
-        opener(
-            job.phoenix,
-            job.spec,
-            journal,
-            past=job.past,
-            retry_failed=job.retry_failed,
-        ),
-        journal=journal,
-        connections=job.record_connections,
-        mask=job.mask,
-    )
+    recorder = _phoenix_recorder(job, journal)
 
     def flush_seconds() -> float:
         return _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS
 
     with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
         yield recorder, tracing
+
+
+def _phoenix_recorder(job: Job, journal: JournalWriter) -> PhoenixRecorder:
+    return PhoenixRecorder(
+        job.phoenix,
+        opener(job.phoenix, job.spec, journal, past=job.past, retry_failed=job.retry_failed),
+        journal=journal,
+        connections=job.record_connections,
+        mask=job.mask,
+    )
 
 
 def opener(

@@ -37,6 +37,7 @@ def discover(settings: Settings, names: Sequence[str] | None = None) -> Discover
         helpers=settings.helpers_by_experiment,
         dataset_names=settings.dataset_names,
         isolated=settings.isolated_experiments,
+        inputs=settings.input_patterns,
     )
 
 

@@ -1,26 +1,43 @@
 """Hold the nouns that pass between stages, all immutable and named as Phoenix names them."""
 
-from evalwire.model.baseline import Baseline, Comparison, Direction, Interval, Pair
+from evalwire.model.baseline import (
+    Baseline,
+    BaselineScore,
+    Comparison,
+    Direction,
+    EvaluationKind,
+    Interval,
+    Pair,
+    Rescored,
+)
 from evalwire.model.example import Dataset, Example, content_hash
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
 from evalwire.model.job_spec import JobSpec
 from evalwire.model.json_values import EMPTY, is_same_json, to_json
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
+    begun_at,
+    data_digest,
     end_metadata,
     evaluation_metadata,
     evaluator_hashes,
     file_hash,
+    inputs_of,
     own_metadata,
+    recorded_baseline_score,
+    recorded_kind,
+    recorded_prefix,
     recorded_usage,
     start_metadata,
+    with_inputs,
 )
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun
+from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
 from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
@@ -51,20 +68,25 @@ __all__ = [
     "EMPTY",
     "FACTS_KEY",
     "SIGNIFICANCE",
+    "UNKNOWN_INPUTS",
     "AnnotatorKind",
     "Baseline",
+    "BaselineScore",
     "Callee",
     "Comparison",
     "Dataset",
     "Direction",
     "Evaluation",
+    "EvaluationKind",
     "Example",
     "Experiment",
     "ExperimentResult",
     "Failure",
     "FailureKind",
     "FailureStage",
+    "FileDigests",
     "GateResult",
+    "Inputs",
     "Interval",
     "JobSpec",
     "ModelUsage",
@@ -74,6 +96,7 @@ __all__ = [
     "Pair",
     "Price",
     "Report",
+    "Rescored",
     "Rule",
     "RunKey",
     "ScoreSummary",
@@ -87,7 +110,10 @@ __all__ = [
     "UnfinishedUpload",
     "Usage",
     "are_bools",
+    "begun_at",
+    "changed_files",
     "content_hash",
+    "data_digest",
     "deal_examples",
     "end_metadata",
     "evaluation_metadata",
@@ -95,8 +121,11 @@ __all__ = [
     "file_hash",
     "has_passed",
     "holm",
+    "inputs_of",
     "is_same_json",
+    "kind_by_score",
     "kind_without_record",
+    "limited",
     "mark_count",
     "mark_unfinished",
     "mcnemar_midp",
@@ -105,6 +134,9 @@ __all__ = [
     "missing_shards",
     "own_metadata",
     "percentile",
+    "recorded_baseline_score",
+    "recorded_kind",
+    "recorded_prefix",
     "recorded_usage",
     "sign_flip",
     "start_metadata",
@@ -116,4 +148,5 @@ __all__ = [
     "usage_from_json",
     "usage_of_spans",
     "wilson_interval",
+    "with_inputs",
 ]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from evalwire.model.json_values import EMPTY
+
+if TYPE_CHECKING:
+    from evalwire.model.usage import Usage
 
 Direction = Literal["maximize", "minimize"]
+
+EvaluationKind = Literal["bool", "number", "label", "not_applicable"]
+"""What an evaluator returned: a bool, another number, a label alone, or that it does not apply to the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,7 @@ class Comparison:
         is_bool: whether the scores are passes and failures on both sides.
         pairs: the examples that have a score on both sides, in the dataset's order.
         unscored: examples that are the same in both, but lack a score on a side, so that they could not be paired.
+        half_applicable: those of them that the evaluation applies to on one side only.
         before: the baseline's mean over the pairs; None without a pair.
         after: this run's.
         change: `after - before`.
@@ -56,6 +66,7 @@ class Comparison:
     is_bool: bool = False
     pairs: tuple[Pair, ...] = ()
     unscored: int = 0
+    half_applicable: int = 0
     before: float | None = None
     after: float | None = None
     change: float | None = None
@@ -80,6 +91,50 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineScore:
+    """What today's evaluator returned for the baseline's output in the place of a run.
+
+    Attributes:
+        experiment_id: Phoenix's ID of the baseline; empty where it is a file.
+        score: as that of an evaluation.
+        label: likewise.
+        kind: likewise.
+        failed: whether the evaluator failed on the baseline's output, so that there is nothing to compare.
+    """
+
+    experiment_id: str
+    score: float | None = None
+    label: str | None = None
+    kind: EvaluationKind | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescored:
+    """An evaluator that was changed, and therefore scored the baseline's outputs again.
+
+    Attributes:
+        evaluator: its name.
+        evaluation: the name of the score.
+        reason: what was changed.
+        outputs: how many of the baseline's outputs it scored.
+        failed: on how many it failed.
+        recorded: the mean that was recorded with the baseline, over the same outputs; None where it has none.
+        today: the mean of today's scores of them; None where there is none.
+        usage: what scoring them used of language models; None where it is not known.
+    """
+
+    evaluator: str
+    evaluation: str
+    reason: str
+    outputs: int = 0
+    failed: int = 0
+    recorded: float | None = None
+    today: float | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """What an experiment was compared with, or why with nothing.
 
@@ -97,6 +152,11 @@ class Baseline:
         removed: ids of those that only the baseline has.
         changed: ids of those that are in both with another content.
         comparisons: one for each evaluation that both have.
+        examples: how many examples this run has; `paired` of them are in the baseline.
+        rescored: the evaluators that scored the baseline again.
+        changed_evaluators: why scores of these evaluators cannot be compared: they were changed, and did not score the
+            baseline again.
+        changed_task: the files of the task that were changed; empty where none was.
     """
 
     experiment: str
@@ -112,6 +172,10 @@ class Baseline:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    examples: int = 0
+    rescored: tuple[Rescored, ...] = ()
+    changed_evaluators: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    changed_task: tuple[str, ...] = ()
 
     def comparison(self, name: str) -> Comparison | None:
         """The comparison of one evaluation."""

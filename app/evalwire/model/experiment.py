@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalwire.model.inputs import UNKNOWN_INPUTS, Inputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -30,6 +32,7 @@ class Callee:
         keywords: parameter name -> the name of the value bound to it.
         whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
         annotator_kind: how Phoenix files its evaluations.
+        gives_bools: whether its author declared that 0 and 1 are its only scores, so that they are bools.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Callee:
     keywords: Mapping[str, str] = field(default_factory=dict)
     whole: Literal["mapping", "keywords"] | None = None
     annotator_kind: AnnotatorKind = "CODE"
+    gives_bools: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class Experiment:
 
     Attributes:
         problems: what was found wrong when it was loaded; a non-empty tuple means that it cannot run.
+        input_globs: patterns of files that it reads unseen, relative to `import_root`.
+        inputs: what it had read of the project when it was loaded.
     """
 
     name: str
@@ -58,6 +64,8 @@ class Experiment:
     task: Callee | None
     evaluators: tuple[Callee, ...] = ()
     problems: tuple[Failure, ...] = ()
+    input_globs: tuple[str, ...] = ()
+    inputs: Inputs = UNKNOWN_INPUTS
 
     @property
     def import_root(self) -> Path:

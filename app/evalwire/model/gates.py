@@ -15,6 +15,8 @@ Rule = Literal[
     "max",
     "min_pass_rate",
     "max_pass_rate",
+    "min_label_share",
+    "max_label_share",
     "max_drop",
     "min_examples",
     "max_error_rate",
@@ -40,6 +42,7 @@ class GateResult:
         p_value: for `max_drop`: one-sided, corrected over all drop gates of the job (Holm).
         text: it all in one sentence.
         source: where it was asked for; `default` for the error rate of an experiment without one.
+        label: whose share is limited, for `min_label_share` and `max_label_share`.
     """
 
     experiment: str
@@ -53,8 +56,9 @@ class GateResult:
     interval: Interval | None = None
     p_value: float | None = None
     source: str = ""
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """The name of the gate: `top_k min`, `max_error_rate`."""
-        return f"{self.evaluation} {self.rule}" if self.evaluation else self.rule
+        """The name of the gate: `top_k min`, `max_error_rate`, `judge max_label_share incorrect`."""
+        return " ".join(part for part in (self.evaluation, self.rule, self.label) if part)

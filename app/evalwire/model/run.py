@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalwire.model.baseline import BaselineScore, EvaluationKind  # noqa: TC001 - likewise
 from evalwire.model.failure import Failure  # noqa: TC001 - the journal's reader evaluates the annotations
 from evalwire.model.json_values import EMPTY
 from evalwire.model.usage import Usage, total_usage
@@ -26,8 +27,11 @@ class Evaluation:
     """What one evaluator said of one run: a finite score, a label, or both; or the failure instead.
 
     Attributes:
+        kind: by the type that was returned; by score and label where that is not given. None for a failure.
         attempts: how many calls it took.
         usage: what they used of language models; empty for all but the first of one evaluator, None when not known.
+        baseline_score: what the same evaluator returned today for the baseline's output in this place; None where it
+            was not asked.
     """
 
     name: str
@@ -44,6 +48,28 @@ class Evaluation:
     end_time: datetime
     trace_id: str | None = None
     id: str | None = None
+    baseline_score: BaselineScore | None = None
+    kind: EvaluationKind | None = None
+
+    def __post_init__(self) -> None:
+        """Work out the kind where it is not given."""
+        if self.kind is None and self.failure is None:
+            object.__setattr__(self, "kind", kind_by_score(self.score, self.label))
+
+    @property
+    def is_applicable(self) -> bool:
+        """True unless the evaluator said that it does not apply to the run."""
+        return self.kind != "not_applicable"
+
+
+def kind_by_score(score: float | None, label: str | None) -> EvaluationKind:
+    """Return the kind of an evaluation that does not tell it.
+
+    A bool without a label of its own is recorded with the label `True` or `False`, by Phoenix's client as well.
+    """
+    if score is None:
+        return "label"
+    return "bool" if (score, label) in {(0.0, "False"), (1.0, "True")} else "number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

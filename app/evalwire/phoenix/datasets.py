@@ -63,6 +63,12 @@ class Datasets:
         )
         return replace(_to_dataset(found), split=split)
 
+    def newest_version(self, dataset_id: str) -> str | None:
+        """Return the id of a dataset's newest version; None where it has none."""
+        return self._connection.fetch(
+            f"find the newest version of the dataset {dataset_id}", lambda rest: rest.newest_version(dataset_id)
+        )
+
     def find_id(self, name: str) -> str:
         """Return the id of a dataset, without its examples.
 

@@ -11,7 +11,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import PhoenixError, RunTaken
-from evalwire.model import EMPTY, FACTS_KEY, Evaluation, Failure, TaskRun, is_same_json, own_metadata, recorded_usage
+from evalwire.model import (
+    EMPTY,
+    FACTS_KEY,
+    Evaluation,
+    Failure,
+    TaskRun,
+    is_same_json,
+    own_metadata,
+    recorded_baseline_score,
+    recorded_kind,
+    recorded_usage,
+)
 from evalwire.phoenix.request_errors import detail_of, status_of
 from evalwire.phoenix.verification import missing_records
 
@@ -147,7 +158,7 @@ def _whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]
 
 def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
     metadata = annotation.get("metadata") or EMPTY
-    facts = own_metadata(metadata)  # of an experiment that several jobs share
+    facts = own_metadata(metadata)
     evaluator = facts.get("evaluator")
     return Evaluation(
         name=annotation["name"],
@@ -163,6 +174,8 @@ def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
         usage=recorded_usage(facts),
         trace_id=annotation.get("trace_id"),
         id="recorded",  # this interface does not tell its id
+        baseline_score=recorded_baseline_score(facts),
+        kind=None if annotation.get("error") else recorded_kind(facts),
     )
 
 

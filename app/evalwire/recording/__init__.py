@@ -7,6 +7,7 @@ from evalwire.recording.create import CreateExperiments
 from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
 from evalwire.recording.protocols import JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
+from evalwire.recording.rescoring import Rescoring, RescoringRecorder
 from evalwire.recording.resume import ResumeExperiments
 from evalwire.recording.server import Server
 from evalwire.recording.share import FindSharedExperiments, ShareExperiments, past_experiment
@@ -29,6 +30,8 @@ __all__ = [
     "PastExperiment",
     "PastJob",
     "PhoenixRecorder",
+    "Rescoring",
+    "RescoringRecorder",
     "ResumeExperiments",
     "Server",
     "ShareExperiments",

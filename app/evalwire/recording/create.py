@@ -62,7 +62,7 @@ class CreateExperiments:
         dataset = self._server.datasets.fetch(
             experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
-        facts = start_metadata(experiment, split=spec.split, repetitions=spec.repetitions)
+        facts = start_metadata(experiment, spec, dataset)
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:

@@ -90,12 +90,21 @@ class PhoenixRecorder:
             run = replace(run, id=run_id)
             for index, evaluation in enumerate(evaluations):
                 if evaluation.id is None:
-                    sent = _with_metadata(evaluation, run) if opened.shard else evaluation
+                    sent = _with_metadata(evaluation, run, is_shared=opened.shard is not None)
                     id_ = self._server.runs.record_evaluation(run_id, sent, error=self._error_text(evaluation.failure))
                     evaluations[index] = replace(evaluation, id=id_)
         except EvalwireError as error:
             return replace(run, evaluations=tuple(evaluations)), error
         return replace(run, evaluations=tuple(evaluations)), None
+
+    async def record_again(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
+        """Record the evaluations that have a baseline's score once more; Phoenix replaces what it has of them."""
+        again = tuple(
+            replace(one, id=None) if one.baseline_score is not None else one for one in run.evaluations if one.id
+        )
+        sent, error = await self._requests.run(partial(self._record, opened, replace(run, evaluations=again)))
+        by_name = {one.name: one for one in sent.evaluations}
+        return replace(run, evaluations=tuple(by_name.get(one.name, one) for one in run.evaluations)), error
 
     def _log_run(self, opened: OpenExperiment, run: TaskRun) -> str:
         if opened.id is None:
@@ -126,10 +135,10 @@ class PhoenixRecorder:
         return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ")
 
 
-def _with_metadata(evaluation: Evaluation, run: TaskRun) -> Evaluation:
-    """Return an evaluation that says what a later job cannot tell from it: its evaluator, and what was used."""
-    metadata = {**evaluation.metadata, FACTS_KEY: evaluation_metadata(evaluation, run)}
-    return replace(evaluation, metadata=metadata)
+def _with_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> Evaluation:
+    """Return an evaluation whose metadata says what a later job cannot tell from its record."""
+    facts = evaluation_metadata(evaluation, run, is_shared=is_shared)
+    return replace(evaluation, metadata={**evaluation.metadata, FACTS_KEY: facts}) if facts else evaluation
 
 
 class DryRunRecorder:

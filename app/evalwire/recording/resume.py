@@ -167,17 +167,18 @@ def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
         unsent = tuple(replace(evaluation, id=None) for evaluation in run.evaluations)
         return replace(run, id=None, evaluations=unsent)
     by_name = {evaluation.name: evaluation for evaluation in recorded.evaluations}
-    evaluations = tuple(
-        replace(evaluation, id=_id_if_same(evaluation, by_name.get(evaluation.name))) for evaluation in run.evaluations
-    )
+    evaluations = tuple(_as_recorded(evaluation, by_name.get(evaluation.name)) for evaluation in run.evaluations)
     return replace(run, id=recorded.id, evaluations=evaluations)
 
 
-def _id_if_same(evaluation: Evaluation, recorded: Evaluation | None) -> str | None:
+def _as_recorded(evaluation: Evaluation, recorded: Evaluation | None) -> Evaluation:
+    """Return an evaluation with the ID, and the score of the baseline's output, that Phoenix has with the same one."""
     if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
-        return None
-    own = (evaluation.score, evaluation.label, evaluation.explanation)
-    return recorded.id if own == (recorded.score, recorded.label, recorded.explanation) else None
+        return replace(evaluation, id=None)
+    own = (evaluation.kind, evaluation.score, evaluation.label, evaluation.explanation)
+    if own != (recorded.kind, recorded.score, recorded.label, recorded.explanation):
+        return replace(evaluation, id=None)
+    return replace(evaluation, id=recorded.id, baseline_score=recorded.baseline_score)
 
 
 def _own_evaluations(experiment: Experiment, run: TaskRun) -> TaskRun:

@@ -85,10 +85,10 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
     tolerated = any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates)
     yield from _of_runs(report, result, tolerated=tolerated)
     for score in result.incomplete_scores:
-        message = f"{score.name} was given for {score.count} of {len(result.runs)} runs only"
+        message = f"{score.name} was given for {score.given} of {len(result.runs)} runs only"
         yield _Annotation(level="error", title=result.name, message=message, file=_file(report, result, score.name))
     for gate in gates:
-        if gate.status == "inconclusive" and not gate.is_red:
+        if gate.status in ("inconclusive", "no baseline") and not gate.is_red:
             yield _gate(report, result, gate)
 
 

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
-from evalwire.reports.text import cut, harmless, in_one_line, plain
+from evalwire.reports.text import cut, harmless, in_one_line, plain, without_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -120,8 +121,9 @@ def verdict(report: Report) -> str:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
         word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
-    elif report.gates and not red:
-        word += f" ({_held(report.gates)})"
+    elif (held := _held(report.gates)) and not red:
+        word += f" ({held})"
+    word += drops_without_baseline(report)
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
@@ -130,16 +132,15 @@ def verdict(report: Report) -> str:
     if not_run:
         parts.append(f"{not_run} not run")
     parts.append(f"{report.seconds:.1f} s")
-    return f"{word}: {', '.join(parts)}"
+    return "; ".join(filter(None, (f"{word}: {', '.join(parts)}", scored_again(report))))
 
 
 def _held(gates: Sequence[GateResult]) -> str:
-    """Say how many gates held, and how many could not be judged."""
+    """Say how many gates held, and how many were inconclusive."""
     held = sum(gate.status == "passed" for gate in gates)
     parts = [f"{_count(held, 'gate')} held"] if held else []
-    for status, words in (("no baseline", "without a baseline"), ("inconclusive", "inconclusive")):
-        if count := sum(gate.status == status for gate in gates):
-            parts.append(f"{count if parts else _count(count, 'gate')} {words}")
+    if inconclusive := sum(gate.status == "inconclusive" for gate in gates):
+        parts.append(f"{inconclusive if parts else _count(inconclusive, 'gate')} inconclusive")
     return ", ".join(parts)
 
 
@@ -208,7 +209,7 @@ def _mean(score: ScoreSummary) -> str:
         text = ", ".join(f"{label} {count}" for label, count in sorted(score.labels.items(), key=lambda item: -item[1]))
     else:
         text = "-"
-    return f"{text} ({score.missing} missing)" if score.missing else text
+    return text + without_score(score)
 
 
 def _spread(score: ScoreSummary) -> str:
@@ -237,6 +238,7 @@ def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
     baseline = report.baseline_of(result.name)
     if baseline is not None and not baseline.note:  # else the gates have told why there is none
         yield f"  {_compared(baseline)}"
+        yield from (f"  {rescored_line(one)}" for one in baseline.rescored)
     gates = report.gates_of(result.name)
     worse, better = regressions(report, result), improvements(report, result)
     for name, found in _by_evaluation(worse).items():
@@ -328,7 +330,7 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        yield f"  score {plain(score.name)}: given for {score.count} of {_count(len(result.runs), _noun(result))} only"
+        yield f"  score {plain(score.name)}: given for {score.given} of {_count(len(result.runs), _noun(result))} only"
 
 
 def _unstable(result: ExperimentResult) -> Iterator[str]:

@@ -72,8 +72,12 @@ def _score(score: ScoreSummary, expected: int) -> str:
         common = sorted(score.labels.items(), key=lambda pair: (-pair[1], pair[0]))
         details += [f"{_code(label)} {count}" for label, count in common[:_MOST_LABELS]]
         details += [f"{len(common) - _MOST_LABELS} more labels"] if len(common) > _MOST_LABELS else []
-    if score.count < expected:
-        details.append(f"{score.count} of {expected} runs evaluated")
+    if score.given < expected:
+        details.append(f"{score.given} of {expected} runs evaluated")
+    if score.unscored:
+        details.append(f"{score.unscored} of {expected} have no score")
+    if score.not_applicable:
+        details.append(f"{score.not_applicable} not applicable")
     text = "no score" if number is None else f"{number:.4f}"
     return f"{text} ({', '.join(details)})" if details else text
 

@@ -87,11 +87,12 @@ def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:
 
 
 def _worst_run(runs: Sequence[TaskRun], name: str, direction: Direction) -> TaskRun:
-    """Return the run to show of one example's runs: one without a score before one with a low score."""
+    """Return the run to show of one example's runs: without a score, else with a low score, else not applicable."""
     sign = -1 if direction == "minimize" else 1
 
-    def badness(run: TaskRun) -> tuple[bool, float]:
-        scores = [one.score for one in run.evaluations if one.name == name and one.score is not None]
-        return bool(scores), sign * scores[0] if scores else 0.0
+    def badness(run: TaskRun) -> tuple[bool, bool, float]:
+        said = [one for one in run.evaluations if one.name == name]
+        scores = [one.score for one in said if one.score is not None]
+        return any(not one.is_applicable for one in said), bool(scores), sign * scores[0] if scores else 0.0
 
     return min(runs, key=badness)

@@ -78,7 +78,13 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
         "baseline": (baseline.url or baseline.recorded_name or baseline.note) if baseline else "",
         "repetitions": str(result.repetitions),
     }
-    known |= {f"mean {score.name}": f"{score.mean:.3f}" for score in result.scores if score.mean is not None}
+    for score in result.scores:
+        missing = f"{score.missing + result.not_run} of {result.expected_runs} have no score"
+        known |= {
+            f"mean {score.name}": f"{score.mean:.3f}" if score.mean is not None else "",
+            f"missing {score.name}": missing if score.unscored else "",
+            f"not applicable {score.name}": str(score.not_applicable or ""),
+        }
     return Suite(
         name=result.name,
         seconds=result.seconds,
@@ -206,20 +212,18 @@ class _Runs:
             )
         if said.score is None and said.label is None:
             return self._red(run, said.name, "the evaluator gave neither a score nor a label")
-        kind: Kind = "passed"
-        message = ""
         comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
+        worse = ""
         if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
-            kind = "failure"
-            message = f"{said.name} is {said.score:.3f}; in the baseline it was {pair.before:.3f}"
+            worse = f"{said.name} is {said.score:.3f}; in the baseline it was {pair.before:.3f}"
         return Case(
             group=said.name,
             name=self._name(said.name, run),
-            kind=kind,
-            type="regression" if message else "",
-            message=message,
-            body=(lambda: self._regression(run, said, message)) if message else None,
-            said=None if message else lambda: self._said(run, said),
+            kind="failure" if worse else "passed" if said.is_applicable else "skipped",
+            type="regression" if worse else "",
+            message=worse or ("" if said.is_applicable else "not applicable"),
+            body=(lambda: self._regression(run, said, worse)) if worse else None,
+            said=None if worse else lambda: self._said(run, said),
             file=self._file(said.evaluator),
             seconds=seconds,
         )

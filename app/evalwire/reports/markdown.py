@@ -12,6 +12,7 @@ from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from evalwire.model import token_count, total_usage, usage_cost_usd
+from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.highlights import link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
 from evalwire.reports.text import count, in_one_line, relative
@@ -83,7 +84,8 @@ def _verdict(report: Report) -> str:
         f"{not_run} not run" if not_run else "",
         f"{report.seconds:.1f} s",
     ]
-    return f"{word}: {', '.join(filter(None, parts))}"
+    line = f"{word}{drops_without_baseline(report)}: {', '.join(filter(None, parts))}"
+    return f"{line}; {prose(again)}" if (again := scored_again(report)) else line
 
 
 def _failed(report: Report, runs: int) -> str:
@@ -284,7 +286,7 @@ class _Summary:
             yield "### Beside the baseline"
             yield ""
         for part, baseline in told[: self._room.rows]:
-            yield _baseline(baseline)
+            yield " ".join([_baseline(baseline), *(prose(f"{rescored_line(one)}.") for one in baseline.rescored)])
             yield ""
             number = len({one.run.example.id for one in part.worse})
             if number and not self._room.items:
@@ -306,6 +308,7 @@ class _Summary:
         """The worst examples under red gates that no baseline explains."""
         for part in self._parts if self._room.items else ():
             told, gates = {one.evaluation for one in part.worse}, self._report.gates_of(part.result.name)
+            gates = [gate for gate in gates if gate.label is None]  # a low score need not have the label
             for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - told):
                 direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
                 found = lowest(part.result, name, direction=direction, most=self._room.items)

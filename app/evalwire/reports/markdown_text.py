@@ -18,6 +18,7 @@ from evalwire.reports.text import (
     in_one_line,
     replace_unsafe,
     whole,
+    without_score,
 )
 
 if TYPE_CHECKING:
@@ -74,4 +75,4 @@ def score_in_table(score: ScoreSummary) -> str:
         text = ", ".join(f"{code(label, 40, in_table=True)} {number}" for label, number in found[:5]) or "-"
         if len(found) > 5:  # noqa: PLR2004
             text += f", {len(found) - 5} more"
-    return f"{text} ({score.missing} missing)" if score.missing else text
+    return text + without_score(score)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalwire.model import ScoreSummary
 
 # Ranges of code points, to be put into a character class. Each format leaves out those that harm in it.
 WHITE_CONTROLS = "\t\n"
@@ -58,6 +61,13 @@ def cut(text: str, length: int) -> str:
 def count(size: int, noun: str) -> str:
     """Return so many of something."""
     return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"
+
+
+def without_score(score: ScoreSummary) -> str:
+    """Return how many runs lack a score, and how many it does not apply to, in brackets; empty where all have one."""
+    parts = [f"{score.missing} missing"] if score.missing else []
+    parts += [f"{score.not_applicable} not applicable"] if score.not_applicable else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def relative(path: str, directory: str) -> str:

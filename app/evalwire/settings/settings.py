@@ -50,6 +50,12 @@ class ExperimentTable:
     helpers: tuple[str, ...] | None = option(
         TEXTS, "More files in this folder that are not evaluators; helpers.py and _*.py never are.", default=None
     )
+    inputs: tuple[str, ...] | None = option(
+        TEXTS,
+        "Patterns of files that the task or the evaluators read unseen, relative to the parent of the experiments "
+        "folder; a change in one is a change of the evaluator.",
+        default=None,
+    )
     isolate: Literal["thread"] | None = option(
         one_of("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
     )
@@ -351,6 +357,11 @@ class Settings:
     def dataset_names(self) -> dict[str, str]:
         """Datasets that are not named like their experiment's folder."""
         return {name: table.dataset for name, table in self.tables.items() if table.dataset is not None}
+
+    @property
+    def input_patterns(self) -> dict[str, tuple[str, ...]]:
+        """Patterns of files that an experiment reads unseen, by experiment."""
+        return {name: table.inputs for name, table in self.tables.items() if table.inputs is not None}
 
     @property
     def isolated_experiments(self) -> list[str]:

@@ -12,15 +12,17 @@ from evalwire.usercode.call import Call, Clock, Trace, evaluator_values, task_va
 from evalwire.usercode.failures import failure_of
 from evalwire.usercode.forks import in_one_process, leave_fork
 from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
-from evalwire.usercode.scores import EvaluatorScore, parse_scores
+from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
 
 __all__ = [
     "EVALUATOR_NAMES",
+    "NOT_APPLICABLE",
     "BindingError",
     "Call",
     "Clock",
     "EvaluatorScore",
+    "NotApplicable",
     "Threads",
     "Trace",
     "bind_evaluator",

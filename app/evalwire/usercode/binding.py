@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model import AnnotatorKind, Callee, Experiment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -84,6 +85,7 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
             keywords=bound[1],
             whole=whole,
             annotator_kind=_annotator_kind(evaluator),
+            gives_bools=_gives_bools(evaluator),
         )
     if not callable(evaluator):
         raise BindingError(f"`{name}` is a {type(evaluator).__name__}, not a function")
@@ -126,6 +128,12 @@ def _annotator_kind(evaluator: Any) -> AnnotatorKind:
     kind = getattr(evaluator, "kind", None) or getattr(evaluator, "source", None) or "CODE"
     word = str(getattr(kind, "value", kind)).upper()
     return "LLM" if word == "LLM" else "HUMAN" if word == "HUMAN" else "CODE"
+
+
+def _gives_bools(evaluator: Any) -> bool:
+    """Check for a classifier of phoenix-evals whose choices score 0 and 1, such as `{"yes": 1, "no": 0}`."""
+    choices = getattr(evaluator, "label_score_map", None)
+    return isinstance(choices, Mapping) and set(choices.values()) == {0, 1}
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:

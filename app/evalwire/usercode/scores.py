@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from evalwire.model import to_json
+from evalwire.model import kind_by_score, to_json
+
+if TYPE_CHECKING:
+    from evalwire.model import EvaluationKind
+
+_FIELDS = ("name", "score", "label", "explanation", "metadata")
+_EXPLANATIONS = ("explanation", "reason", "reasoning", "comment")  # the first that is there counts
+
+
+class NotApplicable(enum.Enum):
+    """The type of `NOT_APPLICABLE`."""
+
+    NOT_APPLICABLE = "not applicable"
+
+    def __bool__(self) -> NoReturn:
+        """Refuse to be true or false.
+
+        Raises:
+            TypeError: always: in `all([...])` it would silently be a pass.
+        """
+        raise TypeError("NOT_APPLICABLE is neither true nor false; compare with `is NOT_APPLICABLE`")
+
+
+NOT_APPLICABLE: Final = NotApplicable.NOT_APPLICABLE
+"""What an evaluator returns, alone or as a score, for a run that it does not apply to.
+
+Such a run has no place in means, rates and numbers of examples. `None` is a failure instead.
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorScore:
-    """One evaluation as the user's evaluator said it, before it has times and ids."""
+    """One evaluation as the user's evaluator said it, before it has times and ids.
+
+    Attributes:
+        kind: what was returned, by its type.
+        dropped: the keys of a dict that are not recorded.
+    """
 
     name: str
+    kind: EvaluationKind
     score: float | None = None
     label: str | None = None
     explanation: str | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
 
 def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
@@ -26,7 +61,7 @@ def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
 
     Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), a dict
     with `score`, `label`, `explanation`, `metadata`; a phoenix-evals score; a list of dicts or scores, each
-    named by its own `name`.
+    named by its own `name`; and `NOT_APPLICABLE`, alone or as a score.
 
     Raises:
         TypeError: a value of another kind.
@@ -51,11 +86,11 @@ def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
         case None:
             raise ValueError("the evaluator returned None, which is no score")
         case bool():
-            return EvaluatorScore(name=name, score=float(value), label=str(value))
+            return EvaluatorScore(name=name, kind="bool", score=float(value), label=str(value))
         case str():
-            return EvaluatorScore(name=name, label=_label(value))
-        case int() | float():
-            return EvaluatorScore(name=name, score=_score(value))
+            return EvaluatorScore(name=name, kind="label", label=_label(value))
+        case int() | float() | NotApplicable():
+            return _from_fields({"score": value}, name=name, named=False)
         case Mapping():
             return _from_fields(value, name=name, named=named)
         case tuple():
@@ -85,13 +120,23 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
     own_name = fields.get("name")
     if named and not (isinstance(own_name, str) and own_name):
         raise ValueError("each of several results needs a `name`")
-    explanation = fields.get("explanation")
+    explained_by = next((key for key in _EXPLANATIONS if fields.get(key) is not None), "explanation")
+    explanation = fields.get(explained_by)
+    known = (*_FIELDS, explained_by)
+    number, kind = _score(score)
+    label = None if label is None else _label(label)
+    if kind == "not_applicable":
+        label = label or NOT_APPLICABLE.value
+    elif kind == "number":
+        kind = kind_by_score(number, label)
     return EvaluatorScore(
         name=str(own_name) if named else name,
-        score=None if score is None else _score(score),
-        label=None if label is None else _label(label),
+        kind=kind,
+        score=number,
+        label=label,
         explanation=None if explanation is None else _clean(str(explanation)),
         metadata=_metadata(fields.get("metadata")),
+        dropped=tuple(str(key) for key, value in fields.items() if key not in known and value is not None),
     )
 
 
@@ -102,14 +147,19 @@ def _metadata(value: Any) -> dict[str, Any]:
     return metadata
 
 
-def _score(value: Any) -> float:
+def _score(value: Any) -> tuple[float | None, EvaluationKind]:
+    """Return a score as a number, and its kind."""
+    if value is None:
+        return None, "label"
+    if value is NOT_APPLICABLE:
+        return None, "not_applicable"
     if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
         value = value.item()
     if not isinstance(value, int | float):
         raise TypeError(f"a score is a number, not a {type(value).__qualname__}")
     if not math.isfinite(value):
         raise ValueError(f"the score is {value}, which is no score")
-    return float(value)
+    return float(value), "bool" if isinstance(value, bool) else "number"
 
 
 def _label(value: Any) -> str:

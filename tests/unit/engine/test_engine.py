@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
+from evalwire.usercode import NOT_APPLICABLE
 from evalwire.usercode.binding import bind_evaluator, bind_task, isolate_experiment
 
 PATH = Path("/project/experiments/set/task.py")
@@ -469,6 +471,73 @@ def test_an_evaluator_whose_lists_differ_does_not_pass():
     (result,) = go(experiment(task, judge, name="set_2")).results
     assert not result.passed
     assert [score.name for score in result.incomplete_scores] == ["c"]
+
+
+def test_keys_that_are_not_recorded_are_named_once(caplog):
+    """For each evaluator, however many runs return them; a key that comes later is named as well."""
+
+    async def task(example):
+        return example.input["n"]
+
+    def judge(output):
+        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 4 else {})
+
+    (result,) = go(experiment(task, judge, always)).results
+    assert result.passed
+    assert {run.evaluations[0].explanation for run in result.runs} == {"r"}
+    named = [record.getMessage() for record in caplog.records if "not recorded" in record.getMessage()]
+    assert sum("confidence" in message for message in named) == 1
+    assert sum("model" in message for message in named) == 1
+    assert "set_5: the evaluator judge returned keys that are not recorded: " in named[0]
+
+
+class Classifier:
+    """The shape of a phoenix-evals classifier."""
+
+    def __init__(self, **choices):
+        self.label_score_map = choices or None
+
+    def evaluate(self, eval_input):
+        return [SimpleNamespace(name="c", score=1.0, label="yes", explanation=None, metadata=None)]
+
+
+@pytest.mark.parametrize(
+    ("choices", "kind"),
+    [
+        ({"yes": 1.0, "no": 0.0}, "bool"),
+        ({"yes": 1, "no": 0, "unsure": 0}, "bool"),
+        ({"yes": 1.0, "no": 0.0, "partly": 0.5}, "number"),
+        ({"yes": 1.0}, "number"),
+        ({}, "number"),
+    ],
+)
+def test_a_classifier_that_declares_0_and_1_returns_bools(choices, kind):
+    async def task(example):
+        return 1
+
+    evaluator = bind_evaluator("c", Classifier(**choices), path=PATH)
+    (result,) = go(replace(experiment(task), evaluators=(evaluator,))).results
+    assert {(said.kind, said.score, said.label) for run in result.runs for said in run.evaluations} == {
+        (kind, 1.0, "yes")
+    }
+
+
+def test_an_evaluation_that_clashes_has_no_kind():
+    async def task(example):
+        return 1
+
+    def one(output):
+        return [{"name": "b", "score": True, "label": "x"}, {"name": "a", "score": True}]
+
+    def b(output):
+        return NOT_APPLICABLE
+
+    (result,) = go(experiment(task, one, b, name="set_1")).results
+    assert [(said.name, said.kind) for said in result.runs[0].evaluations] == [
+        ("b", "bool"),
+        ("a", "bool"),
+        ("b.b", None),
+    ]
 
 
 def test_a_call_that_blocked_the_loop_past_its_time_is_a_timeout():

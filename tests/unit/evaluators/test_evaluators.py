@@ -42,6 +42,7 @@ from evalwire.evaluators import (
     make_top_k_evaluator,
     make_weighted_evaluator,
 )
+from evalwire.usercode import NOT_APPLICABLE
 from evalwire.usercode.binding import bind_evaluator
 
 NAN = float("nan")
@@ -1235,6 +1236,29 @@ def test_the_weighted_mean(kind, pairs, score):
     said = score_of(make_weighted_evaluator([(getattr(Log(), kind)("m", one), weight) for one, weight in pairs]))
     assert said == pytest.approx(score, rel=1e-15)
     assert type(said) is float
+
+
+@pytest.mark.parametrize("kind", ["plain", "waiting"])
+@pytest.mark.parametrize(
+    ("returned", "all_pass", "any_pass", "mean"),
+    [
+        ((NOT_APPLICABLE, 1, 1), True, True, 1.0),
+        ((1, NOT_APPLICABLE, {"score": 0}), False, True, 0.25),
+        (({"score": NOT_APPLICABLE, "reason": "r"}, 0, NOT_APPLICABLE), False, False, 0.0),
+        ((NOT_APPLICABLE,) * 3, NOT_APPLICABLE, NOT_APPLICABLE, NOT_APPLICABLE),
+    ],
+)
+def test_a_member_that_is_not_applicable_is_left_out(kind, returned, all_pass, any_pass, mean):
+    """With its weight; where none applies, the whole does not."""
+    members = [getattr(Log(), kind)("m", one) for one in returned]
+    assert score_of(make_all_pass_evaluator(members)) is all_pass
+    assert score_of(make_any_pass_evaluator(members)) is any_pass
+    assert score_of(make_weighted_evaluator(zip(members, (1, 2, 3), strict=True))) == mean
+
+
+def test_members_of_which_only_one_without_weight_applies_are_not_applicable():
+    pairs = [(lambda output: 1, 0), (lambda output: NOT_APPLICABLE, 1)]
+    assert make_weighted_evaluator(pairs)("a", {}) is NOT_APPLICABLE
 
 
 def test_full_scores_are_exactly_full():

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from evalwire.gates.baselines import BaselineChoice, BaselineQuery, branches_for, choose_baseline, find_base_branch
-
-SUBJECT = BaselineQuery(
-    experiment="search", dataset_name="set", evaluators=None, branches=["main"], experiment_ids=set()
+from evalwire.gates.baselines import (
+    BaselineChoice,
+    BaselineQuery,
+    branches_for,
+    choose_baseline,
+    covered_share,
+    find_base_branch,
+    is_of_base_branch,
 )
+
+SUBJECT = BaselineQuery(experiment="search", dataset_name="set", branches=["main"], experiment_ids=set())
 OWN_METADATA = {"experiment": "search", "outcome": "passed", "repetitions": 1}
 
 
@@ -132,15 +138,9 @@ REASONS = [
     (recorded(1, branch="topic"), {}, "ran on the branch topic"),
     (recorded(1, branch=None), {}, "ran on the branch (unknown)"),
     (recorded(1, pull_request="7", base_branch="main"), {}, "is of a fork, whose branch has the same name"),
-    (recorded(1, facts={"split": "dev"}), {}, "is of the split dev"),
-    (recorded(1), {"split": "dev"}, "is of the split (all)"),
-    (recorded(1, facts={"repetitions": 2}), {}, "has 2 repetitions"),
-    (
-        recorded(1, facts={"evaluators": {"same": "1", "a": "1", "gone": "1"}}),
-        {"evaluators": {"same": "1", "a": "2", "new": "1"}},
-        "has other evaluators: a, gone, new",
-    ),
-    (recorded(1), {"evaluators": {"a": "1"}}, "has other evaluators: a"),
+    (recorded(1, facts={"prefix": "gpt"}), {"prefix": "claude"}, "has another prefix: gpt, not claude"),
+    (recorded(1), {"prefix": "claude"}, "has another prefix: eval, not claude"),
+    (recorded(1, facts={"mixed": True}), {}, "is mixed: its code or its dataset was changed before it was resumed"),
     (recorded(1, missing=1), {}, "did not run to its end"),
     (recorded(1, facts={"outcome": None}), {"is_any_outcome": True}, "did not run to its end"),
     (recorded(1, facts={"outcome": "errors"}), {}, "ended as errors"),
@@ -155,18 +155,58 @@ def test_what_is_no_baseline_says_why(record, changes, reason):
 @pytest.mark.parametrize(
     ("record", "changes"),
     [
-        (recorded(1, facts={"split": "dev"}), {"split": "dev"}),
-        (recorded(1, facts={"repetitions": 2}), {"repetitions": 2}),
-        (recorded(1, facts={"repetitions": 2}), {"repetitions": None}),
-        (recorded(1, facts={"repetitions": None}), {"repetitions": 1}),
-        (recorded(1, facts={"evaluators": {"a": "1"}}), {"evaluators": {"a": "1"}}),
-        (recorded(1, facts={"evaluators": {"a": "1"}}), {"evaluators": None}),
+        (recorded(1, facts={"split": "dev"}), {}),
+        (recorded(1), {"split": "dev"}),
+        (recorded(1, facts={"repetitions": 2}), {}),
+        (recorded(1, facts={"evaluators": {"a": "1"}}), {}),
+        (recorded(1, facts={"prefix": "claude"}), {"prefix": "claude"}),
+        (recorded(1), {"prefix": "eval"}),
+        ({**recorded(1), "name": "named by hand"}, {"prefix": "eval"}),
         (recorded(1, facts={"outcome": "errors"}), {"is_any_outcome": True}),
         (recorded(1, base_branch="main"), {}),
     ],
 )
 def test_what_agrees_is_a_baseline(record, changes):
     assert chosen(record, **changes) == "E1"
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [({3: 1.0, 2: 1.0}, "E3"), ({3: 0.3, 2: 1.0, 1: 1.0}, "E2"), ({3: 0.3, 2: 0.5, 1: 0.5}, "E2"), ({1: 0.0}, "E1")],
+)
+def test_the_newest_that_covers_all_is_chosen_else_the_one_that_covers_most(shares, expected):
+    """Of several that cover as many, the newest; those behind one that covers all are not asked for."""
+    asked = []
+
+    def coverage(record):
+        asked.append(record["id"])
+        return shares[int(record["id"][1:])]
+
+    found, _ = choose_baseline([recorded(number) for number in shares], SUBJECT, coverage)
+    assert found["id"] == expected
+    assert asked == [f"E{number}" for number in shares][: len(asked)]
+    assert all(shares[int(one[1:])] < 1 for one in asked[:-1])
+
+
+def test_the_share_that_is_covered_counts_unchanged_examples():
+    own = {"a": "1", "b": "1", "c": "1", "d": "1"}
+    assert covered_share(own, own) == 1
+    assert covered_share(own, {"a": "1", "b": "2", "e": "1"}) == 0.25
+    assert covered_share({}, own) == 1
+
+
+@pytest.mark.parametrize(
+    ("ci", "is_base"),
+    [
+        ({"branch": "main"}, True),
+        ({"branch": "main", "pull_request": "7"}, False),
+        ({"branch": "change"}, False),
+        ({}, False),
+    ],
+)
+def test_the_base_branch_is_known(ci, is_base):
+    """A pull request from a fork's `main` is not on it."""
+    assert is_of_base_branch(ci, "main") is is_base
 
 
 def test_of_those_that_are_none_the_nearest_is_told():

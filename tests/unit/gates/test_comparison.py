@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from reporting import boolean, evaluation, example, failure, result, run
 
-from evalwire.gates.comparison import compare_results, scores_of
+from evalwire.gates.comparison import Scores, compare_results, scores_of
 from evalwire.model.baseline import Comparison, Pair
+from evalwire.model.run import Evaluation
 from evalwire.model.stats import mcnemar_midp, sign_flip
 
 Said = float | bool | None
@@ -76,13 +77,27 @@ def test_added_and_removed_examples_are_listed_and_do_not_pair():
 
 
 def test_repetitions_are_averaged_first():
-    """So that one example is one pair, however often it ran on either side."""
-    found = compared({1: [0.0, 1.0], 2: [1.0, 1.0]}, {1: 0.75, 2: 0.25})
+    """So that one example is one pair, however often it ran."""
+    found = compared({1: [0.0, 1.0], 2: [1.0, 1.0]}, {1: [0.75, 0.75], 2: [0.0, 0.5]})
     assert found.pairs == (
         Pair(example_id="q1", before=0.75, after=0.5),
         Pair(example_id="q2", before=0.25, after=1.0),
     )
     assert found.change == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "pair"),
+    [
+        ({1: [0.0, 1.0, 1.0]}, {1: 0.75}, (0.75, 0.0)),
+        ({1: 0.5}, {1: [0.0, 1.0]}, (0.0, 0.5)),
+        ({1: [0.0, 1.0, 1.0]}, {1: [0.5, 1.0]}, (0.75, 0.5)),
+    ],
+)
+def test_of_unequal_repetitions_the_first_that_both_have_are_compared(now, before, pair):
+    """Means over more runs vary less, so means over other numbers of runs are not comparable."""
+    (found,) = compared(now, before).pairs
+    assert (found.before, found.after) == pair
 
 
 def test_mcnemar_judges_bools_that_ran_once_on_both_sides():
@@ -95,15 +110,13 @@ def test_mcnemar_judges_bools_that_ran_once_on_both_sides():
 @pytest.mark.parametrize(
     ("now", "before", "is_bool"),
     [
-        ({1: True, 2: False}, {1: [True, True], 2: [True, False]}, True),
-        ({1: [True, True], 2: [True, False]}, {1: True, 2: False}, True),
         ({1: [True, True], 2: [True, False]}, {1: [True, False], 2: [True, False]}, True),
         ({1: True, 2: False}, {1: 0.5, 2: 1.0}, False),
         ({1: 1.0, 2: 0.0}, {1: True, 2: True}, False),
         ({1: 0.5, 2: 0.0}, {1: 0.5, 2: 1.0}, False),
     ],
 )
-def test_sign_flips_judge_whatever_is_graded_or_repeated_on_a_side(now, before, is_bool):
+def test_sign_flips_judge_whatever_is_graded_or_repeated(now, before, is_bool):
     found = compared(now, before)
     assert (found.test, found.is_bool) == ("sign-flip permutation", is_bool)
     assert found.p_value == sign_flip([pair.after - pair.before for pair in found.pairs])
@@ -192,3 +205,57 @@ def test_a_baseline_says_what_it_is():
     assert (baseline.experiment_id, baseline.url) == ("EXP-search", before.url)
     assert baseline.recorded_name == before.opened.recorded_name
     assert (baseline.branch, baseline.commit) == ("main", None)
+
+
+# --- what does not apply -------------------------------------------------------------------------------
+
+
+def of(*given: Evaluation | Said, repetitions: int = 1):
+    runs = [
+        run(
+            n // repetitions,
+            repetition=n % repetitions + 1,
+            **({"evaluations": (one,)} if isinstance(one, Evaluation) else said(one)),
+        )
+        for n, one in enumerate(given)
+    ]
+    return result("search", runs, evaluators=("s",), repetitions=repetitions)
+
+
+NA = evaluation("s", None, label="not applicable", kind="not_applicable")
+
+
+@pytest.mark.parametrize("is_bool", [True, False])
+def test_an_example_that_it_does_not_apply_to_is_no_pair_and_is_missing_on_one_side_only(is_bool):
+    yes = boolean("s", passed=True, label="because", kind="bool") if is_bool else 1.0
+    now, before = of(yes, yes, NA, NA, None), of(yes, NA, NA, yes, yes)
+    found = compare_results(now, before, asked="auto").comparison("s")
+    pairs = ["q0", "q4"] if is_bool else ["q0"]  # of bools, a failed run is one that did not pass
+    assert [pair.example_id for pair in found.pairs] == pairs
+    assert (found.half_applicable, found.unscored) == (2, 4 - len(pairs))
+    assert found.is_bool is is_bool
+
+
+def test_without_a_pair_it_is_told_as_well():
+    found = compare_results(of(NA, 1.0), of(1.0, NA), asked="auto").comparison("s")
+    assert (found.pairs, found.half_applicable, found.unscored) == ((), 2, 2)
+
+
+def test_repetitions_that_do_not_apply_are_left_out_of_an_examples_mean():
+    yes, no = (boolean("s", passed=one, label="x", kind="bool") for one in (True, False))
+    assert scores_of(of(yes, NA, no, NA, NA, NA, yes, None, repetitions=2), "s").by_example == {
+        "q0": 1.0,
+        "q1": 0.0,
+        "q3": 0.5,
+    }
+    assert scores_of(of(0.5, NA, NA, None, repetitions=2), "s") == Scores(
+        by_example={"q0": 0.5}, is_bool=False, is_single=False
+    )
+
+
+def test_bools_with_explanations_are_tested_by_mcnemar_and_beside_numbers_as_numbers():
+    yes, no = (boolean("s", passed=one, label="because", kind="bool") for one in (True, False))
+    bools = compare_results(of(yes, no, no), of(yes, yes, yes), asked="auto").comparison("s")
+    assert (bools.is_bool, bools.test, bools.p_value) == (True, "McNemar mid-p", mcnemar_midp(2, 0))
+    other = compare_results(of(yes, no, no), of(1.0, 1.0, 1.0), asked="auto").comparison("s")
+    assert (other.is_bool, other.test, other.p_value) == (False, "sign-flip permutation", sign_flip([0, -1, -1]))

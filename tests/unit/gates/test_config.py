@@ -262,11 +262,102 @@ def test_a_significance_is_between_0_and_1(value):
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [("on_inconclusive", "pass, fail"), ("mode", "significance, strict"), ("direction", "minimize")]
+    ("key", "words"),
+    [
+        ("on_inconclusive", "pass, fail"),
+        ("missing", "fail, ignore"),
+        ("mode", "significance, strict"),
+        ("direction", "minimize"),
+    ],
 )
 @pytest.mark.parametrize("value", ['"never"', "true", "0", "[]"])
 def test_a_word_that_is_not_known_is_refused_with_those_that_are(key, words, value):
     assert words in refusal(f"[experiments.es_search.gates.top_k]\n{key} = {value}")
+
+
+# --- missing scores ------------------------------------------------------------------------------------
+
+
+def test_missing_scores_fail_a_gate_unless_they_are_to_be_ignored():
+    """Inherited as the policy of drops is."""
+    text = """
+        [gates]
+        exact_match = { min = 0 }
+        missing = "ignore"
+        [experiments.es_search.gates]
+        missing = "fail"
+        top_k = { min = 0, missing = "ignore" }
+    """
+    assert {key[:2]: gate.missing for key, gate in gates(text, "router.quality >= 0").items()} == {
+        ("es_search", "exact_match"): "fail",
+        ("es_search", "top_k"): "ignore",
+        ("router", "exact_match"): "ignore",
+        ("router", "quality"): "ignore",
+    }
+    (gate,) = gates("", "top_k >= 0").values()
+    assert gate.missing == "fail"
+
+
+def test_an_evaluator_may_be_called_missing():
+    known = KnownNames(judged={"a": ("missing",)})
+    found = gates('[gates]\nmissing = { min = 0.5, missing = "ignore" }', known=known)
+    assert found["a", "missing", "min"].missing == "ignore"
+
+
+# --- shares of labels ----------------------------------------------------------------------------------
+
+
+def shares(text: str, *flags: str) -> dict[tuple[str, str, str | None], float]:
+    resolved = resolve_gates(config(text).with_flags(flags), KNOWN)
+    return {(gate.experiment, gate.rule, gate.label): gate.threshold for gate in resolved}
+
+
+@pytest.mark.parametrize("table", ["gates", "experiments.router.gates"])
+def test_each_label_has_a_least_and_a_greatest_share(table):
+    text = f'[{table}]\nquality = {{ label_share = {{ bad = {{ max = "10%" }}, "very good" = {{ min = 0.5, max = 1 }} }} }}'
+    assert shares(text) == {
+        ("router", "max_label_share", "bad"): 0.1,
+        ("router", "min_label_share", "very good"): 0.5,
+        ("router", "max_label_share", "very good"): 1.0,
+    }
+
+
+def test_a_share_of_one_experiment_or_of_a_flag_wins_label_by_label():
+    text = """
+        [gates.exact_match]
+        label_share = { bad = { max = 0.1 }, good = { min = 0.9 } }
+        [experiments.router.gates.exact_match.label_share]
+        bad = { max = 0.2 }
+    """
+    assert shares(text, "es_search.exact_match label_share.good >= 50%", "exact_match label_share.so so <= 0.3") == {
+        ("es_search", "max_label_share", "bad"): 0.1,
+        ("es_search", "min_label_share", "good"): 0.5,
+        ("es_search", "max_label_share", "so so"): 0.3,
+        ("router", "max_label_share", "bad"): 0.2,
+        ("router", "min_label_share", "good"): 0.9,
+        ("router", "max_label_share", "so so"): 0.3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label_share = 0.1", "[gates.top_k] label_share = 0.1: expected a table of labels"),
+        ("label_share = {}", "[gates.top_k] label_share = {}: expected a table of labels"),
+        ("label_share = { bad = 0.1 }", "[gates.top_k] label_share.bad = 0.1: expected `min`, `max` or both"),
+        ("label_share = { bad = {} }", "[gates.top_k] label_share.bad = {}: expected `min`, `max` or both"),
+        ('label_share = { "a b" = { most = 1 } }', '[gates.top_k] label_share."a b" = {'),
+        ("label_share = { bad = { max = 10 } }", "[gates.top_k] label_share.bad.max = 10: expected a share"),
+    ],
+)
+def test_a_share_that_is_none_is_refused_with_its_place(text, message):
+    assert message in refusal(f"[gates.top_k]\n{text}")
+
+
+def test_shares_of_labels_are_of_an_evaluation():
+    assert "a table is one level too deep" in refusal("[experiments.es_search.gates.top_k.other.label_share]")
+    known = KnownNames(judged={"a": ("label_share",)})
+    assert limits("[gates]\nlabel_share = { min = 0.8 }", known=known) == {("a", "label_share", "min"): 0.8}
 
 
 # --- keys and tables -----------------------------------------------------------------------------------
@@ -482,6 +573,10 @@ def test_the_longest_experiment_that_fits_a_dotted_name_is_meant():
         "top_k drop >= 0.02",
         "top_k drop <= -0.02",
         "top_k examples <= 20",
+        "top_k label_share <= 0.1",
+        "top_k label_share. <= 0.1",
+        "top_k label_share.bad <= 10",
+        "p95_seconds label_share.bad <= 0.1",
         "top_k examples >= 50%",
         "exact_match pass_rate >= 90",
         "es_search.error_rate >= 0.05",
@@ -545,6 +640,8 @@ KEYS = st.sampled_from(
         "max_cost_usd",
         "significance",
         "on_inconclusive",
+        "missing",
+        "label_share",
         "mode",
         "direction",
         "es_search",

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
+from evalwire.errors import UsageError
 from evalwire.gates import DropPolicy, Gate
 from evalwire.gates.comparison import compare_results
+from evalwire.gates.drops import check_drop
 from evalwire.gates.judge import judge_gates
 from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
 from evalwire.model.result import ExperimentResult
+from evalwire.model.run import Evaluation
 from evalwire.model.stats import mean_interval, percentile, wilson_interval
 from evalwire.model.usage import ModelUsage, Price
 
@@ -123,7 +126,7 @@ def test_a_rate_of_repeated_runs_has_students_interval_over_examples():
 def test_a_failed_run_stays_in_the_denominator_of_a_bool_and_is_named():
     its = verdict(ran(True, True, True, None), gate("min", 0.8))
     assert (its.value, its.is_red) == (0.75, True)
-    assert "1 of 4 runs have none, which count as not passed" in its.text
+    assert "1 of 4 runs have no score, which count as not passed" in its.text
     low, high = wilson_interval(3, 4)
     assert its.interval == Interval(low=low, high=high, method="Wilson")
 
@@ -131,18 +134,18 @@ def test_a_failed_run_stays_in_the_denominator_of_a_bool_and_is_named():
 def test_a_run_that_was_not_made_did_not_pass():
     its = verdict(ran(True, True, True, example_count=4), gate("min", 0.8))
     assert (its.value, its.is_red) == (0.75, True)
-    assert "1 of 4 runs have none" in its.text
+    assert "1 of 4 runs have no score" in its.text
 
 
 def test_a_failed_run_has_no_place_in_a_mean_and_is_named():
     its = verdict(ran(0.5, 0.7, None, example_count=4), gate("min", 0.6))
     assert (its.value, its.is_red) == (pytest.approx(0.6), False)
-    assert "2 of 4 runs have none, and no place in the mean" in its.text
+    assert "2 of 4 runs have no score, and no place in the mean" in its.text
 
 
 def test_where_nothing_lacks_nothing_is_said_to():
-    assert "have none" not in verdict(GRADED, gate("min", 0.1)).text
-    assert "have none" not in verdict(BOOLS, gate("min", 0.1)).text
+    assert "have no score" not in verdict(GRADED, gate("min", 0.1)).text
+    assert "have no score" not in verdict(BOOLS, gate("min", 0.1)).text
 
 
 def test_a_failed_run_is_no_scored_example():
@@ -174,6 +177,218 @@ def test_a_graded_score_has_no_pass_rate(rule):
     its = verdict(ran(1.0, 0.0), gate(rule, 0.5))
     assert (its.is_red, its.value) == (True, None)
     assert "no pass rate" in its.text
+
+
+# --- scores that are missing, and what does not apply -------------------------------------------------
+
+
+NA = evaluation("s", None, label="not applicable", kind="not_applicable")
+BECAUSE = evaluation("s", 1.0, label="because", kind="bool")
+NOT_YET = evaluation("s", 0.0, label="not yet", kind="bool")
+
+
+def mixed(*given: Evaluation | Said, repetitions: int = 1, **changes: Any) -> ExperimentResult:
+    """Runs with evaluations of any kind; with repetitions, those of one example stand together."""
+    runs = [
+        run(
+            n // repetitions,
+            repetition=n % repetitions + 1,
+            **({"evaluations": (one,)} if isinstance(one, Evaluation) else said(one)),
+        )
+        for n, one in enumerate(given)
+    ]
+    return result("search", runs, evaluators=("s",), repetitions=repetitions, **changes)
+
+
+def test_a_mean_over_labels_without_a_score_is_red_and_says_how_many_there_are():
+    found = mixed(1.0, *["N/A"] * 19)
+    its = verdict(found, gate("min", 0.9))
+    assert (its.is_red, its.status, its.value) == (True, "failed", 1.0)
+    assert its.text == (
+        "s mean 1.000 is at least 0.9, but 19 of 20 runs have no score, and no place in the mean; 19 of them have a "
+        'label alone: return a score or evalwire.NOT_APPLICABLE, or set missing = "ignore"'
+    )
+    assert verdict(found, gate("max", 1)).is_red
+    below = verdict(found, gate("min", 1.5))
+    assert "is below 1.5; 19 of 20 runs have no score" in below.text
+
+
+def test_missing_scores_are_ignored_where_that_is_asked_for_and_are_told():
+    its = verdict(mixed(1.0, *["N/A"] * 19), gate("min", 0.9, missing="ignore"))
+    assert (its.is_red, its.value) == (False, 1.0)
+    assert its.text == "s mean 1.000 is at least 0.9; 19 of 20 runs have no score, and no place in the mean"
+
+
+def test_a_label_without_a_score_is_no_scored_example():
+    its = verdict(mixed(1.0, *["N/A"] * 19), gate("min_examples", 20))
+    assert (its.is_red, its.value) == (True, 1)
+    assert its.text == "s was given for 1 example, fewer than 20; 19 of 20 runs have no score"
+    assert not verdict(mixed(*["good", "bad"]), gate("min_examples", 2)).is_red, "of labels alone, these count"
+
+
+def test_a_bool_beside_labels_without_a_score_has_a_pass_rate_and_these_did_not_pass():
+    found = mixed(BECAUSE, *["N/A"] * 19)
+    for rule in ("min", "min_pass_rate"):
+        its = verdict(found, gate(rule, 0.9))
+        assert (its.is_red, its.value) == (True, 0.05)
+        assert "19 of 20 runs have no score, which count as not passed" in its.text
+    assert verdict(found, gate("max_pass_rate", 0.9)).value == 1.0
+    ignored = verdict(mixed(BECAUSE, *["N/A"] * 18, None), gate("min_pass_rate", 0.5, missing="ignore"))
+    assert (ignored.is_red, ignored.value) == (False, 0.5), "a failed run never leaves the rate"
+    assert "1 of 20 runs have no score, which count as not passed; 18 of 20 runs have a label alone" in ignored.text
+    low, high = wilson_interval(1, 2)
+    assert ignored.interval == Interval(low=low, high=high, method="Wilson")
+
+
+def test_a_failed_run_among_missing_scores_is_judged_by_the_limit_on_errors_alone():
+    assert not verdict(mixed(0.5, None), gate("min", 0.5)).is_red
+
+
+def test_a_bool_with_an_explanation_has_a_pass_rate_with_wilsons_interval_and_its_failed_run():
+    its = verdict(mixed(*[BECAUSE] * 18, NOT_YET, None), gate("min_pass_rate", 0.9))
+    assert (its.is_red, its.value) == (False, 0.9)
+    low, high = wilson_interval(18, 20)
+    assert its.interval == Interval(low=low, high=high, method="Wilson")
+
+
+def test_numbers_that_happen_to_be_0_and_1_have_a_mean():
+    its = verdict(mixed(1.0, 0.0), gate("min_pass_rate", 0.5))
+    assert its.is_red
+    assert 'return a bool: True, (True, "why") or {"score": True}' in its.text
+    assert verdict(mixed(1.0, 0.0), gate("min", 0.5)).text.startswith("s mean 0.500")
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [("min", 0.5), ("min_pass_rate", 0.5), ("max_pass_rate", 0.5), ("min_examples", 2)]
+)
+def test_what_does_not_apply_is_in_no_rate_and_no_count(rule, value):
+    its = verdict(mixed(BECAUSE, NA, NOT_YET, NA), gate(rule, value))
+    assert (its.is_red, its.value) == (False, value)
+    assert "it does not apply to 2 of 4 runs" in its.text
+    if rule != "min_examples":
+        low, high = wilson_interval(1, 2)
+        assert its.interval == Interval(low=low, high=high, method="Wilson")
+
+
+def test_what_does_not_apply_is_in_no_mean():
+    its = verdict(mixed(0.2, NA, 0.4), gate("min", 0.3))
+    assert (its.is_red, its.value) == (False, pytest.approx(0.3))
+    assert its.text.endswith("; it does not apply to 1 of 3 runs")
+
+
+@pytest.mark.parametrize(
+    "rule", ["min", "max", "min_pass_rate", "max_pass_rate", "min_examples", "max_label_share", "max_drop"]
+)
+@pytest.mark.parametrize("missing", ["fail", "ignore"])
+def test_a_gate_of_which_nothing_applies_fails(rule, missing):
+    asked = gate(rule, 0, label="x" if rule == "max_label_share" else None, missing=missing)
+    for found in (mixed(NA, NA), mixed(NA, NA, None)):
+        its = verdict(found, asked)
+        assert its.is_red
+        assert "s applies to none of 2 runs" in its.text
+
+
+def test_repetitions_that_do_not_apply_leave_the_rest_of_their_example():
+    its = verdict(mixed(BECAUSE, NA, NA, NA, NOT_YET, BECAUSE, repetitions=2), gate("min", 0.5))
+    assert its.value == pytest.approx(2 / 3)
+    low, high = mean_interval([1.0, 0.5])
+    assert its.interval == Interval(low=low, high=high, method="t")
+
+
+# --- drops over what is missing -----------------------------------------------------------------------
+
+
+def test_a_drop_over_labels_without_a_score_is_red():
+    before, found = mixed(*[0.9] * 20), mixed(*[0.9] * 12, *["N/A"] * 8)
+    its = verdict(found, gate("max_drop", 0.1), before=before)
+    assert (its.is_red, its.status) == (True, "failed")
+    assert its.text.endswith(
+        "; but 8 of 20 runs have a label and no score: return a score or evalwire.NOT_APPLICABLE, "
+        'or set missing = "ignore"'
+    )
+    assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
+    assert not verdict(before, gate("max_drop", 0.1), before=found).is_red, "the baseline lacks them"
+    assert verdict(found, gate("max_drop", 0.1)).is_red, "without a baseline, too"
+
+
+def test_a_drop_over_bools_without_a_score_is_judged_as_a_drop():
+    """What is missing did not pass."""
+    before, found = mixed(*[BECAUSE] * 20), mixed(*[BECAUSE] * 10, *["N/A"] * 10)
+    its = verdict(found, gate("max_drop", 0.1), before=before)
+    assert (its.is_red, its.value) == (True, 0.5)
+    assert verdict(mixed(*[BECAUSE] * 19, "N/A"), gate("max_drop", 0.1), before=before).status == "passed"
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_example_that_it_applies_to_on_one_side_only_is_missing(swapped):
+    found, before = mixed(*[0.9] * 12, *[NA] * 3, NA), mixed(*[0.9] * 15, NA)
+    found, before = (before, found) if swapped else (found, before)
+    its = verdict(found, gate("max_drop", 0.1), before=before)
+    assert its.is_red
+    assert "3 unchanged examples lack a score on a side" in its.text
+    assert 'it applies to 3 examples on one side only: set missing = "ignore"' in its.text
+    assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
+
+
+# --- shares of labels ----------------------------------------------------------------------------------
+
+
+LABELS = mixed(*["correct"] * 17, *["incorrect"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "side", "label", "holds", "breaks"),
+    [
+        (LABELS, "max", "incorrect", 0.15, 0.1499),
+        (LABELS, "min", "correct", 0.85, 0.8501),
+        (LABELS, "max", "other", 0.0, None),
+        (LABELS, "min", "other", None, 0.01),
+        (mixed("a", "b", None, example_count=4), "max", "a", 0.75, 0.7499),  # what is missing counts as limited
+        (mixed("a", "b", None, example_count=4), "min", "a", 0.25, 0.2501),
+        (mixed("a", "b", NA), "max", "a", 0.5, 0.4999),
+        (mixed("a", 0.5), "max", "a", 0.5, 0.4999),  # a score without a label has another label than this
+        (mixed(True, False), "min", "True", 0.5, 0.5001),
+    ],
+)
+def test_the_share_of_a_label_is_limited(found, side, label, holds, breaks):
+    for threshold, is_red in ((holds, False), (breaks, True)):
+        if threshold is not None:
+            its = verdict(found, gate(f"{side}_label_share", threshold, label=label))
+            assert (its.is_red, its.label) == (is_red, label)
+            assert its.name == f"s {side}_label_share {label}"
+
+
+def test_the_share_of_a_label_has_wilsons_interval_and_names_the_label():
+    its = verdict(LABELS, gate("max_label_share", 0.1, label="incorrect"))
+    low, high = wilson_interval(3, 20)
+    assert its.interval == Interval(low=low, high=high, method="Wilson")
+    assert its.text.startswith("s share of 'incorrect' 0.150 is above 0.1 (95% interval")
+
+
+def test_a_label_that_was_never_given_is_told_with_those_that_were():
+    its = verdict(LABELS, gate("max_label_share", 0.1, label="incorect"))
+    assert its.text.endswith("; it was never given; there are: 'correct' 17, 'incorrect' 3")
+
+
+def test_missing_runs_count_as_the_limited_side_of_a_share():
+    found = mixed("a", "b", None, example_count=4)
+    assert "2 of 4 runs have no evaluation, which count as having it" in (
+        verdict(found, gate("max_label_share", 0.1, label="a")).text
+    )
+    assert "which count as not having it" in verdict(found, gate("min_label_share", 0.1, label="a")).text
+
+
+def test_the_share_of_a_label_over_repetitions_has_students_interval_over_examples():
+    found = mixed("a", "a", "a", "b", NA, "b", NA, NA, "a", None, repetitions=2)
+    its = verdict(found, gate("max_label_share", 1, label="a"))
+    assert its.value == pytest.approx(5 / 7)
+    low, high = mean_interval([1.0, 0.5, 0.0, 1.0])
+    assert its.interval == Interval(low=low, high=high, method="t")
+
+
+def test_an_evaluator_without_labels_breaks_a_limit_on_their_share():
+    its = verdict(GRADED, gate("max_label_share", 1, label="a"))
+    assert (its.is_red, its.value, its.text) == (True, None, "s gives no labels")
 
 
 # --- limits on the experiment --------------------------------------------------------------------------
@@ -348,7 +563,30 @@ def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inco
 
 
 def test_pairs_too_few_for_any_drop_are_said_to_be():
-    assert "inconclusive, too few pairs" in verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5)).text
+    its = verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5))
+    assert "inconclusive, 2 pairs cannot reach the significance 0.05" in its.text
+    few = verdict(ran(*[0.5] * 5), gate("max_drop", 0.01), before=ran(*[0.5] * 5))
+    assert "inconclusive, too few pairs" in few.text
+
+
+@pytest.mark.parametrize("by", [boolean, evaluation])
+@pytest.mark.parametrize(("pairs", "drop_gates", "can"), [(12, 1, True), (12, 500, False), (20, 500, True)])
+def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, drop_gates, can):
+    """Corrected over hundreds of gates, 12 examples that all fell cannot be significant; the gate does not pass."""
+    worse, better = (True, False) if by is boolean else (0.9, 0.1)
+    now, before = ran(*[better] * pairs), ran(*[worse] * pairs)
+    asked = gate("max_drop", 0.02)
+    others = [gate("max_drop", 0.02, experiment=f"other{number}") for number in range(drop_gates - 1)]
+    results = [now, *(ran(*[worse] * pairs, name=other.experiment) for other in others)]
+    baselines = {"search": compare_results(now, before, asked="auto")}
+    baselines |= {one.name: compare_results(one, one, asked="auto") for one in results[1:]}
+    first = judge_gates(results, [asked, *others], baselines=baselines, prices={})[0]
+    if can:
+        assert (first.status, first.is_red) == ("failed", True)
+        return
+    assert (first.status, first.is_red) == ("inconclusive", False)
+    said = f"{pairs} pairs cannot reach the significance 0.05, corrected over {drop_gates} drop gates"
+    assert said in first.text
 
 
 def test_a_collapse_of_all_of_8_is_red_though_they_are_few():
@@ -367,9 +605,54 @@ def test_the_strict_mode_is_never_inconclusive_on_a_pair():
 @pytest.mark.parametrize(("on_inconclusive", "is_red"), [("pass", False), ("fail", True)])
 def test_without_a_pair_it_is_inconclusive(mode, on_inconclusive, is_red):
     before = result("search", [run(99, **said(0.5))], evaluators=("s",))
-    asked = gate("max_drop", 0.01, drop_policy=DropPolicy(mode=mode, on_inconclusive=on_inconclusive))
-    its = verdict(GRADED, asked, before=before)
+    policy = DropPolicy(mode=mode, on_inconclusive=on_inconclusive, min_paired=0)
+    its = verdict(GRADED, gate("max_drop", 0.01, drop_policy=policy), before=before)
     assert (its.status, its.is_red, its.value) == ("inconclusive", is_red, None)
+
+
+@pytest.mark.parametrize(
+    ("paired", "least", "status"), [(8, 0.8, "passed"), (7, 0.8, "no baseline"), (1, 0.1, "passed")]
+)
+def test_a_baseline_that_covers_too_few_examples_is_none(paired, least, status):
+    """The limit itself is enough; what is paired is said."""
+    before = result("search", [run(n, **said(0.5)) for n in range(paired)], evaluators=("s",))
+    policy = DropPolicy(mode="strict", min_paired=least)
+    its = verdict(ran(*[0.5] * 10), gate("max_drop", 0.01, drop_policy=policy), before=before)
+    assert (its.status, its.is_red) == (status, False)
+    assert status == "passed" or f"{paired} of 10 examples are the same in" in its.text
+
+
+@pytest.mark.parametrize("is_base_branch", [False, True])
+@pytest.mark.parametrize("on_no_baseline", ["pass", "fail"])
+def test_without_a_baseline_a_run_beside_the_base_branch_can_fail(on_no_baseline, is_base_branch):
+    """The base branch itself has to have a first run."""
+    asked = gate("max_drop", 0, drop_policy=DropPolicy(on_no_baseline=on_no_baseline))
+    its = verdict(GRADED, asked, is_base_branch=is_base_branch)
+    assert its.status == "no baseline"
+    assert its.is_red is (on_no_baseline == "fail" and not is_base_branch)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_relative", "scores", "is_refused"),
+    [
+        (2, False, (0.0, 1.0), True),
+        (1, False, (0.0, 1.0), True),
+        (0.99, False, (0.0, 1.0), False),
+        (2, False, (1.0, 5.0), False),
+        (2, True, (0.0, 1.0), False),
+    ],
+)
+def test_a_drop_that_scores_cannot_have_is_refused(threshold, is_relative, scores, is_refused):
+    """Before anything runs where the baseline has scores; else the gate fails."""
+    asked = gate("max_drop", threshold, is_relative=is_relative)
+    if is_refused:
+        with pytest.raises(UsageError, match="lie between 0 and 1, so none can drop by more than"):
+            check_drop(asked, ran(*scores))
+        assert verdict(ran(*scores), asked, before=ran(*scores)).is_red
+    else:
+        check_drop(asked, ran(*scores))
+        assert not verdict(ran(*scores), asked, before=ran(*scores)).is_red
+    check_drop(asked, "no baseline")
 
 
 @pytest.mark.parametrize("on_inconclusive", ["pass", "fail"])
@@ -482,7 +765,7 @@ def test_a_failed_run_counts_as_what_a_ceiling_limits():
             one for one in judge_gates([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule
         ]
         assert (its[0].is_red, its[0].value) == (True, pytest.approx(0.45))
-        assert "30 of 100 runs have none, which count as passed" in its[0].text
+        assert "30 of 100 runs have no score, which count as passed" in its[0].text
     assert not verdict(ran(True, False, False), gate("max", 0.34)).is_red
 
 

@@ -16,6 +16,7 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.json_values import EMPTY
+from evalwire.model.metadata import evaluation_metadata, recorded_kind
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.model.scores import ScoreSummary
@@ -301,16 +302,76 @@ def judged(*said: Evaluation) -> list[TaskRun]:
 
 
 def test_a_mean_is_over_the_scores_there_are_and_the_rest_is_missing():
-    """Failures are no zeros and no silence: they are counted as missing beside the mean."""
+    """Failures and labels alone are no zeros and no silence: they are counted as missing beside the mean."""
     said = [evaluation(score=1.0), evaluation(score=0.5), evaluation(failure=FAILURE), evaluation(label="good")]
     summary = ScoreSummary.of("ev", [*judged(*said), task_run(), task_run(evaluations=(evaluation("other"),))])
-    assert summary == ScoreSummary(name="ev", mean=0.75, count=3, missing=3, labels={"good": 1})
+    assert summary == ScoreSummary(name="ev", mean=0.75, count=2, missing=4, labels={"good": 1}, unscored=1)
+    assert summary.given == 3
 
 
 def test_without_scores_there_is_no_mean():
     """Labels alone have counts and no mean."""
     summary = ScoreSummary.of("ev", judged(*(evaluation(label=label) for label in "bab")))
     assert (summary.mean, summary.count, summary.missing, summary.labels) == (None, 3, 0, {"a": 1, "b": 2})
+
+
+def test_what_does_not_apply_is_neither_counted_nor_missing():
+    """And it is not in a rate: of bools, what is missing is."""
+    none = evaluation(label="not applicable", kind="not_applicable")
+    yes, no = evaluation(score=1.0, kind="bool", label="a"), evaluation(score=0.0, kind="bool")
+    [score] = [ScoreSummary.of("ev", judged(yes, none, no, none, evaluation(failure=FAILURE)), expected=6)]
+    assert (score.count, score.missing, score.not_applicable, score.unscored) == (2, 1, 2, 0)
+    assert (score.mean, score.pass_rate, score.labels) == (0.5, 1 / 4, {"a": 1})
+    [nothing] = [ScoreSummary.of("ev", judged(none, none))]
+    assert (nothing.count, nothing.missing, nothing.mean, nothing.pass_rate) == (0, 0, None, None)
+
+
+def test_a_bool_stays_one_beside_labels_and_a_number_does_not_become_one():
+    said = [evaluation(score=1.0, label="because", kind="bool"), evaluation(label="N/A")]
+    assert ScoreSummary.of("ev", judged(*said)).pass_rate == 0.5
+    assert ScoreSummary.of("ev", judged(evaluation(score=1.0), evaluation(score=0.0))).pass_rate is None
+    assert ScoreSummary.of("ev", judged(*said, evaluation(score=0.5))).pass_rate is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"score": 1.0, "label": "True"}, "bool"),
+        ({"score": 0.0, "label": "False"}, "bool"),
+        ({"score": 1.0, "label": "False"}, "number"),
+        ({"score": 1.0}, "number"),
+        ({"label": "True"}, "label"),
+        ({"failure": FAILURE}, None),
+        ({"score": 1.0, "label": "yes", "kind": "bool"}, "bool"),
+    ],
+)
+def test_the_kind_of_an_older_record_is_worked_out(fields, kind):
+    assert evaluation(**fields).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts"),
+    [
+        ({"score": 1.0, "label": "True"}, {}),
+        ({"score": 1.0, "label": "yes", "kind": "bool"}, {"kind": "bool"}),
+        ({"label": "not applicable", "kind": "not_applicable"}, {"kind": "not_applicable"}),
+        ({"score": 0.5}, {}),
+        ({"label": "good"}, {}),
+        ({"failure": FAILURE}, {}),
+    ],
+)
+def test_only_a_kind_that_the_record_does_not_tell_is_recorded(fields, facts):
+    said = evaluation(**fields)
+    run = task_run(evaluations=(said,))
+    assert evaluation_metadata(said, run, is_shared=False) == facts
+    shared = evaluation_metadata(said, run, is_shared=True)
+    assert {key: shared.get(key) for key in facts} == facts
+    assert recorded_kind(shared) == facts.get("kind")
+
+
+def test_a_recorded_kind_of_another_version_is_none():
+    assert recorded_kind({"kind": "grade"}) is None
+    assert recorded_kind({"kind": ["bool"]}) is None
 
 
 def test_a_mean_is_exact():
@@ -338,13 +399,14 @@ def test_an_evaluator_that_reports_under_other_names_has_those():
 def repeated(*examples: str, repetitions: int, **fields: Any) -> ExperimentResult:
     """A result by a text for each example, a letter for each repetition.
 
-    T and F are an evaluator's True and False, a digit is so many tenths, L a label, x an evaluator that failed,
-    X a task that failed, and - a repetition that was not run.
+    T and F are an evaluator's True and False, a digit is so many tenths, L a label, N what does not apply, x an
+    evaluator that failed, X a task that failed, and - a repetition that was not run.
     """
     said = {
         "T": {"score": 1.0, "label": "True"},
         "F": {"score": 0.0, "label": "False"},
         "L": {"label": "kind"},
+        "N": {"label": "not applicable", "kind": "not_applicable"},
         "x": {"failure": FAILURE},
         **{str(digit): {"score": digit / 10} for digit in range(10)},
     }
@@ -385,11 +447,11 @@ def test_each_example_has_its_mean_and_spread():
 
 def test_an_example_with_fewer_than_two_scores_has_no_spread():
     """One score, a label, or nothing at all has no spread, and does not count as a spread of zero."""
-    [score] = repeated("5x", "LL", "XX", "04", repetitions=2).scores
+    [score] = repeated("5x", "LL", "NX", "04", repetitions=2).scores
     assert [(one.mean, one.spread is None, one.count, one.missing) for one in score.per_example] == [
         (0.5, True, 1, 1),
-        (None, True, 2, 0),
         (None, True, 0, 2),
+        (None, True, 0, 1),
         (0.2, False, 2, 0),
     ]
     assert score.spread == score.per_example[3].spread
@@ -404,7 +466,7 @@ def test_bools_have_pass_at_k_and_pass_hat_k():
     assert score.pass_hat == pytest.approx({1: 4 / 9, 2: 1 / 3, 3: 1 / 3})
 
 
-@pytest.mark.parametrize("failed", ["TTxF", "XTTF", "TT-F", "TFTx"])
+@pytest.mark.parametrize("failed", ["TTxF", "XTTF", "TT-F", "TFTx", "TTLF"])
 def test_what_failed_or_never_ran_is_not_passed(failed):
     """A failure of the task or of the evaluator stays in the denominator, and so does what was not run."""
     [score] = repeated(failed, repetitions=4).scores
@@ -419,7 +481,15 @@ def test_an_example_that_only_failed_never_passed():
     assert (score.pass_at, score.pass_hat) == ({1: 0.5, 2: 0.5}, {1: 0.5, 2: 0.5})
 
 
-@pytest.mark.parametrize("letters", ["T1", "TL", "00", "LL", "XX", "Tx5"])
+def test_repetitions_that_do_not_apply_are_left_out_of_pass_at_k():
+    """Each k is over the examples that have so many."""
+    [score] = repeated("TTF", "TNF", "NNN", "NTN", repetitions=3).scores
+    assert score.pass_at == pytest.approx({1: (2 / 3 + 1 / 2 + 1) / 3, 2: 1.0, 3: 1.0})
+    assert score.pass_hat == pytest.approx({1: (2 / 3 + 1 / 2 + 1) / 3, 2: (1 / 3 + 0) / 2, 3: 0.0})
+    assert [(one.count, one.missing) for one in score.per_example] == [(3, 0), (2, 0), (0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize("letters", ["T1", "N1", "NN", "00", "LL", "XX", "Tx5"])
 def test_only_bools_pass(letters):
     """A score that is no bool, a label, or nothing at all has no pass@k."""
     [score] = repeated(letters, repetitions=len(letters)).scores

@@ -125,8 +125,15 @@ def test_a_red_job_has_an_error_and_a_green_one_has_none(made):
 
 def test_nothing_is_said_of_what_held():
     green = red_report(results=(result("a", [SOUND], evaluators=("e",)),), gates=(), baselines=(), exit_code=0)
-    held = gate(status="passed", is_red=False), gate(status="no baseline", is_red=False)
+    held = (gate(status="passed", is_red=False),)
     assert commands(replace(green, outcome="passed", gates=held)) == []
+
+
+def test_a_drop_gate_without_a_baseline_is_a_warning():
+    """It passed, and nothing was compared."""
+    green = red_report(results=(result("a", [SOUND], evaluators=("e",)),), gates=(), baselines=(), exit_code=0)
+    (only,) = commands(replace(green, outcome="passed", gates=(gate(status="no baseline", is_red=False),)))
+    assert (only["command"], only["message"]) == ("warning", "no baseline: it fell")
 
 
 def test_an_inconclusive_gate_is_a_warning():

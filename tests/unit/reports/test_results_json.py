@@ -24,7 +24,7 @@ from evalwire.model.failure import FailureStage
 from evalwire.model.gates import Rule, Status
 from evalwire.model.report import Outcome, Report
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import AnnotatorKind
+from evalwire.model.run import AnnotatorKind, EvaluationKind
 from evalwire.reports import annotations as workflow
 from evalwire.reports import console, html, junit, markdown, results_json, write
 from evalwire.reports.results_json import SCHEMA_VERSION, load_results
@@ -143,6 +143,7 @@ def test_the_schema_names_the_values_that_the_program_knows():
         (SCHEMA["properties"]["outcome"], Outcome),
         (definitions["Failure"]["properties"]["stage"], FailureStage),
         (definitions["Evaluation"]["properties"]["annotator_kind"], AnnotatorKind),
+        (definitions["Evaluation"]["properties"]["kind"]["anyOf"][0], EvaluationKind),
         (definitions["GateResult"]["properties"]["rule"], Rule),
         (definitions["GateResult"]["properties"]["status"], Status),
         (definitions["Comparison"]["properties"]["direction"], Direction),
@@ -194,6 +195,23 @@ def test_nothing_is_lost_of_what_is_hostile(tmp_path, start):
     write(tmp_path / "results.json", results_json.pieces(made))
     assert strict((tmp_path / "results.json").read_bytes().decode())
     assert reports_of(load_results(tmp_path / "results.json")) == reports_of(made)
+
+
+def test_the_kind_of_an_evaluation_is_kept_and_worked_out_where_a_file_has_none():
+    said = (
+        evaluation("judge", 1.0, label="because", kind="bool"),
+        evaluation("cites", None, label="not applicable", kind="not_applicable"),
+        evaluation("plain", 1.0, label="True"),
+    )
+    found = document(red_report(results=(result("a", [run(1, evaluations=said)], evaluators=("judge",)),)))
+    assert [one.kind for one in read_results(found).results[0].runs[0].evaluations] == [
+        "bool",
+        "not_applicable",
+        "bool",
+    ]
+    for one in found["experiments"][0]["runs"][0]["evaluations"]:
+        del one["kind"]
+    assert [one.kind for one in read_results(found).results[0].runs[0].evaluations] == ["number", "label", "bool"]
 
 
 def test_numbers_are_whole():
@@ -492,6 +510,8 @@ def test_it_has_the_scores():
         "spread": None,
         "pass_at": {},
         "pass_hat": {},
+        "unscored": 0,
+        "not_applicable": 0,
         "per_example": [],
     }
     assert graded["pass_rate"] is None

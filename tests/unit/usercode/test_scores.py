@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
+import pickle
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,8 +14,9 @@ import numpy as np
 import pydantic
 import pytest
 
+import evalwire
 from evalwire.model.json_values import to_json
-from evalwire.usercode.scores import EvaluatorScore, parse_scores
+from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, parse_scores
 
 # --- outputs -------------------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class ScoreLike:
 def test_accepted_returns(returned, score, label, explanation):
     """Each accepted form becomes one evaluation under the file's name, with a plain float and text."""
     [verdict] = parse_scores(returned, name="ev")
-    assert verdict == EvaluatorScore(name="ev", score=score, label=label, explanation=explanation)
+    assert (verdict.name, verdict.score, verdict.label, verdict.explanation) == ("ev", score, label, explanation)
     assert type(verdict.score) in (float, type(None))
     assert type(verdict.label) in (str, type(None))
 
@@ -231,18 +234,105 @@ def test_several_results_go_by_their_own_names(make, collect):
     """A list of dicts or scores becomes one evaluation for each, under its own name."""
     returned = collect([make(name="a", score=0.5), make(name="b", label="good")])
     assert parse_scores(returned, name="ev") == [
-        EvaluatorScore(name="a", score=0.5),
-        EvaluatorScore(name="b", label="good"),
+        EvaluatorScore(name="a", kind="number", score=0.5),
+        EvaluatorScore(name="b", kind="label", label="good"),
     ]
 
 
 def test_phoenix_evals_scores_are_accepted(evals):
     """Real phoenix-evals scores are accepted, alone and in a list."""
     one = evals.Score(name="a", score=1, label="good", explanation="because", metadata={"k": (1,)})
-    expected = EvaluatorScore(name="ev", score=1.0, label="good", explanation="because", metadata={"k": [1]})
+    expected = EvaluatorScore(
+        name="ev", kind="number", score=1.0, label="good", explanation="because", metadata={"k": [1]}
+    )
     assert parse_scores(one, name="ev") == [expected]
     two = parse_scores([one, evals.Score(name="b", score=0.0)], name="ev")
     assert [(verdict.name, verdict.score) for verdict in two] == [("a", 1.0), ("b", 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind"),
+    [
+        (True, "bool"),
+        (np.bool_(False), "bool"),
+        (np.array(True), "bool"),
+        ((True, "because it is there"), "bool"),
+        ((np.bool_(True), "good", "because"), "bool"),
+        ({"score": False}, "bool"),
+        ({"score": np.bool_(True), "label": "pass", "metadata": {"k": 1}}, "bool"),
+        ([{"name": "own", "score": True}], "bool"),
+        (ScoreLike(score=True, label="good"), "bool"),
+        (ScoreLike(score=1.0, label="True"), "bool"),  # what Phoenix's decorators make of a bare bool
+        ({"score": 0.0, "label": "False"}, "bool"),
+        (1.0, "number"),
+        (0, "number"),
+        (np.float64(1.0), "number"),
+        ((1.0, "pass"), "number"),
+        ({"score": 0.0, "label": "True"}, "number"),
+        ({"score": 1}, "number"),
+        ("True", "label"),
+        ({"label": True}, "label"),
+        ((None, "good"), "label"),
+    ],
+)
+def test_the_kind_is_that_of_the_type_that_was_returned(returned, kind):
+    """Whatever stands beside it; floats that happen to be 0 and 1 are numbers."""
+    [verdict] = parse_scores(returned, name="ev")
+    assert verdict.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("returned", "label", "explanation"),
+    [
+        (NOT_APPLICABLE, "not applicable", None),
+        ([NOT_APPLICABLE], "not applicable", None),
+        ({"score": NOT_APPLICABLE}, "not applicable", None),
+        ({"score": NOT_APPLICABLE, "reason": "no source was asked for"}, "not applicable", "no source was asked for"),
+        ((NOT_APPLICABLE, "no sources"), "no sources", None),
+        ((NOT_APPLICABLE, None, "because"), "not applicable", "because"),
+        (ScoreLike(score=NOT_APPLICABLE), "not applicable", None),
+    ],
+)
+def test_not_applicable_has_no_score_and_says_so(returned, label, explanation):
+    [verdict] = parse_scores(returned, name="ev")
+    assert verdict == EvaluatorScore(name="ev", kind="not_applicable", label=label, explanation=explanation)
+
+
+def test_one_of_several_results_may_not_be_applicable():
+    returned = [{"name": "a", "score": NOT_APPLICABLE}, {"name": "b", "score": True}]
+    assert [(one.name, one.kind) for one in parse_scores(returned, name="ev")] == [
+        ("a", "not_applicable"),
+        ("b", "bool"),
+    ]
+
+
+def test_not_applicable_is_neither_true_nor_false():
+    """In `all([...])` it would be a pass."""
+    with pytest.raises(TypeError, match="neither true nor false"):
+        all([NOT_APPLICABLE])
+    assert copy.deepcopy(NOT_APPLICABLE) is NOT_APPLICABLE
+    assert pickle.loads(pickle.dumps(NOT_APPLICABLE)) is NOT_APPLICABLE
+    assert evalwire.NOT_APPLICABLE is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("fields", "explanation", "dropped"),
+    [
+        ({"explanation": "a"}, "a", ()),
+        ({"reason": "a"}, "a", ()),
+        ({"reasoning": "a"}, "a", ()),
+        ({"comment": "a"}, "a", ()),
+        ({"comment": "c", "reasoning": "b", "reason": "a"}, "a", ("comment", "reasoning")),
+        ({"reason": "b", "explanation": "a"}, "a", ("reason",)),
+        ({"reason": "a", "explanation": None}, "a", ()),
+        ({"reason": None, "other": None}, None, ()),
+        ({"rationale": "a", "confidence": 0.5, 3: 4}, None, ("rationale", "confidence", "3")),
+        ({"name": "own", "label": "l", "metadata": {"m": 1}}, None, ()),
+    ],
+)
+def test_the_words_for_an_explanation_are_one_and_other_keys_are_named(fields, explanation, dropped):
+    [verdict] = parse_scores({"score": 1, **fields}, name="ev")
+    assert (verdict.explanation, verdict.dropped) == (explanation, dropped)
 
 
 def test_metadata_is_kept_as_json():

@@ -103,9 +103,7 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
                 wanted = BaselineQuery(
                     experiment=name,
                     dataset_name=dataset,
-                    evaluators=None,
                     split=settings.split,
-                    repetitions=None,
                     branches=[asked.value],
                     base_branch=settings.base_branch or "main",
                     is_any_outcome=True,

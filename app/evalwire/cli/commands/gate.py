@@ -10,10 +10,18 @@ from evalwire import reports
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, importable
-from evalwire.gates import BaselineChoice, BaselineQuery, KnownNames, branches_for, find_base_branch, unjudged_gates
+from evalwire.gates import (
+    BaselineChoice,
+    BaselineQuery,
+    KnownNames,
+    branches_for,
+    find_base_branch,
+    is_of_base_branch,
+    unjudged_gates,
+)
 from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
 from evalwire.masking import masked
-from evalwire.model import Report, own_metadata
+from evalwire.model import Report, begun_at, own_metadata, recorded_prefix
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -210,7 +218,14 @@ def _gating(
         phoenix = invocation.connect(None)
     if others := unjudged_gates(settings.thresholds, known):
         invocation.console.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
-    return prepare_gating(GateRequest.of(settings), queries, known, phoenix=phoenix).judge(results)
+    gating = prepare_gating(
+        GateRequest.of(settings),
+        queries,
+        known,
+        phoenix=phoenix,
+        is_base_branch=is_of_base_branch(recorded.ci, base_branch),
+    )
+    return gating.judge(results)
 
 
 def _names(result: ExperimentResult) -> list[str] | None:
@@ -221,13 +236,16 @@ def _names(result: ExperimentResult) -> list[str] | None:
 
 def _query(result: ExperimentResult, branches: list[str | None], ids: set[str]) -> BaselineQuery:
     recorded = own_metadata(result.experiment_metadata)
+    name = result.opened.recorded_name if result.opened else ""
+    record = {"metadata": result.experiment_metadata, "name": name}
     return BaselineQuery(
         experiment=result.name,
         dataset_name=result.dataset_name,
-        evaluators=recorded.get("evaluators"),
+        prefix=recorded_prefix(record, result.dataset_name),
         split=recorded.get("split"),
-        repetitions=result.repetitions,
+        dataset_version=result.dataset_version_id or None,
+        contents={run.example.id: run.example.content_hash for run in result.runs},
         branches=branches,
         experiment_ids=ids,
-        before=min((run.start_time for run in result.runs), default=None),
+        before=begun_at(result.experiment_metadata) or min((run.start_time for run in result.runs), default=None),
     )

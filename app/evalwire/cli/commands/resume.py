@@ -35,6 +35,7 @@ def resume(
     experiment_id: str | None = None,
     retry_failed: bool = False,
     local: bool = False,
+    accept_changes: bool = False,
 ) -> int:
     """Go on with an earlier job, report, and give the exit code.
 
@@ -44,6 +45,7 @@ def resume(
         experiment_id: a Phoenix experiment to complete instead, from what Phoenix has of it.
         retry_failed: try failed tasks and evaluators again.
         local: start the local Phoenix for it.
+        accept_changes: go on where code or examples were changed since the job began.
 
     Raises:
         UsageError: there is no such journal, it is still being written, or it cannot be read.
@@ -77,6 +79,7 @@ def resume(
                 record_connections=settings.record_connections,
                 past=past.past,
                 retry_failed=retry_failed,
+                accept_changes=accept_changes,
             )
 
     return run_and_report(

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from evalwire.shards import Membership
 
 
-def run(invocation: Invocation, *, dry_run: int | None = None, local: bool = False, fresh: bool = False) -> int:
+def run(
+    invocation: Invocation,
+    *,
+    dry_run: int | None = None,
+    local: bool = False,
+    fresh: bool = False,
+    accept_changes: bool = False,
+) -> int:
     """Run the selected experiments and write the report; return the exit code.
 
     Args:
@@ -36,6 +43,7 @@ def run(invocation: Invocation, *, dry_run: int | None = None, local: bool = Fal
         dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
         local: start a Phoenix for this run, and upload the testset to it.
         fresh: start new experiments instead of continuing an earlier attempt of the same pipeline run (shards only).
+        accept_changes: go on where code or examples were changed since the plan was made.
 
     Raises:
         UsageError: a path that was named does not exist or cannot be written; nothing has run.
@@ -68,6 +76,7 @@ def run(invocation: Invocation, *, dry_run: int | None = None, local: bool = Fal
                 record_connections=settings.record_connections,
                 past=planned.past if planned else {},
                 retry_failed=membership is not None,  # a shard that is started again completes what it can
+                accept_changes=accept_changes,
             )
 
     code = run_and_report(

@@ -8,7 +8,7 @@ of a run, replaces the earlier line. The journal does not say which records Phoe
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -59,6 +59,13 @@ class OpenLine(_Line, frozen=True, tag="open"):
     project_name: str | None
 
 
+class InputsLine(_Line, frozen=True, tag="inputs"):
+    """User code has read these files of the project by now; the field has the form of `Inputs.to_json`."""
+
+    experiment: str
+    inputs: Mapping[str, Any]
+
+
 class _LineOfRun(_Line, frozen=True):
     experiment: str
     example: str
@@ -96,8 +103,8 @@ class EndLine(_Line, frozen=True, tag="end"):
     exit_code: int
 
 
-Line = JobLine | CreateLine | OpenLine | RunLine | EvaluationsLine | EndLine
-_TYPES = {kind.__struct_config__.tag for kind in (JobLine, CreateLine, OpenLine, RunLine, EvaluationsLine, EndLine)}
+Line = JobLine | CreateLine | OpenLine | InputsLine | RunLine | EvaluationsLine | EndLine
+_TYPES = {kind.__struct_config__.tag for kind in get_args(Line)}
 
 
 def encode(line: Line) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import JobSpec, Shard, Sharing
+from evalwire.model import FACTS_KEY, JobSpec, Shard, Sharing, own_metadata
 from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastExperiment, PastJob
 
@@ -131,6 +131,8 @@ def _take(line: lines.Line | None, job: PastJob) -> None:
             past.metadata, past.repetitions = line.metadata, line.repetitions
         case lines.OpenLine():
             past.id, past.url, past.project_name = line.id, line.url, line.project_name
+        case lines.InputsLine():
+            past.metadata = {**past.metadata, FACTS_KEY: {**own_metadata(past.metadata), "inputs": line.inputs}}
         case lines.RunLine():
             past.runs[line.key] = line
             past.evaluations.pop(line.key, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from evalwire.model import Evaluation, Experiment, JobSpec, OpenExperiment, TaskRun
+    from evalwire.model import Evaluation, Experiment, Inputs, JobSpec, OpenExperiment, TaskRun
     from evalwire.recording.journal.past import PastJob
 
 log = logging.getLogger("evalwire")
@@ -176,6 +176,10 @@ class Journal:
                 project_name=opened.project_name,
             )
         )
+
+    def read(self, opened: OpenExperiment, inputs: Inputs) -> None:
+        """Write what user code has read of the project by now."""
+        self.append(lines.InputsLine(experiment=opened.experiment.name, inputs=inputs.to_json()))
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write what a task returned, or why it failed for good."""

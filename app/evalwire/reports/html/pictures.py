@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ def _pictures_of_scores(section: Section) -> Iterator[Markup]:
                 scores.setdefault(evaluation.name, []).append(evaluation.score)
     for score in section.scores:
         values = scores.get(score.name, [])
-        if score.labels and (score.pass_rate is not None or not values):
+        if score.pass_rate is not None:
+            yield plots.frequencies(Counter(str(value == 1) for value in values), caption=score.name)
+        elif score.labels and not values:
             yield plots.frequencies(score.labels, caption=score.name)
         elif values:
             yield plots.histogram(values, caption=score.name, marks={"mean": score.mean or 0.0})

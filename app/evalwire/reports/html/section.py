@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.model import token_count, usage_cost_usd
 from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
-from evalwire.reports.html.numbers import DASH, MINUS
+from evalwire.reports.html.numbers import DASH, MINUS, number
 from evalwire.reports.text import in_one_line
 
 if TYPE_CHECKING:
@@ -241,9 +241,16 @@ def evaluation_of(run: TaskRun, name: str) -> Evaluation | None:
     return next((evaluation for evaluation in reversed(run.evaluations) if evaluation.name == name), None)
 
 
-def is_bool(evaluation: Evaluation) -> bool:
-    """Check whether an evaluation is an evaluator's True or False."""
-    return (evaluation.score, evaluation.label) in {(0.0, "False"), (1.0, "True")}
+def shown_score(evaluation: Evaluation) -> str:
+    """Return a score as the evaluator gave it, a bool or a number; empty without one."""
+    if evaluation.score is None:
+        return ""
+    return str(evaluation.score == 1) if evaluation.kind == "bool" else number(evaluation.score)
+
+
+def shown_label(evaluation: Evaluation) -> str:
+    """Return the label of an evaluation; empty where the score says the same."""
+    return "" if evaluation.label is None or evaluation.label == shown_score(evaluation) else evaluation.label
 
 
 def kind_of_change(comparison: Comparison) -> str:
@@ -279,7 +286,8 @@ TEMPLATE_NAMES: Mapping[str, Callable[..., Any]] = {
     "commonest_labels": commonest_labels,
     "evaluation_names": evaluation_names,
     "evaluation_of": evaluation_of,
-    "is_bool": is_bool,
     "kind_of_change": kind_of_change,
     "preview": preview,
+    "shown_label": shown_label,
+    "shown_score": shown_score,
 }

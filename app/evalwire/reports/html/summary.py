@@ -11,7 +11,7 @@ from evalwire.reports.text import count
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
 
-_SHARES = ("min_pass_rate", "max_pass_rate", "max_error_rate")
+_SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
 _WHOLE = ("min_examples", "max_total_tokens")
 
 

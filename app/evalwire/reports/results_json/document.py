@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from evalwire.model import AnnotatorKind, Direction, FailureKind, FailureStage, Outcome, Rule, Status
+from evalwire.model import AnnotatorKind, Direction, EvaluationKind, FailureKind, FailureStage, Outcome, Rule, Status
 
 SCHEMA_VERSION: Final = 2
 
@@ -72,6 +72,7 @@ class GateResult(Record, frozen=True):
     source: Annotated[
         str, said("Where the gate was asked for; `default` for the error rate of an experiment without one.")
     ]
+    label: Annotated[str | None, said("The label whose share is limited; null for another rule.")] = None
 
 
 class Pair(Record, frozen=True):
@@ -82,7 +83,7 @@ class Pair(Record, frozen=True):
     after: Annotated[Number, said("In this run.")]
 
 
-class Comparison(Record, frozen=True):
+class Comparison(Record, frozen=True, kw_only=True):
     """One evaluation beside its baseline, over the examples that are the same in both."""
 
     name: Annotated[str, said("Of the evaluation.")]
@@ -98,25 +99,18 @@ class Comparison(Record, frozen=True):
     minimum_detectable: Annotated[
         Number | None, said("The smallest change for the worse that would have been found in four of five cases.")
     ]
+    half_applicable: Annotated[Count, said("Those of them that it applies to on one side only.")] = 0
     pairs: Annotated[tuple[Pair, ...], said("In the dataset's order.")]
 
 
-class Baseline(Record, frozen=True):
-    """What an experiment was compared with, or why with nothing."""
+class BaselineScore(Record, frozen=True):
+    """What today's evaluator returned for the baseline's output in the place of a run."""
 
-    experiment: Annotated[str, said("The experiment's folder.")]
-    asked: Annotated[str, said("How it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.")]
-    note: Annotated[str, said("Why there is none; empty when there is one.")]
-    experiment_id: Annotated[str | None, said("Phoenix's id of it.")]
-    recorded_name: Annotated[str, said("Its name in Phoenix.")]
-    url: Annotated[str | None, said("Its page in Phoenix.")]
-    branch: Annotated[str | None, said("That it ran on.")]
-    commit: Annotated[str | None, said("That it ran on.")]
-    paired: Annotated[Count, said("Examples that are the same in both.")]
-    added: Annotated[tuple[str, ...], said("Ids of the examples that the baseline does not have.")]
-    removed: Annotated[tuple[str, ...], said("Ids of the examples that only the baseline has.")]
-    changed: Annotated[tuple[str, ...], said("Ids of the examples that are in both with another content.")]
-    comparisons: Annotated[tuple[Comparison, ...], said("One for each evaluation that both have.")]
+    experiment_id: Annotated[str, said("Phoenix's ID of the baseline; empty where it is a file.")]
+    score: Annotated[Number | None, said("The score, if any.")]
+    label: Annotated[str | None, said("The label, if any.")]
+    kind: Annotated[EvaluationKind | None, said("The type that the evaluator returned.")]
+    failed: Annotated[bool, said("Whether the evaluator failed on the baseline's output.")]
 
 
 class ModelUsage(Record, frozen=True):
@@ -135,6 +129,44 @@ class ModelUsage(Record, frozen=True):
 
 
 Usage = tuple[ModelUsage, ...]
+
+
+class Rescored(Record, frozen=True):
+    """An evaluator that was changed, and therefore scored the baseline's outputs again."""
+
+    evaluator: Annotated[str, said("Its name.")]
+    evaluation: Annotated[str, said("The name of the score.")]
+    reason: Annotated[str, said("What was changed.")]
+    outputs: Annotated[Count, said("How many of the baseline's outputs it scored.")]
+    failed: Annotated[Count, said("On how many it failed.")]
+    recorded: Annotated[Number | None, said("The mean that was recorded with the baseline, over the same outputs.")]
+    today: Annotated[Number | None, said("The mean of today's scores of them.")]
+    usage: Annotated[Usage | None, said("What scoring them used of language models; null where it is not known.")]
+
+
+class Baseline(Record, frozen=True):
+    """What an experiment was compared with, or why with nothing."""
+
+    experiment: Annotated[str, said("The experiment's folder.")]
+    asked: Annotated[str, said("How it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.")]
+    note: Annotated[str, said("Why there is none; empty when there is one.")]
+    experiment_id: Annotated[str | None, said("Phoenix's id of it.")]
+    recorded_name: Annotated[str, said("Its name in Phoenix.")]
+    url: Annotated[str | None, said("Its page in Phoenix.")]
+    branch: Annotated[str | None, said("That it ran on.")]
+    commit: Annotated[str | None, said("That it ran on.")]
+    paired: Annotated[Count, said("Examples that are the same in both.")]
+    added: Annotated[tuple[str, ...], said("Ids of the examples that the baseline does not have.")]
+    removed: Annotated[tuple[str, ...], said("Ids of the examples that only the baseline has.")]
+    changed: Annotated[tuple[str, ...], said("Ids of the examples that are in both with another content.")]
+    examples: Annotated[Count, said("Examples that this run has.")] = 0
+    rescored: Annotated[tuple[Rescored, ...], said("The evaluators that scored the baseline again.")] = ()
+    changed_evaluators: Annotated[
+        dict[str, str],
+        said("By evaluator: why its scores cannot be compared, where it has not scored the baseline again."),
+    ] = {}
+    changed_task: Annotated[tuple[str, ...], said("The files of the task that were changed since the baseline.")] = ()
+    comparisons: Annotated[tuple[Comparison, ...], said("One for each evaluation that both have.")] = ()
 
 
 class Failure(Record, frozen=True):
@@ -172,6 +204,14 @@ class Evaluation(Record, frozen=True):
     start_time: Annotated[Time, said("When it began.")]
     end_time: Annotated[Time, said("When it ended.")]
     trace_id: Annotated[str | None, said("Of its trace.")]
+    baseline_score: Annotated[
+        BaselineScore | None,
+        said("What the same evaluator returned today for the baseline's output; null where it was not asked."),
+    ] = None
+    kind: Annotated[
+        EvaluationKind | None,
+        said("The type that the evaluator returned, or that it does not apply to the run; null for a failure."),
+    ] = None
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -216,26 +256,32 @@ class ExampleScore(Record, frozen=True):
     example_id: Annotated[str, said("The example's id.")]
     mean: Annotated[Number | None, said("Of the scores there are.")]
     spread: Annotated[Number | None, said("Their sample standard deviation.", minimum=0)]
-    count: Annotated[int, said("Repetitions that have the evaluation.", minimum=0)]
-    missing: Annotated[int, said("Repetitions that do not.")]
+    count: Annotated[int, said("Repetitions with a score; with a label, where no run has a score.", minimum=0)]
+    missing: Annotated[int, said("Repetitions without one, though the evaluator applies to them.")]
 
 
-class ScoreSummary(Record, frozen=True):
+class ScoreSummary(Record, frozen=True, kw_only=True):
     """What an evaluator said over all runs."""
 
     name: Annotated[str, said("Of the evaluation.")]
     mean: Annotated[Number | None, said("Of the scores there are.")]
-    count: Annotated[int, said("Runs that have the evaluation.", minimum=0)]
-    missing: Annotated[int, said("Runs that do not, because the task or the evaluator failed.", minimum=0)]
+    count: Annotated[int, said("Runs with a score; with a label, where no run has a score.", minimum=0)]
+    missing: Annotated[
+        int,
+        said("Runs without one: the task or the evaluator failed, or there is a label without a score.", minimum=0),
+    ]
     labels: Annotated[dict[str, Annotated[int, Meta(ge=1)]], said("How often each label was given.")]
     pass_rate: Annotated[
-        Number | None, said("Of an evaluator that returns true or false, over all expected runs.", minimum=0, maximum=1)
+        Number | None,
+        said("Of an evaluator that returns bools, over all expected runs that it applies to.", minimum=0, maximum=1),
     ]
     spread: Annotated[
         Number | None, said("The mean of the examples' sample standard deviations over their repetitions.", minimum=0)
     ]
     pass_at: Annotated[ByK, said("By k: the chance that at least one of k runs passes.")]
     pass_hat: Annotated[ByK, said("By k: the chance that all of k runs pass.")]
+    unscored: Annotated[Count, said("Missing runs with a label and no score.")] = 0
+    not_applicable: Annotated[Count, said("Runs that the evaluator does not apply to.")] = 0
     per_example: Annotated[tuple[ExampleScore, ...], said("Of repeated examples, in the dataset's order; else empty.")]
 
 

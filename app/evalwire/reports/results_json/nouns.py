@@ -18,6 +18,7 @@ def _failure(**fields: Any) -> model.Failure:
 
 _NOUNS: dict[type[Record], Callable[..., Any]] = {
     document.Baseline: model.Baseline,
+    document.BaselineScore: model.BaselineScore,
     document.Comparison: model.Comparison,
     document.Evaluation: model.Evaluation,
     document.Failure: _failure,
@@ -26,6 +27,7 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     document.ModelUsage: model.ModelUsage,
     document.Pair: model.Pair,
     document.Price: model.Price,
+    document.Rescored: model.Rescored,
 }
 _KINDS: tuple[type[Record], ...] = (*_NOUNS, document.ExampleScore, document.ScoreSummary)
 _RECORDS = {kind.__name__: kind for kind in _KINDS}

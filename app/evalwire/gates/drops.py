@@ -1,0 +1,189 @@
+"""Judge how far scores fell below the baseline's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalwire.errors import UsageError
+from evalwire.gates.comparison import scores_of
+from evalwire.gates.verdicts import SLACK, hint, percent, told, verdict_of
+from evalwire.model import ExperimentResult, mcnemar_midp
+
+if TYPE_CHECKING:
+    from evalwire.gates.resolve import Gate
+    from evalwire.model import Baseline, Comparison, GateResult, Status
+
+FEWEST_PAIRS = 10  # below it, a drop that is not significant is inconclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """What a drop is judged by, beside the run and the gate.
+
+    Attributes:
+        baseline: what the run is compared with; its note says why with nothing.
+        p_value: of the drop, corrected over all drop gates of the job; None without a comparison.
+        drop_gates: how many drops are compared in the job.
+        error_rate: the share of runs that may fail.
+        is_base_branch: whether the run is on the branch that baselines are of.
+    """
+
+    baseline: Baseline | None
+    p_value: float | None
+    drop_gates: int
+    error_rate: float
+    is_base_branch: bool
+
+
+def check_drop(gate: Gate, before: ExperimentResult | str | None) -> None:
+    """Check that a limit on a drop is one that scores such as the baseline's can exceed.
+
+    Raises:
+        UsageError: the baseline's scores lie within 0 and 1, and the drop that is allowed is 1 or more.
+    """
+    if gate.rule != "max_drop" or not isinstance(before, ExperimentResult):
+        return
+    scores = [one.score for run in before.runs for one in run.evaluations if one.name == gate.evaluation]
+    known = [score for score in scores if score is not None]
+    if known and _is_vacuous(gate, known):
+        raise UsageError(f"{gate.source}: {_vacuous(gate)}")
+
+
+def _is_vacuous(gate: Gate, scores: list[float]) -> bool:
+    return not gate.is_relative and gate.threshold >= 1 and all(0 <= score <= 1 for score in scores)
+
+
+def _vacuous(gate: Gate) -> str:
+    return (
+        f"scores of {gate.evaluation} lie between 0 and 1, so none can drop by more than {gate.threshold:g}. Write a "
+        "number such as 0.02, or a share of the baseline's mean such as '2%'."
+    )
+
+
+def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> GateResult:
+    """Judge how far a score fell below the baseline's.
+
+    Args:
+        result: the run.
+        gate: a `max_drop`.
+        comparing: what it is judged by.
+    """
+    name, baseline = gate.evaluation or "", comparing.baseline
+    if baseline is None or baseline.note:
+        return _no_baseline(gate, comparing, baseline.note if baseline else "none was asked for")
+    recorded = baseline.recorded_name or baseline.asked
+    evaluator = _evaluator_of(name, result)
+    lost = baseline.changed_evaluators.get(evaluator)
+    if lost is not None and gate.refuses_change and baseline.changed_task:
+        task = ", ".join(baseline.changed_task)
+        text = f"{name} cannot be compared: its evaluator ({lost}) and the task (changed: {task}) were both changed"
+        return told(gate, None, f'{text}; with on_evaluator_change = "fail", change one at a time', failed=True)
+    if scores_of(result, name).by_example == {}:
+        return told(gate, None, f"{name} has no score{hint(result)}", failed=True)
+    if baseline.paired < gate.drop_policy.min_paired * baseline.examples - SLACK:
+        paired = f"{baseline.paired} of {baseline.examples} examples are the same in {recorded}"
+        least = percent(gate.drop_policy.min_paired)
+        return _no_baseline(gate, comparing, f"{paired}, fewer than {least} (min_paired)")
+    if lost is not None:
+        why = f"its evaluator is not the baseline's ({lost}), and has not scored the baseline's outputs again"
+        return _no_baseline(gate, comparing, why)
+    if failed := _failed_rescoring(gate, baseline, comparing.error_rate):
+        return told(gate, None, failed, failed=True)
+    compared = baseline.comparison(name)
+    if compared is None:
+        return _no_baseline(gate, comparing, f"{recorded} has no such score")
+    return _judge_change(gate, compared, comparing)
+
+
+def _evaluator_of(name: str, result: ExperimentResult) -> str:
+    said = (one.evaluator for run in result.runs for one in run.evaluations if one.name == name)
+    return next(said, name)
+
+
+def _no_baseline(gate: Gate, comparing: Comparing, why: str) -> GateResult:
+    is_red = gate.drop_policy.on_no_baseline == "fail" and not comparing.is_base_branch
+    text = f"{gate.evaluation}: no baseline: {why}"
+    if is_red:
+        text += '; on_no_baseline = "fail" asks for one'
+    return verdict_of(gate, "no baseline", is_red=is_red, text=text)
+
+
+def _failed_rescoring(gate: Gate, baseline: Baseline, error_rate: float) -> str:
+    """Say that the evaluator failed on too many of the baseline's outputs; an empty text if it did not."""
+    rescored = next((one for one in baseline.rescored if one.evaluation == gate.evaluation), None)
+    if rescored is None or not rescored.failed:
+        return ""
+    whole = rescored.failed + rescored.outputs
+    if rescored.failed <= error_rate * whole + SLACK:
+        return ""
+    return (
+        f"{gate.evaluation} cannot be compared: its evaluator ({rescored.reason}) failed on {rescored.failed} of the "
+        f"baseline's {whole} outputs; up to {percent(error_rate)} may"
+    )
+
+
+def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> GateResult:
+    policy, p_value = gate.drop_policy, comparing.p_value
+    fails = policy.on_inconclusive == "fail"
+    if compared.change is None or compared.before is None or compared.after is None:
+        text = f"{gate.evaluation}: inconclusive: no example with a score is the same in both"
+        return verdict_of(gate, "inconclusive", is_red=fails, text=text)
+    if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
+        return told(gate, None, _vacuous(gate), failed=True)
+    drop = compared.change if compared.direction == "minimize" else -compared.change
+    tolerance = gate.threshold * (abs(compared.before) if gate.is_relative else 1.0)
+    is_beyond = drop > tolerance + SLACK
+    is_significant = p_value is not None and p_value <= policy.significance
+    unreachable = _unreachable(gate, compared, comparing.drop_gates)
+    status: Status = "passed"
+    if is_beyond and (is_significant or policy.mode == "strict"):
+        status = "failed"
+    elif policy.mode != "strict" and (unreachable or len(compared.pairs) < FEWEST_PAIRS):
+        status = "inconclusive"
+    allowed = percent(gate.threshold) if gate.is_relative else f"{gate.threshold:g}"
+    reason = unreachable if status == "inconclusive" else ""
+    text = f"{gate.evaluation} {_movement(compared, drop)}: "
+    text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
+    if compared.unscored:
+        text += f"; {compared.unscored} unchanged examples lack a score on a side"
+    return verdict_of(
+        gate,
+        status,
+        is_red=status == "failed" or (status == "inconclusive" and fails),
+        text=text,
+        value=drop,
+        interval=compared.interval,
+        p_value=p_value,
+    )
+
+
+def _unreachable(gate: Gate, compared: Comparison, drop_gates: int) -> str:
+    """Say that even a drop on every example would not be significant; an empty text if it would be."""
+    pairs = len(compared.pairs)
+    least = mcnemar_midp(pairs, 0) if compared.test.startswith("McNemar") else 0.5**pairs
+    if least * max(drop_gates, 1) <= gate.drop_policy.significance:
+        return ""
+    among = f", corrected over {drop_gates} drop gates" if drop_gates > 1 else ""
+    return f"inconclusive, {pairs} pairs cannot reach the significance {gate.drop_policy.significance:g}{among}"
+
+
+def _movement(compared: Comparison, drop: float) -> str:
+    word = "fell" if (compared.change or 0) < 0 else "rose"
+    if abs(drop) <= SLACK:
+        word, by = "did not change", ""
+    else:
+        by = f" by {abs(drop):.3f}"
+    pairs = f"{len(compared.pairs)} {'pair' if len(compared.pairs) == 1 else 'pairs'}"
+    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {pairs})"
+
+
+def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bool) -> str:
+    if status == "failed":
+        return f"a drop of at most {allowed} is allowed"
+    if status == "inconclusive":
+        least = compared.minimum_detectable
+        return "inconclusive, " + (f"only a drop of {least:.3f} or more would be found" if least else "too few pairs")
+    if is_beyond:
+        return f"beyond the {allowed} allowed, but it may be chance"
+    return f"within the {allowed} allowed"

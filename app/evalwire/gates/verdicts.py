@@ -1,0 +1,57 @@
+"""What the judges of all gates share: how a verdict is made and worded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalwire.model import GateResult
+
+if TYPE_CHECKING:
+    from evalwire.gates.resolve import Gate
+    from evalwire.model import ExperimentResult, Interval, Status
+
+SLACK = 1e-9  # a rounding error does not break a limit
+
+
+def told(gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None) -> GateResult:
+    """Return the verdict of a limit that a value keeps or not."""
+    status: Status = "failed" if failed else "passed"
+    return verdict_of(gate, status, is_red=failed, text=text, value=value, interval=interval)
+
+
+def verdict_of(
+    gate: Gate,
+    status: Status,
+    *,
+    is_red: bool,
+    text: str,
+    value: float | None = None,
+    interval: Interval | None = None,
+    p_value: float | None = None,
+) -> GateResult:
+    """Return a verdict."""
+    return GateResult(
+        experiment=gate.experiment,
+        evaluation=gate.evaluation,
+        rule=gate.rule,
+        label=gate.label,
+        threshold=gate.threshold,
+        status=status,
+        is_red=is_red,
+        value=value,
+        interval=interval,
+        p_value=p_value,
+        text=text,
+        source=gate.source,
+    )
+
+
+def hint(result: ExperimentResult) -> str:
+    """Name the scores that there are, for a gate on one that is not there."""
+    names = ", ".join(score.name for score in result.scores if score.mean is not None)
+    return f"; the scores are: {names}" if names else ""
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{share * 100:.4f}".rstrip("0").rstrip(".") + " %"

@@ -1,0 +1,149 @@
+"""Which evaluators were changed since the baseline, and what the baseline is under today's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from reporting import boolean, evaluation, failure, result, run
+
+from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part, under_todays_evaluators
+from evalwire.gates.comparison import compare_results
+from evalwire.model import BaselineScore, ExperimentResult, Inputs
+
+OLD, NEW = "0" * 16, "1" * 16
+
+
+def recorded(*runs, files: dict[str, str] | None = None, task: dict[str, str] | None = None, **facts: Any):
+    """A result of the evaluator `s`, whose metadata say what it and its task read."""
+    its = result("search", list(runs) or [run(0, evaluations=(evaluation("s", 1.0),))], evaluators=("s",))
+    if files is not None:
+        facts["inputs"] = Inputs(task=task or {"task.py": OLD}, evaluators={"s": files}).to_json()
+    return replace(its, opened=replace(its.opened, metadata={"evalwire": facts}))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "today", "reason"),
+    [
+        ({"s.py": OLD}, {"s.py": OLD}, {}, ""),
+        ({"s.py": NEW}, {"s.py": OLD}, {}, "changed: s.py"),
+        ({"s.py": OLD, "a.txt": OLD}, {"s.py": OLD}, {}, "changed: a.txt"),
+        ({"s.py": OLD}, {"s.py": OLD, "a.txt": OLD}, {"a.txt": OLD}, ""),
+        ({"s.py": OLD}, {"s.py": OLD, "a.txt": OLD}, {"a.txt": NEW}, "changed: a.txt"),
+        ({"s.py": OLD}, {"s.py": OLD, "a.txt": OLD}, {"a.txt": ""}, "changed: a.txt"),
+        ({"s.py": OLD}, {"s.py": OLD, "a.txt": OLD}, None, ""),
+        ({f"{n}.py": NEW for n in range(5)}, {"s.py": NEW}, None, "changed: 0.py, 1.py, 2.py and 2 more"),
+    ],
+)
+def test_an_evaluator_was_changed_where_a_file_of_it_was(now, before, today, reason):
+    """A file that only the baseline read counts as it is today: a part of the examples opens a part of the files."""
+    found = changed_evaluators(
+        recorded(files=now), recorded(files=before), (lambda _: None) if today is None else today.get
+    )
+    assert found == ({"s": reason} if reason else {})
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "is_changed"),
+    [({"s": OLD}, {"s": OLD}, False), ({"s": NEW}, {"s": OLD}, True), ({}, {}, True), ({"s": ""}, {"s": ""}, True)],
+)
+def test_older_records_know_the_hash_of_the_evaluators_file_alone(now, before, is_changed):
+    """The same hash counts as the same evaluator, once: the new record knows more. No hash is not a same hash."""
+    found = changed_evaluators(recorded(files={"s.py": OLD}, evaluators=now), recorded(evaluators=before))
+    assert bool(found) is is_changed
+
+
+def test_a_new_evaluator_has_no_scores_to_compare():
+    before = replace(recorded(files={"s.py": OLD}), evaluator_names=("t",))
+    assert changed_evaluators(recorded(files={"s.py": OLD}), before) == {"s": "it is new"}
+
+
+def test_a_task_was_changed_where_a_file_of_it_was_or_none_was_recorded():
+    same, other = recorded(files={}, task={"task.py": OLD}), recorded(files={}, task={"task.py": NEW})
+    assert changed_task(same, same) == ()
+    assert changed_task(same, other) == ("task.py",)
+    assert changed_task(same, recorded()) == ("(not known)",)
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"files": []}, {"files": {"a": "1"}, "task": [1], "evaluators": {}}, "x"]
+)
+def test_inputs_of_another_form_are_not_known(value):
+    assert not Inputs.from_json(value).is_known
+
+
+def test_inputs_are_read_back_as_they_were_recorded():
+    own = Inputs(task={"b.py": "2", "a.py": "1"}, evaluators={"s": {"a.py": "1", "c.md": "3"}, "t": {}})
+    assert Inputs.from_json(own.to_json()) == own
+
+
+# --- the baseline under today's evaluators ---------------------------------------------------------------
+
+
+def ran(*scores: float | bool | None, again: list[BaselineScore | None] | None = None) -> ExperimentResult:
+    """Runs with a score of `s` each; None is a task that failed."""
+    runs = []
+    for number, score in enumerate(scores):
+        if score is None:
+            runs.append(run(number, failure=failure(), evaluations=()))
+            continue
+        its = boolean("s", passed=score) if isinstance(score, bool) else evaluation("s", score)
+        runs.append(run(number, evaluations=(replace(its, baseline_score=again[number] if again else None),)))
+    return recorded(*runs)
+
+
+def said(score: float | bool | None, *, of: str = "EXP-search") -> BaselineScore:
+    if score is None:
+        return BaselineScore(experiment_id=of, failed=True)
+    return BaselineScore(experiment_id=of, score=float(score), label=str(score) if isinstance(score, bool) else None)
+
+
+def compared(now: ExperimentResult, before: ExperimentResult):
+    return compare_results(now, before, asked="auto", changed={"s": "changed: s.py"})
+
+
+def test_todays_scores_of_the_baseline_are_compared():
+    found = compared(ran(0.1, 0.2, again=[said(0.8), said(0.9)]), ran(0.3, 0.4))
+    (only,) = found.comparisons
+    assert [(pair.before, pair.after) for pair in only.pairs] == [(0.8, 0.1), (0.9, 0.2)]
+    (rescored,) = found.rescored
+    assert (rescored.evaluator, rescored.outputs, rescored.failed) == ("s", 2, 0)
+    assert (rescored.recorded, rescored.today) == (pytest.approx(0.35), pytest.approx(0.85))
+
+
+@pytest.mark.parametrize("again", [[None, None], [said(0.8), None], [said(0.8), said(0.9, of="another")]])
+def test_scores_of_another_evaluator_are_not_compared_with_todays(again):
+    """Nor are the recorded ones taken where some are lacking: two rulers would be compared with each other."""
+    found = compared(ran(0.1, 0.2, again=again), ran(0.3, 0.4))
+    assert (found.comparisons, found.rescored) == ((), ())
+    assert found.changed_evaluators == {"s": "changed: s.py"}
+
+
+@pytest.mark.parametrize("kind", [bool, float])
+def test_an_output_on_which_the_evaluator_fails_is_no_pair(kind):
+    """Of bools too, where it is not a failure of the baseline."""
+    found = compared(ran(kind(0), kind(0), again=[said(None), said(kind(1))]), ran(kind(1), kind(1)))
+    (only,) = found.comparisons
+    assert [(pair.example_id, pair.before, pair.after) for pair in only.pairs] == [("q1", 1.0, 0.0)]
+    assert only.unscored == 1
+    assert found.rescored[0].failed == 1
+
+
+def test_beside_a_run_that_failed_the_recorded_score_stands():
+    """A bool that a failed run did not give counts as False; what it fell from is what was recorded."""
+    found = compared(ran(False, None, again=[said(True), None]), ran(True, True))
+    assert [(pair.before, pair.after) for pair in found.comparisons[0].pairs] == [(1.0, 0.0), (1.0, 0.0)]
+
+
+def test_unchanged_evaluators_keep_their_recorded_scores():
+    before = ran(0.3)
+    assert under_todays_evaluators(ran(0.1, again=[said(0.9)]), before, {}).result is before
+
+
+def test_only_unchanged_examples_in_common_repetitions_are_scored_again():
+    now = replace(ran(0.1, 0.2, 0.3), repetitions=1)
+    runs = [run(1, repetition=n) for n in (1, 2)] + [run(2), run(9)]
+    part = comparable_part(now, replace(result("search", runs, evaluators=("s",)), repetitions=2))
+    assert [(one.example.id, one.repetition) for one in part.runs] == [("q1", 1), ("q2", 1)]
+    assert part.repetitions == 1
