@@ -99,13 +99,14 @@ class InputWatch:
         return None if caller is not None and not caller.startswith(_USER_CALLS) else _UNKNOWN_READER
 
     def _find_whether_within(self, path: str) -> bool:
-        """Check whether a file is of the project: not of evalwire, a virtual environment or the like."""
+        """Check whether a file is of the project: not of evalwire, the environment, a virtual one or the like."""
         if not path.startswith(self._project + os.sep) or path.startswith(_OWN):
             return False
         prefix = sys.prefix + os.sep
         if prefix.startswith(self._project + os.sep) and path.startswith(prefix):
             return False
-        return _NOT_OF_A_PROJECT.isdisjoint(Path(path[len(self._project) :]).parts)
+        relative = Path(path[len(self._project) :])
+        return not relative.name.startswith(".env") and _NOT_OF_A_PROJECT.isdisjoint(relative.parts)
 
     def inputs(self, experiment: Experiment) -> Inputs:
         """Return what the task and the evaluators of an experiment read, as far as it is known by now."""

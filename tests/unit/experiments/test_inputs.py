@@ -138,7 +138,7 @@ def test_code_counts_without_its_comments_and_layout_and_with_its_docstrings(tmp
 
 
 def test_what_is_no_input_of_the_project_is_left_out(tmp_path):
-    """Virtual environments, libraries, evalwire itself, and the files that the run writes."""
+    """Virtual environments, libraries, evalwire itself, `.env`, which differs from job to job, and what the run writes."""
     judge = f"""
         import json, sys
         import evalwire.errors
@@ -149,6 +149,7 @@ def test_what_is_no_input_of_the_project_is_left_out(tmp_path):
                 cache.write("x")
             open({str(tmp_path / "cache.json")!r}).close()
             open({str(tmp_path / "asked.txt")!r}).close()
+            open({str(tmp_path / ".env.ci")!r}).close()
             return 1.0
     """
     write(
@@ -157,6 +158,7 @@ def test_what_is_no_input_of_the_project_is_left_out(tmp_path):
             "experiments/a/task.py": TASK,
             "experiments/a/judge.py": judge,
             "asked.txt": "x",
+            ".env.ci": "TOKEN=1",
             ".venv/lib/site-packages/library_in_the_project.py": "",
         },
     )
