@@ -28,6 +28,8 @@ def changed_evaluators(
     now, then = inputs_of(result), inputs_of(before)
     hashes = _file_hashes(result), _file_hashes(before)
     reasons: dict[str, str] = {}
+    if not now.is_known and not hashes[0]:  # another tool recorded the run: nobody knows its evaluators
+        return reasons
     for name in result.evaluator_names:
         if name not in before.evaluator_names:
             reasons[name] = "it is new"

@@ -54,6 +54,11 @@ def test_older_records_know_the_hash_of_the_evaluators_file_alone(now, before, i
     assert bool(found) is is_changed
 
 
+def test_of_a_run_that_another_tool_recorded_no_evaluator_is_known():
+    """Whoever names a baseline for it wants the recorded scores compared."""
+    assert changed_evaluators(recorded(), recorded()) == {}
+
+
 def test_a_new_evaluator_has_no_scores_to_compare():
     before = replace(recorded(files={"s.py": OLD}), evaluator_names=("t",))
     assert changed_evaluators(recorded(files={"s.py": OLD}), before) == {"s": "it is new"}
