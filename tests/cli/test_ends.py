@@ -79,7 +79,7 @@ def test_a_kill_is_told_with_what_is_left_and_has_a_report(phoenix_project, make
         path.name for path in (phoenix_project.directory / "test-results").iterdir()
     }
     phoenix_project.write(dict.fromkeys(tasks(phoenix_project), "def task(input):\n    return input['q']\n"))
-    resumed = phoenix_project.run("resume", last.rpartition(" ")[2])
+    resumed = phoenix_project.run("resume", "--accept-changes", last.rpartition(" ")[2])
     assert resumed.returncode == 0, resumed.stderr
 
 
