@@ -217,7 +217,7 @@ def _judge(code: int, decided: list[int]) -> tuple[int, str]:
     if code < 0:
         return 128 - code, f"killed by {_name(-code)}{_GUESSES.get(-code, '')}"
     if decision is None:
-        cause = "a call such as os._exit or os.execv in user code, or native code"
+        cause = "os._exit or os.execv in user code, native code, or an error that is shown above"
         return code or 1, f"the process ended with exit code {code} before evalwire had decided on one ({cause})"
     if code != decision:
         return (
