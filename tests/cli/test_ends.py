@@ -169,6 +169,19 @@ def test_a_pool_of_processes_is_left_alone(phoenix_project, make_dataset):
     assert (done.returncode, "came back" in done.stderr) == (0, False), done.stderr
 
 
+def test_a_process_that_user_code_forks_can_be_terminated(phoenix_project, make_dataset):
+    """SIGTERM is the job's to handle, and not its children's: a pool whose workers would not end waited for ever."""
+    task = (
+        "import multiprocessing, time\n\ndef task(input):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,), daemon=True)\n"
+        "    child.start()\n    time.sleep(0.3)\n    child.terminate()\n    child.join(10)\n    return child.exitcode\n"
+    )
+    done = phoenix_project.experiment(make_dataset(1), task=task).run_process("run")
+    assert done.returncode == 0, done.stderr
+    (run,) = report_of(phoenix_project)["experiments"][0]["runs"]
+    assert run["output"] == -signal.SIGTERM
+
+
 @pytest.mark.slow
 def test_serve_ends_its_phoenix_when_the_whole_group_is_signalled(project):
     """The signal comes twice, the second time while the server ends."""

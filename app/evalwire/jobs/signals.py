@@ -37,9 +37,16 @@ class Signals:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._handle)
+        _active.append(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self in _active:  # not so in a process that user code forked
+            _active.remove(self)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Put back the handlers that were there before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -61,6 +68,18 @@ class Signals:
         self.stop.request(number)
         if not first or not self.stop.is_heeded:
             raise Interrupted(number)
+
+
+_active: list[Signals] = []
+
+
+def _give_back_in_fork() -> None:
+    """Let the signals of a process that user code forked be its own: a pool ends its workers by SIGTERM."""
+    while _active:
+        _active.pop().give_back()
+
+
+os.register_at_fork(after_in_child=_give_back_in_fork)
 
 
 @contextlib.contextmanager
