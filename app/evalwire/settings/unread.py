@@ -23,6 +23,8 @@ def reject_ignored_gates(experiments: Path, read: Path) -> None:
     Raises:
         UsageError: one has, or it cannot be told.
     """
+    if not is_there(experiments):  # gates are for what was recorded elsewhere
+        return
     for folder in _folders_above(experiments.resolve()):
         other = folder / read.name
         if not is_there(other) or (is_there(read) and other.resolve() == read.resolve()):

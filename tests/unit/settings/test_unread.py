@@ -15,6 +15,7 @@ from unprivileged import drop_privileges
 
 from evalwire.errors import UsageError
 from evalwire.settings import load_settings, merge_env_file
+from evalwire.settings.unread import reject_ignored_gates
 
 GATES = "[experiments.d.gates]\nsame = { min_pass_rate = 0.9 }\n"
 OTHERS = ("[gates]\nmax_error_rate = 0.1\n", '[gates]\non_no_baseline = "fail"\n', "[gates.same]\nmin = 0.5\n")
@@ -164,3 +165,13 @@ def test_a_job_reads_every_gate_up_to_the_repository_or_does_not_start(tmp_path_
         os.chdir(before)
     assert ("would be ignored" in refused) == bool(ignored), refused
     assert read == (gates.get(cwd, False) and not ignored)
+
+
+def test_without_an_experiments_folder_no_gates_are_ignored(tmp_path):
+    """`evalwire gate` judges what was recorded elsewhere, in a folder with a configuration file and nothing else."""
+    (tmp_path / "evalwire.toml").write_text("[gates]\nmax_error_rate = 0\n")
+    (tmp_path / "clean").mkdir()
+    reject_ignored_gates(tmp_path / "clean" / "experiments", tmp_path / "clean" / "evalwire.toml")
+    (tmp_path / "clean" / "experiments").mkdir()
+    with pytest.raises(UsageError, match="would be ignored"):
+        reject_ignored_gates(tmp_path / "clean" / "experiments", tmp_path / "clean" / "evalwire.toml")
