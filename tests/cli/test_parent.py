@@ -14,11 +14,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 DRIVER = """
@@ -64,8 +64,17 @@ ENDS = {
 
 
 @contextlib.contextmanager
-def started(work: str, **options: object) -> Iterator[subprocess.Popen[str]]:
-    """Run the stand-in under a real parent, in a process group of its own."""
+def started(work: str, *, prepare: Callable[[], object] = lambda: None) -> Iterator[subprocess.Popen[str]]:
+    """Run the stand-in under a real parent, in a process group of its own.
+
+    A shell that starts pytest in the background has it ignore SIGINT and SIGQUIT, and ignored signals are inherited.
+    """
+
+    def prepare_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+        prepare()
+
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVER), textwrap.dedent(work)],
         stdin=subprocess.DEVNULL,
@@ -73,7 +82,7 @@ def started(work: str, **options: object) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        **options,
+        preexec_fn=prepare_signals,  # noqa: PLW1509 - no thread of the tests holds a lock that it takes
     )
     try:
         yield process
@@ -123,6 +132,8 @@ HARMLESS = (signal.SIGWINCH, signal.SIGCONT, signal.SIGURG, signal.SIGCHLD)
     whom=st.sampled_from(["parent", "child", "group"]),
     before=st.lists(st.sampled_from(HARMLESS), max_size=3),
 )  # fmt: skip
+@example(signal.SIGQUIT, "parent", [])
+@example(signal.SIGINT, "parent", [])
 def test_a_signal_ends_both_whoever_gets_it(number, whom, before):
     with started(WAITS) as process:
         child = int(process.stdout.readline())
@@ -203,7 +214,7 @@ def test_timeout_which_signals_the_command_and_its_group_counts_once():
 
 def test_a_signal_that_was_ignored_at_the_start_stays_so():
     """As `nohup` has it."""
-    with started(WAITS, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+    with started(WAITS, prepare=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -213,14 +224,14 @@ def test_a_signal_that_was_ignored_at_the_start_stays_so():
 def test_an_ignored_end_of_children_does_not_hide_the_exit_code():
     """Whoever started us may have ignored SIGCHLD: the system then reaps children, and no code is left."""
     with started(
-        "parent_pipe.decide(3)\nsys.exit(3)", preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        "parent_pipe.decide(3)\nsys.exit(3)", prepare=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     ) as process:
         assert process.wait(60) == 3
 
 
 def test_an_alarm_that_was_set_before_the_start_ends_the_command():
     """`perl -e 'alarm 10; exec ...'` is a known time limit; the kernel sends it to the parent alone."""
-    with started(WAITS, preexec_fn=lambda: signal.alarm(1)) as process:
+    with started(WAITS, prepare=lambda: signal.alarm(1)) as process:
         assert process.wait(60) == 128 + signal.SIGALRM
 
 
