@@ -1,5 +1,6 @@
 """`python -m evalwire` is `evalwire`."""
 
-from evalwire.cli import main
+from evalwire.cli import console_script
 
-main()
+if __name__ == "__main__":
+    console_script()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from processes import command_of
 
 from evalwire.model.shard import deal_examples
 from evalwire.phoenix.rest import Rest
@@ -233,7 +235,7 @@ def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards)
     """SIGSTOP, a replacement that does its work, SIGCONT: it is red, stops paying, and Phoenix has each run once."""
     first = shards.start("1/1", SECONDS="1", LINGERS=",".join(shards.questions("1/1")[2:4]), WHO="stopped")
     shards.wait_for_calls(4, first, who="stopped")  # the last two are what it does at once
-    first.send_signal(signal.SIGSTOP)
+    os.kill(command_of(first.pid), signal.SIGSTOP)
     replacement = shards.run("1/1", WHO="replacement")
     assert replacement.returncode == 0, replacement.stdout + replacement.stderr
     recorded = {run["dataset_example_id"]: run["output"] for run in shards.runs}

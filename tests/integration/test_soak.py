@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kill_tally import measured
+from processes import command_of
 
 from conftest import EVALWIRE
 
@@ -25,7 +26,10 @@ JUDGE = "def judge(output, expected):\n    return output['n'] == expected['n']\n
 
 
 def rss_kb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:  # it has ended, and its parent is about to
+        return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
 
 
@@ -48,11 +52,12 @@ def test_ten_thousand_examples_are_all_recorded_in_bounded_memory(phoenix_projec
             stderr=err,  # no pipe that could be full for ten minutes
             text=True,
         )
+        command = command_of(process.pid)
         samples: list[int] = []  # one a second
         loaded = 0  # when the first task had returned
         while process.poll() is None:
             time.sleep(1)
-            samples.append(rss_kb(process.pid))
+            samples.append(rss_kb(command))
             if not loaded and '"run"' in _head(phoenix_project.directory):
                 loaded = len(samples)
     out, _ = process.communicate()

@@ -1,5 +1,5 @@
 """Parse the command line, run one command, and end with its exit code."""
 
-from evalwire.cli.entry import main
+from evalwire.cli.entry import console_script, main
 
-__all__ = ["main"]
+__all__ = ["console_script", "main"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from evalwire._version import __version__
+from evalwire.cli.parent import parent_pipe, run_in_child
 from evalwire.loading import load
 
 _OF_ALL = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # every other flag is one of `run`
@@ -67,8 +68,13 @@ class _Main:
 main = _Main()
 
 
+def console_script() -> NoReturn:
+    """Run a command in a child process, and end with its exit code: the console script, and `python -m evalwire`."""
+    sys.exit(run_in_child(main))
+
+
 def _main(arguments: Sequence[str] | None) -> NoReturn:
-    """The console command; never returns.
+    """Run a command; never return.
 
     A thread that a user's function left behind must not keep the finished job from ending: with one alive, the
     process ends without waiting for it.
@@ -77,18 +83,20 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started it
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
-    if prepared[:1] == ["--version"]:
-        sys.stdout.write(f"evalwire {__version__}\n")
-        sys.exit(0)
     try:
+        if prepared[:1] == ["--version"]:
+            sys.stdout.write(f"evalwire {__version__}\n")
+            sys.exit(0)
         sys.exit(load("evalwire.cli.app").app(prepared, prog_name="evalwire"))
     except SystemExit as ended:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
                 stream.flush()
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        parent_pipe.decide(code)
         others = [
             thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
         ]
         if others:
-            os._exit(ended.code if isinstance(ended.code, int) else 1)
+            os._exit(code)
         raise

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from evalwire.jobs import Connect, Console
     from evalwire.settings import Settings
@@ -22,6 +22,7 @@ class Invocation:
         from_env_file: the names that came from that file.
         console: the streams.
         connect: connects to a Phoenix server.
+        announce: receives where the job's journal and report are, for whoever outlives this process.
     """
 
     settings: Settings
@@ -29,3 +30,4 @@ class Invocation:
     console: Console
     connect: Connect
     from_env_file: Collection[str] = ()
+    announce: Callable[[str], object] = lambda _: None

@@ -12,6 +12,7 @@ import typer
 
 from evalwire import masking, phoenix
 from evalwire.cli.invocation import Invocation
+from evalwire.cli.parent import parent_pipe
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.jobs import Console
 from evalwire.settings import (
@@ -60,6 +61,7 @@ def execute(
             from_env_file=added,
             console=console,
             connect=_connector(settings, key),
+            announce=parent_pipe.announce,
         )
         code = command(invocation)
     except EvalwireError as error:
@@ -71,6 +73,10 @@ def execute(
     except KeyboardInterrupt:
         sys.stderr.write("evalwire: interrupted\n")
         code = 130
+    except SystemExit as asked:  # in a signal handler of user code; exit code 0 is not a success
+        sys.stderr.write(f"evalwire: user code asked the process to exit (SystemExit: {asked.code})\n")
+        code = asked.code if isinstance(asked.code, int) and asked.code else 1
+    parent_pipe.decide(code)  # before a later exit of user code's own could pass for it
     raise typer.Exit(code)
 
 

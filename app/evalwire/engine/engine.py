@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from evalwire.engine.event_loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThrea
 from evalwire.engine.experiment_run import ExperimentRun
 from evalwire.engine.job_state import JobState
 from evalwire.engine.limits import EngineResult
+from evalwire.usercode import leave_fork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,8 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
     interrupt: KeyboardInterrupt | None = None
     thread.start()
     while not thread.ended.is_set() and not thread.broken:
+        if os.getpid() != stop.process_id:  # forked by a signal handler of user code
+            leave_fork()
         try:
             if stop.requested_at is None:
                 thread.ended.wait(LOOK_SECONDS)

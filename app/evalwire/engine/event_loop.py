@@ -11,7 +11,10 @@ import os
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
+
+from evalwire.usercode import leave_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -51,6 +54,7 @@ class LoopThread(threading.Thread):
         self.broken = ""
         self.turned_at = time.monotonic()
         self.ended = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
         """Run the coroutine, whatever background tasks of the user's raise, stop or cancel."""
@@ -60,7 +64,8 @@ class LoopThread(threading.Thread):
             self.ended.set()
 
     def _run(self) -> None:
-        loop = asyncio.new_event_loop()
+        loop = self._loop = asyncio.new_event_loop()
+        _running.add(self)
         try:
             task = loop.create_task(self._main())
             self._turn(loop)
@@ -88,6 +93,24 @@ class LoopThread(threading.Thread):
         """Show, every now and then, that the event loop turns."""
         self.turned_at = time.monotonic()
         loop.call_later(_TURN_SECONDS, self._turn, loop)
+
+    def leave_fork(self) -> None:
+        """End this process, forked by user code on the loop's thread, before the loop does anything else in it."""
+        if self._loop is not None and self.ident == threading.get_ident():
+            self._loop.call_soon(leave_fork)
+            with contextlib.suppress(AttributeError):  # another kind of loop, which does so after what is ready
+                self._loop._ready.rotate(1)  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public is first
+
+
+_running: weakref.WeakSet[LoopThread] = weakref.WeakSet()
+
+
+def _leave_fork() -> None:
+    for thread in list(_running):
+        thread.leave_fork()
+
+
+os.register_at_fork(after_in_child=_leave_fork)
 
 
 class Watch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Literal
@@ -48,9 +49,11 @@ class Stop:
         requested_at: when it was made, on the monotonic clock; None when it was not.
         signal_number: the signal that made it; None for none.
         is_heeded: whether the engine is running, which ends in order when it is asked to stop.
+        process_id: of the job's process; another one was forked by user code.
     """
 
     def __init__(self) -> None:
+        self.process_id = os.getpid()
         self.requested_at: float | None = None
         self.signal_number: int | None = None
         self.is_heeded = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
+from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
 from evalwire.experiments.inputs import read_inputs, watching
 from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
-from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, isolate_experiment
+from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, in_one_process, isolate_experiment
 
 if TYPE_CHECKING:
     import types
@@ -52,12 +54,10 @@ def find_experiments(root: Path, *, names: Sequence[str] | None = None) -> tuple
 
     Raises:
         NothingToRunError: a name has no experiment.
+        UsageError: the folder cannot be read.
     """
-    # a link that leads nowhere counts as what it is named: it fails when it is imported, instead of being no one
-    entries = root.iterdir() if root.is_dir() else ()
-    folders = sorted(path for path in entries if path.is_dir() or _is_dangling(path))
-    tasks = {path: path / TASK_FILE for path in folders}
-    found = [path for path, task in tasks.items() if task.is_file() or _is_dangling(path) or _is_dangling(task)]
+    folders = {path: is_one for path in _entries(root) if (is_one := _is_experiment(path)) is not None}
+    found = [path for path, is_one in folders.items() if is_one]
     skipped = [path.name for path in folders if path not in found and not path.name.startswith((".", "__"))]
     if names is None:
         return found, skipped
@@ -70,8 +70,31 @@ def find_experiments(root: Path, *, names: Sequence[str] | None = None) -> tuple
     return [path for path in found if path.name in names], skipped
 
 
-def _is_dangling(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
+def _entries(root: Path) -> list[Path]:
+    """Return what is in the experiments folder; nothing where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return list_folder(root) if is_folder(root) else []
+    except OSError as error:
+        raise UsageError(f"Cannot read the experiments folder: {describe_denial(root, error)}") from error
+
+
+def _is_experiment(path: Path) -> bool | None:
+    """Check whether an entry is an experiment; None for what is not even a folder.
+
+    A link that leads nowhere, and a folder that cannot be looked into, count as what they are named: they fail when
+    they are loaded, instead of being no experiment.
+    """
+    try:
+        if not is_folder(path):
+            return True if is_dangling(path) else None
+        task = path / TASK_FILE
+        return is_file(task) or is_dangling(task)
+    except OSError:
+        return None if path.name == "lost+found" else True  # which belongs to the file system
 
 
 def _unknown(name: str, known: list[str], root: Path) -> str:
@@ -153,6 +176,7 @@ def load_experiments(
 
     Raises:
         NothingToRunError: a name has no experiment.
+        UsageError: the folder cannot be read.
     """
     root = root.resolve()
     folders, skipped = find_experiments(root, names=names)
@@ -183,46 +207,56 @@ def load_experiments(
 def _load_experiment(
     folder: Path, *, package: str, helpers: Collection[str], broken: tuple[Failure, ...], dataset_name: str
 ) -> Experiment:
+    nothing = Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None)
     if broken:  # the package above it cannot be imported
-        return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=broken)
-    if _is_dangling(folder):
-        message = f"{folder.name} is a link to {folder.readlink()}, which is not there; in a container, mount it too"
-        gone = Failure(kind="user", stage="import", type="FileNotFoundError", message=message, where=str(folder))
-        return Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None, problems=(gone,))
+        return replace(nothing, problems=broken)
+    try:
+        files = list_folder(folder)
+    except OSError as error:
+        return replace(nothing, problems=(_unlisted(folder, error),))
     problems: list[Failure] = []
     task: Callee | None = None
-    evaluators: list[Callee] = []
     try:
         _package(package, folder)
         task = bind_task(_attribute(_module(package, folder / TASK_FILE), "task"), path=folder / TASK_FILE)
     except BaseException as error:
         problems.append(_problem(error, folder / TASK_FILE, folder))
-    never = {*_NEVER_EVALUATORS, *helpers}
-    for path in sorted(folder.glob("*.py")):
-        if path.name in never or path.name.startswith(("_", "test_")) or path.is_dir():
-            continue
-        try:
-            evaluator = _attribute(_module(package, path), path.stem)
-            evaluators.append(bind_evaluator(path.stem, evaluator, path=path))
-        except _MissingCallable as error:
-            if path.name not in HELPERS:
-                problems.append(_problem(error, path, folder))
-        except BaseException as error:
-            problems.append(_problem(error, path, folder))
+    evaluators = _load_evaluators(files, package, {*_NEVER_EVALUATORS, *helpers}, problems)
     if not evaluators and not problems:
         message = (
             f"{folder.name}/ has no evaluator, so nothing would be judged; "
             "add a file such as exact_match.py that defines `exact_match`"
         )
         problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
-    return Experiment(
-        name=folder.name,
-        dataset_name=dataset_name,
-        path=folder,
-        task=task,
-        evaluators=tuple(evaluators),
-        problems=tuple(problems),
-    )
+    return replace(nothing, task=task, evaluators=tuple(evaluators), problems=tuple(problems))
+
+
+def _load_evaluators(
+    files: Sequence[Path], package: str, never: Collection[str], problems: list[Failure]
+) -> list[Callee]:
+    """Import the evaluators among the files of an experiment; add what is wrong with them to its problems."""
+    evaluators: list[Callee] = []
+    for path in files:
+        if not path.name.endswith(".py") or path.name in never or path.name.startswith(("_", "test_")):
+            continue
+        try:
+            if is_folder(path):
+                continue
+            evaluator = _attribute(_module(package, path), path.stem)
+            evaluators.append(bind_evaluator(path.stem, evaluator, path=path))
+        except _MissingCallable as error:
+            if path.name not in HELPERS:
+                problems.append(_problem(error, path, path.parent))
+        except BaseException as error:
+            problems.append(_problem(error, path, path.parent))
+    return evaluators
+
+
+def _unlisted(folder: Path, error: OSError) -> Failure:
+    message = describe_denial(folder, error)
+    if isinstance(error, FileNotFoundError):
+        message = f"{folder.name} is a link to {folder.readlink()}, which is not there; in a container, mount it too"
+    return Failure(kind="user", stage="import", type=type(error).__name__, message=message, where=str(folder))
 
 
 class _MissingCallable(LookupError):
@@ -251,6 +285,8 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
         type_ = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
         return Failure(kind="user", stage="import", type=type_, message=str(error), where=str(path))
     failure = failure_of(error, stage="import", root=folder.parent.parent)
+    if isinstance(error, PermissionError) and not os.access(error.filename or path, os.R_OK):
+        failure = replace(failure, message=describe_denial(Path(error.filename or path), error))
     return failure if failure.where else replace(failure, where=str(path))
 
 
@@ -259,7 +295,7 @@ def _package(name: str, folder: Path) -> None:
     if name in sys.modules:
         return
     init = folder / "__init__.py"
-    if init.is_file():
+    if is_file(init):
         _execute(name, init, search=[str(folder)])
         return
     spec = ModuleSpec(name, None, is_package=True)
@@ -287,7 +323,8 @@ def _execute(name: str, path: Path, *, search: list[str] | None = None) -> types
     module = importlib.util.module_from_spec(spec)
     _register(name, module)
     try:
-        spec.loader.exec_module(module)
+        with in_one_process():
+            spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         parent, _, child = name.rpartition(".")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalwire.experiments.access import is_file
 from evalwire.model import Inputs, limited
 
 if TYPE_CHECKING:
@@ -238,8 +239,9 @@ def _file_of(name: str) -> str | None:
     child = name.rpartition(".")[2]
     for folder in _search_folders(name):
         for path in (Path(folder, f"{child}.py"), Path(folder, child, "__init__.py")):
-            if path.is_file():
-                return str(path)
+            with contextlib.suppress(OSError):  # nor does an import find what cannot be looked at
+                if is_file(path):
+                    return str(path)
     return None
 
 

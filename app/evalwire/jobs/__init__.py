@@ -6,6 +6,7 @@ from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
     from evalwire.jobs.console import Console
+    from evalwire.jobs.crash import report_crash
     from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.outcome import decide_outcome, record_outcomes
@@ -43,6 +44,7 @@ __all__ = [
     "progress_counter",
     "reachable_phoenix",
     "record_outcomes",
+    "report_crash",
     "resumed_spec",
     "run_and_report",
     "run_job",
@@ -77,6 +79,7 @@ __getattr__ = lazy_names(
         "progress_counter": "progress",
         "reachable_phoenix": "server",
         "record_outcomes": "outcome",
+        "report_crash": "crash",
         "resumed_spec": "spec",
         "run_job": "run",
         "run_and_report": "lifecycle",

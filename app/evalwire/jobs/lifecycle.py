@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
 from evalwire.experiments import importable
+from evalwire.jobs.crash import JobPlace
 from evalwire.jobs.gating import job_gating
 from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
@@ -17,6 +18,7 @@ from evalwire.jobs.signals import Signals, failing_exits
 from evalwire.jobs.unchanged import check_unchanged
 from evalwire.masking import masked
 from evalwire.recording import Journal
+from evalwire.usercode import in_one_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,7 @@ def run_and_report(
     console: Console,
     begin: Callable[[Signals], AbstractContextManager[Job]],
     *,
+    announce: Callable[[str], object],
     journal: Journal | None = None,
     has_journal: bool = True,
     shard: Shard | None = None,
@@ -44,6 +47,7 @@ def run_and_report(
         environ: the environment, the `.env` file merged into it.
         console: the streams.
         begin: makes the job, with the experiments folder importable; its context lasts as long as the job runs.
+        announce: receives the text of the `JobPlace`, before any user code is imported.
         journal: the journal of the earlier job that is resumed; None for a new one.
         has_journal: whether there is a journal at all; a dry run, which records nothing, has none.
         shard: the part of every experiment that is run, which the reports have in their names; None for all.
@@ -54,14 +58,16 @@ def run_and_report(
         Interrupted: a signal came before the engine ran, or a second one did.
     """
     writer = ReportWriter(settings, environ, console, shard=shard)
+    folder = writer.files.folder if has_journal else None
     code: int | None = None  # once the report is written
-    with Signals() as signals, _journal(console, journal, writer.folder if has_journal else None) as own_journal:
+    with Signals() as signals, _journal(console, journal, folder) as own_journal:
+        announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as begun:
                 job = check_unchanged(begun, say=console.say)
                 gating = job_gating(job, settings, say=console.say)
                 writer.remove_earlier()
-                with progress_of(console) as observer:
+                with progress_of(console) as observer, in_one_process():
                     report = run_job(
                         job,
                         gating=gating,

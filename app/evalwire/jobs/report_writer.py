@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 from evalwire import reports
 from evalwire._version import __version__
 from evalwire.errors import UsageError
+from evalwire.jobs.report_files import ReportFiles
 from evalwire.jobs.run import JobStart
 from evalwire.model import Report
 from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from evalwire.jobs.console import Console
@@ -35,7 +35,7 @@ class ReportWriter:
 
     Attributes:
         start: when and where the command began.
-        folder: the report folder; None when there is none that can be written.
+        files: of the report; their folder is None when there is none that can be written.
 
     Raises:
         UsageError: the folder that was named cannot be written.
@@ -54,9 +54,10 @@ class ReportWriter:
         self._environ = environ
         self._console = console
         self._shard = shard
-        self._files = reports.files(shard)
         self.start = JobStart()
-        self.folder = self._make_folder() if writes else None
+        self.files = ReportFiles(
+            folder=self._make_folder() if writes else None, shard=shard, github_files=settings.github_files
+        )
 
     def _make_folder(self) -> Path | None:
         """Make the report folder; None when the default one cannot be written.
@@ -89,11 +90,11 @@ class ReportWriter:
         Raises:
             UsageError: one cannot be removed.
         """
-        if self.folder is None:
+        if self.files.folder is None:
             return
-        for file in self._files:
+        for file in self.files.names:
             try:
-                (self.folder / file).unlink(missing_ok=True)
+                (self.files.folder / file).unlink(missing_ok=True)
             except OSError as error:
                 raise UsageError(
                     f"Cannot remove {self._settings.report_dir}/{file} of an earlier job: {error.strerror}. "
@@ -112,13 +113,13 @@ class ReportWriter:
             ci=ci_metadata(self._environ),
             shard=self._shard,
         )
-        self._write_files(report)
+        self.files.write(report, self._console.warn)
         return exit_code
 
     def write(self, report: Report) -> int:
         """Write the report and show it; return its exit code, which is not 0 when the report could not be written."""
         console, settings = self._console, self._settings
-        is_written = self._write_files(report)
+        is_written = self.files.write(report, console.warn)
         text = reports.console.render(report, color=console.color, width=console.width, verbose=console.verbose)
         try:
             console.out.write(text)
@@ -134,29 +135,6 @@ class ReportWriter:
         ):
             if number:
                 console.warn(f"{number} {message}")
-        if self.folder is not None and is_written:
-            console.say(f"reports in {settings.report_dir}/: {', '.join(self._files)}")
+        if self.files.folder is not None and is_written:
+            console.say(f"reports in {settings.report_dir}/: {', '.join(self.files.names)}")
         return report.exit_code if is_written else report.exit_code or 1
-
-    def _write_files(self, report: Report) -> bool:
-        """Write the reports, results.json first; return whether all of them could be written."""
-        is_written = True
-        for path, pieces in self._pieces(report):
-            try:
-                reports.write(path, pieces)
-            except OSError as error:
-                self._console.warn(f"{path} cannot be written: {error}")
-                is_written = False
-                with contextlib.suppress(OSError):  # an earlier job's must not be taken for this one's
-                    path.unlink(missing_ok=True)
-        return is_written
-
-    def _pieces(self, report: Report) -> Iterator[tuple[Path, Iterable[str]]]:
-        """Give each file that is to be written, with its text in pieces."""
-        files = {format_: self.folder / file for file, format_ in self._files.items()} if self.folder else {}
-        for format_, path in files.items():
-            yield path, reports.pieces(report, format_)
-        handed_over = self._settings.github_files
-        if handed_over is not None:
-            yield handed_over / "outputs", (f"{line}\n" for line in reports.outputs.lines(report, files))
-            yield handed_over / "annotations", reports.pieces(report, "annotations")

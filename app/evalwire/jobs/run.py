@@ -100,6 +100,12 @@ class JobStart:
         """Return the seconds since then."""
         return time.monotonic() - self.monotonic
 
+    def shown(self, path: Path) -> str:
+        """Return a path as the user may type it: relative to the working directory where it is below."""
+        with contextlib.suppress(ValueError):
+            return str(path.relative_to(self.directory))
+        return str(path)
+
 
 def run_job(
     job: Job,
@@ -238,7 +244,7 @@ def _report(
         evalwire_version=__version__,
         abandoned_threads=result.abandoned_threads,
         lost_spans=lost_spans,
-        journal=_relative(journal.path, start) if journal is not None and journal.is_whole else None,
+        journal=start.shown(journal.path) if journal is not None and journal.is_whole else None,
         ci=ci_metadata(job.environ),
         gates=gates,
         baselines=baselines,
@@ -246,13 +252,6 @@ def _report(
         directory=start.directory,
         shard=sharing.shard if sharing else None,
     )
-
-
-def _relative(path: Path, start: JobStart) -> str:
-    """Return a path as the user may type it: relative to the working directory where it is below."""
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(start.directory))
-    return str(path)
 
 
 @contextlib.contextmanager

@@ -21,13 +21,14 @@ def discover(settings: Settings, names: Sequence[str] | None = None) -> Discover
     """Import the experiments of these names, else the selected ones; call it within `experiments.importable`.
 
     Raises:
-        UsageError: the folder, or an experiment of evalwire.toml, was named and does not exist.
+        UsageError: the folder, or an experiment of evalwire.toml, was named and does not exist; or the folder cannot
+            be read.
         NothingToRunError: `--name` names no experiment.
     """
     root = settings.experiments
+    known = [path.name for path in find_experiments(root)[0]]
     if not root.is_dir() and settings.source("experiments") != "default":
         raise UsageError(f"the experiments folder {root} does not exist (from: {settings.source('experiments')}).")
-    known = [path.name for path in find_experiments(root)[0]]
     for name in settings.configured_experiments:
         if name not in known:
             raise UsageError(f"evalwire.toml: [experiments.{name}], but {root}/ has no experiment {name!r}.")

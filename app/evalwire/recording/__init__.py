@@ -14,7 +14,7 @@ from evalwire.recording.share import FindSharedExperiments, ShareExperiments, pa
 from evalwire.recording.untraced import NoTracing
 
 if TYPE_CHECKING:
-    from evalwire.recording.journal import Journal, newest_journal
+    from evalwire.recording.journal import Journal, count_runs, newest_journal
     from evalwire.recording.tracing import Tracing
 
 __all__ = [
@@ -36,8 +36,11 @@ __all__ = [
     "Server",
     "ShareExperiments",
     "Tracing",
+    "count_runs",
     "newest_journal",
     "past_experiment",
 ]
 
-__getattr__ = lazy_names(__name__, {"Journal": "journal", "Tracing": "tracing", "newest_journal": "journal"})
+__getattr__ = lazy_names(
+    __name__, {"Journal": "journal", "Tracing": "tracing", "count_runs": "journal", "newest_journal": "journal"}
+)

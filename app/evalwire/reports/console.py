@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
-from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
+from evalwire.reports.highlights import Highlight, has_no_gates, improvements, link, lowest, regressions
 from evalwire.reports.text import cut, harmless, in_one_line, plain, without_score
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ def verdict(report: Report) -> str:
         parts.append(f"{_count(failed, _noun(*report.results))} failed" if failed else "none failed")
     if not_run:
         parts.append(f"{not_run} not run")
+    if has_no_gates(report):
+        parts.append("no gates")
     parts.append(f"{report.seconds:.1f} s")
     return "; ".join(filter(None, (f"{word}: {', '.join(parts)}", scored_again(report))))
 

@@ -27,6 +27,12 @@ class Highlight:
     after: float | None
 
 
+def has_no_gates(report: Report) -> bool:
+    """Check whether nobody asked for a gate, where gates would be judged: only failures can make such a job red."""
+    is_judged = bool(report.results) and not report.dry_run and report.shard is None
+    return is_judged and all(gate.source == "default" for gate in report.gates)
+
+
 def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:
     """The examples that are worse than in the baseline: by evaluation, the worst first."""
     return _changed(report, result, lambda comparison: comparison.worse)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import token_count, total_usage, usage_cost_usd
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
-from evalwire.reports.highlights import link, lowest, regressions
+from evalwire.reports.highlights import has_no_gates, link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
 from evalwire.reports.text import count, in_one_line, relative
 
@@ -82,6 +82,7 @@ def _verdict(report: Report) -> str:
         count(gates, "red gate") if gates else "",
         _failed(report, runs),
         f"{not_run} not run" if not_run else "",
+        "no gates" if has_no_gates(report) else "",
         f"{report.seconds:.1f} s",
     ]
     line = f"{word}{drops_without_baseline(report)}: {', '.join(filter(None, parts))}"

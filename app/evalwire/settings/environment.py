@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from evalwire.errors import UsageError
+from evalwire.settings.unread import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +41,13 @@ def merge_env_file(environ: Mapping[str, str], file: Path | None, *, directory: 
     if file is not None and not file.is_file():
         raise UsageError(f"the environment file {file} does not exist.")
     path = file or (directory or Path()) / ENV_FILE
-    if not path.is_file():
+    if not is_there(path):
         return {}
     try:
-        entries = dotenv_values(path)
+        if path.is_dir():  # a virtual environment
+            return {}
+        with path.open(encoding="utf-8") as text:
+            entries = dotenv_values(stream=text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     added = {name: value for name, value in entries.items() if value is not None and name not in environ}

@@ -14,6 +14,7 @@ from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, ExperimentTable, Settings, Value
+from evalwire.settings.unread import is_there, reject_ignored_gates
 
 if TYPE_CHECKING:
     from evalwire.gates import GateTable
@@ -39,19 +40,21 @@ def load_settings(
     """Return settings from flags, then `EVALWIRE_*` variables, then `evalwire.toml`, then defaults.
 
     Args:
-        flags: values of flags by setting name; None where a flag was not given.
+        flags: values of flags by setting name; None where a flag was not given. A command that selects experiments has
+            `experiments` among them, and is refused where gates beside these would be ignored.
         environ: the environment, the `.env` file already merged into it.
         from_env_file: the names that came from that file.
         config: the file to read instead of `./evalwire.toml`; it must exist.
         directory: where `evalwire.toml` is looked for; the working directory by default.
 
     Raises:
-        UsageError: a value that cannot be used, an unknown key, a file that is missing or not TOML.
+        UsageError: a value that cannot be used, an unknown key, a file that is missing or not TOML, or gates in another
+            file that would be ignored.
     """
     file = config or (directory or Path()) / CONFIG_FILE
     if config is not None and not config.is_file():
         raise UsageError(f"the configuration file {config} does not exist.")
-    document = read_config(file) if file.is_file() else {}
+    document = read_config(file) if is_there(file) else {}
     values, sources = {}, {}
     for option in OPTIONS:
         value = _value(option, flags, environ, document, file)
@@ -59,6 +62,8 @@ def load_settings(
         where = " in the .env file" if value.source in from_env_file else ""
         sources[option.name] = f"{value.source}{where}"
     _reject_unknown_variables(environ)
+    if config is None and "experiments" in flags:
+        reject_ignored_gates(values["experiments"], file)
     tables, gates = _experiment_tables(document.get("experiments", {}), file)
     everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in _KEYS["gates"]}
     asked = GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates)

@@ -10,6 +10,7 @@ from evalwire.usercode.binding import (
 )
 from evalwire.usercode.call import Call, Clock, Trace, evaluator_values, task_values
 from evalwire.usercode.failures import failure_of
+from evalwire.usercode.forks import in_one_process, leave_fork
 from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
@@ -28,9 +29,11 @@ __all__ = [
     "bind_task",
     "evaluator_values",
     "failure_of",
+    "in_one_process",
     "is_rate_limit",
     "is_worth_retrying",
     "isolate_experiment",
+    "leave_fork",
     "parse_scores",
     "task_values",
     "wait_asked",

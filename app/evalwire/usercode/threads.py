@@ -12,6 +12,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from evalwire.usercode.forks import in_one_process
+
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -60,7 +62,8 @@ class Threads:
         def job() -> None:
             result, error = None, None
             try:
-                result = context.run(function)
+                with in_one_process():
+                    result = context.run(function)
             except BaseException as raised:
                 error = raised
             self._settled.append(functools.partial(done, result, error))

@@ -133,7 +133,7 @@ def green_report(count: int = 3, **changes: object) -> Report:
     ("report", "said"),
     [
         (reporting.red_report(), "FAILED 2 of 3 gates failed, 2 of 18 runs failed."),
-        (green_report(), "PASSED Every example ran, and every evaluator scored every output."),
+        (green_report(), "PASSED Every example ran, and every evaluator scored every output; there are no gates."),
         (green_report(dry_run=True), "PASSED dry run, nothing recorded"),
         (green_report(outcome="interrupted", exit_code=130), "INTERRUPTED The job was stopped before its end."),
         (green_report(outcome="nothing_to_run", exit_code=1, results=()), "FAILED There was nothing to run."),

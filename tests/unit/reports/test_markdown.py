@@ -144,7 +144,14 @@ def test_a_sentence_is_prose_where_it_is_plain(text, shown):
 
 
 def gate(name: str, **fields: Any) -> GateResult:
-    given = {"rule": "max_error_rate", "threshold": 0.5, "status": "passed", "is_red": False, "text": "it held"}
+    given = {
+        "rule": "max_error_rate",
+        "threshold": 0.5,
+        "status": "passed",
+        "is_red": False,
+        "text": "it held",
+        "source": "toml",
+    }
     return GateResult(experiment=name, **{**given, **fields})
 
 
@@ -158,7 +165,7 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
         (red_report(), "FAILED: 2 of 2 experiments failed, 2 red gates, 2 of 18 runs failed, 31.2 s"),
         (
             red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0),
-            "PASSED: 1 experiment, 1 run, 31.2 s",
+            "PASSED: 1 experiment, 1 run, no gates, 31.2 s",
         ),
         (
             red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0, dry_run=True),
@@ -174,7 +181,7 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
         ),
         (
             red_report(results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted"),
-            "INTERRUPTED: 1 of 1 experiment failed, 3 runs, 2 not run, 31.2 s",
+            "INTERRUPTED: 1 of 1 experiment failed, 3 runs, 2 not run, no gates, 31.2 s",
         ),
         (red_report(results=(), gates=(), baselines=(), outcome="nothing_to_run"), "FAILED: there was nothing to run"),
         (red_report(results=(), gates=(), baselines=(), outcome="infrastructure"), "FAILED: Phoenix could not be used"),

@@ -23,9 +23,11 @@ import pytest
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
+from evalwire.model.gates import GateResult
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
+from evalwire.model.shard import Shard
 from evalwire.reports import console, results_json, write
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -76,21 +78,33 @@ GOOD = result(task_run(1), task_run(2))
 BAD = result(task_run(1), task_run(2, failure=FAILURE, output=None, evaluations=()))
 
 
+HELD = GateResult(
+    experiment="a", rule="min", threshold=0.5, status="passed", is_red=False, text="1.00", source="--gate"
+)
+
 # --- the console ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (report(GOOD), "PASSED: 1 experiment, 2 examples, none failed, 3.2 s"),
-        (report(GOOD, BAD), "FAILED: 2 experiments, 4 examples, 1 of 2 experiments failed, 1 example failed, 3.2 s"),
+        (report(GOOD), "PASSED: 1 experiment, 2 examples, none failed, no gates, 3.2 s"),
+        (report(GOOD, gates=(HELD,)), "PASSED (1 gate held): 1 experiment, 2 examples, none failed, 3.2 s"),
+        (
+            report(GOOD, shard=Shard(1, 2)),
+            "PASSED (shard 1/2, whose gates are judged with the others): 1 experiment, 2 examples, none failed, 3.2 s",
+        ),
+        (
+            report(GOOD, BAD),
+            "FAILED: 2 experiments, 4 examples, 1 of 2 experiments failed, 1 example failed, no gates, 3.2 s",
+        ),
         (
             report(GOOD, dry_run=True),
             "PASSED (dry run, nothing recorded): 1 experiment, 2 examples, none failed, 3.2 s",
         ),
         (
             report(replace(GOOD, example_count=5), outcome="interrupted", exit_code=130),
-            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, 3.2 s",
+            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, no gates, 3.2 s",
         ),
         (
             report(outcome="nothing_to_run", exit_code=1),
@@ -273,20 +287,20 @@ def lines(*results: ExperimentResult, width: int = 100) -> list[str]:
 @pytest.mark.parametrize(
     ("results", "line"),
     [
-        ([repeated("TTT", "FFF")], "PASSED: 1 experiment, 2 examples x 3 repetitions, none failed, 3.2 s"),
+        ([repeated("TTT", "FFF")], "PASSED: 1 experiment, 2 examples x 3 repetitions, none failed, no gates, 3.2 s"),
         (
             [repeated("TTT", "XFX")],
-            "FAILED: 1 experiment, 2 examples x 3 repetitions, 1 of 1 experiments failed, 2 runs failed, 3.2 s",
+            "FAILED: 1 experiment, 2 examples x 3 repetitions, 1 of 1 experiments failed, 2 runs failed, no gates, 3.2 s",
         ),
         (
             [repeated("TTT", "XF-", "---")],
-            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 of 1 experiments failed, 1 run failed, 4 not run, 3.2 s",
+            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 of 1 experiments failed, 1 run failed, 4 not run, no gates, 3.2 s",
         ),
         (
             [repeated("TTT"), result(opened=None, failure=FAILURE)],
-            "FAILED: 2 experiments, 1 example x 3 repetitions, 1 of 2 experiments failed, 3.2 s",
+            "FAILED: 2 experiments, 1 example x 3 repetitions, 1 of 2 experiments failed, no gates, 3.2 s",
         ),
-        ([repeated("TTT"), GOOD], "PASSED: 2 experiments, 3 examples, 5 runs, none failed, 3.2 s"),
+        ([repeated("TTT"), GOOD], "PASSED: 2 experiments, 3 examples, 5 runs, none failed, no gates, 3.2 s"),
     ],
     ids=["passed", "failed", "not run", "one did not open", "not alike"],
 )

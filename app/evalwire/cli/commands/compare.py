@@ -90,7 +90,7 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
     """The newest of each experiment of the folder, or of those named, on a branch or with a tag."""
     settings = invocation.settings
     names = settings.names
-    if not names and settings.experiments.is_dir():
+    if not names:
         names = tuple(path.name for path in find_experiments(settings.experiments)[0])
     found: dict[str, ExperimentResult] = {}
     for name in names:

@@ -82,7 +82,15 @@ def resume(
                 accept_changes=accept_changes,
             )
 
-    return run_and_report(settings, environ, console, begin, journal=journal, shard=sharing.shard if sharing else None)
+    return run_and_report(
+        settings,
+        environ,
+        console,
+        begin,
+        announce=invocation.announce,
+        journal=journal,
+        shard=sharing.shard if sharing else None,
+    )
 
 
 def _newest(folder: Path) -> Path:

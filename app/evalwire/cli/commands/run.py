@@ -84,6 +84,7 @@ def run(
         environ,
         console,
         begin,
+        announce=invocation.announce,
         has_journal=dry_run is None,
         shard=spec.sharing.shard if spec.sharing else None,
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from evalwire.errors import Interrupted
+from evalwire.jobs import Signals
 from evalwire.phoenix import local_phoenix
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from evalwire.cli.invocation import Invocation
 
 
@@ -23,16 +21,13 @@ def serve(invocation: Invocation, *, port: int | None = None) -> int:
     Raises:
         LocalServerError: it could not be started.
     """
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature is Python's
-        raise Interrupted(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
     try:
-        with local_phoenix(
-            invocation.settings.local_dir, invocation.environ, announce=invocation.console.say, port=port
-        ) as server:
+        with (
+            Signals(),
+            local_phoenix(
+                invocation.settings.local_dir, invocation.environ, announce=invocation.console.say, port=port
+            ) as server,
+        ):
             if server.process is None:
                 invocation.console.out.write(f"{server.url} is served already\n")
                 return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,21 @@ def read_journal(path: Path) -> PastJob:
     if job is None:
         raise UsageError(f"{path} is not a journal of evalwire: it does not begin with a job.")
     return job
+
+
+def count_runs(path: Path) -> int:
+    """Return how many runs of tasks a journal holds, one line at a time: the journal may be larger than the memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = set()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            with contextlib.suppress(msgspec.ValidationError, json.JSONDecodeError):  # what `resume` reports
+                if isinstance(line := lines.decode(text), lines.RunLine):
+                    found.add((line.experiment, line.key))
+    return len(found)
 
 
 def _read(file: Iterable[str], path: Path) -> PastJob | None:

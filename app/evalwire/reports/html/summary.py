@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from evalwire.reports.highlights import has_no_gates
 from evalwire.reports.html.numbers import DASH, duration, number, percent
 from evalwire.reports.text import count
 
@@ -37,7 +38,7 @@ def reason(report: Report) -> str:
     told = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
         case "passed" if not found:
-            gates = "; no gate failed" if report.gates else ""
+            gates = "; there are no gates" if has_no_gates(report) else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."
         case "passed":
             return f"All that was asked for held; {found}."

@@ -1,0 +1,131 @@
+"""Write the report of a job whose process ended before it could; whoever waited for that process calls this."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire import reports
+from evalwire._version import __version__
+from evalwire.errors import UsageError
+from evalwire.jobs.report_files import ReportFiles
+from evalwire.model import Report, Shard
+from evalwire.recording import count_runs
+from evalwire.settings import ci_metadata
+
+if TYPE_CHECKING:
+    from evalwire.jobs.report_writer import ReportWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlace:
+    """Where a job leaves what it came to, as text that another process can read.
+
+    Attributes:
+        started_at: when the command began, in ISO 8601.
+        folder: of the reports; None for no reports.
+        journal: its path, as the user may type it; None for no journal.
+        shard: such as `2/5`; None for all of every experiment.
+        github_files: where the GitHub Action expects files; None outside of it.
+    """
+
+    started_at: str
+    folder: str | None
+    journal: str | None
+    shard: str | None
+    github_files: str | None
+
+    @classmethod
+    def of(cls, writer: ReportWriter, journal: Path | None) -> JobPlace:
+        """Return where this job leaves what it comes to."""
+        files = writer.files
+        return cls(
+            started_at=writer.start.at.isoformat(),
+            folder=_text(files.folder),
+            journal=writer.start.shown(journal) if journal else None,
+            shard=_text(files.shard),
+            github_files=_text(files.github_files),
+        )
+
+    def to_text(self) -> str:
+        """Return this as one line; names of files that are not UTF-8 become escapes."""
+        return json.dumps(asdict(self))
+
+    @property
+    def files(self) -> ReportFiles:
+        """Return the files of the report."""
+        return ReportFiles(
+            folder=Path(self.folder) if self.folder else None,
+            shard=Shard.parse(self.shard) if self.shard else None,
+            github_files=Path(self.github_files) if self.github_files else None,
+        )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def report_crash(place: str, exit_code: int) -> str:
+    """Write the report of a job whose process has ended, unless the job wrote one; return what is left of the job.
+
+    A report that the job wrote keeps its results, and gets the exit code.
+
+    Args:
+        place: the text of the job's `JobPlace`.
+        exit_code: what the command ends with.
+
+    Returns:
+        the end of a sentence, such as `; 812 results are in the journal: evalwire resume PATH`.
+    """
+    job = JobPlace(**json.loads(place))
+    problems: list[str] = []
+    written = _written_report(job)
+    if written is None or written.exit_code != exit_code:
+        outcome = "interrupted" if written is None or written.outcome == "passed" else written.outcome
+        report = replace(written or _bare_report(job), outcome=outcome, exit_code=exit_code)
+        job.files.write(report, problems.append)
+    said = "" if written is not None or job.journal is None else _results_in(Path(job.journal))
+    return "".join([said, *(f"; {problem}" for problem in problems)])
+
+
+def _written_report(job: JobPlace) -> Report | None:
+    """Return the report that the job wrote; None where there is none, or another job's."""
+    path = job.files.path_of("json")
+    if path is None or not path.exists():
+        return None
+    try:
+        report = reports.load_results(path)
+    except UsageError:  # of another version of evalwire, or damaged: not this job's
+        return None
+    return report if report.started_at == datetime.fromisoformat(job.started_at) else None
+
+
+def _bare_report(job: JobPlace) -> Report:
+    started_at = datetime.fromisoformat(job.started_at)
+    return Report(
+        outcome="interrupted",
+        exit_code=1,
+        results=(),
+        started_at=started_at,
+        seconds=(datetime.now(UTC) - started_at).total_seconds(),
+        evalwire_version=__version__,
+        journal=job.journal,
+        ci=ci_metadata(os.environ),
+        shard=Shard.parse(job.shard) if job.shard else None,
+    )
+
+
+def _results_in(journal: Path) -> str:
+    try:
+        count = count_runs(journal)
+    except OSError as error:
+        return f"; the journal {journal} cannot be read: {error.strerror}"
+    if not count:
+        return "; no result is in the journal"
+    results = "1 result is" if count == 1 else f"{count} results are"
+    return f"; {results} in the journal: evalwire resume {shlex.quote(str(journal))}"
