@@ -103,7 +103,8 @@ def test_an_earlier_report_does_not_outlive_a_kill(phoenix_project, make_dataset
     assert phoenix_project.experiment(name).run("run").returncode == 0
     phoenix_project.experiment(name, task=ENDS_0["import"])
     assert phoenix_project.run_process("run").returncode == 1
-    assert report_of(phoenix_project)["outcome"] == "interrupted"
+    report = report_of(phoenix_project)
+    assert (report["outcome"], report["experiments"]) == ("interrupted", [])
 
 
 def test_an_exit_that_a_signal_handler_asks_for_beside_a_job_is_no_success(phoenix_project, phoenix_url, make_dataset):

@@ -121,6 +121,20 @@ def test_exit_0_is_only_what_the_command_itself_has_decided(steps, end):
     assert said.count("\n") <= 1, said
 
 
+def test_an_exit_of_user_code_after_the_command_does_not_hide_its_exit_code():
+    """As the signal handler of a library may ask for, at any time."""
+    code, said = ended("""
+        import typer
+        from evalwire.cli.process import execute
+
+        try:
+            execute(lambda _: 3, {}, config=None, env_file=None)
+        except typer.Exit:
+            sys.exit(0)
+    """)
+    assert code == 3, said
+
+
 WAITS = "print(os.getpid(), flush=True)\ntime.sleep(60)\nparent_pipe.decide(0)"
 
 # what a signal makes of a command without handlers, where it is not its end by that signal
@@ -295,14 +309,15 @@ def test_orphans_are_reaped():
 def test_streams_that_were_closed_at_the_start_are_not_the_parents_pipes(tmp_path):
     script = tmp_path / "driver.py"
     script.write_text(textwrap.dedent(DRIVER))
-    work = "parent_pipe.decide(0); os.system('echo 0 >&1; echo 0 >&2'); sys.exit(3)"
+    work = "parent_pipe.decide(3); [os.write(number, b'written by native code\\n') for number in (1, 2)]; sys.exit(3)"
     command = f'{sys.executable} {script} "{work}" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", command], timeout=60, check=False).returncode == 3
 
 
 def test_what_was_written_before_the_fork_is_not_written_twice():
     driver = textwrap.dedent(DRIVER).replace("\nsys.exit(run", "\nsys.stdout.write('once ')\nsys.exit(run")
-    done = subprocess.run([sys.executable, "-c", driver, "os._exit(3)"], capture_output=True, text=True, check=False)
+    work = "parent_pipe.decide(3); sys.exit(3)"  # which writes what is buffered
+    done = subprocess.run([sys.executable, "-c", driver, work], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "once ")
 
 

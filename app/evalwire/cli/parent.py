@@ -36,7 +36,8 @@ _GUESSES: dict[int, str] = {
 class ParentPipe:
     """The way from the child to the parent that waits for it; without a parent, what is told goes nowhere.
 
-    A program that takes the child's place by `os.execv` does not have the pipe, nor do processes that user code forks.
+    A program that takes the child's place by `os.execv` does not have the pipe. What other processes tell, such as those
+    that user code forks, does not count.
     """
 
     def __init__(self) -> None:
@@ -45,12 +46,6 @@ class ParentPipe:
     def open(self, descriptor: int) -> None:
         """Write to this descriptor from now on."""
         self._descriptor = descriptor
-
-    def close(self) -> None:
-        """Tell the parent nothing any more."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
     def decide(self, exit_code: int) -> None:
         """Tell the exit code; of several, the first that is not 0 counts."""
@@ -61,13 +56,11 @@ class ParentPipe:
         self._tell("job", job)
 
     def _tell(self, word: str, text: str) -> None:
-        if self._descriptor is not None:  # with the process ID, since native code may fork without Python's notice
+        if self._descriptor is not None:
             os.write(self._descriptor, f"{os.getpid()} {word} {text}\n".encode())
 
 
 parent_pipe = ParentPipe()
-
-os.register_at_fork(after_in_child=parent_pipe.close)
 
 
 def run_in_child(work: Callable[[], NoReturn]) -> int:
@@ -194,7 +187,7 @@ def _stop(number: int) -> None:
 def _read(told: int, child: int) -> tuple[list[int], list[str]]:
     """Return what the child has told: exit codes, and where its jobs were.
 
-    The pipe may be open still, in a process that native code has forked.
+    The pipe may be open still, in a process that user code has forked.
     """
     os.set_blocking(told, False)
     data = b""
