@@ -317,7 +317,9 @@ def test_streams_that_were_closed_at_the_start_are_not_the_parents_pipes(tmp_pat
 def test_what_was_written_before_the_fork_is_not_written_twice():
     driver = textwrap.dedent(DRIVER).replace("\nsys.exit(run", "\nsys.stdout.write('once ')\nsys.exit(run")
     work = "parent_pipe.decide(3); sys.exit(3)"  # which writes what is buffered
-    done = subprocess.run([sys.executable, "-c", driver, work], capture_output=True, text=True, check=False)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", driver, work]
+    done = subprocess.run(command, env=buffered, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (3, "once ")
 
 

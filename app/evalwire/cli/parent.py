@@ -36,8 +36,8 @@ _GUESSES: dict[int, str] = {
 class ParentPipe:
     """The way from the child to the parent that waits for it; without a parent, what is told goes nowhere.
 
-    A program that takes the child's place by `os.execv` does not have the pipe. What other processes tell, such as those
-    that user code forks, does not count.
+    A program that takes the child's place by `os.execv` does not have the pipe. What other processes tell does not
+    count, such as those that user code forks.
     """
 
     def __init__(self) -> None:
