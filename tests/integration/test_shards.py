@@ -127,7 +127,7 @@ def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(sha
         assert process.returncode == (-9 if name == "2/4" else 0), (out, err)
     red = shards.evalwire("gate", "--shards", "4")
     assert red.returncode == 1
-    assert "shard 2 of 4 is not complete" in red.stdout
+    assert "shard 2 of 4 is not complete" in red.stdout, red.stdout
     (experiment,) = shards.results()["experiments"]
     lacking = {example["example_id"] for example in experiment["examples_not_run"]}
     assert lacking

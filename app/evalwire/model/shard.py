@@ -86,12 +86,15 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def missing_shards(ids: Sequence[str], incomplete: Collection[str], total: int, *, experiment: str) -> list[str]:
+def missing_shards(
+    ids: Sequence[str], incomplete: Collection[str], begun: Collection[str], total: int, *, experiment: str
+) -> list[str]:
     """Which shards of an experiment are missing, wholly or in part, in sentences; none when all is there.
 
     Args:
         ids: of all examples, each once.
-        incomplete: those that were not run, or not as often as they were to.
+        incomplete: those that were not run, or not as often as they were to, or not evaluated.
+        begun: those of which there is a run.
         total: of shards.
         experiment: its name.
     """
@@ -99,7 +102,7 @@ def missing_shards(ids: Sequence[str], incomplete: Collection[str], total: int, 
     for id_, number in zip(ids, deal_examples(ids, total, experiment=experiment), strict=True):
         parts.setdefault(number, []).append(id_)
     lacking = {number: [id_ for id_ in part if id_ in incomplete] for number, part in sorted(parts.items())}
-    wholly = [number for number, part in lacking.items() if len(part) == len(parts[number])]
+    wholly = [number for number, part in lacking.items() if part == parts[number] and not set(part) & set(begun)]
     sentences = []
     if wholly:
         shards = f"shard {wholly[0]}" if len(wholly) == 1 else f"shards {', '.join(map(str, wholly))}"

@@ -102,4 +102,5 @@ def _missing(result: ExperimentResult, shards: int) -> list[str]:
     # a run is sent before its evaluations, and its job may have been killed in between
     made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_evaluated(run))
     incomplete = {example.id for example in examples if made[example.node_id] < result.repetitions}
-    return missing_shards([example.id for example in examples], incomplete, shards, experiment=result.name)
+    begun = {run.example.id for run in result.runs}
+    return missing_shards([example.id for example in examples], incomplete, begun, shards, experiment=result.name)
