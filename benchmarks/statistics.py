@@ -6,9 +6,10 @@ the two are independent. A true drop of `d` points is a system of which some run
 same probability, so that the mean over all possible examples falls by exactly `d`. A table of its own has two systems
 that differ in every example, and have the same mean over all possible ones.
 
-Each comparison is judged by the test that a gate would use, and is red if its p-value is at most 0.05 and the mean fell
-at all, which is the least tolerant of gates. All is drawn from one seed, each cell for itself, so that the figures are
-the same on every machine.
+Each of these comparisons is judged by the test that a gate would use, and is red if its p-value is at most 0.05 and the
+mean fell at all, which is the least tolerant of gates. The last two tables judge whole results, of
+`benchmarks.comparisons`. All is drawn from one seed, each cell for itself, so that the figures are the same on every
+machine.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from benchmarks.comparisons import MANY, SITUATIONS, SPOILED, Situation, is_red
 from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
@@ -187,16 +189,21 @@ class Plan:
         null: experiments without a drop for each size, of eight gated evaluators each, two of each kind.
         power: experiments for each kind, drop and size.
         drops: true ones, of the mean.
+        whole: whole comparisons for each situation and size; a fifth as many of hundreds of gates, and a quarter as
+            many with spoiled runs.
+        whole_sizes: numbers of examples of those.
     """
 
     sizes: tuple[int, ...] = (10, 20, 50, 100, 200, 500)
     null: int = 2000
     power: int = 1000
     drops: tuple[float, ...] = (0.05, 0.10, 0.15, 0.20)
+    whole: int = 1000
+    whole_sizes: tuple[int, ...] = (20, 50)
 
 
 FULL = Plan()
-QUICK = Plan(sizes=(10, 50, 200), null=300, power=80, drops=(0.10, 0.20))
+QUICK = Plan(sizes=(10, 50, 200), null=300, power=80, drops=(0.10, 0.20), whole=200, whole_sizes=(20,))
 
 
 def false_reds(n: int, experiments: int) -> list[Cell]:
@@ -207,8 +214,8 @@ def false_reds(n: int, experiments: int) -> list[Cell]:
         judged = [kind.judge(chance, n, 0.0) for kind in EIGHT]
         alone = [p <= SIGNIFICANCE and fell for p, fell in judged]
         together = zip(holm([p for p, _ in judged]), judged, strict=True)
-        for kind, is_red in zip(EIGHT, alone, strict=True):
-            red[kind.name] += is_red
+        for kind, red_alone in zip(EIGHT, alone, strict=True):
+            red[kind.name] += red_alone
         red[ANY_HOLM] += any(p <= SIGNIFICANCE and fell for p, (_, fell) in together)
         red[ANY_UNCORRECTED] += any(alone)
     of = dict.fromkeys(red, experiments) | {kind.name: EIGHT.count(kind) * experiments for kind in KINDS}
@@ -223,6 +230,13 @@ def found(kind: Kind, drop: float, n: int, experiments: int) -> Cell:
     return Cell(row=kind.name, n=n, red=red, of=experiments, drop=drop)
 
 
+def compared(situation: Situation, n: int, spoiled: float, comparisons: int) -> Cell:
+    """Whole comparisons of a run with its baseline, in which some runs of the task are spoiled, or none."""
+    chance = random.Random(f"{SEED} {situation.name} {spoiled} {n}")  # noqa: S311 - no secret
+    red = sum(is_red(situation, chance, n, spoiled) for _ in range(comparisons))
+    return Cell(row=situation.name, n=n, red=red, of=comparisons, drop=spoiled)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What was simulated.
@@ -231,11 +245,15 @@ class Figures:
         null: comparisons of a system with itself.
         others: of two systems of the same mean.
         power: of two systems of which the second is worse.
+        whole: whole results, of a system with itself.
+        whole_power: whole results, of which the second has spoiled runs.
     """
 
     null: list[Cell]
     others: list[Cell]
     power: list[Cell]
+    whole: list[Cell]
+    whole_power: list[Cell]
 
 
 def simulate(plan: Plan) -> Figures:
@@ -246,10 +264,16 @@ def simulate(plan: Plan) -> Figures:
         others = [pool.submit(found, kind, 0.0, n, plan.null) for n in sizes for kind in OTHERS]
         each = itertools.product(sizes, KINDS, plan.drops)
         power = [pool.submit(found, kind, drop, n, plan.power) for n, kind, drop in each]
+        pairs = [(one, n) for n in plan.whole_sizes for one in SITUATIONS]
+        counts = {one: plan.whole // 5 if one is MANY else plan.whole for one in SITUATIONS}
+        whole = [pool.submit(compared, one, n, 0.0, counts[one]) for one, n in pairs]
+        whole_power = [pool.submit(compared, one, n, SPOILED, counts[one] // 4) for one, n in pairs]
         return Figures(
             null=[cell for future in null for cell in future.result()],
             others=[future.result() for future in others],
             power=[future.result() for future in power],
+            whole=[future.result() for future in whole],
+            whole_power=[future.result() for future in whole_power],
         )
 
 
@@ -270,6 +294,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(_table(["scores and test", "true drop"], plan.sizes, figures.power, digits=0))
     print("\nRed, in % of comparisons of two systems of the same mean:\n")
     print(_table(["what changed"], plan.sizes, figures.others, digits=1))
+    print("\nRed, in % of whole comparisons in which nothing got worse:\n")
+    print(_table(["the run, beside its baseline"], plan.whole_sizes, figures.whole, digits=1))
+    print(f"\nRed, in % of whole comparisons in which {100 * SPOILED:.0f} % of the runs are spoiled:\n")
+    print(_table(["the run, beside its baseline"], plan.whole_sizes, figures.whole_power, digits=0))
     without, with_drop = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
     print(
         f"\nSeed {SEED}; standard errors: {without:.1f} points at 5 %, at most {with_drop:.1f} where there is a drop."

@@ -44,7 +44,9 @@ def judge_gates(
             found += _default_error_rate(result)
         if not result.runs:
             continue  # it is red for why nothing ran
+        scores = {score.name: score for score in result.scores}
         for gate in own:
+            score = scores.get(gate.evaluation or "")
             if gate.rule == "max_drop":
                 comparing = Comparing(
                     baseline=baselines.get(result.name),
@@ -53,11 +55,12 @@ def judge_gates(
                     error_rate=max((one.threshold for one in own if one.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
                 )
-                found.append(
-                    _over_missing(result, gate, baselines.get(result.name), judge_drop(result, gate, comparing))
-                )
+                verdict = judge_drop(result, gate, comparing)
+                found.append(_over_missing(result, gate, comparing.baseline, verdict, score))
+            elif gate.evaluation is None:
+                found.append(_of_experiment(result, gate, prices))
             else:
-                found.append(_verdict(result, gate, prices))
+                found.append(_of_evaluation(result, gate, score))
     return tuple(found)
 
 
@@ -93,13 +96,6 @@ def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
         )
 
 
-def _verdict(result: ExperimentResult, gate: Gate, prices: Mapping[str, Price]) -> GateResult:
-    if gate.evaluation is None:
-        return _of_experiment(result, gate, prices)
-    score = next((one for one in result.scores if one.name == gate.evaluation), None)
-    return _of_evaluation(result, gate, score)
-
-
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
     measure = measure_evaluation(result, gate, score) if score is not None else None
     if measure is None:
@@ -120,9 +116,14 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
     return told(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
 
 
-def _over_missing(result: ExperimentResult, gate: Gate, baseline: Baseline | None, found: GateResult) -> GateResult:
+def _over_missing(
+    result: ExperimentResult,
+    gate: Gate,
+    baseline: Baseline | None,
+    found: GateResult,
+    score: ScoreSummary | None,
+) -> GateResult:
     """Return what a drop gate came to; it fails over missing scores, whatever the scores there are came to."""
-    score = next((one for one in result.scores if one.name == gate.evaluation), None)
     reason = "" if found.is_red else missing_in_drop(result, gate, score, _comparison(gate, baseline))
     return replace(found, status="failed", is_red=True, text=f"{found.text}; but {reason}") if reason else found
 

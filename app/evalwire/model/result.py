@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model.scores import ScoreSummary
+from evalwire.model.scores import summarize_scores
 from evalwire.model.usage import total_usage
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evalwire.model.experiment import OpenExperiment
     from evalwire.model.failure import Failure
     from evalwire.model.run import TaskRun
+    from evalwire.model.scores import ScoreSummary
     from evalwire.model.usage import Usage
 
 
@@ -178,8 +179,9 @@ class ExperimentResult(Mapping[str, Any]):
         names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
         reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
         names.update(set(self.evaluator_names) - reported)  # one that returns a list is there by the names in it
-        size = {"repetitions": self.repetitions, "expected": self.expected_runs}
-        return [ScoreSummary.of(name, self.runs, **size) for name in sorted(names)]
+        return summarize_scores(
+            sorted(names), self.runs, repetitions=self.repetitions, expected=self.expected_runs or len(self.runs)
+        )
 
     @property
     def task_runs(self) -> list[dict[str, Any]]:

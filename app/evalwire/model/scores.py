@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evalwire.model.stats import pass_at_k, pass_hat_k, sample_deviation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalwire.model.run import Evaluation, TaskRun
 
@@ -87,51 +87,71 @@ class ScoreSummary:
     unscored: int = 0
     not_applicable: int = 0
 
-    @classmethod
-    def of(
-        cls, name: str, runs: Sequence[TaskRun], *, repetitions: int = 1, expected: int | None = None
-    ) -> ScoreSummary:
-        """Summarise the evaluations of one name over runs in which those of one example stand together.
-
-        Args:
-            name: of the evaluation.
-            runs: that were made.
-            repetitions: how many of each example there were to be.
-            expected: how many runs there were to be in all; those that were made by default.
-        """
-        said = _said(name, runs)
-        is_bool, is_scored = are_bools(said), bool(_scores(said))
-        counted = _counted(said, is_scored=is_scored)
-        others = _not_applicable(said)
-        per_example: list[ExampleScore] = []
-        passes: Counter[tuple[int, int]] = Counter()  # how many examples passed c times in n runs
-        for _, group in groupby(runs, key=lambda run: run.example.node_id) if repetitions > 1 else ():
-            its_runs = list(group)
-            found = _said(name, its_runs)
-            its = _counted(found, is_scored=is_scored)
-            size = repetitions - _not_applicable(found)
-            per_example.append(ExampleScore.of(its_runs[0].example.id, its, repetitions=size))
-            if is_bool:
-                passes[size, _passes(its)] += 1
-        return cls(
-            name=name,
-            mean=_mean(_scores(said)),
-            count=len(counted),
-            missing=len(runs) - others - len(counted),
-            pass_rate=_passes(said) / ((expected or len(runs)) - others) if is_bool else None,
-            labels=Counter(one.label for one in said if one.is_applicable and one.label is not None),
-            spread=_mean([one.spread for one in per_example if one.spread is not None]),
-            per_example=tuple(per_example),
-            pass_at=_for_each_k(pass_at_k, repetitions, passes),
-            pass_hat=_for_each_k(pass_hat_k, repetitions, passes),
-            unscored=len(said) - others - len(counted),
-            not_applicable=others,
-        )
-
     @property
     def given(self) -> int:
         """The number of runs that have an evaluation, of whatever kind."""
         return self.count + self.unscored + self.not_applicable
+
+
+def summarize_scores(
+    names: Iterable[str], runs: Sequence[TaskRun], *, repetitions: int, expected: int
+) -> list[ScoreSummary]:
+    """Summarize the evaluations of each name.
+
+    Args:
+        names: of the evaluations.
+        runs: that were made; those of one example stand together.
+        repetitions: how many of each example there were to be.
+        expected: how many runs there were to be in all.
+    """
+    examples = [list(group) for _, group in groupby(runs, key=lambda run: run.example.node_id)]
+    said: defaultdict[str, defaultdict[int, list[Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    for place, its_runs in enumerate(examples):
+        for run in its_runs:
+            for one in run.evaluations:
+                if one.failure is None:
+                    said[one.name][place].append(one)
+    ids = [its_runs[0].example.id for its_runs in examples]
+    size = {"runs": len(runs), "repetitions": repetitions, "expected": expected}
+    return [_summary(name, said[name], ids, **size) for name in names]
+
+
+def _summary(
+    name: str,
+    by_example: Mapping[int, Sequence[Evaluation]],
+    example_ids: Sequence[str],
+    *,
+    runs: int,
+    repetitions: int,
+    expected: int,
+) -> ScoreSummary:
+    said = [one for its in by_example.values() for one in its]
+    is_bool, is_scored = are_bools(said), bool(_scores(said))
+    counted = _counted(said, is_scored=is_scored)
+    others = _not_applicable(said)
+    per_example: list[ExampleScore] = []
+    passes: Counter[tuple[int, int]] = Counter()  # how many examples passed c times in n runs
+    for place, example_id in enumerate(example_ids) if repetitions > 1 else ():
+        found = by_example.get(place, ())
+        its = _counted(found, is_scored=is_scored)
+        size = repetitions - _not_applicable(found)
+        per_example.append(ExampleScore.of(example_id, its, repetitions=size))
+        if is_bool:
+            passes[size, _passes(its)] += 1
+    return ScoreSummary(
+        name=name,
+        mean=_mean(_scores(said)),
+        count=len(counted),
+        missing=runs - others - len(counted),
+        pass_rate=_passes(said) / (expected - others) if is_bool else None,
+        labels=Counter(one.label for one in said if one.is_applicable and one.label is not None),
+        spread=_mean([one.spread for one in per_example if one.spread is not None]),
+        per_example=tuple(per_example),
+        pass_at=_for_each_k(pass_at_k, repetitions, passes),
+        pass_hat=_for_each_k(pass_hat_k, repetitions, passes),
+        unscored=len(said) - others - len(counted),
+        not_applicable=others,
+    )
 
 
 def are_bools(said: Sequence[Evaluation]) -> bool:
@@ -146,11 +166,6 @@ def _counted(said: Sequence[Evaluation], *, is_scored: bool) -> list[Evaluation]
 
 def _not_applicable(said: Sequence[Evaluation]) -> int:
     return sum(not one.is_applicable for one in said)
-
-
-def _said(name: str, runs: Sequence[TaskRun]) -> list[Evaluation]:
-    """The evaluations of one name that did not fail."""
-    return [said for run in runs for said in run.evaluations if said.name == name and said.failure is None]
 
 
 def _scores(said: Sequence[Evaluation]) -> list[float]:

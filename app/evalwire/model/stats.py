@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -108,6 +109,7 @@ def student_t_cdf(t: float, df: float) -> float:
     return 1 - tail if t > 0 else tail
 
 
+@functools.lru_cache(maxsize=1_024)  # hundreds of gates over the same examples ask for the same ones
 def student_t_quantile(p: float, df: float) -> float:
     """The value that one of Student's t distribution with `df` degrees of freedom does not exceed with probability `p`.
 

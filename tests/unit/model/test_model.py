@@ -19,7 +19,7 @@ from evalwire.model.json_values import EMPTY
 from evalwire.model.metadata import evaluation_metadata, recorded_kind
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
-from evalwire.model.scores import ScoreSummary
+from evalwire.model.scores import ScoreSummary, summarize_scores
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 LATER = MOMENT + timedelta(seconds=2.5)
@@ -296,6 +296,11 @@ def test_evaluation_runs_have_the_clients_shape():
 # --- scores --------------------------------------------------------------------------------------------
 
 
+def summary_of(runs: list[TaskRun], *, expected: int | None = None) -> ScoreSummary:
+    (only,) = summarize_scores(["ev"], runs, repetitions=1, expected=expected or len(runs))
+    return only
+
+
 def judged(*said: Evaluation) -> list[TaskRun]:
     """A run for each evaluation."""
     return [task_run(evaluations=(one,)) for one in said]
@@ -304,14 +309,14 @@ def judged(*said: Evaluation) -> list[TaskRun]:
 def test_a_mean_is_over_the_scores_there_are_and_the_rest_is_missing():
     """Failures and labels alone are no zeros and no silence: they are counted as missing beside the mean."""
     said = [evaluation(score=1.0), evaluation(score=0.5), evaluation(failure=FAILURE), evaluation(label="good")]
-    summary = ScoreSummary.of("ev", [*judged(*said), task_run(), task_run(evaluations=(evaluation("other"),))])
+    summary = summary_of([*judged(*said), task_run(), task_run(evaluations=(evaluation("other"),))])
     assert summary == ScoreSummary(name="ev", mean=0.75, count=2, missing=4, labels={"good": 1}, unscored=1)
     assert summary.given == 3
 
 
 def test_without_scores_there_is_no_mean():
     """Labels alone have counts and no mean."""
-    summary = ScoreSummary.of("ev", judged(*(evaluation(label=label) for label in "bab")))
+    summary = summary_of(judged(*(evaluation(label=label) for label in "bab")))
     assert (summary.mean, summary.count, summary.missing, summary.labels) == (None, 3, 0, {"a": 1, "b": 2})
 
 
@@ -319,18 +324,18 @@ def test_what_does_not_apply_is_neither_counted_nor_missing():
     """And it is not in a rate: of bools, what is missing is."""
     none = evaluation(label="not applicable", kind="not_applicable")
     yes, no = evaluation(score=1.0, kind="bool", label="a"), evaluation(score=0.0, kind="bool")
-    [score] = [ScoreSummary.of("ev", judged(yes, none, no, none, evaluation(failure=FAILURE)), expected=6)]
+    [score] = [summary_of(judged(yes, none, no, none, evaluation(failure=FAILURE)), expected=6)]
     assert (score.count, score.missing, score.not_applicable, score.unscored) == (2, 1, 2, 0)
     assert (score.mean, score.pass_rate, score.labels) == (0.5, 1 / 4, {"a": 1})
-    [nothing] = [ScoreSummary.of("ev", judged(none, none))]
+    [nothing] = [summary_of(judged(none, none))]
     assert (nothing.count, nothing.missing, nothing.mean, nothing.pass_rate) == (0, 0, None, None)
 
 
 def test_a_bool_stays_one_beside_labels_and_a_number_does_not_become_one():
     said = [evaluation(score=1.0, label="because", kind="bool"), evaluation(label="N/A")]
-    assert ScoreSummary.of("ev", judged(*said)).pass_rate == 0.5
-    assert ScoreSummary.of("ev", judged(evaluation(score=1.0), evaluation(score=0.0))).pass_rate is None
-    assert ScoreSummary.of("ev", judged(*said, evaluation(score=0.5))).pass_rate is None
+    assert summary_of(judged(*said)).pass_rate == 0.5
+    assert summary_of(judged(evaluation(score=1.0), evaluation(score=0.0))).pass_rate is None
+    assert summary_of(judged(*said, evaluation(score=0.5))).pass_rate is None
 
 
 @pytest.mark.parametrize(
@@ -376,7 +381,7 @@ def test_a_recorded_kind_of_another_version_is_none():
 
 def test_a_mean_is_exact():
     """Rounding errors do not add up over many scores."""
-    assert ScoreSummary.of("ev", judged(*[evaluation(score=0.1)] * 10)).mean == 0.1
+    assert summary_of(judged(*[evaluation(score=0.1)] * 10)).mean == 0.1
 
 
 def test_every_evaluator_has_a_summary():

@@ -22,6 +22,14 @@ def simulation():
 
 
 @pytest.fixture(scope="module")
+def whole(simulation):
+    """The situations of whole comparisons."""
+    from benchmarks import comparisons
+
+    return comparisons
+
+
+@pytest.fixture(scope="module")
 def figures(simulation):
     return simulation.simulate(simulation.QUICK)
 
@@ -44,6 +52,27 @@ def test_a_system_compared_with_itself_is_red_in_at_most_6_percent(figures, simu
     judged = [cell for cell in figures.null if cell.row != simulation.ANY_UNCORRECTED]
     assert len(judged) == (len(simulation.KINDS) + 1) * len(simulation.QUICK.sizes)
     assert not [cell for cell in judged if cell.rate > highest(cell.of)]
+
+
+def test_whole_comparisons_in_which_nothing_got_worse_are_red_in_at_most_6_percent(simulation, whole):
+    """The same in small, in every run of the tests: with scores given again, other examples and other repetitions."""
+    situations = [one for one in whole.SITUATIONS if one not in (whole.MANY, whole.UNSCORED)]
+    assert len(situations) == 6
+    cells = [simulation.compared(one, 20, 0.0, 100) for one in situations]
+    assert not [cell for cell in cells if cell.rate > highest(cell.of)]
+
+
+@pytest.mark.slow
+def test_whole_comparisons_keep_their_level_and_find_what_got_worse(figures, whole):
+    """Of hundreds of gates, too; and with the recorded scores of a lenient evaluator, they would not."""
+    rates = {cell.row: cell for cell in figures.whole}
+    unscored = rates.pop(whole.UNSCORED.name)
+    assert len(rates) == len(whole.SITUATIONS) - 1
+    assert not [cell for cell in rates.values() if cell.rate > highest(cell.of)]
+    assert unscored.rate > 2 * highest(unscored.of)
+    found = {cell.row: cell.rate for cell in figures.whole_power}
+    assert all(found[name] > 0.2 for name in rates if name != whole.MANY.name)
+    assert found[whole.SITUATIONS[5].name] > found[whole.SITUATIONS[0].name]  # more repetitions
 
 
 @pytest.mark.slow
@@ -106,11 +135,15 @@ def test_the_document_has_the_tables_that_the_program_prints(simulation, monkeyp
     printed = [row[: -len(simulation.QUICK.sizes)] for row in tables(capsys.readouterr().out)]
     told = [row[: -len(simulation.FULL.sizes)] for row in tables((ROOT / "docs" / "statistics.md").read_text())]
     assert [row for row in told if not row[1:] or row[1] in quick] == printed
-    assert len(printed) == 3 + len(figures.null + figures.others + figures.power) // len(simulation.QUICK.sizes)
+    cells = figures.null + figures.others + figures.power
+    whole = figures.whole + figures.whole_power
+    assert len(printed) == 5 + len(cells) // len(simulation.QUICK.sizes) + len(whole) // len(
+        simulation.QUICK.whole_sizes
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_the_documents_figures_are_those_that_the_program_prints(simulation, capsys):
     """To the last digit: all is drawn from one seed."""
     assert simulation.main([]) == 0
