@@ -181,8 +181,11 @@ def test_the_gate_reads_what_was_scored_again_and_never_calls_user_code(judged):
 
 @pytest.mark.slow
 def test_what_is_scored_again_comes_from_a_file_too(judged):
-    """Its outputs are in the file."""
-    (judged.directory / "main.json").write_text((judged.directory / "test-results/results.json").read_text())
+    """Its outputs are in the file. A secret in an example is masked there, and not in the example that is the same."""
+    report = results_of(judged)
+    for run in report["experiments"][0]["runs"]:
+        run["expected"] = {"expected_output": "***"}
+    (judged.directory / "main.json").write_text(json.dumps(report))
     edit_evaluator(judged)
     done = judged.run("run", "--baseline", "file:main.json", **PULL, WRONG="1")
     assert done.returncode == 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evalwire.engine import Limits, Stop, Tracer
     from evalwire.gates import Gate
     from evalwire.jobs.gating import Gating
-    from evalwire.model import Experiment, Usage
+    from evalwire.model import Example, Experiment, TaskRun, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,15 @@ def _unscored_part(
     counts = Counter(run.example.id for run in before.runs)
     wanted = {run.example.id for run in before.runs if (run.example.id, run.repetition) not in done}
     wanted = {one for one in wanted if counts[one] == before.repetitions}
-    return replace(before, runs=tuple(run for run in before.runs if run.example.id in wanted))
+    examples = {run.example.id: run.example for run in result.runs}
+    return replace(
+        before, runs=tuple(_unmasked(run, examples[run.example.id]) for run in before.runs if run.example.id in wanted)
+    )
+
+
+def _unmasked(run: TaskRun, example: Example) -> TaskRun:
+    """Return a run of a baseline with this run's example: its content is the same, and a file's may be masked."""
+    return replace(run, example=replace(example, node_id=run.example.node_id))
 
 
 def _announcement(rescoring: Rescoring) -> str:

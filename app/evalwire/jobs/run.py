@@ -272,9 +272,12 @@ def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Re
 
 
 def _phoenix_recorder(job: Job, journal: JournalWriter) -> PhoenixRecorder:
+    limits = job.limits
+    calls = {"timeout": limits.timeout_seconds, "retries": limits.retries, "retry_on": sorted(limits.retry_on)}
+    spec = replace(job.spec, calls=calls)
     return PhoenixRecorder(
         job.phoenix,
-        opener(job.phoenix, job.spec, journal, past=job.past, retry_failed=job.retry_failed),
+        opener(job.phoenix, spec, journal, past=job.past, retry_failed=job.retry_failed),
         journal=journal,
         connections=job.record_connections,
         mask=job.mask,

@@ -46,6 +46,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset) -> d
         "evaluators": evaluator_hashes(experiment),
         "begun": datetime.now(UTC).isoformat(),
         "data": data_digest(dataset),
+        "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),
     }
 
@@ -61,7 +62,18 @@ def begun_at(metadata: Mapping[str, Any]) -> datetime | None:
 def data_digest(dataset: Dataset) -> str:
     """Return a digest of the examples' ids and contents, in any order."""
     parts = sorted((example.id, example.content_hash) for example in dataset.examples)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return _digest(parts)
+
+
+def _settings_digest(experiment: Experiment, spec: JobSpec) -> str:
+    """Return a digest of the settings that can change what an experiment comes to; gates are not among them."""
+    evaluators = sorted(one.name for one in experiment.evaluators)
+    asked = {"repetitions": spec.repetitions, "split": spec.split, "dataset": experiment.dataset_name}
+    return _digest({**asked, **spec.calls, "inputs": experiment.input_globs, "evaluators": evaluators})
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def with_inputs(result: ExperimentResult, inputs: Inputs) -> ExperimentResult:
@@ -118,8 +130,18 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "seconds": round(result.seconds, 3),
             "scores": scores,  # of evaluators that give several: whose each is
             "usage": usage_to_json(usage),
+            "models": _models(result),
         },
     }
+
+
+def _models(result: ExperimentResult) -> dict[str, Any]:
+    """Return the names of the models that the spans of the task and of each evaluator tell; sorted."""
+    evaluators: dict[str, set[str]] = {}
+    for one in (evaluation for run in result.runs for evaluation in run.evaluations):
+        evaluators.setdefault(one.evaluator, set()).update(part.model for part in one.usage or () if part.model)
+    task = {part.model for run in result.runs for part in run.usage or () if part.model}
+    return {"task": sorted(task), "evaluators": {name: sorted(models) for name, models in evaluators.items()}}
 
 
 def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> dict[str, Any]:
