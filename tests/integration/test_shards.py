@@ -225,7 +225,7 @@ def test_a_run_that_nobody_judged_is_not_there_yet(shards):
     answer.raise_for_status()
     red = shards.evalwire("gate", EVALWIRE_PLAN=plan)
     assert red.returncode == 1
-    assert "shard 1 of 1 is missing, with 12 examples" in red.stdout
+    assert "shard 1 of 1 is not complete: it lacks 12 examples" in red.stdout
     assert shards.run("1/1", EVALWIRE_PLAN=plan).returncode == 0
     assert len(shards.calls) == 11
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 0
