@@ -28,9 +28,9 @@ def changed_evaluators(
     now, then = inputs_of(result), inputs_of(before)
     hashes = _file_hashes(result), _file_hashes(before)
     reasons: dict[str, str] = {}
-    if not now.is_known and not hashes[0]:  # another tool recorded the run: nobody knows its evaluators
-        return reasons
     for name in result.evaluator_names:
+        if name not in now.evaluators and name not in hashes[0]:  # recorded by another tool: nobody knows it
+            continue
         if name not in before.evaluator_names:
             reasons[name] = "it is new"
         elif name in now.evaluators and name in then.evaluators:

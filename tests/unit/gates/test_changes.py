@@ -57,6 +57,7 @@ def test_older_records_know_the_hash_of_the_evaluators_file_alone(now, before, i
 def test_of_a_run_that_another_tool_recorded_no_evaluator_is_known():
     """Whoever names a baseline for it wants the recorded scores compared."""
     assert changed_evaluators(recorded(), recorded()) == {}
+    assert changed_evaluators(recorded(evaluators={"another": OLD}), recorded(evaluators={"another": NEW})) == {}
 
 
 def test_a_new_evaluator_has_no_scores_to_compare():
