@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import textwrap
+from pathlib import Path
 
 import pytest
 from faults import Fault, FaultyPhoenix
@@ -181,6 +182,24 @@ def test_a_process_that_user_code_forks_can_be_terminated(phoenix_project, make_
     assert done.returncode == 0, done.stderr
     (run,) = report_of(phoenix_project)["experiments"][0]["runs"]
     assert run["output"] == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_an_error(project, unbuffered):
+    """Whenever that turns out; at its end, Python would try again, and end with an exit code of its own."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*EVALWIRE, "--version"],
+            env=project.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "evalwire: the output cannot be written: No space left on device\n",
+    )
 
 
 @pytest.mark.slow

@@ -143,6 +143,7 @@ def test_a_drop_beside_any_change_of_evaluators_is_red(judged, change, expected_
     ) is is_again or change is rename_evaluator
     if is_again:
         assert f"scoring the {EXAMPLES} outputs of the baseline again" in done.stderr
+        assert f"{judged.name} (baseline): done, {EXAMPLES}/{EXAMPLES} in" in done.stderr
 
 
 def test_a_weakened_judge_shows_in_the_first_line_and_in_the_summary(judged, client):

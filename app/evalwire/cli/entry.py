@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from evalwire._version import __version__
 from evalwire.cli.parent import parent_pipe, run_in_child
 from evalwire.loading import load
+
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # of an output: its error names no file
 
 _OF_ALL = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # every other flag is one of `run`
 
@@ -83,20 +86,44 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started it
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+    problem = ""
     try:
         if prepared[:1] == ["--version"]:
             sys.stdout.write(f"evalwire {__version__}\n")
             sys.exit(0)
         sys.exit(load("evalwire.cli.app").app(prepared, prog_name="evalwire"))
     except SystemExit as ended:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
-                stream.flush()
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        parent_pipe.decide(code)
-        others = [
-            thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
-        ]
-        if others:
-            os._exit(code)
-        raise
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        code, problem = 1, _problem(error)
+    problem = _flush(sys.stdout) or problem
+    if problem:
+        sys.stderr.write(f"evalwire: the output cannot be written: {problem}\n")
+    _flush(sys.stderr)
+    code = code or int(bool(problem))
+    parent_pipe.decide(code)
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
+
+
+def _flush(stream: TextIO) -> str:
+    """Write what a standard stream holds; return why that cannot be done, an empty text where its reader left.
+
+    What cannot be written is dropped: Python would try again at its end, and end with an exit code of its own, 120.
+    """
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # it has no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return _problem(error)
+    except ValueError:  # user code has closed it
+        return ""
+    return ""
+
+
+def _problem(error: OSError) -> str:
+    return "" if error.errno == errno.EPIPE else str(error.strerror or error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from evalwire.loading import load
@@ -81,6 +82,38 @@ class Lines:
     def _say(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
+
+
+class OfBaselines:
+    """Tells another observer how far scoring baselines again is, as experiments of their own.
+
+    Args:
+        observer: shows the job's experiments.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def started(self, opened: OpenExperiment, run_count: int) -> None:
+        """Tell that a baseline is scored again; its page is not the run's."""
+        self._observer.started(replace(self._named(opened), url=None), run_count)
+
+    def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
+        """Tell that one of its outputs is scored."""
+        self._observer.ran(self._named(opened), run)
+
+    def finished(self, result: ExperimentResult) -> None:
+        """Tell that all are."""
+        self._observer.finished(replace(result, name=self._name(result.name)))
+
+    def close(self) -> None:
+        """Close nothing: the job's experiments are shown still."""
+
+    def _named(self, opened: OpenExperiment) -> OpenExperiment:
+        return replace(opened, experiment=replace(opened.experiment, name=self._name(opened.experiment.name)))
+
+    def _name(self, experiment: str) -> str:
+        return f"{experiment} (baseline)"
 
 
 @contextlib.contextmanager

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from evalwire.engine import run_engine
 from evalwire.experiments import digest_today
 from evalwire.gates import changed_evaluators, changed_task, comparable_part
-from evalwire.jobs.progress import Quiet
+from evalwire.jobs.progress import OfBaselines
 from evalwire.model import ExperimentResult, token_count
 from evalwire.recording import PhoenixRecorder, Rescoring, RescoringRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from evalwire.engine import Limits, Stop, Tracer
+    from evalwire.engine import Limits, Observer, Stop, Tracer
     from evalwire.gates import Gate
     from evalwire.jobs.gating import Gating
     from evalwire.model import Example, Experiment, TaskRun, Usage
@@ -44,6 +44,7 @@ def rescore_baselines(
     tracer: Tracer,
     limits: Limits,
     stop: Stop,
+    observer: Observer,
     say: Callable[[str], object],
 ) -> RescoredResults:
     """Score the outputs of baselines with the evaluators of drop gates that were changed since; no task is called.
@@ -56,6 +57,7 @@ def rescore_baselines(
         tracer: traces the evaluators' calls.
         limits: how much at once, for how long, and how often.
         stop: ends the job early.
+        observer: receives how far it is.
         say: receives what is scored again, before it costs anything.
     """
     by_name = {result.name: result for result in results}
@@ -72,7 +74,7 @@ def rescore_baselines(
         [one.experiment for one in rescorings.values()],
         recorder=RescoringRecorder(rescorings, recorder),
         tracer=tracer,
-        observer=Quiet(),
+        observer=OfBaselines(observer),
         limits=replace(limits, max_failures=None),
         stop=stop,
     )

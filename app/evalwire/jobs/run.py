@@ -141,7 +141,7 @@ def run_job(
         result = run_engine(
             job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
         )
-        rescored = _rescore(job, result, gating, tracer=tracer, stop=stop, say=say)
+        rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
     result = replace(result, results=list(rescored.results))
     judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
     gates, baselines = judged
@@ -172,6 +172,7 @@ def _rescore(
     gating: Gating,
     *,
     tracer: Tracer,
+    observer: Observer,
     stop: Stop,
     say: Callable[[str], object],
 ) -> RescoredResults:
@@ -191,6 +192,7 @@ def _rescore(
             tracer=tracer,
             limits=job.limits,
             stop=stop,
+            observer=observer,
             say=say,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.message
 import enum
+import io
 import urllib.error
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -35,7 +36,7 @@ def urllib_error(status: int, **headers: str) -> urllib.error.HTTPError:
     message = email.message.Message()
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
-    return urllib.error.HTTPError("http://provider", status, "no", message, None)
+    return urllib.error.HTTPError("http://provider", status, "no", message, io.BytesIO())
 
 
 def aws(code: str, status: int | None = None, **headers: str) -> BaseException:
