@@ -97,12 +97,13 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
-        code, problem = 1, _problem(error)
+        problem = _problem(error)
+        code = 0 if problem else 1  # a reader that left needs to be told nothing
     problem = _flush(sys.stdout) or problem
-    if problem:
+    if problem and not code:  # where it is not 0, its reason was told
         sys.stderr.write(f"evalwire: the output cannot be written: {problem}\n")
+        code = 1
     _flush(sys.stderr)
-    code = code or int(bool(problem))
     parent_pipe.decide(code)
     if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
         os._exit(code)

@@ -36,7 +36,9 @@ def urllib_error(status: int, **headers: str) -> urllib.error.HTTPError:
     message = email.message.Message()
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
-    return urllib.error.HTTPError("http://provider", status, "no", message, io.BytesIO())
+    error = urllib.error.HTTPError("http://provider", status, "no", message, io.BytesIO())
+    error.close()  # from Python 3.14 on, one that is not closed warns
+    return error
 
 
 def aws(code: str, status: int | None = None, **headers: str) -> BaseException:
