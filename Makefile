@@ -85,7 +85,7 @@ mutation: $(VENV)/installed  ## Change each line of the modules behind the verdi
 bench: $(VENV)/installed  ## Measure speed and memory beside their limits and beside peers (half an hour).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (minutes).
+statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (twenty minutes).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
