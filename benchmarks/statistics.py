@@ -295,9 +295,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\nRed, in % of comparisons of two systems of the same mean:\n")
     print(_table(["what changed"], plan.sizes, figures.others, digits=1))
     print("\nRed, in % of whole comparisons in which nothing got worse:\n")
-    print(_table(["the run, beside its baseline"], plan.whole_sizes, figures.whole, digits=1))
+    print(_table(["how the run differs from its baseline"], plan.whole_sizes, figures.whole, digits=1))
     print(f"\nRed, in % of whole comparisons in which {100 * SPOILED:.0f} % of the runs are spoiled:\n")
-    print(_table(["the run, beside its baseline"], plan.whole_sizes, figures.whole_power, digits=0))
+    print(_table(["how the run differs from its baseline"], plan.whole_sizes, figures.whole_power, digits=0))
     without, with_drop = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
     print(
         f"\nSeed {SEED}; standard errors: {without:.1f} points at 5 %, at most {with_drop:.1f} where there is a drop."

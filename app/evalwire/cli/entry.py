@@ -97,10 +97,9 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
-        problem = _problem(error)
-        code = 0 if problem else 1  # a reader that left needs to be told nothing
+        code, problem = 0, str(error.strerror or error)
     problem = _flush(sys.stdout) or problem
-    if problem and not code:  # where it is not 0, its reason was told
+    if problem and not code:  # a nonzero exit code has been explained already
         sys.stderr.write(f"evalwire: the output cannot be written: {problem}\n")
         code = 1
     _flush(sys.stderr)
@@ -111,20 +110,16 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
 
 
 def _flush(stream: TextIO) -> str:
-    """Write what a standard stream holds; return why that cannot be done, an empty text where its reader left.
+    """Flush a standard stream; return why it cannot be written, or an empty text where its reader has left.
 
-    What cannot be written is dropped: Python would try again at its end, and end with an exit code of its own, 120.
+    Drop what cannot be written: Python would flush again at exit, and end the process with exit code 120.
     """
     try:
         stream.flush()
     except OSError as error:
         with contextlib.suppress(OSError, ValueError):  # it has no file
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return _problem(error)
+        return "" if error.errno == errno.EPIPE else str(error.strerror or error)
     except ValueError:  # user code has closed it
         return ""
     return ""
-
-
-def _problem(error: OSError) -> str:
-    return "" if error.errno == errno.EPIPE else str(error.strerror or error)

@@ -84,8 +84,8 @@ class Lines:
         self._stream.flush()
 
 
-class OfBaselines:
-    """Tells another observer how far scoring baselines again is, as experiments of their own.
+class BaselineProgress:
+    """Reports the progress of scoring baselines again to the job's observer, as separate experiments.
 
     Args:
         observer: shows the job's experiments.
@@ -95,19 +95,19 @@ class OfBaselines:
         self._observer = observer
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Tell that a baseline is scored again; its page is not the run's."""
+        """Report that scoring a baseline began; the run's page in Phoenix does not show it."""
         self._observer.started(replace(self._named(opened), url=None), run_count)
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Tell that one of its outputs is scored."""
+        """Report that an output of a baseline is scored."""
         self._observer.ran(self._named(opened), run)
 
     def finished(self, result: ExperimentResult) -> None:
-        """Tell that all are."""
+        """Report that all outputs of a baseline are scored."""
         self._observer.finished(replace(result, name=self._name(result.name)))
 
     def close(self) -> None:
-        """Close nothing: the job's experiments are shown still."""
+        """Close nothing: the job's observer still shows the experiments."""
 
     def _named(self, opened: OpenExperiment) -> OpenExperiment:
         return replace(opened, experiment=replace(opened.experiment, name=self._name(opened.experiment.name)))

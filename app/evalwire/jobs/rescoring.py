@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire.engine import run_engine
 from evalwire.experiments import digest_today
 from evalwire.gates import changed_evaluators, changed_task, comparable_part
-from evalwire.jobs.progress import OfBaselines
+from evalwire.jobs.progress import BaselineProgress
 from evalwire.model import ExperimentResult, token_count
 from evalwire.recording import PhoenixRecorder, Rescoring, RescoringRecorder
 
@@ -57,7 +57,7 @@ def rescore_baselines(
         tracer: traces the evaluators' calls.
         limits: how much at once, for how long, and how often.
         stop: ends the job early.
-        observer: receives how far it is.
+        observer: receives progress events.
         say: receives what is scored again, before it costs anything.
     """
     by_name = {result.name: result for result in results}
@@ -74,7 +74,7 @@ def rescore_baselines(
         [one.experiment for one in rescorings.values()],
         recorder=RescoringRecorder(rescorings, recorder),
         tracer=tracer,
-        observer=OfBaselines(observer),
+        observer=BaselineProgress(observer),
         limits=replace(limits, max_failures=None),
         stop=stop,
     )
@@ -136,7 +136,7 @@ def _unscored_part(
 
 
 def _unmasked(run: TaskRun, example: Example) -> TaskRun:
-    """Return a run of a baseline with this run's example: its content is the same, and a file's may be masked."""
+    """Return a baseline's run with the example of the run under test: equal content, which a file may have masked."""
     return replace(run, example=replace(example, node_id=run.example.node_id))
 
 

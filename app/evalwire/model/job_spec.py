@@ -25,7 +25,7 @@ class JobSpec:
         dataset_version: the ID of the version of the dataset; None for the newest version of each.
         gates: the gates that were given beside those of `evalwire.toml`, as `--gate` has them.
         baseline: the baseline that was given, as `--baseline` has it; empty for none.
-        calls: how long a call may take and how often it is tried again; for the digest of an experiment's settings.
+        calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
         sharing: how the experiments are shared with jobs that run other shards; None for a job that runs everything.
     """
 

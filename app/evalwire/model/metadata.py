@@ -66,7 +66,7 @@ def data_digest(dataset: Dataset) -> str:
 
 
 def _settings_digest(experiment: Experiment, spec: JobSpec) -> str:
-    """Return a digest of the settings that can change what an experiment comes to; gates are not among them."""
+    """Return a digest of the settings that can change the results of an experiment; it leaves out gates."""
     evaluators = sorted(one.name for one in experiment.evaluators)
     asked = {"repetitions": spec.repetitions, "split": spec.split, "dataset": experiment.dataset_name}
     return _digest({**asked, **spec.calls, "inputs": experiment.input_globs, "evaluators": evaluators})
@@ -136,7 +136,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
 
 
 def _models(result: ExperimentResult) -> dict[str, Any]:
-    """Return the names of the models that the spans of the task and of each evaluator tell; sorted."""
+    """Return the sorted model names in the spans of the task and of each evaluator."""
     evaluators: dict[str, set[str]] = {}
     for one in (evaluation for run in result.runs for evaluation in run.evaluations):
         evaluators.setdefault(one.evaluator, set()).update(part.model for part in one.usage or () if part.model)
