@@ -41,7 +41,7 @@ class ResultCollector:
             A mapping with the keys of Phoenix's `RanExperiment` (`experiment_id`, `dataset_id`, `task_runs`,
             `evaluation_runs`, ...), which has attributes too: `runs`, `not_run`, `scores`, ...
         """
-        return self._phoenix.records.result(experiment_id, is_whole=True)
+        return self._phoenix.recorded.result(experiment_id, is_whole=True)
 
     def export(
         self,

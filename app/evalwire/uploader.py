@@ -1,4 +1,4 @@
-"""`DatasetUploader`: the door for scripts that upload a testset; and the upload that its command shares."""
+"""`DatasetUploader`: the door for scripts that upload a testset."""
 
 from __future__ import annotations
 

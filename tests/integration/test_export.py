@@ -448,7 +448,7 @@ class FullDisk(io.BytesIO):
 def test_a_full_disk_is_no_fault_of_phoenix():
     phoenix = Phoenix(Server(runs=1, size=1).client())
     with pytest.raises(OSError, match="No space left"):
-        phoenix.records.download(phoenix.experiments.find("E1"), FullDisk())
+        phoenix.recorded.download(phoenix.experiments.find("E1"), FullDisk())
 
 
 def test_a_full_disk_is_told_with_the_path(monkeypatch, tmp_path):

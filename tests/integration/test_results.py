@@ -364,7 +364,7 @@ def test_gate_judges_what_the_client_recorded(phoenix_project, foreign, old):
 
 
 def judged(client: Any, id_: str) -> Any:
-    return Phoenix(client).records.result(id_)
+    return Phoenix(client).recorded.result(id_)
 
 
 @needs_phoenix

@@ -11,7 +11,7 @@ from typing import Any
 
 from evalwire.errors import DatasetNotFound, ExperimentNotFound
 from evalwire.model import Dataset, Evaluation, Example, TaskRun
-from evalwire.phoenix.records import Records
+from evalwire.phoenix.recorded import RecordedExperiments
 from evalwire.phoenix.runs import _to_run
 
 
@@ -26,7 +26,7 @@ class MemoryPhoenix:
         self.runs = _Runs(self.experiments)
         self.claims = _Claims()
         self.spans = _Spans()
-        self.records = Records(None, self.datasets, self.experiments, self.runs)  # type: ignore[arg-type]
+        self.recorded = RecordedExperiments(None, self.datasets, self.experiments, self.runs)  # type: ignore[arg-type]
 
 
 class _Datasets:

@@ -1,4 +1,4 @@
-"""Run experiments concurrently, with every failure a value."""
+"""Run experiments concurrently; a failure of the users' code becomes a `Failure` in the result, not an exception."""
 
 from evalwire.engine.engine import run_engine
 from evalwire.engine.limits import EngineResult, Limits, Stop

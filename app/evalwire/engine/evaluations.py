@@ -10,7 +10,7 @@ from evalwire.model import EMPTY, Evaluation, Failure
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalwire.engine.retrying import CallResult
+    from evalwire.engine.call_retries import CallResult
     from evalwire.model import OpenExperiment, TaskRun
     from evalwire.usercode import EvaluatorScore
 
@@ -31,16 +31,16 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
         return [Evaluation(name=name, failure=outcome.failure, usage=outcome.usage, **common)]
     return [
         Evaluation(
-            name=verdict.name,
-            score=verdict.score,
-            label=verdict.label,
-            explanation=verdict.explanation,
-            metadata=verdict.metadata or EMPTY,
-            kind="bool" if call.callee.gives_bools and verdict.score in (0, 1) else verdict.kind,
+            name=score.name,
+            score=score.score,
+            label=score.label,
+            explanation=score.explanation,
+            metadata=score.metadata or EMPTY,
+            kind="bool" if call.callee.gives_bools and score.score in (0, 1) else score.kind,
             usage=() if index and outcome.usage is not None else outcome.usage,
             **common,
         )
-        for index, verdict in enumerate(outcome.value)
+        for index, score in enumerate(outcome.value)
     ]
 
 

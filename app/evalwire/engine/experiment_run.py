@@ -281,7 +281,7 @@ class ExperimentRun:
         def begin() -> Call:
             return self._job.start_call(opened, task, task_values(pending.example))
 
-        result = await self._job.attempts.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
+        result = await self._job.retries.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
         return TaskRun(
             example=pending.example,
             output=result.value,
@@ -311,7 +311,7 @@ class ExperimentRun:
     ) -> list[Evaluation]:
         """Return what one evaluator returned, written down as soon as it is known."""
         name = first.callee.name
-        result = await self._job.attempts.outcome(
+        result = await self._job.retries.outcome(
             begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
         )
         self._name_dropped(name, result.value or ())

@@ -7,8 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+from evalwire.engine.call_retries import CallRetries
 from evalwire.engine.concurrency import Pace
-from evalwire.engine.retrying import Attempts
 from evalwire.errors import EvalwireError
 from evalwire.model import Failure
 from evalwire.usercode import Call, Clock, Threads, failure_of
@@ -54,7 +54,7 @@ class JobState:
         self.backlog = asyncio.Semaphore(limits.backlog)
         self.stopped = asyncio.Event()
         self.ends = asyncio.Event()
-        self.attempts = Attempts(self.pace, self.ends, most=limits.retries, retry_on=limits.retry_on)
+        self.retries = CallRetries(self.pace, self.ends, retries=limits.retries, retry_on=limits.retry_on)
         self.threads = Threads()
         self.finishing = 0
         self.outage: EvalwireError | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
 from evalwire.gates.comparison import scores_of
-from evalwire.gates.verdicts import SLACK, hint, percent, told, verdict_of
+from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
 from evalwire.model import ExperimentResult, mcnemar_midp
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> Ga
     if lost is not None and gate.refuses_change and baseline.changed_task:
         task = ", ".join(baseline.changed_task)
         text = f"{name} cannot be compared: its evaluator ({lost}) and the task (changed: {task}) were both changed"
-        return told(gate, None, f'{text}; with on_evaluator_change = "fail", change one at a time', failed=True)
+        return passed_or_failed(
+            gate, None, f'{text}; with on_evaluator_change = "fail", change one at a time', failed=True
+        )
     if scores_of(result, name).by_example == {}:
-        return told(gate, None, f"{name} has no score{hint(result)}", failed=True)
+        return passed_or_failed(gate, None, f"{name} has no score{hint(result)}", failed=True)
     if baseline.paired < gate.drop_policy.min_paired * baseline.examples - SLACK:
         paired = f"{baseline.paired} of {baseline.examples} examples are the same in {recorded}"
         least = percent(gate.drop_policy.min_paired)
@@ -89,7 +91,7 @@ def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> Ga
         why = f"its evaluator is not the baseline's ({lost}), and has not scored the baseline's outputs again"
         return _no_baseline(gate, comparing, why)
     if failed := _failed_rescoring(gate, baseline, comparing.error_rate):
-        return told(gate, None, failed, failed=True)
+        return passed_or_failed(gate, None, failed, failed=True)
     compared = baseline.comparison(name)
     if compared is None:
         return _no_baseline(gate, comparing, f"{recorded} has no such score")
@@ -106,7 +108,7 @@ def _no_baseline(gate: Gate, comparing: Comparing, why: str) -> GateResult:
     text = f"{gate.evaluation}: no baseline: {why}"
     if is_red:
         text += '; on_no_baseline = "fail" asks for one'
-    return verdict_of(gate, "no baseline", is_red=is_red, text=text)
+    return gate_result(gate, "no baseline", is_red=is_red, text=text)
 
 
 def _failed_rescoring(gate: Gate, baseline: Baseline, error_rate: float) -> str:
@@ -128,9 +130,9 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
         text = f"{gate.evaluation}: inconclusive: no example with a score is the same in both"
-        return verdict_of(gate, "inconclusive", is_red=fails, text=text)
+        return gate_result(gate, "inconclusive", is_red=fails, text=text)
     if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
-        return told(gate, None, _vacuous(gate), failed=True)
+        return passed_or_failed(gate, None, _vacuous(gate), failed=True)
     drop = compared.change if compared.direction == "minimize" else -compared.change
     tolerance = gate.threshold * (abs(compared.before) if gate.is_relative else 1.0)
     is_beyond = drop > tolerance + SLACK
@@ -147,7 +149,7 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
     text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
     if compared.unscored:
         text += f"; {compared.unscored} unchanged examples lack a score on a side"
-    return verdict_of(
+    return gate_result(
         gate,
         status,
         is_red=status == "failed" or (status == "inconclusive" and fails),

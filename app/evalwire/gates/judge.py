@@ -1,4 +1,4 @@
-"""Results and their baselines -> verdicts (pure)."""
+"""Results and their baselines -> gate results (pure)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.drops import Comparing, judge_drop
+from evalwire.gates.gate_results import SLACK, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
-from evalwire.gates.verdicts import SLACK, hint, percent, told
 from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
 def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
     measure = measure_evaluation(result, gate, score) if score is not None else None
     if measure is None:
-        return told(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
+        return passed_or_failed(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
     value = measure.value
     if value is None:
-        return told(gate, None, measure.what, failed=True)
+        return passed_or_failed(gate, None, measure.what, failed=True)
     is_floor = gate.rule.startswith("min")
     is_beyond = value < gate.threshold - SLACK if is_floor else value > gate.threshold + SLACK
     if gate.rule == "min_examples":
@@ -113,7 +113,7 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
         text = f"{measure.what} {value:.3f} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
     if measure.notes:
         text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
-    return told(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
+    return passed_or_failed(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
 
 
 def _over_missing(
@@ -137,28 +137,32 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
         case "max_error_rate":
             rate = result.error_rate
             failed = rate > gate.threshold + SLACK
-            return told(gate, rate, f"{_errors(result)}; up to {percent(gate.threshold)} may", failed=failed)
+            return passed_or_failed(
+                gate, rate, f"{_errors(result)}; up to {percent(gate.threshold)} may", failed=failed
+            )
         case "max_p95_seconds":
             value = percentile([run.seconds for run in result.runs], 0.95)
             return _held(gate, value, f"the task's 95th percentile is {value:.3f} s")
         case "max_total_tokens":
             usage = result.usage
             if not usage:
-                return told(gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True)
+                return passed_or_failed(
+                    gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True
+                )
             if uncounted := sum(one.uncounted for one in usage):
                 what = f"{uncounted} LLM spans tell no tokens, so how many it used is not known"
-                return told(gate, None, what, failed=True)
+                return passed_or_failed(gate, None, what, failed=True)
             return _held(gate, token_count(usage), f"it used {token_count(usage):,} tokens")
     usage = result.usage
     if not usage:
-        return told(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
+        return passed_or_failed(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
     cost, unknown = usage_cost_usd(usage, prices)
     if lacking := [model or "its model" for model in unknown if model not in prices]:
         what = f"what it cost is not known: no price of {', '.join(lacking)}; give one under [prices]"
-        return told(gate, cost, what, failed=True)
+        return passed_or_failed(gate, cost, what, failed=True)
     if unknown:
         what = f"what it cost is not known: LLM spans of {', '.join(unknown)} tell no tokens"
-        return told(gate, cost, what, failed=True)
+        return passed_or_failed(gate, cost, what, failed=True)
     return _held(gate, cost, f"it cost {cost:.4f} USD")
 
 
@@ -177,4 +181,6 @@ def _errors(result: ExperimentResult) -> str:
 
 def _held(gate: Gate, value: float, what: str) -> GateResult:
     failed = value > gate.threshold + SLACK
-    return told(gate, value, f"{what}, {'more than' if failed else 'at most'} {gate.threshold:g}", failed=failed)
+    return passed_or_failed(
+        gate, value, f"{what}, {'more than' if failed else 'at most'} {gate.threshold:g}", failed=failed
+    )

@@ -70,7 +70,7 @@ def _by_id(
     asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix
 ) -> dict[str, ExperimentResult | str]:
     try:
-        result = phoenix.records.result(asked.value)
+        result = phoenix.recorded.result(asked.value)
     except ExperimentNotFound as error:
         raise UsageError(f"the baseline {asked} is not there: {error}") from error
     fitting = [one for one in subjects if one.dataset_name == result.dataset_name]
@@ -83,7 +83,7 @@ def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> 
     try:
         for record in phoenix.experiments.on_dataset(subject.dataset_name):
             if asked.value in phoenix.experiments.tags(record["id"]):
-                return phoenix.records.result(record["id"])
+                return phoenix.recorded.result(record["id"])
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
     return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
@@ -95,7 +95,7 @@ def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
         record, note = choose_baseline(records, subject, _Coverage(phoenix, subject))
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
-    return phoenix.records.result(record["id"]) if record else note
+    return phoenix.recorded.result(record["id"]) if record else note
 
 
 class _Coverage:

@@ -59,7 +59,7 @@ def export_experiment(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent) as document:  # elsewhere may be read-only
-            recording = phoenix.records.download(record, document)
+            recording = phoenix.recorded.download(record, document)
             url = phoenix.experiments.url(record["dataset_id"], record["id"])
             experiment = masked({**recording.experiment, "url": url}, mask)
             rows = (masked(row, mask) for row in recording.rows())
@@ -82,6 +82,6 @@ def experiment_report(phoenix: Phoenix, experiment_id: str) -> str:
 
 def counted_result(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:
     """An experiment with every evaluation that counts: those of runs that failed are of no output."""
-    result = phoenix.records.result(experiment_id, is_whole=True)
+    result = phoenix.recorded.result(experiment_id, is_whole=True)
     runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)
     return replace(result, runs=tuple(runs))

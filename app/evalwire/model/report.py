@@ -64,7 +64,7 @@ class Report:
 
     def gates_of(self, name: str) -> list[GateResult]:
         """Return the results of one experiment's gates."""
-        return [verdict for verdict in self.gates if verdict.experiment == name]
+        return [gate for gate in self.gates if gate.experiment == name]
 
     def baseline_of(self, name: str) -> Baseline | None:
         """Return the comparison of one experiment with its baseline; None where none was asked for."""

@@ -10,7 +10,7 @@ from evalwire.phoenix.claims import Claims
 from evalwire.phoenix.connection import Connection
 from evalwire.phoenix.datasets import Datasets
 from evalwire.phoenix.experiments import Experiments
-from evalwire.phoenix.records import Records
+from evalwire.phoenix.recorded import RecordedExperiments
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.runs import Runs
 from evalwire.phoenix.spans import Spans
@@ -30,7 +30,7 @@ class Phoenix:
         experiments: created, found, tagged and deleted, without their runs.
         claims: by which the shards of a pipeline run agree on an experiment.
         runs: recorded and read, with their evaluations.
-        records: recorded experiments, read back as results.
+        recorded: experiments that anybody recorded, read back as results.
         spans: delivered.
 
     Args:
@@ -59,7 +59,7 @@ class Phoenix:
         self.experiments = Experiments(connection, self.datasets, public_endpoint=public_endpoint)
         self.claims = Claims(connection)
         self.runs = Runs(connection)
-        self.records = Records(connection, self.datasets, self.experiments, self.runs)
+        self.recorded = RecordedExperiments(connection, self.datasets, self.experiments, self.runs)
         self.spans = Spans(connection)
         self._connection = connection
 

@@ -74,7 +74,7 @@ def _merge(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentRe
         UsageError: the experiment is gone, or was divided otherwise.
     """
     try:
-        result = phoenix.records.result(str(begun.id), with_examples=True)
+        result = phoenix.recorded.result(str(begun.id), with_examples=True)
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     result = replace(result, used=None)  # what an earlier gate noted was of the runs that there were then

@@ -928,7 +928,7 @@ class RateLimited(Exception):
 
 @pytest.fixture
 def no_wait(monkeypatch):
-    monkeypatch.setattr("evalwire.engine.retrying._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("evalwire.engine.call_retries._FIRST_WAIT", 0.001)
 
 
 @pytest.mark.parametrize("error", [RateLimited("slow down"), TimeoutError(), ConnectionResetError()])
@@ -994,7 +994,7 @@ def test_an_evaluator_is_retried_by_itself():
 
 
 def test_a_job_that_ends_does_not_wait_for_a_retry(monkeypatch):
-    monkeypatch.setattr("evalwire.engine.retrying._FIRST_WAIT", 60)
+    monkeypatch.setattr("evalwire.engine.call_retries._FIRST_WAIT", 60)
     stop = Stop()
 
     async def task(example):

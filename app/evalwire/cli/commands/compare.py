@@ -73,7 +73,7 @@ def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, Experiment
     phoenix = invocation.connect(None)
     if asked.kind == "id":
         try:
-            result = phoenix.records.result(asked.value)
+            result = phoenix.recorded.result(asked.value)
         except ExperimentNotFound as error:
             raise UsageError(str(error)) from error
         return {result.name: result}
@@ -112,5 +112,5 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
         except DatasetNotFound:
             continue
         if record is not None:
-            found[name] = phoenix.records.result(record["id"])
+            found[name] = phoenix.recorded.result(record["id"])
     return found

@@ -167,7 +167,7 @@ def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentRe
         UsageError: an experiment is not there, or two are of one folder.
     """
     try:
-        results = [phoenix.records.result(experiment_id) for experiment_id in experiment_ids]
+        results = [phoenix.recorded.result(experiment_id) for experiment_id in experiment_ids]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     names = [result.name for result in results]

@@ -1,4 +1,4 @@
-"""What the judges of all gates share: how a verdict is made and worded."""
+"""Make the result of a gate: passed or failed, and the parts of its sentence that all judges share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 SLACK = 1e-9  # a rounding error does not break a limit
 
 
-def told(gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None) -> GateResult:
-    """Return the verdict of a limit that a value keeps or not."""
+def passed_or_failed(
+    gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None
+) -> GateResult:
+    """Return the result of a gate that a value passes or fails."""
     status: Status = "failed" if failed else "passed"
-    return verdict_of(gate, status, is_red=failed, text=text, value=value, interval=interval)
+    return gate_result(gate, status, is_red=failed, text=text, value=value, interval=interval)
 
 
-def verdict_of(
+def gate_result(
     gate: Gate,
     status: Status,
     *,
@@ -29,7 +31,7 @@ def verdict_of(
     interval: Interval | None = None,
     p_value: float | None = None,
 ) -> GateResult:
-    """Return a verdict."""
+    """Return the result of a gate, with what the gate itself says."""
     return GateResult(
         experiment=gate.experiment,
         evaluation=gate.evaluation,

@@ -49,21 +49,21 @@ class CallResult(Generic[T]):
     usage: Usage | None
 
 
-class Attempts:
+class CallRetries:
     """The retries of a job's calls: how often and when; none waits longer than the job.
 
     Args:
         pace: told what each call says of the provider's load.
         ends: happens when the job is to end; then nothing is retried.
-        most: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`
+        retries: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`
             looks for them.
         retry_on: `module.ExceptionName` of errors that are worth it too.
     """
 
-    def __init__(self, pace: Pace, ends: asyncio.Event, *, most: int | None, retry_on: Collection[str]) -> None:
+    def __init__(self, pace: Pace, ends: asyncio.Event, *, retries: int | None, retry_on: Collection[str]) -> None:
         self._pace = pace
         self._ends = ends
-        self._most = most
+        self._retries = retries
         self._retry_on = retry_on
 
     async def outcome(
@@ -110,9 +110,9 @@ class Attempts:
 
     def _most_after(self, error: BaseException, *, is_limited: bool) -> int:
         """Return how many times a call that ended in this error may be retried."""
-        if self._most is None:
+        if self._retries is None:
             return _AUTO_RETRIES if is_limited and self._pace.is_auto else 0
-        return self._most if is_worth_retrying(error, self._retry_on) else 0
+        return self._retries if is_worth_retrying(error, self._retry_on) else 0
 
     async def _ends_within(self, seconds: float) -> bool:
         """Wait; whether the job is to end meanwhile."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evalwire.phoenix.runs import Runs
 
 
-class Records:
+class RecordedExperiments:
     """The recorded experiments of a server, each with its dataset and its runs."""
 
     def __init__(self, connection: Connection, datasets: Datasets, experiments: Experiments, runs: Runs) -> None:
