@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
+from evalwire.reports.digest import REASONS
 from evalwire.reports.text import (
     CONTROLS,
     DIRECTIONS,
@@ -56,11 +57,7 @@ def lines(report: Report) -> list[str]:
     names = {result.name for result in report.results}
     ordered += [_gate(report, None, gate) for gate in report.gates if gate.is_red and gate.experiment not in names]
     if report.exit_code != 0 and not any(one.level == "error" for one in ordered):
-        reason = {
-            "nothing_to_run": "there was nothing to run",
-            "infrastructure": "Phoenix could not be used",
-            "interrupted": "the job was interrupted",
-        }.get(report.outcome, "the job failed")
+        reason = REASONS.get(report.outcome, "the job failed")
         ordered.insert(0, _Annotation(level="error", title="evalwire", message=reason))
     return list(map(_command, ordered))
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
-from evalwire.reports.highlights import Highlight, has_no_gates, improvements, link, lowest, regressions
+from evalwire.reports.digest import Digest
+from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
 from evalwire.reports.text import cut, harmless, in_one_line, plain, without_score
 
 if TYPE_CHECKING:
@@ -110,28 +111,28 @@ def _to_resume(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """One line: how it went, and over how much."""
-    failed = sum(len(result.failed_runs) for result in report.results)
-    not_run = sum(result.not_run for result in report.results)
-    red = sum(not report.passed(result) for result in report.results)
-    word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
+    """Return one line: how the job ended, and over how much."""
+    digest = Digest.of(report)
+    word: str = digest.word
     if report.scope:
         word += f" ({report.scope})"
-    if tolerated := [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red and gate.value]:
-        word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
+    if digest.tolerating:
+        word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
         word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
-    elif (held := _held(report.gates)) and not red:
+    elif (held := _held(report.gates)) and not digest.failed_experiments:
         word += f" ({held})"
     word += drops_without_baseline(report)
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
-    if red:
-        parts.append(f"{red} of {len(report.results)} experiments failed")
-    if failed or not red:
-        parts.append(f"{_count(failed, _noun(*report.results))} failed" if failed else "none failed")
-    if not_run:
-        parts.append(f"{not_run} not run")
-    if has_no_gates(report):
+    if digest.failed_experiments:
+        parts.append(f"{digest.failed_experiments} of {len(report.results)} experiments failed")
+    if digest.failed_runs:
+        parts.append(f"{_count(digest.failed_runs, _noun(*report.results))} failed")
+    elif not digest.failed_experiments:
+        parts.append("none failed")
+    if digest.not_run:
+        parts.append(f"{digest.not_run} not run")
+    if digest.has_no_gates:
         parts.append("no gates")
     parts.append(f"{report.seconds:.1f} s")
     return "; ".join(filter(None, (f"{word}: {', '.join(parts)}", scored_again(report))))

@@ -1,4 +1,4 @@
-"""What of a finished report deserves to be looked at first, for all report formats alike (pure)."""
+"""Find the examples of a finished report that deserve a look first, for all report formats."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ class Highlight:
     evaluation: str
     before: float | None
     after: float | None
-
-
-def has_no_gates(report: Report) -> bool:
-    """Check whether nobody asked for a gate, where gates would be judged: only failures can make such a job red."""
-    is_judged = bool(report.results) and not report.dry_run and report.shard is None
-    return is_judged and all(gate.source == "default" for gate in report.gates)
 
 
 def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import token_count, total_usage, usage_cost_usd
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
-from evalwire.reports.highlights import has_no_gates, link, lowest, regressions
+from evalwire.reports.digest import REASONS, Digest
+from evalwire.reports.highlights import link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
 from evalwire.reports.text import count, in_one_line, relative
 
@@ -66,38 +67,30 @@ def render(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     """Say the verdict in one line."""
-    word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
-    if report.scope:
-        word += f" ({report.scope})"
+    digest = Digest.of(report)
+    word = f"{digest.word} ({report.scope})" if report.scope else digest.word
     if not report.results:
-        reasons = {"nothing_to_run": "there was nothing to run", "infrastructure": "Phoenix could not be used"}
-        return f"{word}: {reasons.get(report.outcome, 'no experiment was run')}"
-    red = sum(not report.passed(result) for result in report.results)
-    runs = sum(result.expected_runs for result in report.results)
-    not_run = sum(result.not_run for result in report.results)
-    gates = sum(gate.is_red for gate in report.gates)
+        return f"{word}: {REASONS.get(report.outcome, 'no experiment was run')}"
     experiments = count(len(report.results), "experiment")
     parts = [
-        f"{red} of {experiments} failed" if red else experiments,
-        count(gates, "red gate") if gates else "",
-        _failed(report, runs),
-        f"{not_run} not run" if not_run else "",
-        "no gates" if has_no_gates(report) else "",
+        f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments,
+        count(digest.failed_gates, "red gate") if digest.failed_gates else "",
+        _failed(digest),
+        f"{digest.not_run} not run" if digest.not_run else "",
+        "no gates" if digest.has_no_gates else "",
         f"{report.seconds:.1f} s",
     ]
     line = f"{word}{drops_without_baseline(report)}: {', '.join(filter(None, parts))}"
     return f"{line}; {prose(again)}" if (again := scored_again(report)) else line
 
 
-def _failed(report: Report, runs: int) -> str:
+def _failed(digest: Digest) -> str:
     """Say how many runs failed, and whether that was allowed."""
-    failed = {result.name: len(result.failed_runs) for result in report.results}
-    held = {gate.experiment for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red}
-    number, tolerated = sum(failed.values()), sum(failed[name] for name in held & failed.keys())
-    if not number:
-        return count(runs, "run")
-    text = f"{number} of {count(runs, 'run')} failed"
-    if tolerated == number:
+    runs, tolerated = count(digest.expected_runs, "run"), digest.tolerated_runs
+    if not digest.failed_runs:
+        return runs
+    text = f"{digest.failed_runs} of {runs} failed"
+    if tolerated == digest.failed_runs:
         return f"{text} (tolerated by max_error_rate)"
     return f"{text} ({tolerated} of them tolerated by max_error_rate)" if tolerated else text
 

@@ -1,4 +1,4 @@
-"""`evalwire run`: discover, fetch, run, score, record, report; start reading here, and go on in `evalwire.jobs.lifecycle`."""
+"""`evalwire run`: discover, fetch, run, score, record, report. Start here, and go on in `evalwire.jobs.lifecycle`."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from evalwire.reports import text
+from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import link
 from evalwire.reports.html import markup, numbers, summary
 from evalwire.reports.html.pictures import pictures
@@ -29,6 +30,7 @@ def pieces(report: Report) -> Iterator[str]:
     Nothing in the page comes from elsewhere or calls out: its policy allows the page's own script and style alone, by
     their hashes. Without scripts all of it can be read; only sorting and filtering need one.
     """
+    digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
     style, script = _own("style.css") + "".join(section.style for section in sections), _own("script.js")
     page = _page().generate(
@@ -36,10 +38,10 @@ def pieces(report: Report) -> Iterator[str]:
         sections=sections,
         anchors={section.result.name: section.anchor for section in sections},
         names=", ".join(result.name for result in report.results)[:200] or "evalwire",
-        word=summary.word(report),
-        tolerated=summary.tolerated(report),
-        reason=summary.reason(report),
-        size=summary.size(report),
+        word=digest.word,
+        tolerated=summary.tolerated(digest),
+        reason=summary.reason(report, digest),
+        size=summary.size(report, digest),
         has_runs=any(result.runs for result in report.results),
         has_pending_runs=any(result.not_run for result in report.results if result.opened),
         has_tokens=any(section.token_count for section in sections),

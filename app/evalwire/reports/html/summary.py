@@ -5,40 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evalwire.reports.highlights import has_no_gates
 from evalwire.reports.html.numbers import DASH, duration, number, percent
 from evalwire.reports.text import count
 
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
+    from evalwire.reports.digest import Digest
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
 _WHOLE = ("min_examples", "max_total_tokens")
 
 
-def word(report: Report) -> str:
-    """Return how the job ended, in one word."""
-    return {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
-
-
-def tolerated(report: Report) -> str:
+def tolerated(digest: Digest) -> str:
     """Return the failures that a gate of the user's tolerated, which belong beside the outcome."""
-    held = [gate for gate in report.gates if gate.rule == "max_error_rate" and gate.threshold > 0 and not gate.is_red]
-    told = [
+    return "; ".join(
         f"{percent(gate.value)} of the runs of {gate.experiment} failed, {percent(gate.threshold)} tolerated"
-        for gate in held
-        if gate.value
-    ]
-    return "; ".join(told)
+        for gate in digest.tolerating
+    )
 
 
-def reason(report: Report) -> str:
+def reason(report: Report, digest: Digest) -> str:
     """Return why the job ended as it did, in a sentence or two."""
-    found = ", ".join(_broken(report))
+    found = ", ".join(_broken(report, digest))
     told = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
         case "passed" if not found:
-            gates = "; there are no gates" if has_no_gates(report) else "; no gate failed" if report.gates else ""
+            gates = "; there are no gates" if digest.has_no_gates else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."
         case "passed":
             return f"All that was asked for held; {found}."
@@ -51,29 +43,28 @@ def reason(report: Report) -> str:
     return told or "An evaluator did not judge every run in the same way."
 
 
-def _broken(report: Report) -> Iterator[str]:
+def _broken(report: Report, digest: Digest) -> Iterator[str]:
     """Return how many gates, experiments, runs and records failed."""
-    if red := sum(gate.is_red for gate in report.gates):
-        yield f"{red} of {count(len(report.gates), 'gate')} failed"
-    if broken := sum(bool(result.problems or result.failure) for result in report.results):
-        yield f"{count(broken, 'experiment')} could not run to the end"
-    if failed := sum(len(result.failed_runs) for result in report.results):
-        yield f"{failed:,} of {count(sum(result.expected_runs for result in report.results), 'run')} failed"
-    if missing := sum(result.not_run for result in report.results):
-        yield f"{count(missing, 'run')} not made"
+    if digest.failed_gates:
+        yield f"{digest.failed_gates} of {count(len(report.gates), 'gate')} failed"
+    if digest.unfinished_experiments:
+        yield f"{count(digest.unfinished_experiments, 'experiment')} could not run to the end"
+    if digest.failed_runs:
+        yield f"{digest.failed_runs:,} of {count(digest.expected_runs, 'run')} failed"
+    if digest.not_run:
+        yield f"{count(digest.not_run, 'run')} not made"
     if report.undelivered:
         yield f"{count(report.undelivered, 'record')} did not reach Phoenix"
 
 
-def size(report: Report) -> str:
+def size(report: Report, digest: Digest) -> str:
     """Return how many experiments, examples and runs there were, and how long they took."""
-    examples = sum(result.example_count for result in report.results)
     runs = sum(len(result.runs) for result in report.results)
-    repeated = [count(runs, "run")] if runs != examples else []
+    repeated = [count(runs, "run")] if runs != digest.examples else []
     return " · ".join(
         [
             count(len(report.results), "experiment"),
-            count(examples, "example"),
+            count(digest.examples, "example"),
             *repeated,
             duration(report.seconds),
         ]

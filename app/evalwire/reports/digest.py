@@ -1,0 +1,69 @@
+"""Count once what the head of every report format says of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from evalwire.model import GateResult, Report
+
+# why a job without a result of any experiment ended as it did
+REASONS = {
+    "nothing_to_run": "there was nothing to run",
+    "infrastructure": "Phoenix could not be used",
+    "interrupted": "the job was interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What a job came to, in numbers.
+
+    Attributes:
+        word: how the job ended.
+        failed_experiments: experiments that did not pass, their gates included.
+        unfinished_experiments: experiments that could not be loaded or run to the end.
+        examples: examples of all experiments.
+        expected_runs: runs that were to be made.
+        failed_runs: runs whose task, evaluator or record failed.
+        tolerated_runs: those of them in experiments whose gate on the error rate passed.
+        not_run: runs that were not made.
+        failed_gates: gates that fail the job.
+        tolerating: gates on the error rate that passed although runs failed.
+        has_no_gates: whether nobody asked for a gate, where gates would be judged.
+    """
+
+    word: Literal["PASSED", "INTERRUPTED", "FAILED"]
+    failed_experiments: int
+    unfinished_experiments: int
+    examples: int
+    expected_runs: int
+    failed_runs: int
+    tolerated_runs: int
+    not_run: int
+    failed_gates: int
+    tolerating: list[GateResult]
+    has_no_gates: bool
+
+    @classmethod
+    def of(cls, report: Report) -> Digest:
+        """Count what a report holds."""
+        results = report.results
+        failed = {result.name: len(result.failed_runs) for result in results}
+        passed = [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red]
+        ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}
+        is_judged = bool(results) and not report.dry_run and report.shard is None
+        return cls(
+            word=ended.get(report.outcome, "FAILED"),
+            failed_experiments=sum(not report.passed(result) for result in results),
+            unfinished_experiments=sum(bool(result.problems or result.failure) for result in results),
+            examples=sum(result.example_count for result in results),
+            expected_runs=sum(result.expected_runs for result in results),
+            failed_runs=sum(failed.values()),
+            tolerated_runs=sum(failed[name] for name in {gate.experiment for gate in passed} & failed.keys()),
+            not_run=sum(result.not_run for result in results),
+            failed_gates=sum(gate.is_red for gate in report.gates),
+            tolerating=[gate for gate in passed if gate.value],
+            has_no_gates=is_judged and all(gate.source == "default" for gate in report.gates),
+        )
