@@ -569,8 +569,16 @@ def test_pairs_too_few_for_any_drop_are_said_to_be():
     assert "inconclusive, too few pairs" in few.text
 
 
-@pytest.mark.parametrize("by", [boolean, evaluation])
-@pytest.mark.parametrize(("pairs", "drop_gates", "can"), [(12, 1, True), (12, 500, False), (20, 500, True)])
+@pytest.mark.parametrize(
+    ("by", "pairs", "drop_gates", "can"),
+    [
+        (boolean, 12, 1, True),
+        (boolean, 12, 500, False),
+        (evaluation, 12, 1, True),
+        (evaluation, 12, 500, False),
+        (evaluation, 20, 500, True),
+    ],
+)
 def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, drop_gates, can):
     """Corrected over hundreds of gates, 12 examples that all fell cannot be significant; the gate does not pass."""
     worse, better = (True, False) if by is boolean else (0.9, 0.1)
