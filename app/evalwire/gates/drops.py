@@ -167,7 +167,7 @@ def _unreachable(gate: Gate, compared: Comparison, drop_gates: int) -> str:
     if least * max(drop_gates, 1) <= gate.drop_policy.significance:
         return ""
     among = f", corrected over {drop_gates} drop gates" if drop_gates > 1 else ""
-    return f"inconclusive, {pairs} pairs cannot reach the significance {gate.drop_policy.significance:g}{among}"
+    return f"inconclusive, {_pairs(pairs)} cannot reach the significance {gate.drop_policy.significance:g}{among}"
 
 
 def _movement(compared: Comparison, drop: float) -> str:
@@ -176,8 +176,11 @@ def _movement(compared: Comparison, drop: float) -> str:
         word, by = "did not change", ""
     else:
         by = f" by {abs(drop):.3f}"
-    pairs = f"{len(compared.pairs)} {'pair' if len(compared.pairs) == 1 else 'pairs'}"
-    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {pairs})"
+    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {_pairs(len(compared.pairs))})"
+
+
+def _pairs(number: int) -> str:
+    return "1 pair" if number == 1 else f"{number} pairs"
 
 
 def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bool) -> str:

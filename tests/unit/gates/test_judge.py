@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from judging import Said, gate, ran, said, verdict
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
 from evalwire.errors import UsageError
@@ -20,47 +21,9 @@ from evalwire.model.run import Evaluation
 from evalwire.model.stats import mean_interval, percentile, wilson_interval
 from evalwire.model.usage import ModelUsage, Price
 
-Said = float | bool | str | None
-
-
-def said(score: Said, name: str = "s") -> dict[str, Any]:
-    """What one run says: a score, a bool, a label; None is a task that failed."""
-    match score:
-        case None:
-            return {"failure": failure(), "evaluations": ()}
-        case bool():
-            return {"evaluations": (boolean(name, passed=score),)}
-        case str():
-            return {"evaluations": (evaluation(name, None, label=score),)}
-    return {"evaluations": (evaluation(name, score),)}
-
-
-def ran(*scores: Said, name: str = "search", **changes: Any) -> ExperimentResult:
-    runs = [run(n, **said(score)) for n, score in enumerate(scores)]
-    return result(name, runs, evaluators=("s",), **changes)
-
-
-def gate(rule: str, threshold: float, **changes: Any) -> Gate:
-    fields = {"experiment": "search", "evaluation": "s", "source": "--gate"}
-    return Gate(rule=rule, threshold=threshold, **{**fields, **changes})
-
 
 def of_all(rule: str, threshold: float) -> Gate:
     return gate(rule, threshold, evaluation=None)
-
-
-def verdict(
-    found: ExperimentResult, asked: Gate, *, before: ExperimentResult | None = None, **changes: Any
-) -> GateResult:
-    """The only verdict of the gate."""
-    directions = {asked.evaluation or "": asked.direction}
-    baselines = {"search": compare_results(found, before, asked="auto", directions=directions)} if before else {}
-    fields = {"baselines": baselines, "prices": {}}
-    verdicts = judge_gates([found], [asked], **{**fields, **changes})
-    (its,) = [one for one in verdicts if one.source != "default"]
-    assert (its.experiment, its.rule, its.source) == (asked.experiment, asked.rule, asked.source)
-    assert (its.evaluation, its.threshold) == (asked.evaluation, asked.threshold)
-    return its
 
 
 BOOLS = ran(*[True] * 8, False, False)

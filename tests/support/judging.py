@@ -1,0 +1,51 @@
+"""Runs with given scores, gates on them, and what the gates come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reporting import boolean, evaluation, failure, result, run
+
+from evalwire.gates import Gate
+from evalwire.gates.comparison import compare_results
+from evalwire.gates.judge import judge_gates
+from evalwire.model.gates import GateResult
+from evalwire.model.result import ExperimentResult
+
+Said = float | bool | str | None
+
+
+def said(score: Said, name: str = "s") -> dict[str, Any]:
+    """What one run says: a score, a bool, a label; None is a task that failed."""
+    match score:
+        case None:
+            return {"failure": failure(), "evaluations": ()}
+        case bool():
+            return {"evaluations": (boolean(name, passed=score),)}
+        case str():
+            return {"evaluations": (evaluation(name, None, label=score),)}
+    return {"evaluations": (evaluation(name, score),)}
+
+
+def ran(*scores: Said, name: str = "search", **changes: Any) -> ExperimentResult:
+    runs = [run(n, **said(score)) for n, score in enumerate(scores)]
+    return result(name, runs, evaluators=("s",), **changes)
+
+
+def gate(rule: str, threshold: float, **changes: Any) -> Gate:
+    fields = {"experiment": "search", "evaluation": "s", "source": "--gate"}
+    return Gate(rule=rule, threshold=threshold, **{**fields, **changes})
+
+
+def verdict(
+    found: ExperimentResult, asked: Gate, *, before: ExperimentResult | None = None, **changes: Any
+) -> GateResult:
+    """The only verdict of the gate."""
+    directions = {asked.evaluation or "": asked.direction}
+    baselines = {"search": compare_results(found, before, asked="auto", directions=directions)} if before else {}
+    fields = {"baselines": baselines, "prices": {}}
+    verdicts = judge_gates([found], [asked], **{**fields, **changes})
+    (its,) = [one for one in verdicts if one.source != "default"]
+    assert (its.experiment, its.rule, its.source) == (asked.experiment, asked.rule, asked.source)
+    assert (its.evaluation, its.threshold) == (asked.evaluation, asked.threshold)
+    return its
