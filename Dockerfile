@@ -20,6 +20,8 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     --mount=type=bind,source=image/evalwire_overlay.pth,target=/tmp/evalwire_overlay.pth \
     uv pip install --no-deps --prefix /own /src \
     && cp /tmp/evalwire_overlay.pth /own/lib/python3.*/site-packages/ \
+    && PYTHONPATH="$(echo /own/lib/python3.*/site-packages)" "$VIRTUAL_ENV/bin/python" -c \
+        'from evalwire.reports.html import compile_templates; compile_templates()' \
     && rm -f /own/.lock /own/lib/python3.*/site-packages/evalwire-*.dist-info/direct_url.json
 
 FROM ${PYTHON_IMAGE}

@@ -43,15 +43,19 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
     return load_name
 
 
-def load(name: str) -> ModuleType:
+def load(name: str, *, without: str = "") -> ModuleType:
     """Import a module of evalwire's or of a library's, past the folders of projects, and keep its bytecode.
+
+    Args:
+        name: of the module.
+        without: an optional package of the library's that is not to be imported with it, though it is installed.
 
     Raises:
         ImportError: there is no such module.
     """
     if (module := sys.modules.get(name)) is not None:
         return module
-    with _lock, _past_projects():
+    with _lock, _past_projects(), _without(without):
         return importlib.import_module(name)
 
 
@@ -84,6 +88,34 @@ def _past_projects() -> Iterator[None]:
         yield
     finally:
         _state.is_loading, sys.dont_write_bytecode = before, bytecode_before
+
+
+@contextlib.contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Make a package unknown to this thread: one that is imported already stays."""
+    finder = _Missing(package, threading.get_ident())
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Missing(importlib.abc.MetaPathFinder):
+    """Finds no package of this name for one thread."""
+
+    def __init__(self, package: str, thread: int) -> None:
+        self._package = package
+        self._thread = thread
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Refuse the package."""
+        del path, target
+        if fullname == self._package and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is not imported here", name=fullname)
+        return None
 
 
 class _LibraryFinder(importlib.abc.MetaPathFinder):

@@ -56,6 +56,29 @@ def test_a_library_that_imports_another_does_not_get_the_projects(project, tmp_p
     del sys.modules["outer_library"]
 
 
+def test_an_optional_package_is_left_out_in_this_thread_alone(tmp_path_factory, monkeypatch):
+    site = tmp_path_factory.mktemp("site")
+    library(site, "heavy_part", "", monkeypatch)
+    text = (
+        "import importlib, threading\n"
+        "found = []\n"
+        "other = threading.Thread(target=lambda: found.append(importlib.import_module('heavy_part')))\n"
+        "try:\n"
+        "    import heavy_part\n"
+        "except ImportError:\n"
+        "    heavy_part = None\n"
+        "other.start()\n"
+        "other.join()\n"
+    )
+    library(site, "light_library", text, monkeypatch)
+    light = loading.load("light_library", without="heavy_part")
+    assert light.heavy_part is None
+    assert [one.__name__ for one in light.found] == ["heavy_part"]
+    del sys.modules["heavy_part"]
+    assert loading.load("heavy_part").__name__ == "heavy_part", "it is there for whoever asks for it"
+    del sys.modules["light_library"], sys.modules["heavy_part"]
+
+
 def test_other_threads_still_find_the_project(project, tmp_path_factory, monkeypatch):
     meanwhile, found = threading.Event(), threading.Event()
     (project / "neighbour.py").write_text("")

@@ -48,7 +48,8 @@ def connect(*, base_url: str | None = None, api_key: str | None = None) -> Clien
     _skip_server_imports()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        client: Client = load("phoenix.client").Client(base_url=base_url, api_key=api_key)
+        # NOTE: the client only asks whether an error is a rate limit of `phoenix.evals`, and would import pandas for it
+        client: Client = load("phoenix.client", without="phoenix.evals").Client(base_url=base_url, api_key=api_key)
     except ValueError as error:  # such as PHOENIX_PORT=tcp://..., which Kubernetes sets for a service of that name
         raise PhoenixError(
             f"Phoenix's address in the environment cannot be used: {error}\n"

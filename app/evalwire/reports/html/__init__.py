@@ -53,7 +53,14 @@ def pieces(report: Report) -> Iterator[str]:
     yield from map(str.__str__, page)  # not as Markup, which would escape the text that it is joined with
 
 
-@cache  # templates take a third of a second to compile
+def compile_templates() -> None:
+    """Compile the page's templates ahead of the first report, where their bytecode can be kept."""
+    templates = _page().environment
+    for name in templates.list_templates(extensions=["html"]):
+        templates.get_template(name)
+
+
+@cache
 def _page() -> jinja2.Template:
     return markup.environment(
         **TEMPLATE_NAMES,
