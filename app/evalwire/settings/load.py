@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, ExperimentTable, Settings, Value
+from evalwire.settings.text_files import read_toml
 from evalwire.settings.unread import is_there, reject_ignored_gates
 
 if TYPE_CHECKING:
@@ -178,12 +178,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, is not TOML, or has a key that evalwire does not know.
     """
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not valid TOML: {error}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}.") from error
+    document = read_toml(file)
     for section, table in document.items():
         _require_known(section, [*_KEYS, "prices"], file, "section")
         if not isinstance(table, dict):

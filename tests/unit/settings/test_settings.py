@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "tag_column": ("sets", '"sets"', "sets"),
     "delimiter": (";", '";"', ";"),
     "split_columns": ("gold,alt", '["gold", "alt"]', ("gold", "alt")),
+    "separator": (";", '";"', ";"),
     "id_column": ("key", '"key"', "key"),
     "split_column": ("part", '"part"', "part"),
 }
@@ -460,3 +461,17 @@ def test_the_runner_takes_what_the_settings_take(tmp_path):
     assert ExperimentRunner(tmp_path, client, concurrency=2, max_failures=0.5)._limits.max_failures == 0.5
     with pytest.raises(UsageError, match=r"task_concurrency = 'fast': expected a whole number, or auto"):
         ExperimentRunner(tmp_path, client, task_concurrency="fast")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    """Notepad writes one, and Windows line ends."""
+    toml(tmp_path, "").write_bytes(b"\xef\xbb\xbf[dataset]\r\nseparator = 'tab'\r\n")
+    assert load_settings({}, {}, directory=tmp_path).separator == "\t"
+    toml(tmp_path, "").write_bytes("[dataset]\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="is in UTF-16"):
+        load_settings({}, {}, directory=tmp_path)
+
+
+def test_split_columns_that_are_none_are_not_unset(tmp_path):
+    assert from_toml(tmp_path, "").split_columns is None
+    assert from_toml(tmp_path, "[dataset]\nsplit_columns = []\noutput_keys = []\n").split_columns == ()
