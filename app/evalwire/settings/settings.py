@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -341,6 +341,7 @@ class Settings:
     prices: Mapping[str, Price] = field(default_factory=dict)
     tables: Mapping[str, ExperimentTable] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def items(self) -> list[tuple[str, Value]]:
         """Return every setting with its source, in the order of `OPTIONS`."""
