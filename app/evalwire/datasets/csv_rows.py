@@ -78,10 +78,10 @@ def _of_record(number: int, record: Mapping[str, str], columns: Columns) -> Iter
     is_tagged = bool(tags) or columns.tags not in record
     if not is_tagged:
         yield Issue(number, f"empty tag in column {columns.tags!r}", "row")
-    for what, names in (("expected output", columns.outputs), ("input", columns.inputs)):
-        for name in names:
-            if is_blank(record.get(name, "-")):
-                yield Issue(number, f"empty {what} in column {name!r}", "note")
+    for name in _blank(columns.outputs, record):
+        yield Issue(number, f"empty expected output in column {name!r}", "note")
+    for name in _blank(columns.inputs, record):
+        yield Issue(number, f"empty input in column {name!r}", "note")
     if not is_tagged or not used.issubset(record):
         return
     id_ = "" if columns.id in used else record.get(columns.id, "")
@@ -97,6 +97,10 @@ def _of_record(number: int, record: Mapping[str, str], columns: Columns) -> Iter
         splits=unique(split_cell(record[columns.split], columns.delimiter)) if has_splits else None,
         made_lists=[name for name in output if columns.lists is None and isinstance(output[name], list)],
     )
+
+
+def _blank(names: Sequence[str], record: Mapping[str, str]) -> list[str]:
+    return [name for name in names if is_blank(record.get(name, "-"))]
 
 
 def _output(name: str, cell: str, columns: Columns) -> str | list[str]:
