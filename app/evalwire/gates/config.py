@@ -297,10 +297,7 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     last = name.rpartition(".")[2].removeprefix("max_")
     of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
-        raise ValueError(
-            f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}, also behind a name that has spaces. "
-            f"{_FORM}"
-        )
+        raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}, last. {_FORM}")
     if (measure == LABEL_SHARE) != bool(label):
         raise ValueError(f"{text!r}: label_share needs a label. Expected such as 'judge label_share.incorrect <= 10%'.")
     if of_experiment is not None and given:
