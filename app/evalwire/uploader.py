@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire import phoenix
-from evalwire.datasets import Columns, check_testset, describe_issues, execute_upload, prepare_uploads
+from evalwire.datasets import Columns, check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ class DatasetUploader:
         csv_path: the file: CSV in UTF-8 with a header, or lines of JSON (`.jsonl`).
         phoenix_client: a `phoenix.client.Client`.
         input_keys: columns that become the example's input; `user_query` by default.
-        output_keys: columns that become its expected output; `expected_output` by default.
+        output_keys: columns that become its expected output; `expected_output` by default, none for an empty list.
         tag_column: the column that names the datasets of a row.
         delimiter: separates several tags in one cell.
-        split_columns: outputs that hold several items in one cell, separated likewise.
+        split_columns: outputs that hold several items in one cell, separated likewise. None for each cell that has
+            the delimiter between spaces, such as `billing | refunds`; which became lists is a warning.
         id_column: the column, where there is one, that names the examples; an empty text for none.
         split_column: the column, where there is one, that names the splits of a row; likewise.
+        separator: the character between two cells of a CSV file; None to find it by the header.
     """
 
     def __init__(  # noqa: PLR0917 - the signature is a contract
@@ -45,26 +47,29 @@ class DatasetUploader:
         tag_column: str = "tags",
         delimiter: str = "|",
         *,
-        split_columns: Sequence[str] = (),
+        split_columns: Sequence[str] | None = None,
         id_column: str = "id",
         split_column: str = "split",
+        separator: str | None = None,
     ) -> None:
         self._path = Path(csv_path)
         self._client = phoenix_client
         self._columns = Columns(
             inputs=tuple(input_keys or ("user_query",)),
-            outputs=tuple(output_keys or ("expected_output",)),
+            outputs=("expected_output",) if output_keys is None else tuple(output_keys),
             tags=tag_column,
             delimiter=delimiter,
-            lists=tuple(split_columns),
+            lists=None if split_columns is None else tuple(split_columns),
             id=id_column,
             split=split_column,
+            separator=separator,
         )
 
     def upload(self, on_exist: OnExist = "skip") -> dict[str, Any]:
         """Upload every dataset of the file.
 
-        Rows without a tag or an expected output are left out, each with a warning that has its number.
+        Rows without a tag are left out, each with a warning that has its number. So has a row without an expected
+        output, which is uploaded.
 
         Args:
             on_exist: what to do with a dataset that exists: `skip` it, `append` the rows, or `overwrite`, which
@@ -82,7 +87,7 @@ class DatasetUploader:
         if on_exist not in ("skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")
         inspection = check_testset(self._path, self._columns)
-        for line in describe_issues(inspection.of("row")):
+        for line in describe_upload(inspection, self._columns):
             log.warning("%s: %s", self._path, line)
         server = phoenix.Phoenix(self._client)
         for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist):

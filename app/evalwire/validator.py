@@ -43,6 +43,7 @@ class DatasetValidator:
         tag_column: str = "tags",
         *,
         delimiter: str = "|",
+        separator: str | None = None,
     ) -> ValidationResult:
         """Find everything that is wrong with a testset: columns, rows, encoding, empty cells, duplicates.
 
@@ -50,6 +51,12 @@ class DatasetValidator:
             TestsetNotFound: (a FileNotFoundError) there is no such file.
             TestsetError: it cannot be read.
         """
-        columns = Columns(inputs=tuple(input_keys), outputs=tuple(output_keys), tags=tag_column, delimiter=delimiter)
+        columns = Columns(
+            inputs=tuple(input_keys),
+            outputs=tuple(output_keys),
+            tags=tag_column,
+            delimiter=delimiter,
+            separator=separator,
+        )
         issues = [ValidationIssue(one.row, one.message) for one in inspect_testset(Path(csv_path), columns).issues]
         return ValidationResult(issues)

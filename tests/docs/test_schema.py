@@ -78,7 +78,7 @@ def test_what_the_program_reads_is_valid(tmp_path):
         "[gates]\nmode = 'lax'\n",
         "[dataset]\non_exist = 'replace'\n",
         "[prices.m]\ninput = 1\n",
-        "[unknown]\n",
+        "[thresholds]\n",
     ],
 )
 def test_what_the_program_refuses_is_not_valid(tmp_path, text):

@@ -45,10 +45,12 @@ def test_compose_runs_the_examples_and_leaves_nothing(compose):
     for _ in range(2):
         finished = compose("run", "--rm", "-T", "evalwire")
         assert ": 3 experiments, 63 examples, none failed" in finished.stdout
+        assert "no report and no journal" not in finished.stderr, "a fright where nothing is wrong"
         assert re.search(r"PASSED \(\d+ gates held\)", finished.stdout), "and its gates held"
         assert all(f"\n{name} " in finished.stdout for name in EXPERIMENTS)
         assert finished.stdout.count(f"  http://localhost:{compose.port}/datasets/") == len(EXPERIMENTS)
     assert compose("run", "--rm", "-T", "evalwire", "run", "--no-such-flag", check=False).returncode == 2
+    assert "PASSED" in compose("run", "--rm", "-T", "--no-deps", "evalwire", "report").stdout
 
     # Phoenix stays, for a person on this machine and for nobody else
     assert compose("port", "phoenix", "6006").stdout.strip() == f"127.0.0.1:{compose.port}"

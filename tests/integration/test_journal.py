@@ -24,9 +24,10 @@ from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.recording.journal import writer as journal
+from evalwire.recording.journal.earlier import newest_journal, unfinished_journal
 from evalwire.recording.journal.past import PastDataset
 from evalwire.recording.journal.reader import read_journal
-from evalwire.recording.journal.writer import Journal, _lock, newest_journal
+from evalwire.recording.journal.writer import Journal, _lock
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1.5)
@@ -449,6 +450,32 @@ def test_the_newest_is_the_one_that_was_begun_last_by_its_name(tmp_path):
     for path, age in ((first, 10), (second, 60), (later, 90)):
         os.utime(path, (NOW.timestamp() - age,) * 2)
     assert newest_journal(tmp_path) == later
+
+
+def test_a_job_that_did_not_finish_is_found_by_its_journal(tmp_path):
+    """Killed, interrupted, or without a Phoenix; not one that is through, runs still, or was never begun."""
+    assert unfinished_journal(tmp_path / "missing") is None
+    running = begin(tmp_path)
+    assert unfinished_journal(tmp_path) is None
+    running.close()
+    assert unfinished_journal(tmp_path) == running.path
+    path = running.path
+    whole = path.read_bytes()
+    for content, is_unfinished in (
+        (b"", False),
+        (whole[:-9], True),
+        (whole + b'{"type": "end", "outcome": "passed", "exit_code": 0}\n', False),
+        (whole + b'{"type": "end", "outcome": "errors", "exit_code": 1}\n', False),
+        (whole + b'{"type": "end", "outcome": "interrupted", "exit_code": 130}\n', True),
+        (whole + b'{"type": "end", "outcome": "infrastructure", "exit_code": 1}\n', True),
+        (whole + b'{"type": "end", "outcome": "passed", "exit_code": 0}\n' + whole, True),
+        (whole + b'{"type": "run", "output": "' + b"x" * 100_000 + b'"}\n', True),
+        (b"[1]\n", True),
+    ):
+        path.write_bytes(content)
+        assert (unfinished_journal(tmp_path) == path) is is_unfinished, content[-60:]
+    Journal.create(tmp_path, now=LATER).close()
+    assert unfinished_journal(tmp_path) is None
 
 
 def test_a_second_writer_is_refused(tmp_path):

@@ -580,6 +580,23 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
     assert all(len(names) == 2 for names in annotations_of(client, anew["id"]).values())
 
 
+def test_a_journal_without_experiments_runs_none(counted):
+    """Not all that there are."""
+    assert counted.run("run").returncode == 0
+    assert called(counted) == ALL
+    (journal,) = counted.directory.glob("test-results/journal_*.jsonl")
+    job = json.loads(journal.read_text().splitlines()[0]) | {"experiments": []}
+    journal.write_text(json.dumps(job) + "\n")
+    done = counted.run("resume")
+    assert (done.returncode, called(counted)) == (1, Counter())
+    assert "the earlier job has no experiment, so there is nothing to run." in done.stderr
+    done = counted.run("run")  # it did not finish
+    name = f"test-results/{journal.name}"
+    said = f"an earlier job did not finish: `evalwire resume {name}` goes on with it; this is a new run"
+    assert done.stderr.splitlines()[0] == said
+    assert "an earlier job" not in counted.run("run").stderr
+
+
 def test_what_failed_is_red_again_and_runs_again_when_that_is_asked_for(counted, client):
     """And what fails again is red again."""
     fail(counted, failing="b c")

@@ -480,6 +480,17 @@ def test_a_plan_without_a_shard_runs_nothing(shards):
     assert shards.calls == []
 
 
+def test_a_plan_without_experiments_runs_none(shards):
+    """Not all that there are."""
+    plan = json.loads(shards.evalwire("plan", "--shards", "1").stdout) | {"experiments": []}
+    for red in (
+        shards.run("1/1", EVALWIRE_PLAN=json.dumps(plan)),
+        shards.evalwire("gate", EVALWIRE_PLAN=json.dumps(plan)),
+    ):
+        assert (red.returncode, red.stdout) == (1, "")
+        assert "the plan has no experiment, so there is nothing to" in red.stderr
+
+
 def test_what_contradicts_the_plan_is_wrong_use(shards):
     """Repetitions, split and version are the plan's, for all shards alike."""
     plan = shards.evalwire("plan", "--shards", "2").stdout

@@ -167,16 +167,25 @@ def test_lists_in_a_cell_where_evalwire_toml_asks_for_them(phoenix_project: Proj
 # --- files with something wrong ------------------------------------------------------------------------
 
 
-def test_rows_with_a_problem_are_listed_and_left_out(phoenix_project: Project, client, tag):
-    write_csv(phoenix_project.directory / "set.csv", [("q1", "a1", tag), ("q2", "a2", ""), ("q3", " ", tag)])
+def test_rows_with_a_problem_are_listed(phoenix_project: Project, client, tag):
+    """Without a tag a row is left out; without an expected output it is uploaded, and its evaluators may need none."""
+    write_csv(phoenix_project.directory / "set.csv", [("q1", "a1 | b1", tag), ("q2", "a2", ""), ("q3", "", tag)])
     done = phoenix_project.run("upload", "--csv", "set.csv")
-    assert (done.returncode, done.stdout) == (0, f"{tag}: created, 1 examples\n")
-    assert "row 2: empty tag in column 'tags', left out" in done.stderr
-    assert "row 3: empty expected output in column 'expected_output', left out" in done.stderr
+    assert (done.returncode, done.stdout) == (0, f"{tag}: created, 2 examples\n")
+    assert done.stderr.splitlines() == [
+        "evalwire: set.csv: row 2: empty tag in column 'tags', left out",
+        "evalwire: set.csv: row 3: empty expected output in column 'expected_output'",
+        (
+            "evalwire: set.csv: expected_output became a list in row 1, split at ' | '. To say so write split_columns = "
+            '["expected_output"], to keep text split_columns = [], under [dataset] in evalwire.toml.'
+        ),
+    ]
+    assert contents(client, tag) == [("q1", ["a1", "b1"]), ("q3", "")]
+    phoenix_project.write({"evalwire.toml": '[dataset]\ncsv_path = "set.csv"\n'})
+    assert "ok      testset: set.csv: expected_output became a list in row 1" in phoenix_project.run("check").stdout
     strict = phoenix_project.run("upload", "--csv", "set.csv", "--strict", "--on-exist", "overwrite")
     assert (strict.returncode, strict.stdout) == (2, "")
     assert "row 2: empty tag" in strict.stderr
-    assert contents(client, tag) == [("q1", "a1")]
 
 
 @pytest.mark.parametrize(

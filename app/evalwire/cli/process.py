@@ -63,6 +63,8 @@ def execute(
             connect=_connector(settings, key),
             announce=parent_pipe.announce,
         )
+        for note in settings.notes:
+            console.say(f"note: {note}")
         code = command(invocation)
     except EvalwireError as error:
         sys.stderr.write(f"evalwire: {error}\n")

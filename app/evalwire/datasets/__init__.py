@@ -1,7 +1,7 @@
 """Read testset files and upload them as datasets."""
 
 from evalwire.datasets.rows import Columns
-from evalwire.datasets.testset import check_testset, describe_issues, inspect_testset
+from evalwire.datasets.testset import check_testset, describe_lists, describe_upload, inspect_testset
 from evalwire.datasets.upload import ROWS_PER_PART, Upload, execute_upload, prepare_uploads
 
 __all__ = [
@@ -9,7 +9,8 @@ __all__ = [
     "Columns",
     "Upload",
     "check_testset",
-    "describe_issues",
+    "describe_lists",
+    "describe_upload",
     "execute_upload",
     "inspect_testset",
     "prepare_uploads",

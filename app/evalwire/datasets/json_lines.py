@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, TextIO
 
-from evalwire.datasets.rows import Columns, Issue, Row, is_unicode, split_cell, unique
+from evalwire.datasets.rows import Columns, Issue, Row, is_blank, is_unicode, split_cell, unique
 from evalwire.model import to_json
 
 if TYPE_CHECKING:
@@ -82,16 +82,14 @@ def _of_object(number: int, found: Mapping[str, Any], columns: Columns) -> Itera
     id_ = found.get("id")
     if id_ is not None and (isinstance(id_, bool) or not isinstance(id_, str | int)):
         raise ValueError("'id' is no text")
-    problems = [] if tags else ["empty tag in 'tags'"]
-    if all(_is_blank(value) for value in parts["output"].values()):
-        problems.append("empty expected output in 'output'")
-    for message in problems:
-        yield Issue(number, message, "row")
-    if all(_is_blank(value) for value in parts["input"].values()):
-        yield Issue(number, "empty input in 'input'", "note")
-    if not problems:
+    if not tags:
+        yield Issue(number, "empty tag in 'tags'", "row")
+    for what, key in (("expected output", "output"), ("input", "input")):
+        if all(_is_blank(value) for value in parts[key].values()):
+            yield Issue(number, f"empty {what} in {key!r}", "note")
+    if tags:
         name = "" if id_ is None else str(id_).strip()
-        yield Row(number=number, tags=tags or (), id=name or None, splits=splits, **parts)
+        yield Row(number=number, tags=tags, id=name or None, splits=splits, **parts)
 
 
 def _texts(found: Mapping[str, Any], key: str, delimiter: str) -> tuple[str, ...] | None:
@@ -106,4 +104,4 @@ def _texts(found: Mapping[str, Any], key: str, delimiter: str) -> tuple[str, ...
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and is_blank(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,18 +23,20 @@ class Columns:
         outputs: become its expected output.
         tags: names the datasets that a row is in.
         delimiter: separates the tags in one cell, and the items of `lists`.
-        lists: outputs that hold several items in one cell.
+        lists: outputs that hold several items in one cell. None for each cell that has the delimiter between spaces.
         id: names the example, over all versions of its dataset, where the file has this column.
         split: the splits of the dataset that the row is in, where the file has this column.
+        separator: the character between two cells; None to find it by the header.
     """
 
     inputs: Sequence[str] = ("user_query",)
     outputs: Sequence[str] = ("expected_output",)
     tags: str = "tags"
     delimiter: str = "|"
-    lists: Sequence[str] = ()
+    lists: Sequence[str] | None = None
     id: str = "id"
     split: str = "split"
+    separator: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Row:
         number: from 1; the header of a CSV file is not counted, an empty line of JSON lines is.
         tags: the datasets it is in, each once.
         splits: None where the file has no splits.
+        made_lists: outputs whose text became a list without being asked for.
     """
 
     number: int
@@ -53,6 +57,7 @@ class Row:
     output: Mapping[str, Any]
     metadata: Mapping[str, Any]
     splits: Sequence[str] | None
+    made_lists: Sequence[str] = ()
 
     @property
     def content_hash(self) -> str:
@@ -80,6 +85,17 @@ def is_unicode(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_blank(value: str) -> bool:
+    """Check whether a text shows nothing: neither a space nor a character that has no width."""
+    shown = value.strip()
+    return not shown or (unicodedata.category(shown[0]) == "Cf" and not without_invisible(shown).strip())
+
+
+def without_invisible(value: str) -> str:
+    """Return a text without the characters that have no width, such as U+200B."""
+    return "".join(character for character in value if unicodedata.category(character) != "Cf")
 
 
 def split_cell(cell: str, delimiter: str) -> list[str]:

@@ -6,12 +6,14 @@ trusted; a problem of a single row leaves that row out; a note leaves nothing ou
 
 from __future__ import annotations
 
-import codecs
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from evalwire.datasets.csv_rows import read_csv
+from evalwire.datasets.file_kind import is_json_lines, problem_of_kind
 from evalwire.datasets.json_lines import read_json_lines
+from evalwire.datasets.notes import is_phoenix_id, look_of, notes_on_tag
 from evalwire.datasets.rows import Columns, Issue, Row, Severity
 from evalwire.errors import TestsetError, TestsetNotFound
 
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 100
 
-_LINES = (".jsonl", ".ndjson")
+_MOST_ROWS = 5
+
+_PHOENIX_IDS = (
+    "Where these examples are not in the dataset, say in evalwire.toml that the column does not name examples: "
+    'id_column = "" under [dataset].'
+)
 
 _OTHER_IDS = 'If that column holds no ids of examples, say so in evalwire.toml: id_column = "" under [dataset].'
 
@@ -33,10 +40,12 @@ class Inspection:
     Attributes:
         sizes: how many examples each dataset has; datasets in the order in which they first appear.
         issues: in the file's order.
+        made_lists: the rows whose text became a list without being asked for, by column.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     issues: Sequence[Issue] = ()
+    made_lists: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def of(self, *severities: Severity) -> list[Issue]:
         """The issues of these severities, else all."""
@@ -49,25 +58,54 @@ def inspect_testset(path: Path, columns: Columns) -> Inspection:
     Raises:
         TestsetError: the file is missing, or cannot be read.
     """
-    sizes: dict[str, int] = {}
-    issues: list[Issue] = []
-    ids: dict[tuple[str, str], int] = {}
-    contents: dict[tuple[str | None, str, tuple[str, ...]], int] = {}
+    seen = _Seen(columns)
     for found in _read(path, columns):
         if isinstance(found, Issue):
-            issues.append(found)
-            continue
-        for tag in found.tags:
-            sizes[tag] = sizes.get(tag, 0) + 1
-            if found.id is not None and (first := ids.setdefault((tag, found.id), found.number)) != found.number:
-                message = f"its id {found.id!r} is that of row {first}, in the dataset {tag!r}"
-                issues.append(Issue(found.number, message, "file", _OTHER_IDS))
-        key = (found.id, found.content_hash, tuple(found.tags))
-        if (first := contents.setdefault(key, found.number)) != found.number and found.id is None:
-            issues.append(Issue(found.number, f"the same as row {first}", "note"))
-    if not sizes and not issues:
-        issues.append(Issue(None, "has no rows", "note"))
-    return Inspection(sizes=sizes, issues=tuple(issues))
+            seen.issues.append(found)
+        else:
+            seen.add(found)
+    if not seen.sizes and not seen.issues:
+        seen.issues.append(Issue(None, "has no rows", "note"))
+    return Inspection(sizes=seen.sizes, issues=tuple(seen.issues), made_lists=seen.made_lists)
+
+
+class _Seen:
+    """What was seen of a file so far; holds none of its contents."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.sizes: dict[str, int] = {}
+        self.issues: list[Issue] = []
+        self.made_lists: dict[str, list[int]] = {}
+        self._columns = columns
+        self._looks: dict[str, tuple[str, int]] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+        self._contents: dict[tuple[str | None, str, tuple[str, ...]], int] = {}
+        self._has_phoenix_ids = False
+
+    def add(self, row: Row) -> None:
+        for tag in row.tags:
+            if tag not in self.sizes:
+                for note in notes_on_tag(tag, self._columns.delimiter, self._looks):
+                    self.issues.append(Issue(row.number, note, "note"))
+                self._looks.setdefault(look_of(tag), (tag, row.number))
+            self.sizes[tag] = self.sizes.get(tag, 0) + 1
+        for name in row.made_lists:
+            self.made_lists.setdefault(name, []).append(row.number)
+        if row.id is not None:
+            self._check_id(row.id, row)
+        key = (row.id, row.content_hash, tuple(row.tags))
+        if (first := self._contents.setdefault(key, row.number)) != row.number and row.id is None:
+            self.issues.append(Issue(row.number, f"the same as row {first}", "note"))
+
+    def _check_id(self, name: str, row: Row) -> None:
+        for tag in row.tags:
+            if (first := self._ids.setdefault((tag, name), row.number)) != row.number:
+                message = f"its id {name!r} is that of row {first}, in the dataset {tag!r}"
+                self.issues.append(Issue(row.number, message, "file", _OTHER_IDS))
+        if not self._has_phoenix_ids and is_phoenix_id(name):
+            self._has_phoenix_ids = True
+            message = f"its id {name!r} is one of Phoenix's own, as of an export"
+            self.issues.append(Issue(row.number, message, "note", _PHOENIX_IDS))
 
 
 def read_rows(path: Path, columns: Columns, tag: str) -> Iterator[Row]:
@@ -105,22 +143,48 @@ def check_testset(path: Path, columns: Columns, *, strict: bool = False) -> Insp
 
 
 def describe_issues(issues: Sequence[Issue], *, is_uploaded: bool = True) -> Iterator[str]:
-    """Issues for people: of very many the first, and how many more there are."""
-    for issue in issues[:_MOST_SHOWN]:
-        yield f"{issue}, left out" if is_uploaded and issue.severity == "row" else str(issue)
-    if len(issues) > _MOST_SHOWN:
-        yield f"and {len(issues) - _MOST_SHOWN} more; `evalwire validate` lists all"
+    """Describe issues for people: of very many the first, and how many more there are; rows with one note together."""
+    rows: dict[str, list[int]] = {}
+    for issue in issues:
+        if issue.severity == "note" and issue.row is not None:
+            rows.setdefault(issue.message, []).append(issue.row)
+    lines: dict[str, None] = {}
+    for issue in issues:
+        its = rows.get(issue.message, ()) if issue.severity == "note" else ()
+        line = f"{_rows(its)}: {issue.message}" if len(its) > 1 else str(issue)
+        lines[f"{line}, left out" if is_uploaded and issue.severity == "row" else line] = None
+    yield from list(lines)[:_MOST_SHOWN]
+    if len(lines) > _MOST_SHOWN:
+        yield f"and {len(lines) - _MOST_SHOWN} more; `evalwire validate` lists all"
+
+
+def describe_upload(inspection: Inspection, columns: Columns) -> Iterator[str]:
+    """Describe what is to be known of a file that is uploaded: its issues, and which cells became lists."""
+    yield from describe_issues(inspection.issues)
+    yield from describe_lists(inspection, columns)
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_MOST_ROWS])) + (", ..." if len(numbers) > _MOST_ROWS else "")
+    return f"{len(numbers)} rows ({shown})" if len(numbers) > 1 else f"row {shown}"
+
+
+def describe_lists(inspection: Inspection, columns: Columns) -> Iterator[str]:
+    """Say which cells became lists without being asked for, and how to have it otherwise: one line a column."""
+    for name, rows in inspection.made_lists.items():
+        yield (
+            f"{name} became a list in {_rows(rows)}, split at ' {columns.delimiter.strip()} '. "
+            f"To say so write split_columns = [{json.dumps(name)}], to keep text split_columns = [], under [dataset] "
+            "in evalwire.toml."
+        )
 
 
 def _read(path: Path, columns: Columns) -> Iterator[Row | Issue]:
     try:
-        with path.open("rb") as file:
-            start = file.read(2)
-        # a file in UTF-16 would only be a thousand rows that are not UTF-8
-        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            yield Issue(None, "is in UTF-16", "file", "Save it as UTF-8.")
+        if problem := problem_of_kind(path):
+            yield problem
             return
-        read = read_json_lines if path.suffix.lower() in _LINES else read_csv
+        read = read_json_lines if is_json_lines(path) else read_csv
         # wrong bytes become lone surrogates, so that each row that has some can be named
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             yield from read(text, columns)

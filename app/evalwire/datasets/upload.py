@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from evalwire.datasets.notes import is_phoenix_id
 from evalwire.datasets.testset import read_rows
-from evalwire.errors import PhoenixError
+from evalwire.errors import PhoenixError, TestsetError
 from evalwire.model import OnExist, StoredDataset, StoredExample, UnfinishedUpload
 
 if TYPE_CHECKING:
@@ -208,7 +209,11 @@ class Upload:
 
 
 def prepare_upload(store: Store, name: str, rows: Callable[[], Iterator[Row]], *, on_exist: OnExist) -> Upload:
-    """Look at the dataset and at the file's rows for it; an interrupted upload goes on, also where one would skip."""
+    """Look at the dataset and at the file's rows for it; an interrupted upload goes on, also where one would skip.
+
+    Raises:
+        TestsetError: a row has an ID that Phoenix gave to an example of another dataset.
+    """
     held = store.find(name)
     unfinished = held.unfinished if held else None
     if held and on_exist == "skip":
@@ -217,6 +222,12 @@ def prepare_upload(store: Store, name: str, rows: Callable[[], Iterator[Row]], *
         on_exist = unfinished.on_exist
     mode: OnExist = "append" if held and on_exist == "append" else "overwrite"
     found = plan_upload(rows(), store.stored(held.id) if held and held.version_id else [], on_exist=mode)
+    if foreign := next(filter(is_phoenix_id, found.added), None):
+        raise TestsetError(
+            f"{name}: the id {foreign!r} is one that Phoenix gave to an example, and this dataset has no such "
+            "example.\n"
+            'Give ids of your own, or write id_column = "" under [dataset] in evalwire.toml.'
+        )
     done: Action = "appended" if mode == "append" else "updated" if held and held.version_id else "created"
     if held and found.is_empty and not unfinished:
         done = "unchanged"

@@ -287,6 +287,14 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
     failure = failure_of(error, stage="import", root=folder.parent.parent)
     if isinstance(error, PermissionError) and not os.access(error.filename or path, os.R_OK):
         failure = replace(failure, message=describe_denial(Path(error.filename or path), error))
+    if isinstance(error, ModuleNotFoundError) and os.path.ismount(folder.parent):  # without what is beside it
+        name = (error.name or "").partition(".")[0]
+        if name != folder.parent.name:
+            failure = replace(
+                failure,
+                message=f"{failure.message}; if {name!r} is a package, install it (EVALWIRE_REQUIREMENTS), and if it "
+                "is code of the project, mount the folder above experiments",
+            )
     return failure if failure.where else replace(failure, where=str(path))
 
 

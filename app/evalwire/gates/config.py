@@ -297,7 +297,7 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     last = name.rpartition(".")[2].removeprefix("max_")
     of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
-        raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}. {_FORM}")
+        raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}, last. {_FORM}")
     if (measure == LABEL_SHARE) != bool(label):
         raise ValueError(f"{text!r}: label_share needs a label. Expected such as 'judge label_share.incorrect <= 10%'.")
     if of_experiment is not None and given:
@@ -318,9 +318,14 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
 
 
 def _measured(left: str) -> tuple[str, str | None, str | None]:
-    """Return the name, the measure and the label that stand before the sign of a `--gate`."""
+    """Return the name, the measure and the label that stand before the sign of a `--gate`.
+
+    A folder's name may have spaces: a last word with a point in it is of the name.
+    """
     name, found, label = left.partition(f" {LABEL_SHARE}.")
     if found:
-        return " ".join(name.split()), LABEL_SHARE, label
-    words = left.split()
-    return " ".join(words[:-1] or words), words[-1] if len(words) > 1 else None, None
+        return name.strip(), LABEL_SHARE, label
+    *words, last = left.strip().rsplit(maxsplit=1)
+    if not words or "." in last:
+        return left.strip(), None, None
+    return words[0], last, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from evalwire.jobs.run import Job, run_job
 from evalwire.jobs.signals import Signals, failing_exits
 from evalwire.jobs.unchanged import check_unchanged
 from evalwire.masking import masked
-from evalwire.recording import Journal
+from evalwire.recording import Journal, unfinished_journal
 from evalwire.usercode import in_one_process
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def run_and_report(
     """
     writer = ReportWriter(settings, environ, console, shard=shard)
     folder = writer.files.folder if has_journal else None
+    if journal is None and shard is None and folder is not None and (left := unfinished_journal(folder)):
+        path = shlex.quote(writer.start.shown(left))
+        console.say(f"an earlier job did not finish: `evalwire resume {path}` goes on with it; this is a new run")
     code: int | None = None  # once the report is written
     with Signals() as signals, _journal(console, journal, folder) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())

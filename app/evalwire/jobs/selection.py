@@ -34,7 +34,7 @@ def discover(settings: Settings, names: Sequence[str] | None = None) -> Discover
             raise UsageError(f"evalwire.toml: [experiments.{name}], but {root}/ has no experiment {name!r}.")
     return load_experiments(
         root,
-        names=names or settings.names or None,
+        names=(settings.names or None) if names is None else names,
         helpers=settings.helpers_by_experiment,
         dataset_names=settings.dataset_names,
         isolated=settings.isolated_experiments,
@@ -75,8 +75,11 @@ def select_names(settings: Settings, names: Sequence[str], *, of: str) -> list[s
     """Return the experiments of an earlier job or of a plan that the settings select: all, unless some are named.
 
     Raises:
+        NothingToRunError: it has none.
         UsageError: an experiment that is named is not among them.
     """
+    if not names:
+        raise NothingToRunError(f"the {of} has no experiment, so there is nothing to run.")
     wanted = settings.names
     for name in wanted:
         if name not in names:

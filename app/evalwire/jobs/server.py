@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evalwire import phoenix as phoenix_room
-from evalwire.datasets import check_testset, describe_issues, execute_upload, prepare_uploads
+from evalwire.datasets import check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.jobs.testset import testset_columns, testset_path
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _upload_testset(settings: Settings, console: Console, phoenix: Phoenix) -> N
     """Make the file's rows the newest version of each dataset: this Phoenix is the project's own."""
     path, columns = testset_path(settings), testset_columns(settings)
     inspection = check_testset(path, columns)
-    for line in describe_issues(inspection.of("row")):
+    for line in describe_upload(inspection, columns):
         console.warn(f"{path}: {line}")
     for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist="overwrite"):
         execute_upload(phoenix.uploads, upload)

@@ -35,4 +35,5 @@ def testset_columns(settings: Settings) -> Columns:
         lists=settings.split_columns,
         id=settings.id_column,
         split=settings.split_column,
+        separator=settings.separator,
     )

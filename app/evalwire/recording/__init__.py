@@ -14,7 +14,7 @@ from evalwire.recording.share import FindSharedExperiments, ShareExperiments, pa
 from evalwire.recording.untraced import NoTracing
 
 if TYPE_CHECKING:
-    from evalwire.recording.journal import Journal, count_runs, newest_journal
+    from evalwire.recording.journal import Journal, count_runs, newest_journal, unfinished_journal
     from evalwire.recording.tracing import Tracing
 
 __all__ = [
@@ -39,8 +39,16 @@ __all__ = [
     "count_runs",
     "newest_journal",
     "past_experiment",
+    "unfinished_journal",
 ]
 
 __getattr__ = lazy_names(
-    __name__, {"Journal": "journal", "Tracing": "tracing", "count_runs": "journal", "newest_journal": "journal"}
+    __name__,
+    {
+        "Journal": "journal",
+        "Tracing": "tracing",
+        "count_runs": "journal",
+        "newest_journal": "journal",
+        "unfinished_journal": "journal",
+    },
 )

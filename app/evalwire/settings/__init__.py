@@ -11,7 +11,8 @@ from evalwire.settings.environment import (
     api_key_from_file,
     merge_env_file,
 )
-from evalwire.settings.load import CONFIG_FILE, experiment_table, load_settings, parse_option, read_config
+from evalwire.settings.known_keys import experiment_table
+from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
 from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
-
 from evalwire.errors import UsageError
+from evalwire.settings.text_files import read_env_file
 from evalwire.settings.unread import is_there
 
 if TYPE_CHECKING:
@@ -36,21 +35,16 @@ def merge_env_file(environ: Mapping[str, str], file: Path | None, *, directory: 
         directory: the working directory by default.
 
     Raises:
-        UsageError: the file that was asked for does not exist, or cannot be read.
+        UsageError: the file that was asked for does not exist, it cannot be read, or a line of it sets no variable.
     """
     if file is not None and not file.is_file():
         raise UsageError(f"the environment file {file} does not exist.")
     path = file or (directory or Path()) / ENV_FILE
     if not is_there(path):
         return {}
-    try:
-        if path.is_dir():  # a virtual environment
-            return {}
-        with path.open(encoding="utf-8") as text:
-            entries = dotenv_values(stream=text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
-    added = {name: value for name, value in entries.items() if value is not None and name not in environ}
+    if path.is_dir():  # a virtual environment
+        return {}
+    added = {name: value for name, value in read_env_file(path).items() if name not in environ}
     for group in ((*ENDPOINT_VARIABLES, "EVALWIRE_ENDPOINT"), CREDENTIAL_VARIABLES):
         if any(environ.get(name, "").strip() for name in group):
             added = {name: value for name, value in added.items() if name not in group}

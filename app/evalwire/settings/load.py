@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
+from evalwire.settings.known_keys import KEYS, experiment_table, notes_on_keys, notes_on_variables, require_known
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, ExperimentTable, Settings, Value
+from evalwire.settings.text_files import read_toml
 from evalwire.settings.unread import is_there, reject_ignored_gates
 
 if TYPE_CHECKING:
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 CONFIG_FILE = "evalwire.toml"
 
 _BY_NAME = {option.name: option for option in OPTIONS}
-_KEYS: dict[str, list[str]] = {}
-for _option in OPTIONS:
-    if _option.key:
-        _KEYS.setdefault(_option.section, []).append(_option.key.partition(".")[2])
 
 
 def load_settings(
@@ -54,18 +48,19 @@ def load_settings(
     file = config or (directory or Path()) / CONFIG_FILE
     if config is not None and not config.is_file():
         raise UsageError(f"the configuration file {config} does not exist.")
-    document = read_config(file) if is_there(file) else {}
+    written = read_toml(file) if is_there(file) else {}
+    notes = [*notes_on_keys(written, file), *notes_on_variables(environ)]
+    document = _with_endpoint(written)
     values, sources = {}, {}
     for option in OPTIONS:
         value = _value(option, flags, environ, document, file)
         values[option.name] = value.value
         where = " in the .env file" if value.source in from_env_file else ""
         sources[option.name] = f"{value.source}{where}"
-    _reject_unknown_variables(environ)
     if config is None and "experiments" in flags:
         reject_ignored_gates(values["experiments"], file)
     tables, gates = _experiment_tables(document.get("experiments", {}), file)
-    everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in _KEYS["gates"]}
+    everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in KEYS["gates"]}
     asked = GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates)
     flag = "--gate" if sources["gate"] == "flag" else sources["gate"]
     return Settings(
@@ -74,7 +69,16 @@ def load_settings(
         tables=tables,
         thresholds=asked.with_flags(values["gate"], source=flag),
         prices=_prices(document.get("prices", {}), file),
+        notes=notes,
     )
+
+
+def _with_endpoint(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration in which `[phoenix] base_url`, as projects of 0.6 have it, is the endpoint."""
+    phoenix = document.get("phoenix", {})
+    if "base_url" not in phoenix or "endpoint" in phoenix:
+        return document
+    return {**document, "phoenix": {**phoenix, "endpoint": phoenix["base_url"]}}
 
 
 def parse_option(name: str, value: Any) -> Any:
@@ -115,12 +119,6 @@ def _value(
     return Value(value, str(file))
 
 
-def experiment_table(name: str) -> str:
-    """Return the name of an experiment's table in `evalwire.toml`; that of a setting needs another form."""
-    key = f"./{name}" if name in _KEYS["experiments"] else name
-    return f"experiments.{key}" if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"experiments.{json.dumps(key)}"
-
-
 def _experiment_tables(
     section: Mapping[str, Any], file: Path
 ) -> tuple[dict[str, ExperimentTable], dict[str, GateTable]]:
@@ -134,7 +132,7 @@ def _experiment_tables(
         place = experiment_table(name)
         values = {}
         for key, value in table.items():
-            _require_known(key, [*known, "gates"], file, f"key in [{place}]")
+            require_known(key, [*known, "gates"], file, f"key in [{place}]")
             if key != "gates":
                 values[key] = _parse(known[key], value, f"{file}: [{place}] {key}")
             elif isinstance(value, dict):
@@ -153,7 +151,7 @@ def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
         if not isinstance(price, dict):
             raise UsageError(f"{place}: expected a table such as {{ input = 2.5, output = 10.0 }}.")
         for key, value in price.items():
-            _require_known(key, ("input", "output"), file, f"key in [prices.{model!r}]")
+            require_known(key, ("input", "output"), file, f"key in [prices.{model!r}]")
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not 0 <= value < float("inf"):
                 raise UsageError(f"{place} {key} = {value!r}: expected US dollars per million tokens.")
@@ -163,48 +161,12 @@ def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
     return found
 
 
-def _reject_unknown_variables(environ: Mapping[str, str]) -> None:
-    known = [option.variable for option in OPTIONS]
-    for name in environ:
-        if name.startswith("EVALWIRE_") and name not in known and not name.startswith("EVALWIRE_TEST_"):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            if close:  # others may belong to other tools of the same team
-                raise UsageError(f"unknown variable {name}. Perhaps you meant {close[0]}.")
-
-
 def read_config(file: Path) -> dict[str, Any]:
     """Read `evalwire.toml`.
 
     Raises:
         UsageError: it cannot be read, is not TOML, or has a key that evalwire does not know.
     """
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not valid TOML: {error}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}.") from error
-    for section, table in document.items():
-        _require_known(section, [*_KEYS, "prices"], file, "section")
-        if not isinstance(table, dict):
-            raise UsageError(f"{file}: `{section}` is a section: write [{section}].")
-        if section in ("gates", "prices"):  # their keys are checked where their tables are read
-            continue
-        for key, value in table.items():
-            is_table = section == "experiments" and isinstance(value, dict)
-            if is_table and key in _KEYS[section]:
-                raise UsageError(
-                    f"{file}: [experiments] {key} = {value!r}: this is a setting, not an experiment.\n"
-                    f"For an experiment of this name, write [{experiment_table(key)}]."
-                )
-            if not is_table:
-                _require_known(key, _KEYS[section], file, f"key in [{section}]")
+    document = read_toml(file)
+    list(notes_on_keys(document, file))
     return document
-
-
-def _require_known(name: str, known: Collection[str], file: Path, what: str) -> None:
-    if name in known:
-        return
-    close = difflib.get_close_matches(name, known, n=1)
-    advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted(known))}."
-    raise UsageError(f"{file}: unknown {what}: {name!r}. {advice}")

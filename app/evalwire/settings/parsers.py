@@ -42,6 +42,13 @@ def _delimiter(value: Any) -> str:
     return value
 
 
+def _separator(value: Any) -> str:
+    separator = {"tab": "\t", "\\t": "\t"}.get(value, value) if isinstance(value, str) else ""
+    if len(separator) != 1 or separator in '"\r\n ' or separator.isalnum():
+        raise ValueError("expected one character that no name of a column has, such as ';', or tab")
+    return separator
+
+
 def _column_or_none(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("expected the name of a column, or an empty text")
@@ -171,6 +178,7 @@ TEXTS = Parser(_texts, "TEXT,...", _LIST)
 COLUMNS = Parser(_columns, "TEXT,...", _LIST)
 COLUMN_OR_NONE = Parser(_column_or_none, "TEXT", {"type": "string"})
 DELIMITER = Parser(_delimiter, "TEXT", {"type": "string", "minLength": 1})
+SEPARATOR = Parser(_separator, "TEXT", {"type": "string", "minLength": 1})
 NUMBER = Parser(_number, "FLOAT", {"type": "number", "exclusiveMinimum": 0})
 COUNT = Parser(_count, "INTEGER", _WHOLE)
 COUNT_FROM_0 = Parser(_count_from_0, "INTEGER", {"type": "integer", "minimum": 0})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from evalwire.settings.parsers import (
     GATES,
     NUMBER,
     PATH,
+    SEPARATOR,
     SHARD,
     TEXT,
     TEXTS,
@@ -287,7 +288,7 @@ class Settings:
         panel=TESTSET,
     )
     output_keys: tuple[str, ...] = option(
-        COLUMNS,
+        TEXTS,
         "Use these columns as the expected output.",
         default=("expected_output",),
         key="dataset.output_keys",
@@ -310,11 +311,18 @@ class Settings:
         flag="--delimiter",
         panel=TESTSET,
     )
-    split_columns: tuple[str, ...] = option(
+    split_columns: tuple[str, ...] | None = option(
         TEXTS,
-        "Columns of the expected output that hold several items in one cell, separated like tags.",
-        default=(),
+        "Columns of the expected output that hold several items in one cell, separated like tags; without it, each "
+        "cell that has the delimiter between spaces.",
+        default=None,
         key="dataset.split_columns",
+    )
+    separator: str | None = option(
+        SEPARATOR,
+        "Character between two cells of a CSV file; without it, found by the header.",
+        default=None,
+        key="dataset.separator",
     )
     id_column: str = option(
         COLUMN_OR_NONE,
@@ -333,6 +341,7 @@ class Settings:
     prices: Mapping[str, Price] = field(default_factory=dict)
     tables: Mapping[str, ExperimentTable] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def items(self) -> list[tuple[str, Value]]:
         """Return every setting with its source, in the order of `OPTIONS`."""

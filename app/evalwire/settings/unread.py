@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from evalwire.errors import UsageError
+from evalwire.settings.text_files import read_toml
 
 
 def reject_ignored_gates(experiments: Path, read: Path) -> None:
@@ -62,10 +62,10 @@ def _has_gates(file: Path) -> bool:
         UsageError: it cannot be read.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(file)
+    except UsageError as error:
         raise UsageError(
-            f"Cannot tell whether gates in {file} would be ignored: {error}.\n"
+            f"Cannot tell whether gates in {file} would be ignored: {error}\n"
             "Mend the file, or name the file to read with --config."
         ) from error
     experiments = document.get("experiments")

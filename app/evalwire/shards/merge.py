@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalwire.errors import ExperimentNotFound, UsageError
+from evalwire.errors import ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.model import ExperimentResult, Failure, JobSpec, missing_shards, own_metadata
 from evalwire.recording import FindSharedExperiments
 
@@ -23,9 +23,12 @@ def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
     """Return what the shards of a plan recorded, one result for each experiment; missing shards are its failure.
 
     Raises:
+        NothingToRunError: the plan has no experiment.
         UsageError: an experiment of the plan is gone.
         EvalwireError: Phoenix cannot be asked.
     """
+    if not plan.experiments:
+        raise NothingToRunError("the plan has no experiment, so there is nothing to judge.")
     return [_merge(phoenix, begun, plan.shards) for begun in plan.past.past.values()]
 
 

@@ -79,7 +79,7 @@ def test_a_row_is_in_each_dataset_it_names(tmp_path):
         ("nan", "nan"),
         ("1e5", "1e5"),
         ("true", "true"),
-        ("a | b?", "a | b?"),
+        ("a| b?", "a| b?"),
         ("^(x|y)$", "^(x|y)$"),
         ("  padded  ", "  padded  "),
         ('"a, b"', "a, b"),
@@ -123,9 +123,10 @@ def test_a_row_without_a_tag_is_listed_and_left_out(tmp_path, cell):
 
 
 @pytest.mark.parametrize("cell", ["", "  ", "\t"])
-def test_a_row_without_an_expected_output_is_listed_and_left_out(tmp_path, cell):
+def test_a_row_without_an_expected_output_stays_and_is_listed(tmp_path, cell):
+    """Evaluators of a schema, of safety, or that are judges, may need none."""
     found = read_text(tmp_path, f"{HEADER}q1,a1,t\nq2,{cell},t\n")
-    assert found.datasets == {"t": [example("q1", "a1")]}
+    assert found.datasets == {"t": [example("q1", "a1"), example("q2", cell)]}
     assert found.issues == ["row 2: empty expected output in column 'expected_output'"]
 
 
@@ -230,8 +231,6 @@ def test_a_header_alone_is_an_empty_testset(tmp_path):
     [
         ("query,expected_output,tags\nq,a,t\n", ["user_query"], "Its columns are: query, expected_output, tags."),
         ("a,b\n", ["user_query", "expected_output", "tags"], "Its columns are: a, b."),
-        ("", ["user_query", "expected_output", "tags"], "Its columns are: none."),
-        ("user_query;expected_output;tags\n", ["user_query", "expected_output", "tags"], "separated by ';'"),
         (b"user_qu\xe9ry,expected_output,tags\n", ["user_query"], "Its header is not UTF-8"),
     ],
 )
@@ -268,7 +267,7 @@ def test_rows_are_looked_at_behind_a_missing_column(tmp_path):
         (4, "is not UTF-8; save the file as UTF-8", "file"),
     ]
     assert issues_of(tmp_path, "user_query,expected_output\nq,\n")[1:] == [
-        (1, "empty expected output in column 'expected_output'", "row")
+        (1, "empty expected output in column 'expected_output'", "note")
     ]
     assert inspect_testset(write(tmp_path, text), Columns()).sizes == {}
 
@@ -307,7 +306,10 @@ def test_many_problems_are_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [((HEADER + "q,é,t\n").encode("latin-1"), "is not UTF-8"), (HEADER + 'q,"unclosed,t\n', "is not valid CSV")],
+    [
+        ((HEADER + "q,é,t\n").encode("latin-1"), "is not UTF-8"),
+        (HEADER + 'q,"unclosed,t\n', "row 1: the quote that line 2 opens is never closed"),
+    ],
 )
 def test_a_file_that_is_no_utf8_csv_is_an_error(tmp_path, text, says):
     """Another encoding and broken quotes are errors that name the file, not a crash or other characters."""
@@ -371,16 +373,20 @@ def test_tags_are_a_list_or_a_text_as_in_csv(tmp_path, tags):
 
 
 @pytest.mark.parametrize(
-    ("text", "issue"),
+    ("text", "issue", "severity"),
     [
-        (line(tags=[]), "empty tag in 'tags'"),
-        ('{"input": {"q": 1}, "output": {"a": 1}}\n', "empty tag in 'tags'"),
-        (line(output={"a": " "}), "empty expected output in 'output'"),
-        (line(output=None), "empty expected output in 'output'"),
+        (line(tags=[]), "empty tag in 'tags'", "row"),
+        ('{"input": {"q": 1}, "output": {"a": 1}}\n', "empty tag in 'tags'", "row"),
+        (line(output={"a": " "}), "empty expected output in 'output'", "note"),
+        (line(output=None), "empty expected output in 'output'", "note"),
+        (line(output={"a": "\u200b"}), "empty expected output in 'output'", "note"),
     ],
 )
-def test_a_line_that_lacks_something_is_left_out(tmp_path, text, issue):
-    assert issues_of(tmp_path, line() + text, "set.jsonl") == [(2, issue, "row")]
+def test_a_line_that_lacks_something_is_listed(tmp_path, text, issue, severity):
+    """Without a tag it is in no dataset; without an expected output it stays."""
+    assert issues_of(tmp_path, line() + text, "set.jsonl") == [(2, issue, severity)]
+    rows = rows_of(tmp_path, line() + text, "set.jsonl")
+    assert len(rows) == (1 if severity == "row" else 2)
 
 
 @pytest.mark.parametrize("output", [{"a": 0}, {"a": False}, {"a": []}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -296,6 +297,27 @@ def test_what_is_wrong_is_a_problem_of_that_experiment(tmp_path, file, text, kin
     assert says in problem.message
     assert good.problems == ()
     assert good.task
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("import agent", "'agent'"),
+        ("from agent.graph import x", "'agent'"),
+        ("import a_package.of.pypi", "'a_package'"),
+        ("from .helpers import missing", None),
+        ("from experiments.a.helpers import missing", None),
+        ("raise ImportError('agent')", None),
+    ],
+)
+def test_in_a_container_with_the_experiments_alone_the_folder_above_is_missing(tmp_path, monkeypatch, text, hint):
+    """A mount of the experiments folder leaves out the code of the project that is beside it."""
+    root = write(tmp_path, experiment(task=text + "\n"))
+    (plain,) = only(root).problems
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == root)
+    (mounted,) = only(root).problems
+    ending = f"; if {hint} is a package, install it (EVALWIRE_REQUIREMENTS), and if it is code of the project, "
+    assert mounted.message == plain.message + (f"{ending}mount the folder above experiments" if hint else "")
 
 
 def test_every_broken_file_of_an_experiment_is_a_problem(tmp_path):

@@ -544,6 +544,28 @@ def test_a_flag_without_an_experiment_is_of_all_that_have_it():
     }
 
 
+@pytest.mark.parametrize(
+    ("flag", "key"),
+    [
+        ("with space.same >= 0.5", ("with space", "same", "min")),
+        ("with  two.same >= 0.5", ("with  two", "same", "min")),
+        ("with space.same mean >= 0.5", ("with space", "same", "min")),
+        ("with space.same pass_rate>=50%", ("with space", "same", "min_pass_rate")),
+        ("with space.same label_share.bad <= 10%", ("with space", "same", "max_label_share")),
+        ("with space.error_rate <= 0", ("with space", None, "max_error_rate")),
+        ("a drop.same drop <= 0", ("a drop", "same", "max_drop")),
+        ("answer relevancy mean >= 0.5", ("with space", "answer relevancy", "min")),
+        ("with space.answer relevancy mean >= 0.5", ("with space", "answer relevancy", "min")),
+        ("v1.2 beta.same >= 0.5", ("v1.2 beta", "same", "min")),
+        ("\u00e9t\u00e9 2.same >= 0.5", ("\u00e9t\u00e9 2", "same", "min")),
+    ],
+)
+def test_a_name_may_have_spaces(flag, key):
+    names = ("with space", "with  two", "a drop", "v1.2 beta", "\u00e9t\u00e9 2")
+    known = KnownNames(judged=dict.fromkeys(names, ("same",)) | {"with space": ("same", "answer relevancy")})
+    assert set(limits("", flag, known=known)) == {key}
+
+
 def test_the_longest_experiment_that_fits_a_dotted_name_is_meant():
     known = KnownNames(judged={"es": ("search.hit", "hit"), "es.search": ("hit",)})
     assert set(limits("", "es.search.hit >= 0.5", known=known)) == {("es.search", "hit", "min")}

@@ -96,3 +96,51 @@ def test_a_key_file_that_gives_no_key_is_an_error(tmp_path, content, says):
     with pytest.raises(UsageError, match=says) as caught:
         api_key_from_file({"PHOENIX_API_KEY_FILE": str(path)})
     assert str(path) in str(caught.value)
+
+
+# --- files as editors write them -----------------------------------------------------------------------
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    """Notepad and PowerShell write one."""
+    (tmp_path / ".env").write_bytes(
+        b"\xef\xbb\xbfEVALWIRE_GATE=x >= 0.5\r\nB = 'two\r\nlines' # said\r\nexport C=3\r\nD\r\n"
+    )
+    assert merge_env_file({}, None, directory=tmp_path) == {
+        "EVALWIRE_GATE": "x >= 0.5",
+        "B": "two\r\nlines",
+        "C": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("A=1\n\nEVALWIRE_GATE: x >= 0.5\n", "line 3 sets no variable"),
+        ("A=1\nEVALWIRE_GATE x >= 0.5\n", "line 2 sets no variable"),
+        ("set EVALWIRE_GATE=x >= 0.5\n", "line 1 sets no variable"),
+        ("A='hunter2\nEVALWIRE_GATE=x >= 0.5\n", "line 1 sets no variable, or opens a quote that is never closed"),
+        ('A="hunter2\nEVALWIRE_GATE="x >= 0.5"\n', "sets no variable, or opens a quote"),
+        ("A='it's'\n", "line 1 sets no variable"),
+        ("=x >= 0.5\n", "line 1 sets no variable"),
+        ("# fine\n$env:EVALWIRE_GATE = 'x >= 0.5'\n", "line 2 has a name that no variable can have"),
+        ("\u200bEVALWIRE_GATE=x >= 0.5\n", "line 1 has a name that no variable can have"),
+        ("EVALWIRE_GATE\n", "line 1 gives EVALWIRE_GATE no value"),
+        ("A='\0'\n", "line 1 has a NUL character"),
+    ],
+)
+def test_a_line_that_sets_nothing_is_an_error(tmp_path, text, says):
+    """A gate in it would be absent, and the job green. Nothing of the line is shown: it may be a secret."""
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        merge_env_file({}, None, directory=tmp_path)
+    assert says in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_file_in_utf_16_is_told_to_be_one(tmp_path, encoding):
+    """As `>` of an older PowerShell writes it."""
+    (tmp_path / ".env").write_bytes("EVALWIRE_GATE=x >= 0.5\n".encode(encoding))
+    with pytest.raises(UsageError, match=r"is in UTF-16. Save it as UTF-8"):
+        merge_env_file({}, None, directory=tmp_path)

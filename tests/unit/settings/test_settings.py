@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "tag_column": ("sets", '"sets"', "sets"),
     "delimiter": (";", '";"', ";"),
     "split_columns": ("gold,alt", '["gold", "alt"]', ("gold", "alt")),
+    "separator": (";", '";"', ";"),
     "id_column": ("key", '"key"', "key"),
     "split_column": ("part", '"part"', "part"),
 }
@@ -262,14 +263,18 @@ def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_ke
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",
         ),
         ("[experiment]\ndir = 'x'\n", "unknown section: 'experiment'. Perhaps you meant 'experiments'."),
+        ("[gate]\nsame = { min = 0.5 }\n", "unknown section: 'gate'. Perhaps you meant 'gates'."),
         (
-            "[zzz]\nx = 1\n",
-            "unknown section: 'zzz'. Known: dataset, experiments, gates, local, phoenix, prices, reports.",
+            "[thresholds]\nsame = 0.5\n",
+            "unknown section: 'thresholds'. Known: dataset, experiments, gates, local, phoenix, prices, reports.",
         ),
+        ("[quality]\nsame = 0.5\n", "unknown section: 'quality'. Known:"),
+        ("[zzz]\nmin_pass_rate = 0.5\n", "unknown section: 'zzz'. Known:"),
+        ("[zzz]\nsame_minimum = 0.5\n", "unknown section: 'zzz'. Known:"),
         ("prefix = 'x'\n", "unknown section: 'prefix'."),
         ("phoenix = 'http://x'\n", "write [phoenix]"),
-        ("[phoenix]\nurl_of_server = 'x'\n", "unknown key in [phoenix]: 'url_of_server'. Known: endpoint,"),
-        ("[phoenix.cloud]\nendpoint = 'x'\n", "unknown key in [phoenix]: 'cloud'"),
+        ("[phoenix]\nendpont = 'x'\n", "unknown key in [phoenix]: 'endpont'. Perhaps you meant 'endpoint'."),
+        ("[phoenix]\nrecord_timeout = 3\n", "unknown key in [phoenix]: 'record_timeout'. Perhaps"),
         ("[experiments.a]\ndatset = 'x'\n", "unknown key in [experiments.a]: 'datset'. Perhaps you meant 'dataset'."),
         ("[experiments.a]\ndataset = 3\n", "[experiments.a] dataset = 3: expected text"),
         ("[experiments.a]\ndataset = ''\n", "[experiments.a] dataset = '': expected text"),
@@ -368,9 +373,63 @@ def test_a_misspelled_variable_is_an_error_with_a_suggestion(tmp_path):
         load_settings({}, {"EVALWIRE_CONCURENCY": "2"}, directory=tmp_path)
 
 
-def test_variables_of_other_tools_are_left_alone(tmp_path):
-    """A variable that resembles none of evalwire's settings is not evalwire's business."""
-    assert load_settings({}, {"EVALWIRE_IMAGE_TAG_OF_TEAM": "1", "PATH": "/bin"}, directory=tmp_path).concurrency == 1
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("EVALWIRE_GATES", "EVALWIRE_GATE"),
+        ("EVALWIRE_TIMEOUT", "EVALWIRE_TIMEOUT_SECONDS"),
+        ("EVALWIRE_NAME", "EVALWIRE_NAMES"),
+        ("EVALWIRE_CSV", "EVALWIRE_CSV_PATH"),
+        ("EVALWIRE_BASELINES", "EVALWIRE_BASELINE"),
+        ("EVALWIRE_REPORTDIR", "EVALWIRE_REPORT_DIR"),
+    ],
+)
+def test_a_variable_is_misspelt_where_its_own_part_is(tmp_path, name, meant):
+    """The flag's name is no variable's; a gate in such a variable would be absent."""
+    with pytest.raises(UsageError, match=rf"unknown variable {name}\. Perhaps you meant {meant}\."):
+        load_settings({}, {name: "2"}, directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["VERSION", "IMAGE", "IMAGE_TAG_OF_TEAM", "REF", "SHA", "TOKEN", "CHANNEL", "ARGS", "PYTHON", "CI_BRANCH"]
+)
+def test_variables_of_other_tools_are_a_note(tmp_path, name):
+    """A variable of somebody's pipeline that resembles none of evalwire's settings stops no job."""
+    settings = load_settings({}, {f"EVALWIRE_{name}": "1", "PATH": "/bin"}, directory=tmp_path)
+    assert list(settings.notes) == [f"EVALWIRE_{name} is not a setting of evalwire, and is ignored."]
+
+
+def test_variables_of_the_image_and_of_the_tests_are_no_settings(tmp_path):
+    own = ("OVERLAY", "REQUIREMENTS", "REQUIRE_IMAGE_TESTS", "TEST_PHOENIX")
+    assert load_settings({}, {f"EVALWIRE_{name}": "1" for name in own}, directory=tmp_path).notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("[phoenix]\nbase_url = 'http://p:1'\n", ["[phoenix] base_url is read as endpoint."]),
+        (
+            "[phoenix]\nbase_url = 'http://other'\nendpoint = 'http://p:1'\n",
+            ["[phoenix] base_url is ignored beside endpoint."],
+        ),
+        (
+            "[phoenix]\nendpoint = 'http://p:1'\nproject_name = 'x'\ncollector = {}\nheaders = 3\n",
+            [
+                f"[phoenix] {key} means nothing to evalwire, and is ignored."
+                for key in ("project_name", "collector", "headers")
+            ],
+        ),
+        (
+            "[phoenix]\nendpoint = 'http://p:1'\n[observability]\nauto_instrument = true\n[langgraph]\n",
+            [f"[{key}] means nothing to evalwire, and is ignored." for key in ("observability", "langgraph")],
+        ),
+    ],
+)
+def test_what_meant_nothing_in_0_6_is_a_note(tmp_path, text, notes):
+    """0.6 kept `[phoenix]` for later and ignored other sections."""
+    settings = from_toml(tmp_path, text)
+    assert settings.endpoint == "http://p:1"
+    assert list(settings.notes) == [f"{tmp_path / 'evalwire.toml'}: {note}" for note in notes]
 
 
 @pytest.mark.parametrize(
@@ -460,3 +519,17 @@ def test_the_runner_takes_what_the_settings_take(tmp_path):
     assert ExperimentRunner(tmp_path, client, concurrency=2, max_failures=0.5)._limits.max_failures == 0.5
     with pytest.raises(UsageError, match=r"task_concurrency = 'fast': expected a whole number, or auto"):
         ExperimentRunner(tmp_path, client, task_concurrency="fast")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    """Notepad writes one, and Windows line ends."""
+    toml(tmp_path, "").write_bytes(b"\xef\xbb\xbf[dataset]\r\nseparator = 'tab'\r\n")
+    assert load_settings({}, {}, directory=tmp_path).separator == "\t"
+    toml(tmp_path, "").write_bytes("[dataset]\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="is in UTF-16"):
+        load_settings({}, {}, directory=tmp_path)
+
+
+def test_split_columns_that_are_none_are_not_unset(tmp_path):
+    assert from_toml(tmp_path, "").split_columns is None
+    assert from_toml(tmp_path, "[dataset]\nsplit_columns = []\noutput_keys = []\n").split_columns == ()

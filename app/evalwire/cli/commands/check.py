@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire import masking
 from evalwire._version import __version__
-from evalwire.errors import EvalwireError, PhoenixError, UsageError
+from evalwire.datasets import check_testset, describe_lists
+from evalwire.errors import EvalwireError, PhoenixError, TestsetError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
-from evalwire.jobs import discover, known_names
+from evalwire.jobs import discover, known_names, testset_columns
 from evalwire.settings import experiment_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import Experiment
     from evalwire.phoenix import Phoenix
+    from evalwire.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
     findings.append(_check_gates(invocation, found.experiments))
+    findings.extend(_check_testset(invocation.settings))
     ok = all(finding.ok for finding in findings)
     settings = _settings(invocation)
     if as_json:
@@ -128,6 +131,18 @@ def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> F
     except UsageError as error:
         return Finding(ok=False, what="gates", detail=str(error))
     return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "none but the default: no errors")
+
+
+def _check_testset(settings: Settings) -> list[Finding]:
+    """Check whether the testset, where it is there, can be uploaded as it is."""
+    path, columns = settings.csv_path, testset_columns(settings)
+    if path is None or not path.is_file():  # it is beside the code, and may be elsewhere
+        return []
+    try:
+        inspection = check_testset(path, columns)
+    except TestsetError as error:
+        return [Finding(ok=False, what="testset", detail=str(error))]
+    return [Finding(ok=True, what="testset", detail=f"{path}: {line}") for line in describe_lists(inspection, columns)]
 
 
 def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:

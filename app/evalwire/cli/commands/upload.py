@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.datasets import ROWS_PER_PART, check_testset, describe_issues, execute_upload, prepare_uploads
+from evalwire.datasets import ROWS_PER_PART, check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 from evalwire.jobs import Signals, progress_counter, testset_columns, testset_path
 
@@ -28,16 +28,16 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
         dry_run: say what would change, and upload nothing.
 
     Raises:
-        UsageError: no file is named, or it has no row for any dataset.
+        UsageError: no file is named, or it has no row with a tag.
         TestsetError: the file cannot be uploaded as it is; nothing was.
         PhoenixError: Phoenix did not take it.
     """
     path, columns = testset_path(invocation.settings), testset_columns(invocation.settings)
     inspection = check_testset(path, columns, strict=strict)
-    for line in describe_issues(inspection.issues):
+    for line in describe_upload(inspection, columns):
         invocation.console.warn(f"{path}: {line}")
     if not inspection.sizes:
-        raise UsageError(f"{path} has no row with a tag and an expected output, so there is nothing to upload.")
+        raise UsageError(f"{path} has no row with a tag, so there is nothing to upload.")
     phoenix = invocation.connect(None)
     on_exist = invocation.settings.on_exist
     with Signals():

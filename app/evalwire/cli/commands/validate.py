@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.datasets import inspect_testset
+from evalwire.datasets import describe_lists, inspect_testset
 from evalwire.jobs import testset_columns, testset_path
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ def validate(invocation: Invocation) -> int:
         TestsetError: it cannot be read.
     """
     path = testset_path(invocation.settings)
-    inspection = inspect_testset(path, testset_columns(invocation.settings))
+    columns = testset_columns(invocation.settings)
+    inspection = inspect_testset(path, columns)
     for issue in inspection.issues:
         invocation.console.out.write(f"{path}: {issue}\n")
     for advice in dict.fromkeys(issue.advice for issue in inspection.issues):
         if advice:
             invocation.console.out.write(f"{advice}\n")
+    for line in describe_lists(inspection, columns):
+        invocation.console.out.write(f"{path}: {line}\n")
     sizes = ", ".join(f"{name} {size}" for name, size in inspection.sizes.items())
     count = len(inspection.issues)
     word = f"{count} {'issue' if count == 1 else 'issues'}" if count else "valid"

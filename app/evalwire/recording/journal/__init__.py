@@ -6,11 +6,28 @@ from evalwire.loading import lazy_names
 from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
 
 if TYPE_CHECKING:
+    from evalwire.recording.journal.earlier import newest_journal, unfinished_journal
     from evalwire.recording.journal.reader import count_runs, read_journal
-    from evalwire.recording.journal.writer import Journal, newest_journal
+    from evalwire.recording.journal.writer import Journal
 
-__all__ = ["Journal", "PastDataset", "PastExperiment", "PastJob", "count_runs", "newest_journal", "read_journal"]
+__all__ = [
+    "Journal",
+    "PastDataset",
+    "PastExperiment",
+    "PastJob",
+    "count_runs",
+    "newest_journal",
+    "read_journal",
+    "unfinished_journal",
+]
 
 __getattr__ = lazy_names(
-    __name__, {"Journal": "writer", "count_runs": "reader", "newest_journal": "writer", "read_journal": "reader"}
+    __name__,
+    {
+        "Journal": "writer",
+        "count_runs": "reader",
+        "newest_journal": "earlier",
+        "read_journal": "reader",
+        "unfinished_journal": "earlier",
+    },
 )

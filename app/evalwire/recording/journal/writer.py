@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("evalwire")
 
-_PATTERN = "journal_*.jsonl"
-
 _OWNER_ONLY = 0o600
-
-
-def newest_journal(folder: Path) -> Path | None:
-    """The journal of a folder that was begun last, by its name; None when there is none."""
-    return max(folder.glob(_PATTERN), key=lambda path: path.stem, default=None)
 
 
 class Journal:

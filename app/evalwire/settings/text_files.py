@@ -1,0 +1,76 @@
+"""Read the text files of a project as editors on any system write them."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from evalwire.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+_NAME = re.compile(r"[\w.()-]+")
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        UsageError: it cannot be read, or is in another encoding.
+    """
+    try:
+        content = file.read_bytes()
+        if content.startswith(_UTF_16) or b"\0" in content[:2]:
+            raise UsageError(f"{file} is in UTF-16. Save it as UTF-8.")
+        return content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from error
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(read_text(file))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML: {error}.") from error
+
+
+def read_env_file(file: Path) -> dict[str, str]:
+    """Return the variables of a `.env` file.
+
+    Raises:
+        UsageError: it cannot be read, or a line of it says nothing: a gate in such a line would be absent. The message
+            has no text of the line, which may be a secret.
+    """
+    text = read_text(file)
+    for binding in parse_stream(io.StringIO(text)):
+        if problem := _problem(binding.key, binding.value, is_error=binding.error):
+            written = binding.original.string
+            line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
+            raise UsageError(f"{file}: line {line} {problem}. Write NAME=value, with quotes around several lines.")
+    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+
+
+def _problem(key: str | None, value: str | None, *, is_error: bool) -> str:
+    if is_error:
+        return "sets no variable, or opens a quote that is never closed"
+    if key is None:  # blank, or a comment
+        return ""
+    if _NAME.fullmatch(key) is None:
+        return "has a name that no variable can have"
+    if value is None and key.startswith("EVALWIRE_"):
+        return f"gives {key} no value"
+    return "has a NUL character" if "\0" in (value or "") else ""
