@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import time
 from typing import TYPE_CHECKING
 
+from evalwire import clocks
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThread, Watch
 from evalwire.engine.experiment_run import ExperimentRun
 from evalwire.engine.job_state import JobState
@@ -78,7 +78,7 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
                 watch.look()
                 continue
             latest = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS
-            thread.ended.wait(max(0.0, latest - time.monotonic()))
+            thread.ended.wait(max(0.0, latest - clocks.monotonic()))
             break
         except KeyboardInterrupt as pressed:
             interrupt = pressed

@@ -10,11 +10,11 @@ import logging
 import os
 import sys
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from evalwire.usercode import leave_fork
+from evalwire import clocks
+from evalwire.usercode import leave_fork, new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -52,7 +52,7 @@ class LoopThread(threading.Thread):
         self._main = main
         self.crash: BaseException | None = None
         self.broken = ""
-        self.turned_at = time.monotonic()
+        self.turned_at = clocks.monotonic()
         self.ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -64,7 +64,7 @@ class LoopThread(threading.Thread):
             self.ended.set()
 
     def _run(self) -> None:
-        loop = self._loop = asyncio.new_event_loop()
+        loop = self._loop = new_event_loop()
         _running.add(self)
         try:
             task = loop.create_task(self._main())
@@ -91,7 +91,7 @@ class LoopThread(threading.Thread):
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Show, every now and then, that the event loop turns."""
-        self.turned_at = time.monotonic()
+        self.turned_at = clocks.monotonic()
         loop.call_later(_TURN_SECONDS, self._turn, loop)
 
     def leave_fork(self) -> None:
@@ -142,7 +142,7 @@ class Watch:
                 self._line(frames),
                 name,
             )
-        blocked = time.monotonic() - self._thread.turned_at
+        blocked = clocks.monotonic() - self._thread.turned_at
         if blocked > self._limit:
             self._thread.broken = (
                 f"the event loop was blocked for {blocked:.0f} s at {self._line(frames)}, longer than a call may take"

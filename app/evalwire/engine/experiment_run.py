@@ -6,9 +6,9 @@ import asyncio
 import dataclasses
 import itertools
 import logging
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from evalwire import clocks
 from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.job_state import engine_failure
@@ -61,7 +61,7 @@ class ExperimentRun:
 
     async def run(self) -> None:
         """Run the experiment to its end; its result is in `snapshot`."""
-        self._started_at = time.monotonic()
+        self._started_at = clocks.monotonic()
         task = self._experiment.task
         if task is not None and not self._experiment.problems and not self._job.is_ending:
             await self._run(task)
@@ -99,7 +99,7 @@ class ExperimentRun:
             repetitions=opened.repetitions if opened else 1,
             failure=failure,
             problems=experiment.problems,
-            seconds=time.monotonic() - self._started_at if self._started_at else 0.0,
+            seconds=clocks.monotonic() - self._started_at if self._started_at else 0.0,
         )
 
     async def _run(self, task: Callee) -> None:
@@ -212,7 +212,7 @@ class ExperimentRun:
         stopped.cancel()
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
-            while running and (left := latest - time.monotonic()) > 0:  # a worker leaves an example to be finished
+            while running and (left := latest - clocks.monotonic()) > 0:  # a worker leaves an example to be finished
                 await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         late = list(running)
         for task in late:

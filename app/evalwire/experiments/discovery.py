@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
@@ -279,15 +279,22 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
 
 
 def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
-    if isinstance(error, KeyboardInterrupt | Interrupted):
+    kind = type(error)  # a class of the user's may say that it is another one
+    if issubclass(kind, KeyboardInterrupt | Interrupted):
         raise error
-    if isinstance(error, _MissingCallable | BindingError):
-        type_ = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
+    if issubclass(kind, _MissingCallable | BindingError):
+        type_ = "MissingCallable" if issubclass(kind, _MissingCallable) else "BindingError"
         return Failure(kind="user", stage="import", type=type_, message=str(error), where=str(path))
     failure = failure_of(error, stage="import", root=folder.parent.parent)
-    if isinstance(error, PermissionError) and not os.access(error.filename or path, os.R_OK):
-        failure = replace(failure, message=describe_denial(Path(error.filename or path), error))
+    if issubclass(kind, PermissionError):
+        failure = _with_denial(failure, cast("PermissionError", error), path)
     return failure if failure.where else replace(failure, where=str(path))
+
+
+def _with_denial(failure: Failure, error: PermissionError, path: Path) -> Failure:
+    """Say whose the file is that may not be read, which is `path` where the error names none."""
+    denied = Path(error.filename) if isinstance(error.filename, str) and error.filename else path
+    return failure if os.access(denied, os.R_OK) else replace(failure, message=describe_denial(denied, error))
 
 
 def _package(name: str, folder: Path) -> None:

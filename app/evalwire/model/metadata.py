@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 
+from evalwire import clocks
 from evalwire.model.baseline import BaselineScore, EvaluationKind
 from evalwire.model.inputs import Inputs
 from evalwire.model.run import kind_by_score
@@ -44,7 +45,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset) -> d
         "split": spec.split,
         "repetitions": spec.repetitions,
         "evaluators": evaluator_hashes(experiment),
-        "begun": datetime.now(UTC).isoformat(),
+        "begun": clocks.now().isoformat(),
         "data": data_digest(dataset),
         "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),

@@ -6,9 +6,9 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from evalwire import clocks
 from evalwire.model import Callee, Example, Failure, FailureStage
 from evalwire.usercode.failures import failure_of
 
@@ -133,7 +133,7 @@ class Call:
         self.trace_id = trace.trace_id
         self.error: BaseException | None = None
         self.usage: Usage | None = None
-        self.start_time = self.end_time = datetime.now(UTC)
+        self.start_time = self.end_time = clocks.now()
         self._trace = trace
         self._root = root
         self._clock = clock
@@ -145,7 +145,7 @@ class Call:
 
     def start(self, values: Mapping[str, Any], threads: Threads) -> None:
         """Call the function with these values, on the event loop or on a thread."""
-        self.start_time = self.end_time = datetime.now(UTC)
+        self.start_time = self.end_time = clocks.now()
         self._clock.start(self)
         function = with_values(self.callee, values)
         if self.callee.on_loop:
@@ -191,7 +191,7 @@ class Call:
     def _end(self) -> None:
         self._clock.stop(self)
         if not self._over.done():
-            self.end_time = datetime.now(UTC)
+            self.end_time = clocks.now()
             self._over.set_result(None)
 
     async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:

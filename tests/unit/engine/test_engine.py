@@ -14,8 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import freezegun
 import pytest
+import time_machine
 
+from evalwire import clocks
 from evalwire.engine.engine import run_engine
 from evalwire.engine.event_loop import LoopThread
 from evalwire.engine.limits import Limits, Stop
@@ -1194,3 +1197,30 @@ def test_a_verification_that_fails_is_red():
     (result,) = go(experiment(task), recorder=Recorder()).results
     assert not result.passed
     assert result.failure.type == "PhoenixUnreachable"
+
+
+# --- clocks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("set_clock", [freezegun.freeze_time, time_machine.travel])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_clocks_that_user_code_sets_change_nothing(set_clock, is_async):
+    """A task that is frozen in time still ends, in its own time, and within its limit."""
+
+    async def as_coroutine(example):
+        await asyncio.sleep(0.02 if example.input["n"] else 60)
+        return 1
+
+    def as_function(input):
+        time.sleep(0.02)
+        return 1
+
+    began = clocks.now()
+    with set_clock("2001-02-03"):
+        job = go(experiment(as_coroutine if is_async else as_function, name="set_3"), timeout_seconds=0.3)
+    took = (clocks.now() - began).total_seconds()
+    runs = job.results[0].runs
+    assert [run.failure is None for run in runs] == [not is_async, True, True]
+    assert all(began <= run.start_time < run.end_time for run in runs)
+    assert all(0.01 < run.seconds < 1 for run in runs)
+    assert 0 < job.results[0].seconds <= took
