@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
+    from evalwire.engine.retrying import CallResult
     from evalwire.errors import EvalwireError
     from evalwire.model import Callee, Evaluation, Example, Experiment, OpenExperiment
     from evalwire.usercode import Call, EvaluatorScore
@@ -178,8 +179,10 @@ class ExperimentRun:
             while current is not None and ticket is not None:
                 run = current.earlier
                 if run is None:
+                    await job.turn(task)
+                    if job.is_ending:
+                        return
                     run = await self._run_task(opened, task, current, ticket)
-                    job.recorder.returned(opened, run)
                     if run.failure:
                         job.count_failure()
                 own_ticket, is_full = ticket, job.finishing >= job.pace.limit - 1
@@ -276,48 +279,59 @@ class ExperimentRun:
         return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
 
     async def _run_task(self, opened: OpenExperiment, task: Callee, pending: _PendingRun, ticket: Ticket) -> TaskRun:
-        """Run the task on one example."""
+        """Run the task on one example; what it returned is written down."""
+        job = self._job
 
-        def begin() -> Call:
-            return self._job.start_call(opened, task, task_values(pending.example))
+        def begin(on_end: Callable[[Call], None]) -> Call:
+            values = task_values(pending.example)
+            return job.start_call(opened, task, values, stage="task", convert=to_json, on_end=on_end)
 
-        result = await self._job.attempts.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
-        return TaskRun(
-            example=pending.example,
-            output=result.value,
-            failure=result.failure,
-            start_time=result.call.start_time,
-            end_time=result.call.end_time,
-            repetition=pending.repetition,
-            trace_id=result.call.trace_id,
-            attempts=result.attempts,
-            usage=result.usage,
-        )
+        def settle(result: CallResult[Any]) -> TaskRun:
+            run = TaskRun(
+                example=pending.example,
+                output=result.value,
+                failure=result.failure,
+                start_time=result.call.start_time,
+                end_time=result.call.end_time,
+                repetition=pending.repetition,
+                trace_id=result.call.trace_id,
+                attempts=result.attempts,
+                usage=result.usage,
+            )
+            job.recorder.returned(opened, run)
+            return run
+
+        return await job.attempts.outcome(begin, settle, ticket=ticket)
 
     async def _evaluate(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
         """Call every evaluator that has not returned anything yet, all at once."""
         done = {evaluation.evaluator for evaluation in run.evaluations}
-        begins = [
-            self._beginning(opened, evaluator, run)
-            for evaluator in opened.experiment.evaluators
-            if evaluator.name not in done
-        ]
-        calls = [self._call_evaluator(opened, run, begin(), begin, ticket) for begin in begins]
+        left = [one for one in opened.experiment.evaluators if one.name not in done]
+        calls = [self._call_evaluator(opened, run, evaluator, ticket) for evaluator in left]
         found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
         return with_all(opened, run, itertools.chain(run.evaluations, *found))
 
     async def _call_evaluator(
-        self, opened: OpenExperiment, run: TaskRun, first: Call, begin: Callable[[], Call], ticket: Ticket
+        self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, ticket: Ticket
     ) -> list[Evaluation]:
-        """Return what one evaluator returned, written down as soon as it is known."""
-        name = first.callee.name
-        result = await self._job.attempts.outcome(
-            begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
-        )
-        self._name_dropped(name, result.value or ())
-        found = evaluations_of(result)
-        self._job.recorder.evaluated(opened, run, found)
-        return found
+        """Return what one evaluator returned; it is written down."""
+        job = self._job
+
+        def convert(returned: Any) -> list[EvaluatorScore]:
+            return parse_scores(returned, name=evaluator.name)
+
+        def begin(on_end: Callable[[Call], None]) -> Call:
+            values = evaluator_values(run.example, run.output, run.trace_id)
+            return job.start_call(opened, evaluator, values, stage="evaluator", convert=convert, on_end=on_end)
+
+        def settle(result: CallResult[Any]) -> list[Evaluation]:
+            self._name_dropped(evaluator.name, result.value or ())
+            found = evaluations_of(result)
+            job.recorder.evaluated(opened, run, found)
+            return found
+
+        await job.turn(evaluator)
+        return await job.attempts.outcome(begin, settle, ticket=ticket)
 
     def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
         """Name the keys that an evaluator returned and that are not recorded, each key once."""
@@ -331,9 +345,6 @@ class ExperimentRun:
             evaluator,
             ", ".join(sorted(key for _, key in dropped)),
         )
-
-    def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
-        return lambda: self._job.start_call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
