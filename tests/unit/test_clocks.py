@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from evalwire import clocks
-from evalwire.usercode import new_event_loop
+from evalwire.usercode.loops import new_event_loop
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
 

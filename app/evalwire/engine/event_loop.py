@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import gc
 import logging
 import os
-import selectors
 import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from evalwire.usercode import leave_fork, new_event_loop
+from evalwire.usercode import JobLoop, leave_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -39,22 +39,6 @@ _WINDOW = 20  # looks that decide whether an experiment blocks the loop
 _BUSY_LOOKS = 10  # of these: user code stood on the loop's thread
 
 
-class _TimedSelector(selectors.DefaultSelector):
-    """What the event loop waits with: tells a clock when the loop waits, and when it has something to do."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for events, as every selector does."""
-        self._clock.end_turn()
-        try:
-            return super().select(timeout)
-        finally:
-            self._clock.begin_turn()
-
-
 class LoopThread(threading.Thread):
     """An event loop on a thread of its own, which runs one coroutine to its end.
 
@@ -67,6 +51,7 @@ class LoopThread(threading.Thread):
 
     def __init__(self, main: Callable[[], Coroutine[Any, Any, None]], clock: Clock) -> None:
         super().__init__(name="evalwire-engine", daemon=True)
+        self._context = contextvars.copy_context()  # with what imports have set in theirs, such as decimal's precision
         self._main = main
         self._clock = clock
         self.crash: BaseException | None = None
@@ -77,13 +62,15 @@ class LoopThread(threading.Thread):
     def run(self) -> None:
         """Run the coroutine, whatever background tasks of the user's raise, stop or cancel."""
         try:
-            self._run()
+            self._context.run(self._run)
         finally:
             self.ended.set()
 
     def _run(self) -> None:
-        loop = self._loop = new_event_loop(_TimedSelector(self._clock))
+        job_loop = JobLoop.take(self._clock)
+        loop = self._loop = job_loop.loop
         _running.add(self)
+        is_whole = False
         try:
             task = loop.create_task(self._main())
             while not task.done() and not loop.is_closed():
@@ -102,9 +89,10 @@ class LoopThread(threading.Thread):
             if left:
                 loop.run_until_complete(asyncio.wait(left, timeout=CLEAN_UP_SECONDS))
             loop.run_until_complete(loop.shutdown_asyncgens())
+            loop._asyncgens_shutdown_called = False  # type: ignore[attr-defined]  # noqa: SLF001 - the next job's are no late ones
+            is_whole = not self.broken and not asyncio.all_tasks(loop)
         finally:
-            if not loop.is_closed():
-                loop.close()
+            job_loop.give_back(whole=is_whole)
 
     def leave_fork(self) -> None:
         """End this process, forked by user code on the loop's thread, before the loop does anything else in it."""

@@ -11,7 +11,7 @@ from evalwire.usercode.binding import (
 from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
 from evalwire.usercode.failures import failure_of
 from evalwire.usercode.forks import in_one_process, leave_fork
-from evalwire.usercode.loops import new_event_loop
+from evalwire.usercode.loops import JobLoop
 from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
@@ -24,6 +24,7 @@ __all__ = [
     "Call",
     "Clock",
     "EvaluatorScore",
+    "JobLoop",
     "NotApplicable",
     "Threads",
     "Trace",
@@ -36,7 +37,6 @@ __all__ = [
     "is_worth_retrying",
     "isolate_experiment",
     "leave_fork",
-    "new_event_loop",
     "parse_scores",
     "task_values",
     "wait_asked",

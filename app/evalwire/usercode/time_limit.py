@@ -10,7 +10,7 @@ from evalwire import clocks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONGEST_BEAT = 0.5  # seconds; beats that are further apart show that the process stood still meanwhile
+_LONGEST_BEAT = 0.3  # seconds; beats that are further apart show that the process stood still meanwhile
 
 
 class Expiring(Protocol):
