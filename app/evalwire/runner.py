@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire import phoenix, reports
+from evalwire import clocks, phoenix, reports
 from evalwire.engine import Limits, Stop
 from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
@@ -170,7 +169,7 @@ class ExperimentRunner:
             yield None
             return
         self._journal_dir.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(Journal.create(self._journal_dir, now=datetime.now(UTC))) as journal:
+        with contextlib.closing(Journal.create(self._journal_dir, now=clocks.now())) as journal:
             yield journal
 
 

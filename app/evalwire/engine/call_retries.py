@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from evalwire.engine.concurrency import Pace, Ticket
-    from evalwire.model import Failure, FailureStage, Usage
+    from evalwire.engine.turns import Turns
+    from evalwire.model import Failure, Usage
     from evalwire.usercode import Call
 
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _AUTO_RETRIES = 5  # of rate limits, which an "auto" concurrency runs into on purpose
 
@@ -49,64 +51,83 @@ class CallResult(Generic[T]):
     usage: Usage | None
 
 
+class _Tries(Generic[R]):
+    """The tries of one call, and the final outcome as it was written down."""
+
+    def __init__(self, settle: Callable[[CallResult[Any]], R]) -> None:
+        self.count = 0
+        self._settle = settle
+        self._usage: Usage | None = ()
+        self._settled: list[R] = []
+
+    def ended(self, call: Call) -> None:
+        """Note the end of a try; settle at once what returned, since nothing will be tried after it."""
+        self.count += 1
+        if self._usage is not None:
+            usage = call.usage
+            self._usage = None if usage is None else total_usage((self._usage, usage)) if self._usage else usage
+        if call.error is None:
+            self._settled.append(self._settle(self._outcome(call)))
+
+    def result_of(self, call: Call) -> R:
+        """Return what was settled; settle what failed for good."""
+        return self._settled[0] if self._settled else self._settle(self._outcome(call))
+
+    def _outcome(self, call: Call) -> CallResult[Any]:
+        return CallResult(call, self.count, call.value, call.failure, self._usage)
+
+
 class CallRetries:
     """The retries of a job's calls: how often and when; none waits longer than the job.
 
     Args:
         pace: told what each call says of the provider's load.
+        turns: gives the turns of the event loop in which calls begin.
         ends: happens when the job is to end; then nothing is retried.
         retries: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`
             looks for them.
         retry_on: `module.ExceptionName` of errors that are worth it too.
     """
 
-    def __init__(self, pace: Pace, ends: asyncio.Event, *, retries: int | None, retry_on: Collection[str]) -> None:
+    def __init__(
+        self, pace: Pace, turns: Turns, ends: asyncio.Event, *, retries: int | None, retry_on: Collection[str]
+    ) -> None:
         self._pace = pace
+        self._turns = turns
         self._ends = ends
         self._retries = retries
         self._retry_on = retry_on
 
     async def outcome(
-        self,
-        begin: Callable[[], Call],
-        convert: Callable[[Any], T],
-        *,
-        stage: FailureStage,
-        ticket: Ticket,
-        first: Call,
-    ) -> CallResult[T]:
-        """Return the final outcome of a call, retries included.
+        self, begin: Callable[[Callable[[Call], None]], Call], settle: Callable[[CallResult[Any]], R], *, ticket: Ticket
+    ) -> R:
+        """Return what `settle` makes of the final outcome of a call, retries included.
 
         Args:
-            begin: begins the next try of the call.
-            convert: makes of what it returned what is wanted; an error of it is a failure that no retry mends.
-            stage: of its failures.
-            ticket: the place in flight that it has.
-            first: the call, begun already.
+            begin: begins a try of the call, which is to tell its end to what is given.
+            settle: writes the outcome down. Of a call that returned, it is called before any other code runs.
+            ticket: the place in flight that the call has.
         """
-        call = first
-        attempts = 1
-        usage: Usage | None = ()
+        tries = _Tries(settle)
         while True:
-            value, failure = await call.result(convert, stage=stage)
-            if usage is not None:
-                usage = None if call.usage is None else total_usage((usage, call.usage)) if usage else call.usage
+            call = begin(tries.ended)
+            await call.over()
             error = call.error
             is_limited = error is not None and is_rate_limit(error)
             asked = wait_asked(error) if error is not None else None
             if is_limited:
                 self._pace.rate_limited(ticket, asked)
-            if error is None or attempts > self._most_after(error, is_limited=is_limited):
+            if error is None or tries.count > self._most_after(error, is_limited=is_limited):
                 break
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
+            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))
             wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - so that not all come at once
             if (asked or 0.0) > _LONGEST_ASKED or await self._ends_within(wait):
                 break
-            attempts += 1
-            call = begin()
-        if failure is None:
+            if call.callee.on_loop:
+                await self._turns.take()
+        if call.failure is None:
             self._pace.succeeded(ticket)
-        return CallResult(call, attempts, value, failure, usage)
+        return tries.result_of(call)
 
     def _most_after(self, error: BaseException, *, is_limited: bool) -> int:
         """Return how many times a call that ended in this error may be retried."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from evalwire import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class Pace:
         limit: int | Literal["auto"],
         *,
         highest: int = 200,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.monotonic,
         on_change: Callable[[int, int], None] | None = None,
     ) -> None:
         """Begin with nothing in flight.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
-import time
 from typing import TYPE_CHECKING
 
+from evalwire import clocks
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS, LOOK_SECONDS, LoopThread, Watch
 from evalwire.engine.experiment_run import ExperimentRun
 from evalwire.engine.job_state import JobState
@@ -52,8 +53,10 @@ def run_engine(
     """
     job = JobState(experiments, recorder=recorder, tracer=tracer, observer=observer, limits=limits, stop=stop)
     runs = [ExperimentRun(job, experiment) for experiment in experiments]
-    thread = LoopThread(lambda: _run(job, runs))
-    interrupt = _wait(thread, Watch(thread, experiments, limit_seconds=limits.timeout_seconds), limits, stop)
+    thread = LoopThread(lambda: _run(job, runs), job.clock)
+    watch = Watch(thread, experiments, clock=job.clock)
+    interrupt = _wait(thread, watch, limits, stop)
+    watch.advise(job.pace.highest_reached)
     if interrupt:
         raise interrupt
     if thread.crash:
@@ -73,13 +76,13 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
         if os.getpid() != stop.process_id:  # forked by a signal handler of user code
             leave_fork()
         try:
-            if stop.requested_at is None:
-                thread.ended.wait(LOOK_SECONDS)
-                watch.look()
-                continue
-            latest = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS
-            thread.ended.wait(max(0.0, latest - time.monotonic()))
-            break
+            left = math.inf
+            if stop.requested_at is not None:
+                left = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS - clocks.monotonic()
+                if left <= 0:
+                    break
+            thread.ended.wait(min(LOOK_SECONDS, left))
+            watch.look()
         except KeyboardInterrupt as pressed:
             interrupt = pressed
             stop.request()

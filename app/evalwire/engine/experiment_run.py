@@ -6,9 +6,9 @@ import asyncio
 import dataclasses
 import itertools
 import logging
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from evalwire import clocks
 from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.job_state import engine_failure
@@ -19,6 +19,7 @@ from evalwire.usercode import evaluator_values, parse_scores, task_values
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
+    from evalwire.engine.call_retries import CallResult
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
     from evalwire.errors import EvalwireError
@@ -61,7 +62,7 @@ class ExperimentRun:
 
     async def run(self) -> None:
         """Run the experiment to its end; its result is in `snapshot`."""
-        self._started_at = time.monotonic()
+        self._started_at = clocks.monotonic()
         task = self._experiment.task
         if task is not None and not self._experiment.problems and not self._job.is_ending:
             await self._run(task)
@@ -99,7 +100,7 @@ class ExperimentRun:
             repetitions=opened.repetitions if opened else 1,
             failure=failure,
             problems=experiment.problems,
-            seconds=time.monotonic() - self._started_at if self._started_at else 0.0,
+            seconds=clocks.monotonic() - self._started_at if self._started_at else 0.0,
         )
 
     async def _run(self, task: Callee) -> None:
@@ -178,8 +179,10 @@ class ExperimentRun:
             while current is not None and ticket is not None:
                 run = current.earlier
                 if run is None:
+                    await job.turn(task)
+                    if job.is_ending:
+                        return
                     run = await self._run_task(opened, task, current, ticket)
-                    job.recorder.returned(opened, run)
                     if run.failure:
                         job.count_failure()
                 own_ticket, is_full = ticket, job.finishing >= job.pace.limit - 1
@@ -212,7 +215,7 @@ class ExperimentRun:
         stopped.cancel()
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
-            while running and (left := latest - time.monotonic()) > 0:  # a worker leaves an example to be finished
+            while running and (left := latest - clocks.monotonic()) > 0:  # a worker leaves an example to be finished
                 await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         late = list(running)
         for task in late:
@@ -276,48 +279,59 @@ class ExperimentRun:
         return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
 
     async def _run_task(self, opened: OpenExperiment, task: Callee, pending: _PendingRun, ticket: Ticket) -> TaskRun:
-        """Run the task on one example."""
+        """Run the task on one example; what it returned is written down."""
+        job = self._job
 
-        def begin() -> Call:
-            return self._job.start_call(opened, task, task_values(pending.example))
+        def begin(on_end: Callable[[Call], None]) -> Call:
+            values = task_values(pending.example)
+            return job.start_call(opened, task, values, stage="task", convert=to_json, on_end=on_end)
 
-        result = await self._job.retries.outcome(begin, to_json, stage="task", ticket=ticket, first=begin())
-        return TaskRun(
-            example=pending.example,
-            output=result.value,
-            failure=result.failure,
-            start_time=result.call.start_time,
-            end_time=result.call.end_time,
-            repetition=pending.repetition,
-            trace_id=result.call.trace_id,
-            attempts=result.attempts,
-            usage=result.usage,
-        )
+        def settle(result: CallResult[Any]) -> TaskRun:
+            run = TaskRun(
+                example=pending.example,
+                output=result.value,
+                failure=result.failure,
+                start_time=result.call.start_time,
+                end_time=result.call.end_time,
+                repetition=pending.repetition,
+                trace_id=result.call.trace_id,
+                attempts=result.attempts,
+                usage=result.usage,
+            )
+            job.recorder.returned(opened, run)
+            return run
+
+        return await job.retries.outcome(begin, settle, ticket=ticket)
 
     async def _evaluate(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
         """Call every evaluator that has not returned anything yet, all at once."""
         done = {evaluation.evaluator for evaluation in run.evaluations}
-        begins = [
-            self._beginning(opened, evaluator, run)
-            for evaluator in opened.experiment.evaluators
-            if evaluator.name not in done
-        ]
-        calls = [self._call_evaluator(opened, run, begin(), begin, ticket) for begin in begins]
+        left = [one for one in opened.experiment.evaluators if one.name not in done]
+        calls = [self._call_evaluator(opened, run, evaluator, ticket) for evaluator in left]
         found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
         return with_all(opened, run, itertools.chain(run.evaluations, *found))
 
     async def _call_evaluator(
-        self, opened: OpenExperiment, run: TaskRun, first: Call, begin: Callable[[], Call], ticket: Ticket
+        self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, ticket: Ticket
     ) -> list[Evaluation]:
-        """Return what one evaluator returned, written down as soon as it is known."""
-        name = first.callee.name
-        result = await self._job.retries.outcome(
-            begin, lambda returned: parse_scores(returned, name=name), stage="evaluator", ticket=ticket, first=first
-        )
-        self._name_dropped(name, result.value or ())
-        found = evaluations_of(result)
-        self._job.recorder.evaluated(opened, run, found)
-        return found
+        """Return what one evaluator returned; it is written down."""
+        job = self._job
+
+        def convert(returned: Any) -> list[EvaluatorScore]:
+            return parse_scores(returned, name=evaluator.name)
+
+        def begin(on_end: Callable[[Call], None]) -> Call:
+            values = evaluator_values(run.example, run.output, run.trace_id)
+            return job.start_call(opened, evaluator, values, stage="evaluator", convert=convert, on_end=on_end)
+
+        def settle(result: CallResult[Any]) -> list[Evaluation]:
+            self._name_dropped(evaluator.name, result.value or ())
+            found = evaluations_of(result)
+            job.recorder.evaluated(opened, run, found)
+            return found
+
+        await job.turn(evaluator)
+        return await job.retries.outcome(begin, settle, ticket=ticket)
 
     def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
         """Name the keys that an evaluator returned and that are not recorded, each key once."""
@@ -331,9 +345,6 @@ class ExperimentRun:
             evaluator,
             ", ".join(sorted(key for _, key in dropped)),
         )
-
-    def _beginning(self, opened: OpenExperiment, evaluator: Callee, run: TaskRun) -> Callable[[], Call]:
-        return lambda: self._job.start_call(opened, evaluator, evaluator_values(run.example, run.output, run.trace_id))
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.engine.call_retries import CallRetries
 from evalwire.engine.concurrency import Pace
+from evalwire.engine.turns import Turns
 from evalwire.errors import EvalwireError
 from evalwire.model import Failure
 from evalwire.usercode import Call, Clock, Threads, failure_of
@@ -28,6 +29,8 @@ class JobState:
 
     Attributes:
         pace: limits the examples in flight, of all experiments.
+        turns: gives the turns of the event loop in which calls begin.
+        clock: the time limit of calls, and the time that counts against them.
         backlog: limits the runs that wait for Phoenix.
         stopped: set when somebody asked for the job to end.
         ends: set when no further example starts: after a stop, an outage, or too many failures.
@@ -54,13 +57,14 @@ class JobState:
         self.backlog = asyncio.Semaphore(limits.backlog)
         self.stopped = asyncio.Event()
         self.ends = asyncio.Event()
-        self.retries = CallRetries(self.pace, self.ends, retries=limits.retries, retry_on=limits.retry_on)
+        self.turns = Turns()
+        self.retries = CallRetries(self.pace, self.turns, self.ends, retries=limits.retries, retry_on=limits.retry_on)
         self.threads = Threads()
+        self.clock = Clock(limits.timeout_seconds)
         self.finishing = 0
         self.outage: EvalwireError | None = None
         self.stop_reason = ""
         self._tracer = tracer
-        self._clock = Clock(limits.timeout_seconds)
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
         self._failed = 0
@@ -70,7 +74,7 @@ class JobState:
     @property
     def is_ending(self) -> bool:
         """Check whether no further example starts."""
-        return self.ends.is_set()
+        return self.ends.is_set() or self.stop.requested  # which a loop that is blocked has not been told yet
 
     def end(self) -> None:
         """Start no further example."""
@@ -115,11 +119,25 @@ class JobState:
                 log.warning("the progress cannot be shown, and the job goes on: %r", error)
             self._has_observer_failed = True
 
-    def start_call(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Call:
+    async def turn(self, callee: Callee) -> None:
+        """Wait until a function may be called; at once for one that runs on a thread."""
+        if callee.on_loop:
+            await self.turns.take()
+
+    def start_call(
+        self,
+        opened: OpenExperiment,
+        callee: Callee,
+        values: Mapping[str, Any],
+        *,
+        stage: FailureStage,
+        convert: Callable[[Any], Any],
+        on_end: Callable[[Call], None],
+    ) -> Call:
         """Start a call of user code, traced and timed."""
         trace = self._tracer.trace(opened, callee, values)
         root = self._roots[opened.experiment.name]
-        call = Call(callee, trace, clock=self._clock, root=root)
+        call = Call(callee, trace, clock=self.clock, root=root, stage=stage, convert=convert, on_end=on_end)
         call.start(values, self.threads)
         return call
 

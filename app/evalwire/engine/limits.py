@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import os
 import threading
-import time
 from typing import TYPE_CHECKING, Literal
+
+from evalwire import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -69,7 +70,7 @@ class Stop:
         """Start no further example; those in flight have the grace period."""
         self.signal_number = signal_number if signal_number is not None else self.signal_number
         if not self._event.is_set():
-            self.requested_at = time.monotonic()
+            self.requested_at = clocks.monotonic()
             self._event.set()
             for wake in self._wake:
                 wake()

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
@@ -279,23 +279,36 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
 
 
 def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
-    if isinstance(error, KeyboardInterrupt | Interrupted):
+    kind = type(error)  # a class of the user's may say that it is another one
+    if issubclass(kind, KeyboardInterrupt | Interrupted):
         raise error
-    if isinstance(error, _MissingCallable | BindingError):
-        type_ = "MissingCallable" if isinstance(error, _MissingCallable) else "BindingError"
+    if issubclass(kind, _MissingCallable | BindingError):
+        type_ = "MissingCallable" if issubclass(kind, _MissingCallable) else "BindingError"
         return Failure(kind="user", stage="import", type=type_, message=str(error), where=str(path))
     failure = failure_of(error, stage="import", root=folder.parent.parent)
-    if isinstance(error, PermissionError) and not os.access(error.filename or path, os.R_OK):
-        failure = replace(failure, message=describe_denial(Path(error.filename or path), error))
-    if isinstance(error, ModuleNotFoundError) and os.path.ismount(folder.parent):  # without what is beside it
-        name = (error.name or "").partition(".")[0]
-        if name != folder.parent.name:
-            failure = replace(
-                failure,
-                message=f"{failure.message}; if {name!r} is a package, install it (EVALWIRE_REQUIREMENTS), and if it "
-                "is code of the project, mount the folder above experiments",
-            )
+    if issubclass(kind, PermissionError):
+        failure = _with_denial(failure, cast("PermissionError", error), path)
+    if issubclass(kind, ModuleNotFoundError):
+        failure = _with_mount(failure, cast("ModuleNotFoundError", error), folder.parent)
     return failure if failure.where else replace(failure, where=str(path))
+
+
+def _with_denial(failure: Failure, error: PermissionError, path: Path) -> Failure:
+    """Say whose the file is that may not be read, which is `path` where the error names none."""
+    denied = Path(error.filename) if isinstance(error.filename, str) and error.filename else path
+    return failure if os.access(denied, os.R_OK) else replace(failure, message=describe_denial(denied, error))
+
+
+def _with_mount(failure: Failure, error: ModuleNotFoundError, experiments: Path) -> Failure:
+    """Say how code of the project comes into a container in which the experiments are mounted without it."""
+    name = error.name.partition(".")[0] if isinstance(error.name, str) else ""
+    if name == experiments.name or not os.path.ismount(experiments):
+        return failure
+    return replace(
+        failure,
+        message=f"{failure.message}; if {name!r} is a package, install it (EVALWIRE_REQUIREMENTS), and if it is code "
+        "of the project, mount the folder above experiments",
+    )
 
 
 def _package(name: str, folder: Path) -> None:

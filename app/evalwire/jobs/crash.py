@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import reports
+from evalwire import clocks, reports
 from evalwire._version import __version__
 from evalwire.errors import UsageError
 from evalwire.jobs.report_files import ReportFiles
@@ -112,7 +112,7 @@ def _bare_report(job: JobPlace) -> Report:
         exit_code=1,
         results=(),
         started_at=started_at,
-        seconds=(datetime.now(UTC) - started_at).total_seconds(),
+        seconds=(clocks.now() - started_at).total_seconds(),
         evalwire_version=__version__,
         journal=job.journal,
         ci=ci_metadata(os.environ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import shlex
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evalwire import clocks
 from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
@@ -115,7 +115,7 @@ def _journal(console: Console, journal: Journal | None, folder: Path | None) -> 
     """
     if journal is None and folder is not None:
         try:
-            journal = Journal.create(folder, now=datetime.now(UTC))
+            journal = Journal.create(folder, now=clocks.now())
         except OSError as error:
             console.warn(f"Cannot create a journal: results that Phoenix does not accept will be lost: {error}")
     try:

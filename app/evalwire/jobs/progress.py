@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
+from evalwire import clocks
 from evalwire.loading import load
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Lines:
         stream: TextIO,
         *,
         every_seconds: float = PLAIN_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.monotonic,
     ) -> None:
         self._stream = stream
         self._every = every_seconds
@@ -146,13 +146,13 @@ def progress_counter(name: str, total: int, console: Console) -> Iterator[Callab
         finally:
             bars.close()
     else:
-        done, said_at = 0, time.monotonic()
+        done, said_at = 0, clocks.monotonic()
 
         def advance(number: int) -> None:
             nonlocal done, said_at
             done += number
-            if time.monotonic() - said_at >= PLAIN_SECONDS:
-                said_at = time.monotonic()
+            if clocks.monotonic() - said_at >= PLAIN_SECONDS:
+                said_at = clocks.monotonic()
                 console.say(f"{name}: {done}/{total}")
 
         yield advance

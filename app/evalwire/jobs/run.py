@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import recording
+from evalwire import clocks, recording
 from evalwire._version import __version__
 from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
@@ -91,14 +90,14 @@ class JobStart:
         directory: the working directory, which user code may change.
     """
 
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    monotonic: float = field(default_factory=time.monotonic)
+    at: datetime = field(default_factory=clocks.now)
+    monotonic: float = field(default_factory=clocks.monotonic)
     directory: str = field(default_factory=lambda: str(Path.cwd()))
 
     @property
     def seconds(self) -> float:
         """Return the seconds since then."""
-        return time.monotonic() - self.monotonic
+        return clocks.monotonic() - self.monotonic
 
     def shown(self, path: Path) -> str:
         """Return a path as the user may type it: relative to the working directory where it is below."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from evalwire import clocks
 from evalwire.engine import Stop
 from evalwire.errors import Interrupted
 
@@ -61,7 +61,7 @@ class Signals:
                 self._before[number] = signal.signal(number, self._handle)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        now = time.monotonic()
+        now = clocks.monotonic()
         if number == self.received and now - self._received_at < _SAME_SECONDS:
             return
         first, self.received, self._received_at = self.received is None, number, now

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 from evalwire.model.baseline import BaselineScore, EvaluationKind
@@ -30,13 +30,14 @@ CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: which creat
 FACTS_KEY = "evalwire"  # likewise: what evalwire recorded, and how it ended
 
 
-def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset) -> dict[str, Any]:
+def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, begun: datetime) -> dict[str, Any]:
     """Build the entry under `FACTS_KEY` in the metadata of an experiment that begins.
 
     Args:
         experiment: loaded; what it has read of the project by now is recorded, for later comparisons.
         spec: what its job runs.
         dataset: that it runs on.
+        begun: when it begins, with its zone.
     """
     return {
         "experiment": experiment.name,
@@ -44,7 +45,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset) -> d
         "split": spec.split,
         "repetitions": spec.repetitions,
         "evaluators": evaluator_hashes(experiment),
-        "begun": datetime.now(UTC).isoformat(),
+        "begun": begun.isoformat(),
         "data": data_digest(dataset),
         "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
+from evalwire import clocks
 from evalwire.phoenix.request_errors import is_transient, reason, status_of
 from evalwire.usercode import wait_asked
 
@@ -42,7 +42,7 @@ def retry(
     Raises:
         Exception: the last try's error, as it was.
     """
-    deadline = time.monotonic() + policy.total_seconds
+    deadline = clocks.monotonic() + policy.total_seconds
     longest_try = policy.longest_try_seconds or policy.total_seconds / 2
     server_errors = 0
     backoff = wait_exponential_jitter(
@@ -50,7 +50,7 @@ def retry(
     )
 
     def seconds_left() -> float:
-        return max(0.0, deadline - time.monotonic())
+        return max(0.0, deadline - clocks.monotonic())
 
     def wait(state: RetryCallState) -> float:
         return min(max(backoff(state), _asked_seconds(state)), seconds_left())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evalwire import clocks
 from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, deal_examples, start_metadata
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class CreateExperiments:
         spec: JobSpec,
         journal: JournalWriter,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clocks.now,
     ) -> None:
         self._server = server
         self._spec = spec
@@ -62,7 +63,7 @@ class CreateExperiments:
         dataset = self._server.datasets.fetch(
             experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
-        facts = start_metadata(experiment, spec, dataset)
+        facts = start_metadata(experiment, spec, dataset, begun=clocks.now())
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:

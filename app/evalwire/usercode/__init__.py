@@ -8,12 +8,14 @@ from evalwire.usercode.binding import (
     isolate_experiment,
     with_values,
 )
-from evalwire.usercode.call import Call, Clock, Trace, evaluator_values, task_values
+from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
 from evalwire.usercode.failures import failure_of
 from evalwire.usercode.forks import in_one_process, leave_fork
+from evalwire.usercode.loops import JobLoop
 from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
+from evalwire.usercode.time_limit import Clock
 
 __all__ = [
     "EVALUATOR_NAMES",
@@ -22,6 +24,7 @@ __all__ = [
     "Call",
     "Clock",
     "EvaluatorScore",
+    "JobLoop",
     "NotApplicable",
     "Threads",
     "Trace",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import types
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
+from evalwire import clocks
 from evalwire.model import Callee, Example, Failure, FailureStage
 from evalwire.usercode.failures import failure_of
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from evalwire.model import Usage
 from evalwire.usercode.binding import with_values
 from evalwire.usercode.threads import OnOwnLoop, Threads
-
-T = TypeVar("T")
+from evalwire.usercode.time_limit import Clock, OwnTime
 
 _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 
@@ -77,94 +78,103 @@ class Trace(Protocol):
         """Note what the call returned, or why it failed."""
 
 
-class Clock:
-    """The time limit of many calls: as all have the same one, they reach it in the order in which they began.
-
-    One timer of the event loop serves them all; one for each call would cost more than the call's other parts.
-    """
-
-    def __init__(self, limit_seconds: float) -> None:
-        self.limit_seconds = limit_seconds
-        self._deadlines: dict[Call, float] = {}  # in order
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self, call: Call) -> None:
-        """Have `call.expire` called when its time is up."""
-        loop = asyncio.get_running_loop()
-        deadline = self._deadlines[call] = loop.time() + self.limit_seconds
-        if self._timer is None:
-            self._timer = loop.call_at(deadline, self._ring)
-
-    def stop(self, call: Call) -> None:
-        """Its time no longer matters."""
-        self._deadlines.pop(call, None)
-
-    def _ring(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = None
-        while self._deadlines:
-            call, deadline = next(iter(self._deadlines.items()))
-            if deadline > loop.time():
-                self._timer = loop.call_at(deadline, self._ring)
-                return
-            del self._deadlines[call]
-            call.expire()
-
-
 class Call:
     """One call of a user's function, within a time limit, in a context of its own.
 
     It is a task of its own on the event loop, or a function on a thread, so that one which swallows its
-    cancellation can be left behind. Make it on the event loop, start it, then await its result.
+    cancellation can be left behind. Make it on the event loop, start it, then await `over`.
 
     Args:
         callee: the function.
         trace: the span around the call.
         clock: the time limit.
         root: the project's folder, which failures point into.
+        stage: of its failures.
+        convert: makes of what it returned what is wanted; an error of it is a failure that no retry mends.
+        on_end: told of the end at once, in the step of the event loop in which the function returned: no other code
+            runs between the return and this.
 
     Attributes:
-        error: what it raised, a TimeoutError when its time was up, or None; known once `result` returned.
-        usage: what it used of language models, likewise; None when that is not seen.
+        value: what it returned, converted; None when it failed.
+        failure: why it failed, or None.
+        error: what it raised, a TimeoutError when its time was up, or None; of a value that cannot be converted too.
+        usage: what it used of language models; None when that is not seen.
     """
 
-    def __init__(self, callee: Callee, trace: Trace, *, clock: Clock, root: Path) -> None:
+    def __init__(
+        self,
+        callee: Callee,
+        trace: Trace,
+        *,
+        clock: Clock,
+        root: Path,
+        stage: FailureStage,
+        convert: Callable[[Any], Any],
+        on_end: Callable[[Call], None] = lambda _: None,
+    ) -> None:
         self.callee = callee
         self.trace_id = trace.trace_id
+        self.value: Any = None
+        self.failure: Failure | None = None
         self.error: BaseException | None = None
         self.usage: Usage | None = None
-        self.start_time = self.end_time = datetime.now(UTC)
+        self.start_time = self.end_time = clocks.now()
         self._trace = trace
         self._root = root
+        self._stage = stage
         self._clock = clock
+        self._time = OwnTime(clock)
+        self._convert = convert
+        self._on_end = on_end
         self._timed_out = False
-        self._returned: Any = None
+        self._is_over = False
+        self._is_on_loop = False
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._cancel: Callable[[], object] | None = None  # None: a plain function, which cannot be
 
     def start(self, values: Mapping[str, Any], threads: Threads) -> None:
         """Call the function with these values, on the event loop or on a thread."""
-        self.start_time = self.end_time = datetime.now(UTC)
-        self._clock.start(self)
         function = with_values(self.callee, values)
         if self.callee.on_loop:
             self._await(function)
-        elif self.callee.is_isolated:
+            return
+        self.start_time = self.end_time = clocks.now()
+        self._clock.start(self)
+        if self.callee.is_isolated:
             own = OnOwnLoop(function)
             self._cancel = own.cancel
-            threads.start(own, self._trace.context, self._settle)
+            threads.start(self._time.timed(own), self._trace.context, self._settle)
         else:
-            threads.start(function, self._trace.context, self._from_thread)
+            threads.start(self._time.timed(function), self._trace.context, self._from_thread)
 
     def _await(self, function: Callable[[], Any]) -> None:
         """Call `function` on this event loop, and await what it returns."""
-        task = self._loop.create_task(_outcome_of(function), context=self._trace.context)
+        task = self._loop.create_task(self._run(function), context=self._trace.context)
         self._cancel = task.cancel
-        task.add_done_callback(self._task_ended)
+        task.add_done_callback(lambda _: self._settle(None, asyncio.CancelledError()))  # before its first step
 
-    def _task_ended(self, task: asyncio.Task[tuple[Any, BaseException | None]]) -> None:
-        self._settle(*((None, asyncio.CancelledError()) if task.cancelled() else task.result()))
+    async def _run(self, function: Callable[[], Any]) -> None:
+        """Await an async function; note its result or its exception, SystemExit and CancelledError included."""
+        if self._over.done():  # nobody waits for it any more
+            return
+        if self._time.began is None:
+            self.start_time = self.end_time = clocks.now()
+            self._clock.start(self)
+        self._is_on_loop = True
+        self._time.ended = None
+        self._time.begin()
+        returned, error = None, None
+        try:
+            returned = await _in_steps(function, self._time, self._step_ended)
+        except BaseException as raised:
+            error = raised
+        self._settle(returned, error)
+
+    def _step_ended(self) -> None:
+        if self._time.counted > self._clock.limit_seconds and not self._timed_out:
+            self._clock.stop(self)
+            self.expire()
 
     def _from_thread(self, returned: Any, error: BaseException | None) -> None:
         if self._over.done():
@@ -174,66 +184,79 @@ class Call:
         else:
             self._settle(returned, error)
 
-    def _settle(self, returned: Any, error: BaseException | None) -> None:
-        if not self._over.done():
-            self._returned, self.error = returned, error
-            self._end()
-
     def expire(self) -> None:
         """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
         self._timed_out = True
         if self._cancel is None:
-            self._end()
+            self._settle(None, None)
             return
         self._cancel()
-        self._loop.call_later(_CLEAN_UP_SECONDS, self._end)
+        self._loop.call_later(_CLEAN_UP_SECONDS, self._settle, None, None)
 
-    def _end(self) -> None:
+    def _settle(self, returned: Any, error: BaseException | None) -> None:
+        """Note the end, once: the value or the failure, the trace, and whoever is to be told."""
+        if self._is_over or self._over.done():
+            return
+        self._is_over = True
+        self._time.end()
         self._clock.stop(self)
-        if not self._over.done():
-            self.end_time = datetime.now(UTC)
+        self.end_time = self.start_time + timedelta(seconds=self._time.seconds)
+        try:
+            self.value, self.failure = self._outcome(returned, error)
+            self._trace.finish(output=self.value, failure=self.failure)
+            self.usage = self._trace.usage
+            self._on_end(self)
+        except Exception as defect:  # of evalwire's own
+            self._over.set_exception(defect)
+        else:
             self._over.set_result(None)
 
-    async def result(self, convert: Callable[[Any], T], *, stage: FailureStage) -> tuple[T | None, Failure | None]:
-        """Return the function's result, converted, or its failure."""
+    async def over(self) -> None:
+        """Wait for the end of the call; a cancellation of this is one of the call."""
         try:
             await self._over
         except asyncio.CancelledError:
-            self._clock.stop(self)
-            if self._cancel is not None:
-                self._cancel()
-            self._trace.finish(
-                failure=Failure(kind="evalwire", stage=stage, type="Interrupted", message="the job ended")
-            )
+            if not self._is_over:
+                self._is_over = True
+                self._clock.stop(self)
+                if self._cancel is not None:
+                    self._cancel()
+                message = "the job ended"
+                self._trace.finish(
+                    failure=Failure(kind="evalwire", stage=self._stage, type="Interrupted", message=message)
+                )
             raise
-        value, failure = self._outcome(convert, stage)
-        self._trace.finish(output=value, failure=failure)
-        self.usage = self._trace.usage
-        return value, failure
 
-    def _outcome(self, convert: Callable[[Any], T], stage: FailureStage) -> tuple[T | None, Failure | None]:
-        took = (self.end_time - self.start_time).total_seconds()
-        is_late = took > self._clock.limit_seconds and self.callee.on_loop  # it blocked the loop, its timer included
-        if self._timed_out or is_late:
+    def _outcome(self, returned: Any, error: BaseException | None) -> tuple[Any, Failure | None]:
+        message = self._why_late()
+        if message is not None:
             self.error = TimeoutError()
-            message = self._why_late(took) if is_late and not self._timed_out else self._why_timed_out()
             return None, Failure(
-                kind="user", stage=stage, type="TimeoutError", message=message, where=str(self.callee.path)
+                kind="user", stage=self._stage, type="TimeoutError", message=message, where=str(self.callee.path)
             )
-        if self.error is not None:
-            return None, failure_of(self.error, stage=stage, root=self._root)
+        if error is not None:
+            self.error = error
+            return None, failure_of(error, stage=self._stage, root=self._root)
         try:
-            return convert(self._returned), None
-        except Exception as unusable:  # of evalwire's own, or of a `model_dump` of the user's
-            bad = failure_of(unusable, stage=stage, root=self._root)
+            return self._convert(returned), None
+        except BaseException as unusable:  # of evalwire's own, or of a `model_dump` of the user's
+            bad = failure_of(unusable, stage=self._stage, root=self._root)
             return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
 
-    def _why_late(self, took: float) -> str:
+    def _why_late(self) -> str | None:
+        """Return why its time was up; None when it was not."""
         limit = f"{self._clock.limit_seconds:g} s"
-        return f"it blocked the event loop for {took:.1f} s, {limit} being the limit; make it a plain `def`"
+        if self._is_on_loop and self._time.held > self._clock.limit_seconds:
+            return (
+                f"it blocked the event loop for {self._time.held:.1f} s, {limit} being the limit; make it a plain `def`"
+            )
+        if self._timed_out:
+            return self._why_timed_out(limit)
+        taken = self._time.counted if self._is_on_loop else self._time.seconds
+        return f"it took {taken:.1f} s, {limit} being the limit" if taken > self._clock.limit_seconds else None
 
-    def _why_timed_out(self) -> str:
-        message = f"no result within {self._clock.limit_seconds:g} s"
+    def _why_timed_out(self, limit: str) -> str:
+        message = f"no result within {limit}"
         if self.callee.is_isolated:
             return f"{message}; if it blocks, its thread is left behind"
         if not self.callee.is_async:
@@ -241,10 +264,33 @@ class Call:
         return message
 
 
-async def _outcome_of(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """Await an async function and return its result or its exception, SystemExit and CancelledError included."""
-    try:
-        result = function()
-        return (await result if isinstance(result, Awaitable) else result), None
-    except BaseException as error:
-        return None, error
+@types.coroutine
+def _in_steps(
+    function: Callable[[], Any], own_time: OwnTime, step_ended: Callable[[], None]
+) -> Generator[Any, None, Any]:
+    """Await what `function` returns, as `await` does, and note the time of each step on the event loop."""
+    own_time.begin_step()
+    result = function()
+    if not isinstance(result, Awaitable):
+        return result
+    steps = result.__await__()
+    error: BaseException | None = None
+    while True:
+        own_time.begin_step()
+        try:
+            awaited = next(steps) if error is None else _throw(steps, error)
+        except StopIteration as returned:
+            return returned.value
+        own_time.end_step()
+        step_ended()
+        error = None
+        try:
+            yield awaited
+        except BaseException as thrown:
+            error = thrown
+
+
+def _throw(steps: Any, error: BaseException) -> Any:
+    if (throw := getattr(steps, "throw", None)) is None:  # an iterator of the user's own
+        raise error
+    return throw(error)

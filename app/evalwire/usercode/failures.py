@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalwire.model import Failure, FailureKind, FailureStage
+from evalwire.usercode.chains import cause_of, has_own_attributes, name_of, slot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PACKAGE_DIR = str(Path(__file__).parent.parent) + os.sep
 
@@ -16,21 +21,30 @@ def failure_of(
 ) -> Failure:
     """Turn an exception of the user's code into a value, pointing at the last line below `root` (the project's folder).
 
-    Without a frame below `root`, the last frame outside evalwire is named instead.
+    Without a frame below `root`, the last frame outside evalwire is named instead. An exception whose attributes
+    cannot be read is told by its type and by the lines that raised it.
     """
+    if has_own_attributes(error):
+        return _least_of(error, stage, kind, root)
+    try:
+        return _failure_of(error, stage, kind, root)
+    except BaseException:  # of what the user's classes do when they are asked
+        return _least_of(error, stage, kind, root)
+
+
+def _failure_of(error: BaseException, stage: FailureStage, kind: FailureKind, root: Path | None) -> Failure:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # a TaskGroup's wrapping says nothing
     told = traceback.TracebackException.from_exception(error, capture_locals=False)
     frames = _without_our_frames(told)
-    below = str(root) + os.sep if root else None
-    named = [frame for frame in frames if below and _is_users(frame.filename, below)] or frames
-    where = f"{named[-1].filename}:{named[-1].lineno}" if named else None
-    if isinstance(error, SyntaxError) and error.filename and (not named or _is_users(error.filename, below or "")):
+    where = _place(frames, root)
+    below = str(root) + os.sep if root else ""
+    if isinstance(error, SyntaxError) and error.filename and (not where or _is_users(error.filename, below)):
         where = f"{error.filename}:{error.lineno}"
     return Failure(
         kind=kind,
         stage=stage,
-        type=type(error).__name__,
+        type=name_of(type(error)),
         message=_text_of(error),
         cause=_cause_of(error),
         where=where,
@@ -38,32 +52,61 @@ def failure_of(
     )
 
 
+def _least_of(error: BaseException, stage: FailureStage, kind: FailureKind, root: Path | None) -> Failure:
+    """Return a failure from what no class of the user's can change: the type, and the lines that raised it."""
+    frames = [frame for frame in traceback.extract_tb(slot(error, "__traceback__")) if not _is_ours(frame)]
+    lines = "".join(traceback.format_list(frames))
+    text = f"{name_of(type(error))}: {_text_of(error)}"
+    return Failure(
+        kind=kind,
+        stage=stage,
+        type=name_of(type(error)),
+        message=_text_of(error),
+        where=_place(frames, root),
+        traceback=f"{lines}{text}\n",
+    )
+
+
+def _place(frames: Sequence[traceback.FrameSummary], root: Path | None) -> str | None:
+    """Return `file:line` of the last frame below `root`, else of the last frame."""
+    below = str(root) + os.sep if root else None
+    named = [frame for frame in frames if below and _is_users(frame.filename, below)] or frames
+    return f"{named[-1].filename}:{named[-1].lineno}" if named else None
+
+
 def _without_our_frames(told: traceback.TracebackException) -> list[traceback.FrameSummary]:
     """Take evalwire's own frames out of a traceback, and of those of its causes; the frames that are left."""
-    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
-        if other is not None:
-            _without_our_frames(other)
-    kept = [frame for frame in told.stack if not frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))]
-    told.stack = traceback.StackSummary.from_list(kept)
-    return kept
+    left: list[traceback.TracebackException | None] = [told]
+    while left:
+        if (link := left.pop()) is not None:
+            kept = [frame for frame in link.stack if not _is_ours(frame)]
+            link.stack = traceback.StackSummary.from_list(kept)
+            left += [link.__cause__, link.__context__, *(link.exceptions or ())]
+    return list(told.stack)
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith((_PACKAGE_DIR, "<frozen importlib"))
 
 
 def _format(told: traceback.TracebackException, error: BaseException) -> str:
     """A traceback as text, also when an exception's `__str__` is broken."""
     try:
         return "".join(told.format()).removeprefix("Traceback (most recent call last):\n")
-    except Exception:
-        return f"{type(error).__name__}: {_text_of(error)}\n"
+    except BaseException:
+        return f"{name_of(type(error))}: {_text_of(error)}\n"
 
 
 def _cause_of(error: BaseException) -> str | None:
     """Return what an exception was raised from or, for a group, what is in it; None when it stands alone."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(f"{type(one).__name__}: {_text_of(one)}" for one in error.exceptions)
-    cause = error.__cause__
-    while cause is not None and cause.__cause__ is not None:
-        cause = cause.__cause__
-    return f"{type(cause).__name__}: {_text_of(cause)}" if cause is not None else None
+        return "; ".join(f"{name_of(type(one))}: {_text_of(one)}" for one in error.exceptions)
+    seen = {id(error)}
+    first, cause = error, cause_of(error)
+    while cause is not None and id(cause) not in seen:  # an exception may be raised from itself
+        seen.add(id(cause))
+        first, cause = cause, cause_of(cause)
+    return f"{name_of(type(first))}: {_text_of(first)}" if first is not error else None
 
 
 def _is_users(file: str, folder: str) -> bool:
@@ -74,6 +117,6 @@ def _is_users(file: str, folder: str) -> bool:
 def _text_of(error: BaseException) -> str:
     """An exception's message, also when its `__str__` is broken."""
     try:
-        return str(error)
+        return str.__str__(str(error))
     except BaseException as broken:
-        return f"<its message cannot be shown: {type(broken).__name__}>"
+        return f"<its message cannot be shown: {name_of(type(broken))}>"

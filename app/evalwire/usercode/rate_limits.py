@@ -6,12 +6,14 @@ import contextlib
 import math
 import re
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+
+from evalwire import clocks
+from evalwire.usercode.chains import links, name_of
 
 _OVERLOADED = 529  # Anthropic's
 
@@ -58,7 +60,7 @@ def is_rate_limit(error: BaseException) -> bool:
 
     Seen also in what caused the error, in what was being handled when it was raised, and in the members of a group.
     """
-    return any(_is_limit(link) for link in _links(error))
+    return any(_is_limit(link) for link in links(error))
 
 
 def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
@@ -68,13 +70,13 @@ def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
         error: what the user's code raised. An exit or a cancellation counts only where `also` names it.
         also: further exceptions, or bases of them, as `module.Name`; builtins as `Name`.
     """
-    links = list(_links(error))
-    if any(_is_named(link, name) for link in links for name in also):
+    behind = list(links(error))
+    if any(_is_named(link, name) for link in behind for name in also):
         return True
-    return isinstance(error, Exception) and any(_is_limit(link) or _is_passing(link) for link in links)
+    return issubclass(type(error), Exception) and any(_is_limit(link) or _is_passing(link) for link in behind)
 
 
-def wait_asked(error: BaseException, now: Callable[[], float] = time.time) -> float | None:
+def wait_asked(error: BaseException, now: Callable[[], float] = clocks.timestamp) -> float | None:
     """Seconds that the provider asked to wait, however many; None when its answer says nothing of it.
 
     `Retry-After` (RFC 9110, 10.2.3) wins, in milliseconds where it comes in both; else the latest reset of the
@@ -84,22 +86,8 @@ def wait_asked(error: BaseException, now: Callable[[], float] = time.time) -> fl
         error: what the user's code raised; of several answers behind it, the longest wait counts.
         now: seconds since the epoch.
     """
-    waits = [_wait(headers, now()) for link in _links(error) for headers in _headers(link)]
+    waits = [_wait(headers, now()) for link in links(error) for headers in _headers(link)]
     return max((wait for wait in waits if wait is not None), default=None)
-
-
-def _links(error: BaseException) -> Iterator[BaseException]:
-    """The error, the members of a group, and all that led to it, each once."""
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        link = left.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        left += [link.__cause__, None if link.__suppress_context__ else link.__context__]
-        left += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
 
 
 def _get(holder: object, *names: str) -> Any:
@@ -107,18 +95,22 @@ def _get(holder: object, *names: str) -> Any:
     for name in names:
         try:
             holder = holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
-        except Exception:  # a property of the library's
+        except BaseException:  # a property of the library's, or of the user's, which may raise anything
             return None
     return holder
 
 
+def _text(value: object) -> str:
+    return str.__str__(value) if issubclass(type(value), str) else ""
+
+
 def _statuses(error: BaseException) -> Iterator[int]:
     """Every HTTP status that an error carries; a gRPC one as its HTTP equivalent."""
-    if not isinstance(error, Exception):  # the code of a SystemExit is none
+    if not issubclass(type(error), Exception):  # the code of a SystemExit is none
         return
     code = _get(error, "code")
     if callable(code):
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             code = code()
     for value in (
         code,
@@ -129,25 +121,26 @@ def _statuses(error: BaseException) -> Iterator[int]:
         _get(error, "response", "status"),
         _get(error, "response", "ResponseMetadata", "HTTPStatusCode"),
     ):
-        if isinstance(value, int):
-            yield value
-        elif isinstance(name := _get(value, "name"), str) and name in _GRPC:
+        if issubclass(type(value), int):
+            yield int.__index__(value)
+        elif (name := _text(_get(value, "name"))) in _GRPC:
             yield _GRPC[name]
 
 
 def _is_limit(error: BaseException) -> bool:
-    aws = _get(error, "response", "Error", "Code")
-    if _get(error, "code") == _USED_UP:
+    if _text(_get(error, "code")) == _USED_UP:
         return False
     return (
         not _LIMITED.isdisjoint(_statuses(error))
-        or not _LIMITED_CLASSES.isdisjoint(base.__name__ for base in type(error).__mro__)
-        or (isinstance(aws, str) and aws.lower() in _LIMITED_AWS)  # in an event stream its first letter is small
+        or not _LIMITED_CLASSES.isdisjoint(name_of(base) for base in type(error).__mro__)
+        or (
+            _text(_get(error, "response", "Error", "Code")).lower() in _LIMITED_AWS
+        )  # in an event stream its first letter is small
     )
 
 
 def _is_passing(error: BaseException) -> bool:
-    named = any(base.__name__.endswith(_PASSING_CLASSES) for base in type(error).__mro__)
+    named = any(name_of(base).endswith(_PASSING_CLASSES) for base in type(error).__mro__)
     return named or not _PASSING.isdisjoint(_statuses(error))
 
 
@@ -165,8 +158,10 @@ def _is_named(error: BaseException, name: str) -> bool:
 def _headers(error: BaseException) -> Iterator[dict[str, str]]:
     """The headers of the answers that an error carries, their names in small letters."""
     for path in (("headers",), ("response", "headers"), ("response", "ResponseMetadata", "HTTPHeaders")):
-        with contextlib.suppress(Exception):  # None, or something else of that name
-            yield {str(name).lower(): str(value).strip() for name, value in _get(error, *path).items()}
+        found: dict[str, str] = {}
+        with contextlib.suppress(BaseException):  # None, or something else of that name
+            found = {str(name).lower(): str(value).strip() for name, value in _get(error, *path).items()}
+        yield found
 
 
 def _wait(headers: Mapping[str, str], now: float) -> float | None:

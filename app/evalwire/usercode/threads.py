@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from evalwire.usercode.forks import in_one_process
+from evalwire.usercode.loops import new_event_loop
 
 Done = Callable[[Any, BaseException | None], None]
 
@@ -154,7 +155,7 @@ def _own_loop() -> asyncio.AbstractEventLoop:
     """This thread's event loop, which lives as long as the thread, so that pooled connections work across calls."""
     loop: asyncio.AbstractEventLoop | None = getattr(_local, "loop", None)
     if loop is None or loop.is_closed():
-        loop = _local.loop = asyncio.new_event_loop()
+        loop = _local.loop = new_event_loop()
     return loop
 
 

@@ -4,130 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import freezegun
 import pytest
+import time_machine
+from engine_seams import NOW, PATH, FakeRecorder, FakeTracer, always, experiment, go
 
+from evalwire import clocks
 from evalwire.engine.engine import run_engine
 from evalwire.engine.event_loop import LoopThread
 from evalwire.engine.limits import Limits, Stop
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
-from evalwire.jobs.progress import Quiet
-from evalwire.model.example import Dataset, Example
-from evalwire.model.experiment import Experiment, OpenExperiment
+from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
-from evalwire.usercode import NOT_APPLICABLE
-from evalwire.usercode.binding import bind_evaluator, bind_task, isolate_experiment
-
-PATH = Path("/project/experiments/set/task.py")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class FakeTrace:
-    trace_id = "trace"
-
-    def __init__(self):
-        self.context = contextvars.copy_context()
-
-    usage = None
-
-    def finish(self, **_: Any) -> None:
-        pass
-
-
-class FakeTracer:
-    lost = 0
-
-    def trace(self, opened, callee, values):
-        return FakeTrace()
-
-
-class FakeRecorder:
-    """Gives each experiment as many examples as its name's number says, and keeps what it is told."""
-
-    def __init__(
-        self,
-        *,
-        open_error: Exception | None = None,
-        record_error: Exception | None = None,
-        repetitions: int = 1,
-        earlier: Mapping[tuple[str, int], TaskRun] | None = None,
-        missing: list[str] | None = None,
-    ) -> None:
-        self.recorded: list[str] = []
-        self.noted: list[str] = []
-        self.repetitions = repetitions
-        self.earlier = earlier or {}
-        self.missing = missing or []
-        self.open_error = open_error
-        self.record_error = record_error
-
-    async def open(self, experiment: Experiment) -> OpenExperiment:
-        if self.open_error:
-            raise self.open_error
-        count = int(experiment.name.rpartition("_")[2])
-        examples = tuple(
-            Example(id=f"e{n}", node_id=f"n{n}", input={"n": n}, output={"expected_output": n}, metadata={})
-            for n in range(count)
-        )
-        dataset = Dataset(id="d", name=experiment.dataset_name, version_id="v", examples=examples)
-        return OpenExperiment(
-            experiment=experiment,
-            dataset=dataset,
-            recorded_name="eval",
-            id="x",
-            repetitions=self.repetitions,
-            earlier=self.earlier,
-        )
-
-    def returned(self, opened, run):
-        self.noted.append(f"{run.example.id} returned {run.output}")
-
-    def evaluated(self, opened, run, evaluations):
-        self.noted.append(f"{run.example.id} judged by {evaluations[0].evaluator}")
-
-    async def record(self, opened, run):
-        if self.record_error:
-            return run, self.record_error
-        self.recorded.append(run.example.id)
-        return replace(run, id=f"run-{run.example.id}"), None
-
-    async def verify(self, opened, runs):
-        return self.missing
-
-
-def experiment(task: Any, *evaluators: Any, name: str = "set_5") -> Experiment:
-    return Experiment(
-        name=name,
-        dataset_name=name,
-        path=PATH.parent,
-        task=bind_task(task, path=PATH),
-        evaluators=tuple(bind_evaluator(one.__name__, one, path=PATH) for one in evaluators or (always,)),
-    )
-
-
-def always(output: Any) -> float:
-    return 1.0
-
-
-def go(*experiments: Experiment, recorder: FakeRecorder | None = None, stop: Stop | None = None, **limits: Any) -> Any:
-    return run_engine(
-        experiments,
-        recorder=recorder or FakeRecorder(),
-        tracer=FakeTracer(),
-        observer=Quiet(),
-        limits=Limits(**limits),
-        stop=stop or Stop(),
-    )
+from evalwire.usercode import NOT_APPLICABLE, Clock
+from evalwire.usercode.binding import bind_evaluator, isolate_experiment
 
 
 def test_results_are_in_the_datasets_order_whatever_finished_first():
@@ -732,7 +630,7 @@ def test_a_defect_of_the_job_is_raised_and_what_runs_beside_it_is_cancelled():
         await asyncio.sleep(0)
         raise LookupError(task.get_name())
 
-    thread = LoopThread(main)
+    thread = LoopThread(main, Clock(20))
     thread.start()
     thread.join(30)
     assert isinstance(thread.crash, LookupError)
@@ -811,7 +709,10 @@ def test_many_short_blocks_are_told_once_for_each_experiment(caplog):
         assert all(result.passed for result in go(one).results)
     told = [message for message in caplog.messages if "blocks the event loop" in message]
     assert [message.partition(":")[0] for message in told] == ["a_40", "b_40"]
-    assert all(f"{__file__}:{line} blocks" in message and 'isolate = "thread"' in message for message in told)
+    assert all(f"{__file__}:{line} blocks" in message for message in told)
+    advice = [message for message in caplog.messages if 'isolate = "thread"' in message]
+    assert [message.partition(":")[0] for message in advice] == ["a_40", "b_40"]
+    assert all("held the event loop for 2 s" in message and "saved up to 2 s" in message for message in advice)
 
 
 def test_a_task_that_awaits_is_not_told(caplog):
@@ -1079,13 +980,15 @@ def test_too_many_failures_end_the_job(most, failures):
 
 def test_what_is_in_flight_is_finished_and_recorded_when_a_job_is_given_up():
     recorder = FakeRecorder()
-    failed = asyncio.Event()
+    begun, failed = [], asyncio.Event()
 
     async def task(example):
-        if example.input["n"] == 0:
+        begun.append(example)
+        if len(begun) == 5:
             failed.set()
-            raise ValueError
         await failed.wait()
+        if example.input["n"] == 0:
+            raise ValueError
         await asyncio.sleep(0.05)
         return 1
 
@@ -1194,3 +1097,30 @@ def test_a_verification_that_fails_is_red():
     (result,) = go(experiment(task), recorder=Recorder()).results
     assert not result.passed
     assert result.failure.type == "PhoenixUnreachable"
+
+
+# --- clocks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("set_clock", [freezegun.freeze_time, time_machine.travel])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_clocks_that_user_code_sets_change_nothing(set_clock, is_async):
+    """A task that is frozen in time still ends, in its own time, and within its limit."""
+
+    async def as_coroutine(example):
+        await asyncio.sleep(0.02 if example.input["n"] else 60)
+        return 1
+
+    def as_function(input):
+        time.sleep(0.02)
+        return 1
+
+    began = clocks.now()
+    with set_clock("2001-02-03"):
+        job = go(experiment(as_coroutine if is_async else as_function, name="set_3"), timeout_seconds=0.3)
+    took = (clocks.now() - began).total_seconds()
+    runs = job.results[0].runs
+    assert [run.failure is None for run in runs] == [not is_async, True, True]
+    assert all(began <= run.start_time < run.end_time for run in runs)
+    assert all(0.01 < run.seconds < 1 for run in runs)
+    assert 0 < job.results[0].seconds <= took

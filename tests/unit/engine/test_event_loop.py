@@ -13,6 +13,7 @@ def test_looking_at_threads_while_garbage_is_collected_does_not_stand_still():
         import gc, os, threading, time
         from types import SimpleNamespace
         from evalwire.engine.event_loop import Watch
+        from evalwire.usercode import Clock
 
         def deep(levels):
             return deep(levels - 1) if levels else time.sleep(0.0005)
@@ -24,8 +25,8 @@ def test_looking_at_threads_while_garbage_is_collected_does_not_stand_still():
         for _ in range(8):
             threading.Thread(target=work, daemon=True).start()
         gc.set_threshold(7, 1, 1)
-        thread = SimpleNamespace(ident=threading.get_ident(), turned_at=float("inf"), broken="")
-        watch = Watch(thread, [], limit_seconds=60)
+        thread = SimpleNamespace(ident=threading.get_ident(), broken="")
+        watch = Watch(thread, [], clock=Clock(60))
         for number in range(2000):
             for _ in range(number % 7):
                 cycle = SimpleNamespace(local=threading.local())  # freed by a collection only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ SPEC = JobSpec(calls={"timeout": 300.0, "retries": None, "retry_on": []})
 
 
 def settings_of(experiment: Experiment, spec: JobSpec) -> str:
-    return start_metadata(experiment, spec, DATASET)["settings"]
+    return start_metadata(experiment, spec, DATASET, begun=datetime(2026, 1, 1, tzinfo=UTC))["settings"]
 
 
 @pytest.mark.parametrize(

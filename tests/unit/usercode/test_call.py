@@ -16,9 +16,10 @@ import pytest
 from evalwire.model.example import Example
 from evalwire.model.experiment import Callee
 from evalwire.usercode.binding import EVALUATOR_NAMES, TASK_NAMES, BindingError, bind_evaluator, bind_task
-from evalwire.usercode.call import Call, Clock, evaluator_values, task_values
+from evalwire.usercode.call import Call, evaluator_values, task_values
 from evalwire.usercode.scores import parse_scores
 from evalwire.usercode.threads import Threads
+from evalwire.usercode.time_limit import Clock
 
 PATH = Path("/project/experiments/set/task.py")
 EXAMPLE = Example(id="e1", node_id="n1", input={"q": "ask"}, output={"expected_output": "answer"}, metadata={"m": 1})
@@ -38,12 +39,14 @@ class Untraced:
 
 async def call(callee: Callee, values: Mapping[str, Any], threads: Threads, *, limit_seconds: float = 20.0) -> Any:
     """What the function returns, or raises, when it is called as the engine calls it."""
-    made = Call(callee, Untraced(), clock=Clock(limit_seconds), root=PATH)
+    made = Call(
+        callee, Untraced(), clock=Clock(limit_seconds), root=PATH, stage="task", convert=lambda returned: returned
+    )
     made.start(values, threads)
-    value, _ = await made.result(lambda returned: returned, stage="task")
+    await made.over()
     if made.error is not None:
         raise made.error
-    return value
+    return made.value
 
 
 def run(callee: Callee, values: Mapping[str, Any]) -> Any:
@@ -609,11 +612,13 @@ def test_stop_iteration_from_a_function_is_a_failure_and_not_a_hang():
 
     async def main():
         callee = bind_task(stop_iteration, path=PATH)
-        made = Call(callee, Untraced(), clock=Clock(20), root=Path(__file__).parent)
+        root = Path(__file__).parent
+        made = Call(callee, Untraced(), clock=Clock(20), root=root, stage="task", convert=str)
         made.start(task_values(EXAMPLE), Threads())
-        return await made.result(str, stage="task")
+        await made.over()
+        return made.failure
 
-    _, failure = asyncio.run(main())
+    failure = asyncio.run(main())
     assert (failure.type, failure.message) == ("StopIteration", "done")
     assert failure.where == f"{__file__}:{stop_iteration.__code__.co_firstlineno + 1}"
 

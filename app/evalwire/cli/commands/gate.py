@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from evalwire import reports
+from evalwire import clocks, reports
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, ExperimentNotFound, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, importable
@@ -192,7 +191,7 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
         outcome=outcome,
         exit_code=int(outcome != "passed"),
         results=tuple(results),
-        started_at=min((run.start_time for result in results for run in result.runs), default=datetime.now(UTC)),
+        started_at=min((run.start_time for result in results for run in result.runs), default=clocks.now()),
         seconds=sum(result.seconds for result in results),
         endpoint=phoenix.endpoint,
         evalwire_version=__version__,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from evalwire import clocks
 from evalwire.phoenix.local.folder import NEW, layout_of, needs_migration, read_state, set_aside_unfinished, write_state
 from evalwire.phoenix.local.ports import free_port
 from evalwire.phoenix.local.readiness import MIGRATION_SECONDS, is_ready
@@ -103,5 +104,5 @@ def _finish_migration(server: LocalServer, announce: Callable[[str], None]) -> N
     with contextlib.suppress(psutil.NoSuchProcess):  # it ended
         process = psutil.Process(server.pid)
         latest = process.create_time() + MIGRATION_SECONDS
-        while process.status() != psutil.STATUS_ZOMBIE and not is_ready(server) and time.time() < latest:
+        while process.status() != psutil.STATUS_ZOMBIE and not is_ready(server) and clocks.timestamp() < latest:
             time.sleep(0.1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from evalwire import clocks
 from evalwire.errors import LocalServerError
 from evalwire.phoenix.local.folder import log_tail, needs_migration
 from evalwire.phoenix.local.server import PortTakenError
@@ -32,7 +33,7 @@ def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> No
         LocalServerError: it ended, or takes too long.
     """
     announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
-    started = time.monotonic()
+    started = clocks.monotonic()
     patience = MIGRATION_SECONDS if needs_migration(server.directory) else _READY_SECONDS
     while not is_ready(server):
         check_port(server)
@@ -40,12 +41,12 @@ def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> No
             raise LocalServerError(
                 f"the local Phoenix ended with {server.process.returncode}:\n{log_tail(server.directory)}"
             )
-        if time.monotonic() - started > patience:
+        if clocks.monotonic() - started > patience:
             raise LocalServerError(
                 f"the local Phoenix was not ready after {patience:g} s:\n{log_tail(server.directory)}"
             )
         time.sleep(0.1)
-    announce(f"Phoenix is ready after {time.monotonic() - started:.0f} s")
+    announce(f"Phoenix is ready after {clocks.monotonic() - started:.0f} s")
 
 
 def is_ready(server: LocalServer) -> bool:
@@ -60,8 +61,8 @@ def is_ready(server: LocalServer) -> bool:
 
 def answers_within(server: LocalServer, seconds: float) -> bool:
     """Check whether a server answers, soon or late, while its process lives."""
-    latest = time.monotonic() + seconds
-    while not (ready := is_ready(server)) and psutil.pid_exists(server.pid) and time.monotonic() < latest:
+    latest = clocks.monotonic() + seconds
+    while not (ready := is_ready(server)) and psutil.pid_exists(server.pid) and clocks.monotonic() < latest:
         time.sleep(0.1)
     return ready
 

@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 import weakref
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from evalwire import clocks
 from evalwire.errors import UsageError
 from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastDataset
@@ -126,7 +127,7 @@ class Journal:
         self.append(
             lines.JobLine(
                 format=lines.FORMAT,
-                started_at=datetime.now(UTC),
+                started_at=clocks.now(),
                 endpoint=endpoint,
                 experiments=[experiment.name for experiment in experiments],
                 prefix=spec.prefix,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as trace_api
 
+from evalwire import clocks
+
 if TYPE_CHECKING:
     from opentelemetry.sdk import trace as trace_sdk
 
@@ -64,13 +66,13 @@ class Delivery:
 
     def close(self, flush_seconds: Callable[[], float]) -> None:
         """Deliver what is queued, for as long as `flush_seconds` says, asked again and again; the rest is lost."""
-        began = time.monotonic()
+        began = clocks.monotonic()
         with self._wake:
             self._closing_at = began + flush_seconds()
             self._wake.notify()
         while self._thread is not None and self._thread.is_alive():
             self._closing_at = began + flush_seconds()
-            left = self._closing_at - time.monotonic()
+            left = self._closing_at - clocks.monotonic()
             if left <= 0:
                 break
             self._thread.join(min(left, 0.1))
@@ -107,7 +109,7 @@ class Delivery:
                     self._complained = True
                     log.warning("spans could not be delivered (%s: %s); the run goes on", type(error).__name__, error)
                 pause = 0.25 * 2**attempt
-                if attempt == _TRIES - 1 or (self._closing_at or math.inf) < time.monotonic() + pause:
+                if attempt == _TRIES - 1 or (self._closing_at or math.inf) < clocks.monotonic() + pause:
                     break
                 time.sleep(pause)
             else:
