@@ -12,7 +12,7 @@ from opentelemetry import trace
 from evalwire import phoenix
 from evalwire.errors import UsageError
 from evalwire.loading import load
-from evalwire.settings import api_key_from_file
+from evalwire.settings import api_key_from_file, phoenix_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +47,8 @@ def setup_observability(instrumentors: Iterable[Any] | None = None, *, auto_inst
 
     Raises:
         ImportError: arize-phoenix-otel is not installed.
-        UsageError: (a ValueError) something else than an instrumentor; the file of PHOENIX_API_KEY_FILE cannot be used.
-        PhoenixError: Phoenix's address in the environment cannot be used.
+        UsageError: (a ValueError) something else than an instrumentor; Phoenix's address, key or headers in the
+            environment cannot be used.
     """
     given = [_object(one) for one in instrumentors or ()]
     with _one_at_a_time:
@@ -91,9 +91,10 @@ def _provider_of_phoenix() -> Any:
 
 
 def _register(*, auto_instrument: bool) -> Any:
-    # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's. The address
-    # and the credentials that the client has found are no public names of it.
-    http = phoenix.connect(api_key=api_key_from_file(os.environ))._client  # noqa: SLF001
+    # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's.
+    variables = phoenix_variables(os.environ)
+    access = phoenix.read_access(variables, api_key=api_key_from_file(variables))
+    http = phoenix.connect(access)._client  # noqa: SLF001
     try:
         otel = load("phoenix.otel")
     except ImportError as error:

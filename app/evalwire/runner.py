@@ -16,7 +16,7 @@ from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
 from evalwire.masking import Mask, secrets_in
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
-from evalwire.settings import api_key_from_file, ci_metadata, parse_option
+from evalwire.settings import api_key_from_file, ci_metadata, parse_option, phoenix_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -122,7 +122,9 @@ class ExperimentRunner:
             NothingToRunError: a name has no experiment.
             ExperimentsFailed: (a SystemExit with code 1) anything failed; raised after all have finished.
         """
-        mask = Mask(secrets_in(os.environ))
+        environ = dict(os.environ)
+        mask = Mask(secrets_in(environ))
+        client = self._make_client()  # before user code may change the environment
         with importable(self._root):
             found = load_experiments(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
             if not found.experiments:
@@ -130,14 +132,14 @@ class ExperimentRunner:
             mask.add(secrets_in(os.environ))  # importing may have loaded some
             job = Job(
                 experiments=found.experiments,
-                phoenix=phoenix.Phoenix(self._make_client(), record=self._record),
+                phoenix=phoenix.Phoenix(client, record=self._record),
                 spec=JobSpec(
                     prefix=experiment_name_prefix,
-                    metadata={**ci_metadata(os.environ), **(metadata or {})},
+                    metadata={**ci_metadata(environ), **(metadata or {})},
                     repetitions=self._repetitions,
                 ),
                 limits=self._limits,
-                environ=os.environ,
+                environ=environ,
                 mask=mask,
                 dry_run=self._dry_run,
                 record_connections=self._record_connections,
@@ -161,7 +163,10 @@ class ExperimentRunner:
 
     def _make_client(self) -> Client:
         """Return the client that was given, else one from the environment."""
-        return self._client or phoenix.connect(api_key=api_key_from_file(os.environ))
+        if self._client is not None:
+            return self._client
+        variables = phoenix_variables(os.environ)
+        return phoenix.connect(phoenix.read_access(variables, api_key=api_key_from_file(variables)))
 
     @contextlib.contextmanager
     def _journal(self) -> Iterator[Journal | None]:

@@ -130,16 +130,18 @@ def test_a_misspelt_variable_is_exit_2(project):
 
 
 def test_a_bad_endpoint_is_told_as_such(project):
-    done = project.experiment("any").run("run", PHOENIX_ENDPOINT="localhost:6006")
-    assert done.returncode == 1
-    assert "endpoint is not an http:// or https:// address" in done.stderr
+    for command in ("run", "check", "plan --shards=2", "resume --experiment=E"):
+        done = project.experiment("any").run(*command.split(), PHOENIX_ENDPOINT="localhost:6006")
+        assert done.returncode == 2
+        assert done.stderr.startswith("evalwire: PHOENIX_ENDPOINT is not an http:// or https:// address")
+    assert not (project.directory / "test-results").exists() or not list((project.directory / "test-results").iterdir())
 
 
 def test_a_port_that_is_none_is_told_as_such(project):
     """Kubernetes sets such a value for a service named phoenix."""
     project.environ.pop("PHOENIX_ENDPOINT")
     done = project.experiment("any").run("run", PHOENIX_PORT="tcp://10.0.0.1:6006")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "tcp://10.0.0.1:6006" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -230,6 +232,81 @@ def test_an_endpoint_in_the_environment_beats_every_endpoint_of_a_file(project):
     done = project.experiment("any").run("check", PHOENIX_COLLECTOR_ENDPOINT="http://127.0.0.1:9/v1/traces")
     assert "http://127.0.0.1:9" in done.stdout
     assert "evil.example" not in done.stdout
+
+
+USER_CODE = """
+    import os
+    from pathlib import Path
+    Path("imported").write_text("")
+    for name in ("PHOENIX_ENDPOINT", "PHOENIX_COLLECTOR_ENDPOINT", "HTTP_PROXY", "ALL_PROXY"):
+        os.environ[name] = "http://evil.example"
+    os.environ.update(PHOENIX_API_KEY="of-user-code", SSL_CERT_FILE="/nowhere", NO_PROXY="", GITHUB_SHA="evil")
+    async def task(example):
+        return 1
+"""
+
+
+def test_user_code_cannot_choose_the_server(project):
+    """As `load_dotenv(override=True)` would; `check` tests what `run` uses, and shows what was in force."""
+    project.experiment("any", task=USER_CODE)
+    for command in ("run", "check", "check --show-settings"):
+        done = project.run(*command.split(), EVALWIRE_FETCH_ATTEMPTS="1")
+        assert "Phoenix at http://127.0.0.1:9 could not be reached" in done.stdout
+        assert "evil" not in done.stdout + done.stderr
+    assert (project.directory / "imported").exists()
+
+
+def test_variables_of_the_way_to_phoenix_are_told_by_name_before_user_code_is_imported(project):
+    project.experiment("any", task=USER_CODE)
+    wrong = [
+        ({"SSL_CERT_FILE": "/nowhere/corp.pem"}, "SSL_CERT_FILE: Cannot read certificates from /nowhere/corp.pem"),
+        ({"HTTP_PROXY": "http://user:p@ss:proxy:3128"}, "HTTP_PROXY is not the address of a proxy"),
+        ({"PHOENIX_CLIENT_HEADERS": "Authorization: Bearer sk-verysecret"}, "PHOENIX_CLIENT_HEADERS: part 1 of 1"),
+        ({"PHOENIX_CLIENT_HEADERS": "x-team=verysecret b"}, "PHOENIX_CLIENT_HEADERS: 'x-team' has a value"),
+        ({"PHOENIX_API_KEY": "\ufeffverysecret"}, "PHOENIX_API_KEY: the key has a byte-order mark"),
+        ({"EVALWIRE_ENDPOINT": "phoenix", "PHOENIX_ENDPOINT": ""}, "`endpoint` under [phoenix] (EVALWIRE_ENDPOINT)"),
+    ]
+    for environ, says in wrong:
+        for command in ("run", "check"):
+            done = project.run(command, **environ)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"evalwire: {says}"), done.stderr
+            assert "verysecret" not in done.stderr
+            assert "Traceback" not in done.stderr
+    assert not (project.directory / "imported").exists()
+
+
+def test_a_way_that_leads_nowhere_is_told_without_a_traceback(project):
+    project.experiment("any")
+    for environ in (
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "localhost,::1,[::1],fd07:b51a:cc66:f0::/64"},
+    ):
+        done = project.run("run", EVALWIRE_FETCH_ATTEMPTS="1", **environ)
+        assert done.returncode == 1
+        assert f"could not be reached through the proxy of {next(iter(environ))}" in done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+        assert (project.directory / "test-results/results.json").exists()
+
+
+def test_a_file_chooses_neither_proxy_nor_certificates(project):
+    """User code has them; `.env.phoenix` has no part in what the process says."""
+    project.write(
+        {
+            ".env": "HTTP_PROXY=http://127.0.0.1:8\nSSL_CERT_FILE=/nowhere\nall_proxy=http://127.0.0.1:8\n",
+            ".env.phoenix": "PHOENIX_ENDPOINT=http://127.0.0.1:8\nPHOENIX_API_KEY=px-of-the-file\n",
+            "experiments/any/task.py": "import os\nprint(os.environ['HTTP_PROXY'])\ndef task(input): ...\n",
+            "experiments/any/always.py": "def always(output): ...\n",
+        }
+    )
+    (project.directory / ".env.phoenix").chmod(0o600)
+    project.environ.pop("PHOENIX_ENDPOINT")
+    for name in ("PHOENIX_BASE_URL", "PHOENIX_COLLECTOR_ENDPOINT", "EVALWIRE_ENDPOINT"):
+        done = project.run("check", **{name: "http://127.0.0.1:9"})
+        assert "Phoenix at http://127.0.0.1:9 could not be reached to list the datasets" in done.stdout
+        assert "http://127.0.0.1:8\n" in done.stdout, "user code's own"
+    done = project.run("check")
+    assert "Phoenix at http://127.0.0.1:8 could not be reached" in done.stdout, "nothing else names one"
 
 
 def test_both_a_key_and_a_key_file_are_wrong_use(project):

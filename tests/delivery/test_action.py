@@ -16,7 +16,7 @@ import yaml
 from action_runner import commands
 from fake_github import NUMBER, TOKEN, fake_github
 
-from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES
+from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())

@@ -33,11 +33,11 @@ from evalwire.cli.entry import prepare
 from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
-from evalwire.phoenix import connect
+from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, connect
 from evalwire.phoenix.local import LocalServer
 from evalwire.runner import ExperimentRunner
 from evalwire.settings import OPTIONS, load_settings
-from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, merge_env_file
+from evalwire.settings.environment import merge_env_file
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -475,7 +475,7 @@ def test_every_message_that_is_explained_is_one_of_the_programs():
 PROVOKED = {
     "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
     "upload --csv testset.csv": ["Phoenix at … could not be reached to …"],
-    "check PHOENIX_ENDPOINT=phoenix:6006": ["Phoenix's endpoint is not an http:// or https:// address."],
+    "check PHOENIX_ENDPOINT=phoenix:6006": ["… is not an http:// or https:// address…"],
     "check PHOENIX_API_KEY_FILE=/dev/null": ["PHOENIX_API_KEY_FILE: … is empty."],
     "run --experiments empty": ["no experiment in …, so there is nothing to run."],
     "run --concurrency 0": ["… = …: expected a whole number, 1 or more."],

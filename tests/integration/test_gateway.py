@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from faults import Fault, FaultyPhoenix, first
 
-from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable, UsageError
 from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.metadata import CREATION_KEY
@@ -122,7 +122,7 @@ def test_nobody_listening_is_said_with_the_address_and_what_to_set():
 
 
 def test_an_endpoint_without_a_scheme_is_an_error_that_says_so():
-    with pytest.raises(PhoenixError, match="not an http"):
+    with pytest.raises(UsageError, match="not an http"):
         connect(base_url="localhost:6006")
 
 

@@ -171,7 +171,7 @@ def test_the_credentials_are_the_client_s(registered, tmp_path):
 
 def test_an_address_that_is_none_is_told_as_such(run):
     done = run("setup_observability()", PHOENIX_ENDPOINT="localhost:6006")
-    assert "Phoenix's endpoint is not an http:// or https:// address" in done.stderr
+    assert "PHOENIX_ENDPOINT is not an http:// or https:// address" in done.stderr
 
 
 def test_a_key_and_a_key_file_are_an_error(run):

@@ -18,7 +18,7 @@ class Invocation:
 
     Attributes:
         settings: found by the precedence of `evalwire.settings`.
-        environ: the environment, the `.env` file merged into it.
+        environ: the environment when the command began, the `.env` file merged into it.
         from_env_file: the names that came from that file.
         console: the streams.
         connect: connects to a Phoenix server.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -16,13 +17,11 @@ from evalwire.cli.parent import parent_pipe
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.jobs import Console
 from evalwire.settings import (
-    CREDENTIAL_VARIABLES,
-    ENDPOINT_VARIABLES,
-    PHOENIX_ADDRESSES,
     Settings,
     api_key_from_file,
     load_settings,
     merge_env_file,
+    phoenix_variables,
 )
 
 if TYPE_CHECKING:
@@ -48,19 +47,21 @@ def execute(
     A command whose contract has one code for every expected error gives it as `error_code`.
     """
     try:
-        added = merge_env_file(os.environ, env_file)
+        network = dict(os.environ)  # a file chooses no proxy and no certificates for evalwire's own connection
+        added = merge_env_file(network, env_file)
         os.environ.update(added)
-        key = api_key_from_file(os.environ)
-        mask = masking.Mask([*masking.secrets_in(os.environ), *([key] if key else [])])
+        environ = dict(os.environ)  # what user code changes in it is not for evalwire
+        key = api_key_from_file(environ)
+        mask = masking.Mask([*masking.secrets_in(environ), *([key] if key else [])])
         console = _console(mask, quiet=quiet, verbose=verbose)
         _set_up_logs(verbose=verbose, quiet=quiet)
-        settings = load_settings(flags, os.environ, from_env_file=added, config=config)
+        settings = load_settings(flags, environ, from_env_file=added, config=config)
         invocation = Invocation(
             settings=settings,
-            environ=os.environ,
+            environ=environ,
             from_env_file=added,
             console=console,
-            connect=_connector(settings, key),
+            connect=_connector(settings, environ, network, key),
             announce=parent_pipe.announce,
         )
         for note in settings.notes:
@@ -100,20 +101,30 @@ def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
     )
 
 
-def _connector(settings: Settings, key: str | None) -> Connect:
+def _connector(
+    settings: Settings, environ: Mapping[str, str], network: Mapping[str, str], api_key: str | None
+) -> Connect:
+    """Return what connects to Phoenix, with the variables that were in force when the command began."""
+    variables = phoenix_variables(environ)
+
+    @functools.cache
     def connect(address: str | None) -> Phoenix:
-        api_key = key
-        if address is not None:  # the local one: the user's own tracing must go there too, and no key anywhere
-            api_key = None
-            for name in (*ENDPOINT_VARIABLES, *CREDENTIAL_VARIABLES):
+        if address is None:
+            access = phoenix.read_access(variables, network=network, endpoint=settings.endpoint, api_key=api_key)
+        else:  # the local one: no proxy knows its address, it gets no key, and the user's own tracing must go there too
+            access = phoenix.Access(address=address)
+            for name in (*phoenix.ENDPOINT_VARIABLES, *phoenix.CREDENTIAL_VARIABLES):
                 os.environ.pop(name, None)
             os.environ.update(PHOENIX_ENDPOINT=address, PHOENIX_COLLECTOR_ENDPOINT=address)
-        elif not any(os.environ.get(name, "").strip() for name in PHOENIX_ADDRESSES):
-            address = settings.endpoint
         fetch = phoenix.RetryPolicy(attempts=settings.fetch_attempts, total_seconds=settings.fetch_timeout_seconds)
         record = phoenix.RetryPolicy.for_records(settings.record_timeout_seconds)
-        client = phoenix.connect(base_url=address, api_key=api_key)
-        return phoenix.Phoenix(client, fetch=fetch, record=record, public_endpoint=settings.public_endpoint)
+        return phoenix.Phoenix(
+            phoenix.connect(access),
+            fetch=fetch,
+            record=record,
+            public_endpoint=settings.public_endpoint,
+            proxy=access.proxy_variable,
+        )
 
     return connect
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from evalwire.masking import Mask, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,6 @@ class Console:
         """Write a warning or an error."""
         self.err.write(f"evalwire: {message}\n")
 
-    def learn_secrets(self, environ: Mapping[str, str]) -> None:
+    def learn_secrets(self) -> None:
         """Mask the secrets that user code has loaded into the environment since."""
-        self.mask.add(secrets_in(environ))
+        self.mask.add(secrets_in(os.environ))

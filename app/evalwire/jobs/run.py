@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +54,7 @@ class Job:
         phoenix: where the datasets are, and where results are recorded.
         spec: what is run.
         limits: how much at once, for how long, and how often.
-        environ: the environment, which user code may add secrets to.
+        environ: the environment when the job began.
         mask: replaces secrets.
         dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
         record_connections: requests that record at once.
@@ -144,7 +145,7 @@ def run_job(
     result = replace(result, results=list(rescored.results))
     judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
     gates, baselines = judged
-    job.mask.add(secrets_in(job.environ))
+    job.mask.add(secrets_in(os.environ))  # user code may have loaded some
     outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
     if job.is_judged and not stop.requested:
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)

@@ -8,7 +8,7 @@ from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments import find_experiments, load_experiments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from evalwire.experiments import Discovered
     from evalwire.jobs.console import Console
@@ -44,7 +44,6 @@ def discover(settings: Settings, names: Sequence[str] | None = None) -> Discover
 
 def load_selected(
     settings: Settings,
-    environ: Mapping[str, str],
     console: Console,
     signals: Signals,
     names: Sequence[str] | None = None,
@@ -56,7 +55,7 @@ def load_selected(
         Interrupted: a signal came while they were imported.
     """
     found = discover(settings, names)
-    console.learn_secrets(environ)
+    console.learn_secrets()
     signals.reclaim()
     if signals.received is not None:  # an import of the user's may have caught it
         raise Interrupted(signals.received)

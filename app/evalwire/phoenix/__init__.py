@@ -3,6 +3,14 @@
 from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
+from evalwire.phoenix.access import (
+    CREDENTIAL_VARIABLES,
+    ENDPOINT_VARIABLES,
+    PHOENIX_ADDRESSES,
+    Access,
+    check_key,
+    read_access,
+)
 from evalwire.phoenix.retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -10,6 +18,17 @@ if TYPE_CHECKING:
     from evalwire.phoenix.local import local_phoenix
     from evalwire.phoenix.server import Phoenix
 
-__all__ = ["Phoenix", "RetryPolicy", "connect", "local_phoenix"]
+__all__ = [
+    "CREDENTIAL_VARIABLES",
+    "ENDPOINT_VARIABLES",
+    "PHOENIX_ADDRESSES",
+    "Access",
+    "Phoenix",
+    "RetryPolicy",
+    "check_key",
+    "connect",
+    "local_phoenix",
+    "read_access",
+]
 
 __getattr__ = lazy_names(__name__, {"Phoenix": "server", "connect": "connection", "local_phoenix": "local"})

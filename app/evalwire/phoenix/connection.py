@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.machinery
 import logging
+import os
 import pkgutil
+import ssl
 import sys
 import types
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import certifi
 import httpx
 
-from evalwire.errors import PhoenixError, PhoenixRefused, PhoenixUnreachable
+from evalwire.errors import PhoenixError, PhoenixUnreachable, UsageError
 from evalwire.loading import load
-from evalwire.phoenix.request_errors import is_transient, reason, status_of
+from evalwire.phoenix.access import Access, check_address, read_access
+from evalwire.phoenix.explanations import explain
 from evalwire.phoenix.rest import Rest
 from evalwire.phoenix.retries import retry
 
@@ -30,38 +35,86 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=10.0)  # where a request says nothing else
 
 _UPLOAD_SECONDS = 900.0  # of one request of an upload, tries and waits included
 
 _SINGLE_TRY_SECONDS = 10
 
 
-def connect(*, base_url: str | None = None, api_key: str | None = None) -> Client:
-    """Make a client; what is not given is read from the environment by the client's own rules.
+def connect(access: Access | None = None, *, base_url: str | None = None) -> Client:
+    """Make a client of a Phoenix, which looks nothing up in the environment any more.
 
     Its connections to the server are closed when the client is no longer used.
 
+    Args:
+        access: how the server is reached; by default what the environment says.
+        base_url: another address, where no `access` is given.
+
     Raises:
-        PhoenixError: the endpoint is not an http(s) address.
+        UsageError: the address, a header, the proxy or a file of certificates cannot be used.
     """
     _skip_server_imports()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    if access is None:
+        access = read_access(os.environ)
+        if base_url is not None:
+            access = replace(access, address=check_address(base_url, "base_url"))
     try:
-        # NOTE: the client only asks whether an error is a rate limit of `phoenix.evals`, and would import pandas for it
-        client: Client = load("phoenix.client", without="phoenix.evals").Client(base_url=base_url, api_key=api_key)
-    except ValueError as error:  # such as PHOENIX_PORT=tcp://..., which Kubernetes sets for a service of that name
-        raise PhoenixError(
-            f"Phoenix's address in the environment cannot be used: {error}\n"
-            "Set PHOENIX_ENDPOINT to an address such as http://phoenix:6006."
-        ) from error
-    if not endpoint_of(client).startswith(("http://", "https://")):
-        raise PhoenixError(
-            "Phoenix's endpoint is not an http:// or https:// address.\n"
-            "Set PHOENIX_ENDPOINT to one, such as http://localhost:6006."
+        http = httpx.Client(
+            base_url=access.address,
+            headers=dict(access.headers),
+            timeout=_TIMEOUT,
+            verify=_tls(access),
+            proxy=_proxy(access),
+            trust_env=False,
         )
-    weakref.finalize(client, client._client.close)  # noqa: SLF001 - the client has no public name for it
+    except httpx.InvalidURL as error:  # such as a host that is too long, or no internationalized name
+        raise UsageError(f"Phoenix's address {access.address} cannot be used: {error}.") from error
+    # NOTE: the client only asks whether an error is a rate limit of `phoenix.evals`, and would import pandas for it
+    client: Client = load("phoenix.client", without="phoenix.evals").Client(http_client=http)
+    weakref.finalize(client, http.close)
     return client
+
+
+def _proxy(access: Access) -> httpx.Proxy | None:
+    if access.proxy is None:
+        return None
+    return httpx.Proxy(access.proxy, ssl_context=_tls(access) if access.proxy.startswith("https:") else None)
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    """Return what TLS trusts; where none of it is needed, a context that trusts nobody.
+
+    Raises:
+        UsageError: the file or folder that a variable names cannot be used.
+    """
+    named, variable = access.certificates, access.certificates_variable
+    if named is not None:
+        context = _trusting(named, variable)
+    elif access.address.startswith("https:") or (access.proxy or "").startswith("https:"):
+        context = ssl.create_default_context(cafile=certifi.where())
+    else:  # reading Mozilla's certificates takes 60 ms
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.keylog_filename = access.key_log  # type: ignore[assignment]  # None is for none; `create_default_context` looked it up
+    return context
+
+
+def _trusting(named: str, variable: str) -> ssl.SSLContext:
+    is_folder = variable == "SSL_CERT_DIR"
+    try:
+        if is_folder and not Path(named).is_dir():
+            raise NotADirectoryError(errno.ENOENT, "there is no such folder")
+        return ssl.create_default_context(cafile=None if is_folder else named, capath=named if is_folder else None)
+    except ssl.SSLError as error:
+        why = "it holds no certificate in PEM format"
+        cause: OSError = error
+    except OSError as error:
+        why, cause = error.strerror or str(error), error
+    raise UsageError(
+        f"{variable}: Cannot read certificates from {named}: {why}.\n"
+        "In a container, mount it, or unset the variable to trust the usual authorities."
+    ) from cause
 
 
 def _skip_server_imports() -> None:
@@ -108,12 +161,13 @@ class Connection:
         client: a `phoenix.client.Client`.
         fetch: for reads, and for what nobody paid for.
         record: for what was paid for.
+        proxy: the variable that named the proxy on the way; empty without one.
 
     Raises:
         PhoenixError: the client is not a `phoenix.client.Client`.
     """
 
-    def __init__(self, client: Client, *, fetch: RetryPolicy, record: RetryPolicy) -> None:
+    def __init__(self, client: Client, *, fetch: RetryPolicy, record: RetryPolicy, proxy: str = "") -> None:
         # NOTE: the client's connection is not a public name of it; without it, requests that the client has no call
         # for would need an address and credentials of their own.
         http = getattr(client, "_client", None)
@@ -127,6 +181,7 @@ class Connection:
         self._http = http
         self._fetch = fetch
         self._record = record
+        self._proxy = proxy
         self._gave_up = False
 
     @property
@@ -191,20 +246,4 @@ class Connection:
         except PhoenixError:
             raise
         except Exception as error:
-            raise self._explain(error, what) from error
-
-    def _explain(self, error: Exception, what: str) -> PhoenixError:
-        status = status_of(error)
-        server = f"Phoenix at {self.endpoint}"
-        if status in _REFUSED:
-            return PhoenixRefused(
-                f"{server} refused to {what}: it answered {status}, the API key is missing or wrong.\n"
-                "Set PHOENIX_API_KEY (or PHOENIX_API_KEY_FILE) to a key of this server, and PHOENIX_ENDPOINT to "
-                "the server of this key."
-            )
-        if is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            return PhoenixUnreachable(
-                f"{server} could not be reached to {what}: {reason(error).rstrip('.?!')}.\n"
-                "Is it running there? PHOENIX_ENDPOINT says where it is; `evalwire run --local` starts one."
-            )
-        return PhoenixError(f"{server} did not {what}: {reason(error)}.")
+            raise explain(error, what, server=f"Phoenix at {self.endpoint}", proxy=self._proxy) from error

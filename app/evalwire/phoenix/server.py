@@ -38,6 +38,7 @@ class Phoenix:
         fetch: the policy for reads, and for what nobody paid for.
         record: the policy for what was paid for; by default that for reads.
         public_endpoint: the server's address for people; by default the client's.
+        proxy: the variable that named the proxy on the way, for errors; empty without one.
 
     Raises:
         PhoenixError: the client is not a `phoenix.client.Client`.
@@ -50,9 +51,10 @@ class Phoenix:
         fetch: RetryPolicy | None = None,
         record: RetryPolicy | None = None,
         public_endpoint: str | None = None,
+        proxy: str = "",
     ) -> None:
         fetch = fetch or RetryPolicy()
-        connection = Connection(client, fetch=fetch, record=record or fetch)
+        connection = Connection(client, fetch=fetch, record=record or fetch, proxy=proxy)
         self.client = client
         self.datasets = Datasets(connection)
         self.uploads = Uploads(connection)

@@ -4,13 +4,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
 from evalwire.settings.ci import ci_metadata, parallel_job, pipeline_run
-from evalwire.settings.environment import (
-    CREDENTIAL_VARIABLES,
-    ENDPOINT_VARIABLES,
-    PHOENIX_ADDRESSES,
-    api_key_from_file,
-    merge_env_file,
-)
+from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 from evalwire.settings.known_keys import experiment_table
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
 from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
@@ -22,12 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
-    "CREDENTIAL_VARIABLES",
-    "ENDPOINT_VARIABLES",
     "HOW",
     "OPTIONS",
     "PANELS",
-    "PHOENIX_ADDRESSES",
     "SHOWN",
     "WHAT",
     "Option",
@@ -40,6 +31,7 @@ __all__ = [
     "merge_env_file",
     "parallel_job",
     "parse_option",
+    "phoenix_variables",
     "pipeline_run",
     "read_config",
     "schema",

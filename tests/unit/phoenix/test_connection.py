@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,3 +217,80 @@ def test_the_client_is_imported_without_the_server(tmp_path: Path):
         "    print(error)\n"
     )
     assert python(code, PYTHONPATH=str(tmp_path)) == "the server was imported"
+
+
+# --- what is wrong with the way to the server ----------------------------------------------------------
+
+
+def moved(status: int, location: str) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: httpx.Response(status, headers={"location": location}, text="<html>moved</html>")
+
+
+def fails(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    return answer
+
+
+VERIFY = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1010)"
+TAGS = "/v1/experiments/E1/tags"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (moved(301, f"https://phoenix.example{TAGS}"), "301.\nevalwire follows no redirect: set PHOENIX_ENDPOINT to https://phoenix.example."),
+        (moved(308, f"https://u:p@x:444/phoenix{TAGS}/"), "set PHOENIX_ENDPOINT to https://x:444/phoenix."),
+        (moved(302, "/login?next=secret"), "It sends to http://phoenix:6006/login (HTTP 302): a sign-in page"),
+        (moved(307, "https://sso.example/auth?code=secret"), "It sends to https://sso.example/auth (HTTP 307)"),
+        (lambda _: httpx.Response(304), "Set PHOENIX_ENDPOINT to the address that the server has moved to."),
+        (lambda _: httpx.Response(413, text="<html>too large</html>"), "raise it (nginx: client_max_body_size)"),
+        (lambda _: httpx.Response(407), "The proxy of HTTPS_PROXY refused: check its user and password"),
+        (fails(httpx.ProxyError("407 Proxy Authentication Required")), "The proxy of HTTPS_PROXY refused"),
+        (fails(httpx.ProxyError("403 Forbidden")), "The proxy of HTTPS_PROXY refused"),
+        (fails(httpx.ConnectError(VERIFY)), "set SSL_CERT_FILE to that authority's certificate"),
+        (fails(httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")), "does its address begin with http://?"),
+        (fails(httpx.ConnectError("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert")), "a kind of TLS that evalwire does not offer"),
+        (lambda _: httpx.Response(400, text="The plain HTTP request was sent to HTTPS port"), "begin PHOENIX_ENDPOINT with https://"),
+        (lambda _: httpx.Response(400, text="Client sent an HTTP request to an HTTPS server.\n"), "begin PHOENIX_ENDPOINT with https://"),
+    ],
+)  # fmt: skip
+def test_a_wrong_way_is_told_with_its_remedy_and_not_tried_again(answer, says):
+    server = Server(answer)
+    phoenix = Phoenix(server.client, fetch=RetryPolicy(attempts=3, sleep=lambda _: None), proxy="HTTPS_PROXY")
+    with pytest.raises(PhoenixError) as caught:
+        phoenix.experiments.tags("E1")
+    assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [httpx.ProxyError("502 Bad Gateway"), httpx.ProxyError("Proxy Server could not connect: Connection refused.")],
+)
+def test_a_proxy_that_is_away_for_a_while_is_tried_again(error):
+    server = Server(fails(error))
+    phoenix = Phoenix(server.client, fetch=RetryPolicy(attempts=3, sleep=lambda _: None), proxy="ALL_PROXY")
+    with pytest.raises(PhoenixUnreachable, match="through the proxy of ALL_PROXY"):
+        phoenix.experiments.tags("E1")
+    assert len(server.requests) == 3
+
+
+def test_an_https_address_of_an_http_server_is_told_as_such():
+    """With a real connection: the name of OpenSSL's error differs between its versions."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        phoenix = Phoenix(connect(base_url=f"https://127.0.0.1:{listener.getsockname()[1]}"))
+        with pytest.raises(PhoenixError, match=r"does its address begin with http://\?"):
+            phoenix.experiments.tags("E1")
+        thread.join()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from evalwire.errors import UsageError
-from evalwire.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, api_key_from_file, merge_env_file
+from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES
+from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 
 # --- the environment file ------------------------------------------------------------------------------
 
@@ -144,3 +145,32 @@ def test_a_file_in_utf_16_is_told_to_be_one(tmp_path, encoding):
     (tmp_path / ".env").write_bytes("EVALWIRE_GATE=x >= 0.5\n".encode(encoding))
     with pytest.raises(UsageError, match=r"is in UTF-16. Save it as UTF-8"):
         merge_env_file({}, None, directory=tmp_path)
+
+
+# --- Phoenix's own file --------------------------------------------------------------------------------
+
+
+def test_phoenix_s_own_file_adds_what_no_variable_of_the_group_says(tmp_path):
+    """The nearest one above; `PHOENIX_DISCOVER_CONFIG` turns it off, and one that cannot be read is passed over."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    text = "PHOENIX_ENDPOINT=http://file\nexport PHOENIX_API_KEY='k'\nOPENAI_API_KEY=o\nPHOENIX_HOST=\n"
+    (tmp_path / ".env.phoenix").write_text(text)
+    (inner / ".env.phoenix").write_bytes(b"\xff\xfe")
+    both = {"PHOENIX_ENDPOINT": "http://file", "PHOENIX_API_KEY": "k"}
+    assert phoenix_variables({}, directory=inner) == both
+    for name in (*ENDPOINT_VARIABLES, "EVALWIRE_ENDPOINT"):
+        assert phoenix_variables({name: "x"}, directory=inner) == {name: "x", "PHOENIX_API_KEY": "k"}
+    for name in CREDENTIAL_VARIABLES:
+        assert phoenix_variables({name: "x"}, directory=inner) == {name: "x", "PHOENIX_ENDPOINT": "http://file"}
+    off = {"PHOENIX_DISCOVER_CONFIG": "False"}
+    assert phoenix_variables(off, directory=inner) == off
+
+
+def test_a_byte_order_mark_before_a_key_in_a_file_is_none_of_it(tmp_path):
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfsecret-key\r\n")
+    assert api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")}) == "secret-key"
+    (tmp_path / "key").write_text("secret\nkey")
+    with pytest.raises(UsageError, match=r"PHOENIX_API_KEY_FILE: .*key: the key has U\+000A") as caught:
+        api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")})
+    assert "secret" not in str(caught.value)

@@ -42,7 +42,7 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         0 when a run could start, 1 when anything is missing.
 
     Raises:
-        UsageError: a path that was named does not exist.
+        UsageError: a path that was named does not exist, or Phoenix's address or credentials cannot be used.
         NothingToRunError: `--name` names no experiment.
     """
     findings: list[Finding] = []
@@ -89,6 +89,8 @@ def _check_phoenix(invocation: Invocation) -> tuple[Phoenix | None, Finding]:
     try:
         phoenix = invocation.connect(None)
         version = phoenix.version()
+    except UsageError:
+        raise
     except EvalwireError as error:
         return None, Finding(ok=False, what="Phoenix", detail=str(error))
     return phoenix, Finding(

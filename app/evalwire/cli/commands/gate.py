@@ -143,7 +143,7 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
     key, _ = find_run_key(settings, invocation.environ, fresh=fresh)
     with importable(settings.experiments):
         experiments = discover(settings).experiments
-        invocation.console.learn_secrets(invocation.environ)
+        invocation.console.learn_secrets()
         if not experiments:
             raise NothingToRunError(
                 f"no experiment in {settings.experiments.resolve()}/, so there is nothing to judge."

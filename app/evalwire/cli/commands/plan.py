@@ -39,16 +39,16 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         EvalwireError: Phoenix cannot be asked.
     """
     settings, console = invocation.settings, invocation.console
+    phoenix = invocation.connect(None)
     with importable(settings.experiments):
         found = discover(settings)
-        console.learn_secrets(invocation.environ)
+        console.learn_secrets()
         if not found.experiments:
             raise NothingToRunError(f"Cannot write a plan: {settings.experiments.resolve()}/ holds no experiment.")
         failures = [
             f"{experiment.name}: {problem}" for experiment in found.experiments for problem in experiment.problems
         ]
         opened: list[OpenExperiment] = []
-        phoenix = invocation.connect(None)
         if not failures:
             opened, failures = _open(invocation, phoenix, found.experiments, shards=shards, fresh=fresh)
     if failures:

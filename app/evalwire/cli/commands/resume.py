@@ -70,7 +70,7 @@ def resume(
             past = earlier or _from_phoenix(invocation, phoenix, str(experiment_id))
             names = select_names(settings, past.experiments, of="earlier job")
             yield Job(
-                experiments=load_selected(settings, environ, console, signals, names),
+                experiments=load_selected(settings, console, signals, names),
                 phoenix=phoenix,
                 spec=resumed_spec(settings, past.spec, sharing=sharing),
                 limits=engine_limits(settings),
