@@ -245,18 +245,19 @@ class Call:
 
     def _why_late(self) -> str | None:
         """Return why its time was up; None when it was not."""
-        limit = f"{self._clock.limit_seconds:g} s"
+        limit = f"{self._clock.limit_seconds:g}"
         if self._is_on_loop and self._time.held > self._clock.limit_seconds:
             return (
-                f"it blocked the event loop for {self._time.held:.1f} s, {limit} being the limit; make it a plain `def`"
+                f"it blocked the event loop for {self._time.held:.1f} s, {limit} s being the limit; "
+                "make it a plain `def`"
             )
         if self._timed_out:
             return self._why_timed_out(limit)
         taken = self._time.counted if self._is_on_loop else self._time.seconds
-        return f"it took {taken:.1f} s, {limit} being the limit" if taken > self._clock.limit_seconds else None
+        return f"it took {taken:.1f} s, {limit} s being the limit" if taken > self._clock.limit_seconds else None
 
     def _why_timed_out(self, limit: str) -> str:
-        message = f"no result within {limit}"
+        message = f"no result within {limit} s"
         if self.callee.is_isolated:
             return f"{message}; if it blocks, its thread is left behind"
         if not self.callee.is_async:
