@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from phoenix.client import Client
 
     from evalwire.model import ExperimentResult
-    from evalwire.phoenix import Phoenix
+    from evalwire.phoenix import Phoenix, PublicClient
 
 
 class ResultCollector:
@@ -28,7 +28,8 @@ class ResultCollector:
     gives no usable answer; both are an `EvalwireError`.
 
     Args:
-        client: a `phoenix.client.Client`.
+        client: a `phoenix.client.Client`, or anything with its public `datasets` and `experiments`, such as a facade or
+            a mock: there `get` returns what `experiments.get_experiment` does, and there are no retries.
     """
 
     def __init__(self, client: Client) -> None:
@@ -41,7 +42,11 @@ class ResultCollector:
             A mapping with the keys of Phoenix's `RanExperiment` (`experiment_id`, `dataset_id`, `task_runs`,
             `evaluation_runs`, ...), which has attributes too: `runs`, `not_run`, `scores`, ...
         """
-        return self._phoenix.recorded.result(experiment_id, is_whole=True)
+        server = self._phoenix
+        if isinstance(server, phoenix.PublicClient):
+            found: ExperimentResult = server.get(experiment_id)
+            return found
+        return server.recorded.result(experiment_id, is_whole=True)
 
     def export(
         self,
@@ -88,7 +93,9 @@ class ResultCollector:
         return experiment_report(self._phoenix, experiment_id)
 
     @property
-    def _phoenix(self) -> Phoenix:
+    def _phoenix(self) -> Phoenix | PublicClient:
+        if phoenix.has_public_calls_only(self._client):
+            return phoenix.PublicClient(self._client)
         return phoenix.Phoenix(self._client)
 
 

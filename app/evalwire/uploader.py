@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire import phoenix
-from evalwire.datasets import Columns, check_testset, describe_upload, execute_upload, prepare_uploads
+from evalwire.datasets import (
+    Columns,
+    as_example,
+    check_testset,
+    describe_upload,
+    execute_upload,
+    prepare_uploads,
+    read_rows,
+)
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +34,8 @@ class DatasetUploader:
 
     Args:
         csv_path: the file: CSV in UTF-8 with a header, or lines of JSON (`.jsonl`).
-        phoenix_client: a `phoenix.client.Client`.
+        phoenix_client: a `phoenix.client.Client`, or anything with its public `datasets` and `experiments`, such as a
+            facade or a mock: there is no overwriting there, and nothing is tried again.
         input_keys: columns that become the example's input; `user_query` by default.
         output_keys: columns that become its expected output; `expected_output` by default, none for an empty list.
         tag_column: the column that names the datasets of a row.
@@ -89,8 +98,16 @@ class DatasetUploader:
         inspection = check_testset(self._path, self._columns)
         for line in describe_upload(inspection, self._columns):
             log.warning("%s: %s", self._path, line)
+        if phoenix.has_public_calls_only(self._client):
+            return {tag: self._upload_by_public_calls(tag, on_exist) for tag in inspection.sizes}
         server = phoenix.Phoenix(self._client)
         for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist):
             execute_upload(server.uploads, upload)
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}
+
+    def _upload_by_public_calls(self, tag: str, on_exist: OnExist) -> Any:
+        rows = [as_example(row, row.id) for row in read_rows(self._path, self._columns, tag)]
+        dataset, action = phoenix.PublicClient(self._client).upload(tag, rows, on_exist=on_exist)
+        log.info("%s: %s, %d examples", tag, action, len(rows))
+        return dataset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,6 +55,29 @@ def collector(client) -> ResultCollector:
 
 
 # --- get -----------------------------------------------------------------------------------------------
+
+
+@needs_phoenix
+def test_a_facade_over_a_client_tells_the_same(client, collector, foreign, old, tmp_path):
+    """A team's own object with the client's public parts, and nothing else of it."""
+    over = ResultCollector(SimpleNamespace(datasets=client.datasets, experiments=client.experiments))
+    ids = foreign["experiment_id"], old["experiment_id"]
+    assert {run["id"] for run in over.get(ids[0])["task_runs"]} == {run["id"] for run in foreign["task_runs"]}
+    pairs = [
+        {name: (one["score_a"], one["score_b"], one["delta"]) for name, one in door.compare(*ids).items()}
+        for door in (over, collector)
+    ]
+    assert pairs[0] == pairs[1]
+    rows = [
+        json.loads(door.export(ids[0], "json", tmp_path / "x.json").read_text())["runs"] for door in (over, collector)
+    ]
+    parts = ("example_id", "repetition", "input", "expected", "output", "error")
+    assert [{part: row[part] for part in parts} for row in rows[0]] == [
+        {part: row[part] for part in parts} for row in rows[1]
+    ]
+    assert "**Total runs:**" in over.report(ids[0])
+    with pytest.raises(ExperimentNotFound):
+        over.get(UNKNOWN)
 
 
 @needs_phoenix

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from in_process import own_tracer_provider
 
@@ -89,6 +90,22 @@ def test_a_failing_trace_endpoint_does_not_fail_or_slow_the_job(phoenix_project,
     phoenix_project.experiment(name)
     (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
     assert result.passed
+
+
+def test_spans_wait_while_phoenix_is_away(phoenix_project, client, make_dataset, spans_of, monkeypatch):
+    """As records do: a restart of Phoenix costs no trace."""
+    send, refused = client.spans.log_spans, iter(range(6))
+
+    def log_spans(**call: Any) -> Any:
+        if next(refused, None) is not None:
+            raise httpx.ConnectError("connection refused")
+        return send(**call)
+
+    monkeypatch.setattr(client.spans, "log_spans", log_spans)
+    phoenix_project.experiment(make_dataset(10))
+    (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
+    assert next(refused, None) is None
+    assert len(spans_of(result.opened.project_name, at_least=10)) == 10
 
 
 def test_opentelemetry_is_left_as_it_was(phoenix_project, client, make_dataset):

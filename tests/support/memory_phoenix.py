@@ -12,7 +12,7 @@ from typing import Any
 from evalwire.errors import DatasetNotFound, ExperimentNotFound
 from evalwire.model import Dataset, Evaluation, Example, TaskRun
 from evalwire.phoenix.recorded import RecordedExperiments
-from evalwire.phoenix.runs import _to_run
+from evalwire.phoenix.runs import to_run
 
 
 class MemoryPhoenix:
@@ -161,7 +161,7 @@ class _Runs:
     def read(self, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
         made = self._experiments.runs[experiment_id]
         places = [(example, key) for example in dataset.examples for key in sorted(made) if key[0] == example.node_id]
-        return [_to_run(made[key], example, list(made[key]["annotations"].values())) for example, key in places]
+        return [to_run(made[key], example, list(made[key]["annotations"].values())) for example, key in places]
 
     def missing(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
         del is_part

@@ -251,7 +251,7 @@ def execute_upload(store: Store, upload: Upload, *, arrived: Callable[[int], Non
     is_append = upload.action == "appended"
     fits = len(found.ids) <= ROWS_PER_PART and found.size <= BYTES_PER_PART
     if fits and not is_append and not upload.is_repeat:
-        store.send(upload.name, [_as_json(row, name) for row, name in _named(upload, found)], as_whole=True)
+        store.send(upload.name, [as_example(row, name) for row, name in _named(upload, found)], as_whole=True)
         arrived(len(found.ids))
     else:
         _in_parts(store, upload, found, arrived)
@@ -302,14 +302,17 @@ def _parts(rows: Iterable[tuple[Row, str]]) -> Iterator[list[dict[str, Any]]]:
         if part and (len(part) == ROWS_PER_PART or size + its > BYTES_PER_PART):
             yield part
             part, size = [], 0
-        part.append(_as_json(row, name))
+        part.append(as_example(row, name))
         size += its
     if part:
         yield part
 
 
-def _as_json(row: Row, name: str) -> dict[str, Any]:
-    content = {"id": name, "input": dict(row.input), "output": dict(row.output), "metadata": dict(row.metadata)}
+def as_example(row: Row, name: str | None) -> dict[str, Any]:
+    """Return a row as Phoenix's client takes examples, with this ID, where it has one."""
+    content: dict[str, Any] = {"input": dict(row.input), "output": dict(row.output), "metadata": dict(row.metadata)}
+    if name is not None:
+        content["id"] = name
     return content if row.splits is None else {**content, "splits": list(row.splits)}
 
 

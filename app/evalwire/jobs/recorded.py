@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalwire.model import ExperimentResult
-    from evalwire.phoenix import Phoenix
+    from evalwire.phoenix import Phoenix, PublicClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Exported:
 
 
 def export_experiment(
-    phoenix: Phoenix,
+    phoenix: Phoenix | PublicClient,
     experiment_id: str,
     *,
     format_: str,
@@ -75,12 +75,12 @@ def export_experiment(
     )
 
 
-def experiment_report(phoenix: Phoenix, experiment_id: str) -> str:
+def experiment_report(phoenix: Phoenix | PublicClient, experiment_id: str) -> str:
     """An experiment as a page of Markdown."""
     return reports.experiment_markdown.render(counted_result(phoenix, experiment_id))
 
 
-def counted_result(phoenix: Phoenix, experiment_id: str) -> ExperimentResult:
+def counted_result(phoenix: Phoenix | PublicClient, experiment_id: str) -> ExperimentResult:
     """An experiment with every evaluation that counts: those of runs that failed are of no output."""
     result = phoenix.recorded.result(experiment_id, is_whole=True)
     runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)

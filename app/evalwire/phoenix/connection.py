@@ -189,6 +189,11 @@ class Connection:
         """The server's address."""
         return endpoint_of(self._client)
 
+    @property
+    def gave_up(self) -> bool:
+        """True once a record was given up for an outage."""
+        return self._gave_up
+
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str:
         """Return the address of an experiment's page, as the client has it."""
         return self._client.experiments.get_experiment_url(dataset_id=dataset_id, experiment_id=experiment_id)

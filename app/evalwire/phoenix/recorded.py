@@ -47,7 +47,7 @@ class RecordedExperiments:
         dataset = self._datasets.fetch_version(record["dataset_id"], record["dataset_version_id"], split=split)
         url = self._experiments.url(dataset.id, experiment_id)
         found = self._runs.read(experiment_id, dataset)
-        result = _to_result(record, dataset, found, url=url, is_whole=is_whole)
+        result = to_result(record, dataset, found, url=url, is_whole=is_whole)
         if with_examples and result.opened is not None:
             result = replace(result, opened=replace(result.opened, dataset=dataset))
         return result
@@ -82,7 +82,7 @@ class RecordedExperiments:
             raise
 
 
-def _to_result(
+def to_result(
     record: Mapping[str, Any],
     dataset: Dataset,
     found: Sequence[TaskRun],

@@ -25,6 +25,12 @@ def is_transient(error: BaseException | None) -> bool:
     return isinstance(error, (httpx.TransportError, httpx.DecodingError, *_NOT_JSON))
 
 
+def is_away(error: BaseException | None) -> bool:
+    """Check whether a server does not answer at present: no connection, no time, or a proxy that says so."""
+    status = status_of(error)
+    return is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, _NOT_JSON)
+
+
 def status_of(error: BaseException | None) -> int | None:
     """Return the HTTP status that an error carries, or None."""
     response = response_of(error)

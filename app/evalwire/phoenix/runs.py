@@ -118,7 +118,7 @@ def _read(rest: Rest, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
     order = {example.node_id: index for index, example in enumerate(dataset.examples)}
     full = rest.evaluations(experiment_id) if found else ()
     known = [
-        _to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
+        to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
         for one in full
         if (place := _place(one["example_id"], one)) in found and place[0] in order
     ]
@@ -130,7 +130,8 @@ def _place(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
     return example_id, int(run["repetition_number"])
 
 
-def _to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
+def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
+    """Return a run of Phoenix's, with its evaluations, as evalwire has it."""
     error = run.get("error")
     evaluations = [_to_evaluation(one) for one in annotations]
     facts = [own_metadata(one.get("metadata")) for one in annotations]

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evalwire.phoenix.request_errors import is_transient, reason
+from evalwire.errors import PhoenixUnreachable
+from evalwire.phoenix.request_errors import is_away, is_transient, reason
 
 if TYPE_CHECKING:
     from evalwire.phoenix.connection import Connection
@@ -22,10 +23,13 @@ class Spans:
         self._connection = connection
 
     def deliver(self, project: str, spans: Sequence[Mapping[str, Any]]) -> int:
-        """Deliver spans to a project; return how many Phoenix did not take. Spans are not worth a retry.
+        """Deliver spans to a project in one try; return how many Phoenix did not take.
 
         Phoenix refuses a whole batch for one span that it already has (a user's own exporter may have sent it)
         or cannot read, so these are left out and the others sent again.
+
+        Raises:
+            PhoenixUnreachable: Phoenix is away; not once records were given up for that.
         """
         try:
             self._connection.single_try().log_spans(project, spans)
@@ -34,7 +38,9 @@ class Spans:
             invalid = {span.get("span_id") for span in getattr(error, "invalid_spans", ())}
             rest = [span for span in spans if span["context"]["span_id"] not in known | invalid]
             if len(rest) == len(spans):
-                if is_transient(error):
+                if is_away(error) and not self._connection.gave_up:
+                    raise PhoenixUnreachable(reason(error)) from error
+                if is_transient(error) and not self._connection.gave_up:
                     raise
                 log.debug("Phoenix did not take %d spans: %s", len(spans), reason(error))
                 return len(spans)

@@ -20,6 +20,7 @@ from evalwire import clocks
 if TYPE_CHECKING:
     from opentelemetry.sdk import trace as trace_sdk
 
+from evalwire.errors import PhoenixUnreachable
 from evalwire.recording.tracing.spans import SPAN_KIND
 
 log = logging.getLogger("evalwire.tracing")
@@ -34,11 +35,18 @@ _BATCH_SECONDS = 15.0  # Phoenix inserts a span at the cost of a record, so many
 
 _TRIES = 5
 
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.25, 5.0
+
 Deliver = Callable[[str, Sequence[Mapping[str, Any]]], int]
 
 
 class Delivery:
-    """A bounded queue and a thread that empties it in batches; its troubles never reach the job."""
+    """A bounded queue and a thread that empties it in batches; its troubles never reach the job.
+
+    Args:
+        deliver: sends spans to a project, and returns how many were refused. `PhoenixUnreachable` says that Phoenix is
+            away, and that they may wait.
+    """
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
@@ -80,41 +88,66 @@ class Delivery:
         self._queue.clear()
 
     def _work(self) -> None:
+        tries = 0  # of what could not be sent
         while True:
             with self._wake:
-                if self._closing_at is None and len(self._queue) < _BATCH_SIZE:
+                if self._closing_at is None and len(self._queue) < _BATCH_SIZE and not tries:
                     self._wake.wait(_BATCH_SECONDS)
             batch: defaultdict[str, list[trace_sdk.ReadableSpan]] = defaultdict(list)
             for _ in range(min(len(self._queue), _BATCH_SIZE)):
                 project, span = self._queue.popleft()
                 batch[project].append(span)
-            for project, spans in batch.items():
-                self._send(project, spans)
-            if self._closing_at is not None and not self._queue:
+            kept = [(project, span) for project, spans in batch.items() for span in self._send(project, spans, tries)]
+            self._put_back(kept)
+            tries = tries + 1 if kept else 0
+            if self._closing_at is not None and (not self._queue or (kept and not self._may_wait())):
                 return
+            if kept:
+                self._pause(tries)
 
-    def _send(self, project: str, spans: Sequence[trace_sdk.ReadableSpan]) -> None:
-        rows = []
+    def _put_back(self, kept: Sequence[tuple[str, trace_sdk.ReadableSpan]]) -> None:
+        """Queue again what could not be sent, before what came since; drop the oldest when there is no room."""
+        room = max(0, _QUEUE_LIMIT - len(self._queue))
+        self.lost += max(0, len(kept) - room)
+        self._queue.extendleft(reversed(kept[len(kept) - room :] if room < len(kept) else kept))
+
+    def _may_wait(self) -> bool:
+        return (self._closing_at or math.inf) > clocks.monotonic() + _FIRST_WAIT_SECONDS
+
+    def _pause(self, tries: int) -> None:
+        """Wait before the next try, until the job ends: then there is little time, and Phoenix may be back."""
+        with self._wake:
+            if self._closing_at is None:
+                self._wake.wait(min(_FIRST_WAIT_SECONDS * 2 ** min(tries, 10), _LONGEST_WAIT_SECONDS))
+        if self._closing_at is not None:
+            time.sleep(_FIRST_WAIT_SECONDS)
+
+    def _send(
+        self, project: str, spans: Sequence[trace_sdk.ReadableSpan], tries: int
+    ) -> Sequence[trace_sdk.ReadableSpan]:
+        """Send spans; return those that are to be sent again.
+
+        While Phoenix is away they wait, as records do. What it answers with an error is tried a few times.
+        """
+        readable, rows = [], []
         for span in spans:
             try:
                 rows.append(span_row(span))
+                readable.append(span)
             except Exception as error:  # a span of the user's own making
                 self.lost += 1
                 log.debug("a span cannot be read (%s: %s)", type(error).__name__, error)
-        for attempt in range(_TRIES):
-            try:
-                self.lost += self._deliver(project, rows)
-            except Exception as error:
-                if not self._complained:
-                    self._complained = True
-                    log.warning("spans could not be delivered (%s: %s); the run goes on", type(error).__name__, error)
-                pause = 0.25 * 2**attempt
-                if attempt == _TRIES - 1 or (self._closing_at or math.inf) < clocks.monotonic() + pause:
-                    break
-                time.sleep(pause)
-            else:
-                return
-        self.lost += len(rows)
+        try:
+            self.lost += self._deliver(project, rows)
+        except Exception as error:
+            is_away = isinstance(error, PhoenixUnreachable)
+            if is_away or tries < _TRIES - 1:
+                return readable
+            if not self._complained:
+                self._complained = True
+                log.warning("spans could not be delivered (%s: %s); the run goes on", type(error).__name__, error)
+            self.lost += len(rows)
+        return ()
 
 
 def span_row(span: trace_sdk.ReadableSpan) -> dict[str, Any]:
