@@ -15,13 +15,11 @@ said() {
   [[ -z $FILES || ! -f $FILES/outputs ]] || sed -n "s/^$1=//p" "$FILES/outputs" | head -n 1
 }
 
-output() { printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"; }
-
 # The path of a report that evalwire names, if it is a file in the report folder.
 report() {
   local path
   path=$(cd -- "$GITHUB_WORKSPACE" && realpath -e -- "$(said "$1")" 2>/dev/null) || return 0
-  [[ $path == "$(realpath -- "$REPORT_DIR")"/* && -f $path ]] || return 0
+  [[ $path == "$(realpath -- "$REPORT_DIR")"/* && -f $path && $path != *[[:cntrl:]]* ]] || return 0
   printf '%s' "$path"
 }
 

@@ -16,8 +16,6 @@ readonly PHOENIX_VARIABLES=(
   PHOENIX_API_KEY PHOENIX_API_KEY_FILE PHOENIX_CLIENT_HEADERS
 )
 
-output() { printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"; }
-
 end_with() {
   output exit-code "$1"
   exit 0
@@ -61,6 +59,7 @@ choose_image() {
 make_report_dir() {
   local asked=${INPUT_REPORT_DIR:-${EVALWIRE_REPORT_DIR:-test-results}} workspace path
   workspace=$(realpath -- "$GITHUB_WORKSPACE")
+  [[ $asked != *[[:cntrl:]]* ]] || refuse "The name of the report folder has a line end, or another control, in it."
   path=$(cd -- "$workspace" && realpath -m -- "$asked")
   [[ $path == "$workspace"/* ]] ||
     refuse "The input \`report-dir\` has to be a folder below the workspace, which is all that evalwire may write to;" \

@@ -316,6 +316,37 @@ def test_both_a_key_and_a_key_file_are_wrong_use(project):
     assert "PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set" in done.stderr
 
 
+HOSTILE = "skip\x1b[31m\r::error::by a folder's name\n##[error]\u202eb"
+
+
+def test_names_of_folders_and_messages_about_the_settings_are_plain_text(project):
+    """A terminal, and a CI system, obey nothing in them."""
+    (project.experiments / HOSTILE).mkdir(parents=True)
+    project.experiment("d", task="import os\nraise RuntimeError('\\x1b[31m red')")
+    escaped = HOSTILE.encode("unicode_escape").decode()
+    hostile = json.dumps(HOSTILE)
+    files = {
+        "list": "",
+        "run": "",
+        "check": f"[gates]\n{hostile} = {{ min = 1 }}\n",
+        "run --dry-run": f"{hostile} = 1\n",
+        "check --json": f"[experiments]\n{hostile} = 1\n",
+        "list --name=d": f"[experiments.{hostile}]\ndataset = 'x'\n",
+        "validate": f"[dataset]\ncsv_path = {hostile}\n",
+        "upload": f"[dataset]\ncsv_path = {hostile}\non_exist = {hostile}\n",
+    }
+    said = ""
+    for command, text in files.items():
+        project.write({"evalwire.toml": text})
+        done = project.run(*command.split(), GITHUB_ACTIONS="true", EVALWIRE_FETCH_ATTEMPTS="1")
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", done.stdout + done.stderr), command
+        lines = (done.stdout + done.stderr).splitlines()
+        found = [line for line in lines if "##[" in line or line.lstrip().startswith("::")]
+        assert all("RuntimeError" in line for line in found), command
+        said += done.stdout + done.stderr
+    assert f"skipped experiments/{escaped}/: it has no task.py".replace("##[", "#\u200b#[") in said
+
+
 # --- with a Phoenix ------------------------------------------------------------------------------------
 
 

@@ -190,6 +190,39 @@ def test_nothing_passed_unless_all_say_so(publish, exit_code, outputs, outcome, 
     assert (found["outcome"], found["passed"]) == (outcome, passed)
 
 
+FORGED = "x\npassed=true\noutcome=passed\nfailed-count=0"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x85\n"])
+def test_no_name_of_a_file_forges_an_output(publish, tmp_path, end):
+    """A link that user code makes in the report folder leads to a name of several lines."""
+    reports = tmp_path / "workspace" / "test-results"
+    reports.mkdir(parents=True)
+    forged = reports / FORGED.replace("\n", end)
+    forged.write_text("{}")
+    (reports / "results.json").symlink_to(forged.name)
+    found, _, _ = publish(outputs=f"outcome=errors\nresults-json={reports}/results.json\nfailed-count=4\rpassed=true\n")
+    assert (found["passed"], found["outcome"], found["results-json"]) == ("false", "errors", "")
+    assert found["failed-count"] == "4 passed=true"
+
+
+@pytest.mark.parametrize("name", ["REPORT_DIR", "SHARD", "VERSION"])
+def test_no_input_forges_an_output(tmp_path, name):
+    """Of a workflow that takes it from a pull request's title, say."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n")
+    docker.chmod(0o755)
+    environ = dict.fromkeys(STEPS[0]["env"], "") | {"INPUT_VERSION": "evalwire:1", "RUNNER_TEMP": str(tmp_path)}
+    environ |= {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "GITHUB_WORKSPACE": str(tmp_path)}
+    environ |= {"GITHUB_OUTPUT": str(tmp_path / "out"), f"INPUT_{name}": f"a{FORGED}"}
+    done = subprocess.run([ROOT / "action" / "run.sh"], env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    outputs = [line.split("=", 1)[0] for line in re.split(r"\r\n|\r|\n", (tmp_path / "out").read_text())]
+    assert "passed" not in outputs
+    assert "outcome" not in outputs
+    assert outputs.count("exit-code") == 1
+
+
 def test_only_known_outputs_are_taken(publish):
     """The users' code could write the file: no other name, no second value, no value of several lines."""
     found, _, _ = publish("1", "outcome=errors\nother=1\noutcome=passed\nfailed-count<<E\n1\nE\nfailed-count=3\n")

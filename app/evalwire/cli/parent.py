@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+from evalwire.cli.output_filter import OutputFilter
 from evalwire.loading import load
 
 _PR_SET_PDEATHSIG = 1
@@ -42,10 +43,16 @@ class ParentPipe:
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
+        self.mark = ""
 
-    def open(self, descriptor: int) -> None:
-        """Write to this descriptor from now on."""
-        self._descriptor = descriptor
+    def open(self, descriptor: int, mark: str) -> None:
+        """Write to this descriptor from now on.
+
+        Args:
+            descriptor: of the pipe.
+            mark: what stands around commands on purpose where the parent filters the output; empty where it does not.
+        """
+        self._descriptor, self.mark = descriptor, mark
 
     def decide(self, exit_code: int) -> None:
         """Tell the exit code; of several, the first that is not 0 counts."""
@@ -81,6 +88,7 @@ def run_in_child(work: Callable[[], NoReturn]) -> int:
     own = os.getpid()
     told, to_parent = os.pipe()
     lifeline, held_by_parent = os.pipe()
+    output = OutputFilter.open(os.environ)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever ignores it never learns an exit code
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
     try:
@@ -92,17 +100,28 @@ def run_in_child(work: Callable[[], NoReturn]) -> int:
         os.close(told)
         os.close(held_by_parent)
         _end_with(own, lifeline)
-        parent_pipe.open(to_parent)
+        parent_pipe.open(to_parent, output.mark)
+        output.enter()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         work()
     os.close(to_parent)
     os.close(lifeline)
+    output.start()
     status = _wait_for(child)
+    output.finish()
     exit_codes, jobs = _read(told, child)
     code, reason = _judge(os.waitstatus_to_exitcode(status), exit_codes)
     if reason:
         _explain(reason, jobs, code)
-    return code
+    return code or _tell_problem(output)
+
+
+def _tell_problem(output: OutputFilter) -> int:
+    """Write why the output could not be written, which the child cannot know; return the exit code."""
+    if output.problem:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"evalwire: the output cannot be written: {output.problem}\n")
+    return int(bool(output.problem))
 
 
 def _occupy_standard_streams() -> None:

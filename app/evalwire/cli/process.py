@@ -68,7 +68,7 @@ def execute(
             console.say(f"note: {note}")
         code = command(invocation)
     except EvalwireError as error:
-        sys.stderr.write(f"evalwire: {error}\n")
+        sys.stderr.write(f"evalwire: {masking.plain(str(error))}\n")
         code = error_code or error.exit_code
     except Interrupted as interrupted:
         sys.stderr.write("evalwire: interrupted\n")
@@ -85,10 +85,11 @@ def execute(
 
 def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
     """Put masks before the standard streams, for user code too."""
-    is_ci = any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
-    out = masking.MaskedStream(sys.stdout, mask, is_harmless=is_ci)
-    sys.stdout = cast("TextIO", out)
-    sys.stderr = cast("TextIO", masking.MaskedStream(sys.stderr, mask, is_harmless=is_ci))
+    of_out, of_err, of_log = [[masking.CommandFilter()] if masking.reads_commands(os.environ) else [] for _ in range(3)]
+    # both streams may end in one log, where a line of one goes on with what is in the other
+    out = masking.MaskedStream(sys.stdout, mask, filters=of_out + of_log, mark=parent_pipe.mark)
+    err = masking.MaskedStream(sys.stderr, mask, filters=of_err + of_log)
+    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     return Console(
         out=sys.stdout,
         err=sys.stderr,
@@ -129,9 +130,17 @@ def _connector(
     return connect
 
 
+class _PlainFormatter(logging.Formatter):
+    """Formats messages as plain text: names of datasets and answers of servers are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, or lines, of a record."""
+        return masking.plain(super().format(record))
+
+
 def _set_up_logs(*, verbose: bool, quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("evalwire: %(message)s" if not verbose else "%(name)s: %(message)s"))
+    handler.setFormatter(_PlainFormatter("evalwire: %(message)s" if not verbose else "%(name)s: %(message)s"))
     own = logging.getLogger("evalwire")
     own.handlers[:] = [handler]
     own.propagate = False

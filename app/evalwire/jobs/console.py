@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from evalwire.masking import Mask, secrets_in
+from evalwire.masking import Mask, plain, plain_line, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +39,16 @@ class Console:
     def say(self, line: str) -> None:
         """Write a line of progress."""
         if not self.quiet:
-            self.err.write(f"{line}\n")
+            self.err.write(f"{plain_line(line)}\n")
             self.err.flush()
 
     def warn(self, message: str) -> None:
         """Write a warning or an error."""
-        self.err.write(f"evalwire: {message}\n")
+        self.err.write(f"evalwire: {plain(message)}\n")
+
+    def show(self, text: str) -> None:
+        """Write a result as plain text, whatever the names in it hold."""
+        self.out.write(plain(text))
 
     def learn_secrets(self) -> None:
         """Mask the secrets that user code has loaded into the environment since."""

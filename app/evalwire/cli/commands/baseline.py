@@ -27,7 +27,7 @@ def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
     phoenix = invocation.connect(None)
     record = phoenix.experiments.find(experiment_id)
     phoenix.experiments.tag(experiment_id, tag)
-    invocation.console.out.write(
+    invocation.console.show(
         f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n"
     )
     return 0

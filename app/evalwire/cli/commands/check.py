@@ -78,10 +78,11 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
     if show_settings:
         width = max(len(name) for name in settings)
         for name, entry in settings.items():
-            invocation.console.out.write(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
+            invocation.console.show(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
         invocation.console.out.write("\n")
     for finding in findings:
-        invocation.console.out.write(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.what}: {finding.detail}\n")
+        word = "ok    " if finding.ok else "FAILED"
+        invocation.console.show(f"{word}  {masking.plain_line(finding.what)}: {finding.detail}\n")
     return 0 if ok else 1
 
 

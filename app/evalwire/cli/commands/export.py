@@ -28,5 +28,5 @@ def export(invocation: Invocation, *, experiment_id: str, format_: str, output: 
     phoenix = invocation.connect(None)
     found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=invocation.console.mask)
     runs = "1 run" if found.runs == 1 else f"{found.runs} runs"
-    invocation.console.out.write(f"{found.path}: {runs}, {found.failed} failed, {found.not_run} not run\n")
+    invocation.console.show(f"{found.path}: {runs}, {found.failed} failed, {found.not_run} not run\n")
     return 0

@@ -55,18 +55,18 @@ def init(invocation: Invocation, directory: Path, *, ci: CI | None = None) -> in
         templates[".gitignore"] = "gitignore"
     _write(directory, {name: _template(file) for name, file in templates.items()})
     for name in templates:
-        invocation.console.out.write(f"wrote {directory / name}\n")
+        invocation.console.show(f"wrote {directory / name}\n")
     if has_gitignore:
         lines = ", ".join(_template("gitignore").split())
-        invocation.console.out.write(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
+        invocation.console.show(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
     if ci and (root := _repository_above(directory)):
-        invocation.console.out.write(
+        invocation.console.show(
             f"move {_WORKFLOWS[ci]} to {root}, where alone it is read, and have it work in {directory}\n"
         )
-    invocation.console.out.write("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
+    invocation.console.show("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
     if directory.resolve() != Path.cwd():
-        invocation.console.out.write(f"  cd {shlex.quote(str(directory))}\n")
-    invocation.console.out.write("  evalwire run --local\n")
+        invocation.console.show(f"  cd {shlex.quote(str(directory))}\n")
+    invocation.console.show("  evalwire run --local\n")
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.experiments import importable
 from evalwire.jobs import discover
+from evalwire.masking import plain_line
 
 if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
@@ -28,11 +29,11 @@ def list_(invocation: Invocation) -> int:
     with importable(root):
         found = discover(invocation.settings)
     for experiment in found.experiments:
-        invocation.console.out.write("\n".join(_describe(experiment)) + "\n")
+        invocation.console.show("\n".join(_describe(experiment)) + "\n")
     for name in found.skipped:
-        invocation.console.out.write(f"{name}/  skipped: no task.py\n")
+        invocation.console.show(f"{plain_line(name)}/  skipped: no task.py\n")
     if not found.experiments:
-        invocation.console.out.write(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
+        invocation.console.show(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
     broken = sum(bool(experiment.problems) for experiment in found.experiments)
     return 1 if broken or not found.experiments else 0
 
@@ -40,8 +41,8 @@ def list_(invocation: Invocation) -> int:
 def _describe(experiment: Experiment) -> list[str]:
     task = experiment.task
     kind = "none" if task is None else "async" if task.is_async else "plain"
-    lines = [experiment.name]
-    lines.append(f"  dataset     {experiment.dataset_name}")
+    lines = [plain_line(experiment.name)]
+    lines.append(f"  dataset     {plain_line(experiment.dataset_name)}")
     lines.append(f"  task        {kind}")
     names = [
         f"{evaluator.name} (async)" if evaluator.is_async else evaluator.name for evaluator in experiment.evaluators

@@ -47,7 +47,7 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
             if not dry_run:
                 _execute(invocation, phoenix, found)
             word = f"would be {found.action}" if dry_run else found.action
-            invocation.console.out.write(f"{found.name}: {word}, {found.example_count} examples\n")
+            invocation.console.show(f"{found.name}: {word}, {found.example_count} examples\n")
     return 0
 
 

@@ -22,14 +22,14 @@ def validate(invocation: Invocation) -> int:
     columns = testset_columns(invocation.settings)
     inspection = inspect_testset(path, columns)
     for issue in inspection.issues:
-        invocation.console.out.write(f"{path}: {issue}\n")
+        invocation.console.show(f"{path}: {issue}\n")
     for advice in dict.fromkeys(issue.advice for issue in inspection.issues):
         if advice:
-            invocation.console.out.write(f"{advice}\n")
+            invocation.console.show(f"{advice}\n")
     for line in describe_lists(inspection, columns):
-        invocation.console.out.write(f"{path}: {line}\n")
+        invocation.console.show(f"{path}: {line}\n")
     sizes = ", ".join(f"{name} {size}" for name, size in inspection.sizes.items())
     count = len(inspection.issues)
     word = f"{count} {'issue' if count == 1 else 'issues'}" if count else "valid"
-    invocation.console.out.write(f"{path}: {word}; examples by dataset: {sizes or 'none'}\n")
+    invocation.console.show(f"{path}: {word}; examples by dataset: {sizes or 'none'}\n")
     return 1 if inspection.issues else 0

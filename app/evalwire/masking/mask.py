@@ -1,4 +1,4 @@
-"""Keep secrets out of whatever is shown: their values are replaced in text and on the standard streams."""
+"""Find secrets, and replace them in texts and in values of any depth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from evalwire.model import Dataset, Example, Experiment
@@ -20,7 +20,6 @@ _SECRET_NAMES = re.compile(
 )
 _OTHER_KEYS = ("EVALWIRE_RUN_KEY",)  # opens nothing, and may be an ordinary word
 _HEADER_NAMES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-_LONGEST_HELD = 65_536  # characters of a line that may wait for its end
 
 
 class Mask:
@@ -130,83 +129,3 @@ def _spellings(secret: str) -> Iterator[str]:
     yield repr(secret)[1:-1]
     yield quote(secret, safe="")
     yield unquote(secret)
-
-
-_COMMAND = re.compile(r"^(\s*:)(?=:)|#(?=#(?:\[|vso\[))", re.MULTILINE)
-
-
-def without_commands(text: str) -> str:
-    """Text in which GitHub (`::error::`, `##[error]`) and Azure Pipelines (`##vso[...]`) see no commands.
-
-    A space without width is put into each, so that it reads as before.
-    """
-    return _COMMAND.sub("\\g<0>\u200b", text)
-
-
-class MaskedStream:
-    """A text stream that masks what is written to it; everything else is the stream's own.
-
-    A line is held until it is complete or flushed, so that a secret written in pieces is masked too. What the
-    stream's encoding cannot write is escaped. With `is_harmless`, no line is a command to a CI system.
-    """
-
-    def __init__(self, stream: TextIO, mask: Callable[[str], str], *, is_harmless: bool = False) -> None:
-        self._stream = stream
-        self._mask = mask
-        self._is_harmless = is_harmless
-        self._held = ""
-        self.buffer = _MaskedBuffer(self)
-
-    def write(self, text: str) -> int:
-        """Write what ends a line, masked; hold the rest."""
-        whole, newline, rest = (self._held + text).rpartition("\n")
-        self._held = rest
-        if newline:
-            self._put(whole + newline)
-        if len(rest) > _LONGEST_HELD:
-            self.flush()
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write each line, masked."""
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        """Write what is held, masked."""
-        held, self._held = self._held, ""
-        if held:
-            self._put(held)
-        self._stream.flush()
-
-    def write_command(self, text: str) -> None:
-        """Write lines that a CI system is to take for commands."""
-        self.flush()
-        self._stream.write(self._encodable(self._mask(text)))
-        self._stream.flush()
-
-    def _put(self, text: str) -> None:
-        masked = self._mask(text)
-        self._stream.write(self._encodable(without_commands(masked) if self._is_harmless else masked))
-
-    def _encodable(self, text: str) -> str:
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        return text.encode(encoding, "backslashreplace").decode(encoding)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-class _MaskedBuffer:
-    """The bytes side of a masked stream, for those who write to `sys.stdout.buffer`."""
-
-    def __init__(self, stream: MaskedStream) -> None:
-        self._stream = stream
-
-    def write(self, data: bytes) -> int:
-        self._stream.write(bytes(data).decode(errors="replace"))
-        return len(data)
-
-    def flush(self) -> None:
-        with contextlib.suppress(ValueError):
-            self._stream.flush()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from reporting import red_report
 
-from evalwire.masking import Mask, MaskedStream, masked, secrets_in, without_commands
+from evalwire.masking import Mask, MaskedStream, masked, secrets_in
 
 SECRET = "sk-abc/123+\"quoted\" 'single' é\\end"
 
@@ -159,18 +159,3 @@ def test_a_report_is_masked_whole_and_its_examples_stay_the_same():
     assert [old.content_hash for old, _ in examples] == [new.content_hash for _, new in examples]
     assert [old is new for old, new in examples].count(False) == 1
     assert masked(report, Mask(["no such secret"])) is report
-
-
-@pytest.mark.parametrize("line", ["::error::x", "  ::set-output name=a::b", "a ##[error]x", "x ##vso[task.complete]"])
-def test_no_line_of_a_harmless_stream_is_a_command(line):
-    """GitHub and Azure Pipelines see none in what user code prints; what evalwire itself commands, they do."""
-    buffer = io.StringIO()
-    stream = MaskedStream(buffer, Mask(), is_harmless=True)
-    print(line, file=stream)
-    stream.write_command("::error::mine\n")
-    first, second = buffer.getvalue().splitlines()
-    assert not first.lstrip().startswith("::")
-    assert "##[" not in first
-    assert "##vso[" not in first
-    assert second == "::error::mine"
-    assert without_commands("a::b and #1") == "a::b and #1"

@@ -1,0 +1,166 @@
+"""Filter all that a command's process prints, its children and native code included, where CI reads commands there.
+
+Pipes take the places of standard output and standard error. The waiting parent process reads them, so that nothing is
+lost when the process is killed, and nothing waits for Python's lock in it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import os
+import select
+import selectors
+import threading
+from collections.abc import Mapping, Sequence
+
+from evalwire.masking import CommandFilter, reads_commands
+
+_CHUNK = 65_536
+_MOST_LEFT = 4 * _CHUNK  # to read after the command's end; a process that stays may print for ever
+_MARK_BYTES = 16
+
+
+class OutputFilter:
+    """The filter between a child process and the standard streams of this one.
+
+    Call `open` before the fork, then `enter` in the child and `start` in the parent; `finish` when the child has ended.
+
+    Attributes:
+        mark: what stands before and after lines that are commands on purpose; no text of a user or a model knows it.
+            Empty where nothing is filtered.
+        problem: why the output could not be written; empty where it could, or where its reader has left.
+    """
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self.mark = f"\x1e{os.urandom(_MARK_BYTES).hex()}\x1e" if descriptors else ""
+        self.problem = ""
+        self._channels: list[_Channel] = []
+        self._thread: threading.Thread | None = None
+        self._wakes: tuple[int, int] = (-1, -1)
+        for descriptor in descriptors:
+            same = next((one for one in self._channels if os.path.sameopenfile(one.descriptors[0], descriptor)), None)
+            if same is None:
+                self._channels.append(_Channel(descriptor, self.mark))
+            else:  # one pipe keeps the order of the lines
+                same.descriptors.append(descriptor)
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str]) -> OutputFilter:
+        """Make pipes for the standard streams that are no terminals; none where CI reads no commands."""
+        is_read = reads_commands(environ)
+        return cls([descriptor for descriptor in (1, 2) if is_read and not os.isatty(descriptor)])
+
+    def enter(self) -> None:
+        """Put the pipes in the places of the streams, in the child."""
+        for channel in self._channels:
+            for descriptor in channel.descriptors:
+                os.dup2(channel.writes, descriptor)
+            os.close(channel.reads)
+            os.close(channel.writes)
+
+    def start(self) -> None:
+        """Begin to read, in the parent, on a thread of its own."""
+        if not self._channels:
+            return
+        self._wakes = os.pipe()
+        for channel in self._channels:
+            os.close(channel.writes)
+            os.set_blocking(channel.reads, False)
+        self._thread = threading.Thread(target=self._read, name="evalwire-output", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Write what the child has left in the pipes; processes that stay after it can print no more."""
+        if self._thread is not None:
+            os.close(self._wakes[1])
+            self._thread.join()
+
+    def _read(self) -> None:
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._wakes[0], selectors.EVENT_READ, None)
+            for channel in self._channels:
+                ready.register(channel.reads, selectors.EVENT_READ, channel)
+            is_over = False
+            while not is_over and len(ready.get_map()) > 1:
+                for key, _ in ready.select():
+                    if key.data is None:
+                        is_over = True
+                    elif not self._pass_on(key.data):
+                        ready.unregister(key.fd)
+                        key.data.close()
+        for channel in self._channels:
+            left = _MOST_LEFT
+            while left > 0 and channel.is_open and (count := self._pass_on(channel)):
+                left -= count
+            with contextlib.suppress(OSError):
+                channel.end()
+            channel.close()
+        os.close(self._wakes[0])
+
+    def _pass_on(self, channel: _Channel) -> int:
+        """Write what is there to read; return how many bytes, 0 where nothing more will come of it."""
+        try:
+            data = os.read(channel.reads, _CHUNK)
+        except BlockingIOError:
+            return 0
+        try:
+            channel.write(data)
+        except OSError as error:  # the child learns of it by a closed pipe
+            if error.errno != errno.EPIPE:
+                self.problem = error.strerror or str(error)
+            return 0
+        return len(data)
+
+
+class _Channel:
+    """One pipe, and the stream that it stands for."""
+
+    def __init__(self, descriptor: int, mark: str) -> None:
+        self.descriptors = [descriptor]
+        self.reads, self.writes = os.pipe()
+        self.is_open = True
+        self._decoder = codecs.getincrementaldecoder("utf-8")(
+            "surrogateescape"
+        )  # bytes that are no text stay as they are
+        self._filter = CommandFilter()
+        self._mark = mark
+        self._held = ""
+        self._is_command = False
+
+    def write(self, data: bytes, *, is_end: bool = False) -> None:
+        """Write bytes, with no command in them but those between two marks."""
+        *pieces, rest = (self._held + self._decoder.decode(data, is_end)).split(self._mark)
+        for piece in pieces:
+            self._put(piece)
+            self._is_command = not self._is_command
+            if self._is_command and self._filter.is_within_line:
+                self._put_raw("\n")
+        place = rest.rfind("\x1e") if not is_end else -1
+        is_part = place >= 0 and self._mark.startswith(rest[place:])  # the mark's other half may follow
+        self._held = rest[place:] if is_part else ""
+        self._put(rest[:place] if is_part else rest)
+
+    def end(self) -> None:
+        """Write what was held."""
+        self.write(b"", is_end=True)
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            os.close(self.reads)
+
+    def _put(self, text: str) -> None:
+        if text:
+            self._put_raw(text if self._is_command else self._filter(text))
+
+    def _put_raw(self, text: str) -> None:
+        if self._is_command:
+            self._filter = CommandFilter()
+        data = memoryview(text.encode("utf-8", "surrogateescape"))
+        while data:
+            try:
+                data = data[os.write(self.descriptors[0], data) :]
+            except BlockingIOError:  # whoever gave us the stream reads it without blocking
+                select.select([], [self.descriptors[0]], [])

@@ -1,0 +1,34 @@
+"""Keep secrets, and commands to a CI system, out of whatever is shown."""
+
+from typing import TYPE_CHECKING
+
+from evalwire.loading import lazy_names
+
+if TYPE_CHECKING:
+    from evalwire.masking.commands import CommandFilter, reads_commands, without_commands
+    from evalwire.masking.controls import plain, plain_line
+    from evalwire.masking.mask import MASK, Mask, is_secret, masked, secrets_in
+    from evalwire.masking.streams import MaskedStream
+
+__all__ = [
+    "MASK",
+    "CommandFilter",
+    "Mask",
+    "MaskedStream",
+    "is_secret",
+    "masked",
+    "plain",
+    "plain_line",
+    "reads_commands",
+    "secrets_in",
+    "without_commands",
+]
+
+_HOMES = {
+    **dict.fromkeys(("CommandFilter", "reads_commands", "without_commands"), "commands"),
+    **dict.fromkeys(("MASK", "Mask", "is_secret", "masked", "secrets_in"), "mask"),
+    **dict.fromkeys(("plain", "plain_line"), "controls"),
+    "MaskedStream": "streams",
+}
+
+__getattr__ = lazy_names(__name__, _HOMES)
