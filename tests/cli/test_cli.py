@@ -316,6 +316,39 @@ def test_both_a_key_and_a_key_file_are_wrong_use(project):
     assert "PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set" in done.stderr
 
 
+LEAKS = """
+    import base64, os
+    os.environ["LATE_API_KEY"] = "late-secret-123456"
+    print("late-secret-123456", os.environ["DEMO_API_KEY"], os.environ["TEAM"])
+    names = ["OPENAI_API_KEYS", "OPENAI_API_KEY_2", "DB_PASS", "GITHUB_PAT", "MYSQL_PWD", "SLACK_WEBHOOK_URL"]
+    encoded = base64.b64encode(b"user:" + os.environ["MY_API_KEY"].encode()).decode()
+    raise RuntimeError(" ".join([*(os.environ[name] for name in names), encoded, "late-secret-123456"]))
+"""
+
+
+def test_secrets_are_in_nothing_that_is_shown(project):
+    """By other names, in base64, and loaded by the code itself; settings say what else is one, and what is none."""
+    secrets = {
+        "OPENAI_API_KEYS": "sk-1111aaaa2222",
+        "OPENAI_API_KEY_2": "sk-3333bbbb4444",
+        "DB_PASS": "pw-5555cccc6666",
+        "GITHUB_PAT": "ghp_7777dddd8888",
+        "MYSQL_PWD": "pw-9999eeee0000",
+        "SLACK_WEBHOOK_URL": "https://hooks.example/services/T0/ffff1111",
+        "MY_API_KEY": "sk-abcdefgh12345678",
+        "TEAM": "search",
+    }
+    project.write({"evalwire.toml": "[masking]\nsecrets = ['TEAM']\nnot_secrets = ['DEMO_API_KEY']\n"})
+    project.experiment("any", task=LEAKS)
+    done = project.run("run", DEMO_API_KEY="demo-0123456789", **secrets)
+    files = [path for path in (project.directory / "test-results").iterdir() if not path.name.startswith("journal")]
+    shown = done.stdout + done.stderr + "".join(path.read_text() for path in files)
+    for secret in [*secrets.values(), "late-secret-123456", "YWJjZGVmZ2gxMjM0NTY3", "FiY2RlZmdoMTIzNDU2Nz"]:
+        assert secret not in shown, secret
+    assert "*** demo-0123456789 ***" in done.stdout
+    assert project.directory.name in shown, "no path is masked"
+
+
 HOSTILE = "skip\x1b[31m\r::error::by a folder's name\n##[error]\u202eb"
 
 

@@ -44,6 +44,8 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "record_connections": ("2", "2", 2),
     "report_dir": ("out", '"out"', Path("out")),
     "local_dir": ("cache", '"cache"', Path("cache")),
+    "secrets": ("TEAM,PIN", '["TEAM", "PIN"]', ("TEAM", "PIN")),
+    "not_secrets": ("DEMO_KEY", '"DEMO_KEY"', ("DEMO_KEY",)),
     "csv_path": ("set.csv", '"set.csv"', Path("set.csv")),
     "on_exist": ("append", '"append"', "append"),
     "input_keys": ("q,context", '["q", "context"]', ("q", "context")),
@@ -264,7 +266,7 @@ def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_ke
         ("[experiment]\ndir = 'x'\n", "unknown section: 'experiment'. Perhaps you meant 'experiments'."),
         (
             "[zzz]\nx = 1\n",
-            "unknown section: 'zzz'. Known: dataset, experiments, gates, local, phoenix, prices, reports.",
+            "unknown section: 'zzz'. Known: dataset, experiments, gates, local, masking, phoenix, prices, reports.",
         ),
         ("prefix = 'x'\n", "unknown section: 'prefix'."),
         ("phoenix = 'http://x'\n", "write [phoenix]"),
