@@ -21,6 +21,9 @@ from conftest import EVALWIRE, Project
 from evalwire.cli import main
 from evalwire.cli.app import app
 from evalwire.cli.entry import prepare
+from evalwire.cli.process import _connector
+from evalwire.errors import UsageError
+from evalwire.settings import load_settings
 
 VERBS = tuple(sorted(get_command(app).commands))
 KEY = "sk-very-secret-0123456789"
@@ -307,6 +310,27 @@ def test_a_file_chooses_neither_proxy_nor_certificates(project):
         assert "http://127.0.0.1:8\n" in done.stdout, "user code's own"
     done = project.run("check")
     assert "Phoenix at http://127.0.0.1:8 could not be reached" in done.stdout, "nothing else names one"
+
+
+def test_the_local_phoenix_is_reached_without_a_proxy_and_without_a_key(monkeypatch):
+    variables = {
+        "HTTP_PROXY": "http://127.0.0.1:8",
+        "ALL_PROXY": "socks5://127.0.0.1:8",
+        "SSL_CERT_FILE": "/nowhere",
+        "PHOENIX_API_KEY": "of-the-server",
+        "PHOENIX_CLIENT_HEADERS": "of no form",
+        "PHOENIX_ENDPOINT": "no address",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    connect = _connector(load_settings({}, {}), variables, variables, "of-a-file")
+    http = connect("http://127.0.0.1:9").client._client
+    assert (str(http.base_url), http.trust_env, http._mounts) == ("http://127.0.0.1:9", False, {})
+    assert "authorization" not in http.headers
+    assert os.environ["PHOENIX_ENDPOINT"] == "http://127.0.0.1:9", "user code's traces go there"
+    assert "PHOENIX_API_KEY" not in os.environ
+    with pytest.raises(UsageError):
+        connect(None)
 
 
 def test_both_a_key_and_a_key_file_are_wrong_use(project):

@@ -151,6 +151,9 @@ def _spellings(secret: str) -> Iterator[str]:
 
 def _base64(secret: bytes) -> Iterator[str]:
     """A secret within any base64 of a longer text, such as `user:password`, where it begins at one of three places."""
+    alone = base64.b64encode(secret).decode()
+    yield alone
+    yield alone.translate(_ALPHABET)
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + secret).decode()
         first = -(-offset * 8 // 6)  # the characters before have bits of something else

@@ -28,7 +28,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _PASSWORDS = _words("PASSWORD PASSWORDS PASSWD PASSPHRASE PASS PWD PW SECRET SECRETS")
-_KEYS = _words("KEY KEYS TOKEN TOKENS")
+_KEYS, _TOKENS = _words("KEY KEYS"), _words("TOKEN TOKENS")
 _OTHERS = _words(
     "APIKEY APIKEYS ACCESSKEY ACCOUNTKEY AUTHKEY PRIVATEKEY SECRETKEY CREDENTIAL CREDENTIALS CREDS PAT DSN WEBHOOK "
     "WEBHOOKS CONNECTIONSTRING CONNSTR JWT COOKIE COOKIES PEM AUTH BEARER SAS SALT"
@@ -36,21 +36,23 @@ _OTHERS = _words(
 _ENDINGS = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET)S?$")
 _PAIRS = (("CONNECTION", "STRING"), ("CONN", "STRING"), ("CONN", "STR"))
 
-# What follows a secret's word when the variable tells something of the secret, and is none.
+# The last word of a name when the variable tells something of a secret, and is none.
 _DESCRIPTIONS = _words(
-    "AGE ALG ALGORITHM ALGORITHMS ATTRIBUTE BACKEND BUDGET CMD COLUMN COLUMNS COMMAND COUNT DAYS DIR DOMAIN ENABLED "
-    "ENDPOINT EXPIRATION EXPIRES EXPIRY FIELD FIELDS FILE FILENAME FILES FOLDER FORMAT HEADER HELPER HOST INDEX ISSUER "
-    "LABEL LENGTH LIMIT LIMITS LOCATION MANAGER MAX METHOD MIN MODE MODEL NAME NAMES NAMESPACE ORDER PARALLELISM PATH "
-    "PATHS PERMISSIONS POLICY PORT PREFIX PROVIDER RATE RATIO REGION REQUIRED ROTATION SCOPE SCOPES SECONDS SIZE SOCK "
-    "SOCKET STORE SUFFIX THRESHOLD TIMEOUT TTL TYPE URI URL USAGE USER USERNAME VAULT VERSION"
+    "AGE ALG ALGORITHM ALGORITHMS ALIAS ATTRIBUTE BACKEND BUDGET CMD COLUMN COLUMNS COMMAND COUNT DAYS DIR DOMAIN "
+    "EMAIL ENABLED ENDPOINT EXPIRATION EXPIRES EXPIRY FIELD FIELDS FILE FILENAME FILES FOLDER FORMAT HEADER "
+    "HELPER HOST INDEX ISSUER LABEL LENGTH LIMIT LIMITS LOCATION MANAGER MAX METHOD MIN MODE MODEL NAME NAMES "
+    "NAMESPACE ORDER PARALLELISM PATH PATHS PERMISSIONS POLICY PORT PREFIX PROVIDER RATE RATIO REGION REQUIRED "
+    "ROTATION SCOPE SCOPES SECONDS SIZE SOCK SOCKET STORE SUFFIX THRESHOLD TIMEOUT TTL TYPE URI URL USAGE USER "
+    "USERNAME VAR VARIABLE VARIABLES VARS VAULT VERSION"
 )
 _ADDRESSES = _words("DSN WEBHOOK WEBHOOKS STRING CONNECTIONSTRING SAS")  # the URL is the secret
 
-# What stands before KEY or TOKEN when it opens nothing.
+# What stands before KEY, or before TOKEN, when it opens nothing.
 _KINDS_OF_KEYS = _words(
-    "BOS CACHE CLS COLUMN COMPOSITE COUNT EOS FOREIGN GROUP HOT INDEX ISSUE JOIN MASK MAX MIN NATURAL NUM OBJECT PAD "
-    "PARTITION PLAN PRIMARY PROJECT PUBLIC ROUTING ROW RUN SEP SHARD SORT SPECIAL STEP STOP TOTAL UNIQUE UNK"
+    "BUILD CACHE COLUMN COMPOSITE FOREIGN GROUP HOT INDEX ISSUE JOB JOIN NATURAL OBJECT PARTITION PLAN PRIMARY PROJECT "
+    "PUBLIC RESULT ROUTING ROW RUN SHARD SORT STEP UNIQUE"
 )
+_KINDS_OF_TOKENS = _words("BOS CLS COUNT EOS MASK MAX MIN NUM PAD SEP SPECIAL STOP TOTAL UNK")
 _NEVER = _words(
     "PWD OLDPWD SSH_AUTH_SOCK EVALWIRE_RUN_KEY EVALWIRE_INPUT_KEYS EVALWIRE_OUTPUT_KEYS EVALWIRE_SECRETS "
     "EVALWIRE_NOT_SECRETS"
@@ -60,6 +62,7 @@ _NUMBER = re.compile(r"[+-]?[0-9][0-9_,.:eE+-]*%?")
 _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)[\\/].*|/[A-Za-z]?[a-z0-9._-]*(?:[/:].*)?", re.DOTALL)
 _FILE = re.compile(r"[\w.@/\\ -]+\.(?:json|pem|key|crt|cert|cer|p12|pfx|txt|ya?ml|toml|ini|cfg|conf|env|sock)")
 _NAME = re.compile(r"[a-z]+(?:[_.][a-z]+)*|[A-Z]+(?:[_.][A-Z]+)*|[A-Z][a-z]+(?: [a-z]+)*")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?:,[A-Z0-9_]+)*")
 _ORDINARY = _words(
     "administrator anonymous changeme changeit database development disabled minioadmin password placeholder postgres "
     "postgresql production protected rabbitmq replace_me replace-me required undefined unlimited username your-api-key "
@@ -109,23 +112,20 @@ class SecretRules:
 
 def is_secret_name(name: str) -> bool:
     """Check whether a name has a secret's word in it, and is not of something about a secret."""
-    if name in _NEVER:
-        return False
     words = [word.upper() for word in _WORD.findall(name)]
-    return any(
-        _is_secret_word(words, place)
-        and not any(
-            word in _DESCRIPTIONS and not (word in ("URL", "URI") and words[place] in _ADDRESSES)
-            for word in words[place + 1 :]
-        )
-        for place in range(len(words))
-    )
+    found = [word for place, word in enumerate(words) if _is_secret_word(words, place)]
+    last = next((word for word in reversed(words) if not word.isdigit()), "")
+    if last in ("URL", "URI") and not _ADDRESSES.isdisjoint(found):
+        return True
+    return bool(found) and last not in _DESCRIPTIONS and name not in _NEVER
 
 
 def _is_secret_word(words: list[str], place: int) -> bool:
     word, before = words[place], words[place - 1] if place else ""
     if word in _KEYS:
         return before not in _KINDS_OF_KEYS
+    if word in _TOKENS:
+        return before not in _KINDS_OF_TOKENS
     return word in _PASSWORDS or word in _OTHERS or _ENDINGS.search(word) is not None or (before, word) in _PAIRS
 
 
@@ -152,6 +152,8 @@ def _is_ordinary(value: str, *, of_password: bool = False) -> bool:
     if len(value) < SHORTEST or value.lower() in _ORDINARY:
         return True
     if _NUMBER.fullmatch(value) or _PATH.fullmatch(value) or _FILE.fullmatch(value) or _is_there(value):
+        return True
+    if _VARIABLE.fullmatch(value) and is_secret_name(value):  # where secrets are listed, or looked up by their names
         return True
     if of_password or not _NAME.fullmatch(value):
         return False

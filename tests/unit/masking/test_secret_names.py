@@ -242,6 +242,15 @@ def test_the_name_of_a_column_is_masked_for_no_key(word):
         assert secrets_in({name: word}) == [], name
 
 
+def test_names_of_variables_that_hold_secrets_are_none():
+    environ = {
+        "APP_SECRETS": "PHOENIX_API_KEY,OPENAI_API_KEY",
+        "JUDGE_SECRET": "OPENAI_API_KEY",
+        "PASSWORD": "ABC_DEF_0123",
+    }
+    assert secrets_in(environ) == ["ABC_DEF_0123"]
+
+
 def test_a_password_may_be_a_word():
     assert secrets_in({"DB_PASSWORD": "hunterhunter", "APP_SECRET": "verysecretword"}) == [
         "hunterhunter",
@@ -263,6 +272,7 @@ def test_what_begins_with_a_slash_need_not_be_a_path():
 )
 def test_a_secret_is_masked_within_any_base64(secret, before, after):
     mask = Mask([secret])
+    assert mask(base64.b64encode(secret.encode()).decode()) == "***"
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         text = mask(encode(before + secret.encode() + after).decode())
         assert "***" in text
