@@ -35,6 +35,7 @@ _SECTIONS = {
     "gates": "[gates]",
     "phoenix": "[phoenix]",
     "reports": "[reports]",
+    "masking": "[masking]",
     "local": "[local]",
     "dataset": "[dataset]",
 }

@@ -13,7 +13,7 @@ from evalwire.engine import Limits, Stop
 from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
 from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
-from evalwire.masking import Mask, secrets_in
+from evalwire.masking import Mask
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
 from evalwire.settings import api_key_from_file, ci_metadata, parse_option, phoenix_variables
@@ -123,13 +123,14 @@ class ExperimentRunner:
             ExperimentsFailed: (a SystemExit with code 1) anything failed; raised after all have finished.
         """
         environ = dict(os.environ)
-        mask = Mask(secrets_in(environ))
+        mask = Mask()
+        mask.learn(environ)
+        mask.watch()
         client = self._make_client()  # before user code may change the environment
         with importable(self._root):
             found = load_experiments(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
             if not found.experiments:
                 return []
-            mask.add(secrets_in(os.environ))  # importing may have loaded some
             job = Job(
                 experiments=found.experiments,
                 phoenix=phoenix.Phoenix(client, record=self._record),

@@ -21,6 +21,9 @@ from conftest import EVALWIRE, Project
 from evalwire.cli import main
 from evalwire.cli.app import app
 from evalwire.cli.entry import prepare
+from evalwire.cli.process import _connector
+from evalwire.errors import UsageError
+from evalwire.settings import load_settings
 
 VERBS = tuple(sorted(get_command(app).commands))
 KEY = "sk-very-secret-0123456789"
@@ -309,11 +312,65 @@ def test_a_file_chooses_neither_proxy_nor_certificates(project):
     assert "Phoenix at http://127.0.0.1:8 could not be reached" in done.stdout, "nothing else names one"
 
 
+def test_the_local_phoenix_is_reached_without_a_proxy_and_without_a_key(monkeypatch):
+    variables = {
+        "HTTP_PROXY": "http://127.0.0.1:8",
+        "ALL_PROXY": "socks5://127.0.0.1:8",
+        "SSL_CERT_FILE": "/nowhere",
+        "PHOENIX_API_KEY": "of-the-server",
+        "PHOENIX_CLIENT_HEADERS": "of no form",
+        "PHOENIX_ENDPOINT": "no address",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    connect = _connector(load_settings({}, {}), variables, variables, "of-a-file")
+    http = connect("http://127.0.0.1:9").client._client
+    assert (str(http.base_url), http.trust_env, http._mounts) == ("http://127.0.0.1:9", False, {})
+    assert "authorization" not in http.headers
+    assert os.environ["PHOENIX_ENDPOINT"] == "http://127.0.0.1:9", "user code's traces go there"
+    assert "PHOENIX_API_KEY" not in os.environ
+    with pytest.raises(UsageError):
+        connect(None)
+
+
 def test_both_a_key_and_a_key_file_are_wrong_use(project):
     project.write({"key": KEY})
     done = project.experiment("any").run("run", PHOENIX_API_KEY=KEY, PHOENIX_API_KEY_FILE="key")
     assert done.returncode == 2
     assert "PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set" in done.stderr
+
+
+LEAKS = """
+    import base64, os
+    os.environ["LATE_API_KEY"] = "late-secret-123456"
+    print("late-secret-123456", os.environ["DEMO_API_KEY"], os.environ["TEAM"])
+    names = ["OPENAI_API_KEYS", "OPENAI_API_KEY_2", "DB_PASS", "GITHUB_PAT", "MYSQL_PWD", "SLACK_WEBHOOK_URL"]
+    encoded = base64.b64encode(b"user:" + os.environ["MY_API_KEY"].encode()).decode()
+    raise RuntimeError(" ".join([*(os.environ[name] for name in names), encoded, "late-secret-123456"]))
+"""
+
+
+def test_secrets_are_in_nothing_that_is_shown(project):
+    """By other names, in base64, and loaded by the code itself; settings say what else is one, and what is none."""
+    secrets = {
+        "OPENAI_API_KEYS": "sk-1111aaaa2222",
+        "OPENAI_API_KEY_2": "sk-3333bbbb4444",
+        "DB_PASS": "pw-5555cccc6666",
+        "GITHUB_PAT": "ghp_7777dddd8888",
+        "MYSQL_PWD": "pw-9999eeee0000",
+        "SLACK_WEBHOOK_URL": "https://hooks.example/services/T0/ffff1111",
+        "MY_API_KEY": "sk-abcdefgh12345678",
+        "TEAM": "search",
+    }
+    project.write({"evalwire.toml": "[masking]\nsecrets = ['TEAM']\nnot_secrets = ['DEMO_API_KEY']\n"})
+    project.experiment("any", task=LEAKS)
+    done = project.run("run", DEMO_API_KEY="demo-0123456789", **secrets)
+    files = [path for path in (project.directory / "test-results").iterdir() if not path.name.startswith("journal")]
+    shown = done.stdout + done.stderr + "".join(path.read_text() for path in files)
+    for secret in [*secrets.values(), "late-secret-123456", "YWJjZGVmZ2gxMjM0NTY3", "FiY2RlZmdoMTIzNDU2Nz"]:
+        assert secret not in shown, secret
+    assert "*** demo-0123456789 ***" in done.stdout
+    assert project.directory.name in shown, "no path is masked"
 
 
 HOSTILE = "skip\x1b[31m\r::error::by a folder's name\n##[error]\u202eb"

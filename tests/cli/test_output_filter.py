@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import EVALWIRE
-from evalwire.cli.output_filter import OutputFilter
+from evalwire.cli.output_filter import OutputFilter, _Channel
 
 
 class Filtered:
@@ -60,6 +62,47 @@ def test_bytes_pass_as_they_are_and_commands_do_not(filtered):
     log = filtered.finish()
     assert commands_in(log.decode(errors="replace")) == ["::error::mine"]
     assert log.replace("\u200b".encode(), b"").replace(b"no end\n", b"no end") == b"".join(pieces).replace(mark, b"")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b":",
+                b"::error::x",
+                b"##",
+                b"[",
+                b"vso[",
+                b"\n",
+                b"\r",
+                b" ",
+                b"\xff",
+                b"\xe2\x80",
+                b"\x8b",
+                b"\x1e",
+                b"MARK",
+            ]
+        )
+    )
+)
+def test_no_chunks_of_bytes_are_a_command_and_none_is_lost(chunks):
+    """But what stands between two marks, wherever they are cut."""
+    reads, writes = os.pipe()
+    mark = "\x1e0123\x1e"
+    channel = _Channel(writes, mark)
+    whole = b"".join(chunks).replace(b"MARK", f"{mark}::error::mine\n{mark}".encode())
+    for place in range(0, len(whole), 3):
+        channel.write(whole[place : place + 3])
+    channel.end()
+    for descriptor in (writes, channel.reads, channel.writes):
+        os.close(descriptor)
+    with os.fdopen(reads, "rb") as reader:
+        log = reader.read()
+    found = commands_in(log.decode(errors="replace"))
+    assert [line.strip() for line in found] == ["::error::mine"] * chunks.count(b"MARK")
+    separator = "\u200b".encode()
+    plain = [text.replace(separator, b"").replace(b"\n", b"").replace(mark.encode(), b"") for text in (log, whole)]
+    assert plain[0] == plain[1]
 
 
 def test_what_is_in_the_pipe_at_the_end_is_written(filtered):

@@ -52,10 +52,14 @@ def execute(
         os.environ.update(added)
         environ = dict(os.environ)  # what user code changes in it is not for evalwire
         key = api_key_from_file(environ)
-        mask = masking.Mask([*masking.secrets_in(environ), *([key] if key else [])])
+        mask = masking.Mask([key] if key else [])
+        mask.learn(environ)
         console = _console(mask, quiet=quiet, verbose=verbose)
         _set_up_logs(verbose=verbose, quiet=quiet)
         settings = load_settings(flags, environ, from_env_file=added, config=config)
+        rules = masking.SecretRules(named=frozenset(settings.secrets), excepted=frozenset(settings.not_secrets))
+        mask.follow(rules, environ)
+        mask.watch()
         invocation = Invocation(
             settings=settings,
             environ=environ,

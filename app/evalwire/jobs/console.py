@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from evalwire.masking import Mask, plain, plain_line, secrets_in
+from evalwire.masking import Mask, plain, plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,4 +52,4 @@ class Console:
 
     def learn_secrets(self) -> None:
         """Mask the secrets that user code has loaded into the environment since."""
-        self.mask.add(secrets_in(os.environ))
+        self.mask.learn(os.environ)

@@ -17,7 +17,6 @@ from evalwire.experiments import digest_today, read_inputs
 from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
 from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
-from evalwire.masking import secrets_in
 from evalwire.model import Report, with_inputs
 from evalwire.recording import (
     CreateExperiments,
@@ -145,7 +144,7 @@ def run_job(
     result = replace(result, results=list(rescored.results))
     judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
     gates, baselines = judged
-    job.mask.add(secrets_in(os.environ))  # user code may have loaded some
+    job.mask.learn(os.environ)  # user code may have loaded some
     outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
     if job.is_judged and not stop.requested:
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)

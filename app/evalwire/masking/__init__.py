@@ -7,7 +7,8 @@ from evalwire.loading import lazy_names
 if TYPE_CHECKING:
     from evalwire.masking.commands import CommandFilter, reads_commands, without_commands
     from evalwire.masking.controls import plain, plain_line
-    from evalwire.masking.mask import MASK, Mask, is_secret, masked, secrets_in
+    from evalwire.masking.mask import MASK, Mask, masked, secrets_in
+    from evalwire.masking.secret_names import SecretRules
     from evalwire.masking.streams import MaskedStream
 
 __all__ = [
@@ -15,7 +16,7 @@ __all__ = [
     "CommandFilter",
     "Mask",
     "MaskedStream",
-    "is_secret",
+    "SecretRules",
     "masked",
     "plain",
     "plain_line",
@@ -26,9 +27,10 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("CommandFilter", "reads_commands", "without_commands"), "commands"),
-    **dict.fromkeys(("MASK", "Mask", "is_secret", "masked", "secrets_in"), "mask"),
+    **dict.fromkeys(("MASK", "Mask", "masked", "secrets_in"), "mask"),
     **dict.fromkeys(("plain", "plain_line"), "controls"),
     "MaskedStream": "streams",
+    "SecretRules": "secret_names",
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -1,47 +1,98 @@
-"""Find secrets, and replace them in texts and in values of any depth."""
+"""Replace secrets in texts, and in values of any depth."""
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import dataclasses
 import json
-import re
+import os
+import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar, cast
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any, ClassVar, TypeVar, cast
+from urllib.parse import quote, quote_plus, unquote
 
+from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
-_SHORTEST = 8  # characters; shorter values would blot out ordinary words
-_PASSWORD_OF_URL = re.compile(r"://[^\s/@:]*:([^\s/@]+)@")
-_SECRET_NAMES = re.compile(
-    r"(^|_|^PG)(KEY|API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE
-)
-_OTHER_KEYS = ("EVALWIRE_RUN_KEY",)  # opens nothing, and may be an ordinary word
-_HEADER_NAMES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_ALPHABET = str.maketrans("+/", "-_")  # of URLs
 
 
 class Mask:
-    """Replaces every secret in a text by `***`; secrets can be added as they become known."""
+    """Replaces every secret in a text by `***`; secrets can be added as they become known.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._spellings: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+    Args:
+        secrets: to mask.
+        rules: which variables of an environment hold secrets.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, rules: SecretRules | None = None) -> None:
+        self._rules = rules or SecretRules()
+        self._given: list[str] = []
+        self._found: set[str] = set()
+        self._spellings: tuple[str, ...] = ()  # the same, the longest first
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Mask these as well from now on."""
-        found = {spelling for secret in secrets for spelling in _spellings(secret) if len(spelling) >= _SHORTEST}
-        if found <= self._spellings:
-            return
-        self._spellings |= found
-        longest_first = sorted(self._spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        given = [secret for secret in secrets if len(secret) >= SHORTEST]
+        self._given += given
+        self._mask(given)
+
+    def learn(self, environ: Mapping[str, str]) -> None:
+        """Mask the secrets of an environment as well from now on."""
+        self._mask(self._rules.secrets_in(environ))
+
+    def follow(self, rules: SecretRules, environ: Mapping[str, str]) -> None:
+        """Mask what was added, and the secrets that an environment has by other rules."""
+        self._rules, self._found = rules, set()
+        self._spellings = ()
+        self._mask(self._given)
+        self.learn(environ)
+
+    def watch(self) -> None:
+        """Mask secrets from the moment on at which code puts them into the process's environment."""
+        _Watch.start(self)
+
+    def is_secret(self, name: str) -> bool:
+        """Check whether a variable of this name holds a secret."""
+        return self._rules.is_secret(name)
 
     def __call__(self, text: str) -> str:
         """`text` without its secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if len(self._spellings) != len(self._found):  # here, since several threads may learn at once
+            self._spellings = tuple(sorted(self._found.copy(), key=len, reverse=True))
+        for spelling in self._spellings:
+            if spelling in text:  # quicker than one pattern of all
+                text = text.replace(spelling, MASK)
+        return text
+
+    def _mask(self, secrets: Iterable[str]) -> None:
+        for secret in secrets:
+            shortest = min(SHORTEST, len(secret))
+            self._found.update({one for one in _spellings(secret) if len(one) >= shortest})
+
+
+class _Watch:
+    """Tells masks of variables that are set. Python's hooks stay for ever, so there is one."""
+
+    masks: ClassVar[weakref.WeakSet[Mask]] = weakref.WeakSet()
+    is_on: ClassVar[bool] = False
+
+    @classmethod
+    def start(cls, mask: Mask) -> None:
+        cls.masks.add(mask)
+        if not cls.is_on:
+            cls.is_on = True
+            sys.addaudithook(cls.notice)
+
+    @classmethod
+    def notice(cls, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.putenv":
+            name, value = map(os.fsdecode, arguments)
+            for mask in list(cls.masks):
+                mask.learn({name: value})
 
 
 T = TypeVar("T")
@@ -78,54 +129,35 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     return value
 
 
-def is_secret(name: str) -> bool:
-    """Check whether a variable of this name holds a secret."""
-    return name in _HEADER_NAMES or _has_secrets_name(name)
-
-
-def _has_secrets_name(name: str) -> bool:
-    return name not in _OTHER_KEYS and _SECRET_NAMES.search(name) is not None
-
-
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
-    """The secret values of an environment.
-
-    These are the values of `*_KEY`, `*_TOKEN`, `*_SECRET`, `*_PASSWORD` and their like, those of client headers,
-    and the password in any URL.
-    """
-    values = [value for name, value in environ.items() if _has_secrets_name(name)]
-    values.extend(password for value in environ.values() for password in _passwords_in(value))
-    for name in _HEADER_NAMES:
-        values.extend(_header_values(environ.get(name, "")))
-    return [value.strip() for value in values if len(value.strip()) >= _SHORTEST]
-
-
-def _passwords_in(value: str) -> Iterator[str]:
-    """The passwords of the URLs in a text, as written."""
-    if "://" not in value or "@" not in value:
-        return
-    found = set(_PASSWORD_OF_URL.findall(value))
-    with contextlib.suppress(ValueError):  # one that is a URL as a whole may have other characters in it
-        found.add(urlsplit(value).password or "")
-    yield from sorted(found)
-
-
-def _header_values(headers: str) -> Iterator[str]:
-    """The values of `name=value,name=value`, as written and decoded, with and without `Bearer`."""
-    for pair in headers.split(","):
-        value = pair.partition("=")[2].strip()
-        for form in (value, unquote(value)):
-            yield form
-            yield form.partition(" ")[2].strip()
+    """Return the secret values of an environment, by the rules that hold without a setting."""
+    return SecretRules().secrets_in(environ)
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, and in a URL."""
+    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, in a URL, and in base64."""
     yield secret
     yield " ".join(secret.split())
-    yield from (line.strip() for line in secret.splitlines())
+    if secret[:1] not in "{[":  # lines of JSON are in other texts, too
+        yield from (line.strip() for line in secret.splitlines() if "-----" not in line)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
     yield quote(secret, safe="")
+    yield quote_plus(secret)
     yield unquote(secret)
+    yield from _base64(secret.encode(errors="replace"))
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """A secret within any base64 of a longer text, such as `user:password`, where it begins at one of three places."""
+    alone = base64.b64encode(secret).decode()
+    yield alone
+    yield alone.translate(_ALPHABET)
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + secret).decode()
+        first = -(-offset * 8 // 6)  # the characters before have bits of something else
+        inner = encoded[first : (offset + len(secret)) * 8 // 6]
+        if len(inner) >= SHORTEST:
+            yield inner
+            yield inner.translate(_ALPHABET)

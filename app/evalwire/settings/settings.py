@@ -259,6 +259,12 @@ class Settings:
         "are printed.",
         default=None,
     )
+    secrets: tuple[str, ...] = option(
+        TEXTS, "Also mask the values of these variables.", default=(), key="masking.secrets"
+    )
+    not_secrets: tuple[str, ...] = option(
+        TEXTS, "Do not mask the values of these variables.", default=(), key="masking.not_secrets"
+    )
     local_dir: Path = option(
         PATH, "Directory of the Phoenix that --local starts.", default=Path(".evalwire"), key="local.dir"
     )

@@ -44,6 +44,8 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "record_connections": ("2", "2", 2),
     "report_dir": ("out", '"out"', Path("out")),
     "local_dir": ("cache", '"cache"', Path("cache")),
+    "secrets": ("TEAM,PIN", '["TEAM", "PIN"]', ("TEAM", "PIN")),
+    "not_secrets": ("DEMO_KEY", '"DEMO_KEY"', ("DEMO_KEY",)),
     "csv_path": ("set.csv", '"set.csv"', Path("set.csv")),
     "on_exist": ("append", '"append"', "append"),
     "input_keys": ("q,context", '["q", "context"]', ("q", "context")),
@@ -266,7 +268,7 @@ def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_ke
         ("[gate]\nsame = { min = 0.5 }\n", "unknown section: 'gate'. Perhaps you meant 'gates'."),
         (
             "[thresholds]\nsame = 0.5\n",
-            "unknown section: 'thresholds'. Known: dataset, experiments, gates, local, phoenix, prices, reports.",
+            "unknown section: 'thresholds'. Known: dataset, experiments, gates, local, masking, phoenix, prices, reports.",
         ),
         ("[quality]\nsame = 0.5\n", "unknown section: 'quality'. Known:"),
         ("[zzz]\nmin_pass_rate = 0.5\n", "unknown section: 'zzz'. Known:"),

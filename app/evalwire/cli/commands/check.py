@@ -161,7 +161,7 @@ def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:
         if name.startswith("PHOENIX_"):
             source = "the .env file" if name in invocation.from_env_file else "environment"
             shown[name] = {
-                "value": masking.MASK if masking.is_secret(name) else invocation.console.mask(value),
+                "value": masking.MASK if invocation.console.mask.is_secret(name) else invocation.console.mask(value),
                 "source": source,
             }
     return shown
