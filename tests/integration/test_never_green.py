@@ -47,11 +47,11 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             ),
             (
                 {"task.py": "async def task(e): return object()", "e.py": "def e(output): return 1"},
-                "a object has no JSON form",
+                "output is an object, which has no JSON form",
             ),
             (
                 {"task.py": "async def task(e): return float('nan')", "e.py": "def e(o): return 1"},
-                "nan has no JSON form",
+                "output is nan, which has no JSON form",
             ),
             (
                 {"task.py": "async def task(e): return 2**64", "e.py": "def e(o): return 1"},

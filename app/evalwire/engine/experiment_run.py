@@ -13,7 +13,7 @@ from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.job_state import engine_failure
 from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
-from evalwire.model import ExperimentResult, Failure, TaskRun, to_json
+from evalwire.model import ExperimentResult, Failure, TaskRun, to_json, to_lossy_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
 
 if TYPE_CHECKING:
@@ -297,6 +297,7 @@ class ExperimentRun:
                 trace_id=result.call.trace_id,
                 attempts=result.attempts,
                 usage=result.usage,
+                lossy_output=to_lossy_json(result.call.unusable[0]) if result.call.unusable else None,
             )
             job.recorder.returned(opened, run)
             return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from dataclasses import replace
@@ -24,6 +25,7 @@ from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
 from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
+from evalwire.recording import Journal
 from evalwire.usercode import NOT_APPLICABLE, Clock
 from evalwire.usercode.binding import bind_evaluator, isolate_experiment
 
@@ -246,10 +248,10 @@ def test_a_useless_evaluation_is_a_failure(bad):
 
 def test_an_output_without_a_json_form_fails_the_run_with_its_type():
     async def task(example):
-        return {1, 2}
+        return {1, object()}
 
     (result,) = go(experiment(task, name="set_1")).results
-    assert "set" in result.runs[0].failure.message
+    assert "an object" in result.runs[0].failure.message
     assert result.runs[0].failure.where == str(PATH)
 
 
@@ -1124,3 +1126,38 @@ def test_clocks_that_user_code_sets_change_nothing(set_clock, is_async):
     assert all(began <= run.start_time < run.end_time for run in runs)
     assert all(0.01 < run.seconds < 1 for run in runs)
     assert 0 < job.results[0].seconds <= took
+
+
+# --- outputs that cannot be recorded -------------------------------------------------------------------
+
+
+def test_what_cannot_be_recorded_is_in_the_journal_all_the_same(tmp_path):
+    """Without a JSON form, or after the time was up: it was paid for."""
+
+    class Client:
+        def __repr__(self):
+            return "of a library"
+
+    outputs = [{"answer": "paid", "by": Client()}, {"answer": "paid", "n": 2**64}, ["late"], {"answer": "recorded"}]
+
+    async def task(example):
+        if example.input["n"] == 2:
+            threading.Event().wait(0.15)
+        return outputs[example.input["n"]]
+
+    with contextlib.closing(Journal.create(tmp_path, now=NOW)) as journal:
+
+        class Recorder(FakeRecorder):
+            def returned(self, opened, run):
+                journal.returned(opened, run)
+
+        (result,) = go(experiment(task, name="set_4"), recorder=Recorder(), timeout_seconds=0.1).results
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    found = {line["example"]: (line["output"], line["lossy_output"]) for line in lines}
+    assert found == {
+        "n0": (None, {"answer": "paid", "by": "<Client: of a library>"}),
+        "n1": (None, {"answer": "paid", "n": f"<int: {2**64}>"}),
+        "n2": (None, ["late"]),
+        "n3": ({"answer": "recorded"}, None),
+    }
+    assert [run.failure is None for run in result.runs] == [False, False, False, True]
