@@ -267,7 +267,7 @@ def _package(value: Any) -> str:
 
 def _named(value: Any) -> str:
     """Return the name of a value's type with its article."""
-    name = type(value).__qualname__
+    name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
@@ -282,7 +282,7 @@ def _without_form(value: Any) -> _Unfit:
     elif isinstance(value, Iterator):
         advice = 'collect it: "".join(stream), or list(stream)'
     elif isinstance(value, type):
-        return _Unfit(TypeError, f"the class {value.__qualname__}, {_NO_FORM}; return an instance, or its name")
+        return _Unfit(TypeError, f"the class {value.__name__}, {_NO_FORM}; return an instance, or its name")
     elif callable(value):
         advice = "call it"
     return _Unfit(TypeError, f"{_named(value)}, {_NO_FORM}; {advice}")
@@ -309,7 +309,7 @@ def _to_lossy(value: Any, levels: int, above: tuple[int, ...]) -> Any:
 def _shown(value: Any) -> str:
     """Return a text that stands for a value, whatever its class does when it is asked."""
     try:
-        text = value if isinstance(value, str) else f"<{type(value).__qualname__}: {value!r}>"
+        text = value if isinstance(value, str) else f"<{type(value).__name__}: {value!r}>"
         return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:_MOST_SHOWN]
     except BaseException as error:
-        return f"<{type(value).__qualname__}, whose repr raises {type(error).__name__}>"
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
