@@ -34,7 +34,7 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             ({"task.py": "import sys\nsys.exit(0)\n", "e.py": "def e(output): return 1"}, "SystemExit: 0"),
             ({"task.py": TASK, "e.py": "def misspelt(output): return 1"}, "e.py defines no `e`"),
             ({"task.py": TASK, "e.py": "raise OSError('at import')"}, "OSError: at import"),
-            ({"task.py": TASK, "e.py": "e = 3"}, "`e` is a int, not a function"),
+            ({"task.py": TASK, "e.py": "e = 3"}, "`e` is an int, not a function"),
             ({"task.py": TASK, "e.py": "def e(a, b): return 1"}, "cannot bind `a`, `b`"),
             ({"task.py": "def task(a, b): return 1", "e.py": "def e(output): return 1"}, "cannot bind `a`, `b`"),
             (

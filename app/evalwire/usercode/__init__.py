@@ -6,6 +6,7 @@ from evalwire.usercode.binding import (
     bind_evaluator,
     bind_task,
     isolate_experiment,
+    misnamed_parameter,
     with_values,
 )
 from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
@@ -37,6 +38,7 @@ __all__ = [
     "is_worth_retrying",
     "isolate_experiment",
     "leave_fork",
+    "misnamed_parameter",
     "parse_scores",
     "task_values",
     "wait_asked",
