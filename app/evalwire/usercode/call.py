@@ -229,6 +229,11 @@ class Call:
                 )
             raise
 
+    def add_to_failure(self, remark: str) -> None:
+        """Say one more thing of why the call failed."""
+        if self.failure is not None:
+            self.failure = dataclasses.replace(self.failure, message=f"{self.failure.message}; {remark}")
+
     def _outcome(self, returned: Any, error: BaseException | None) -> tuple[Any, Failure | None]:
         message = self._why_late()
         if message is not None:

@@ -1101,6 +1101,97 @@ def test_a_verification_that_fails_is_red():
     assert result.failure.type == "PhoenixUnreachable"
 
 
+# --- experiments whose first runs all fail --------------------------------------------------------------
+
+
+def alike(n):
+    raise KeyError(n)
+
+
+def at_another_line(n):
+    if n == 4:
+        raise KeyError(n)
+    raise KeyError(n)
+
+
+def of_another_type(n):
+    raise (KeyError if n else ValueError)(n)
+
+
+def but_one(n):
+    if n != 4:
+        raise KeyError(n)
+
+
+@pytest.mark.parametrize("is_evaluator", [False, True])
+@pytest.mark.parametrize(
+    ("fail", "is_stopped"), [(alike, True), (at_another_line, False), (of_another_type, False), (but_one, False)]
+)
+def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator):
+    """The others run to their end; where it is not asked for, so does this one."""
+
+    async def task(example):
+        if not is_evaluator:
+            fail(example.input["n"])
+        return example.input["n"]
+
+    def judge(output):
+        fail(output)
+        return 1.0
+
+    async def good(example):
+        return 1
+
+    ones = [experiment(task, *([judge] if is_evaluator else []), name="a_40"), experiment(good, name="b_12")]
+    ones = [replace(one, path=Path(__file__).parent / "a") for one in ones]
+    results = go(*ones, task_concurrency=2, stop_failing={"a_40", "b_12"}).results
+    assert results[1].passed
+    assert (results[0].failure is not None) is is_stopped
+    assert (results[0].not_run > 20) is is_stopped
+    if is_stopped:
+        line = alike.__code__.co_firstlineno + 1
+        assert results[0].failure.type == "TooManyFailures"
+        assert results[0].failure.message.startswith("its first 10 runs all failed with KeyError at ")
+        assert f"test_engine.py:{line}, so no further one was started" in results[0].failure.message
+        assert go(ones[0], task_concurrency=2).results[0].not_run == 0
+
+
+def test_runs_of_an_earlier_job_say_nothing_of_this_one():
+    """Nor does a failure of the last runs: nothing is left to be started."""
+
+    async def task(example):
+        raise KeyError
+
+    (result,) = go(experiment(task, name="set_10"), stop_failing={"set_10"}).results
+    assert result.failure is None
+    assert len(result.runs) == 10
+
+
+# --- what is not retried -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "limits", "said"),
+    [
+        (400, {}, {"retries": 2}, "no; not retried: HTTP 400"),
+        (400, {}, {}, "no"),
+        (429, {"retry-after": "3600"}, {"retries": 2}, "no; not retried: the provider asks to wait 3600 s"),
+    ],
+)
+def test_what_is_not_retried_is_said(status, headers, limits, said):
+    class Refused(Exception):
+        status_code = status
+
+    async def task(example):
+        refused = Refused("no")
+        refused.headers = headers
+        raise refused
+
+    (result,) = go(experiment(task, name="set_1"), **limits).results
+    assert result.runs[0].failure.message == said
+    assert result.runs[0].attempts == 1
+
+
 # --- clocks --------------------------------------------------------------------------------------------
 
 
