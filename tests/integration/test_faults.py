@@ -28,7 +28,7 @@ from evalwire.engine import retrying as attempts
 from evalwire.errors import PhoenixError
 from evalwire.jobs import Console
 from evalwire.masking import Mask
-from evalwire.model.json_values import to_json
+from evalwire.model import to_json
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import TaskRun
 from evalwire.phoenix.connection import connect

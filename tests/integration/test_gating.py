@@ -348,3 +348,19 @@ def test_every_report_is_there_when_nothing_could_run(phoenix_project):
     assert {path.name for path in folder.iterdir()} == {"results.json", "evalwire.xml", "summary.md", "report.html"}
     assert "nothing_to_run" in (folder / "results.json").read_text()
     assert "<error" in (folder / "evalwire.xml").read_text()
+
+
+def test_an_experiment_whose_first_runs_all_fail_is_stopped_unless_errors_are_tolerated(searching):
+    """By the command: a script's ExperimentRunner runs all."""
+
+    def runs(*arguments):
+        done = searching.run("run", "--task-concurrency", "2", *arguments, RAISES="1")
+        assert done.returncode == 1
+        report = json.loads((searching.directory / "test-results/results.json").read_text())
+        return len(report["experiments"][0]["runs"]), done.stdout + done.stderr
+
+    count, said = runs()
+    assert 10 <= count < 20
+    assert "its first 10 runs all failed with ValueError at " in said
+    (searching.directory / "evalwire.toml").write_text("[gates]\nmax_error_rate = 0.5\n")
+    assert runs()[0] == 30

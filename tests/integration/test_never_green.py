@@ -34,7 +34,7 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             ({"task.py": "import sys\nsys.exit(0)\n", "e.py": "def e(output): return 1"}, "SystemExit: 0"),
             ({"task.py": TASK, "e.py": "def misspelt(output): return 1"}, "e.py defines no `e`"),
             ({"task.py": TASK, "e.py": "raise OSError('at import')"}, "OSError: at import"),
-            ({"task.py": TASK, "e.py": "e = 3"}, "`e` is a int, not a function"),
+            ({"task.py": TASK, "e.py": "e = 3"}, "`e` is an int, not a function"),
             ({"task.py": TASK, "e.py": "def e(a, b): return 1"}, "cannot bind `a`, `b`"),
             ({"task.py": "def task(a, b): return 1", "e.py": "def e(output): return 1"}, "cannot bind `a`, `b`"),
             (
@@ -47,11 +47,11 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             ),
             (
                 {"task.py": "async def task(e): return object()", "e.py": "def e(output): return 1"},
-                "a object has no JSON form",
+                "output is an object, which has no JSON form",
             ),
             (
                 {"task.py": "async def task(e): return float('nan')", "e.py": "def e(o): return 1"},
-                "nan has no JSON form",
+                "output is nan, which has no JSON form",
             ),
             (
                 {"task.py": "async def task(e): return 2**64", "e.py": "def e(o): return 1"},

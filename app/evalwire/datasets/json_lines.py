@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, TextIO
 
 from evalwire.datasets.rows import Columns, Issue, Row, is_blank, is_unicode, split_cell, unique
-from evalwire.model import to_json
+from evalwire.model import unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,10 +61,8 @@ def _parse(line: str) -> dict[str, Any]:
 def _refuse_unstorable(found: Mapping[str, Any]) -> None:
     if not is_unicode(json.dumps(found, ensure_ascii=False)):
         raise ValueError("has half of a surrogate pair, which is no text")
-    try:
-        to_json({**found, "id": str(found.get("id"))})  # an integer as id is stored as text
-    except ValueError as error:
-        raise ValueError(f"has {error}") from None
+    if (problem := unstorable({**found, "id": str(found.get("id"))})) is not None:  # an integer as id is stored as text
+        raise ValueError(f"has {problem}")
 
 
 def _of_object(number: int, found: Mapping[str, Any], columns: Columns) -> Iterator[Row | Issue]:

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from evalwire.model import total_usage
-from evalwire.usercode import is_rate_limit, is_worth_retrying, wait_asked
+from evalwire.usercode import is_rate_limit, is_worth_retrying, refusal_of, wait_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -117,11 +117,18 @@ class CallRetries:
             asked = wait_asked(error) if error is not None else None
             if is_limited:
                 self._pace.rate_limited(ticket, asked)
-            if error is None or tries.count > self._most_after(error, is_limited=is_limited):
+            if error is None:
+                break
+            if tries.count > (most := self._most_after(error, is_limited=is_limited)):
+                if self._most and not most and (refusal := refusal_of(error)) is not None:
+                    call.add_to_failure(f"not retried: {refusal}")
                 break
             backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))
             wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - so that not all come at once
-            if (asked or 0.0) > _LONGEST_ASKED or await self._ends_within(wait):
+            if (asked or 0.0) > _LONGEST_ASKED:
+                call.add_to_failure(f"not retried: the provider asks to wait {asked:.0f} s")
+                break
+            if await self._ends_within(wait):
                 break
             if call.callee.on_loop:
                 await self._turns.take()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evalwire import clocks
 from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
+from evalwire.engine.first_runs import FirstRuns
 from evalwire.engine.job_state import engine_failure
 from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
-from evalwire.model import ExperimentResult, Failure, TaskRun, to_json
+from evalwire.model import ExperimentResult, Failure, TaskRun, to_json, to_lossy_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
 
 if TYPE_CHECKING:
@@ -58,7 +59,15 @@ class ExperimentRun:
         self._failure: Failure | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._result: ExperimentResult | None = None
+        self._feed: asyncio.Task[None] | None = None
+        self._first_runs = FirstRuns()
+        self._is_given_up = False
         self._dropped: set[tuple[str, str]] = set()  # evaluators' keys that were named
+
+    @property
+    def _is_ending(self) -> bool:
+        """Check whether no further example of this experiment starts."""
+        return self._is_given_up or self._job.is_ending
 
     async def run(self) -> None:
         """Run the experiment to its end; its result is in `snapshot`."""
@@ -125,7 +134,7 @@ class ExperimentRun:
         run_count = len(examples) * opened.repetitions
         job.plan(run_count)
         job.notify(job.observer.started, opened, run_count)
-        feed = asyncio.create_task(self._start_workers(opened, task))
+        feed = self._feed = asyncio.create_task(self._start_workers(opened, task))
         await job.feed(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # a defect of evalwire's own: be red
             self._failure = engine_failure(defect, stage="record")
@@ -140,7 +149,7 @@ class ExperimentRun:
         pending = self._pending(opened)
         for first in pending:
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
-            if self._job.is_ending:
+            if self._is_ending:
                 self._job.pace.release(ticket)
                 return
             self._start(self._work(opened, task, first, pending, ticket))
@@ -180,7 +189,7 @@ class ExperimentRun:
                 run = current.earlier
                 if run is None:
                     await job.turn(task)
-                    if job.is_ending:
+                    if self._is_ending:
                         return
                     run = await self._run_task(opened, task, current, ticket)
                     if run.failure:
@@ -189,7 +198,7 @@ class ExperimentRun:
                 ticket = None if is_full else job.pace.renew(ticket)
                 job.finishing += 1
                 self._start(self._finish(opened, current, run, own_ticket))
-                current = None if job.is_ending or ticket is None else next(pending, None)
+                current = None if self._is_ending or ticket is None else next(pending, None)
         finally:
             if ticket is not None:
                 job.pace.release(ticket)
@@ -247,6 +256,8 @@ class ExperimentRun:
             try:
                 if run.failure is None:
                     run = await self._evaluate(opened, run, ticket)
+                if pending.earlier is None:
+                    self._look_at_first(run)
                 await job.backlog.acquire()
             finally:
                 job.finishing -= 1
@@ -259,6 +270,18 @@ class ExperimentRun:
             raise
         self._runs[pending.index] = run
         job.notify(job.observer.ran, opened, run)
+
+    def _look_at_first(self, run: TaskRun) -> None:
+        """Start no further example where the first runs all fail alike: each would cost what these did."""
+        name = self._experiment.name
+        if name not in self._job.limits.stop_failing:
+            return
+        failure = self._first_runs.add(run, root=self._experiment.import_root)
+        if failure is not None and self._feed is not None and not self._feed.done():
+            log.warning("%s: %s", name, failure.message)
+            self._failure = self._failure or failure
+            self._is_given_up = True
+            self._feed.cancel()
 
     async def _record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
         """Record a run that has a place in the backlog; end the job when no other record would succeed either."""
@@ -297,6 +320,7 @@ class ExperimentRun:
                 trace_id=result.call.trace_id,
                 attempts=result.attempts,
                 usage=result.usage,
+                lossy_output=to_lossy_json(result.call.unusable[0]) if result.call.unusable else None,
             )
             job.recorder.returned(opened, run)
             return run

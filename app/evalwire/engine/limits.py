@@ -31,6 +31,7 @@ class Limits:
             concurrency, a few after rate limits.
         retry_on: `module.ExceptionName` of additional exceptions to retry.
         max_failures: the number of failed runs (or, below 1, the share of the runs) that stops the job; None for never.
+        stop_failing: experiments that start no further example when their first ten runs all fail alike.
     """
 
     concurrency: int = 1
@@ -41,6 +42,7 @@ class Limits:
     retries: int | None = None
     retry_on: Collection[str] = ()
     max_failures: float | None = None
+    stop_failing: Collection[str] = ()
 
 
 class Stop:

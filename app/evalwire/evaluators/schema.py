@@ -65,7 +65,7 @@ def _validator(schema: Mapping[str, Any] | bool) -> Any:
         return validators.Draft7Validator(schema)
     if not isinstance(schema, Mapping):
         raise TypeError(f"a schema is a mapping or a bool, not a {type(schema).__qualname__}")
-    own = to_json(schema)  # a copy, so that nobody changes it later
+    own = to_json(schema, name="schema")  # a copy, so that nobody changes it later
     dialect = validators.validator_for(own, default=None) if "$schema" in own else validators.Draft7Validator
     if dialect is None:
         raise ValueError(f"the schema's dialect is unknown: $schema is {own['$schema']!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib.util
+import logging
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -17,11 +18,21 @@ from evalwire.experiments.access import describe_denial, is_dangling, is_file, i
 from evalwire.experiments.inputs import read_inputs, watching
 from evalwire.loading import project_folder
 from evalwire.model import Callee, Experiment, Failure
-from evalwire.usercode import BindingError, bind_evaluator, bind_task, failure_of, in_one_process, isolate_experiment
+from evalwire.usercode import (
+    BindingError,
+    bind_evaluator,
+    bind_task,
+    failure_of,
+    in_one_process,
+    isolate_experiment,
+    misnamed_parameter,
+)
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+log = logging.getLogger("evalwire")
 
 TASK_FILE = "task.py"
 
@@ -219,6 +230,7 @@ def _load_experiment(
     try:
         _package(package, folder)
         task = bind_task(_attribute(_module(package, folder / TASK_FILE), "task"), path=folder / TASK_FILE)
+        _say_what_it_gets(task, folder.name)
     except BaseException as error:
         problems.append(_problem(error, folder / TASK_FILE, folder))
     evaluators = _load_evaluators(files, package, {*_NEVER_EVALUATORS, *helpers}, problems)
@@ -229,6 +241,20 @@ def _load_experiment(
         )
         problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
     return replace(nothing, task=task, evaluators=tuple(evaluators), problems=tuple(problems))
+
+
+def _say_what_it_gets(task: Callee, experiment: str) -> None:
+    if (name := misnamed_parameter(task.function)) is not None:
+        log.warning(
+            "%s: `async def task(%s)` gets the whole example, as in 0.6: %s is `%s.%s`. Call the parameter `example`, "
+            "or make the task a plain `def`, which gets %s",
+            experiment,
+            name,
+            "what it expects" if name in ("expected", "reference") else f"its {name}",
+            name,
+            "output" if name in ("expected", "reference") else name,
+            "what its parameters are called",
+        )
 
 
 def _load_evaluators(

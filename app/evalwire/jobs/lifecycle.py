@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire import clocks
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalwire.jobs.console import Console
+    from evalwire.jobs.gating import Gating
     from evalwire.model import Shard
     from evalwire.settings import Settings
 
@@ -70,6 +72,7 @@ def run_and_report(
             with failing_exits(), importable(settings.experiments), begin(signals) as begun:
                 job = check_unchanged(begun, say=console.say)
                 gating = job_gating(job, settings, say=console.say)
+                job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
                 with progress_of(console) as observer, in_one_process():
                     report = run_job(
@@ -104,6 +107,15 @@ def run_and_report(
             console.warn(f"user code asked the process to exit (SystemExit: {asked.code}); the job is interrupted")
             return code or 1 if code is not None else writer.write_bare("interrupted", 1)
         return code
+
+
+def _stopping_what_fails(job: Job, gating: Gating) -> Job:
+    """Have each experiment of which no error is tolerated end when its first runs all fail alike."""
+    tolerant = {gate.experiment for gate in gating.gates if gate.rule == "max_error_rate" and gate.threshold > 0}
+    if not job.is_judged:  # the gates of a shard are judged elsewhere
+        return job
+    names = frozenset(one.name for one in job.experiments if one.name not in tolerant)
+    return replace(job, limits=replace(job.limits, stop_failing=names))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_with
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
 from evalwire.model.job_spec import JobSpec
-from evalwire.model.json_values import EMPTY, is_same_json, to_json
+from evalwire.model.json_conversion import to_json, to_lossy_json, unstorable
+from evalwire.model.json_values import EMPTY, is_same_json
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
@@ -141,9 +142,11 @@ __all__ = [
     "sign_flip",
     "start_metadata",
     "to_json",
+    "to_lossy_json",
     "token_count",
     "tolerates_errors",
     "total_usage",
+    "unstorable",
     "usage_cost_usd",
     "usage_from_json",
     "usage_of_spans",

@@ -85,6 +85,8 @@ class TaskRun:
         usage: what the task used of language models, by the spans seen, over all attempts; None when not known, as in
             a dry run.
         id: Phoenix's id of the run, or None when it is not recorded.
+        lossy_output: what a failed run returned, as near as JSON comes, where it has no JSON form or came too late; the
+            journal has it.
     """
 
     example: Example
@@ -99,6 +101,7 @@ class TaskRun:
     usage: Usage | None = None
     trace_id: str | None = None
     id: str | None = None
+    lossy_output: Any = None
 
     @property
     def key(self) -> RunKey:

@@ -122,8 +122,8 @@ class Settings:
     )
     retries: int | None = option(
         COUNT_FROM_0,
-        "Retry a call of your code up to this many times after a rate limit, a time-out or a connection error "
-        "(default: 0, or 5 after rate limits with --task-concurrency auto).",
+        "Retry a call of your code up to this many times after a rate limit, a time-out, a connection error "
+        "or a server error (default: 0, or 5 after rate limits with --task-concurrency auto).",
         default=None,
         key="experiments.retries",
         flag="--retries",

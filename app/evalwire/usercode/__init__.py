@@ -6,13 +6,14 @@ from evalwire.usercode.binding import (
     bind_evaluator,
     bind_task,
     isolate_experiment,
+    misnamed_parameter,
     with_values,
 )
 from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
 from evalwire.usercode.failures import failure_of
 from evalwire.usercode.forks import in_one_process, leave_fork
 from evalwire.usercode.loops import JobLoop
-from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
+from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, refusal_of, wait_asked
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
 from evalwire.usercode.time_limit import Clock
@@ -37,7 +38,9 @@ __all__ = [
     "is_worth_retrying",
     "isolate_experiment",
     "leave_fork",
+    "misnamed_parameter",
     "parse_scores",
+    "refusal_of",
     "task_values",
     "wait_asked",
     "with_values",

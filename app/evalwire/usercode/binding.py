@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -36,8 +37,7 @@ def bind_task(function: Callable[..., Any], *, path: Path) -> Callee:
     Raises:
         BindingError: it is not callable, or has parameters that nothing can be bound to.
     """
-    if not callable(function):
-        raise BindingError(f"`task` is a {type(function).__name__}, not a function")
+    _refuse_uncallable("task", function)
     is_async = _is_async(function)
     positional, keywords = _plan(function, TASK_NAMES, lone="example" if is_async else "input", lone_wins=is_async)
     return Callee(
@@ -61,6 +61,7 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
     Raises:
         BindingError: it is not callable, or has parameters that nothing can be bound to.
     """
+    _refuse_class(name, evaluator)
     if (method := _evaluator_method(evaluator)) is not None:
         parameters = list(inspect.signature(method).parameters.values())
         by_position = bool(parameters) and parameters[0].kind in (
@@ -87,9 +88,8 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
             annotator_kind=_annotator_kind(evaluator),
             gives_bools=_gives_bools(evaluator),
         )
-    if not callable(evaluator):
-        raise BindingError(f"`{name}` is a {type(evaluator).__name__}, not a function")
-    positional, keywords = _plan(evaluator, EVALUATOR_NAMES, lone="output", lone_wins=False)
+    _refuse_uncallable(name, evaluator)
+    positional, keywords = _plan(evaluator, EVALUATOR_NAMES, lone="output", lone_wins=False, fills_rest=True)
     return Callee(
         name=name,
         path=path,
@@ -99,6 +99,36 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
         positional=positional,
         keywords=keywords,
     )
+
+
+def _refuse_class(name: str, thing: Any) -> None:
+    """Refuse a class where an instance was meant; Python's own, such as `bool`, and one that makes a score are fine.
+
+    Raises:
+        BindingError: it is a class.
+    """
+    if not isinstance(thing, type) or thing.__module__ == "builtins":
+        return
+    methods = ("__call__", "evaluate", "async_evaluate")
+    if any(method in vars(base) for base in thing.__mro__ for method in methods):
+        raise BindingError(f"`{name}` is a class; define an instance: {name} = {thing.__name__}(...)")
+    if not any(method in vars(base) for base in thing.__mro__[:-1] for method in ("__init__", "__new__")):
+        raise BindingError(f"`{name}` is a class that takes nothing; define a function of that name")
+
+
+def _refuse_uncallable(name: str, thing: Any) -> None:
+    """Refuse what is no function.
+
+    Raises:
+        BindingError: it is a class, or nothing that can be called.
+    """
+    _refuse_class(name, thing)
+    if not callable(thing):
+        raise BindingError(f"`{name}` is {_article(type(thing).__name__)}, not a function")
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _evaluator_method(evaluator: Any) -> Callable[..., Any] | None:
@@ -154,22 +184,84 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 def _hides_a_coroutine(function: Callable[..., Any]) -> bool:
     """Check for a decorator's `def inner(*args, **kwargs)` around a coroutine function, without functools.wraps."""
-    if not inspect.isfunction(function) or not function.__closure__:
-        return False
-    if any(p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) for p in inspect.signature(function).parameters.values()):
-        return False
-    held = inspect.getclosurevars(function).nonlocals.values()
-    return any(callable(one) and _is_coroutine_function(one) for one in held)
+    left, seen = _hidden(function), {id(function)}
+    while left:
+        held = left.pop()
+        if _is_coroutine_function(held):
+            return True
+        if id(held) not in seen:  # a function may hold itself
+            seen.add(id(held))
+            left += _hidden(held)
+    return False
 
 
-def _plan(
-    function: Callable[..., Any], names: tuple[str, ...], *, lone: str, lone_wins: bool
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Map parameters to the names of values: those bound by position, then those bound by keyword."""
+def _hidden(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Return the functions that a decorator without functools.wraps holds: in its closure, or in its object."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    if any(parameter.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) for parameter in parameters):
+        return []
+    held: list[Any] = []
+    if inspect.isfunction(function):
+        held = list(inspect.getclosurevars(function).nonlocals.values())
+    elif not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        held = list(getattr(function, "__dict__", {}).values())
+    return [one for one in held if callable(one) and not isinstance(one, type) and not inspect.isbuiltin(one)]
+
+
+def _parameters(function: Callable[..., Any]) -> list[_P] | None:
+    """Return the parameters of a function, seen through a decorator that hides those of the one function it holds.
+
+    None where they are not known.
+    """
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # some C callables show no signature
+        return None
+    seen = {id(function)}
+    while len(held := _hidden(inspect.unwrap(function))) == 1 and id(held[0]) not in seen:
+        function = held[0]
+        seen.add(id(function))
+        with contextlib.suppress(TypeError, ValueError):
+            parameters = list(inspect.signature(function).parameters.values())
+    return parameters
+
+
+def _plan(
+    function: Callable[..., Any], names: tuple[str, ...], *, lone: str, lone_wins: bool, fills_rest: bool = False
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Map parameters to the names of values: those bound by position, then those bound by keyword.
+
+    Args:
+        function: that is to be called.
+        names: of the values.
+        lone: the value of a single parameter of another name.
+        lone_wins: whether a single parameter is given `lone` whatever its name.
+        fills_rest: whether `**kwargs` beside named parameters is given the values that these are not.
+    """
+    parameters = _parameters(function)
+    if parameters is None:
         return (lone,), {}
+    try:
+        return _plan_of(parameters, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest)
+    except BindingError:
+        own = list(inspect.signature(function).parameters.values())
+        if own == parameters:
+            raise
+        return _plan_of(own, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest)  # it fills some in
+
+
+def _plan_of(
+    parameters: list[_P],
+    function: Callable[..., Any],
+    names: tuple[str, ...],
+    *,
+    lone: str,
+    lone_wins: bool,
+    fills_rest: bool,
+) -> tuple[tuple[str, ...], dict[str, str]]:
     theirs = function.keywords if isinstance(function, functools.partial) else {}
     fixed = [p for p in parameters if p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) and p.name not in theirs]
     needed = [p for p in fixed if p.default is _P.empty]
@@ -190,7 +282,19 @@ def _plan(
             break
         by_position += 1
     positional = tuple(values[p.name] for p in fixed[:by_position])
-    return positional, {p.name: values[p.name] for p in fixed[by_position:] if p.name in values}
+    keywords = {p.name: values[p.name] for p in fixed[by_position:] if p.name in values}
+    if fills_rest and any(p.kind is _P.VAR_KEYWORD for p in parameters):
+        taken = {*values.values(), *theirs, *(p.name for p in fixed if p.kind is not _P.POSITIONAL_ONLY)}
+        keywords |= {name: name for name in names if name not in taken}
+    return positional, keywords
+
+
+def misnamed_parameter(function: Callable[..., Any]) -> str | None:
+    """Return the one parameter of an async task, which gets the example, where it has another value's name."""
+    parameters = (_parameters(function) or []) if _is_async(function) else []
+    named = [p for p in parameters if p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)]
+    asked = [p.name for p in named if p.default is _P.empty or p.name in TASK_NAMES]
+    return asked[0] if len(asked) == 1 and asked[0] in TASK_NAMES and asked[0] != "example" else None
 
 
 def _values(bound: list[_P], needed: list[_P], names: tuple[str, ...], *, lone: str, lone_wins: bool) -> dict[str, str]:

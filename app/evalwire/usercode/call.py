@@ -97,6 +97,7 @@ class Call:
     Attributes:
         value: what it returned, converted; None when it failed.
         failure: why it failed, or None.
+        unusable: what it returned, in a tuple, where that cannot be converted, or came too late.
         error: what it raised, a TimeoutError when its time was up, or None; of a value that cannot be converted too.
         usage: what it used of language models; None when that is not seen.
     """
@@ -116,6 +117,7 @@ class Call:
         self.trace_id = trace.trace_id
         self.value: Any = None
         self.failure: Failure | None = None
+        self.unusable: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self.usage: Usage | None = None
         self.start_time = self.end_time = clocks.now()
@@ -227,10 +229,16 @@ class Call:
                 )
             raise
 
+    def add_to_failure(self, remark: str) -> None:
+        """Say one more thing of why the call failed."""
+        if self.failure is not None:
+            self.failure = dataclasses.replace(self.failure, message=f"{self.failure.message}; {remark}")
+
     def _outcome(self, returned: Any, error: BaseException | None) -> tuple[Any, Failure | None]:
         message = self._why_late()
         if message is not None:
             self.error = TimeoutError()
+            self.unusable = () if returned is None else (returned,)
             return None, Failure(
                 kind="user", stage=self._stage, type="TimeoutError", message=message, where=str(self.callee.path)
             )
@@ -239,8 +247,9 @@ class Call:
             return None, failure_of(error, stage=self._stage, root=self._root)
         try:
             return self._convert(returned), None
-        except BaseException as unusable:  # of evalwire's own, or of a `model_dump` of the user's
-            bad = failure_of(unusable, stage=self._stage, root=self._root)
+        except BaseException as unfit:  # of evalwire's own, or of a `model_dump` of the user's
+            self.unusable = (returned,)
+            bad = failure_of(unfit, stage=self._stage, root=self._root)
             return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
 
     def _why_late(self) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import Failure, FailureKind, FailureStage
 from evalwire.usercode.chains import cause_of, has_own_attributes, name_of, slot
+from evalwire.usercode.hints import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def _failure_of(error: BaseException, stage: FailureStage, kind: FailureKind, ro
         kind=kind,
         stage=stage,
         type=name_of(type(error)),
-        message=_text_of(error),
+        message=_with_hint(error),
         cause=_cause_of(error),
         where=where,
         traceback=_format(told, error),
@@ -112,6 +113,11 @@ def _cause_of(error: BaseException) -> str | None:
 def _is_users(file: str, folder: str) -> bool:
     """Check whether a file lies below `folder` and is not part of a virtual environment there."""
     return file.startswith(folder) and not {"site-packages", "dist-packages"}.intersection(Path(file).parts)
+
+
+def _with_hint(error: BaseException) -> str:
+    hint = hint_for(error, slot(error, "__traceback__"))
+    return f"{_text_of(error)}; {hint}" if hint else _text_of(error)
 
 
 def _text_of(error: BaseException) -> str:

@@ -19,17 +19,21 @@ _OVERLOADED = 529  # Anthropic's
 
 _LIMITED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, _OVERLOADED})
 
-_PASSING = frozenset(
+_PASSING = frozenset(  # as the providers' own clients have it
     {
         HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,  # of a lock that was not free in time
+        HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,  # this one and the next are a gateway's, in front of the provider
         HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.GATEWAY_TIMEOUT,
+        *range(520, 525),  # of a content delivery network whose origin does not answer
     }
 )
 
 _GRPC = {
     "RESOURCE_EXHAUSTED": HTTPStatus.TOO_MANY_REQUESTS,
+    "INTERNAL": HTTPStatus.INTERNAL_SERVER_ERROR,
     "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "DEADLINE_EXCEEDED": HTTPStatus.GATEWAY_TIMEOUT,
 }
@@ -64,7 +68,7 @@ def is_rate_limit(error: BaseException) -> bool:
 
 
 def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
-    """Check whether the same call may soon succeed: a rate limit, a timeout, a lost connection, a 502, 503 or 504.
+    """Check whether the same call may soon succeed: a rate limit, a timeout, a lost connection, a server's 5xx.
 
     Args:
         error: what the user's code raised. An exit or a cancellation counts only where `also` names it.
@@ -74,6 +78,20 @@ def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
     if any(_is_named(link, name) for link in behind for name in also):
         return True
     return issubclass(type(error), Exception) and any(_is_limit(link) or _is_passing(link) for link in behind)
+
+
+def refusal_of(error: BaseException) -> str | None:
+    """Return what a provider answered that no retry mends, such as `HTTP 400`; None where it answered nothing.
+
+    Args:
+        error: what the user's code raised, which is not worth retrying.
+    """
+    for link in links(error):
+        if _text(_get(link, "code")) == _USED_UP:
+            return _USED_UP
+        if (status := next((one for one in _statuses(link) if 400 <= one <= 599), None)) is not None:  # noqa: PLR2004 - the errors of HTTP
+            return f"HTTP {status}"
+    return None
 
 
 def wait_asked(error: BaseException, now: Callable[[], float] = clocks.timestamp) -> float | None:

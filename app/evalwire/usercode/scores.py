@@ -143,7 +143,7 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
 def _metadata(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"metadata is a dict, not a {type(value).__qualname__}")
-    metadata: dict[str, Any] = to_json(value or {})
+    metadata: dict[str, Any] = to_json(value or {}, name="metadata")
     return metadata
 
 

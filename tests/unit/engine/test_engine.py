@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from dataclasses import replace
@@ -24,6 +25,7 @@ from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
 from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
+from evalwire.recording import Journal
 from evalwire.usercode import NOT_APPLICABLE, Clock
 from evalwire.usercode.binding import bind_evaluator, isolate_experiment
 
@@ -246,10 +248,10 @@ def test_a_useless_evaluation_is_a_failure(bad):
 
 def test_an_output_without_a_json_form_fails_the_run_with_its_type():
     async def task(example):
-        return {1, 2}
+        return {1, object()}
 
     (result,) = go(experiment(task, name="set_1")).results
-    assert "set" in result.runs[0].failure.message
+    assert "an object" in result.runs[0].failure.message
     assert result.runs[0].failure.where == str(PATH)
 
 
@@ -1099,6 +1101,97 @@ def test_a_verification_that_fails_is_red():
     assert result.failure.type == "PhoenixUnreachable"
 
 
+# --- experiments whose first runs all fail --------------------------------------------------------------
+
+
+def alike(n):
+    raise KeyError(n)
+
+
+def at_another_line(n):
+    if n == 4:
+        raise KeyError(n)
+    raise KeyError(n)
+
+
+def of_another_type(n):
+    raise (KeyError if n else ValueError)(n)
+
+
+def but_one(n):
+    if n != 4:
+        raise KeyError(n)
+
+
+@pytest.mark.parametrize("is_evaluator", [False, True])
+@pytest.mark.parametrize(
+    ("fail", "is_stopped"), [(alike, True), (at_another_line, False), (of_another_type, False), (but_one, False)]
+)
+def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator):
+    """The others run to their end; where it is not asked for, so does this one."""
+
+    async def task(example):
+        if not is_evaluator:
+            fail(example.input["n"])
+        return example.input["n"]
+
+    def judge(output):
+        fail(output)
+        return 1.0
+
+    async def good(example):
+        return 1
+
+    ones = [experiment(task, *([judge] if is_evaluator else []), name="a_40"), experiment(good, name="b_12")]
+    ones = [replace(one, path=Path(__file__).parent / "a") for one in ones]
+    results = go(*ones, task_concurrency=2, stop_failing={"a_40", "b_12"}).results
+    assert results[1].passed
+    assert (results[0].failure is not None) is is_stopped
+    assert (results[0].not_run > 20) is is_stopped
+    if is_stopped:
+        line = alike.__code__.co_firstlineno + 1
+        assert results[0].failure.type == "TooManyFailures"
+        assert results[0].failure.message.startswith("its first 10 runs all failed with KeyError at ")
+        assert f"test_engine.py:{line}, so no further one was started" in results[0].failure.message
+        assert go(ones[0], task_concurrency=2).results[0].not_run == 0
+
+
+def test_runs_of_an_earlier_job_say_nothing_of_this_one():
+    """Nor does a failure of the last runs: nothing is left to be started."""
+
+    async def task(example):
+        raise KeyError
+
+    (result,) = go(experiment(task, name="set_10"), stop_failing={"set_10"}).results
+    assert result.failure is None
+    assert len(result.runs) == 10
+
+
+# --- what is not retried -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "limits", "said"),
+    [
+        (400, {}, {"retries": 2}, "no; not retried: HTTP 400"),
+        (400, {}, {}, "no"),
+        (429, {"retry-after": "3600"}, {"retries": 2}, "no; not retried: the provider asks to wait 3600 s"),
+    ],
+)
+def test_what_is_not_retried_is_said(status, headers, limits, said):
+    class Refused(Exception):
+        status_code = status
+
+    async def task(example):
+        refused = Refused("no")
+        refused.headers = headers
+        raise refused
+
+    (result,) = go(experiment(task, name="set_1"), **limits).results
+    assert result.runs[0].failure.message == said
+    assert result.runs[0].attempts == 1
+
+
 # --- clocks --------------------------------------------------------------------------------------------
 
 
@@ -1124,3 +1217,38 @@ def test_clocks_that_user_code_sets_change_nothing(set_clock, is_async):
     assert all(began <= run.start_time < run.end_time for run in runs)
     assert all(0.01 < run.seconds < 1 for run in runs)
     assert 0 < job.results[0].seconds <= took
+
+
+# --- outputs that cannot be recorded -------------------------------------------------------------------
+
+
+def test_what_cannot_be_recorded_is_in_the_journal_all_the_same(tmp_path):
+    """Without a JSON form, or after the time was up: it was paid for."""
+
+    class Client:
+        def __repr__(self):
+            return "of a library"
+
+    outputs = [{"answer": "paid", "by": Client()}, {"answer": "paid", "n": 2**64}, ["late"], {"answer": "recorded"}]
+
+    async def task(example):
+        if example.input["n"] == 2:
+            threading.Event().wait(0.15)
+        return outputs[example.input["n"]]
+
+    with contextlib.closing(Journal.create(tmp_path, now=NOW)) as journal:
+
+        class Recorder(FakeRecorder):
+            def returned(self, opened, run):
+                journal.returned(opened, run)
+
+        (result,) = go(experiment(task, name="set_4"), recorder=Recorder(), timeout_seconds=0.1).results
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    found = {line["example"]: (line["output"], line["lossy_output"]) for line in lines}
+    assert found == {
+        "n0": (None, {"answer": "paid", "by": "<Client: of a library>"}),
+        "n1": (None, {"answer": "paid", "n": f"<int: {2**64}>"}),
+        "n2": (None, ["late"]),
+        "n3": ({"answer": "recorded"}, None),
+    }
+    assert [run.failure is None for run in result.runs] == [False, False, False, True]

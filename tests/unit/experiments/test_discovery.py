@@ -457,3 +457,25 @@ def test_a_folder_that_would_hide_a_module_is_refused(tmp_path, name):
     """A folder named like a module that a run needs is wrong use, and said so."""
     with pytest.raises(UsageError, match=f"cannot be named '{name}'"), importable(tmp_path / name):
         pass
+
+
+# --- what is said of a task ----------------------------------------------------------------------------
+
+
+def test_an_async_task_that_asks_for_the_input_is_told_what_it_gets(tmp_path, caplog):
+    """As in 0.6 it gets the example; the names of a plain task's parameters say what it gets."""
+    asked = {
+        "a": "async def task(input):\n    return input.input\n",
+        "b": "async def task(expected):\n    return 1\n",
+        "c": "def task(input):\n    return 1\n",
+        "d": "async def task(example):\n    return 1\n",
+        "e": "async def task(input, metadata):\n    return 1\n",
+    }
+    files = {file: text for name, task in asked.items() for file, text in experiment(name, task=task).items()}
+    loaded(write(tmp_path, files))
+    assert [message.partition(".")[0] for message in caplog.messages] == [
+        "a: `async def task(input)` gets the whole example, as in 0",
+        "b: `async def task(expected)` gets the whole example, as in 0",
+    ]
+    assert "its input is `input.input`" in caplog.messages[0]
+    assert "what it expects is `expected.output`" in caplog.messages[1]

@@ -15,7 +15,14 @@ import pytest
 
 from evalwire.model.example import Example
 from evalwire.model.experiment import Callee
-from evalwire.usercode.binding import EVALUATOR_NAMES, TASK_NAMES, BindingError, bind_evaluator, bind_task
+from evalwire.usercode.binding import (
+    EVALUATOR_NAMES,
+    TASK_NAMES,
+    BindingError,
+    bind_evaluator,
+    bind_task,
+    misnamed_parameter,
+)
 from evalwire.usercode.call import Call, evaluator_values, task_values
 from evalwire.usercode.scores import parse_scores
 from evalwire.usercode.threads import Threads
@@ -325,6 +332,178 @@ def test_what_cannot_be_called_with_a_value_is_refused(bind, thing):
     """A function without parameters, and what is no function, are refused before anything runs."""
     with pytest.raises(BindingError):
         bind(thing, path=PATH)
+
+
+class Quality:
+    def __init__(self, threshold):
+        self.threshold = threshold
+
+    def __call__(self, output, expected):
+        return True
+
+
+class Judging:
+    def evaluate(self, output):
+        return 1.0
+
+
+class Later:
+    async def __call__(self, output):
+        return 1.0
+
+
+class Inherits(Quality):
+    pass
+
+
+class Nothing:
+    pass
+
+
+@pytest.mark.parametrize("bind", [bind_task, functools.partial(bind_evaluator, "ev")])
+@pytest.mark.parametrize("thing", [Quality, Judging, Later, Inherits, Nothing])
+def test_a_class_in_place_of_an_instance_is_refused(bind, thing):
+    name = "task" if bind is bind_task else "ev"
+    how = "that takes nothing" if thing is Nothing else f"define an instance: {name} = {thing.__name__}"
+    with pytest.raises(BindingError, match=f"`{name}` is a class.*{how}"):
+        bind(thing, path=PATH)
+
+
+def test_classes_of_python_are_functions():
+    assert run_evaluator(bool) is True
+
+
+# --- what is beside named parameters, and behind decorators ---------------------------------------------
+
+
+def rest_of(kwargs: Mapping[str, Any]) -> str:
+    return " ".join(sorted(kwargs))
+
+
+async def _async_output_and_rest(output, **rest):
+    return rest_of(rest)
+
+
+class RestMethod:
+    def __call__(self, output, **rest):
+        return rest_of(rest)
+
+
+OTHERS = "example expected input metadata reference trace_id"
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "expected"),
+    [
+        (lambda output, **rest: rest_of(rest), OTHERS),
+        (lambda answer, **rest: rest_of(rest), OTHERS),
+        (lambda output, expected, **rest: rest_of(rest), "example input metadata reference trace_id"),
+        (lambda output, /, **rest: rest_of(rest), OTHERS),
+        (lambda output, *more, **rest: (more, rest_of(rest)), ((), OTHERS)),
+        (lambda output, *, metadata, **rest: rest_of(rest), "example expected input reference trace_id"),
+        (lambda output, k=3, **rest: (k, rest_of(rest)), (3, OTHERS)),
+        (functools.partial(lambda output, **rest: rest_of(rest), expected=1), OTHERS),
+        (_async_output_and_rest, OTHERS),
+        (RestMethod(), OTHERS),
+        (wrapped(lambda output, **rest: rest_of(rest)), OTHERS),
+        (unwrapped(lambda output, **rest: rest_of(rest)), OTHERS),
+    ],
+)
+def test_keywords_beside_named_parameters_get_the_rest(evaluator, expected):
+    assert run_evaluator(evaluator) == expected
+
+
+def test_keywords_of_a_task_are_its_own():
+    """Such as options that it hands to its client."""
+
+    def task(input, **options):
+        return input, options
+
+    assert run_task(task) == (EXAMPLE.input, {})
+
+
+class Memo:
+    """A decorator that is a class."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+def configured(level):
+    def decorate(function):
+        def inner(*args, **kwargs):
+            return function(*args, **kwargs) if level else None
+
+        return inner
+
+    return decorate
+
+
+def retrying(function, times=2):
+    def inner(*args, **kwargs):
+        error = None
+        for _ in range(times):
+            try:
+                return function(*args, **kwargs)
+            except ValueError as raised:
+                error = raised
+        raise error
+
+    return inner
+
+
+def later(function):
+    async def inner(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return inner
+
+
+@pytest.mark.parametrize("hide", [unwrapped, Memo, configured(1), retrying, later, lambda f: unwrapped(Memo(f))])
+def test_parameters_are_seen_behind_a_decorator_that_hides_them(hide):
+    def both(output, expected):
+        return output, expected
+
+    def by_keyword(output, *, expected):
+        return output, expected
+
+    async def task(example):
+        return example
+
+    if hide is not later:
+        assert run_task(hide(task)) == EXAMPLE
+    for function in (both, by_keyword):
+        assert run_evaluator(hide(function)) == (OUTPUT, EXAMPLE.output)
+
+
+def test_a_decorator_that_fills_in_an_argument_is_called_with_the_output():
+    def judged(function):
+        def inner(*args, **kwargs):
+            return function("client", *args, **kwargs)
+
+        return inner
+
+    assert run_evaluator(judged(lambda client, output: (client, output))) == ("client", OUTPUT)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (_async_input, "input"),
+        (_async_expected, "expected"),
+        (wrapped_async(_async_input), "input"),
+        (unwrapped(_async_input), "input"),
+        (functools.partial(_async_input), "input"),
+        (_async_example, None),
+        (_async_row, None),
+        (lambda input: input, None),  # noqa: A006 - the name is tested
+    ],
+)
+def test_an_async_parameter_that_is_called_as_another_value_is_named(task, name):
+    assert misnamed_parameter(task) == name
 
 
 # --- evaluator objects ---------------------------------------------------------------------------------

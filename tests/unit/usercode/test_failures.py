@@ -97,7 +97,7 @@ def test_a_broken_message_does_not_break_the_failure():
 
 def test_the_traceback_is_without_evalwires_frames(tmp_path):
     """The traceback shows the user's frames and the exception, in order, and nothing of evalwire."""
-    from evalwire.model.json_values import to_json
+    from evalwire.model import to_json
 
     task = code(tmp_path / "task.py", "def task(convert):\n    return convert(object())\n")["task"]
     failure = failure_of(caught(lambda: task(to_json)), stage="task", root=tmp_path)

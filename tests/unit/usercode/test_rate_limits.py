@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, wait_asked
+from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, refusal_of, wait_asked
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -54,6 +54,7 @@ class StatusCode(enum.Enum):
     UNAVAILABLE = (14, "unavailable")
     DEADLINE_EXCEEDED = (4, "deadline exceeded")
     INVALID_ARGUMENT = (3, "invalid argument")
+    INTERNAL = (13, "internal")
 
 
 def grpc(code: StatusCode) -> BaseException:
@@ -114,6 +115,12 @@ PASSING = {
     "openai.APIConnectionError": shaped("APIConnectionError"),
     "requests.ConnectionError": shaped("ConnectionError", OSError),
     "408": http(408),
+    "409, a lock": http(409),
+    "500": http(500),
+    "500 of openai": shaped("InternalServerError", status_code=500),
+    "botocore, a defect of theirs": aws("InternalServerException", 500),
+    "522": http(522),
+    "grpc, a defect of theirs": grpc(StatusCode.INTERNAL),
     "502": http(502),
     "503": http(503),
     "504": urllib_error(504),
@@ -126,7 +133,6 @@ PERMANENT = {
     "400": http(400),
     "401": shaped("AuthenticationError", status_code=401),
     "404": urllib_error(404),
-    "500": http(500),
     "grpc, a wrong request": grpc(StatusCode.INVALID_ARGUMENT),
     "botocore, a wrong request": aws("ValidationException", 400),
     "a defect": KeyError("answer"),
@@ -322,3 +328,20 @@ def test_a_quota_that_is_used_up_is_no_rate_limit():
 
     assert not is_rate_limit(RateLimitError())
     assert not is_worth_retrying(RateLimitError())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (http(400), "HTTP 400"),
+        (shaped("AuthenticationError", status_code=401), "HTTP 401"),
+        (urllib_error(404), "HTTP 404"),
+        (aws("ValidationException", 400), "HTTP 400"),
+        (caused(RuntimeError("chain failed"), cause=http(422)), "HTTP 422"),
+        (shaped("RateLimitError", status_code=429, code="insufficient_quota"), "insufficient_quota"),
+        (KeyError("answer"), None),
+        (shaped("Odd", code=7), None),
+    ],
+)
+def test_what_a_provider_refused_for_good_is_named(error, said):
+    assert refusal_of(error) == said

@@ -78,7 +78,10 @@ class _LineOfRun(_Line, frozen=True):
 
 
 class RunLine(_LineOfRun, frozen=True, tag="run"):
-    """The task returned an output for one example, or failed."""
+    """The task returned an output for one example, or failed.
+
+    `lossy_output` is what a failed run returned, as near as JSON comes; nothing is made of it.
+    """
 
     output: Any
     failure: Failure | None
@@ -87,6 +90,7 @@ class RunLine(_LineOfRun, frozen=True, tag="run"):
     trace_id: str | None
     attempts: int
     usage: Usage | None
+    lossy_output: Any = None
 
 
 class EvaluationsLine(_LineOfRun, frozen=True, tag="evaluations"):

@@ -130,4 +130,5 @@ def _run(example: Example, line: RunLine) -> TaskRun:
         trace_id=line.trace_id,
         attempts=line.attempts,
         usage=line.usage,
+        lossy_output=line.lossy_output,
     )

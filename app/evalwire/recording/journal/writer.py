@@ -189,6 +189,7 @@ class Journal:
                 trace_id=run.trace_id,
                 attempts=run.attempts,
                 usage=run.usage,
+                lossy_output=run.lossy_output,
             )
         )
 
