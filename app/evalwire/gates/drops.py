@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.errors import UsageError
 from evalwire.gates.comparison import scores_of
 from evalwire.gates.verdicts import SLACK, hint, percent, told, verdict_of
-from evalwire.model import ExperimentResult, mcnemar_midp
+from evalwire.model import ExperimentResult, mcnemar_midp, written
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -173,9 +173,9 @@ def _movement(compared: Comparison, drop: float) -> str:
     if abs(drop) <= SLACK:
         word, by = "did not change", ""
     else:
-        by = f" by {abs(drop):.3f}"
+        by = f" by {written(abs(drop))}"
     pairs = f"{len(compared.pairs)} {'pair' if len(compared.pairs) == 1 else 'pairs'}"
-    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {pairs})"
+    return f"{word}{by} ({written(compared.before)} to {written(compared.after)} over {pairs})"
 
 
 def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bool) -> str:
@@ -183,7 +183,9 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
         return f"a drop of at most {allowed} is allowed"
     if status == "inconclusive":
         least = compared.minimum_detectable
-        return "inconclusive, " + (f"only a drop of {least:.3f} or more would be found" if least else "too few pairs")
+        return "inconclusive, " + (
+            f"only a drop of {written(least)} or more would be found" if least else "too few pairs"
+        )
     if is_beyond:
         return f"beyond the {allowed} allowed, but it may be chance"
     return f"within the {allowed} allowed"

@@ -35,6 +35,7 @@ from evalwire.model.metadata import (
     start_metadata,
     with_inputs,
 )
+from evalwire.model.numbers import difference, mean, written
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
@@ -115,6 +116,7 @@ __all__ = [
     "content_hash",
     "data_digest",
     "deal_examples",
+    "difference",
     "end_metadata",
     "evaluation_metadata",
     "evaluator_hashes",
@@ -129,6 +131,7 @@ __all__ = [
     "mark_count",
     "mark_unfinished",
     "mcnemar_midp",
+    "mean",
     "mean_interval",
     "minimum_detectable_change",
     "missing_shards",
@@ -149,4 +152,5 @@ __all__ = [
     "usage_of_spans",
     "wilson_interval",
     "with_inputs",
+    "written",
 ]
