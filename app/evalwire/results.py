@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire import phoenix
 from evalwire.jobs import counted_result, experiment_report, export_experiment
+from evalwire.model import difference
 
 if TYPE_CHECKING:
     from phoenix.client import Client
@@ -114,7 +115,7 @@ def _beside(a: Scored | None, b: Scored | None) -> dict[str, Any]:
     return {
         "score_a": score_a,
         "score_b": score_b,
-        "delta": None if score_a is None or score_b is None else score_b - score_a,
+        "delta": None if score_a is None or score_b is None else difference(score_b, score_a),
         "errors_a": errors_a,
         "errors_b": errors_b,
     }

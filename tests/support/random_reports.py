@@ -28,6 +28,7 @@ texts = st.text(max_size=8)
 names = st.sampled_from(["top_k", "exact", "judge", "task", "a|b", "<b>"])
 maybe_texts = st.none() | texts
 numbers = st.floats(-1e12, 1e12)
+scores_of_any_size = numbers | st.sampled_from([1e308, -1e308, 1.7e308, 9e307])
 shares = st.floats(0, 1)
 counts = st.integers(0, 9)
 values = st.recursive(
@@ -62,10 +63,10 @@ def evaluations(draw: st.DrawFn, name: str) -> Evaluation:
     kind = draw(st.none() | st.sampled_from(get_args(EvaluationKind)))
     scores = {
         "bool": st.sampled_from([0.0, 1.0]),
-        "number": numbers,
+        "number": scores_of_any_size,
         "label": st.none(),
         "not_applicable": st.none(),
-        None: st.none() | st.sampled_from([0.0, 1.0]) | numbers,
+        None: st.none() | st.sampled_from([0.0, 1.0]) | scores_of_any_size,
     }
     return Evaluation(
         name=name,

@@ -120,7 +120,7 @@ class CallRetries:
             if error is None:
                 break
             if tries.count > (most := self._most_after(error, is_limited=is_limited)):
-                if self._most and not most and (refusal := refusal_of(error)) is not None:
+                if self._retries and not most and (refusal := refusal_of(error)) is not None:
                     call.add_to_failure(f"not retried: {refusal}")
                 break
             backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from evalwire.model import Rescored, changed_files, inputs_of, own_metadata
+from evalwire.model import Rescored, changed_files, inputs_of, mean, own_metadata
 
 if TYPE_CHECKING:
     from evalwire.model import Evaluation, ExperimentResult, TaskRun
@@ -171,4 +170,4 @@ def _scores(result: ExperimentResult, name: str) -> list[float]:
 
 
 def _mean(values: list[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+    return mean(values) if values else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,9 @@ from evalwire.model import (
     Interval,
     Pair,
     are_bools,
+    difference,
     mcnemar_midp,
+    mean,
     mean_interval,
     minimum_detectable_change,
     sign_flip,
@@ -72,7 +73,7 @@ def scores_of(
         count = result.repetitions - skipped if is_bool else len(scores)
         if count:
             worst = (count - len(scores)) if direction == "minimize" else 0
-            means[example_id] = (math.fsum(scores) + worst) / count
+            means[example_id] = mean([*scores, *[1.0] * worst, *[0.0] * (count - len(scores) - worst)])
         if sum(not one.is_applicable for one in its) == result.repetitions:
             others.add(example_id)
     return Scores(
@@ -184,7 +185,7 @@ def _compare_scores(
             name=name, direction=direction, is_bool=is_bool, unscored=unscored, half_applicable=half_applicable
         )
     sign = -1 if direction == "minimize" else 1
-    changes = [pair.after - pair.before for pair in pairs]
+    changes = [difference(pair.after, pair.before) for pair in pairs]
     gains = [sign * change for change in changes]
     one_each = is_bool and new.is_single and old.is_single
     if one_each:
@@ -199,9 +200,9 @@ def _compare_scores(
         pairs=pairs,
         unscored=unscored,
         half_applicable=half_applicable,
-        before=_mean([pair.before for pair in pairs]),
-        after=_mean([pair.after for pair in pairs]),
-        change=_mean(changes),
+        before=mean([pair.before for pair in pairs]),
+        after=mean([pair.after for pair in pairs]),
+        change=mean(changes),
         # equal changes have an interval of no width, which says nothing
         interval=Interval(low=interval[0], high=interval[1], method="paired t")
         if interval[1] - interval[0] > _ROUNDING
@@ -210,7 +211,3 @@ def _compare_scores(
         test="McNemar mid-p" if one_each else "sign-flip permutation",
         minimum_detectable=minimum_detectable_change(gains, is_bool=one_each),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

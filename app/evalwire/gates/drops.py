@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.errors import UsageError
 from evalwire.gates.comparison import scores_of
 from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
-from evalwire.model import ExperimentResult, mcnemar_midp
+from evalwire.model import ExperimentResult, mcnemar_midp, written
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -175,8 +175,8 @@ def _movement(compared: Comparison, drop: float) -> str:
     if abs(drop) <= SLACK:
         word, by = "did not change", ""
     else:
-        by = f" by {abs(drop):.3f}"
-    return f"{word}{by} ({compared.before:.3f} to {compared.after:.3f} over {_pairs(len(compared.pairs))})"
+        by = f" by {written(abs(drop))}"
+    return f"{word}{by} ({written(compared.before)} to {written(compared.after)} over {_pairs(len(compared.pairs))})"
 
 
 def _pairs(number: int) -> str:
@@ -188,7 +188,9 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
         return f"a drop of at most {allowed} is allowed"
     if status == "inconclusive":
         least = compared.minimum_detectable
-        return "inconclusive, " + (f"only a drop of {least:.3f} or more would be found" if least else "too few pairs")
+        return "inconclusive, " + (
+            f"only a drop of {written(least)} or more would be found" if least else "too few pairs"
+        )
     if is_beyond:
         return f"beyond the {allowed} allowed, but it may be chance"
     return f"within the {allowed} allowed"

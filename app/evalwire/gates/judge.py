@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire.gates.drops import Comparing, judge_drop
 from evalwire.gates.gate_results import SLACK, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
-from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd
+from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd, written
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -110,7 +110,7 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
     else:
         words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
         word = words[is_beyond, is_floor]
-        text = f"{measure.what} {value:.3f} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+        text = f"{measure.what} {written(value)} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
     if measure.notes:
         text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
     return passed_or_failed(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)

@@ -36,6 +36,7 @@ from evalwire.model.metadata import (
     start_metadata,
     with_inputs,
 )
+from evalwire.model.numbers import difference, mean, written
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
@@ -116,6 +117,7 @@ __all__ = [
     "content_hash",
     "data_digest",
     "deal_examples",
+    "difference",
     "end_metadata",
     "evaluation_metadata",
     "evaluator_hashes",
@@ -130,6 +132,7 @@ __all__ = [
     "mark_count",
     "mark_unfinished",
     "mcnemar_midp",
+    "mean",
     "mean_interval",
     "minimum_detectable_change",
     "missing_shards",
@@ -152,4 +155,5 @@ __all__ = [
     "usage_of_spans",
     "wilson_interval",
     "with_inputs",
+    "written",
 ]

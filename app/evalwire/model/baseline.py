@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from evalwire.model.json_values import EMPTY
+from evalwire.model.numbers import difference
 
 if TYPE_CHECKING:
     from evalwire.model.usage import Usage
@@ -77,7 +78,8 @@ class Comparison:
 
     def gain(self, pair: Pair) -> float:
         """The improvement of an example; negative for a regression."""
-        return pair.before - pair.after if self.direction == "minimize" else pair.after - pair.before
+        change = difference(pair.after, pair.before)
+        return -change if self.direction == "minimize" else change
 
     @property
     def worse(self) -> list[Pair]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from evalwire.model.numbers import mean
 from evalwire.model.stats import pass_at_k, pass_hat_k, sample_deviation
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _passes(said: Sequence[Evaluation]) -> int:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 def _for_each_k(

@@ -12,6 +12,8 @@ from bisect import bisect_right
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from evalwire.model.numbers import mean, scaled, within
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,9 +58,10 @@ def sample_deviation(values: Sequence[float]) -> float:
     """
     if len(values) < 2:  # noqa: PLR2004 - the formula's own bound
         raise ValueError(f"a deviation needs two values or more, not {len(values)}")
-    shifted = [value - values[0] for value in values]  # so that equal values have none, not even by a rounding
-    mean = math.fsum(shifted) / len(shifted)
-    return math.hypot(*(value - mean for value in shifted)) / math.sqrt(len(shifted) - 1)
+    small, factor = scaled(values)
+    shifted = [value - small[0] for value in small]  # so that equal values have none, not even by a rounding
+    middle = mean(shifted)
+    return within(math.hypot(*(value - middle for value in shifted)) / math.sqrt(len(shifted) - 1) / factor)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -160,10 +163,11 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple
         ValueError: fewer than two values, or not 0 < confidence < 1.
     """
     n = len(values)
+    values, factor = scaled(values)
     error = sample_deviation(values) / math.sqrt(n)
     half = student_t_quantile(_upper(confidence), n - 1) * error
     middle = values[0] + math.fsum(value - values[0] for value in values) / n
-    return middle - half, middle + half
+    return within((middle - half) / factor), within((middle + half) / factor)
 
 
 def mcnemar_midp(worse: int, better: int) -> float:
@@ -220,7 +224,7 @@ def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> f
     """
     if draws < 1:
         raise ValueError(f"a p-value cannot be had by {draws} draws")
-    changed = [gain for gain in gains if abs(gain) > _ROUNDING]
+    changed, _ = scaled([gain for gain in gains if abs(gain) > _ROUNDING])
     sizes = sorted(map(abs, changed))
     limit = math.fsum(changed) + math.fsum(sizes) * _TIE
     if len(sizes) <= _ENUMERATED:
@@ -325,7 +329,7 @@ def minimum_detectable_change(
     deviation = sample_deviation(gains)
     if not is_bool:
         quantiles = student_t_quantile(1 - significance, n - 1) + student_t_quantile(power, n - 1)
-        return quantiles * deviation / math.sqrt(n) or None
+        return within(quantiles * deviation / math.sqrt(n)) or None
 
     def is_enough(k: int) -> bool:
         noise = deviation**2 * (n - k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalwire.model import written
 from evalwire.reports.text import count, plain
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def scored_again(report: Report) -> str:
 
 def _movement(rescored: Rescored, *, is_named: bool) -> str:
     name = f"{plain(rescored.evaluation)} " if is_named else ""
-    today = "no score" if rescored.today is None else f"{rescored.today:.2f}"
-    return f"{name}{today}" if rescored.recorded is None else f"{name}{rescored.recorded:.2f} to {today}"
+    today = "no score" if rescored.today is None else written(rescored.today, digits=2)
+    return f"{name}{today}" if rescored.recorded is None else f"{name}{written(rescored.recorded, digits=2)} to {today}"
 
 
 def rescored_line(rescored: Rescored) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
+from evalwire.model import written
 from evalwire.reports.highlights import link
 from evalwire.reports.text import cut, in_one_line, plain
 
@@ -113,8 +114,8 @@ def _cells(one: Comparison, plain: Callable[[str], str]) -> list[str]:
     interval = f"{one.interval.low:+.3f} to {one.interval.high:+.3f}" if one.interval else "-"
     return [
         plain(one.name),
-        f"{one.before:.3f}",
-        f"{one.after:.3f}",
+        written(one.before),
+        written(one.after),
         f"{one.change:+.3f}",
         interval,
         f"{one.p_value:.3g}",
@@ -155,7 +156,7 @@ def _flip(
     pair: Pair, new: ExperimentResult, runs: dict[str, Any], plain: Callable[[str], str], *, is_markdown: bool
 ) -> str:
     run = runs.get(pair.example_id)
-    text = f"{'- ' if is_markdown else '  '}{plain(pair.example_id)}  {pair.before:.3f} to {pair.after:.3f}"
+    text = f"{'- ' if is_markdown else '  '}{plain(pair.example_id)}  {written(pair.before)} to {written(pair.after)}"
     if run is None:
         return text
     asked = plain(cut(in_one_line(run.example.input), _LONGEST_INPUT))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evalwire.model import written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
@@ -207,7 +208,7 @@ def _lines(cells: Iterable[str]) -> Text:
 
 def _mean(score: ScoreSummary) -> str:
     if score.mean is not None:
-        text = f"{score.mean:.3f}"
+        text = written(score.mean)
     elif score.labels:
         text = ", ".join(f"{label} {count}" for label, count in sorted(score.labels.items(), key=lambda item: -item[1]))
     else:
@@ -216,7 +217,7 @@ def _mean(score: ScoreSummary) -> str:
 
 
 def _spread(score: ScoreSummary) -> str:
-    return "-" if score.spread is None else f"{score.spread:.3f}"
+    return written(score.spread)
 
 
 def _passes(score: ScoreSummary) -> str:
@@ -266,8 +267,8 @@ def _by_evaluation(found: Iterable[Highlight]) -> dict[str, list[Highlight]]:
 def _shown(result: ExperimentResult, found: Sequence[Highlight]) -> Iterator[str]:
     for one in found[:_MOST_EXAMPLES]:
         run = one.run
-        now = "-" if one.after is None else f"{one.after:.2f}"
-        yield f"    {plain(run.example.id)}  {'' if one.before is None else f'{one.before:.2f} to '}{now}"
+        before = "" if one.before is None else f"{written(one.before, digits=2)} to "
+        yield f"    {plain(run.example.id)}  {before}{written(one.after, digits=2)}"
         output = f"it failed: {run.failure}" if run.failure else run.output
         for what, value in (("input", run.example.input), ("expected", run.example.output), ("output", output)):
             yield f"      {what:8}  {cut(plain(in_one_line(value)), _LONGEST_INPUT)}"
@@ -342,7 +343,7 @@ def _unstable(result: ExperimentResult) -> Iterator[str]:
         apart = [(one.spread, one) for one in score.per_example if one.spread and one.spread >= _STABLE]
         for spread, one in sorted(apart, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
             what = f"{plain(score.name)}  {plain(one.example_id)}"
-            yield f"  unstable: {what}  {one.mean:.2f} ± {spread:.2f} over {one.count}"
+            yield f"  unstable: {what}  {written(one.mean, digits=2)} ± {written(spread, digits=2)} over {one.count}"
 
 
 def _causes(

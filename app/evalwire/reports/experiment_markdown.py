@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from evalwire.model import written
 from evalwire.reports.highlights import link
 from evalwire.reports.text import cut, plain
 
@@ -78,7 +79,7 @@ def _score(score: ScoreSummary, expected: int) -> str:
         details.append(f"{score.unscored} of {expected} have no score")
     if score.not_applicable:
         details.append(f"{score.not_applicable} not applicable")
-    text = "no score" if number is None else f"{number:.4f}"
+    text = "no score" if number is None else written(number, digits=4)
     return f"{text} ({', '.join(details)})" if details else text
 
 

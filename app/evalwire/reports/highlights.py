@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evalwire.model import mean
+
 if TYPE_CHECKING:
     from evalwire.model import Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
 
@@ -60,7 +62,7 @@ def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maxim
     for example_id, its in runs.items():
         said = [one for run in its for one in run.evaluations if one.name == name]
         if scores := [one.score for one in said if one.score is not None]:
-            means[example_id] = sum(scores) / len(scores)
+            means[example_id] = mean(scores)
     if not means:
         return []
     best = (min if direction == "minimize" else max)(means.values())

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evalwire.model import written
 from evalwire.reports.highlights import link
 from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
 from evalwire.reports.text import cut, in_one_line, relative
@@ -81,7 +82,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
     for score in result.scores:
         missing = f"{score.missing + result.not_run} of {result.expected_runs} have no score"
         known |= {
-            f"mean {score.name}": f"{score.mean:.3f}" if score.mean is not None else "",
+            f"mean {score.name}": written(score.mean) if score.mean is not None else "",
             f"missing {score.name}": missing if score.unscored else "",
             f"not applicable {score.name}": str(score.not_applicable or ""),
         }
@@ -215,7 +216,7 @@ class _Runs:
         comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
         worse = ""
         if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
-            worse = f"{said.name} is {said.score:.3f}; in the baseline it was {pair.before:.3f}"
+            worse = f"{said.name} is {written(said.score)}; in the baseline it was {written(pair.before)}"
         return Case(
             group=said.name,
             name=self._name(said.name, run),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
-from evalwire.model import token_count, total_usage, usage_cost_usd
+from evalwire.model import token_count, total_usage, usage_cost_usd, written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.highlights import link, lowest, regressions
@@ -217,7 +217,7 @@ class _Summary:
         found = baseline.comparison(score.name) if baseline else None
         if found is None or found.change is None:
             return [""] * 5
-        before = f"{found.before:.3f}" if found.before is not None else ""
+        before = written(found.before) if found.before is not None else ""
         interval = f"{found.interval.low:+.3f} to {found.interval.high:+.3f}" if found.interval else "too few pairs"
         return [before, f"{found.change:+.3f}", interval, str(len(found.better)), str(len(found.worse))]
 
@@ -323,8 +323,8 @@ class _Summary:
     def _example(self, result: ExperimentResult, one: Highlight) -> str:
         """An example with its texts, as an item of a list with a list in it."""
         run, length = one.run, self._room.length
-        after = "no score" if one.after is None else f"{one.after:.3f}"
-        scores = f"{one.before:.3f} to {after}" if one.before is not None else after
+        after = "no score" if one.after is None else written(one.after)
+        scores = f"{written(one.before)} to {after}" if one.before is not None else after
         head = f"{code(run.example.id, _LONGEST_NAME)}: {scores}"
         if page := link_to("trace", link(result, run)):
             head += f", {page}"
@@ -364,7 +364,7 @@ def _gate(gate: GateResult) -> str:
     state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
     text = f"{code(gate.experiment, _LONGEST_NAME)}: {state}{prose(gate.text)}"
     if gate.interval:
-        bounds = f"{gate.interval.low:.3f} to {gate.interval.high:.3f}"
+        bounds = f"{written(gate.interval.low)} to {written(gate.interval.high)}"
         manner = f"two-sided, {prose(gate.interval.method)}"
         if bounds in gate.text:
             return f"{text} (the interval is {manner})"

@@ -6,6 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING
 
+from evalwire.model import written
 from evalwire.reports.text import (
     CONTROLS,
     DIRECTION_MARKS,
@@ -67,7 +68,7 @@ def link_to(text: str, address: str | None) -> str:
 def score_in_table(score: ScoreSummary) -> str:
     """Return the mean of a score, or its commonest labels."""
     if score.mean is not None:
-        text = f"{score.mean:.3f}"
+        text = written(score.mean)
         if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - is seen
             text += f" (pass rate {score.pass_rate:.3f})"
     else:

@@ -336,7 +336,8 @@ def _ticks(lower: float, upper: float) -> list[float]:
     step = next(times * power for times in (1, 2, 2.5, 5, 10, 20) if times * power >= rough * 0.999)
     first, last = math.floor(lower / step + 1e-9), math.ceil(upper / step - 1e-9)
     ticks = [one * step for one in range(first, last + 1)]
-    return ticks if len(ticks) > 1 and ticks[0] < ticks[-1] else []
+    is_drawn = len(ticks) > 1 and ticks[0] < ticks[-1] and all(map(math.isfinite, ticks))
+    return ticks if is_drawn and math.isfinite(ticks[-1] - ticks[0]) else []
 
 
 def _figure(caption: str, *content: Markup) -> Markup:

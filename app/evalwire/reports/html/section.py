@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import token_count, usage_cost_usd
+from evalwire.model import token_count, usage_cost_usd, written
 from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
 from evalwire.reports.html.numbers import DASH, MINUS, number
 from evalwire.reports.text import in_one_line
@@ -223,7 +223,7 @@ class Section:
         if pair is None or comparison is None or not (gain := comparison.gain(pair)):
             return "", ""
         kind = "better" if gain > 0 else "worse"
-        change = f"{abs(pair.after - pair.before):.3f}"
+        change = written(abs(pair.after - pair.before))
         change = f"{'+' if pair.after > pair.before else MINUS}{change if float(change) else '0.0…'}"
         if self.result.repetitions > 1:
             return kind, f"mean {change}"
