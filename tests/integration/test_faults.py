@@ -24,7 +24,7 @@ from nightly import mostly_nightly
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
 from evalwire.cli.invocation import Invocation
-from evalwire.engine import retrying as attempts
+from evalwire.engine import call_retries as attempts
 from evalwire.errors import PhoenixError
 from evalwire.jobs import Console
 from evalwire.masking import Mask

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# NOTE: it releases in a fork the lock that it takes before one, in the order of imports. A tracer provider of
+# OpenTelemetry's starts threads in a fork, and waits for that lock for ever where it was made before this import.
+import concurrent.futures.thread  # noqa: F401
 import contextlib
 import os
 import sys
