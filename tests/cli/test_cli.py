@@ -512,13 +512,13 @@ def test_a_dry_run_says_that_nothing_was_recorded(phoenix_project: Project, make
 @pytest.mark.needs_phoenix
 def test_upload_then_run(phoenix_project: Project, client):
     tag = f"set-{uuid.uuid4().hex[:8]}"
-    phoenix_project.write({"testset.csv": f"user_query,expected_output,tags\n007,a | b?,{tag}\nx,None,{tag}|{tag}\n"})
+    phoenix_project.write({"testset.csv": f"user_query,expected_output,tags\n007,a|b?,{tag}\nx,None,{tag}|{tag}\n"})
     done = phoenix_project.run("upload", "--csv", "testset.csv")
     assert done.stdout == f"{tag}: created, 2 examples\n"
     assert phoenix_project.run("upload", "--csv", "testset.csv").stdout == f"{tag}: skipped, 2 examples\n"
     rows = client.datasets.get_dataset(dataset=tag).examples
     assert [(row["input"]["user_query"], row["output"]["expected_output"]) for row in rows] == [
-        ("007", "a | b?"),
+        ("007", "a|b?"),
         ("x", "None"),
     ]
     phoenix_project.experiment(tag, task="def task(user_query): return user_query['user_query']")
