@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
+from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, PhoenixMisconfigured, UsageError
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
 from evalwire.jobs.gating import job_gating
@@ -83,6 +83,9 @@ def run_and_report(
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)
+        except PhoenixMisconfigured as error:
+            writer.write_bare("infrastructure", error.exit_code)  # no earlier report may pass for this job's
+            raise
         except UsageError:
             raise
         except EvalwireError as error:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import certifi
 import httpx
 
-from evalwire.errors import PhoenixError, PhoenixUnreachable, UsageError
+from evalwire.errors import PhoenixError, PhoenixMisconfigured, PhoenixUnreachable
 from evalwire.loading import load
 from evalwire.phoenix.access import Access, check_address, read_access
 from evalwire.phoenix.explanations import explain
@@ -52,7 +52,7 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
         base_url: another address, where no `access` is given.
 
     Raises:
-        UsageError: the address, a header, the proxy or a file of certificates cannot be used.
+        PhoenixMisconfigured: the address, a header, the proxy or a file of certificates cannot be used.
     """
     _skip_server_imports()
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -70,7 +70,7 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
             trust_env=False,
         )
     except httpx.InvalidURL as error:  # such as a host that is too long, or no internationalized name
-        raise UsageError(f"Phoenix's address {access.address} cannot be used: {error}.") from error
+        raise PhoenixMisconfigured(f"Phoenix's address {access.address} cannot be used: {error}.") from error
     client: Client = load("phoenix.client").Client(http_client=http)
     weakref.finalize(client, http.close)
     return client
@@ -86,7 +86,7 @@ def _tls(access: Access) -> ssl.SSLContext:
     """Return what TLS trusts; where none of it is needed, a context that trusts nobody.
 
     Raises:
-        UsageError: the file or folder that a variable names cannot be used.
+        PhoenixMisconfigured: the file or folder that a variable names cannot be used.
     """
     named, variable = access.certificates, access.certificates_variable
     if named is not None:
@@ -110,7 +110,7 @@ def _trusting(named: str, variable: str) -> ssl.SSLContext:
         cause: OSError = error
     except OSError as error:
         why, cause = error.strerror or str(error), error
-    raise UsageError(
+    raise PhoenixMisconfigured(
         f"{variable}: Cannot read certificates from {named}: {why}.\n"
         "In a container, mount it, or unset the variable to trust the usual authorities."
     ) from cause
