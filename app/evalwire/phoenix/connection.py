@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import certifi
 import httpx
 
 from evalwire.errors import PhoenixError, PhoenixMisconfigured, PhoenixUnreachable
@@ -79,7 +78,7 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
 def _proxy(access: Access) -> httpx.Proxy | None:
     if access.proxy is None:
         return None
-    return httpx.Proxy(access.proxy, ssl_context=_tls(access) if access.proxy.startswith("https:") else None)
+    return httpx.Proxy(access.proxy, ssl_context=_tls(access) if _is_https(access.proxy) else None)
 
 
 def _tls(access: Access) -> ssl.SSLContext:
@@ -91,12 +90,16 @@ def _tls(access: Access) -> ssl.SSLContext:
     named, variable = access.certificates, access.certificates_variable
     if named is not None:
         context = _trusting(named, variable)
-    elif access.address.startswith("https:") or (access.proxy or "").startswith("https:"):
-        context = ssl.create_default_context(cafile=certifi.where())
+    elif _is_https(access.address) or _is_https(access.proxy):
+        context = httpx.create_ssl_context(trust_env=False)
     else:  # reading Mozilla's certificates takes 60 ms
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.keylog_filename = access.key_log  # type: ignore[assignment]  # None is for none; `create_default_context` looked it up
     return context
+
+
+def _is_https(address: str | None) -> bool:
+    return address is not None and address.lower().startswith("https:")
 
 
 def _trusting(named: str, variable: str) -> ssl.SSLContext:

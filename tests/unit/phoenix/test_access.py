@@ -242,7 +242,7 @@ def test_a_connection_looks_nothing_up(monkeypatch, tmp_path):
     monkeypatch.setenv("PHOENIX_API_KEY", "of-user-code")
     monkeypatch.setenv("PHOENIX_ENDPOINT", "http://of-user-code")
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    access = read_access({"PHOENIX_ENDPOINT": "https://phoenix", "PHOENIX_API_KEY": "a"}, network={})
+    access = read_access({"PHOENIX_ENDPOINT": "HTTPS://phoenix", "PHOENIX_API_KEY": "a"}, network={})
     http = connect(access)._client
     assert (str(http.base_url), http.headers["authorization"]) == ("https://phoenix", "Bearer a")
     assert not http._mounts
@@ -250,6 +250,7 @@ def test_a_connection_looks_nothing_up(monkeypatch, tmp_path):
     tls = http._transport._pool._ssl_context
     assert tls.verify_mode is ssl.CERT_REQUIRED
     assert tls.keylog_filename is None
+    assert tls.get_ca_certs()
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
