@@ -21,6 +21,7 @@ _TRACES_PATH = re.compile(r"/+v1/traces/?(?=$|[?#])")
 _USUAL_PORT = "6006"
 
 _HOST = re.compile(r"[^\s!\"#$%&'()*+,/:;<=>?@\[\\\]^`{|}]+")
+_USER = re.compile(r"://[^/]*@")
 _BROKEN = re.compile(r"[\x00-\x20\x7f]")
 _MOST_PORTS = 65535
 
@@ -99,7 +100,8 @@ def check_address(address: str, name: str) -> str:
     """
     problem = _problem_of(address, ("http", "https"))
     if problem:
-        shown = f": {address}" if "://" in address else ""  # what has no scheme may be a key in the wrong variable
+        # what has no scheme may be a key in the wrong variable; what stands before the host may be a password
+        shown = f": {_USER.sub('://', address)}" if "://" in address else ""
         raise PhoenixMisconfigured(
             f"{name} is not an http:// or https:// address{shown} ({problem}).\n"
             "Set it to the address of Phoenix, such as http://phoenix:6006."

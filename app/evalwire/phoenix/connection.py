@@ -105,7 +105,7 @@ def _is_https(address: str | None) -> bool:
 def _trusting(named: str, variable: str) -> ssl.SSLContext:
     is_folder = variable == "SSL_CERT_DIR"
     try:
-        if is_folder and not Path(named).is_dir():
+        if is_folder and not any(Path(folder).is_dir() for folder in named.split(os.pathsep)):
             raise NotADirectoryError(errno.ENOENT, "there is no such folder")
         return ssl.create_default_context(cafile=None if is_folder else named, capath=named if is_folder else None)
     except ssl.SSLError as error:

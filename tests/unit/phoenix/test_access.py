@@ -82,11 +82,15 @@ def test_a_setting_or_a_port_that_is_no_address_is_named():
         read_access({"PHOENIX_HOST": "a b"})
 
 
-def test_what_has_no_scheme_is_not_shown():
+def test_what_may_be_a_key_or_a_password_is_not_shown():
     """A key may stand in the wrong variable."""
     with pytest.raises(UsageError) as caught:
         read_access({"PHOENIX_ENDPOINT": "px-0123456789"})
     assert "px-" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        read_access({"PHOENIX_ENDPOINT": "http://user:p@ss@host:${PORT}/x"})
+    assert "p@ss" not in str(caught.value)
+    assert "http://host:${PORT}/x" in str(caught.value)
 
 
 # --- headers and the key -------------------------------------------------------------------------------
@@ -266,7 +270,8 @@ def test_certificates_that_are_not_there_are_wrong_use(tmp_path, variable, addre
 def test_certificates_are_read(tmp_path):
     import certifi
 
-    for network in ({"SSL_CERT_FILE": certifi.where()}, {"SSL_CERT_DIR": str(tmp_path)}):
+    folders = f"/nowhere{os.pathsep}{tmp_path}"
+    for network in ({"SSL_CERT_FILE": certifi.where()}, {"SSL_CERT_DIR": str(tmp_path)}, {"SSL_CERT_DIR": folders}):
         connect(read_access({"PHOENIX_ENDPOINT": "https://phoenix"}, network=network))
 
 
