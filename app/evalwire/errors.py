@@ -5,6 +5,7 @@
     ├── NothingToRunError         1   no experiment was found, or none of that name
     ├── PhoenixError              1   Phoenix did not do what was asked
     │   ├── PhoenixUnreachable    1   no answer, or only errors, within the retry budget
+    │   ├── PhoenixMisconfigured  2   its address, or what else leads to it, cannot be used: wrong use
     │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or wrong
     │   ├── DatasetNotFound       1   no dataset of that name
     │   ├── DatasetUnfinished     1   an upload to it was interrupted, or is under way
@@ -60,6 +61,12 @@ class PhoenixError(EvalwireError):
 
 class PhoenixUnreachable(PhoenixError):
     """Phoenix gave no usable answer within the retry budget."""
+
+
+class PhoenixMisconfigured(UsageError, PhoenixError):
+    """A variable or a setting on the way to Phoenix has a value that cannot be used."""
+
+    failure_kind: ClassVar[FailureKind] = "phoenix"
 
 
 class PhoenixRefused(PhoenixError):

@@ -137,7 +137,8 @@ def test_a_bad_endpoint_is_told_as_such(project):
         done = project.experiment("any").run(*command.split(), PHOENIX_ENDPOINT="localhost:6006")
         assert done.returncode == 2
         assert done.stderr.startswith("evalwire: PHOENIX_ENDPOINT is not an http:// or https:// address")
-    assert not (project.directory / "test-results").exists() or not list((project.directory / "test-results").iterdir())
+    report = json.loads((project.directory / "test-results/results.json").read_text())
+    assert (report["outcome"], report["exit_code"]) == ("infrastructure", 2), "no earlier report may pass for this one"
 
 
 def test_a_port_that_is_none_is_told_as_such(project):

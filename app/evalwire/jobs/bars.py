@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from evalwire.masking import MaskedStream, plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +38,8 @@ class Bars:
         # What user code prints goes above the bars, wrapped to the terminal's width: masked before that.
         self._progress.start()
         self._streams = (sys.stdout, sys.stderr)
-        sys.stdout, sys.stderr = (cast("TextIO", _Above(one, mask)) for one in self._streams)
+        self._above = [_Above(one, mask) for one in self._streams]
+        sys.stdout, sys.stderr = (cast("TextIO", one) for one in self._above)
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Add its bar."""
@@ -44,7 +48,7 @@ class Bars:
 
     def add(self, name: str, total: int) -> TaskID:
         """Add a bar of something else."""
-        return self._progress.add_task(name, total=total, note="")
+        return self._progress.add_task(escape(plain_line(name)), total=total, note="")
 
     def advance(self, bar: TaskID, number: int) -> None:
         """Move it."""
@@ -64,23 +68,19 @@ class Bars:
 
     def close(self) -> None:
         """Give the terminal back."""
+        for above in self._above:
+            above.release()
         sys.stdout, sys.stderr = self._streams
         self._progress.stop()
 
 
-class _Above:
-    """Masks lines before the terminal's width cuts them."""
+class _Above(MaskedStream):
+    """Masks lines before the terminal's width cuts them, and holds one until it is complete: it goes above the bars."""
 
-    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
-        self._stream = stream
-        self._mask = mask
-        self._held = ""
+    def flush(self) -> None:
+        """Flush what goes above; what is held waits for its end."""
+        self._stream.flush()
 
-    def write(self, text: str) -> int:
-        whole, newline, self._held = (self._held + text).rpartition("\n")
-        if newline:
-            self._stream.write(self._mask(whole + newline))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def release(self) -> None:
+        """Write what is held."""
+        super().flush()

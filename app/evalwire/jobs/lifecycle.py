@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire import clocks
-from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, UsageError
+from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, PhoenixMisconfigured, UsageError
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
 from evalwire.jobs.gating import job_gating
@@ -90,6 +90,9 @@ def run_and_report(
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)
+        except PhoenixMisconfigured as error:
+            writer.write_bare("infrastructure", error.exit_code)  # no earlier report may pass for this job's
+            raise
         except UsageError:
             raise
         except EvalwireError as error:

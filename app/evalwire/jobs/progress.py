@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from evalwire import clocks
 from evalwire.loading import load
+from evalwire.masking import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ class Lines:
         """Nothing stays open."""
 
     def _say(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(f"{plain_line(line)}\n")
         self._stream.flush()
 
 

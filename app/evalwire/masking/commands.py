@@ -8,7 +8,7 @@ from collections.abc import Mapping
 SEPARATOR = "\u200b"  # has no width, and is no space: what was separated reads as before
 
 # Lines end where .NET's StreamReader ends them, and begin after what its TrimStart removes.
-_WHITE = r"(?:[^\S\r\n]|\ufeff)*"
+_WHITE = "[\t\x0b\x0c\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*"
 _COMMAND = re.compile(rf"(?<![^\r\n]){_WHITE}::|##(?:vso)?\[", re.IGNORECASE)
 _UNDECIDED = re.compile(rf"{_WHITE}:?")
 _TAIL = len("##vso")

@@ -6,9 +6,10 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, quote_plus, unquote
 
@@ -16,6 +17,10 @@ from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
+_LONG_RUN = 500  # characters that may be base64; in fewer, the beginnings of all spellings are looked up at each place
+_Spelling = tuple[str, bool]
+"""How a secret may be written, and whether that is in base64."""
+
 _ALPHABET = str.maketrans("+/", "-_")  # of URLs
 
 
@@ -30,8 +35,8 @@ class Mask:
     def __init__(self, secrets: Iterable[str] = (), *, rules: SecretRules | None = None) -> None:
         self._rules = rules or SecretRules()
         self._given: list[str] = []
-        self._found: set[str] = set()
-        self._spellings: tuple[str, ...] = ()  # the same, the longest first
+        self._found: set[_Spelling] = set()
+        self._search = _Search(())
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -46,8 +51,7 @@ class Mask:
 
     def follow(self, rules: SecretRules, environ: Mapping[str, str]) -> None:
         """Mask what was added, and the secrets that an environment has by other rules."""
-        self._rules, self._found = rules, set()
-        self._spellings = ()
+        self._rules, self._found, self._search = rules, set(), _Search(())
         self._mask(self._given)
         self.learn(environ)
 
@@ -61,17 +65,45 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """`text` without its secrets."""
-        if len(self._spellings) != len(self._found):  # here, since several threads may learn at once
-            self._spellings = tuple(sorted(self._found.copy(), key=len, reverse=True))
-        for spelling in self._spellings:
-            if spelling in text:  # quicker than one pattern of all
-                text = text.replace(spelling, MASK)
-        return text
+        if self._search.count != len(self._found):  # here, since several threads may learn at once
+            self._search = _Search(self._found.copy())
+        return self._search.replace(text)
 
     def _mask(self, secrets: Iterable[str]) -> None:
         for secret in secrets:
             shortest = min(SHORTEST, len(secret))
-            self._found.update({one for one in _spellings(secret) if len(one) >= shortest})
+            self._found.update({(text, False) for text in _spellings(secret) if len(text) >= shortest})
+            self._found.update({(text, True) for text in _base64(secret.encode(errors="replace"))})
+
+
+class _Search:
+    """Looks for spellings one by one, which is quicker than by one pattern of all; most texts have none."""
+
+    def __init__(self, spellings: Collection[_Spelling]) -> None:
+        self.count = len(spellings)
+        self._longest_first = sorted((text for text, _ in spellings), key=len, reverse=True)
+        self._plain = [text for text, is_encoded in spellings if not is_encoded]
+        self._encoded = [text for text, is_encoded in spellings if is_encoded]
+        self._beginnings = {text[:SHORTEST] for text in self._encoded}
+        shortest = min(map(len, self._encoded), default=SHORTEST)
+        self._runs = re.compile(f"[A-Za-z0-9+/_=-]{{{shortest},}}")
+
+    def replace(self, text: str) -> str:
+        if self._is_in(text):
+            for spelling in self._longest_first:
+                text = text.replace(spelling, MASK)
+        return text
+
+    def _is_in(self, text: str) -> bool:
+        for spelling in self._plain:
+            if spelling in text:
+                return True
+        return bool(self._encoded) and any(self._is_in_run(run[0]) for run in self._runs.finditer(text))
+
+    def _is_in_run(self, run: str) -> bool:
+        if len(run) > _LONG_RUN:
+            return any(spelling in run for spelling in self._encoded)
+        return any(run[place : place + SHORTEST] in self._beginnings for place in range(len(run) - SHORTEST + 1))
 
 
 class _Watch:
@@ -135,7 +167,7 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, in a URL, and in base64."""
+    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, and in a URL."""
     yield secret
     yield " ".join(secret.split())
     if secret[:1] not in "{[":  # lines of JSON are in other texts, too
@@ -146,7 +178,6 @@ def _spellings(secret: str) -> Iterator[str]:
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield unquote(secret)
-    yield from _base64(secret.encode(errors="replace"))
 
 
 def _base64(secret: bytes) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from evalwire.errors import UsageError
+from evalwire.errors import PhoenixMisconfigured
 
 # The names that state a Phoenix's address, and those from which one is inferred besides, in the client's order.
 PHOENIX_ADDRESSES = ("PHOENIX_ENDPOINT", "PHOENIX_COLLECTOR_ENDPOINT", "PHOENIX_BASE_URL", "PHOENIX_HOST")
@@ -21,6 +21,7 @@ _TRACES_PATH = re.compile(r"/+v1/traces/?(?=$|[?#])")
 _USUAL_PORT = "6006"
 
 _HOST = re.compile(r"[^\s!\"#$%&'()*+,/:;<=>?@\[\\\]^`{|}]+")
+_USER = re.compile(r"://[^/]*@")
 _BROKEN = re.compile(r"[\x00-\x20\x7f]")
 _MOST_PORTS = 65535
 
@@ -70,7 +71,7 @@ def read_access(
         api_key: the key of a file, where one was named.
 
     Raises:
-        UsageError: a variable has a value that cannot be used.
+        PhoenixMisconfigured: a variable has a value that cannot be used.
     """
     network = environ if network is None else network
     address = _address(environ, endpoint)
@@ -95,12 +96,13 @@ def check_address(address: str, name: str) -> str:
         name: of the variable or the setting that it came from, for the error.
 
     Raises:
-        UsageError: it is not one of http or https.
+        PhoenixMisconfigured: it is not one of http or https.
     """
     problem = _problem_of(address, ("http", "https"))
     if problem:
-        shown = f": {address}" if "://" in address else ""  # what has no scheme may be a key in the wrong variable
-        raise UsageError(
+        # what has no scheme may be a key in the wrong variable; what stands before the host may be a password
+        shown = f": {_USER.sub('://', address)}" if "://" in address else ""
+        raise PhoenixMisconfigured(
             f"{name} is not an http:// or https:// address{shown} ({problem}).\n"
             "Set it to the address of Phoenix, such as http://phoenix:6006."
         )
@@ -123,7 +125,7 @@ def _address(environ: Mapping[str, str], endpoint: str | None) -> str:
         return check_address(f"http://{host}", "PHOENIX_HOST")
     port = given.get("PHOENIX_PORT", _USUAL_PORT)
     if not (port.isascii() and port.isdigit()):  # such as tcp://..., which Kubernetes sets for a service of that name
-        raise UsageError(
+        raise PhoenixMisconfigured(
             f"PHOENIX_PORT is not a number: {port}.\nSet PHOENIX_ENDPOINT, which wins over it, to Phoenix's address."
         )
     return check_address(f"http://{host}:{port}", "PHOENIX_HOST" if "PHOENIX_HOST" in given else "PHOENIX_PORT")
@@ -179,14 +181,16 @@ def check_key(key: str, name: str) -> str:
         name: of the variable that it came from, for the error.
 
     Raises:
-        UsageError: no header can carry it; the message shows nothing of it.
+        PhoenixMisconfigured: no header can carry it; the message shows nothing of it.
     """
     if _SENDABLE.fullmatch(key):
         return key
     place = next(place for place, character in enumerate(key, 1) if not _SENDABLE.fullmatch(character))
     found = f"U+{ord(key[place - 1]):04X}"
     what = f"a byte-order mark ({found})" if key[place - 1] == "\ufeff" else f"{found}, which no header can carry,"
-    raise UsageError(f"{name}: the key has {what} at character {place}.\nCopy the key again, as plain ASCII text.")
+    raise PhoenixMisconfigured(
+        f"{name}: the key has {what} at character {place}.\nCopy the key again, as plain ASCII text."
+    )
 
 
 def read_headers(text: str, name: str) -> dict[str, str]:
@@ -197,7 +201,7 @@ def read_headers(text: str, name: str) -> dict[str, str]:
         name: of the variable, for the error.
 
     Raises:
-        UsageError: a part of it does not have this form; the message shows nothing of a value.
+        PhoenixMisconfigured: a part of it does not have this form; the message shows nothing of a value.
     """
     entries = [entry.strip(" \t\r\n") for entry in text.split(",")]
     if not any(entries):
@@ -213,7 +217,7 @@ def read_headers(text: str, name: str) -> dict[str, str]:
             # a secret with "=" at its end has the form of a name
             is_shown = value.strip("=") and _HEADER_NAME.fullmatch(key) and len(key) <= len("x-forwarded-authorization")
             which = repr(key) if is_shown else f"part {number} of {len(entries)}"
-            raise UsageError(
+            raise PhoenixMisconfigured(
                 f"{name}: {which} {problem}.\n"
                 "Write name=value,name=value, each value URL-encoded: a space as %20, a comma as %2C."
             )
@@ -249,7 +253,7 @@ def _proxy(network: Mapping[str, str], address: SplitResult) -> tuple[str | None
         proxy = value if "://" in value else f"http://{value}"
         problem = _problem_of(proxy, _PROXY_SCHEMES)
         if problem:  # the value may hold a password
-            raise UsageError(
+            raise PhoenixMisconfigured(
                 f"{name} is not the address of a proxy: {problem}.\n"
                 "Write http://HOST:PORT or socks5://HOST:PORT, with a password as USER:PASSWORD@HOST and its @ as %40."
             )

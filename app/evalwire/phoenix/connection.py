@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import certifi
 import httpx
 
-from evalwire.errors import PhoenixError, PhoenixUnreachable, UsageError
+from evalwire.errors import PhoenixError, PhoenixMisconfigured, PhoenixUnreachable
 from evalwire.loading import load
 from evalwire.phoenix.access import Access, check_address, read_access
 from evalwire.phoenix.explanations import explain
@@ -52,7 +51,7 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
         base_url: another address, where no `access` is given.
 
     Raises:
-        UsageError: the address, a header, the proxy or a file of certificates cannot be used.
+        PhoenixMisconfigured: the address, a header, the proxy or a file of certificates cannot be used.
     """
     _skip_server_imports()
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -70,7 +69,7 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
             trust_env=False,
         )
     except httpx.InvalidURL as error:  # such as a host that is too long, or no internationalized name
-        raise UsageError(f"Phoenix's address {access.address} cannot be used: {error}.") from error
+        raise PhoenixMisconfigured(f"Phoenix's address {access.address} cannot be used: {error}.") from error
     # NOTE: the client only asks whether an error is a rate limit of `phoenix.evals`, and would import pandas for it
     client: Client = load("phoenix.client", without="phoenix.evals").Client(http_client=http)
     weakref.finalize(client, http.close)
@@ -80,30 +79,34 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
 def _proxy(access: Access) -> httpx.Proxy | None:
     if access.proxy is None:
         return None
-    return httpx.Proxy(access.proxy, ssl_context=_tls(access) if access.proxy.startswith("https:") else None)
+    return httpx.Proxy(access.proxy, ssl_context=_tls(access) if _is_https(access.proxy) else None)
 
 
 def _tls(access: Access) -> ssl.SSLContext:
     """Return what TLS trusts; where none of it is needed, a context that trusts nobody.
 
     Raises:
-        UsageError: the file or folder that a variable names cannot be used.
+        PhoenixMisconfigured: the file or folder that a variable names cannot be used.
     """
     named, variable = access.certificates, access.certificates_variable
     if named is not None:
         context = _trusting(named, variable)
-    elif access.address.startswith("https:") or (access.proxy or "").startswith("https:"):
-        context = ssl.create_default_context(cafile=certifi.where())
+    elif _is_https(access.address) or _is_https(access.proxy):
+        context = httpx.create_ssl_context(trust_env=False)
     else:  # reading Mozilla's certificates takes 60 ms
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.keylog_filename = access.key_log  # type: ignore[assignment]  # None is for none; `create_default_context` looked it up
     return context
 
 
+def _is_https(address: str | None) -> bool:
+    return address is not None and address.lower().startswith("https:")
+
+
 def _trusting(named: str, variable: str) -> ssl.SSLContext:
     is_folder = variable == "SSL_CERT_DIR"
     try:
-        if is_folder and not Path(named).is_dir():
+        if is_folder and not any(Path(folder).is_dir() for folder in named.split(os.pathsep)):
             raise NotADirectoryError(errno.ENOENT, "there is no such folder")
         return ssl.create_default_context(cafile=None if is_folder else named, capath=named if is_folder else None)
     except ssl.SSLError as error:
@@ -111,7 +114,7 @@ def _trusting(named: str, variable: str) -> ssl.SSLContext:
         cause: OSError = error
     except OSError as error:
         why, cause = error.strerror or str(error), error
-    raise UsageError(
+    raise PhoenixMisconfigured(
         f"{variable}: Cannot read certificates from {named}: {why}.\n"
         "In a container, mount it, or unset the variable to trust the usual authorities."
     ) from cause

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evalwire.jobs.bars import Bars
 from evalwire.jobs.progress import Lines, Quiet
+from evalwire.masking import Mask
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
@@ -175,3 +177,28 @@ def test_bars_count_to_the_end():
     progress.close()
     assert "2/2" in stream.getvalue()
     assert "1 failed" in stream.getvalue()
+
+
+def test_names_are_plain_text_beside_bars_and_in_lines():
+    name = "a\x1b[31m\r[red]x\n"
+    for made in (lambda stream: Bars(stream, mask=str), Lines):
+        stream = io.StringIO()
+        progress = made(stream)
+        progress.started(opened(name), 1)
+        progress.close()
+        assert "a\\x1b[31m\\r[red]x\\n" in stream.getvalue()
+
+
+def test_what_is_printed_above_the_bars_is_masked_and_a_text_stream_s(capsys):
+    """A line that is flushed in pieces goes above in one piece, and the last one is not lost."""
+    progress = Bars(io.StringIO(), mask=Mask(["sk-0123456789"]))
+    try:
+        sys.stdout.writelines(["a sk-0123456789\n"])
+        wrapper = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", write_through=True)
+        for token in ("b sk-01", "23456789", "\n", "no end"):
+            print(token, end="", file=wrapper, flush=True)
+        wrapper.detach()
+        assert isinstance(sys.stdout, io.TextIOBase)
+    finally:
+        progress.close()
+    assert capsys.readouterr().out == "a ***\nb ***\nno end"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -80,9 +81,9 @@ def test_no_pieces_of_two_streams_are_a_command_in_one_log_or_in_two(pieces, dat
 
 def test_many_pieces_and_long_lines_take_no_long_time():
     filter_ = CommandFilter()
-    assert filter_(" " * 1_000_000) == " " * 1_000_000
+    assert filter_(" " * 100_000) == " " * 100_000
     assert not commands_in("".join([" ", *(filter_(piece) for piece in ":" * 1000)]))
-    assert filter_("\n" * 1_000_000) == "\n" * 1_000_000
+    assert filter_("\n" * 100_000) == "\n" * 100_000
     assert len(filter_._line) < 10
 
 
@@ -90,3 +91,8 @@ def test_systems_that_read_commands_are_github_and_azure():
     assert reads_commands({"GITHUB_ACTIONS": "true"})
     assert reads_commands({"TF_BUILD": "True"})
     assert not reads_commands({"GITLAB_CI": "true", "TF_BUILD": ""})
+
+
+def test_all_white_space_counts_that_is_removed_before_a_command():
+    spaces = [chr(number) for number in range(sys.maxunicode) if chr(number).isspace() and chr(number) not in "\r\n"]
+    assert not commands_in("\n".join(without_commands(f"{space}::error::x") for space in spaces))
