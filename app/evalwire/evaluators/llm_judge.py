@@ -42,10 +42,10 @@ def make_llm_judge_evaluator(
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected`, which is async where the model has `ainvoke` alone. It raises TypeError when
-        `expected` is not a mapping; with `"reraise"` whatever the model raises, a LookupError or AttributeError when the
-        field is missing, and a ValueError when the model gives no answer; and in any case what `error_callback` raises,
-        and what `str.format` does for a field such as `{output[answer]}` that an output has not.
+        A function of `output` and `expected`, which is async where the model has `ainvoke` alone. It raises TypeError
+        when `expected` is not a mapping; with `"reraise"` whatever the model raises, a LookupError or AttributeError
+        when the field is missing, and a ValueError when the model gives no answer; and in any case what
+        `error_callback` raises, and what `str.format` does for a field such as `{output[answer]}` that is not there.
 
     Raises:
         ImportError: the model has no `with_structured_output`.
