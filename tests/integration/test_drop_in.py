@@ -110,3 +110,17 @@ def test_its_own_script(project: Project):
     assert 0.8 < said["compared"]["top_k"]["score_a"] < 1.0
     assert "**Total runs:** 3" in done.stdout
     assert len(list(project.directory.glob("*.csv"))) == 2
+
+
+def test_a_run_says_that_examples_run_at_once_until_it_is_set(phoenix_project, make_dataset):
+    """With 0.6 they ran one after the other. The example is 0.6's: its last change is a `datetime`."""
+    task = "async def task(example):\n    return [example.updated_at.year > 2000, type(example.updated_at).__name__]\n"
+    phoenix_project.experiment(
+        make_dataset(2), task=task, new="def new(output):\n    return output == [True, 'datetime']\n"
+    )
+    note = "note: 10 examples run at once, and with 0.6 one after the other."
+    done = phoenix_project.run("run")
+    assert done.returncode == 0, done.stdout
+    assert done.stderr.count(note) == 1
+    assert note not in phoenix_project.run("run", "--task-concurrency", "10").stderr
+    assert note not in phoenix_project.run("run", "--dry-run").stderr

@@ -117,7 +117,7 @@ def results(draw: st.DrawFn, name: str) -> ExperimentResult:
             input=draw(objects),
             output=draw(objects),
             metadata=draw(objects),
-            updated_at=draw(maybe_texts),
+            updated_at=draw(st.none() | st.datetimes(timezones=st.just(UTC))),
             recorded_hash=draw(st.none() | st.just("0123456789abcdef")),
         )
         for number in range(draw(st.integers(0, 3)))

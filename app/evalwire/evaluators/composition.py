@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from evalwire.usercode import (
     EVALUATOR_NAMES,
@@ -19,6 +19,7 @@ from evalwire.usercode import (
     Threads,
     bind_evaluator,
     parse_scores,
+    with_twin,
     with_values,
 )
 
@@ -132,17 +133,20 @@ class _Member:
     """One of the evaluators that another is made of.
 
     Attributes:
+        callee: how the engine calls it.
+        plain: how a plain function calls it; None where it is a coroutine function.
         defaults: what its parameters are when they are not given.
     """
 
     name: str
     callee: Callee
+    plain: Callee | None
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def bound(self, given: Mapping[str, Any]) -> Callable[[], Any]:
+    def bound(self, given: Mapping[str, Any], callee: Callee | None = None) -> Callable[[], Any]:
         """A call of it, with its arguments out of what is given."""
         try:
-            return with_values(self.callee, {**self.defaults, **given})
+            return with_values(callee or self.callee, {**self.defaults, **given})
         except KeyError as error:
             value = error.args[0]
             raise TypeError(f"`{self.name}` needs `{value}`; give it by keyword: {value}=...") from None
@@ -173,18 +177,18 @@ def _members(evaluators: Iterable[Any]) -> list[_Member]:
 def _member(evaluator: Any, position: int) -> _Member:
     name = str(getattr(evaluator, "__name__", type(evaluator).__name__))
     try:
-        callee = _bind(name, evaluator)
+        callee, plain = _bind(name, evaluator, awaits=True), _bind(name, evaluator, awaits=False)
     except BindingError as error:
         raise BindingError(f"evaluator {position}, `{name}`: {error}") from None
     parameters = () if callee.whole else _parameters(evaluator)
     defaults = {one.name: one.default for one in parameters if one.default is not _P.empty}
-    return _Member(name=name, callee=callee, defaults=defaults)
+    return _Member(name=name, callee=callee, plain=None if plain.is_async else plain, defaults=defaults)
 
 
-def _bind(name: str, evaluator: Any) -> Callee:
+def _bind(name: str, evaluator: Any, *, awaits: bool) -> Callee:
     """Bind it by name, as an evaluator's file is bound, or by position, as in `lambda o, e: ...`."""
     try:
-        callee = bind_evaluator(name, evaluator, path=Path())
+        callee = bind_evaluator(name, evaluator, path=Path(), awaits=awaits)
     except BindingError:
         if not _takes_by_position(evaluator):
             raise
@@ -234,7 +238,7 @@ def _compose(
         given = _values(*args, **kwargs)
         scores: list[float | None] = []
         for member in members:
-            score = member.score(_not_awaitable(member, member.bound(given)()))
+            score = member.score(_not_awaitable(member, member.bound(given, member.plain)()))
             scores.append(score)
             if score is not None and is_decided(score):
                 break
@@ -256,11 +260,14 @@ def _compose(
             threads.close()
         return conclude(scores)
 
-    function: Any = composed_async if any(member.callee.is_async for member in members) else composed
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = summary
-    function.__signature__ = _SIGNATURE
-    return cast("Callable[..., Any]", function)
+    for function in (composed, composed_async):
+        made: Any = function
+        made.__name__ = made.__qualname__ = name
+        made.__doc__ = summary
+        made.__signature__ = _SIGNATURE
+    if not any(member.callee.is_async for member in members):
+        return composed
+    return composed_async if any(member.plain is None for member in members) else with_twin(composed, composed_async)
 
 
 _SIGNATURE = inspect.Signature(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from evalwire.evaluators._expected import items
+from evalwire.usercode import with_twin
 
 _FIELDS = ("output", "expected_output")
 
@@ -25,7 +26,8 @@ def make_llm_judge_evaluator(
     """Make an evaluator that asks a language model, and returns one field of its structured answer.
 
     The model is LangChain's, or anything else with `with_structured_output`, which is called once, with
-    `output_schema`; what it returns is asked for each output, with `ainvoke` if it has that, else with `invoke`.
+    `output_schema`; what it returns is asked for each output: by evalwire with `ainvoke` if it has that, so that many
+    outputs are judged at once, and by a call of your own with `invoke`.
 
     Args:
         model: a chat model.
@@ -40,10 +42,10 @@ def make_llm_judge_evaluator(
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected`, async if the model is. It raises TypeError when `expected` is not a
-        mapping; with `"reraise"` whatever the model raises, a LookupError or AttributeError when the field is missing,
-        and a ValueError when the model gives no answer; and in any case what `error_callback` raises, and what
-        `str.format` does for a field such as `{output[answer]}` that an output has not.
+        A function of `output` and `expected`, which is async where the model has `ainvoke` alone. It raises TypeError
+        when `expected` is not a mapping; with `"reraise"` whatever the model raises, a LookupError or AttributeError
+        when the field is missing, and a ValueError when the model gives no answer; and in any case what
+        `error_callback` raises, and what `str.format` does for a field such as `{output[answer]}` that is not there.
 
     Raises:
         ImportError: the model has no `with_structured_output`.
@@ -77,7 +79,9 @@ def make_llm_judge_evaluator(
             return None
 
     llm_judge_async.__name__, llm_judge_async.__qualname__ = llm_judge.__name__, llm_judge.__qualname__
-    return llm_judge_async if callable(getattr(judge, "ainvoke", None)) else llm_judge
+    if not callable(getattr(judge, "ainvoke", None)):
+        return llm_judge
+    return with_twin(llm_judge, llm_judge_async) if callable(getattr(judge, "invoke", None)) else llm_judge_async
 
 
 def _structured(model: Any, output_schema: Any) -> Any:

@@ -23,9 +23,9 @@ def make_membership_evaluator(*, key: str = "expected_output") -> Evaluator[bool
         A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping.
     """
 
-    def membership(output: Any, expected: Mapping[str, Any] | None) -> bool:
+    def is_in(output: Any, expected: Mapping[str, Any] | None) -> bool:
         """Check whether the output is one of the expected items."""
         wanted = items(expected, key)
         return output is not None and any(matches(item, output) for item in wanted)
 
-    return membership
+    return is_in

@@ -37,13 +37,13 @@ def make_numeric_tolerance_evaluator(
         if not (math.isfinite(tolerance) and tolerance >= 0):
             raise ValueError(f"{name} is {tolerance}; a tolerance is a finite number that is not negative")
 
-    def numeric_tolerance(output: Any, expected: Mapping[str, Any] | None) -> bool:
+    def numeric_close(output: Any, expected: Mapping[str, Any] | None) -> bool:
         """Check whether the output is within the tolerance around the first expected item."""
         wanted = items(expected, key)
         number, goal = _number(output), _number(wanted[0]) if wanted else None
         return number is not None and goal is not None and _is_close(number, goal, atol, rtol)
 
-    return numeric_tolerance
+    return numeric_close
 
 
 def _number(value: Any) -> int | float | None:

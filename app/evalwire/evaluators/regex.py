@@ -28,12 +28,12 @@ def make_regex_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
         when the output or the pattern is neither text nor a number, or `expected` is not a mapping.
     """
 
-    def regex(output: Any, expected: Mapping[str, Any] | None) -> bool:
+    def regex_match(output: Any, expected: Mapping[str, Any] | None) -> bool:
         """Check whether the first expected item, a pattern, matches somewhere in the output."""
         wanted = items(expected, key)
         return output is not None and bool(wanted) and _is_found(wanted[0], output)
 
-    return regex
+    return regex_match
 
 
 def _is_found(item: Any, output: Any) -> bool:

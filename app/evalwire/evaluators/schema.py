@@ -50,7 +50,7 @@ def make_schema_evaluator(schema: Mapping[str, Any] | bool) -> SchemaEvaluator:
         except _UNCHECKABLE:
             return False
 
-    schema_evaluator.__name__ = schema_evaluator.__qualname__ = "schema"
+    schema_evaluator.__name__ = schema_evaluator.__qualname__ = "schema_valid"
     return schema_evaluator
 
 

@@ -10,7 +10,7 @@ from evalwire.model.baseline import (
     Pair,
     Rescored,
 )
-from evalwire.model.example import Dataset, Example, content_hash
+from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
@@ -136,6 +136,7 @@ __all__ = [
     "mean_interval",
     "minimum_detectable_change",
     "missing_shards",
+    "moment_of",
     "own_metadata",
     "percentile",
     "recorded_baseline_score",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +20,15 @@ def content_hash(input_: Mapping[str, Any], output: Mapping[str, Any], metadata:
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=1024)  # examples that were uploaded together have one between them
+def moment_of(text: str) -> datetime | None:
+    """Return a moment that is written in ISO 8601; None for another text."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example(Mapping[str, Any]):
     """One example of a dataset, with attribute and item access: `example.input["q"]`, `example["input"]["q"]`.
@@ -28,7 +39,7 @@ class Example(Mapping[str, Any]):
         input: what the task is given.
         output: what the example expects; evaluators see it as `expected`.
         metadata: whatever else the author attached.
-        updated_at: when Phoenix last changed it, as ISO 8601 text, or None.
+        updated_at: when Phoenix last changed it, or None.
         recorded_hash: the `content_hash` that it had before secrets were taken out of it, or that a file has of it;
             no key of the mapping, since it is none of the dataset's.
     """
@@ -38,7 +49,7 @@ class Example(Mapping[str, Any]):
     input: Mapping[str, Any]
     output: Mapping[str, Any]
     metadata: Mapping[str, Any]
-    updated_at: str | None = None
+    updated_at: datetime | None = None
     recorded_hash: str | None = field(default=None, repr=False)
 
     _KEYS = ("id", "node_id", "input", "output", "metadata", "updated_at")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import DatasetNotFound, DatasetUnfinished, PhoenixError
-from evalwire.model import EMPTY, Dataset, Example, UnfinishedUpload, mark_count
+from evalwire.model import EMPTY, Dataset, Example, UnfinishedUpload, mark_count, moment_of
 
 if TYPE_CHECKING:
     from phoenix.client.resources.datasets import Dataset as ClientDataset
@@ -140,7 +139,7 @@ def _to_example(example: Mapping[str, Any]) -> Example:
         input=_or_empty(example.get("input")),
         output=_or_empty(example.get("output")),
         metadata=example.get("metadata") or EMPTY,
-        updated_at=sys.intern(updated_at) if isinstance(updated_at, str) else updated_at,
+        updated_at=moment_of(updated_at) if isinstance(updated_at, str) else updated_at,
     )
 
 

@@ -7,6 +7,7 @@ from evalwire.usercode.binding import (
     bind_task,
     isolate_experiment,
     misnamed_parameter,
+    with_twin,
     with_values,
 )
 from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
@@ -43,5 +44,6 @@ __all__ = [
     "refusal_of",
     "task_values",
     "wait_asked",
+    "with_twin",
     "with_values",
 ]

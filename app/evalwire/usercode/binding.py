@@ -51,16 +51,33 @@ def bind_task(function: Callable[..., Any], *, path: Path) -> Callee:
     )
 
 
-def bind_evaluator(name: str, evaluator: Any, *, path: Path) -> Callee:
+def with_twin(plain: Callable[..., Any], twin: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `plain`, which the engine calls by its coroutine function `twin`; a user's own code calls it as it is."""
+    vars(plain)[_TWIN], vars(twin)[_PLAIN] = twin, plain
+    return plain
+
+
+def _twin_of(function: Any) -> Any:
+    """Return the twin of a function; not of a wrapper, to which functools.wraps has copied what names it."""
+    twin = getattr(function, _TWIN, None)
+    return twin if getattr(twin, _PLAIN, None) is function else None
+
+
+_TWIN, _PLAIN = "__evalwire_twin__", "__evalwire_plain__"
+
+
+def bind_evaluator(name: str, evaluator: Any, *, path: Path, awaits: bool = True) -> Callee:
     """Decide how to call an evaluator: a function, a callable object, or a Phoenix evaluator object.
 
     Functions are bound by name from `input, output, expected, reference, metadata, example, trace_id`; a
     single parameter of another name receives the output. Objects with `evaluate` (and, preferred,
-    `async_evaluate`), as phoenix-evals and the Phoenix client make them, are given all values.
+    `async_evaluate`), as phoenix-evals and the Phoenix client make them, are given all values. A judge that is
+    plain for a user's own code is awaited, unless `awaits` is False.
 
     Raises:
         BindingError: it is not callable, or has parameters that nothing can be bound to.
     """
+    evaluator = (_twin_of(evaluator) if awaits else None) or evaluator
     _refuse_class(name, evaluator)
     if (method := _evaluator_method(evaluator)) is not None:
         parameters = list(inspect.signature(method).parameters.values())

@@ -59,9 +59,10 @@ class EvaluatorScore:
 def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
     """Turn what an evaluator returned into evaluations with a finite score, a label, or both.
 
-    Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), a dict
-    with `score`, `label`, `explanation`, `metadata`; a phoenix-evals score; a list of dicts or scores, each
-    named by its own `name`; and `NOT_APPLICABLE`, alone or as a score.
+    Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), whose score may
+    be a number as text and whose label anything; a dict with `score`, `label`, `explanation`, `metadata`; a
+    phoenix-evals score; a list of dicts or scores, each named by its own `name`, or numbered as Phoenix's client does;
+    and `NOT_APPLICABLE`, alone or as a score.
 
     Raises:
         TypeError: a value of another kind.
@@ -70,7 +71,11 @@ def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
     if isinstance(returned, list) or (isinstance(returned, tuple) and returned and _is_score_object(returned[0])):
         if not returned:
             raise ValueError("the evaluator returned an empty list")
-        verdicts = [_to_verdict(item, name=name, named=len(returned) > 1) for item in returned]
+        several = len(returned) > 1
+        verdicts = [
+            _to_verdict(item, name=f"{name}-{place}" if several and _has_fields(item) else name, named=several)
+            for place, item in enumerate(returned, start=1)
+        ]
         repeated = {verdict.name for verdict in verdicts if sum(verdict.name == v.name for v in verdicts) > 1}
         if repeated:
             raise ValueError(
@@ -96,8 +101,13 @@ def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
         case tuple():
             if len(value) not in (2, 3):
                 raise ValueError(f"a tuple is (score, label) or (score, label, explanation), not {len(value)} items")
-            keys = ("score", "label", "explanation")
-            return _from_fields(dict(zip(keys, value, strict=False)), name=name, named=False)
+            score, label, *explanation = value
+            fields = {
+                "score": _from_text(score),
+                "label": _as_label(label),
+                "explanation": next(iter(explanation), None),
+            }
+            return _from_fields(fields, name=name, named=False)
     if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
         return _to_verdict(value.item(), name=name, named=named)
     if _is_score_object(value):
@@ -106,6 +116,28 @@ def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
     raise TypeError(
         f"an evaluator cannot return a {type(value).__qualname__}; return a score, a label, or a dict of them"
     )
+
+
+def _from_text(score: Any) -> Any:
+    """Return a score of a tuple, which may be a number as text.
+
+    Raises:
+        TypeError: it is another text.
+    """
+    if not isinstance(score, str):
+        return score
+    try:
+        return float(score)
+    except ValueError:
+        raise TypeError(f"a score is a number, not the text {score!r}; a tuple is (score, label)") from None
+
+
+def _as_label(label: Any) -> Any:
+    return label if label is None or isinstance(label, str) else str(label)
+
+
+def _has_fields(item: Any) -> bool:
+    return isinstance(item, Mapping) or _is_score_object(item)
 
 
 def _is_score_object(value: Any) -> bool:
@@ -118,8 +150,8 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
         keys = ", ".join(map(str, fields)) or "nothing"
         raise ValueError(f"the evaluator returned neither `score` nor `label` (it has: {keys})")
     own_name = fields.get("name")
-    if named and not (isinstance(own_name, str) and own_name):
-        raise ValueError("each of several results needs a `name`")
+    if named and own_name is not None and not (isinstance(own_name, str) and own_name):
+        raise ValueError(f"the name of a result is text, not {own_name!r}")
     explained_by = next((key for key in _EXPLANATIONS if fields.get(key) is not None), "explanation")
     explanation = fields.get(explained_by)
     known = (*_FIELDS, explained_by)
@@ -130,7 +162,7 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
     elif kind == "number":
         kind = kind_by_score(number, label)
     return EvaluatorScore(
-        name=str(own_name) if named else name,
+        name=str(own_name) if named and own_name is not None else name,
         kind=kind,
         score=number,
         label=label,

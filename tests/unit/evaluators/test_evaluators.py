@@ -121,7 +121,9 @@ def test_they_are_bound_by_name_and_have_a_name_and_a_docstring(factory):
     assert callee.positional == ("output", "expected")
     assert not callee.keywords
     assert not callee.is_async
-    assert evaluator.__name__ == factory.__name__.removeprefix("make_").removesuffix("_evaluator")
+    name = factory.__name__.removeprefix("make_").removesuffix("_evaluator")
+    names_of_06 = {"membership": "is_in", "regex": "regex_match", "numeric_tolerance": "numeric_close"}
+    assert evaluator.__name__ == evaluator.__qualname__.rpartition(".")[2] == names_of_06.get(name, name)
     assert evaluator.__doc__
     assert evaluator(output="x", expected={}) == READERS[factory]
 
@@ -908,7 +910,7 @@ def test_without_jsonschema_the_factory_says_what_to_install(monkeypatch):
 def test_the_schema_evaluator_is_bound_by_name():
     callee = bind_evaluator("ev", make_schema_evaluator(PERSON), path=Path())
     assert callee.positional == ("output", "expected")
-    assert callee.function.__name__ == "schema"
+    assert callee.function.__name__ == "schema_valid"
 
 
 # --- llm judge -----------------------------------------------------------------------------------------
@@ -986,9 +988,33 @@ def test_a_judge_is_async_where_its_model_is():
     assert callee.on_loop
     assert callee.positional == ("output", "expected")
     assert judge.__name__ == "llm_judge"
+    assert callee.function.__name__ == "llm_judge"
+    assert asyncio.run(callee.function("Paris", wants("Paris"))) == 1
     plain = make_llm_judge_evaluator(PlainModel({"score": 1}), PROMPT, Grade)
     assert not inspect.iscoroutinefunction(plain)
     assert plain("Paris", wants("Paris")) == 1
+
+
+def test_a_judge_is_a_plain_function_for_a_users_own_code():
+    """As in 0.6: alone, within another evaluator, behind a decorator, and in what is made of evaluators."""
+    judge = make_llm_judge_evaluator(FakeChat(responses=['{"score": 0.75}'] * 10), PROMPT, Grade)
+    assert judge("Paris", wants("Paris")) == 0.75
+
+    @functools.wraps(judge)
+    def doubled(output, expected):
+        return 2 * judge(output, expected)
+
+    callee = bind_evaluator("doubled", doubled, path=Path())
+    assert callee.function is doubled
+    assert not callee.is_async
+    assert doubled("Paris", wants("Paris")) == 1.5
+    assert make_weighted_evaluator([(judge, 1.0)])("Paris", wants("Paris")) == 0.75
+    assert make_all_pass_evaluator([judge])("Paris", wants("Paris")) is True
+    assert make_any_pass_evaluator([make_weighted_evaluator([(judge, 1)])])("Paris", wants("Paris")) is True
+    for made in (make_weighted_evaluator([(judge, 1)]), make_any_pass_evaluator([make_all_pass_evaluator([judge])])):
+        callee = bind_evaluator("ev", made, path=Path())
+        assert callee.is_async
+        assert asyncio.run(callee.function("Paris", wants("Paris"))) in (0.75, True)
 
 
 def test_langchains_plain_runnables_are_waited_for():

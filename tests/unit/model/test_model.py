@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evalwire.model.example import Dataset, Example
+from evalwire.model.example import Dataset, Example, moment_of
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.json_values import EMPTY
@@ -523,3 +523,10 @@ def test_examples_of_one_id_are_told_apart():
     runs = [replace(run, example=replace(run.example, id="e")) for run in repeated("00", "88", repetitions=2).runs]
     [score] = replace(PASSED, repetitions=2, example_count=2, runs=tuple(runs)).scores
     assert [(one.example_id, one.mean) for one in score.per_example] == [("e", 0.0), ("e", 0.8)]
+
+
+def test_a_moment_is_read_as_phoenix_writes_it():
+    """With `Z` or an offset; another text is none."""
+    assert moment_of("2026-01-02T03:04:05.678Z") == moment_of("2026-01-02T03:04:05.678+00:00")
+    assert moment_of("2026-01-02T03:04:05Z") == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert moment_of("yesterday") is None

@@ -106,7 +106,6 @@ def test_outputs_become_json_without_loss(value, expected):
         object(),
         b"\xff",
         Hit,
-        Shape.ROUND,
         1 + 2j,
         iter([1]),
         lambda: 1,
@@ -209,6 +208,11 @@ class ScoreLike:
         ((None, "good", None), None, "good", None),
         ((np.float32(0.5), "good"), 0.5, "good", None),
         ((True, "good"), 1.0, "good", None),
+        ((1, 3), 1.0, "3", None),
+        ((0.5, True), 0.5, "True", None),
+        ((0.5, Level.HIGH, 7), 0.5, "3", "7"),
+        (("0.5", "a"), 0.5, "a", None),
+        (("1e-2", None), 0.01, None, None),
         ({"score": 0.5}, 0.5, None, None),
         ({"label": "good"}, None, "good", None),
         ({"score": np.int64(1), "label": "good", "explanation": "because"}, 1.0, "good", "because"),
@@ -236,6 +240,18 @@ def test_several_results_go_by_their_own_names(make, collect):
         EvaluatorScore(name="a", kind="number", score=0.5),
         EvaluatorScore(name="b", kind="label", label="good"),
     ]
+
+
+def test_results_without_names_are_numbered_as_phoenix_does():
+    """Whatever is beside them; with one result, the evaluator's name is enough."""
+    one, other = {"score": 0.5}, {"label": "good"}
+    assert [score.name for score in parse_scores([one, other], name="ev")] == ["ev-1", "ev-2"]
+    assert [score.name for score in parse_scores([{"name": "a", **one}, other], name="ev")] == ["a", "ev-2"]
+    assert [score.name for score in parse_scores((ScoreLike(score=1), ScoreLike(score=0)), name="ev")] == [
+        "ev-1",
+        "ev-2",
+    ]
+    assert [score.name for score in parse_scores([one], name="ev")] == ["ev"]
 
 
 def test_phoenix_evals_scores_are_accepted(evals):
@@ -365,8 +381,7 @@ def test_metadata_is_kept_as_json():
         (float("nan"), "good"),
         [None],
         [{}],
-        [{"score": 0.5}, {"score": 0.7}],
-        [{"name": "a", "score": 0.5}, {"score": 0.7}],
+        [{"name": "ev-2", "score": 0.5}, {"score": 0.7}],
         [{"name": "a", "score": 0.5}, {"name": "", "score": 0.7}],
         [{"name": "a", "score": 0.5}, {"name": "a", "score": 0.7}],
         [0.5, 0.7],
@@ -394,7 +409,8 @@ def test_returns_that_say_nothing_are_refused(returned):
         {"score": 0.5, "label": 3},
         {"label": ["good"]},
         ("good", 0.5),
-        (0.5, 3),
+        ("0,5", "good"),
+        [{"name": "a", "score": 0.5}, {"score": "0.7"}],
         {"score": 0.5, "metadata": {"k": object()}},
         lambda: 1.0,
     ],

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from evalwire.recording import PastJob
     from evalwire.shards import Membership
 
+_AT_ONCE = (
+    "note: {} examples run at once, and with 0.6 one after the other. A task that keeps state between examples wants "
+    "task_concurrency = 1 under [experiments]; once it is set, to whatever number, this note is gone"
+)
+
 
 def run(
     invocation: Invocation,
@@ -64,6 +69,8 @@ def run(
         names = select_names(settings, planned.experiments, of="plan") if planned else None
         experiments = load_selected(settings, console, signals, names)
         _check_version(settings.dataset_version, experiments)
+        if settings.source("task_concurrency") == "default" and dry_run != 1:
+            console.say(_AT_ONCE.format(settings.task_concurrency))
         with reachable_phoenix(
             settings, environ, console, invocation.connect, local=local, with_testset=True
         ) as phoenix:

@@ -10,7 +10,18 @@ from typing import Any
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import EMPTY, Dataset, Example, Experiment, ExperimentResult, OpenExperiment, Report, Shard, TaskRun
+from evalwire.model import (
+    EMPTY,
+    Dataset,
+    Example,
+    Experiment,
+    ExperimentResult,
+    OpenExperiment,
+    Report,
+    Shard,
+    TaskRun,
+    moment_of,
+)
 from evalwire.reports.results_json import document
 from evalwire.reports.results_json.nouns import to_noun
 
@@ -177,7 +188,7 @@ def _example(record: document.Run | document.ExampleNotRun, **content: Any) -> E
     return Example(
         id=record.example_id,
         node_id=record.example_node_id,
-        updated_at=record.example_updated_at,
+        updated_at=moment_of(record.example_updated_at) if record.example_updated_at else None,
         recorded_hash=record.content_hash,  # its texts may have been masked
         **content,
     )

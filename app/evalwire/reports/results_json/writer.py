@@ -113,7 +113,7 @@ def _run(run: TaskRun) -> document.Run:
         input=dict(example.input),
         expected=dict(example.output),
         example_metadata=dict(example.metadata),
-        example_updated_at=example.updated_at,
+        example_updated_at=example.updated_at.isoformat() if example.updated_at else None,
         content_hash=example.content_hash,
         repetition=run.repetition,
         output=run.output,
@@ -141,7 +141,7 @@ def _examples_not_run(result: ExperimentResult) -> Iterator[document.ExampleNotR
                 position=position,
                 example_id=example.id,
                 example_node_id=example.node_id,
-                example_updated_at=example.updated_at,
+                example_updated_at=example.updated_at.isoformat() if example.updated_at else None,
                 content_hash=example.content_hash,
             )
 
