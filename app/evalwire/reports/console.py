@@ -126,6 +126,7 @@ def verdict(report: Report) -> str:
         word += f" ({held})"
     word += drops_without_baseline(report)
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
+    parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
     if red:
         parts.append(f"{red} of {len(report.results)} experiments failed")
     if failed or not red:

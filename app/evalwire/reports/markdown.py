@@ -80,6 +80,7 @@ def _verdict(report: Report) -> str:
     parts = [
         f"{red} of {experiments} failed" if red else experiments,
         count(gates, "red gate") if gates else "",
+        *(f"not written: {prose(problem)}" for problem in report.unwritten),
         _failed(report, runs),
         f"{not_run} not run" if not_run else "",
         "no gates" if has_no_gates(report) else "",

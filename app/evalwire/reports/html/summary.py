@@ -61,6 +61,7 @@ def _broken(report: Report) -> Iterator[str]:
         yield f"{failed:,} of {count(sum(result.expected_runs for result in report.results), 'run')} failed"
     if missing := sum(result.not_run for result in report.results):
         yield f"{count(missing, 'run')} not made"
+    yield from (f"{problem} (not written)" for problem in report.unwritten)
     if report.undelivered:
         yield f"{count(report.undelivered, 'record')} did not reach Phoenix"
 
