@@ -353,7 +353,7 @@ def test_upload_then_run(phoenix_project: Project, client):
     assert phoenix_project.run("upload", "--csv", "testset.csv").stdout == f"{tag}: skipped, 2 examples\n"
     rows = client.datasets.get_dataset(dataset=tag).examples
     assert [(row["input"]["user_query"], row["output"]["expected_output"]) for row in rows] == [
-        ("007", "a | b?"),
+        ("007", ["a", "b?"]),
         ("x", "None"),
     ]
     phoenix_project.experiment(tag, task="def task(user_query): return user_query['user_query']")

@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalwire import reports
+from evalwire.errors import UsageError
+from evalwire.jobs.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from evalwire.model import Report, Shard
@@ -24,16 +26,18 @@ class ReportFiles:
         folder: the report folder; None for no report.
         shard: the part of every experiment that is run, which the files have in their names; None for all.
         github_files: where the GitHub Action expects its outputs and annotations; None outside of it.
+        is_dry_run: whether nothing is recorded: its files have other names than those of a run.
     """
 
     folder: Path | None
     shard: Shard | None
     github_files: Path | None
+    is_dry_run: bool = False
 
     @property
     def names(self) -> Mapping[str, str]:
         """Return the names of the files, each with its format."""
-        return reports.files(self.shard)
+        return reports.files(self.shard, is_dry_run=self.is_dry_run)
 
     def path_of(self, format_: str) -> Path | None:
         """Return the file of one format; None for no report."""
@@ -41,6 +45,25 @@ class ReportFiles:
 
     def _paths(self) -> Mapping[str, Path]:
         return {format_: self.folder / name for name, format_ in self.names.items()} if self.folder else {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the files for one job, for as long as it runs.
+
+        Raises:
+            UsageError: another job has them.
+        """
+        if self.folder is None:
+            yield
+            return
+        name = next(iter(self.names)).removesuffix(".json")
+        with locked(self.folder / f".{name}.lock") as is_mine:
+            if not is_mine:
+                raise UsageError(
+                    f"another job is running that writes its reports to {self.folder}/.\n"
+                    "Wait for its end, or name another folder with --report-dir."
+                )
+            yield
 
     def write(self, report: Report, warn: Callable[[str], object]) -> Report:
         """Write the files, results.json first; return the report that they tell.

@@ -32,6 +32,7 @@ class ReportWriter:
         console: the streams.
         shard: the part of every experiment that is run, which the files have in their names; None for all.
         writes: whether there are files at all.
+        is_dry_run: whether nothing is recorded: the files have other names than those of a run.
 
     Attributes:
         start: when and where the command began.
@@ -49,6 +50,7 @@ class ReportWriter:
         *,
         shard: Shard | None = None,
         writes: bool = True,
+        is_dry_run: bool = False,
     ) -> None:
         self._settings = settings
         self._environ = environ
@@ -56,7 +58,10 @@ class ReportWriter:
         self._shard = shard
         self.start = JobStart()
         self.files = ReportFiles(
-            folder=self._make_folder() if writes else None, shard=shard, github_files=settings.github_files
+            folder=self._make_folder() if writes else None,
+            shard=shard,
+            github_files=settings.github_files,
+            is_dry_run=is_dry_run,
         )
 
     def _make_folder(self) -> Path | None:

@@ -14,9 +14,11 @@ import pytest
 import reporting
 
 from evalwire import reports
+from evalwire.errors import UsageError
 from evalwire.jobs import Console, ReportWriter
+from evalwire.jobs.report_files import ReportFiles
 from evalwire.masking import Mask
-from evalwire.model import Report
+from evalwire.model import Report, Shard
 from evalwire.reports import load_results
 from evalwire.settings import load_settings
 
@@ -128,3 +130,68 @@ def test_what_can_be_written_is_written_once_and_green(tmp_path):
     code, screen, _ = write(tmp_path, GREEN)
     assert (code, load_results(tmp_path / "results.json").unwritten) == (0, ())
     assert screen.startswith("PASSED: ")
+
+
+def test_a_dry_run_has_files_of_its_own(tmp_path):
+    """What a run has left stays: `gate` and baselines read it."""
+    write(tmp_path, GREEN)
+    console = Console(out=io.StringIO(), err=io.StringIO(), mask=Mask([]))
+    settings = load_settings({"report_dir": str(tmp_path)}, {}, directory=tmp_path)
+    dry = ReportWriter(settings, {}, console, is_dry_run=True)
+    dry.remove_earlier()
+    assert dry.write(reporting.red_report(dry_run=True)) == 1
+    assert load_results(tmp_path / "results.json").outcome == "passed"
+    assert load_results(tmp_path / "results-dry-run.json").dry_run
+    assert {path.name for path in tmp_path.iterdir()} - {*FILES} == {
+        "results-dry-run.json",
+        "evalwire-dry-run.xml",
+        "summary-dry-run.md",
+        "report-dry-run.html",
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_refused"),
+    [
+        ({}, {}, True),
+        ({"is_dry_run": True}, {"is_dry_run": True}, True),
+        ({}, {"is_dry_run": True}, False),
+        ({"shard": Shard(1, 2)}, {"shard": Shard(2, 2)}, False),
+        ({"shard": Shard(1, 2)}, {"shard": Shard(1, 2)}, True),
+    ],
+)
+def test_two_jobs_do_not_share_the_files(tmp_path, first, second, is_refused):
+    one, other = (
+        ReportFiles(folder=tmp_path, github_files=None, **{"shard": None, **fields}) for fields in (first, second)
+    )
+    with one.held():
+        if is_refused:
+            with (
+                pytest.raises(UsageError, match=r"another job .*\nWait for its end, or name another folder"),
+                other.held(),
+            ):
+                pass
+        else:
+            with other.held():
+                pass
+    with other.held():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_hold_the_files(tmp_path):
+    """It may live longer than the job."""
+    files = ReportFiles(folder=tmp_path, shard=None, github_files=None)
+    read, write_end = os.pipe()
+    with files.held():
+        child = os.fork()
+        if child == 0:
+            os.read(read, 1)
+            os._exit(0)
+    with files.held():
+        pass
+    os.write(write_end, b"x")
+    os.waitpid(child, 0)
+    os.close(read)
+    os.close(write_end)
