@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
+# What libraries import within functions that a job calls. Optional parts of them are among these.
+_NEEDED = (
+    "anyio",
+    "certifi",
+    "encodings.idna",
+    "h11",
+    "httpcore",
+    "httpcore._backends.auto",
+    "httpcore._sync.http11",
+    "httpcore._sync.http2",
+    "rich._emoji_codes",
+    "stringprep",
+)
+
 _project_folders: list[str] = []
 _state = threading.local()
 _lock = threading.RLock()
@@ -57,6 +71,13 @@ def load(name: str, *, without: str = "") -> ModuleType:
         return module
     with _lock, _past_projects(), _without(without):
         return importlib.import_module(name)
+
+
+def load_needed() -> None:
+    """Import what a job will need of libraries, before a project's folder is in front of them, with its bytecode."""
+    for name in _NEEDED:
+        with contextlib.suppress(ImportError):
+            load(name)
 
 
 @contextlib.contextmanager

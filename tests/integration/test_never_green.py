@@ -258,3 +258,55 @@ def test_an_empty_selection_is_wrong_use_and_not_everything(phoenix_project, mak
     done = phoenix_project.experiment(make_dataset(1)).run(*arguments)
     assert done.returncode == 2
     assert "expected at least one" in done.stderr
+
+
+NEIGHBOURS = [
+    "anyio",
+    "certifi",
+    "click",
+    "csv",
+    "email",
+    "encodings",
+    "h11",
+    "h2",
+    "hpack",
+    "html",
+    "http",
+    "httpcore",
+    "httpx",
+    "idna",
+    "jinja2",
+    "json",
+    "markupsafe",
+    "msgspec",
+    "opentelemetry",
+    "phoenix",
+    "queue",
+    "random",
+    "rich",
+    "secrets",
+    "statistics",
+    "stringprep",
+    "tenacity",
+    "typer",
+    "xml",
+    "zlib",
+]
+
+
+def test_neighbours_of_the_names_of_libraries_cost_nothing(phoenix_project, make_dataset):
+    """Modules beside the experiments that are called html.py, rich.py or json.py are not what evalwire imports."""
+    text = "raise RuntimeError('the neighbour is imported')\n"
+    phoenix_project.write({f"{name}.py": text for name in NEIGHBOURS}).experiment(make_dataset(2))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "evalwire", "run"],  # as the console script, which lies elsewhere
+        cwd=phoenix_project.directory,
+        env=phoenix_project.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "neighbour" in done.stderr) == (0, False), done.stderr
+    assert {"results.json", "evalwire.xml", "summary.md", "report.html"} <= {
+        path.name for path in (phoenix_project.directory / "test-results").iterdir()
+    }

@@ -232,6 +232,7 @@ def random_reports(draw: st.DrawFn) -> Report:
         evalwire_version=draw(texts),
         abandoned_threads=draw(counts),
         lost_spans=draw(counts),
+        unwritten=draw(st.lists(texts, max_size=2).map(tuple)),
         journal=draw(maybe_texts),
         ci=draw(st.dictionaries(st.sampled_from(["commit", "branch", "job_url"]), texts)),
         gates=tuple(draw(verdicts(result.name)) for result in found for _ in range(draw(st.integers(0, 2)))),

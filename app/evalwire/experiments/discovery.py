@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
 from evalwire.experiments.inputs import read_inputs, watching
-from evalwire.loading import project_folder
+from evalwire.loading import load_needed, project_folder
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import (
     BindingError,
@@ -129,6 +129,7 @@ def importable(root: Path) -> Iterator[None]:
             f"the experiments folder cannot be named {root.name!r}: a module of that name is needed to run it.\n"
             "Rename it, such as to `experiments`."
         )
+    load_needed()
     parent = str(root.parent)
     path_before, bytecode_before = list(sys.path), sys.dont_write_bytecode
     mine = (root.name, f"{root.name}.")

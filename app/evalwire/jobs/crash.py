@@ -32,6 +32,7 @@ class JobPlace:
         journal: its path, as the user may type it; None for no journal.
         shard: such as `2/5`; None for all of every experiment.
         github_files: where the GitHub Action expects files; None outside of it.
+        is_dry_run: whether nothing is recorded.
     """
 
     started_at: str
@@ -39,6 +40,7 @@ class JobPlace:
     journal: str | None
     shard: str | None
     github_files: str | None
+    is_dry_run: bool = False
 
     @classmethod
     def of(cls, writer: ReportWriter, journal: Path | None) -> JobPlace:
@@ -50,6 +52,7 @@ class JobPlace:
             journal=writer.start.shown(journal) if journal else None,
             shard=_text(files.shard),
             github_files=_text(files.github_files),
+            is_dry_run=files.is_dry_run,
         )
 
     def to_text(self) -> str:
@@ -63,6 +66,7 @@ class JobPlace:
             folder=Path(self.folder) if self.folder else None,
             shard=Shard.parse(self.shard) if self.shard else None,
             github_files=Path(self.github_files) if self.github_files else None,
+            is_dry_run=self.is_dry_run,
         )
 
 

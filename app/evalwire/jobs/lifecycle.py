@@ -60,13 +60,13 @@ def run_and_report(
         EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
         Interrupted: a signal came before the engine ran, or a second one did.
     """
-    writer = ReportWriter(settings, environ, console, shard=shard)
+    writer = ReportWriter(settings, environ, console, shard=shard, is_dry_run=not has_journal)
     folder = writer.files.folder if has_journal else None
     if journal is None and shard is None and folder is not None and (left := unfinished_journal(folder)):
         path = shlex.quote(writer.start.shown(left))
         console.say(f"an earlier job did not finish: `evalwire resume {path}` goes on with it; this is a new run")
     code: int | None = None  # once the report is written
-    with Signals() as signals, _journal(console, journal, folder) as own_journal:
+    with Signals() as signals, writer.files.held(), _journal(console, journal, folder) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as begun:

@@ -32,6 +32,7 @@ class ReportWriter:
         console: the streams.
         shard: the part of every experiment that is run, which the files have in their names; None for all.
         writes: whether there are files at all.
+        is_dry_run: whether nothing is recorded: the files have other names than those of a run.
 
     Attributes:
         start: when and where the command began.
@@ -49,6 +50,7 @@ class ReportWriter:
         *,
         shard: Shard | None = None,
         writes: bool = True,
+        is_dry_run: bool = False,
     ) -> None:
         self._settings = settings
         self._environ = environ
@@ -56,7 +58,10 @@ class ReportWriter:
         self._shard = shard
         self.start = JobStart()
         self.files = ReportFiles(
-            folder=self._make_folder() if writes else None, shard=shard, github_files=settings.github_files
+            folder=self._make_folder() if writes else None,
+            shard=shard,
+            github_files=settings.github_files,
+            is_dry_run=is_dry_run,
         )
 
     def _make_folder(self) -> Path | None:
@@ -113,28 +118,39 @@ class ReportWriter:
             ci=ci_metadata(self._environ),
             shard=self._shard,
         )
-        self.files.write(report, self._console.warn)
-        return exit_code
+        return self.files.write(report, self._console.warn).exit_code
 
     def write(self, report: Report) -> int:
-        """Write the report and show it; return its exit code, which is not 0 when the report could not be written."""
+        """Write the report and show it; return its exit code, which is not 0 when any of it could not be written."""
         console, settings = self._console, self._settings
-        is_written = self.files.write(report, console.warn)
-        text = reports.console.render(report, color=console.color, width=console.width, verbose=console.verbose)
-        try:
-            console.out.write(text)
-            console.out.flush()
-            if self._environ.get("GITHUB_ACTIONS") and settings.github_files is None:
-                console.write_command("".join(f"{line}\n" for line in reports.annotations.lines(report)))
-        except (OSError, ValueError) as error:
-            console.warn(f"the result cannot be shown: {error}")
-            is_written = False
+        report = self.files.write(report, console.warn)
+        if problem := self._show(report):
+            console.warn(f"the result cannot be shown: {problem}")
+            report = self.files.write(report.without([f"the screen: {problem}"]), console.warn)
         for number, message in (
             (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
             (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
         ):
             if number:
                 console.warn(f"{number} {message}")
-        if self.files.folder is not None and is_written:
-            console.say(f"reports in {settings.report_dir}/: {', '.join(self.files.names)}")
-        return report.exit_code if is_written else report.exit_code or 1
+        if written := [name for name in self.files.names if self._is_there(name)]:
+            console.say(f"reports in {settings.report_dir}/: {', '.join(written)}")
+        return report.exit_code
+
+    def _is_there(self, name: str) -> bool:
+        return self.files.folder is not None and (self.files.folder / name).exists()
+
+    def _show(self, report: Report) -> str:
+        """Write the result to the screen; return why it cannot be, or an empty text."""
+        console = self._console
+        try:
+            text = reports.console.render(report, color=console.color, width=console.width, verbose=console.verbose)
+            console.out.write(text)
+            console.out.flush()
+            if self._environ.get("GITHUB_ACTIONS") and self._settings.github_files is None:
+                console.write_command("".join(f"{line}\n" for line in reports.annotations.lines(report)))
+        except OSError as error:
+            return str(error.strerror or error)
+        except Exception as error:  # of this format, which the files need not share
+            return f"{type(error).__name__}: {error}"
+        return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Report:
         prices: of models whose spans tell no cost.
         directory: the job's working directory: paths below it are shown relative to it.
         shard: which part of every experiment this job ran; None for all of each.
+        unwritten: the reports that could not be written, each with the reason.
     """
 
     outcome: Outcome
@@ -53,6 +54,7 @@ class Report:
     prices: Mapping[str, Price] = field(default_factory=dict)
     directory: str = ""
     shard: Shard | None = None
+    unwritten: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -69,6 +71,12 @@ class Report:
     def baseline_of(self, name: str) -> Baseline | None:
         """Return the comparison of one experiment with its baseline; None where none was asked for."""
         return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
+
+    def without(self, problems: Sequence[str]) -> Report:
+        """Return the report of the same job, in which some reports could not be written: it has not passed."""
+        outcome: Outcome = "errors" if self.outcome == "passed" else self.outcome
+        unwritten = (*self.unwritten, *problems)
+        return replace(self, unwritten=unwritten, outcome=outcome, exit_code=self.exit_code or 1)
 
     def passed(self, result: ExperimentResult) -> bool:
         """Check whether an experiment passed, and all its gates."""

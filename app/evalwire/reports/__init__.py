@@ -69,9 +69,9 @@ __getattr__ = lazy_names(
 )
 
 
-def files(shard: "Shard | None" = None) -> dict[str, str]:
-    """Return the files that are written of a job, each with its format; a shard has its number in their names."""
-    suffix = shard.suffix if shard else ""
+def files(shard: "Shard | None" = None, *, is_dry_run: bool = False) -> dict[str, str]:
+    """Return the files that are written of a job, each with its format; dry runs and shards have names of their own."""
+    suffix = ("-dry-run" if is_dry_run else "") + (shard.suffix if shard else "")
     return {f"{Path(name).stem}{suffix}{Path(name).suffix}": format_ for name, format_ in _FILES.items()}
 
 

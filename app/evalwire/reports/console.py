@@ -125,6 +125,7 @@ def verdict(report: Report) -> str:
         word += f" ({held})"
     word += drops_without_baseline(report)
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
+    parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
     if digest.failed_experiments:
         parts.append(f"{digest.failed_experiments} of {len(report.results)} experiments failed")
     if digest.failed_runs:

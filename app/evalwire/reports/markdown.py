@@ -75,6 +75,7 @@ def _verdict(report: Report) -> str:
     parts = [
         f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments,
         count(digest.failed_gates, "red gate") if digest.failed_gates else "",
+        *(f"not written: {prose(problem)}" for problem in report.unwritten),
         _failed(digest),
         f"{digest.not_run} not run" if digest.not_run else "",
         "no gates" if digest.has_no_gates else "",

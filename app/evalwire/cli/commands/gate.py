@@ -106,7 +106,7 @@ def _judge_again(invocation: Invocation, report: Report) -> Report:
             "gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
-    judged = replace(report, gates=gates, baselines=baselines, prices=invocation.settings.prices)
+    judged = replace(report, unwritten=(), gates=gates, baselines=baselines, prices=invocation.settings.prices)
     if report.outcome == "interrupted":
         return judged
     outcome = decide_outcome(report.results, gates) if report.results else report.outcome

@@ -53,6 +53,7 @@ def _broken(report: Report, digest: Digest) -> Iterator[str]:
         yield f"{digest.failed_runs:,} of {count(digest.expected_runs, 'run')} failed"
     if digest.not_run:
         yield f"{count(digest.not_run, 'run')} not made"
+    yield from (f"{problem} (not written)" for problem in report.unwritten)
     if report.undelivered:
         yield f"{count(report.undelivered, 'record')} did not reach Phoenix"
 

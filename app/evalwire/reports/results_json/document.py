@@ -355,6 +355,7 @@ class Results(Record, frozen=True, kw_only=True):
     ]
     abandoned_threads: Annotated[Count, said("Plain functions that were still running when their time was up.")]
     lost_spans: Annotated[Count, said("Spans that could not be delivered; they are not part of the outcome.")]
+    unwritten: Annotated[tuple[str, ...], said("Reports that could not be written, each with the reason.")] = ()
     journal: Annotated[str | None, said("The file that `evalwire resume` goes on with.")]
     undelivered: Annotated[int, said("Runs and evaluations that Phoenix does not have.", minimum=0)] = 0
     ci: Annotated[

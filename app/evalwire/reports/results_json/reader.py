@@ -104,6 +104,7 @@ def _report(results: document.Results) -> Report:
         evalwire_version=results.evalwire_version,
         abandoned_threads=results.abandoned_threads,
         lost_spans=results.lost_spans,
+        unwritten=results.unwritten,
         journal=results.journal,
         ci=results.ci,
         gates=to_noun(results.gates),

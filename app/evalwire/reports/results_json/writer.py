@@ -33,6 +33,7 @@ def pieces(report: Report) -> Iterator[str]:
         directory=report.directory,
         abandoned_threads=report.abandoned_threads,
         lost_spans=report.lost_spans,
+        unwritten=report.unwritten,
         journal=report.journal,
         undelivered=report.undelivered,
         ci=dict(report.ci),
