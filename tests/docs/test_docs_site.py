@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html.parser
 import json
+import math
 import os
 import re
 import shlex
@@ -33,6 +34,7 @@ from evalwire.cli.entry import prepare
 from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
+from evalwire.model import to_json
 from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, connect
 from evalwire.phoenix.local import LocalServer
 from evalwire.runner import ExperimentRunner
@@ -511,7 +513,39 @@ PROVOKED = {
         ),
     ],
 }
-IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted}
+
+
+async def _stream():
+    yield "part"
+
+
+def _nested(levels: int) -> list[Any]:
+    return [_nested(levels - 1)] if levels else []
+
+
+# of outputs, and what is said of each
+UNFIT = [
+    ({"team": object()}, "output… is a …, which has no JSON form; return JSON values, a dataclass or a pydantic model"),
+    ([math.nan], "output… is …, which has no JSON form; return None, or a number"),
+    (
+        _stream(),
+        'output is an async_generator, which has no JSON form; collect it: "".join([part async for part in stream])',
+    ),
+    ([2**64], "output… is an integer of more than 64 bits, which Phoenix does not store; write it as text"),
+    (["a\0"], "output… is a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"),
+    (_nested(300), "output… has more than … levels of lists and dicts, which Phoenix does not store; flatten it"),
+    ({1.5: 1}, "output has a … as a key, which JSON does not have; use text"),
+]
+IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted} | {message for _, message in UNFIT}
+
+
+@pytest.mark.parametrize(("output", "message"), UNFIT)
+def test_what_an_output_has_that_json_has_not_is_said_as_it_is_quoted(output, message):
+    assert message in messages()
+    with pytest.raises((TypeError, ValueError)) as caught:
+        to_json(output)
+    assert re.fullmatch(re.escape(message).replace("…", ".*"), str(caught.value))
+
 
 # one process for all commands: what takes time is to import what they need
 IN_ONE_PROCESS = """
