@@ -53,7 +53,7 @@ class OutputFilter:
         return cls([descriptor for descriptor in (1, 2) if is_read and not os.isatty(descriptor)])
 
     def enter(self) -> str:
-        """Put the pipes in the places of the streams, in the child; return the mark if standard output is among them."""
+        """Put the pipes in the places of the streams, in the child; return the mark if one is standard output."""
         for channel in self._channels:
             for descriptor in channel.descriptors:
                 os.dup2(channel.writes, descriptor)
