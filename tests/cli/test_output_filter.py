@@ -137,15 +137,15 @@ def test_outside_of_such_a_ci_nothing_is_filtered():
 
 
 def test_a_terminal_stays_the_terminal():
+    """And where it is standard output, commands on purpose stand between no marks."""
     leader, follower = os.openpty()
-    done = subprocess.run(
-        [sys.executable, "-c", "from evalwire.cli.output_filter import OutputFilter as F; print(repr(F.open({'TF_BUILD': '1'}).mark))"],
-        stdout=follower, stderr=follower, check=False,
-    )  # fmt: skip
+    code = "from evalwire.cli.output_filter import OutputFilter as F; o = F.open({'TF_BUILD': '1'}); print(bool(o.mark), repr(o.enter()))"
+    with Path(os.devnull).open("w") as nothing:
+        for err in (follower, nothing):
+            subprocess.run([sys.executable, "-c", code], stdout=follower, stderr=err, check=True)
     os.close(follower)
-    assert done.returncode == 0
     with os.fdopen(leader, "rb") as terminal:
-        assert terminal.read(4) == b"''\r\n"
+        assert terminal.readline() + terminal.readline() == b"False ''\r\nTrue ''\r\n"
 
 
 TASK = """

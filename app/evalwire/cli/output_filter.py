@@ -52,13 +52,14 @@ class OutputFilter:
         is_read = reads_commands(environ)
         return cls([descriptor for descriptor in (1, 2) if is_read and not os.isatty(descriptor)])
 
-    def enter(self) -> None:
-        """Put the pipes in the places of the streams, in the child."""
+    def enter(self) -> str:
+        """Put the pipes in the places of the streams, in the child; return the mark if one is standard output."""
         for channel in self._channels:
             for descriptor in channel.descriptors:
                 os.dup2(channel.writes, descriptor)
             os.close(channel.reads)
             os.close(channel.writes)
+        return self.mark if any(1 in channel.descriptors for channel in self._channels) else ""
 
     def start(self) -> None:
         """Begin to read, in the parent, on a thread of its own."""
