@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -525,7 +526,10 @@ def _nested(levels: int) -> list[Any]:
 
 # of outputs, and what is said of each
 UNFIT = [
-    ({"team": object()}, "output… is a …, which has no JSON form; return JSON values, a dataclass or a pydantic model"),
+    (
+        {"team": threading.Lock()},
+        "output… is a …, which has no JSON form; return JSON values, a dataclass or a pydantic model",
+    ),
     ([math.nan], "output… is …, which has no JSON form; return None, or a number"),
     (
         _stream(),

@@ -581,9 +581,16 @@ def test_a_job_that_was_green_is_green_again_without_a_call(counted, client):
 
 
 def test_a_journal_without_experiments_runs_none(counted):
-    """Not all that there are."""
+    """Not all that there are; and a resumption of a job that is through keeps its durations."""
     assert counted.run("run").returncode == 0
     assert called(counted) == ALL
+    report = report_of(counted)
+    (entry,) = report["experiments"]
+    longest = max(run["seconds"] for run in entry["runs"])
+    assert counted.run("resume").returncode == 0
+    resumed = report_of(counted)
+    assert resumed["seconds"] > longest
+    assert resumed["experiments"][0]["seconds"] > longest
     (journal,) = counted.directory.glob("test-results/journal_*.jsonl")
     job = json.loads(journal.read_text().splitlines()[0]) | {"experiments": []}
     journal.write_text(json.dumps(job) + "\n")

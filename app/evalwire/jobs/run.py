@@ -14,6 +14,7 @@ from evalwire._version import __version__
 from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.experiments import digest_today, read_inputs
+from evalwire.jobs.durations import earlier_seconds, with_earlier_time
 from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
 from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
@@ -141,7 +142,7 @@ def run_job(
             job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
         )
         rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
-    result = replace(result, results=list(rescored.results))
+    result = replace(result, results=with_earlier_time(rescored.results, start.at))
     judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
     gates, baselines = judged
     job.mask.learn(os.environ)  # user code may have loaded some
@@ -239,7 +240,7 @@ def _report(
         exit_code=exit_code,
         results=tuple(result.results),
         started_at=start.at,
-        seconds=start.seconds,
+        seconds=start.seconds + earlier_seconds(result.results, start.at),
         dry_run=job.dry_run is not None,
         endpoint=job.phoenix.endpoint,
         evalwire_version=__version__,

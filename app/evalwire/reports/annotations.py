@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
+from evalwire.reports.causes import causes_of
 from evalwire.reports.digest import REASONS
 from evalwire.reports.text import (
     CONTROLS,
@@ -91,17 +91,10 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
 
 def _of_runs(report: Report, result: ExperimentResult, *, tolerated: bool) -> Iterator[_Annotation]:
     """List the causes of failures, each once, the commonest first; of tolerated failures only those of recording."""
-    counts: Counter[Failure] = Counter()
-    examples: dict[Failure, str] = {}
-    for run in result.failed_runs:
-        for failure in [run.record_failure] if tolerated else run.failures:
-            if failure:
-                alike = replace(failure, traceback="")
-                counts[alike] += 1
-                examples.setdefault(alike, run.example.id)
-    for failure, number in counts.most_common():
-        much = f"in {number} of {result.expected_runs} runs, such as that of example {examples[failure]}"
-        yield _failure(report, result, failure, much)
+    for cause in causes_of(result, counts=lambda what: what == "record" or not tolerated):
+        example = cause.runs[0][0].example.id
+        much = f"in {len(cause.runs)} of {result.expected_runs} runs, such as that of example {example}"
+        yield _failure(report, result, cause.failure, much)
 
 
 def _failure(report: Report, result: ExperimentResult, failure: Failure, much: str = "") -> _Annotation:

@@ -15,19 +15,21 @@ from rich.text import Text
 
 from evalwire.model import written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
+from evalwire.reports.causes import What, causes_of
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
-from evalwire.reports.text import cut, harmless, in_one_line, plain, without_score
+from evalwire.reports.text import cut, cut_middle, harmless, in_one_line, plain, without_score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from evalwire.model import Baseline, ExperimentResult, Failure, GateResult, Report, ScoreSummary, TaskRun
+    from evalwire.model import Baseline, ExperimentResult, Failure, GateResult, Report, ScoreSummary
 
 # Shown of one experiment; everything is in results.json and in Phoenix.
 _MOST_CAUSES = 10
 _MOST_EXAMPLES = 3
 _LONGEST_MESSAGE = 500
+_LONGEST_TRACEBACK = 5_000
 _LONGEST_INPUT = 100
 _STABLE = 0.005  # a spread below it is shown as 0.00
 
@@ -324,7 +326,7 @@ def failures(
         return cut(text, _LONGEST_MESSAGE) + (f"  ({plain(mask(place))})" if place else "")
 
     def trace(failure: Failure, *, shown: bool) -> Iterator[str]:
-        for one in mask(failure.traceback).splitlines() if shown else ():
+        for one in cut_middle(mask(failure.traceback), _LONGEST_TRACEBACK).splitlines() if shown else ():
             yield f"      {harmless(one)}"
 
     for problem in result.problems:
@@ -356,33 +358,21 @@ def _causes(
     mask: Callable[[str], str],
 ) -> Iterator[str]:
     """List the causes of runs' failures, each with the first examples."""
-    groups = _by_cause(result, line)
-    for (what, text), found in list(groups.items())[:_MOST_CAUSES]:
-        yield f"  {plain(what)}: {text}"
-        yield from trace(found[0][1], shown=verbose)
-        for run, _, attempts in found[:_MOST_EXAMPLES]:
+    causes = causes_of(result)
+    for cause in causes[:_MOST_CAUSES]:
+        yield f"  {plain(_WORDS[cause.what])}{f' {plain(cause.name)}' if cause.name else ''}: {line(cause.failure)}"
+        yield from trace(cause.failure, shown=verbose)
+        for run, attempts in cause.runs[:_MOST_EXAMPLES]:
             which = f", repetition {run.repetition}" if result.repetitions > 1 else ""
             tried = f" (after {attempts} attempts)" if attempts > 1 else ""
             shown = plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
             yield f"    example {plain(run.example.id)}{which}{tried}  input {cut(shown, _LONGEST_INPUT)}"
-        if len(found) > _MOST_EXAMPLES:
-            yield f"    and {_count(len(found) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
-    if len(groups) > _MOST_CAUSES:
-        yield f"  and {_count(len(groups) - _MOST_CAUSES, 'more kind')} of failure"
+        if len(cause.runs) > _MOST_EXAMPLES:
+            yield f"    and {_count(len(cause.runs) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
+    if len(causes) > _MOST_CAUSES:
+        yield f"  and {_count(len(causes) - _MOST_CAUSES, 'more kind')} of failure"
 
 
-def _by_cause(
-    result: ExperimentResult, line: Callable[[Failure], str]
-) -> dict[tuple[str, str], list[tuple[TaskRun, Failure, int]]]:
-    """The failed runs, with their attempts, under what they failed of; the commonest first, so each is said once."""
-    groups: dict[tuple[str, str], list[tuple[TaskRun, Failure, int]]] = {}
-    for run in result.failed_runs:
-        causes = [("task", run.failure, run.attempts), ("not recorded", run.record_failure, 1)]
-        causes += [(f"evaluator {said.name}", said.failure, said.attempts) for said in run.evaluations]
-        for what, failure, attempts in causes:
-            if failure:
-                groups.setdefault((what, line(failure)), []).append((run, failure, attempts))
-    return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
-
+_WORDS: Mapping[What, str] = {"task": "task", "record": "not recorded", "evaluator": "evaluator"}
 
 _SELF_EXPLAINING = ("MissingCallable", "BindingError", "NoEvaluator")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from evalwire.model import written
 from evalwire.reports.highlights import link
 from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
-from evalwire.reports.text import cut, in_one_line, relative
+from evalwire.reports.text import cut, cut_middle, in_one_line, relative
 
 if TYPE_CHECKING:
     from evalwire.model import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 _LONGEST_TEXT = 2_000
+_LONGEST_MESSAGE = 2_000
 _LONGEST_TRACEBACK = 8_000
 
 
@@ -363,10 +364,8 @@ def _name_of(baseline: Baseline) -> str:
 
 
 def _of_failure(failure: Failure) -> str:
-    trace = failure.traceback
-    if len(trace) > _LONGEST_TRACEBACK:  # its end says what was raised, and where
-        trace = f"…{trace[-_LONGEST_TRACEBACK:]}"
-    return "\n".join(filter(None, [str(failure), trace]))
+    texts = cut_middle(str(failure), _LONGEST_MESSAGE), cut_middle(failure.traceback, _LONGEST_TRACEBACK)
+    return "\n".join(filter(None, texts))
 
 
 def _number(value: object) -> str:

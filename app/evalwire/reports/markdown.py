@@ -6,13 +6,13 @@ short enough for a comment: lists are cut until it is, and say what they lack.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from evalwire.model import token_count, total_usage, usage_cost_usd, written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
+from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.highlights import link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
@@ -108,36 +108,18 @@ class _Part:
     passed: bool
     scores: list[ScoreSummary]
     worse: list[Highlight]
-    causes: list[tuple[_Cause, int]]
+    causes: list[Cause]
 
     @classmethod
     def of(cls, report: Report, result: ExperimentResult) -> _Part:
         """Work it out."""
-        counts: Counter[_Cause] = Counter()
-        for run in result.failed_runs:
-            of_evaluators = [("evaluator", said.name, said.failure) for said in run.evaluations]
-            for what, name, failure in (
-                ("task", None, run.failure),
-                *of_evaluators,
-                ("record", None, run.record_failure),
-            ):
-                if failure:
-                    alike = replace(failure, traceback="")
-                    counts[_Cause(what=what, name=name, failure=alike)] += 1
         return cls(
             result=result,
             passed=report.passed(result),
             scores=result.scores,
             worse=regressions(report, result),
-            causes=counts.most_common(),
+            causes=causes_of(result),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cause:
-    what: str
-    name: str | None
-    failure: Failure
 
 
 class _Summary:
@@ -250,7 +232,7 @@ class _Summary:
         for part, own in found[: self._room.rows]:
             yield f"{code(part.result.name, _LONGEST_NAME)}:"
             yield ""
-            of_runs = (f"{count(number, 'run')}, {self._cause(cause)}" for cause, number in part.causes)
+            of_runs = (f"{count(len(cause.runs), 'run')}, {self._cause(cause)}" for cause in part.causes)
             number = len(own) + len(part.causes)
             yield from self._list(chain(own, of_runs), max(self._room.items, 1), number, "kinds of error")
         yield from self._more(len(found) - self._room.rows, len(found), "experiments with errors")
@@ -263,7 +245,7 @@ class _Summary:
         for score in result.incomplete_scores:
             yield f"{code(score.name, _LONGEST_NAME)} was given for {score.count} of {len(result.runs)} runs only"
 
-    def _cause(self, cause: _Cause) -> str:
+    def _cause(self, cause: Cause) -> str:
         what = f"{cause.what} {code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
         return f"{what}: {self._failure(cause.failure)}"
 

@@ -58,6 +58,14 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def cut_middle(text: str, length: int) -> str:
+    """Return a long text without its middle: a traceback begins where the call was, and ends with what was raised."""
+    if len(text) <= length:
+        return text
+    left = len(text) - length
+    return f"{text[: length // 3]}\n… {left:,} characters are left out …\n{text[len(text) - (length - length // 3) :]}"
+
+
 def count(size: int, noun: str) -> str:
     """Return so many of something."""
     return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"

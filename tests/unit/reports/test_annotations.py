@@ -154,7 +154,7 @@ def test_a_score_that_is_no_evaluators_name_is_shown_at_the_task():
 @pytest.mark.parametrize("many", [10, 11, 40])
 def test_an_experiment_has_ten_at_most(many):
     """The last one says how many are not shown."""
-    found = commands(one(*(run(n, failure=failure(message=f"{n}")) for n in range(many))))
+    found = commands(one(*(run(n, failure=failure(message="x" * (n + 1))) for n in range(many))))
     assert len(found) == 10
     assert found[-1]["message"].startswith(
         "KeyError" if many == 10 else f"and {many - 9} more; all are in results.json"
@@ -172,7 +172,10 @@ def test_one_cause_is_said_once():
 
 def test_each_experiments_first_comes_before_any_second():
     """GitHub shows ten of a step, and none of the experiments is to be without."""
-    many = [result(name, [run(n, failure=failure(message=f"{n}")) for n in range(3)], evaluators=()) for name in "abc"]
+    many = [
+        result(name, [run(n, failure=failure(message="x" * (n + 1))) for n in range(3)], evaluators=())
+        for name in "abc"
+    ]
     titles = [its["title"][0] for its in commands(red_report(results=tuple(many), gates=(), baselines=()))]
     assert titles == list("abcabcabc")
 

@@ -183,10 +183,10 @@ def test_one_cause_is_said_once():
 
 def test_many_causes_are_counted():
     """Of many kinds of failure the commonest are shown first, and the rest counted."""
-    kinds = [task_run(number, failure=replace(FAILURE, message=f"kind {number}")) for number in range(25)]
-    text = console.render(report(result(*kinds, task_run(99, failure=replace(FAILURE, message="kind 24")))))
+    kinds = [task_run(number, failure=replace(FAILURE, message=f"kind {chr(65 + number)}")) for number in range(25)]
+    text = console.render(report(result(*kinds, task_run(99, failure=replace(FAILURE, message="kind Y")))))
     shown = [line.strip() for line in text.splitlines() if "task: KeyError" in line]
-    assert shown[0].startswith("task: KeyError: kind 24 ")
+    assert shown[0].startswith("task: KeyError: kind Y ")
     assert 1 <= len(shown) < 25
     assert f"and {25 - len(shown)} more kinds of failure" in text
 

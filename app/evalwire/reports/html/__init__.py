@@ -68,6 +68,7 @@ def _page() -> jinja2.Template:
         anchor=markup.anchor,
         count=text.count,
         cut=text.cut,
+        cut_middle=text.cut_middle,
         duration=numbers.duration,
         grouped=numbers.grouped,
         isolated=markup.isolated,

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model import token_count, usage_cost_usd, written
+from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
 from evalwire.reports.html.numbers import DASH, MINUS, number
 from evalwire.reports.text import in_one_line
@@ -167,15 +168,7 @@ class Section:
     @property
     def causes(self) -> list[tuple[str, Failure, list[TaskRun]]]:
         """The failures of runs, the commonest first, each once: a heading, the failure and the runs that have it."""
-        causes: dict[tuple[str, str, str], tuple[str, Failure, list[TaskRun]]] = {}
-        for run in self.result.failed_runs:
-            found = [("Task", run.failure), ("Not recorded", run.record_failure)]
-            found += [(f"Evaluator {evaluation.name}", evaluation.failure) for evaluation in run.evaluations]
-            for heading, failure in found:
-                if failure:
-                    key = (heading, failure.type, failure.message)
-                    causes.setdefault(key, (heading, failure, []))[2].append(run)
-        return sorted(causes.values(), key=lambda cause: -len(cause[2]))
+        return [(_heading(cause), cause.failure, [run for run, _ in cause.runs]) for cause in causes_of(self.result)]
 
     @property
     def columns(self) -> int:
@@ -269,6 +262,10 @@ def commonest_labels(score: ScoreSummary) -> str:
     """Return the five commonest labels, each with its count."""
     ordered = sorted(score.labels.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{label} {size:,}" for label, size in ordered[:5])
+
+
+def _heading(cause: Cause) -> str:
+    return {"task": "Task", "record": "Not recorded", "evaluator": f"Evaluator {cause.name}"}[cause.what]
 
 
 def preview(value: Any) -> str:

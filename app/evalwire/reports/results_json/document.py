@@ -177,7 +177,9 @@ class Failure(Record, frozen=True):
     message: Annotated[str, said("The exception's text.")]
     cause: Annotated[str | None, said("The first exception of a chain, or those in a group.")]
     where: Annotated[str | None, said("`file:line` of the last frame in the user's code.")]
-    traceback: Annotated[str, said("Without evalwire's own frames; may be empty.")]
+    traceback: Annotated[
+        str, said("Without evalwire's own frames; may be empty. Of a very long one the middle is left out.")
+    ]
     kind: Annotated[
         FailureKind | None,
         said("Whose failure it is: the user's code or data, Phoenix, or the job itself."),

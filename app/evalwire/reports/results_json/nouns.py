@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evalwire import model
 from evalwire.reports.results_json import document
 from evalwire.reports.results_json.document import Record
+from evalwire.reports.text import cut_middle
+
+_LONGEST_MESSAGE = 20_000  # characters: an exception may have a whole answer, or a page, in its text
+_LONGEST_TRACEBACK = 100_000
 
 
 def _failure(**fields: Any) -> model.Failure:
@@ -40,6 +45,13 @@ def to_record(value: Any) -> Any:
     kind = _RECORDS.get(type(value).__name__)
     if kind is None:
         return value
+    if isinstance(value, model.Failure):
+        value = replace(
+            value,
+            message=cut_middle(value.message, _LONGEST_MESSAGE),
+            cause=value.cause and cut_middle(value.cause, _LONGEST_MESSAGE),
+            traceback=cut_middle(value.traceback, _LONGEST_TRACEBACK),
+        )
     return kind(**{name: to_record(getattr(value, name)) for name in kind.__struct_fields__})
 
 
