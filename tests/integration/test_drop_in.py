@@ -124,3 +124,63 @@ def test_a_run_says_that_examples_run_at_once_until_it_is_set(phoenix_project, m
     assert done.stderr.count(note) == 1
     assert note not in phoenix_project.run("run", "--task-concurrency", "10").stderr
     assert note not in phoenix_project.run("run", "--dry-run").stderr
+
+
+# --- pipes in the expected column, a task that keeps state, and rows without a reference ------------------
+
+ROWS = (
+    "user_query,expected_output,tags\n"
+    "refund?,billing | refunds,{tag}\n"
+    "price?,prices,{tag}\n"
+    "a|b?,x|y,{tag}\n"
+    "hello,,{tag}\n"
+    "thanks,,{tag}\n"
+    "bye,,{tag}\n"
+)
+STATEFUL = """
+seen = []
+
+async def task(example):
+    seen.append(example.input["user_query"])
+    answers = {"refund?": "refunds", "price?": "prices", "a|b?": "x|y"}
+    return answers.get(seen[-1], f"answer {len(seen)}")
+"""
+
+
+def test_pipes_state_and_rows_without_references_give_what_0_6_gave(phoenix_project: Project):
+    """Or a line says why not: what became a list, what has no reference, and that examples run at once."""
+    tag = f"router_{uuid.uuid4().hex[:8]}"
+    factories = "from evalwire.evaluators import make_membership_evaluator\n\n"
+    phoenix_project.write(
+        {"evalwire.toml": '[dataset]\ncsv_path = "testset.csv"\n', "testset.csv": ROWS.format(tag=tag)}
+    )
+    phoenix_project.experiment(
+        tag,
+        task=STATEFUL,
+        member=f"{factories}member = make_membership_evaluator()\n",
+        short="def short(output):\n    return len(output) < 20\n",
+    )
+    uploaded = phoenix_project.run("upload")
+    assert (uploaded.returncode, uploaded.stdout) == (0, f"{tag}: created, 6 examples\n")
+    assert "expected_output" in uploaded.stderr
+    assert "split_columns = []" in uploaded.stderr, "how text is kept"
+    assert "empty expected output" in uploaded.stderr
+
+    at_once = phoenix_project.run("run")
+    assert "task_concurrency = 1" in at_once.stderr
+    report = phoenix_project.directory / "test-results/results.json"
+    first = json.loads(report.read_text())["experiments"][0]["experiment_id"]
+    in_order = phoenix_project.run("run", "--task-concurrency", "1")
+    assert "task_concurrency = 1" not in in_order.stderr
+    (experiment,) = json.loads(report.read_text())["experiments"]
+    runs = {run["input"]["user_query"]: run for run in experiment["runs"]}
+    assert [runs[query]["output"] for query in ("hello", "thanks", "bye")] == ["answer 4", "answer 5", "answer 6"]
+    assert runs["refund?"]["expected"] == {"expected_output": ["billing", "refunds"]}
+    assert runs["a|b?"]["expected"] == {"expected_output": "x|y"}, "of a regular expression, say"
+    scores = {one["name"]: one["mean"] for one in experiment["scores"]}
+    assert scores == {"member": 0.5, "short": 1.0}, "a row without a reference is no member"
+    assert (at_once.returncode, in_order.returncode) == (0, 0)
+
+    compared = phoenix_project.run("compare", first, experiment["experiment_id"])
+    assert compared.returncode == 0
+    assert "member" in compared.stdout
