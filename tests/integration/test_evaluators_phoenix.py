@@ -368,9 +368,17 @@ def test_plain_evaluators_run_on_evalwires_threads_in_the_context_of_their_call(
 
     async def main() -> Any:
         values = evaluator_values(EXAMPLE, "Paris", None)
-        call = Call(callee, Untraced(context), clock=Clock(20), root=Path())
+        call = Call(
+            callee,
+            Untraced(context),
+            clock=Clock(20),
+            root=Path(),
+            stage="evaluator",
+            convert=lambda returned: returned[0].label,
+        )
         call.start(values, Threads())
-        return await call.result(lambda returned: returned[0].label, stage="evaluator")
+        await call.over()
+        return call.value, call.failure
 
     assert asyncio.run(main()) == ("seen", None)
     assert threads[0].daemon
