@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evalwire import clocks
@@ -24,6 +24,8 @@ from evalwire.usercode.threads import OnOwnLoop, Threads
 from evalwire.usercode.time_limit import Clock, OwnTime
 
 _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
+
+_NOT_BEGUN = datetime.min.replace(tzinfo=UTC)
 
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -120,7 +122,7 @@ class Call:
         self.unusable: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self.usage: Usage | None = None
-        self.start_time = self.end_time = clocks.now()
+        self.start_time = self.end_time = _NOT_BEGUN
         self._trace = trace
         self._root = root
         self._stage = stage
@@ -141,7 +143,7 @@ class Call:
         if self.callee.on_loop:
             self._await(function)
             return
-        self.start_time = self.end_time = clocks.now()
+        self.start_time = clocks.now()
         self._clock.start(self)
         if self.callee.is_isolated:
             own = OnOwnLoop(function)
@@ -161,7 +163,7 @@ class Call:
         if self._over.done():  # nobody waits for it any more
             return
         if self._time.began is None:
-            self.start_time = self.end_time = clocks.now()
+            self.start_time = clocks.now()
             self._clock.start(self)
         self._is_on_loop = True
         self._time.ended = None
@@ -200,6 +202,8 @@ class Call:
         if self._is_over or self._over.done():
             return
         self._is_over = True
+        if self.start_time is _NOT_BEGUN:
+            self.start_time = clocks.now()
         self._time.end()
         self._clock.stop(self)
         self.end_time = self.start_time + timedelta(seconds=self._time.seconds)
@@ -286,7 +290,6 @@ def _in_steps(
     steps = result.__await__()
     error: BaseException | None = None
     while True:
-        own_time.begin_step()
         try:
             awaited = next(steps) if error is None else _throw(steps, error)
         except StopIteration as returned:
@@ -298,6 +301,7 @@ def _in_steps(
             yield awaited
         except BaseException as thrown:
             error = thrown
+        own_time.begin_step()
 
 
 def _throw(steps: Any, error: BaseException) -> Any:

@@ -41,10 +41,10 @@ class Clock:
 
     def now(self) -> float:
         """Return seconds in which the process ran; on any thread."""
-        if self._beat is None:
+        if (beat := self._beat) is None:
             return clocks.monotonic()
-        counted, at = self._beat
-        return counted + min(clocks.monotonic() - at, _LONGEST_BEAT)
+        since = clocks.monotonic() - beat[1]
+        return beat[0] + (min(_LONGEST_BEAT, since))
 
     def beat(self) -> None:
         """Note that the process runs."""
