@@ -120,7 +120,7 @@ def verdict(report: Report) -> str:
     word = {"passed": "PASSED", "interrupted": "INTERRUPTED"}.get(report.outcome, "FAILED")
     if report.scope:
         word += f" ({report.scope})"
-    if tolerated := [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red and gate.value]:
+    if tolerated := report.tolerated:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in tolerated)})"
     if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
         word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
@@ -190,7 +190,7 @@ def _table(report: Report) -> Table:
         table.add_column(f"pass@{k} / pass^{k}", min_width=15, no_wrap=True)
     table.add_column("seconds", justify="right", min_width=7, no_wrap=True)
     for result, scores in scored:
-        bad = len(result.failed_runs) + result.not_run
+        bad = result.bad_runs
         table.add_row(
             Text(plain(result.name), style="" if report.passed(result) else "red", no_wrap=True, overflow="ellipsis"),
             f"{result.example_count} x {result.repetitions}" if result.repetitions > 1 else str(result.example_count),

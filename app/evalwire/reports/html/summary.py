@@ -23,11 +23,9 @@ def word(report: Report) -> str:
 
 def tolerated(report: Report) -> str:
     """Return the failures that a gate of the user's tolerated, which belong beside the outcome."""
-    held = [gate for gate in report.gates if gate.rule == "max_error_rate" and gate.threshold > 0 and not gate.is_red]
     told = [
         f"{percent(gate.value)} of the runs of {gate.experiment} failed, {percent(gate.threshold)} tolerated"
-        for gate in held
-        if gate.value
+        for gate in report.tolerated
     ]
     return "; ".join(told)
 
