@@ -59,6 +59,11 @@ class GateResult:
     label: str | None = None
 
     @property
+    def is_tolerance(self) -> bool:
+        """True if it is a limit on the error rate that held: errors below it do not fail the job."""
+        return self.rule == "max_error_rate" and not self.is_red
+
+    @property
     def name(self) -> str:
         """The name of the gate: `top_k min`, `max_error_rate`, `judge max_label_share incorrect`."""
         return " ".join(part for part in (self.evaluation, self.rule, self.label) if part)

@@ -82,6 +82,15 @@ class Report:
         """Check whether an experiment passed, and all its gates."""
         return has_passed(result, self.gates)
 
+    def tolerates(self, result: ExperimentResult) -> bool:
+        """Check whether the errors of an experiment do not fail the job."""
+        return tolerates_errors(result, self.gates)
+
+    @property
+    def tolerated(self) -> list[GateResult]:
+        """The gates on error rates that passed though there were errors."""
+        return [gate for gate in self.gates if gate.is_tolerance and gate.value]
+
     @property
     def undelivered(self) -> int:
         """The number of runs and evaluations that could not be recorded."""
@@ -98,4 +107,4 @@ def has_passed(result: ExperimentResult, gates: Sequence[GateResult]) -> bool:
 
 def tolerates_errors(result: ExperimentResult, gates: Sequence[GateResult]) -> bool:
     """Check whether a gate on the error rate of an experiment passed, so that its errors do not fail the job."""
-    return any(gate.experiment == result.name and gate.rule == "max_error_rate" and not gate.is_red for gate in gates)
+    return any(gate.experiment == result.name and gate.is_tolerance for gate in gates)

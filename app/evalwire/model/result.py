@@ -109,6 +109,15 @@ class ExperimentResult(Mapping[str, Any]):
         """The number of runs that never finished."""
         return self.expected_runs - len(self.runs)
 
+    def lacking(self, score: ScoreSummary) -> int:
+        """Return how many of the expected runs have no such score: failed, without one, or never made."""
+        return score.missing + self.not_run
+
+    @property
+    def bad_runs(self) -> int:
+        """The number of expected runs that failed or never finished."""
+        return len(self.failed_runs) + self.not_run
+
     @property
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
@@ -151,7 +160,7 @@ class ExperimentResult(Mapping[str, Any]):
         """The share of the expected runs that failed, in the task or in an evaluator, or were not made."""
         if not self.expected_runs:
             return 0.0 if self.is_empty_part else 1.0
-        return (len(self.failed_runs) + self.not_run) / self.expected_runs
+        return self.bad_runs / self.expected_runs
 
     @property
     def usage(self) -> Usage | None:

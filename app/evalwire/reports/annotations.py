@@ -79,8 +79,7 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
     for gate in gates:
         if gate.is_red:
             yield _gate(report, result, gate)
-    tolerated = any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates)
-    yield from _of_runs(report, result, tolerated=tolerated)
+    yield from _of_runs(report, result, tolerated=report.tolerates(result))
     for score in result.incomplete_scores:
         message = f"{score.name} was given for {score.given} of {len(result.runs)} runs only"
         yield _Annotation(level="error", title=result.name, message=message, file=_file(report, result, score.name))

@@ -191,7 +191,7 @@ def _table(report: Report) -> Table:
         table.add_column(f"pass@{k} / pass^{k}", min_width=15, no_wrap=True)
     table.add_column("seconds", justify="right", min_width=7, no_wrap=True)
     for result, scores in scored:
-        bad = len(result.failed_runs) + result.not_run
+        bad = result.bad_runs
         table.add_row(
             Text(plain(result.name), style="" if report.passed(result) else "red", no_wrap=True, overflow="ellipsis"),
             f"{result.example_count} x {result.repetitions}" if result.repetitions > 1 else str(result.example_count),

@@ -51,7 +51,6 @@ class Digest:
         """Count what a report holds."""
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
-        passed = [gate for gate in report.gates if gate.rule == "max_error_rate" and not gate.is_red]
         ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}
         is_judged = bool(results) and not report.dry_run and report.shard is None
         return cls(
@@ -61,9 +60,9 @@ class Digest:
             examples=sum(result.example_count for result in results),
             expected_runs=sum(result.expected_runs for result in results),
             failed_runs=sum(failed.values()),
-            tolerated_runs=sum(failed[name] for name in {gate.experiment for gate in passed} & failed.keys()),
+            tolerated_runs=sum(failed[result.name] for result in results if report.tolerates(result)),
             not_run=sum(result.not_run for result in results),
             failed_gates=sum(gate.is_red for gate in report.gates),
-            tolerating=[gate for gate in passed if gate.value],
+            tolerating=report.tolerated,
             has_no_gates=is_judged and all(gate.source == "default" for gate in report.gates),
         )

@@ -81,7 +81,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
         "repetitions": str(result.repetitions),
     }
     for score in result.scores:
-        missing = f"{score.missing + result.not_run} of {result.expected_runs} have no score"
+        missing = f"{result.lacking(score)} of {result.expected_runs} have no score"
         known |= {
             f"mean {score.name}": written(score.mean) if score.mean is not None else "",
             f"missing {score.name}": missing if score.unscored else "",
@@ -127,7 +127,7 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
     runs = _Runs(
         report=report,
         result=result,
-        tolerated=any(gate.rule == "max_error_rate" and not gate.is_red for gate in gates),
+        tolerated=report.tolerates(result),
         worse=_worse(report, result),
         lacking={score.name for score in result.incomplete_scores},
     )

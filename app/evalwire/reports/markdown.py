@@ -191,7 +191,7 @@ class _Summary:
     def _head(part: _Part) -> list[str]:
         result = part.result
         name = code(result.name, _LONGEST_NAME, in_table=True)
-        bad = len(result.failed_runs) + result.not_run
+        bad = result.bad_runs
         word = "passed" if part.passed else "**failed**"
         return [link_to(name, result.url) or name, word, str(result.expected_runs), str(bad)]
 

@@ -20,7 +20,7 @@ def lines(report: Report, files: Mapping[str, Path]) -> Iterable[str]:
         report: of the job.
         files: its report files, by their formats, as far as there are any.
     """
-    failed = sum(len(result.failed_runs) + result.not_run for result in report.results)
+    failed = sum(result.bad_runs for result in report.results)
     values = {
         "outcome": report.outcome,
         "passed": "true" if report.exit_code == 0 else "false",
