@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Files in the order of their names: those with a Phoenix, which take long, come before the many short ones of tests/unit.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 
 # Where bytecode is not kept, each of the processes that tests start compiles evalwire, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,19 +31,19 @@ serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
 unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (under a minute).
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not needs_phoenix and not browser" tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run what a version of Python may change: the unit tests, and those with a real Phoenix.
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not browser" tests/cli tests/integration tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not browser" tests/cli tests/integration tests/unit
 
 test: test-host test-image  ## Run the whole test suite (the image's part where a Docker engine answers).
 
-test-host: $(VENV)/installed
-	$(BIN)/pytest $(SIDE_BY_SIDE) --ignore tests/image
+test-host: $(VENV)/installed  # three processes on two cores: a third of the time, tests wait for signals, time limits and servers
+	$(BIN)/pytest $(SIDE_BY_SIDE) 3 --ignore tests/image
 
 test-image: $(VENV)/installed  # what other tests would make late comes by itself
 	$(BIN)/python tests/support/image_session.py \
-		$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not alone" tests/image -- \
+		$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not alone" tests/image -- \
 		$(BIN)/pytest -m "alone and not slow" tests/image
 
 lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
@@ -77,7 +77,7 @@ format: $(VENV)/installed  ## Put the code into the project's format.
 
 slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change, and look further where inputs are drawn.
 	$(BIN)/pytest -m slow
-	$(BIN)/pytest $(SIDE_BY_SIDE) --hypothesis-profile nightly -m "hypothesis and not slow" tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) 2 --hypothesis-profile nightly -m "hypothesis and not slow" tests/unit
 
 mutation: $(VENV)/installed  ## Change each line of the modules behind the verdict and see a unit test fail (hours; MODULES=gates/judge.py for one).
 	$(BIN)/python tests/support/mutation.py $(MODULES)

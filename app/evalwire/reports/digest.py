@@ -31,7 +31,8 @@ class Digest:
         not_run: runs that were not made.
         failed_gates: gates that fail the job.
         tolerating: gates on the error rate that passed although runs failed.
-        has_no_gates: whether nobody asked for a gate, where gates would be judged.
+        has_no_gates: whether nobody asked for a gate, where gates would be judged: an experiment that cannot be loaded
+            has none, whatever was asked for.
     """
 
     word: Literal["PASSED", "INTERRUPTED", "FAILED"]
@@ -52,7 +53,7 @@ class Digest:
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
         ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}
-        is_judged = bool(results) and not report.dry_run and report.shard is None
+        is_judged = any(not result.problems for result in results) and not report.dry_run and report.shard is None
         return cls(
             word=ended.get(report.outcome, "FAILED"),
             failed_experiments=sum(not report.passed(result) for result in results),

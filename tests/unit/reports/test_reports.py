@@ -106,6 +106,10 @@ HELD = GateResult(
             report(replace(GOOD, example_count=5), outcome="interrupted", exit_code=130),
             "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, no gates, 3.2 s",
         ),
+        (  # its gates are not known, and may be there
+            report(result(problems=(FAILURE,))),
+            "FAILED: 1 experiment, 0 examples, 1 of 1 experiments failed, 3.2 s",
+        ),
         (
             report(outcome="nothing_to_run", exit_code=1),
             "FAILED: 0 experiments, 0 examples, none failed, 3.2 s",
