@@ -50,10 +50,13 @@ class ReportFiles:
     def held(self) -> Iterator[None]:
         """Keep the files for one job, for as long as it runs.
 
+        A shard has none to itself: one that is started again takes the place of one that stands still, and their
+        gate reads what Phoenix has.
+
         Raises:
             UsageError: another job has them.
         """
-        if self.folder is None:
+        if self.folder is None or self.shard is not None:
             yield
             return
         name = next(iter(self.names)).removesuffix(".json")
