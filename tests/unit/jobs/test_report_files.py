@@ -157,7 +157,7 @@ def test_a_dry_run_has_files_of_its_own(tmp_path):
         ({"is_dry_run": True}, {"is_dry_run": True}, True),
         ({}, {"is_dry_run": True}, False),
         ({"shard": Shard(1, 2)}, {"shard": Shard(2, 2)}, False),
-        ({"shard": Shard(1, 2)}, {"shard": Shard(1, 2)}, True),
+        ({"shard": Shard(1, 2)}, {"shard": Shard(1, 2)}, False),
     ],
 )
 def test_two_jobs_do_not_share_the_files(tmp_path, first, second, is_refused):
