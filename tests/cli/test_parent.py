@@ -135,7 +135,8 @@ def test_an_exit_of_user_code_after_the_command_does_not_hide_its_exit_code():
     assert code == 3, said
 
 
-WAITS = "print(os.getpid(), flush=True)\ntime.sleep(60)\nparent_pipe.decide(0)"
+# NOTE: a signal between Python's look for one and the system call of a long sleep would be seen after it.
+WAITS = "print(os.getpid(), flush=True)\nfor _ in range(6000):\n    time.sleep(0.01)\nparent_pipe.decide(0)"
 
 # what a signal makes of a command without handlers, where it is not its end by that signal
 HARMLESS = (signal.SIGWINCH, signal.SIGCONT, signal.SIGURG, signal.SIGCHLD)

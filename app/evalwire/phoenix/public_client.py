@@ -150,13 +150,13 @@ class PublicClient:
                     raise PhoenixError(f"the dataset {record['dataset_id']!r} cannot be read: {error}") from error
         told = getattr(found, "examples", None)
         known = {str(one.get("node_id") or one["id"]): one for one in (told if isinstance(told, list | tuple) else ())}
-        ran = dict.fromkeys(str(run["dataset_example_id"]) for run, _ in _annotated(record))
+        ran = dict.fromkeys([*known, *(str(run["dataset_example_id"]) for run, _ in _annotated(record))])
         name = getattr(found, "name", None)
         return Dataset(
             id=str(record["dataset_id"]),
             name=name if isinstance(name, str) else str(record["metadata"].get("dataset") or record["id"]),
             version_id=str(record["dataset_version_id"]),
-            examples=[_example(node_id, known.get(node_id, EMPTY)) for node_id in [*known, *(ran.keys() - known)]],
+            examples=[_example(node_id, known.get(node_id, EMPTY)) for node_id in ran],
         )
 
     # --- datasets ---
