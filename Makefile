@@ -38,12 +38,12 @@ integration: $(VENV)/installed  ## Run what a version of Python may change: the 
 
 test: test-host test-image  ## Run the whole test suite (the image's part where a Docker engine answers).
 
-test-host: $(VENV)/installed  # three processes on two cores: a third of the time, tests wait for signals, time limits and servers
+test-host: $(VENV)/installed  # three processes on two cores: tests wait for signals, time limits and servers
 	$(BIN)/pytest $(SIDE_BY_SIDE) 3 --ignore tests/image
 
 test-image: $(VENV)/installed  # what other tests would make late comes by itself
 	$(BIN)/python tests/support/image_session.py \
-		$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not alone" tests/image -- \
+		$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not alone" tests/image -- \
 		$(BIN)/pytest -m "alone and not slow" tests/image
 
 lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.

@@ -405,7 +405,7 @@ def test_the_comment_tells_the_last_run(job):
         assert body.startswith("<!-- evalwire:CI evaluate test-results -->\n## FAILED"), ended.log
         assert TOKEN not in it.docker_lines
 
-        (it.workspace / "evalwire.toml").write_text("[nonsense]\n")
+        (it.workspace / "evalwire.toml").write_text("[quality]\nsame = 0.5\n")
         github.failures = [(502, "Bad Gateway")]
         assert it.run(comment="true").exit_code == 2
         (body,) = github.bodies()

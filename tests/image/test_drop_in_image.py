@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalwire.datasets import upload as uploading
+from evalwire.phoenix.access import read_access
 from evalwire.phoenix.connection import connect
 from evalwire.phoenix.server import Phoenix
 from evalwire.uploader import DatasetUploader
@@ -47,7 +48,7 @@ def test_the_project_runs_mounted_read_only(docker, derived, phoenix, tmp_path):
 def test_an_upload_in_parts_needs_no_more_than_the_key(locked_phoenix, admin_secret, tmp_path, monkeypatch):
     """Its marks and removals go another way than its rows, with the same credentials."""
     monkeypatch.setattr(uploading, "ROWS_PER_PART", 2)
-    client = connect(base_url=locked_phoenix.url, api_key=admin_secret)
+    client = connect(read_access({"PHOENIX_ENDPOINT": locked_phoenix.url, "PHOENIX_API_KEY": admin_secret}))
     for count in (5, 1):
         with (tmp_path / "set.csv").open("w", newline="") as file:
             rows = [(f"q{n}", "a", "in-parts") for n in range(count)]
