@@ -80,6 +80,11 @@ def load_needed() -> None:
             load(name)
 
 
+def library_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Return how Python would import a top-level library, past the folders of projects; None where there is none."""
+    return importlib.machinery.PathFinder.find_spec(name, [one for one in sys.path if one not in _project_folders])
+
+
 @contextlib.contextmanager
 def project_folder(folder: str) -> Iterator[None]:
     """Hide a folder that is on `sys.path` for a project's sake from `load`."""
@@ -148,8 +153,7 @@ class _LibraryFinder(importlib.abc.MetaPathFinder):
         """Find a library; refuse what only a project has under its name."""
         if path is not None or not _project_folders or not getattr(_state, "is_loading", False):
             return None
-        elsewhere = [entry for entry in sys.path if entry not in _project_folders]
-        spec = importlib.machinery.PathFinder.find_spec(fullname, elsewhere, target)
+        spec = library_spec(fullname)
         if spec is not None or importlib.machinery.PathFinder.find_spec(fullname, _project_folders, target) is None:
             return spec
         for finder in sys.meta_path[_place_of_path_finder() + 1 :]:

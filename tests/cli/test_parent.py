@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 DRIVER = """
@@ -108,6 +108,7 @@ def in_group(group: int) -> bool:
 
 
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=4), end=st.sampled_from(sorted(ENDS)))
+@settings(max_examples=settings().max_examples // 2)  # each is a process
 def test_exit_0_is_only_what_the_command_itself_has_decided(steps, end):
     decided = [code for step in steps for code in STEPS[step]]
     code = ENDS[end]

@@ -298,8 +298,9 @@ def test_neighbours_of_the_names_of_libraries_cost_nothing(phoenix_project, make
     """Modules beside the experiments that are called html.py, rich.py or json.py are not what evalwire imports."""
     text = "raise RuntimeError('the neighbour is imported')\n"
     phoenix_project.write({f"{name}.py": text for name in NEIGHBOURS}).experiment(make_dataset(2))
+    python = [sys.executable, "-P", "-X", "importtime"]  # as the console script, which lies elsewhere
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "evalwire", "run"],  # as the console script, which lies elsewhere
+        [*python, "-m", "evalwire", "run"],
         cwd=phoenix_project.directory,
         env=phoenix_project.environ,
         capture_output=True,
@@ -307,6 +308,7 @@ def test_neighbours_of_the_names_of_libraries_cost_nothing(phoenix_project, make
         check=False,
     )
     assert (done.returncode, "neighbour" in done.stderr) == (0, False), done.stderr
+    assert "phoenix.server" not in done.stderr, "which takes ten seconds to import"
     assert {"results.json", "evalwire.xml", "summary.md", "report.html"} <= {
         path.name for path in (phoenix_project.directory / "test-results").iterdir()
     }

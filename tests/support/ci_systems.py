@@ -253,8 +253,9 @@ class Jenkins:
         options = ("-u", f"{STRANGER}:{STRANGER}", "-w", str(site.checkout), *volumes, *named(variables))
         container = site.docker("run", "-t", "-d", "--label", site.label, *options, image, "cat").stdout.strip()
         try:
-            processes = site.docker("top", container, "-eo", "pid,comm").stdout
-            assert "cat" in processes.split(), processes
+            latest = time.monotonic() + 10  # on a busy machine the entrypoint takes a moment
+            while "cat" not in (processes := site.docker("top", container, "-eo", "pid,comm").stdout).split():
+                assert time.monotonic() < latest, processes
             yield container
         finally:
             site.docker("rm", "-f", container)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.machinery
 import logging
 import os
 import pkgutil
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from evalwire.errors import PhoenixError, PhoenixMisconfigured, PhoenixUnreachable
-from evalwire.loading import load
+from evalwire.loading import library_spec, load
 from evalwire.phoenix.access import Access, check_address, read_access
 from evalwire.phoenix.explanations import explain
 from evalwire.phoenix.rest import Rest
@@ -128,7 +127,7 @@ def _skip_server_imports() -> None:
     """
     if "phoenix" in sys.modules:
         return
-    spec = importlib.machinery.PathFinder.find_spec("phoenix")
+    spec = library_spec("phoenix")
     if spec is None or spec.origin is None or spec.loader is None or not spec.submodule_search_locations:
         return
     loader = spec.loader
