@@ -30,7 +30,7 @@ demo: $(VENV)/installed  ## Run the example experiments against a Phoenix starte
 serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
-unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (under a minute).
+unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (a minute and a half).
 	$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run what a version of Python may change: the unit tests, and those with a real Phoenix.
