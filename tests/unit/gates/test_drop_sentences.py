@@ -10,6 +10,7 @@ from judging import gate, ran, verdict
 from evalwire.gates import DropPolicy
 from evalwire.gates.comparison import compare_results
 from evalwire.gates.judge import judge_gates
+from evalwire.model import Rescored
 
 TWELVE = [0.5, 0.6] * 6
 
@@ -142,3 +143,109 @@ def test_a_gate_that_can_never_fail_says_what_to_write():
     its = drop([0.4] * 12, [0.5] * 12, threshold=1.0)
     assert its.status == "failed"
     assert its.text.endswith("number such as 0.02, or a share of the baseline's mean such as '2%'.")
+
+
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [(True, "only a drop of 1.000 or more would be found"), (0.9, "4 pairs cannot reach the significance 0.05")],
+)
+def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_found(score, reason):
+    """Four bools that all fall would be significant, at 0.5^5; four numbers, at 0.5^4, would not."""
+    assert drop([score] * 4, [score] * 4).text.endswith(f": inconclusive, {reason}")
+
+
+def test_a_significance_that_the_pairs_just_reach_is_reached():
+    policy = DropPolicy(significance=0.5**5)
+    assert drop([True] * 4, [True] * 4, drop_policy=policy).text.endswith("only a drop of 1.000 or more would be found")
+
+
+# --- evaluators that were changed --------------------------------------------------------------------------
+
+
+def changed(now, before, *, rescored=(), policy=None, error_rate=None, **fields):
+    """Judge a drop where something was changed since the baseline."""
+    found, earlier = ran(*now), ran(*before)
+    baseline = dataclasses.replace(compare_results(found, earlier, asked="auto"), rescored=rescored, **fields)
+    gates = [gate("max_drop", 0.1, drop_policy=policy or DropPolicy())]
+    if error_rate is not None:
+        gates.append(gate("max_error_rate", error_rate, evaluation=None))
+    return judge_gates([found], gates, baselines={"search": baseline}, prices={})[0]
+
+
+REFUSING = DropPolicy(on_evaluator_change="fail")
+CHANGED = {"s": "changed: s.py"}
+SAME = [0.5, 0.6] * 6
+
+
+def test_an_evaluator_and_a_task_that_were_both_changed_are_refused():
+    its = changed(SAME, SAME, policy=REFUSING, changed_evaluators=CHANGED, changed_task=("a.py", "task.py"))
+    assert (its.status, its.is_red, its.rule) == ("failed", True, "max_drop")
+    assert its.text == (
+        "s cannot be compared: its evaluator (changed: s.py) and the task (changed: a.py, task.py) were both changed; "
+        'with on_evaluator_change = "fail", change one at a time'
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "evaluators", "task"),
+    [(REFUSING, {}, ("task.py",)), (REFUSING, {"other": "changed: other.py"}, ("task.py",))],
+)
+def test_a_changed_task_alone_is_what_is_compared(policy, evaluators, task):
+    its = changed(SAME, SAME, policy=policy, changed_evaluators=evaluators, changed_task=task)
+    assert its.status == "passed"
+
+
+@pytest.mark.parametrize(("policy", "task"), [(DropPolicy(), ()), (DropPolicy(), ("task.py",)), (REFUSING, ())])
+def test_an_evaluator_that_has_not_scored_the_baseline_again_has_none(policy, task):
+    its = changed(SAME, SAME, policy=policy, changed_evaluators=CHANGED, changed_task=task)
+    assert (its.status, its.is_red) == ("no baseline", False)
+    assert its.text == (
+        "s: no baseline: its evaluator is not the baseline's (changed: s.py), and has not scored the baseline's outputs again"
+    )
+
+
+def test_too_few_of_the_same_examples_are_no_baseline():
+    fields = {"paired": 7, "examples": 10}
+    its = changed(SAME, SAME, policy=DropPolicy(min_paired=0.8), **fields)
+    assert its.status == "no baseline"
+    assert its.text.startswith("s: no baseline: 7 of 10 examples are the same in ")
+    assert its.text.endswith(", fewer than 80 % (min_paired)")
+    assert changed(SAME, SAME, policy=DropPolicy(min_paired=0.7), **fields).status == "passed"
+
+
+def again(failed, outputs=10, evaluation="s"):
+    return Rescored(evaluator="s", evaluation=evaluation, reason="changed: s.py", outputs=outputs, failed=failed)
+
+
+@pytest.mark.parametrize(
+    ("rescored", "error_rate", "status"),
+    [
+        (again(0), None, "passed"),
+        (again(2), None, "failed"),
+        (again(2), 0.1, "failed"),
+        (again(2, outputs=8), 0.2, "passed"),
+        (again(2, evaluation="another"), None, "passed"),
+    ],
+)
+def test_an_evaluator_that_fails_on_the_baselines_outputs_cannot_be_compared(rescored, error_rate, status):
+    its = changed(SAME, SAME, rescored=(rescored,), error_rate=error_rate)
+    assert (its.status, its.is_red) == (status, status == "failed")
+    if status == "failed":
+        allowed = "10 %" if error_rate else "0 %"
+        assert its.text == (
+            "s cannot be compared: its evaluator (changed: s.py) failed on 2 of the baseline's 12 outputs; "
+            f"up to {allowed} may"
+        )
+
+
+def test_what_lacks_a_score_on_a_side_is_counted_behind_the_sentence():
+    found = ran(*SAME, None)
+    its = verdict(found, gate("max_drop", 0.1), before=ran(*SAME, 0.5))
+    assert "12 pairs" in its.text
+    assert its.text.endswith("1 unchanged examples lack a score on a side")
+
+
+def test_the_interval_of_the_change_is_told():
+    its = drop([0.1, 0.3] * 6, [0.5, 0.6] * 6)
+    assert its.interval is not None
+    assert its.interval.low < -0.35 < its.interval.high
