@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from judging import gate, ran, verdict
+from reporting import evaluation, result, run
 
 from evalwire.gates import DropPolicy
 from evalwire.gates.comparison import compare_results
@@ -249,3 +250,49 @@ def test_the_interval_of_the_change_is_told():
     its = drop([0.1, 0.3] * 6, [0.5, 0.6] * 6)
     assert its.interval is not None
     assert its.interval.low < -0.35 < its.interval.high
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"changed_evaluators": CHANGED},
+        {"paired": 1, "examples": 12},
+        {"comparisons": ()},
+    ],
+)
+def test_a_baseline_that_is_asked_for_and_lacks_something_is_red(fields):
+    """But not on the base branch, where the next baseline comes from."""
+    its = changed(SAME, SAME, policy=DropPolicy(on_no_baseline="fail"), **fields)
+    assert (its.status, its.is_red) == ("no baseline", True)
+    assert its.text.endswith('; on_no_baseline = "fail" asks for one')
+
+
+def test_a_score_is_of_the_evaluator_that_gave_it():
+    """An evaluator may give scores of several names."""
+    runs = [run(n, evaluations=(evaluation("s", 0.5, evaluator="judge"),)) for n in range(12)]
+    found = result("search", runs, evaluators=("judge",))
+    baseline = compare_results(found, found, asked="auto")
+    for evaluator, status in (("judge", "no baseline"), ("s", "passed")):
+        lost = dataclasses.replace(baseline, changed_evaluators={evaluator: "changed: judge.py"})
+        assert verdict(found, gate("max_drop", 0.1), baselines={"search": lost}).status == status
+
+
+def test_a_gate_on_what_no_run_has_scored_names_the_scores():
+    its = verdict(ran(0.5), gate("max_drop", 0.1, evaluation="other"), before=ran(0.5))
+    assert (its.status, its.text) == ("failed", "other has no score; the scores are: s")
+
+
+def test_a_whole_point_is_allowed_where_scores_are_larger():
+    assert drop([1.5] * 12, [1.5] * 12, threshold=1.0).status == "passed"
+    assert drop([1.0] * 12, [1.0] * 12, threshold=1.0).status == "failed"
+
+
+def test_the_strict_mode_says_nothing_of_significance():
+    its = drop([0.5] * 3, [0.5] * 3, drop_policy=DropPolicy(mode="strict"))
+    assert its.text == "s did not change (0.500 to 0.500 over 3 pairs): within the 0.1 allowed"
+
+
+def test_no_pair_is_told():
+    before = result("search", [run(99, evaluations=(evaluation("s", 0.5),))], evaluators=("s",))
+    its = verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=DropPolicy(min_paired=0)), before=before)
+    assert its.text == "s: inconclusive: no example with a score is the same in both"
