@@ -296,3 +296,8 @@ def test_no_pair_is_told():
     before = result("search", [run(99, evaluations=(evaluation("s", 0.5),))], evaluators=("s",))
     its = verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=DropPolicy(min_paired=0)), before=before)
     assert its.text == "s: inconclusive: no example with a score is the same in both"
+
+
+def test_a_changed_evaluator_without_a_score_is_refused_too():
+    its = changed([None] * 12, SAME, policy=REFUSING, changed_evaluators=CHANGED, changed_task=("task.py",))
+    assert its.text.startswith("s cannot be compared: its evaluator (changed: s.py) and the task")
