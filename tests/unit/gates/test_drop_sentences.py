@@ -170,7 +170,8 @@ def changed(now, before, *, rescored=(), policy=None, error_rate=None, **fields)
     gates = [gate("max_drop", 0.1, drop_policy=policy or DropPolicy())]
     if error_rate is not None:
         gates.append(gate("max_error_rate", error_rate, evaluation=None))
-    return judge_gates([found], gates, baselines={"search": baseline}, prices={})[0]
+    results = judge_gates([found], gates, baselines={"search": baseline}, prices={})
+    return next(one for one in results if one.rule == "max_drop")
 
 
 REFUSING = DropPolicy(on_evaluator_change="fail")
