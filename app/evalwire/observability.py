@@ -6,6 +6,7 @@ import os
 import threading
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 _OPENINFERENCE = "openinference_instrumentor"  # the entry points of its instrumentors
-_HEADERS_OF_HTTPX = ("accept", "accept-encoding", "connection", "user-agent")
 _GRPC_PORT = "4317"
 
 _one_at_a_time = threading.Lock()  # plain tasks call it from many threads at once
@@ -94,7 +94,7 @@ def _register(*, auto_instrument: bool) -> Any:
     # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's.
     variables = phoenix_variables(os.environ)
     access = phoenix.read_access(variables, api_key=api_key_from_file(variables))
-    http = phoenix.connect(access)._client  # noqa: SLF001
+    phoenix.connect(access)  # checks certificates and proxy, and keeps the server out of the import of `phoenix.otel`
     try:
         otel = load("phoenix.otel")
     except ImportError as error:
@@ -102,11 +102,11 @@ def _register(*, auto_instrument: bool) -> Any:
             "setup_observability needs arize-phoenix-otel, which is not installed here.\n"
             "Install it with: pip install 'evalwire[otel]'"
         ) from error
-    address = str(http.base_url).rstrip("/")
-    is_grpc = str(http.base_url.port) == (os.environ.get("PHOENIX_GRPC_PORT") or _GRPC_PORT)
+    address = access.address.rstrip("/")
+    is_grpc = str(urlsplit(address).port) == (os.environ.get("PHOENIX_GRPC_PORT") or _GRPC_PORT)
     return otel.register(
         endpoint=address if is_grpc else f"{address}/v1/traces",
-        headers={name: value for name, value in http.headers.items() if name not in _HEADERS_OF_HTTPX},
+        headers=dict(access.headers),
         auto_instrument=auto_instrument,
         verbose=False,  # it would print where a script's results go
     )

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from evalwire.masking import CommandFilter, reads_commands
 
 _CHUNK = 65_536
-_MOST_LEFT = 4 * _CHUNK  # to read after the command's end; a process that stays may print for ever
+_MOST_LEFT = 4 * _CHUNK  # to read after the command's end; a process that is left behind may print for ever
 _MARK_BYTES = 16
 
 

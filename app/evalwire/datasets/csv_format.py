@@ -51,7 +51,7 @@ def read_records(file: TextIO, columns: Collection[str], separator: str | None) 
         line = skipped + records.line_num + 1
         try:
             cells = next(records, None)
-        except csv.Error as error:  # what follows cannot be told apart
+        except csv.Error as error:  # where the next record begins is unknown
             yield Record(line, [], _problem(error, line, skipped + records.line_num))
             return
         if cells is None:

@@ -32,7 +32,7 @@ def is_json_lines(path: Path) -> bool:
 
 
 def problem_of_kind(path: Path) -> Issue | None:
-    """Return why a file is no testset; None where it may be one.
+    """Return why a file is not a testset; None where it may be one.
 
     Raises:
         OSError: it cannot be read.

@@ -70,7 +70,7 @@ def inspect_testset(path: Path, columns: Columns) -> Inspection:
 
 
 class _Seen:
-    """What was seen of a file so far; holds none of its contents."""
+    """Collect the sizes, the IDs and the issues of a file that is read row by row, and none of its contents."""
 
     def __init__(self, columns: Columns) -> None:
         self.sizes: dict[str, int] = {}

@@ -81,7 +81,7 @@ class CallRetries:
     """The retries of a job's calls: how often and when; none waits longer than the job.
 
     Args:
-        pace: told what each call says of the provider's load.
+        pace: receives the rate limits that calls run into.
         turns: gives the turns of the event loop in which calls begin.
         ends: happens when the job is to end; then nothing is retried.
         retries: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`

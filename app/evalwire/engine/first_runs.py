@@ -27,7 +27,7 @@ class FirstRuns:
 
         Args:
             run: with its evaluations.
-            root: the project's folder, which the place of the failure is told from.
+            root: the project's folder; the place of a failure is relative to it.
         """
         if self._is_decided:
             return None

@@ -74,7 +74,7 @@ class JobState:
     @property
     def is_ending(self) -> bool:
         """Check whether no further example starts."""
-        return self.ends.is_set() or self.stop.requested  # which a loop that is blocked has not been told yet
+        return self.ends.is_set() or self.stop.requested  # a blocked loop has not set `ends` yet
 
     def end(self) -> None:
         """Start no further example."""

@@ -124,7 +124,7 @@ def _pass_rate(result: ExperimentResult, gate: Gate, score: ScoreSummary, rate: 
     size = result.expected_runs - score.not_applicable - ignored
     passes = round(rate * (result.expected_runs - score.not_applicable))
     if not is_floor:
-        passes += result.lacking(score) - ignored
+        passes += result.missing_runs(score) - ignored
     scores = scores_of(
         result, score.name, direction="maximize" if is_floor else "minimize", ignores_unscored=ignores
     ).by_example
@@ -175,7 +175,7 @@ def _shares(result: ExperimentResult, name: str, label: str, *, counts_missing: 
 def _notes(result: ExperimentResult, score: ScoreSummary, counted: str = "", *, ignored: int = 0) -> tuple[str, ...]:
     """Say how many runs have no score, and how those count; and to how many the evaluation does not apply."""
     noun = "label" if score.mean is None else "score"
-    missing = result.lacking(score) - ignored
+    missing = result.missing_runs(score) - ignored
     notes = [f"{missing} of {result.expected_runs} runs have no {noun}{counted}"] if missing else []
     if ignored:
         notes.append(f"{ignored} of {result.expected_runs} runs have a label alone and are ignored")

@@ -109,8 +109,8 @@ class ExperimentResult(Mapping[str, Any]):
         """The number of runs that never finished."""
         return self.expected_runs - len(self.runs)
 
-    def lacking(self, score: ScoreSummary) -> int:
-        """Return how many of the expected runs have no such score: failed, without one, or never made."""
+    def missing_runs(self, score: ScoreSummary) -> int:
+        """Return how many of the expected runs have no such score: they failed, have none, or were never made."""
         return score.missing + self.not_run
 
     @property

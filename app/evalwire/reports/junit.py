@@ -81,7 +81,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
         "repetitions": str(result.repetitions),
     }
     for score in result.scores:
-        missing = f"{result.lacking(score)} of {result.expected_runs} have no score"
+        missing = f"{result.missing_runs(score)} of {result.expected_runs} have no score"
         known |= {
             f"mean {score.name}": written(score.mean) if score.mean is not None else "",
             f"missing {score.name}": missing if score.unscored else "",

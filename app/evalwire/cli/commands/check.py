@@ -139,7 +139,7 @@ def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> F
 def _check_testset(settings: Settings) -> list[Finding]:
     """Check whether the testset, where it is there, can be uploaded as it is."""
     path, columns = settings.csv_path, testset_columns(settings)
-    if path is None or not path.is_file():  # it is beside the code, and may be elsewhere
+    if path is None or not path.is_file():  # a job may run without it: the dataset is in Phoenix
         return []
     try:
         inspection = check_testset(path, columns)

@@ -65,7 +65,7 @@ def run(
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
         if not local:
-            invocation.connect(None)  # a wrong address is told before user code is imported
+            invocation.connect(None)  # fail on a wrong address before user code is imported
         names = select_names(settings, planned.experiments, of="plan") if planned else None
         experiments = load_selected(settings, console, signals, names)
         _check_version(settings.dataset_version, experiments)
