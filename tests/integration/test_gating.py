@@ -364,3 +364,22 @@ def test_an_experiment_whose_first_runs_all_fail_is_stopped_unless_errors_are_to
     assert "its first 10 runs all failed with ValueError at " in said
     (searching.directory / "evalwire.toml").write_text("[gates]\nmax_error_rate = 0.5\n")
     assert runs()[0] == 30
+
+
+def test_gate_keeps_the_durations_of_the_run(phoenix_project, make_dataset):
+    """And so the verdict of a limit on seconds, by the file and by what Phoenix has."""
+    task = "import asyncio\n\nasync def task(example):\n    await asyncio.sleep(0.2)\n    return 1\n"
+    phoenix_project.experiment(make_dataset(2), task=task)
+    assert phoenix_project.run("run").returncode == 0
+    (ran,) = json.loads((phoenix_project.directory / "test-results/results.json").read_text())["experiments"]
+    assert ran["seconds"] > 0.2
+    for number, chosen in enumerate(
+        [("--results", "test-results/results.json"), ("--experiment", ran["experiment_id"])]
+    ):
+        folder = f"judged-{number}"
+        assert phoenix_project.run("gate", *chosen, "--report-dir", folder).returncode == 0
+        (judged,) = json.loads((phoenix_project.directory / folder / "results.json").read_text())["experiments"]
+        durations = [run["seconds"] for run in ran["runs"]]
+        assert [run["seconds"] for run in judged["runs"]] == pytest.approx(durations, abs=0.001)
+        assert judged["seconds"] >= max(durations) - 0.001, "not what the gate took"
+        assert number or judged["seconds"] == ran["seconds"]
