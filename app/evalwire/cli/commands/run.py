@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from evalwire.shards import Membership
 
 _AT_ONCE = (
-    "note: {} examples run at once, and with 0.6 one after the other. A task that keeps state between examples wants "
-    "task_concurrency = 1 under [experiments]; once it is set, to whatever number, this note is gone"
+    "note: {} examples run at once; evalwire 0.6 ran one at a time. If a task keeps state between examples, set "
+    "task_concurrency = 1 under [experiments]. To hide this note, set it to any number"
 )
 
 
