@@ -305,7 +305,7 @@ ELSEWHERE = {
 }
 
 
-IN_EVERY_RUN = {"quickstart", "configuration", "tasks", "github", "ci"}  # the others run each night
+IN_EVERY_RUN = {"README", "quickstart", "configuration", "tasks", "github", "ci"}  # the others run each night
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +326,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, local_server: LocalServer) 
 @pytest.mark.needs_phoenix
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=page.stem, marks=[] if page.stem in IN_EVERY_RUN else pytest.mark.slow) for page in PAGES],
+    [
+        pytest.param(page, id=page.stem, marks=[] if page.stem in IN_EVERY_RUN else pytest.mark.slow)
+        for page in [*PAGES, README]
+    ],
 )
 def test_every_block_of_a_page_runs_or_is_checked(page, tmp_path, served):
     walk = Walk(tmp_path, served)
@@ -344,6 +347,7 @@ def test_every_block_of_a_page_runs_or_is_checked(page, tmp_path, served):
 OF_PHOENIX = {*ENDPOINT_VARIABLES, *CREDENTIAL_VARIABLES}
 VARIABLES = {option.variable for option in OPTIONS} | OF_PHOENIX
 OF_THE_IMAGE = {"EVALWIRE_REQUIREMENTS"}  # read by image/overlay.py
+OF_A_REPOSITORY = {"EVALWIRE_IMAGE", "EVALWIRE_REPOSITORY"}  # variables of GitHub in the workflows of docs/github.md
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
@@ -367,8 +371,11 @@ def check_pip(words: Sequence[str]) -> None:
     """evalwire is installed, with extras that it has."""
     assert words[0] == "install"
     for package in words[1:]:
-        assert (named := re.fullmatch(r"(?:evalwire|\.)(?:\[(\w+)\])?(?:>=\d+)?", package)), words
-        assert named[1] is None or named[1] in EXTRAS, words
+        named = re.fullmatch(
+            r"(?:evalwire|\.|DIR)(?:\[([\w,-]+)\])?(?:>=\d+| @ \$\{INSTALL_EVALWIRE_FROM:.*\})?", package
+        )
+        assert named, words
+        assert set((named[1] or "local").split(",")) <= set(EXTRAS), words
 
 
 def check_docker(words: Sequence[str]) -> None:
@@ -377,7 +384,7 @@ def check_docker(words: Sequence[str]) -> None:
         case ["run", *rest]:
             image = next(index for index, word in enumerate(rest) if word in IMAGES)
             check_evalwire(rest[image + 1 :] or ["run"])
-        case ["compose", "run", "--rm", service]:
+        case ["compose", "run", "--rm", service, *_]:
             assert service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"], words
         case _:
             assert words[:1] == ["build"] or words == ["compose", "down", "-v"], words
@@ -427,7 +434,7 @@ def test_commands_and_flags_in_sentences_exist(page):
         elif re.match(r"(evalwire|make|pip install) [a-z.'\[]", span) and not span.endswith(("A B", "[FILE]")):
             check_command(span.replace(" ID", " RXhw").replace(" N", " 1"))
         elif re.fullmatch(r"EVALWIRE_[A-Z_]+", span) and page != README:
-            assert span in VARIABLES | OF_THE_IMAGE, span
+            assert span in VARIABLES | OF_THE_IMAGE | OF_A_REPOSITORY, span
 
 
 @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
@@ -722,9 +729,6 @@ def test_a_browser_shows_each_page_on_a_phone_and_asks_nobody_else(site):
         assert not [one for one in phone.requests if not one.startswith(("file:", "data:", "blob:"))]
 
 
-@pytest.mark.parametrize(
-    ("title", "template"), [(".github/workflows/evalwire.yml", "github.yml"), (".gitlab-ci.yml", "gitlab.yml")]
-)
-def test_the_workflows_of_the_quick_start_are_those_that_init_writes(title, template):
-    written = (ROOT / "app/evalwire/cli/templates" / template).read_text()
-    assert f'```yaml title="{title}"\n{written}```\n' in (ROOT / "docs/quickstart.md").read_text()
+def test_the_pipeline_for_gitlab_is_the_one_that_init_writes():
+    written = (ROOT / "app/evalwire/cli/templates/gitlab.yml").read_text()
+    assert f'```yaml title=".gitlab-ci.yml"\n{written}```\n' in (DOCS / "ci.md").read_text()

@@ -160,7 +160,10 @@ def house_texts() -> Iterator[Text]:
 
 def findings(words: dict, texts: Iterable[Text]) -> Iterator[str]:
     """Yield a line for each use of a word that is on the list."""
-    patterns = [(re.compile(rf"(?<!\w)(?:{word['out']})(?!\w)", re.IGNORECASE), word["use"]) for word in words["words"]]
+    patterns = [
+        (re.compile(rf"(?<!\w)(?:{word['out']})(?!\w)", 0 if word.get("case") else re.IGNORECASE), word["use"])
+        for word in words["words"]
+    ]
     start = re.compile(rf"(?:{words['start']['out']})\b")
     for text in texts:
         for pattern, use in patterns:
@@ -186,7 +189,7 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 def sentences(prose: str) -> list[str]:
     """Split prose into sentences."""
-    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n", prose) if part.strip()]
+    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n", prose) if part.strip()]
 
 
 def counted(texts: Iterable[Text]) -> tuple[int, int, int, float, float]:

@@ -1,0 +1,115 @@
+"""README.md: its length and order, and each of its commands, run in a fresh clone as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from conftest import quiet_environment
+from evalwire.phoenix.local import LocalServer
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = [token.content for token in MarkdownIt().parse(TEXT) if token.type == "code_block"]
+COMMANDS = [
+    shlex.join(words)
+    for block in BLOCKS
+    for line in block.replace("\\\n", " ").splitlines()
+    if (words := shlex.split(line, comments=True)) and words[0] != "-" and not line.startswith(" ")
+]
+# `tests/image/test_compose.py` runs the commands of Docker.
+RUN_HERE = ["make demo", "make serve", "evalwire init my-evals", "cd my-evals", "evalwire run --local"]
+FROM_THE_NETWORK = ["pip install '.[local]'"]
+
+
+def test_it_is_short_and_in_the_order_of_a_reader():
+    assert len(TEXT.splitlines()) <= 130
+    headings = re.findall(r"^## (.*)", TEXT, re.MULTILINE)
+    assert headings == ["Try it", "In your pipeline", "Write an experiment", "Exit codes", "What else it does"]
+    assert TEXT.index("docs/pictures/") < TEXT.index("## Try it")
+
+
+def test_every_command_is_run_or_checked():
+    docker = [command for command in COMMANDS if command.startswith("docker ")]
+    assert sorted(COMMANDS) == sorted([*RUN_HERE, *FROM_THE_NETWORK, *docker])
+    assert len(docker) == 4
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The files of the repository as they are now, with an installation that needs no network."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split("\0")  # fmt: skip
+    for name in filter(None, files):
+        if (source := ROOT / name).is_file():
+            (target := tmp_path / "evalwire" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    clone = tmp_path / "evalwire"
+    programs = clone / ".venv/bin"
+    programs.mkdir(parents=True)
+    program = programs / "evalwire"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m evalwire "$@"\n')
+    program.chmod(0o755)
+    (clone / ".venv/installed").touch()  # newer than pyproject.toml, so that make installs nothing
+    return clone
+
+
+@pytest.fixture
+def environ(clone: Path, local_server: LocalServer) -> Mapping[str, str]:
+    """The environment of a reader whose local Phoenix runs already, with evalwire on the path."""
+    return quiet_environment(
+        PATH=f"{clone / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        PYTHONPATH=str(clone / "app"),
+        EVALWIRE_LOCAL_DIR=str(local_server.directory),
+    )
+
+
+@pytest.mark.needs_phoenix
+def test_the_commands_run_in_a_fresh_clone(clone, environ):
+    """The demo passes, its Phoenix is shown, and a new project passes."""
+    script = "\n".join(["set -e", *(command for command in COMMANDS if command in RUN_HERE and "serve" not in command)])
+    done = subprocess.run(["bash", "-c", script], cwd=clone, env=environ, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = re.findall(r"^PASSED .*?: (\d+) experiments?, (\d+) examples, none failed", done.stdout, re.MULTILINE)
+    assert results == [("3", "63"), ("1", "10")]
+    for reports in ("examples/test-results", "my-evals/test-results"):
+        assert (clone / reports / "report.html").is_file()
+
+    served = subprocess.Popen(
+        shlex.split(next(command for command in COMMANDS if "serve" in command)),
+        cwd=clone, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert served.stdout is not None
+        assert "http://127.0.0.1:" in served.stdout.readline()
+    finally:
+        os.killpg(served.pid, signal.SIGINT) if served.poll() is None else None
+        served.wait(timeout=30)
+
+
+def test_the_installation_names_extras_that_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for command in FROM_THE_NETWORK:
+        assert set(re.search(r"\[(.*)\]", command)[1].split(",")) <= set(extras)
+
+
+def test_the_step_uses_inputs_that_the_action_has():
+    (block,) = [block for block in BLOCKS if "uses: " in block]
+    (step,) = yaml.safe_load(block)
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    assert step["uses"] == "./"
+    assert step["with"].keys() <= inputs.keys()
