@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from markdown_it import MarkdownIt
@@ -31,6 +32,7 @@ COMMANDS = [
 ]
 # `tests/image/test_compose.py` runs the commands of Docker.
 RUN_HERE = ["make demo", "make serve", "evalwire init my-evals", "cd my-evals", "evalwire run --local"]
+DATASETS = {"doc_search", "invoice_fields", "support_router", "ticket_router"}
 FROM_THE_NETWORK = ["pip install '.[local]'"]
 
 
@@ -69,13 +71,17 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environ(clone: Path, local_server: LocalServer) -> Mapping[str, str]:
+def environ(clone: Path, local_server: LocalServer) -> Iterator[Mapping[str, str]]:
     """The environment of a reader whose local Phoenix runs already, with evalwire on the path."""
-    return quiet_environment(
+    yield quiet_environment(
         PATH=f"{clone / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
         PYTHONPATH=str(clone / "app"),
         EVALWIRE_LOCAL_DIR=str(local_server.directory),
     )
+    with httpx.Client(base_url=local_server.url) as phoenix:  # other tests use these names, too
+        for dataset in phoenix.get("/v1/datasets", params={"limit": 1000}).raise_for_status().json()["data"]:
+            if dataset["name"] in DATASETS:
+                phoenix.delete(f"/v1/datasets/{dataset['id']}").raise_for_status()
 
 
 @pytest.mark.needs_phoenix
@@ -97,8 +103,9 @@ def test_the_commands_run_in_a_fresh_clone(clone, environ):
         assert served.stdout is not None
         assert "http://127.0.0.1:" in served.stdout.readline()
     finally:
-        os.killpg(served.pid, signal.SIGINT) if served.poll() is None else None
-        served.wait(timeout=30)
+        if served.poll() is None:
+            os.killpg(served.pid, signal.SIGINT)
+        served.communicate(timeout=30)
 
 
 def test_the_installation_names_extras_that_exist():
