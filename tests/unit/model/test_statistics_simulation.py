@@ -152,5 +152,5 @@ def test_the_documents_figures_are_those_that_the_program_prints(simulation, cap
 
 def tables(text: str) -> list[list[str]]:
     """The cells of the lines that have figures, and of their headings."""
-    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    lines = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("|")]
     return [cells for cells in lines if re.fullmatch(r"[\d.]+|n = \d+", cells[-1])]
