@@ -36,6 +36,7 @@ SCRIPTS = [
     "pyproject.toml",
 ]  # fmt: skip
 LONG = 25  # words in a sentence
+NOT_CODE = {"test", "tests", "docs", "unit_test"}
 
 
 @dataclass(frozen=True)
@@ -201,32 +202,45 @@ def counted(texts: Iterable[Text]) -> tuple[int, int, int, float, float]:
             words += len(found)
             number += 1
             long += len(found) > LONG
-            whats += len(re.findall(r"\bwhat(?:ever)?\b(?!['’]s new)", sentence, re.IGNORECASE))
+            whats += len(re.findall(r"\bwhat(?:ever)?\b", sentence, re.IGNORECASE))
             ones += len(re.findall(r"\bones?\b", sentence, re.IGNORECASE))
     per = 1000 / max(1, words)
     return words, number, long, whats * per, ones * per
 
 
+def parts_of(root: Path) -> dict[str, list[Text]]:
+    """Return the texts of the pages and of the code of a checkout."""
+    pages = [path for path in files(root, ["README.md", "README.rst", "docs/**/*.md"]) if "decisions" not in path.parts]
+    code = [path for path in files(root, ["app/**/*.py", "*/**/*.py"]) if not NOT_CODE & set(path.parts)]
+    return {
+        "pages": [text for path in pages for text in texts_of_markdown(path)],
+        "code": [text for path in code for text in texts_of_python(path)],
+    }
+
+
+def over_the_limits(limits: dict) -> Iterator[str]:
+    """Yield a line for each count of this project that is above its limit."""
+    for part, texts in parts_of(ROOT).items():
+        words, number, long, whats, ones = counted(texts)
+        shares = {"long": 100 * long / number, "what": whats, "one": ones}
+        for name, limit in limits[part].items():
+            if shares[name] > limit:
+                yield f"{part}: {name!r} {shares[name]:.1f}, at most {limit}; `--places` shows where ({words:,} words)"
+
+
 def show_counts(roots: list[Path]) -> None:
     """Print the counts of the pages and of the code of each checkout."""
-    print(f"{'':34}{'words':>8}{'sentences':>11}{'> 25 words':>12}{'what/1000':>11}{'one/1000':>10}")
+    say(f"{'':34}{'words':>8}{'sentences':>11}{'> 25 words':>12}{'what/1000':>11}{'one/1000':>10}")
     for root in roots:
-        pages = [
-            path for path in files(root, ["README.md", "README.rst", "docs/**/*.md"]) if "decisions" not in path.parts
-        ]
-        code = [
-            path
-            for path in files(root, ["app/**/*.py", "*/**/*.py"])
-            if not {"test", "tests", "docs", "unit_test"} & set(path.parts)
-        ]
-        for label, texts in (
-            ("README and docs", [text for path in pages for text in texts_of_markdown(path)]),
-            ("code", [text for path in code for text in texts_of_python(path)]),
-        ):
+        for part, texts in parts_of(root).items():
             words, number, long, whats, ones = counted(texts)
-            print(
-                f"{root.name + ', ' + label:34}{words:8,}{number:11,}{long / max(1, number):12.1%}{whats:11.1f}{ones:10.1f}"
-            )
+            label = f"{root.name}, {part}"
+            say(f"{label:34}{words:8,}{number:11,}{long / max(1, number):12.1%}{whats:11.1f}{ones:10.1f}")
+
+
+def say(line: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(f"{line}\n")
 
 
 def show_places(paths: list[Path]) -> None:
@@ -243,7 +257,7 @@ def show_places(paths: list[Path]) -> None:
                     marks.append("long")
                 if marks:
                     line = text.line + text.prose[: text.prose.find(sentence)].count("\n")
-                    print(f"{text.path.relative_to(ROOT)}:{line}: {','.join(marks)}: {' '.join(sentence.split())}")
+                    say(f"{text.path.relative_to(ROOT)}:{line}: {','.join(marks)}: {' '.join(sentence.split())}")
 
 
 def main(arguments: list[str]) -> int:
@@ -258,7 +272,8 @@ def main(arguments: list[str]) -> int:
     found = list(findings(words, house_texts()))
     for path in files(ROOT, PYTHON):
         found += named_badly(words, path)
-    print("\n".join(found))
+    found += over_the_limits(words["limits"])
+    say("\n".join(found) or "no word is out")
     return bool(found)
 
 
