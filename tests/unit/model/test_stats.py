@@ -36,18 +36,18 @@ def draws(n: int, c: int, k: int) -> list[tuple[bool, ...]]:
     return list(itertools.combinations([True] * c + [False] * (n - c), k))
 
 
-@pytest.mark.parametrize(("n", "c", "k"), CASES)
-def test_pass_at_k_is_the_share_of_draws_with_a_pass(n, c, k):
-    """Of all ways to take k of the tries, pass@k is the share in which at least one passed."""
-    drawn = draws(n, c, k)
-    assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, drawn)) / len(drawn), abs=1e-15)
+def test_pass_at_k_is_the_share_of_draws_with_a_pass():
+    """Of all ways to take k of n runs, pass@k is the share with at least one pass."""
+    for n, c, k in CASES:
+        drawn = draws(n, c, k)
+        assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, drawn)) / len(drawn), abs=1e-15), (n, c, k)
 
 
-@pytest.mark.parametrize(("n", "c", "k"), CASES)
-def test_pass_hat_k_is_the_share_of_draws_without_a_failure(n, c, k):
-    """Of all ways to take k of the tries, pass^k is the share in which every one passed."""
-    drawn = draws(n, c, k)
-    assert pass_hat_k(n, c, k) == pytest.approx(sum(map(all, drawn)) / len(drawn), abs=1e-15)
+def test_pass_hat_k_is_the_share_of_draws_without_a_failure():
+    """Of all ways to take k of n runs, pass^k is the share in which all passed."""
+    for n, c, k in CASES:
+        drawn = draws(n, c, k)
+        assert pass_hat_k(n, c, k) == pytest.approx(sum(map(all, drawn)) / len(drawn), abs=1e-15), (n, c, k)
 
 
 @pytest.mark.parametrize("n", [1, 3, 100])

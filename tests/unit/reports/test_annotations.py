@@ -108,10 +108,10 @@ def test_a_command_is_escaped_as_github_reads_it():
     )
 
 
-@pytest.mark.parametrize(("name", "text"), CORPUS, ids=[name for name, _ in CORPUS])
-def test_what_a_model_says_is_no_command(name, text):
+def test_what_a_model_says_is_no_command():
     """As many lines as of a harmless text, each the command that it was."""
-    assert [its["command"] for its in commands(hostile(text, keep=()))] == HARMLESS
+    for name, text in CORPUS:
+        assert [its["command"] for its in commands(hostile(text, keep=()))] == HARMLESS, name
 
 
 @few

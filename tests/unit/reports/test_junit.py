@@ -170,10 +170,10 @@ def test_a_red_job_has_a_failure_and_a_green_one_has_none(made):
     assert is_red(parsed(made)) == (made.exit_code != 0)
 
 
-@pytest.mark.parametrize(("name", "text"), CORPUS, ids=[name for name, _ in CORPUS])
-def test_it_is_xml_whatever_was_said(name, text):
+def test_it_is_xml_whatever_was_said():
     """Nothing that a model says is markup, is lost as a case, or keeps a parser from reading it."""
-    assert len(list(parsed(hostile(text, keep=())).iter("testcase"))) == HARMLESS
+    for name, text in CORPUS:
+        assert len(list(parsed(hostile(text, keep=())).iter("testcase"))) == HARMLESS, name
 
 
 def test_what_xml_cannot_hold_is_replaced():

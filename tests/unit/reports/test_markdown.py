@@ -86,10 +86,11 @@ HARMLESS = shape(hostile("x"))
 # --- what is hostile -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "text"), CORPUS, ids=[name for name, _ in CORPUS])
-def test_what_a_model_says_is_no_markdown(name, text):
+@pytest.mark.parametrize("part", range(8))
+def test_what_a_model_says_is_no_markdown(part):
     """No link, image, element, mention or heading, and no row or item more or less than of a harmless text."""
-    assert shape(hostile(text)) == HARMLESS
+    for name, text in CORPUS[part::8]:
+        assert shape(hostile(text)) == HARMLESS, name
 
 
 @pytest.mark.parametrize("start", range(0, len(CORPUS), 10))
