@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import asyncio
 import contextlib
 import enum
 import functools
 import inspect
+import itertools
 import json
 import re
 import subprocess
