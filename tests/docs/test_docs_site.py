@@ -484,7 +484,7 @@ PROVOKED = {
     "run --concurrency 0": ["… = …: expected a whole number, 1 or more."],
     "run --name good --gate top_k": [
         (
-            "… is no gate. Expected such as 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', "
+            "… is not a gate. Examples: 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', "
             "'exact_match drop <= 0.02', 'es_search.error_rate <= 5%'."
         )
     ],

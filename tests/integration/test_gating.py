@@ -187,11 +187,11 @@ def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_
     phoenix_project.write({"evalwire.toml": toml})
     run = phoenix_project.run("run")
     assert run.returncode == 1
-    assert "it used 60 tokens, more than 59" in run.stdout
-    assert "it cost 0.0002 USD, at most 0.01" in run.stdout
+    assert "the experiment used 60 tokens, above the limit of 59" in run.stdout
+    assert "the experiment cost 0.0002 USD, within the limit of 0.01 USD" in run.stdout
     again = phoenix_project.run("gate", "--experiment", id_of(phoenix_project), "--gate", "total_tokens <= 60")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "it used 60 tokens, at most 60" in again.stdout
+    assert "the experiment used 60 tokens, within the limit of 60" in again.stdout
 
 
 @pytest.mark.slow

@@ -292,7 +292,7 @@ def test_tokens_of_all_shards_are_judged_together(shards):
     again = shards.run("2/2")
     assert again.returncode == 0
     red = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 179")
-    assert "it used 180 tokens, more than 179" in red.stdout, red.stdout
+    assert "the experiment used 180 tokens, above the limit of 179" in red.stdout, red.stdout
     green = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 180")
     assert green.returncode == 0, green.stdout
     (experiment,) = shards.results()["experiments"]
@@ -308,7 +308,7 @@ def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
     assert shards.evalwire("gate", "--shards", "2", *limits).returncode == 1, "the second shard is missing"
     assert shards.run("2/2", RAISES="1").returncode == 1
     red = shards.evalwire("gate", "--shards", "2", *limits)
-    assert "how many tokens it used is not known" in red.stdout, red.stdout
+    assert "the token count is unknown" in red.stdout, red.stdout
     assert red.returncode == 1
 
 

@@ -115,7 +115,7 @@ def one(*runs: Any, gates: tuple[GateResult, ...] = (), exit_code: int = 1, **fi
 
 def gate(**fields: Any) -> GateResult:
     given = {"experiment": "a", "rule": "max_error_rate", "threshold": 0.5, "status": "passed", "is_red": False}
-    return GateResult(**{**given, "text": "1 of 2 runs failed; up to 50 % may", **fields})
+    return GateResult(**{**given, "text": "1 of 2 runs failed; the limit is 50%", **fields})
 
 
 def judged(number: int, score: float = 1.0, **fields: Any) -> Any:
