@@ -1387,7 +1387,7 @@ def test_compositions_with_an_async_member_are_async(member):
 def test_an_awaitable_from_a_plain_function_is_no_pass(make, recwarn):
     """It would be true whatever it comes to; beside an async member it is awaited."""
     fails = lambda output, expected: _fails(output)  # noqa: E731
-    with pytest.raises(TypeError, match="plain function that returned an awaitable. Define it with `async def`"):
+    with pytest.raises(TypeError, match=r"plain function that returned an awaitable\. Define it with `async def`"):
         make([fails])("a", {})
     assert score_of(make([fails, _fails])) is False
     assert [str(one.message) for one in recwarn] == []
@@ -1457,7 +1457,7 @@ def test_a_value_that_a_script_does_not_give_has_its_default_or_is_asked_for():
     assert make_all_pass_evaluator([may_use])("a", {}) is True
     assert make_all_pass_evaluator([may_use])("a", {}, metadata={}) is False
     assert make_all_pass_evaluator([needs])("a", {}, input={"q": 1}) is True
-    with pytest.raises(TypeError, match="`needs` needs `input`. Pass it by keyword: input="):
+    with pytest.raises(TypeError, match=r"`needs` needs `input`\. Pass it by keyword: input="):
         make_all_pass_evaluator([needs])("a", {})
 
 
