@@ -476,7 +476,7 @@ def test_every_message_that_is_explained_is_one_of_the_programs():
 
 
 PROVOKED = {
-    "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
+    "report": ["there is no file …. `evalwire run` writes a results.json to its report directory"],
     "upload --csv testset.csv": ["Phoenix at … could not be reached to …"],
     "check PHOENIX_ENDPOINT=phoenix:6006": ["… is not an http:// or https:// address…"],
     "check PHOENIX_API_KEY_FILE=/dev/null": ["PHOENIX_API_KEY_FILE: … is empty."],

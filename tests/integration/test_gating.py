@@ -71,7 +71,7 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
     for report in reports:
         assert "nonsense" in report or "evalwire.xml" in report or "question 3" in report
         assert "fell by" in report
-    assert red.stdout.startswith("FAILED (1 of 1 gate broken)")
+    assert red.stdout.startswith("FAILED (1 of 1 gate failed)")
     assert f"::error file=experiments/{searching.name}/exact.py" in red.stdout
     worse = [run["example_id"] for run in found["experiments"][0]["runs"] if run["output"] == "nonsense"]
     assert len(worse) == 10
