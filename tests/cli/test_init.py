@@ -76,7 +76,7 @@ def test_it_runs_as_it_is(empty):
     process = empty.start("run", "--local")
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, (out, err)
-    assert out.startswith("PASSED (2 gates held): 1 experiment, 10 examples, none failed")
+    assert out.startswith("PASSED (2 gates passed): 1 experiment, 10 examples, none failed")
     results = json.loads((empty.directory / "test-results/results.json").read_text())
     assert [result["name"] for result in results["experiments"]] == ["ticket_router"]
     kept = {name.split("/")[0] for name in contents(empty.directory)}

@@ -483,7 +483,7 @@ def test_every_message_that_is_explained_is_one_of_the_programs():
 
 
 PROVOKED = {
-    "report": ["there is no file …; evalwire run leaves a results.json in its report folder"],
+    "report": ["there is no file …. `evalwire run` writes a results.json to its report directory"],
     "upload --csv testset.csv": ["Phoenix at … could not be reached to …"],
     "check PHOENIX_ENDPOINT=phoenix:6006": ["… is not an http:// or https:// address…"],
     "check PHOENIX_API_KEY_FILE=/dev/null": ["PHOENIX_API_KEY_FILE: … is empty."],
@@ -491,7 +491,7 @@ PROVOKED = {
     "run --concurrency 0": ["… = …: expected a whole number, 1 or more."],
     "run --name good --gate top_k": [
         (
-            "… is no gate. Expected such as 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', "
+            "… is not a gate. Examples: 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', "
             "'exact_match drop <= 0.02', 'es_search.error_rate <= 5%'."
         )
     ],

@@ -148,7 +148,7 @@ def test_a_project_that_passes(job, docker, phoenix):
         "experiment-urls": ended.outputs["experiment-urls"],
         "failed-count": "0",
     }
-    assert "PASSED (1 gate held): 1 experiment, 3 examples" in ended.log, "its evalwire.toml was found"
+    assert "PASSED (1 gate passed): 1 experiment, 3 examples" in ended.log, "its evalwire.toml was found"
     assert ended.summary.startswith("## PASSED: 1 experiment, 3 runs")
     assert ended.commands == []
 

@@ -71,7 +71,7 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
     for report in reports:
         assert "nonsense" in report or "evalwire.xml" in report or "question 3" in report
         assert "fell by" in report
-    assert red.stdout.startswith("FAILED (1 of 1 gate broken)")
+    assert red.stdout.startswith("FAILED (1 of 1 gate failed)")
     assert f"::error file=experiments/{searching.name}/exact.py" in red.stdout
     worse = [run["example_id"] for run in found["experiments"][0]["runs"] if run["output"] == "nonsense"]
     assert len(worse) == 10
@@ -187,11 +187,11 @@ def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_
     phoenix_project.write({"evalwire.toml": toml})
     run = phoenix_project.run("run")
     assert run.returncode == 1
-    assert "it used 60 tokens, more than 59" in run.stdout
-    assert "it cost 0.0002 USD, at most 0.01" in run.stdout
+    assert "the experiment used 60 tokens, above the limit of 59" in run.stdout
+    assert "the experiment cost 0.0002 USD, within the limit of 0.01 USD" in run.stdout
     again = phoenix_project.run("gate", "--experiment", id_of(phoenix_project), "--gate", "total_tokens <= 60")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "it used 60 tokens, at most 60" in again.stdout
+    assert "the experiment used 60 tokens, within the limit of 60" in again.stdout
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ tone = {{ label_share = {{ curt = {{ max = 0.2 }} }} }}
 TEXTS = [
     "judge pass rate 0.900 is at least 0.9 (95% interval 0.596 to 0.982)",
     "cites mean 0.350 is at least 0.35 (95% interval 0.145 to 0.555); it does not apply to 2 of 10 runs",
-    "cites was given for 8 examples, at least 8; it does not apply to 2 of 10 runs",
+    "cites has scores for 8 examples, at least 8; it does not apply to 2 of 10 runs",
     "tone share of 'curt' 0.200 is at most 0.2 (95% interval 0.057 to 0.510)",
 ]
 

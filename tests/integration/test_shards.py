@@ -162,7 +162,7 @@ def test_nothing_was_begun(shards):
     """The gate of a pipeline run whose shards never came is red, and creates nothing."""
     red = shards.evalwire("gate", "--shards", "2")
     assert red.returncode == 1
-    assert "none of the 2 shards has begun it" in red.stdout
+    assert "none of the 2 shards started this experiment" in red.stdout
     assert shards.experiments == []
 
 
@@ -292,7 +292,7 @@ def test_tokens_of_all_shards_are_judged_together(shards):
     again = shards.run("2/2")
     assert again.returncode == 0
     red = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 179")
-    assert "it used 180 tokens, more than 179" in red.stdout, red.stdout
+    assert "the experiment used 180 tokens, above the limit of 179" in red.stdout, red.stdout
     green = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 180")
     assert green.returncode == 0, green.stdout
     (experiment,) = shards.results()["experiments"]
@@ -308,7 +308,7 @@ def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
     assert shards.evalwire("gate", "--shards", "2", *limits).returncode == 1, "the second shard is missing"
     assert shards.run("2/2", RAISES="1").returncode == 1
     red = shards.evalwire("gate", "--shards", "2", *limits)
-    assert "how many tokens it used is not known" in red.stdout, red.stdout
+    assert "the token count is unknown" in red.stdout, red.stdout
     assert red.returncode == 1
 
 
@@ -352,8 +352,8 @@ def test_a_shard_without_an_example_passes(shards):
         (("--shard", "auto/2"), {"JOB_COMPLETION_INDEX": "2"}, "there is no shard 3 of 2"),
         (("--shard", "1/2"), {"EVALWIRE_RUN_KEY": ""}, "Set EVALWIRE_RUN_KEY"),
         (("--plan", "none.json", "--shard", "1/2"), {}, "cannot be read"),
-        (("--fresh",), {}, "--fresh is for shards"),
-        (("--shard", "1/2", "--fresh"), {}, "give the jobs another key"),
+        (("--fresh",), {}, "--fresh requires --shard"),
+        (("--shard", "1/2", "--fresh"), {}, "set EVALWIRE_RUN_KEY to another value"),
         (("--shard", "1/2", "--local"), {}, "--local"),
     ],
 )
@@ -447,7 +447,7 @@ def test_another_experiment_that_has_the_id_of_one_of_a_plan(shards):
         assert len(shards.calls) == before
         refused = shards.evalwire("gate", EVALWIRE_PLAN=json.dumps(plan))
         assert refused.returncode == 2, refused.stdout
-        assert "somebody deleted theirs" in refused.stderr
+        assert "Either it was deleted" in refused.stderr
 
 
 def test_another_experiment_that_has_the_id_of_one_that_was_agreed_on(shards):
@@ -476,7 +476,7 @@ def test_a_plan_without_a_shard_runs_nothing(shards):
     plan = shards.evalwire("plan", "--shards", "2").stdout
     refused = shards.evalwire("run", EVALWIRE_PLAN=plan)
     assert refused.returncode == 2
-    assert "no shard of it is named" in refused.stderr
+    assert "but no shard" in refused.stderr
     assert shards.calls == []
 
 
@@ -497,9 +497,9 @@ def test_what_contradicts_the_plan_is_wrong_use(shards):
     for arguments, said in (
         (("--repetitions", "2"), "repetitions is 2"),
         (("--split", "dev"), "split is 'dev'"),
-        (("--dataset-version", "V"), "the plan pins the versions"),
+        (("--dataset-version", "V"), "the plan fixes the versions"),
         (("--name", "another"), "the plan had no experiment 'another'"),
-        (("--fresh",), "--fresh contradicts --plan"),
+        (("--fresh",), "--fresh and --plan cannot be used together"),
     ):
         refused = shards.run("1/2", *arguments, EVALWIRE_PLAN=plan)
         assert refused.returncode == 2, refused.stdout

@@ -189,8 +189,9 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 
 def sentences(prose: str) -> list[str]:
-    """Split prose into sentences."""
-    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n", prose) if part.strip()]
+    """Split prose into sentences; each argument or attribute that a docstring lists starts another sentence."""
+    end = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n|\n +(?=\w+: )"
+    return [part for part in re.split(end, prose) if part.strip()]
 
 
 def counted(texts: Iterable[Text]) -> tuple[int, int, int, float, float]:

@@ -1,4 +1,4 @@
-"""The built-in evaluators: factories of functions `(output, expected)`, each imported when it is first used."""
+"""Built-in evaluators: factories of functions `(output, expected)`, each imported on first use."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a factory, or the module of one, when it is first asked for."""
+    """Import a factory or its module on first access."""
     if name in _HOMES.values():
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:

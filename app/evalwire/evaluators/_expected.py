@@ -1,4 +1,4 @@
-"""How the built-in evaluators read the expected column."""
+"""Read the expected column for the built-in evaluators."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Score_co = TypeVar("Score_co", covariant=True)
 
 
 class Evaluator(Protocol[Score_co]):
-    """A function that scores an output beside the expected columns of its example."""
+    """A function that scores an output, given the expected columns of the example."""
 
     def __call__(self, output: Any, expected: Mapping[str, Any] | None) -> Score_co:
-        """Score one output."""
+        """Score an output."""
 
 
 def column(expected: Mapping[str, Any] | None, key: str) -> Any:
-    """The value of one expected column; None where it is missing.
+    """Return the value of an expected column; None if it is missing.
 
     Raises:
         TypeError: `expected` is not a mapping.
@@ -26,14 +26,15 @@ def column(expected: Mapping[str, Any] | None, key: str) -> Any:
     if expected is None:
         return None
     if not isinstance(expected, Mapping):
-        raise TypeError(f"`expected` is the mapping of an example's expected columns, not a {_kind(expected)}")
+        raise TypeError(f"`expected` must be the mapping of an example's expected columns, not a {_kind(expected)}")
     return expected.get(key)
 
 
 def items(expected: Mapping[str, Any] | None, key: str) -> list[Any]:
-    """Return the expected items: those of a list, a tuple or a text that is a literal of one; else the value alone.
+    """Return the expected items of a column.
 
-    There are none where the column is missing, None, NaN, blank text or an empty list.
+    The items are the elements of a list, of a tuple, or of text that is a list or tuple literal. Any other value is a
+    single item. A column that is missing, None, NaN, blank text or an empty list has no items.
 
     Raises:
         TypeError: `expected` is not a mapping.
@@ -49,15 +50,15 @@ def items(expected: Mapping[str, Any] | None, key: str) -> list[Any]:
 
 
 def matches(item: Any, output: Any) -> bool:
-    """Check whether an output equals the expected item or, where that is text, the value that the text spells."""
+    """Check whether an output equals the expected item, or the value that the item spells if it is text."""
     if is_equal(item, output):
         return True
     return isinstance(item, str) and any(is_equal(value, output) for value in spelled(item))
 
 
-def unreadable(what: str, value: Any) -> TypeError:
-    """The error of a value that is neither text nor a number."""
-    return TypeError(f"{what} is text or a number, not a {_kind(value)}")
+def unreadable(subject: str, value: Any) -> TypeError:
+    """Return the error for a value that is neither text nor a number."""
+    return TypeError(f"{subject} must be text or a number, not a {_kind(value)}")
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a text spells, and when two values are equal."""
+"""Parse the values that texts spell, and compare values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BOOLS = {"true": True, "True": True, "false": False, "False": False}
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _JSON = _SCALARS | {list, dict}
 
-# what a literal of strings, numbers, bools and None is made of: reading prose as Python takes seconds for a megabyte
+# tokens of literals with strings, numbers, bools and None: parsing a megabyte of prose as Python takes seconds
 _TOKENS = re.compile(
     r"""(?>
         [\s\[\](){},:]++
@@ -31,14 +31,14 @@ _KNOWN_ESCAPES = frozenset("\n\\'\"abfnrtvxuUN01234567")
 
 
 def plain(value: Any) -> Any:
-    """A numpy value as the Python value that it holds; any other value as it is."""
+    """Return a numpy value as a Python value, and any other value unchanged."""
     if type(value).__module__.partition(".")[0] == "numpy" and callable(tolist := getattr(value, "tolist", None)):
         return tolist()
     return value
 
 
 def as_text(value: Any) -> str | None:
-    """Text as it is, and a finite number as Python writes it; None for anything else, a bool included."""
+    """Return text unchanged, and a finite number as Python writes it; None for other values, including bools."""
     match plain(value):
         case str() as text:
             return str.__str__(text)
@@ -47,7 +47,7 @@ def as_text(value: Any) -> str | None:
         case int() as number:
             try:
                 return str(int(number))
-            except ValueError:  # it has more digits than Python writes
+            except ValueError:  # more digits than Python converts to text
                 return None
         case float() as number if math.isfinite(number):
             return str(float(number))
@@ -55,26 +55,26 @@ def as_text(value: Any) -> str | None:
 
 
 def parse_json(text: str) -> Any:
-    """The value of JSON text.
+    """Parse JSON text.
 
     Raises:
-        ValueError: it is none, or is nested deeper than can be read; NaN and Infinity are no JSON.
+        ValueError: the text is not JSON (NaN and Infinity are not), or is nested too deeply.
     """
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def parse_number(text: str) -> int | float:
-    """The number that a text spells, NaN and infinities included.
+    """Parse a number from text, including NaN and infinities.
 
     Raises:
-        ValueError: it spells none.
+        ValueError: the text is not a number.
     """
     try:
         return int(text)
@@ -83,12 +83,12 @@ def parse_number(text: str) -> int | float:
 
 
 def parse_list(text: str) -> list[Any] | None:
-    """The items of a text that is a list or tuple literal of Python's; None for any other text."""
+    """Return the items of a Python list or tuple literal; None for any other text."""
     bare = text.strip()
     if bare[:1] + bare[-1:] not in {"[]", "()"}:
         return None
     try:
-        value = parse_json(bare)  # where both read the same, JSON takes a tenth of the time
+        value = parse_json(bare)  # ten times as fast, if JSON and Python agree on the value
         if all(type(item) in {str, int, float} for item in value):
             return list(value)
     except ValueError:
@@ -100,7 +100,7 @@ def parse_list(text: str) -> list[Any] | None:
 
 
 def spelled(text: str) -> tuple[Any, ...]:
-    """The value that a text spells as JSON or as a Python literal; empty where it spells none."""
+    """Return the value of a JSON text or Python literal in a tuple; an empty tuple for any other text."""
     bare = text.strip()
     if bare in _BOOLS:
         return (_BOOLS[bare],)
@@ -113,7 +113,7 @@ def spelled(text: str) -> tuple[Any, ...]:
 
 
 def _literal(text: str) -> tuple[Any, ...]:
-    """The value of a Python literal; empty for any other text, however hostile."""
+    """Return the value of a Python literal in a tuple; an empty tuple for any other text, even malicious text."""
     if not _TOKENS.fullmatch(text):
         return ()
     try:
@@ -123,29 +123,29 @@ def _literal(text: str) -> tuple[Any, ...]:
 
 
 def _without_unknown_escapes(text: str) -> str:
-    r"""The same literal without escapes such as `\d`, which Python keeps as they are, but warns of."""
+    r"""Double the backslash of unknown escapes such as `\d`, which Python accepts with a warning."""
     if _RAW.search(text):
         return text
     return _ESCAPE.sub(lambda found: found[0] if found[1] in _KNOWN_ESCAPES else f"\\{found[0]}", text)
 
 
-def is_equal(one: Any, other: Any) -> bool:
+def is_equal(value: Any, other: Any) -> bool:
     """Check whether two values are equal as in JSON: `True` is not 1, 1 is 1.0, and a tuple is a list.
 
-    What cannot be compared is not equal.
+    Values that cannot be compared are not equal.
     """
-    if type(one) in _SCALARS and type(other) in _JSON:
-        return bool(one == other) and (type(one) is bool) == (type(other) is bool)
+    if type(value) in _SCALARS and type(other) in _JSON:
+        return bool(value == other) and (type(value) is bool) == (type(other) is bool)
     try:
-        return _is_equal(one, other)
+        return _is_equal(value, other)
     except Exception:
         return False
 
 
-def _is_equal(one: Any, other: Any) -> bool:
-    """`is_equal` by a list of what is still to be compared, so that no depth is too deep."""
-    pairs = [(one, other)]
-    compared: dict[tuple[int, int], Any] = {}  # for values that hold themselves; it keeps them, and so their ids
+def _is_equal(value: Any, other: Any) -> bool:
+    """Compare two values of any depth, with a list of pending pairs instead of recursion."""
+    pairs = [(value, other)]
+    compared: dict[tuple[int, int], Any] = {}  # for values that contain themselves; keeps them alive, so IDs stay valid
     while pairs:
         left, right = map(plain, pairs.pop())
         if isinstance(left, Mapping) and isinstance(right, Mapping):

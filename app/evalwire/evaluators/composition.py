@@ -1,4 +1,4 @@
-"""Evaluators made of others: all of them, any of them, or their weighted mean."""
+"""Combine evaluators: all of them, any of them, or their weighted mean."""
 
 from __future__ import annotations
 
@@ -33,25 +33,28 @@ _P = inspect.Parameter
 def make_all_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
     """Make an evaluator that scores whether all of several evaluators pass.
 
-    One passes with a score above 0. They are asked in order, until one does not pass. Each is a function or an
-    evaluator object, async or not, and gets its arguments by name, as in a file of its own; it may return whatever
-    else an evaluator may return, as long as there is one score in it. One that is not applicable is left out.
+    An evaluator passes with a score above 0. The evaluators are called in order, up to the first that does not pass.
+    Evaluators that are not applicable are left out.
+
+    Args:
+        evaluators: functions or evaluator objects, async or not, which receive their arguments by name. They may
+            return any result of an evaluator that contains a single score.
 
     Returns:
-        A function of `output` and `expected` that returns a bool, or `evalwire.NOT_APPLICABLE` where none of the
-        evaluators applies; async if any of the evaluators is. What else they
-        bind (`input`, `metadata`, ...) it takes by keyword, and evalwire gives it. It raises what they raise, and
-        ValueError or TypeError for a result without a score (None, a label alone, several results), for a value that
-        is needed and not given, and for an awaitable from a plain function.
+        A function of `output` and `expected` that returns a bool, or `evalwire.NOT_APPLICABLE` if no evaluator
+        applies. It is async if any evaluator is async. It takes the other arguments of the evaluators (`input`,
+        `metadata`, ...) by keyword, and evalwire passes them. It raises the evaluators' exceptions. It raises
+        ValueError or TypeError for a result without a score (None, only a label, several results), for a missing
+        argument, and for an awaitable from a plain function.
 
     Raises:
         ValueError: there is no evaluator.
-        TypeError: one of them cannot be given its arguments.
+        TypeError: the arguments of an evaluator cannot be bound.
     """
     return _compose(
         _members(evaluators),
         name="all_pass",
-        summary="Whether all of the evaluators pass.",
+        summary="Score whether all of the evaluators pass.",
         is_decided=lambda score: not _passes(score),
         conclude=partial(_over_applicable, all),
     )
@@ -60,19 +63,22 @@ def make_all_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
 def make_any_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
     """Make an evaluator that scores whether any of several evaluators passes.
 
-    They are asked in order, until one passes; otherwise as `make_all_pass_evaluator`.
+    The evaluators are called in order, up to the first that passes.
+
+    Args:
+        evaluators: evaluators, as for `make_all_pass_evaluator`.
 
     Returns:
-        As `make_all_pass_evaluator`.
+        A function, as from `make_all_pass_evaluator`.
 
     Raises:
         ValueError: there is no evaluator.
-        TypeError: one of them cannot be given its arguments.
+        TypeError: the arguments of an evaluator cannot be bound.
     """
     return _compose(
         _members(evaluators),
         name="any_pass",
-        summary="Whether any of the evaluators passes.",
+        summary="Score whether any of the evaluators passes.",
         is_decided=_passes,
         conclude=partial(_over_applicable, any),
     )
@@ -81,30 +87,30 @@ def make_any_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
 def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable[..., Any]:
     """Make an evaluator that scores the weighted mean of several evaluators' scores.
 
-    The weights are divided by their sum, so that scores from 0 to 1 give one from 0 to 1. All are asked, in order. The
-    weight of one that is not applicable does not count.
+    The weights are divided by their sum, so scores from 0 to 1 give a mean from 0 to 1. All evaluators are called, in
+    order. The weight of an evaluator that is not applicable does not count.
 
     Args:
-        evaluators: pairs of an evaluator, as for `make_all_pass_evaluator`, and its weight.
+        evaluators: pairs of an evaluator, as for `make_all_pass_evaluator`, and a weight.
 
     Returns:
-        As `make_all_pass_evaluator`, but it returns a float.
+        A function, as from `make_all_pass_evaluator`, that returns a float instead of a bool.
 
     Raises:
-        ValueError: there is no evaluator, a weight is negative, NaN or infinite, or all are 0.
-        TypeError: one of them cannot be given its arguments.
+        ValueError: there is no evaluator, a weight is negative, NaN or infinite, or all weights are 0.
+        TypeError: the arguments of an evaluator cannot be bound.
     """
     pairs = list(evaluators)
     for _, weight in pairs:
         if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"a weight is {weight}; it is a finite number that is not negative")
+            raise ValueError(f"invalid weight {weight}: a weight must be a finite number of at least 0")
     weights = [Fraction(weight) for _, weight in pairs]
     members = _members([evaluator for evaluator, _ in pairs])
     if not any(weights):
-        raise ValueError("all weights are 0, so that nothing would count")
+        raise ValueError("all weights are 0: give an evaluator a weight above 0")
 
     def mean(scores: Sequence[float | None]) -> float | NotApplicable:
-        """Exact, so that full scores give 1.0 whatever the weights are."""
+        """Return the exact weighted mean, so full scores give 1.0 for any weights."""
         pairs = [(w, Fraction(s)) for w, s in zip(weights, scores, strict=True) if s is not None]
         total = sum(weight for weight, _ in pairs)
         return float(sum(w * s for w, s in pairs) / total) if total else NOT_APPLICABLE
@@ -112,7 +118,7 @@ def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable
     return _compose(
         members,
         name="weighted",
-        summary="The weighted mean of the evaluators' scores.",
+        summary="Return the weighted mean of the evaluators' scores.",
         is_decided=lambda _: False,
         conclude=mean,
     )
@@ -123,19 +129,20 @@ def _passes(score: float) -> bool:
 
 
 def _over_applicable(decide: Callable[[Iterable[bool]], bool], scores: Sequence[float | None]) -> bool | NotApplicable:
-    """Return `all` or `any` of the evaluators that apply; None stands for one that does not."""
+    """Return `all` or `any` over the evaluators that apply; a score of None means not applicable."""
     passes = [_passes(score) for score in scores if score is not None]
     return decide(passes) if passes else NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """One of the evaluators that another is made of.
+    """An evaluator that is part of a combined evaluator.
 
     Attributes:
-        callee: how the engine calls it.
-        plain: how a plain function calls it; None where it is a coroutine function.
-        defaults: what its parameters are when they are not given.
+        name: name of the evaluator, for messages.
+        callee: the evaluator as the engine calls it.
+        plain: the evaluator as a plain function calls it; None for a coroutine function.
+        defaults: default values of the parameters.
     """
 
     name: str
@@ -144,15 +151,15 @@ class _Member:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def bound(self, given: Mapping[str, Any], callee: Callee | None = None) -> Callable[[], Any]:
-        """A call of it, with its arguments out of what is given."""
+        """Return a call of the evaluator with its arguments taken from the given values."""
         try:
             return with_values(callee or self.callee, {**self.defaults, **given})
         except KeyError as error:
             value = error.args[0]
-            raise TypeError(f"`{self.name}` needs `{value}`; give it by keyword: {value}=...") from None
+            raise TypeError(f"`{self.name}` needs `{value}`. Pass it by keyword: {value}=...") from None
 
     def score(self, returned: Any) -> float | None:
-        """Return the only score of the member's result; None where it is not applicable."""
+        """Return the only score in the result of the evaluator; None if it is not applicable."""
         try:
             verdicts = parse_scores(returned, name=self.name)
         except TypeError as error:
@@ -160,17 +167,17 @@ class _Member:
         except (ValueError, OverflowError) as error:
             raise ValueError(f"`{self.name}`: {error}") from error
         if len(verdicts) > 1:
-            raise ValueError(f"`{self.name}` returned {len(verdicts)} results; one of several evaluators returns one")
+            raise ValueError(f"`{self.name}` returned {len(verdicts)} results instead of one")
         [verdict] = verdicts
         if verdict.kind == "label":
-            raise ValueError(f"`{self.name}` returned the label {verdict.label!r} without a score to judge it by")
+            raise ValueError(f"`{self.name}` returned the label {verdict.label!r} without a score")
         return verdict.score
 
 
 def _members(evaluators: Iterable[Any]) -> list[_Member]:
     members = [_member(evaluator, position) for position, evaluator in enumerate(evaluators, start=1)]
     if not members:
-        raise ValueError("there is no evaluator, so nothing would be judged")
+        raise ValueError("there is no evaluator to combine")
     return members
 
 
@@ -181,22 +188,22 @@ def _member(evaluator: Any, position: int) -> _Member:
     except BindingError as error:
         raise BindingError(f"evaluator {position}, `{name}`: {error}") from None
     parameters = () if callee.whole else _parameters(evaluator)
-    defaults = {one.name: one.default for one in parameters if one.default is not _P.empty}
+    defaults = {parameter.name: parameter.default for parameter in parameters if parameter.default is not _P.empty}
     return _Member(name=name, callee=callee, plain=None if plain.is_async else plain, defaults=defaults)
 
 
 def _bind(name: str, evaluator: Any, *, awaits: bool) -> Callee:
-    """Bind it by name, as an evaluator's file is bound, or by position, as in `lambda o, e: ...`."""
+    """Bind the arguments by name, as in an evaluator file, or else by position, as in `lambda o, e: ...`."""
     try:
         callee = bind_evaluator(name, evaluator, path=Path(), awaits=awaits)
     except BindingError:
         if not _takes_by_position(evaluator):
             raise
         return _by_position(name, evaluator)
-    kinds = {one.kind for one in _parameters(evaluator)}
+    kinds = {parameter.kind for parameter in _parameters(evaluator)}
     if callee.whole or not kinds or kinds - {_P.VAR_POSITIONAL, _P.VAR_KEYWORD}:
         return callee
-    if _P.VAR_POSITIONAL in kinds:  # a decorator without functools.wraps, most likely
+    if _P.VAR_POSITIONAL in kinds:  # probably a decorator without functools.wraps
         return _by_position(name, evaluator)
     return replace(callee, keywords={}, whole="keywords")
 
@@ -207,20 +214,19 @@ def _by_position(name: str, evaluator: Any) -> Callee:
 
 
 def _takes_by_position(evaluator: Any) -> bool:
-    """Check whether two arguments can be the output and the expected value, neither being named for another value."""
-    parameters = _parameters(evaluator)
-    needed = [one for one in parameters if one.default is _P.empty]
+    """Check whether exactly two parameters are required, and neither has the name of another value."""
+    required = [parameter for parameter in _parameters(evaluator) if parameter.default is _P.empty]
     by_position = {_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD}
-    return len(needed) == len(_GIVEN) and all(
-        one.kind in by_position and (one.name == given or one.name not in EVALUATOR_NAMES)
-        for one, given in zip(needed, _GIVEN, strict=True)
+    return len(required) == len(_GIVEN) and all(
+        parameter.kind in by_position and (parameter.name == given or parameter.name not in EVALUATOR_NAMES)
+        for parameter, given in zip(required, _GIVEN, strict=True)
     )
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # it cannot be called, or is a C callable that shows no signature
+    except (TypeError, ValueError):  # not callable, or a C callable without a signature
         return []
 
 
@@ -232,7 +238,7 @@ def _compose(
     is_decided: Callable[[float], bool],
     conclude: Callable[[Sequence[float | None]], bool | float | NotApplicable],
 ) -> Callable[..., Any]:
-    """A function that asks the members in order, until a score decides, and concludes from their scores."""
+    """Return a function that calls the members in order until a score decides, and computes the result."""
 
     def composed(*args: Any, **kwargs: Any) -> bool | float | NotApplicable:
         given = _values(*args, **kwargs)
@@ -247,7 +253,7 @@ def _compose(
     async def composed_async(*args: Any, **kwargs: Any) -> bool | float | NotApplicable:
         given = _values(*args, **kwargs)
         scores: list[float | None] = []
-        threads = Threads()  # a plain function that blocks must not hold the event loop
+        threads = Threads()  # a plain function must not block the event loop
         try:
             for member in members:
                 call = member.bound(given)
@@ -279,15 +285,19 @@ _SIGNATURE = inspect.Signature(
 
 
 def _values(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Return the values that the members are bound to; a value that was not given is missing."""
+    """Return the argument values of the members, without values that were not given."""
     given = _SIGNATURE.bind(*args, **kwargs).arguments
     return {"reference": given["expected"], **given}
 
 
 def _not_awaitable(member: _Member, returned: Any) -> Any:
-    """Return the result of a plain function; refuse a coroutine, which would count as true."""
+    """Return the result of a plain function.
+
+    Raises:
+        TypeError: the result is awaitable, and would count as true.
+    """
     if not isinstance(returned, Awaitable):
         return returned
     if inspect.iscoroutine(returned):
-        returned.close()  # it will not be awaited
-    raise TypeError(f"`{member.name}` is a plain function that returned an awaitable; make it `async def`")
+        returned.close()  # prevents a warning that it was never awaited
+    raise TypeError(f"`{member.name}` is a plain function that returned an awaitable. Define it with `async def`.")

@@ -1,4 +1,4 @@
-"""Whether what is expected is in the output."""
+"""Score whether the output contains the expected item."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from evalwire.evaluators._values import as_text, plain
 def make_contains_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
     """Make an evaluator that scores whether the first expected item is in the output.
 
-    In text, and in a number as Python writes it, the item is looked for as text, in its own case. In a list, a tuple
-    or a set it is one of the elements, and in a dict one of the keys, equal as for `make_exact_match_evaluator`. An
-    output of None, and an example without an expectation, score False.
+    In text, or in a number as Python writes it, the item is searched as case-sensitive text. In a list, a tuple or a
+    set, the item must equal an element, and in a dict a key. Equality is defined as for
+    `make_exact_match_evaluator`. An output of None or an example without an expected item scores False.
 
     Args:
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping,
-        when the output is none of the above, and when the item to be found in text is neither text nor a number.
+        A function of `output` and `expected` that returns a bool. It raises TypeError if `expected` is not a mapping,
+        if the output has another type, or if an item to find in text is neither text nor a number.
     """
 
     def contains(output: Any, expected: Mapping[str, Any] | None) -> bool:
@@ -38,7 +38,7 @@ def _is_in(output: Any, item: Any) -> bool:
         return any(matches(item, element) for element in output)
     text, sought = as_text(output), as_text(item)
     if text is None:
-        raise unreadable("an output that is not a list, a tuple, a set or a dict", output)
+        raise unreadable("an output other than a list, a tuple, a set or a dict", output)
     if sought is None:
-        raise unreadable("what is expected in a text", item)
-    return sought != "" and sought in text  # the empty text is in every text
+        raise unreadable("an expected item to find in text", item)
+    return sought != "" and sought in text  # every text contains the empty text

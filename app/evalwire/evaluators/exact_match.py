@@ -1,4 +1,4 @@
-"""Whether the output equals what is expected."""
+"""Score whether the output equals the expected item."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 def make_exact_match_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
     """Make an evaluator that scores whether the output equals the first expected item.
 
-    Values are equal as in JSON, so `True` is no 1; an expected text also equals the value that it spells, so `"42"`
-    equals `"42"` and 42. An output of None, and an example without an expectation, score False.
+    Values are compared as in JSON, so `True` does not equal 1. An expected text also equals the value that it spells:
+    `"42"` equals `"42"` and 42. An output of None or an example without an expected item scores False.
 
     Args:
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping.
+        A function of `output` and `expected` that returns a bool. It raises TypeError if `expected` is not a mapping.
     """
 
     def exact_match(output: Any, expected: Mapping[str, Any] | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a language model says of the output."""
+"""Score the output with a language model."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ def make_llm_judge_evaluator(
     error_callback: Callable[[Exception], object] | None = None,
     key: str = "expected_output",
 ) -> Callable[..., Any]:
-    """Make an evaluator that asks a language model, and returns one field of its structured answer.
+    """Make an evaluator that prompts a language model and returns a field of the structured answer.
 
-    The model is LangChain's, or anything else with `with_structured_output`, which is called once, with
-    `output_schema`; what it returns is asked for each output: by evalwire with `ainvoke` if it has that, so that many
-    outputs are judged at once, and by a call of your own with `invoke`.
+    The model is a LangChain chat model, or any object with `with_structured_output`. This method is called once, with
+    `output_schema`. evalwire calls the result with `ainvoke` if available, so many outputs are scored concurrently. A
+    direct call of the evaluator uses `invoke`.
 
     Args:
         model: a chat model.
-        prompt_template: the prompt, a text for `str.format` with `{output}` and `{expected_output}`; braces that belong
-            to the prompt are doubled. None, and an expected column that is missing, become the empty text.
-        output_schema: the answer's form, as `with_structured_output` takes it: a pydantic model, a JSON Schema, ...
-        result_key: the field of the answer that is returned, an attribute or a key: a score, a label, or whatever else
-            an evaluator may return.
-        on_error: what to do when there is no answer, or none with that field. `"silent"` returns None, which evalwire
-            counts as a failure of the evaluator, never as a score; `"reraise"` raises the error.
-        error_callback: called with each such error, before anything else.
+        prompt_template: the prompt as a `str.format` template with `{output}` and `{expected_output}`. Double the
+            braces that belong to the prompt. None and a missing expected column become the empty text.
+        output_schema: the form of the answer for `with_structured_output`: a pydantic model, a JSON Schema, ...
+        result_key: the field of the answer to return, an attribute or a key. Its value is a score, a label, or any
+            other result of an evaluator.
+        on_error: behavior if there is no answer, or no such field. `"silent"` returns None, which evalwire counts as
+            a failure of the evaluator, never as a score. `"reraise"` raises the error.
+        error_callback: function to call first, with each of these errors.
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected`, which is async where the model has `ainvoke` alone. It raises TypeError
-        when `expected` is not a mapping; with `"reraise"` whatever the model raises, a LookupError or AttributeError
-        when the field is missing, and a ValueError when the model gives no answer; and in any case what
-        `error_callback` raises, and what `str.format` does for a field such as `{output[answer]}` that is not there.
+        A function of `output` and `expected`, which is async if the model has only `ainvoke`. It raises TypeError if
+        `expected` is not a mapping. It raises exceptions of `error_callback`, and of `str.format` for a missing field
+        such as `{output[answer]}`. With `"reraise"`, it also raises the model's exceptions, LookupError or
+        AttributeError if the field is missing, and ValueError if the model gives no answer.
 
     Raises:
         ImportError: the model has no `with_structured_output`.
-        ValueError: `on_error` is another word, `"reraise"` has no callback, or the template has other fields.
+        ValueError: `on_error` is invalid, `"reraise"` has no callback, or the template has other fields.
     """
     if on_error not in {"silent", "reraise"}:
-        raise ValueError(f'on_error is {on_error!r}; it is "silent" or "reraise"')
+        raise ValueError(f'invalid on_error {on_error!r}: use "silent" or "reraise"')
     if on_error == "reraise" and error_callback is None:
         raise ValueError('on_error="reraise" needs an error_callback')
     _check_fields(prompt_template)
@@ -87,8 +87,8 @@ def make_llm_judge_evaluator(
 def _structured(model: Any, output_schema: Any) -> Any:
     if not callable(structured := getattr(model, "with_structured_output", None)):
         raise ImportError(
-            f"a {type(model).__qualname__} has no with_structured_output; "
-            "give a chat model of LangChain's: pip install langchain-core, and the package of its provider"
+            f"a {type(model).__qualname__} has no with_structured_output. Use a LangChain chat model: "
+            "pip install langchain-core and the package of the model's provider"
         )
     return structured(output_schema)
 
@@ -106,15 +106,15 @@ def _fail(error: Exception, *, callback: Callable[[Exception], object] | None, i
 
 
 def _check_fields(template: str) -> None:
-    """Hold the fields of a template to those that are filled in.
+    """Check that a template has only the supported fields.
 
     Raises:
-        ValueError: it has another one, or a brace without its partner.
+        ValueError: the template has another field, or an unbalanced brace.
     """
     for _, name, _, _ in string.Formatter().parse(template):
         if name is not None and name.partition(".")[0].partition("[")[0] not in _FIELDS:
             raise ValueError(
-                f"the prompt has the field {{{name}}}; there are {{output}} and {{expected_output}}. "
+                f"the prompt has the unknown field {{{name}}}. Known fields: {{output}}, {{expected_output}}. "
                 "Double the braces that belong to the prompt: {{ and }}"
             )
 

@@ -1,4 +1,4 @@
-"""Whether the output is one of several expected items."""
+"""Score whether the output is among the expected items."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def make_membership_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
-    """Make an evaluator that scores whether the output is one of the expected items.
+    """Make an evaluator that scores whether the output is among the expected items.
 
-    Values are equal as for `make_exact_match_evaluator`. An output of None, and an example without an expectation,
-    score False.
+    Values are compared as for `make_exact_match_evaluator`. An output of None or an example without an expected item
+    scores False.
 
     Args:
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping.
+        A function of `output` and `expected` that returns a bool. It raises TypeError if `expected` is not a mapping.
     """
 
     def is_in(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Check whether the output is one of the expected items."""
+        """Check whether the output is among the expected items."""
         wanted = items(expected, key)
         return output is not None and any(matches(item, output) for item in wanted)
 

@@ -1,4 +1,4 @@
-"""Whether the output is a number close to the expected one."""
+"""Score whether the output is close to the expected number."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ def make_numeric_tolerance_evaluator(
 ) -> Evaluator[bool]:
     """Make an evaluator that scores whether `abs(output - expected) <= atol + rtol * abs(expected)`.
 
-    Both may be numbers or text that spells one; expected is the first item. What is no number (text such as `about 3`,
-    a bool, NaN, None), and an example without an expectation, score False; an infinity is close to itself alone.
+    The output and the first expected item are numbers, or text that spells a number. A value that is not a number
+    (text such as `about 3`, a bool, NaN, None) and an example without an expected item score False. An infinity is
+    close only to itself.
 
     Args:
         atol: the absolute tolerance.
-        rtol: the tolerance as a share of the expected number.
+        rtol: the relative tolerance, as a share of the expected number.
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a bool. It raises TypeError when `expected` is not a mapping.
+        A function of `output` and `expected` that returns a bool. It raises TypeError if `expected` is not a mapping.
 
     Raises:
         ValueError: a tolerance is negative, NaN or infinite.
     """
     for name, tolerance in (("atol", atol), ("rtol", rtol)):
         if not (math.isfinite(tolerance) and tolerance >= 0):
-            raise ValueError(f"{name} is {tolerance}; a tolerance is a finite number that is not negative")
+            raise ValueError(f"invalid {name} {tolerance}: a tolerance must be a finite number of at least 0")
 
     def numeric_close(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Check whether the output is within the tolerance around the first expected item."""
+        """Check whether the output is within the tolerance of the first expected item."""
         wanted = items(expected, key)
         number, goal = _number(output), _number(wanted[0]) if wanted else None
         return number is not None and goal is not None and _is_close(number, goal, atol, rtol)
@@ -61,9 +62,9 @@ def _number(value: Any) -> int | float | None:
 
 
 def _is_close(number: float, goal: float, atol: float, rtol: float) -> bool:
-    if not all(isinstance(one, int) or math.isfinite(one) for one in (number, goal)):
+    if not all(isinstance(value, int) or math.isfinite(value) for value in (number, goal)):
         return number == goal
-    with contextlib.suppress(OverflowError):  # an int beyond the range of floats
+    with contextlib.suppress(OverflowError):  # an int outside the range of floats
         distance = abs(number - goal)
         if math.isfinite(distance):
             return distance <= atol + rtol * abs(goal)

@@ -1,4 +1,4 @@
-"""Whether a regular expression matches somewhere in the output."""
+"""Score whether a regular expression matches in the output."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ if TYPE_CHECKING:
 
 
 def make_regex_evaluator(*, key: str = "expected_output") -> Evaluator[bool]:
-    r"""Make an evaluator that scores whether the first expected item, a pattern, matches somewhere in the output.
+    r"""Make an evaluator that scores whether the first expected item, a pattern, matches anywhere in the output.
 
-    The pattern is one of Python's `re`, as it is written in the testset (`[abc]` is a set of characters, while
-    `['a']`, a list of Python's, is the pattern `a`). An output that is a number is matched as Python writes it. An
-    output of None, and an example without a pattern, score False. Nothing limits the time of a match: a pattern such as
-    `(a+)+$` can take forever, and no time limit of a run reaches it.
+    The pattern has the syntax of Python's `re`, as written in the testset. `[abc]` is a set of characters, while
+    `['a']` is a Python list with the pattern `a`. A number is matched as Python writes it. An output of None or an
+    example without a pattern scores False.
+
+    The time of a match is not limited. A pattern such as `(a+)+$` can take forever, and a run's timeout does not stop
+    it.
 
     Args:
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a bool. It raises re.error for a bad pattern, and TypeError
-        when the output or the pattern is neither text nor a number, or `expected` is not a mapping.
+        A function of `output` and `expected` that returns a bool. It raises re.error for an invalid pattern. It
+        raises TypeError if the output or the pattern is neither text nor a number, or if `expected` is not a mapping.
     """
 
     def regex_match(output: Any, expected: Mapping[str, Any] | None) -> bool:
-        """Check whether the first expected item, a pattern, matches somewhere in the output."""
+        """Check whether the first expected item, a pattern, matches anywhere in the output."""
         wanted = items(expected, key)
         return output is not None and bool(wanted) and _is_found(wanted[0], output)
 
@@ -41,12 +43,12 @@ def _is_found(item: Any, output: Any) -> bool:
     if pattern is None:
         raise unreadable("a pattern", item)
     if text is None:
-        raise unreadable("an output that a pattern is matched with", output)
+        raise unreadable("an output to match with a pattern", output)
     return pattern != "" and _compiled(pattern).search(text) is not None  # the empty pattern matches every text
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
-    except (OverflowError, RecursionError) as error:  # a count that is too large, groups that are nested too deeply
+    except (OverflowError, RecursionError) as error:  # a count is too large, or groups are nested too deeply
         raise re.error(f"{type(error).__name__}: {error}") from None

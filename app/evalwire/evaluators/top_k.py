@@ -1,4 +1,4 @@
-"""How high the expected items are in a ranking."""
+"""Score the positions of the expected items in a ranking."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 
 def make_top_k_evaluator(K: int = 20, *, key: str = "expected_output") -> Evaluator[float]:  # noqa: N803 - a contract
-    """Make an evaluator that scores how high the expected items are among the first K elements of the output.
+    """Make an evaluator that scores the positions of the expected items in the first K elements of the output.
 
-    An item at position `pos`, counted from 0, scores `1 - pos / K`, an absent one 0; the score is their mean, from 0.0
-    to 1.0. The output is a list or a tuple, best first; text or a number is a ranking of one. Values are equal as for
-    `make_exact_match_evaluator`. An output of None, and an example without an expectation, score 0.0.
+    An item at position `pos`, counted from 0, scores `1 - pos / K`. A missing item scores 0. The score is the mean over
+    the items, from 0.0 to 1.0. The output is a list or a tuple, best first. Text or a number is a ranking with a single
+    element. Values are compared as for `make_exact_match_evaluator`. An output of None or an example without an
+    expected item scores 0.0.
 
     Args:
-        K: how many elements count.
+        K: number of elements that count (default: 20).
         key: the expected column.
 
     Returns:
-        A function of `output` and `expected` that returns a float. It raises TypeError when the output is no ranking,
-        or `expected` is not a mapping.
+        A function of `output` and `expected` that returns a float. It raises TypeError if the output is not a ranking,
+        or if `expected` is not a mapping.
 
     Raises:
         ValueError: K is less than 1.
@@ -33,10 +34,10 @@ def make_top_k_evaluator(K: int = 20, *, key: str = "expected_output") -> Evalua
     """
     size = operator.index(K)
     if size < 1:
-        raise ValueError(f"K is {size}; at least the first element has to count")
+        raise ValueError(f"K must be at least 1, not {size}")
 
     def top_k(output: Any, expected: Mapping[str, Any] | None) -> float:
-        """The mean of `1 - position / K` over the expected items; an absent item is 0."""
+        """Return the mean of `1 - position / K` over the expected items; a missing item counts as 0."""
         wanted = items(expected, key)
         if output is None or not wanted:
             return 0.0
@@ -51,7 +52,7 @@ def _ranking(output: Any) -> list[Any] | tuple[Any, ...]:
     if isinstance(found, list | tuple):
         return found
     if as_text(found) is None:
-        raise TypeError(f"a ranking is a list, best first, not a {type(output).__qualname__}")
+        raise TypeError(f"a ranking must be a list, best first, not a {type(output).__qualname__}")
     return [found]
 
 

@@ -1,4 +1,4 @@
-"""Judge results against gates and baselines, without any input or output."""
+"""Apply gates to results and compare results with baselines, without any input or output."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Which recorded experiment a run is compared with (pure)."""
+"""Choose the recorded experiment to compare a run with (pure)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from evalwire.model import own_metadata, recorded_prefix
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-KINDS = ("auto", "none", "branch:NAME", "tag:NAME", "file:PATH", "an experiment's id")
+KINDS = ("auto", "none", "branch:NAME", "tag:NAME", "file:PATH", "an experiment ID")
 
-_MOST_LOOKED_AT = 5_000  # experiments of one dataset
+_MOST_RECORDS = 5_000  # experiments of a dataset to consider
 
-_MOST_FITTING = 100  # whose examples are looked at, where none has all
+_MOST_CANDIDATES = 100  # candidates whose examples are compared if no candidate has them all
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineChoice:
-    """Which baseline is asked for: `kind` is `auto`, `none`, `branch`, `tag`, `file` or `id`."""
+    """The requested baseline: `kind` is `auto`, `none`, `branch`, `tag`, `file` or `id`."""
 
     kind: str
     value: str = ""
 
     @classmethod
     def parse(cls, text: str) -> BaselineChoice:
-        """Read `auto`, `none`, `branch:NAME`, `tag:NAME`, `file:PATH` or an experiment's id.
+        """Parse `auto`, `none`, `branch:NAME`, `tag:NAME`, `file:PATH` or an experiment ID.
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: the text has none of these forms.
         """
         kind, colon, value = text.strip().partition(":")
         if kind in ("auto", "none") and not colon:
@@ -48,20 +48,21 @@ class BaselineChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineQuery:
-    """An experiment that is to be compared.
+    """The experiment to compare, and the conditions that its baseline must meet.
 
     Attributes:
-        experiment: the name of its folder.
-        dataset_name: the dataset that it is on.
-        prefix: of its name in Phoenix; None for any.
-        split: of the dataset, or None for all of it.
-        dataset_version: the ID of the dataset's version; None for the newest.
-        contents: the content hash of each of its examples, by the example's id; None where they are not known yet.
-        branches: that a baseline may have run on; None among them stands for no branch.
-        base_branch: a run of a pull request on a branch of this name is a fork's, and no baseline.
-        experiment_ids: of the job itself, which is no baseline of its own.
-        is_any_outcome: whether one that ended red will do, too.
-        before: only experiments that were created earlier count; None for all.
+        experiment: directory name of the experiment.
+        dataset_name: name of the experiment's dataset.
+        prefix: required prefix of the name in Phoenix; None for any prefix.
+        split: split of the dataset; None for the whole dataset.
+        dataset_version: ID of the dataset version; None for the newest version.
+        contents: content hashes of the examples by example ID; None if not known yet.
+        branches: branches that a baseline may have run on; a None entry allows runs without a branch.
+        base_branch: name of the base branch. A pull request from a branch of this name comes from a fork, so its run
+            cannot be a baseline.
+        experiment_ids: IDs of the experiments that the job itself recorded; they cannot be baselines.
+        is_any_outcome: whether an experiment that did not pass may be a baseline.
+        before: creation time that a baseline must precede; None for any time.
     """
 
     experiment: str
@@ -82,24 +83,26 @@ def choose_baseline(
     subject: BaselineQuery,
     coverage: Callable[[Mapping[str, Any]], float] = lambda _: 1.0,
 ) -> tuple[Mapping[str, Any] | None, str]:
-    """Return the experiment that is a subject's baseline, or None and why there is none.
+    """Return the baseline of a subject, or None and the reason why there is no baseline.
 
-    It was recorded by evalwire, completely, and passed; it is of the same folder and prefix, and ran on one of the
-    branches. Among those it is the newest that covers all examples of the subject, else the one that covers most.
+    Candidates were recorded completely by evalwire, and passed. They have the experiment name and the prefix of the
+    subject, and ran on a branch that the subject allows. The newest candidate that covers all examples of the
+    subject is the baseline, or else the candidate that covers most examples.
 
     Args:
-        records: Phoenix's of the experiments on the dataset, the newest first.
-        subject: what is to be compared.
-        coverage: the share, from 0 to 1, of the subject's examples that a recorded experiment has unchanged.
+        records: Phoenix's records of the experiments on the dataset, newest first.
+        subject: the experiment to compare.
+        coverage: function that returns the share, from 0 to 1, of the subject's examples that a recorded experiment
+            has unchanged.
     """
     nearest: tuple[int, str] | None = None
     best: tuple[float, Mapping[str, Any]] | None = None
-    fitting = 0
-    for record in itertools.islice(records, _MOST_LOOKED_AT):
+    candidates = 0
+    for record in itertools.islice(records, _MOST_RECORDS):
         is_later = subject.before is not None and datetime.fromisoformat(record["created_at"]) >= subject.before
         if record["id"] in subject.experiment_ids or is_later:
             continue
-        rank, reason = _against(record, subject)
+        rank, reason = _obstacle(record, subject)
         if reason:
             if nearest is None or rank > nearest[0]:
                 nearest = rank, f"{record['name']} ({record['id']}) {reason}"
@@ -107,8 +110,8 @@ def choose_baseline(
         share = coverage(record)
         if best is None or share > best[0]:
             best = share, record
-        fitting += 1
-        if share >= 1 or fitting >= _MOST_FITTING:
+        candidates += 1
+        if share >= 1 or candidates >= _MOST_CANDIDATES:
             break
     if best is not None:
         return best[1], ""
@@ -117,69 +120,71 @@ def choose_baseline(
 
 
 def covered_share(contents: Mapping[str, str], others: Mapping[str, str]) -> float:
-    """Return the share of examples that others have with the same content; 1 where there are none.
+    """Return the share of examples, from 0 to 1, that others have with the same content; 1 without examples.
 
     Args:
-        contents: the content hash of each example, by its id.
-        others: likewise.
+        contents: content hashes of the examples by example ID.
+        others: content hashes of the other examples by example ID.
     """
-    return sum(others.get(one) == content for one, content in contents.items()) / len(contents) if contents else 1.0
+    if not contents:
+        return 1.0
+    return sum(others.get(example_id) == content for example_id, content in contents.items()) / len(contents)
 
 
-def _against(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, str]:
-    """Why a record is no baseline, and how near it came; an empty text when it is one."""
+def _obstacle(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, str]:
+    """Return the rank of the first condition that a record fails, and the reason; empty if it meets all conditions."""
     metadata = record.get("metadata") or {}
     facts = own_metadata(metadata)
     prefix = recorded_prefix(record, subject.dataset_name)
     reasons = (
         (not facts, "was not recorded by evalwire"),
-        (facts.get("experiment") != subject.experiment, f"is of the folder {facts.get('experiment')}"),
-        (metadata.get("branch") not in subject.branches, f"ran on the branch {metadata.get('branch') or '(unknown)'}"),
+        (facts.get("experiment") != subject.experiment, f"belongs to the experiment {facts.get('experiment')}"),
+        (metadata.get("branch") not in subject.branches, f"ran on branch {metadata.get('branch') or '(unknown)'}"),
         (
             bool(metadata.get("pull_request"))
             and metadata.get("branch") in (metadata.get("base_branch"), subject.base_branch),
-            "is of a fork, whose branch has the same name",
+            "ran in a fork, on a branch with the same name",
         ),
         (
             subject.prefix is not None and prefix is not None and prefix != subject.prefix,
-            f"has another prefix: {prefix}, not {subject.prefix}",
+            f"has the prefix {prefix} instead of {subject.prefix}",
         ),
-        (bool(facts.get("mixed")), "is mixed: its code or its dataset was changed before it was resumed"),
-        (facts.get("outcome") is None or bool(record.get("missing_run_count")), "did not run to its end"),
-        (facts.get("outcome") != "passed" and not subject.is_any_outcome, f"ended as {facts.get('outcome')}"),
+        (bool(facts.get("mixed")), "is mixed: its code or dataset changed before it was resumed"),
+        (facts.get("outcome") is None or bool(record.get("missing_run_count")), "did not finish"),
+        (facts.get("outcome") != "passed" and not subject.is_any_outcome, f"has the outcome {facts.get('outcome')}"),
     )
     return next(((rank, reason) for rank, (is_so, reason) in enumerate(reasons) if is_so), (len(reasons), ""))
 
 
 def find_base_branch(ci: Mapping[str, Any], setting: str | None) -> str:
-    """Return the base branch: the setting, else the pull request's target or the default branch, else `main`.
+    """Return the base branch: the setting, or the target of the pull request or the default branch, or `main`.
 
     Args:
-        ci: what is known of the CI job.
-        setting: `[gates] base_branch`; None where it is not set.
+        ci: metadata of the CI job.
+        setting: value of `[gates] base_branch`; None if it is not set.
     """
     return setting or str(ci.get("base_branch") or "main")
 
 
 def is_of_base_branch(ci: Mapping[str, Any], base_branch: str) -> bool:
-    """Check whether a CI job runs on the base branch itself, and not on a pull request.
+    """Check whether a CI job runs on the base branch itself, not on a pull request.
 
     Args:
-        ci: what is known of the CI job.
-        base_branch: as `find_base_branch` gives it.
+        ci: metadata of the CI job.
+        base_branch: result of `find_base_branch`.
     """
     return ci.get("branch") == base_branch and not ci.get("pull_request")
 
 
 def branches_for(asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str) -> list[str | None]:
-    """The branches that a baseline may be of.
+    """Return the branches that a baseline may have run on.
 
-    A run that knows no branch, on somebody's machine, may be compared with another such run.
+    A local run that does not know its branch may also be compared with another run without a branch.
 
     Args:
-        asked: the baseline that was asked for.
-        ci: what is known of the CI job.
-        base_branch: as `find_base_branch` gives it.
+        asked: the requested baseline.
+        ci: metadata of the CI job.
+        base_branch: result of `find_base_branch`.
     """
     if asked.kind == "branch":
         return [asked.value]

@@ -1,4 +1,4 @@
-"""Which evaluators were changed since the baseline, and what the baseline is under today's evaluators (pure)."""
+"""Find evaluators that changed since the baseline, and put today's scores into the baseline (pure)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from evalwire.model import Rescored, changed_files, inputs_of, mean, own_metadat
 if TYPE_CHECKING:
     from evalwire.model import Evaluation, ExperimentResult, TaskRun
 
-_MOST_NAMED = 3  # files, in a reason
+_MOST_NAMED = 3  # files to list in a reason
 
 
 def changed_evaluators(
     result: ExperimentResult, before: ExperimentResult, today: Callable[[str], str | None] = lambda _: None
 ) -> dict[str, str]:
-    """Return why the recorded scores of an evaluator cannot be compared, by the name of each that was changed.
+    """Return the changed evaluators: for each name, the reason why its recorded scores cannot be compared.
 
     Args:
         result: the run.
         before: its baseline.
-        today: the digest of a file of the project as it is now; None where this cannot be told.
+        today: function that returns the current digest of a project file; None if it cannot be determined.
     """
     now, then = inputs_of(result), inputs_of(before)
     hashes = _file_hashes(result), _file_hashes(before)
     reasons: dict[str, str] = {}
     for name in result.evaluator_names:
-        if name not in now.evaluators and name not in hashes[0]:  # recorded by another tool: nobody knows it
+        if (
+            name not in now.evaluators and name not in hashes[0]
+        ):  # another tool recorded it: there is no file to compare
             continue
         if name not in before.evaluator_names:
             reasons[name] = "it is new"
@@ -36,14 +38,14 @@ def changed_evaluators(
             if files := changed_files(now.evaluators[name], then.evaluators[name], today):
                 reasons[name] = _named(files)
         elif not hashes[0].get(name) or hashes[0].get(name) != hashes[1].get(name):
-            reasons[name] = "it was changed, or its baseline does not say"
+            reasons[name] = "it changed, or the baseline has no record of its files"
     return reasons
 
 
 def changed_task(
     result: ExperimentResult, before: ExperimentResult, today: Callable[[str], str | None] = lambda _: None
 ) -> tuple[str, ...]:
-    """Return the files of the task that were changed since the baseline; one without a name where it is not known."""
+    """Return the files of the task that changed since the baseline; `("(not known)",)` if this is not known."""
     now, then = inputs_of(result), inputs_of(before)
     if not (now.is_known and then.is_known):
         return ("(not known)",)
@@ -62,7 +64,7 @@ def _named(files: Collection[str]) -> str:
 
 
 def comparable_part(result: ExperimentResult, before: ExperimentResult) -> ExperimentResult:
-    """Return the part of a baseline that is compared: the same examples, in the repetitions that both have."""
+    """Return the part of a baseline to compare: the unchanged examples, in the repetitions that both sides have."""
     contents = {run.example.id: run.example.content_hash for run in result.runs}
     repetitions = min(result.repetitions, before.repetitions)
     runs = tuple(
@@ -75,13 +77,13 @@ def comparable_part(result: ExperimentResult, before: ExperimentResult) -> Exper
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoredBaseline:
-    """A baseline under today's evaluators.
+    """A baseline with the scores of today's evaluators.
 
     Attributes:
-        result: the baseline, with today's scores where an evaluator was changed.
-        rescored: one for each score of an evaluator that scored the baseline again.
-        lost: why scores of a changed evaluator cannot be compared, by the evaluator; its scores are not in `result`.
-        unscored: the examples on whose output in the baseline an evaluator failed today, by the name of the score.
+        result: the baseline, with today's scores of changed evaluators.
+        rescored: the scores that changed evaluators gave the baseline again.
+        lost: reasons why scores of changed evaluators cannot be compared, by evaluator; `result` omits these scores.
+        unscored: IDs of the examples on whose baseline output an evaluator failed today, by score name.
     """
 
     result: ExperimentResult
@@ -93,32 +95,34 @@ class RescoredBaseline:
 def under_todays_evaluators(
     result: ExperimentResult, before: ExperimentResult, changed: Mapping[str, str]
 ) -> RescoredBaseline:
-    """Return a baseline with the scores that today's evaluators gave its outputs, where an evaluator was changed.
+    """Return a baseline in which today's scores replace the recorded scores of changed evaluators.
 
-    What they gave stands with the run's own evaluations, as `baseline_score`. Where a run has no evaluation because its
-    task failed, the score that was recorded with the baseline stands.
+    Each evaluation of the run has today's score of the baseline output in `baseline_score`. A run whose task failed
+    has no evaluations, so the recorded score of the baseline remains.
 
     Args:
         result: the run.
-        before: its baseline, as `comparable_part` gives it.
-        changed: why the recorded scores of an evaluator cannot be compared, by the evaluator.
+        before: its baseline, as returned by `comparable_part`.
+        changed: reasons why recorded scores cannot be compared, by evaluator.
     """
     if not changed:
         return RescoredBaseline(result=before)
     own = {(run.example.id, run.repetition): run for run in result.runs}
-    names = {one.name: one.evaluator for run in result.runs for one in run.evaluations if one.evaluator in changed}
+    names = {
+        found.name: found.evaluator for run in result.runs for found in run.evaluations if found.evaluator in changed
+    }
     lost = {name: reason for name, reason in changed.items() if not _is_rescored(name, result, before)}
     runs = []
     unscored: dict[str, set[str]] = {}
     for run in before.runs:
-        mine = {one.name: one for one in _evaluations_of(own.get((run.example.id, run.repetition)))}
-        kept = [one for one in run.evaluations if one.evaluator not in changed and one.name not in names]
+        mine = {found.name: found for found in _evaluations_of(own.get((run.example.id, run.repetition)))}
+        kept = [found for found in run.evaluations if found.evaluator not in changed and found.name not in names]
         for name, evaluator in names.items():
             if evaluator in lost or run.failure is not None:
                 continue
             score = mine[name].baseline_score if name in mine else None
             if score is None:
-                kept += [one for one in run.evaluations if one.name == name]
+                kept += [found for found in run.evaluations if found.name == name]
             elif score.failed:
                 unscored.setdefault(name, set()).add(run.example.id)
             else:
@@ -152,21 +156,22 @@ def _evaluations_of(run: TaskRun | None) -> Iterable[Evaluation]:
 
 
 def _is_rescored(evaluator: str, result: ExperimentResult, before: ExperimentResult) -> bool:
-    """Check whether an evaluator scored every output of this baseline that the run has an evaluation beside."""
+    """Check whether an evaluator scored each baseline output for which the run has an evaluation."""
     there = {(run.example.id, run.repetition) for run in before.runs if run.failure is None}
-    own = [
-        one.baseline_score
+    scores = [
+        found.baseline_score
         for run in result.runs
         if (run.example.id, run.repetition) in there
-        for one in run.evaluations
-        if one.evaluator == evaluator
+        for found in run.evaluations
+        if found.evaluator == evaluator
     ]
-    return bool(own) and all(one is not None and one.experiment_id == (before.experiment_id or "") for one in own)
+    recorded = before.experiment_id or ""
+    return bool(scores) and all(score is not None and score.experiment_id == recorded for score in scores)
 
 
 def _scores(result: ExperimentResult, name: str) -> list[float]:
-    said = (one for run in result.runs for one in run.evaluations if one.name == name and one.failure is None)
-    return [one.score for one in said if one.score is not None]
+    evaluations = (found for run in result.runs for found in run.evaluations if found.name == name)
+    return [found.score for found in evaluations if found.failure is None and found.score is not None]
 
 
 def _mean(values: list[float]) -> float | None:

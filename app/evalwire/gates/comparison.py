@@ -1,4 +1,4 @@
-"""One run of an experiment beside another one, example by example (pure)."""
+"""Compare the results of an experiment with its baseline, example by example (pure)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from evalwire.model import Direction, Evaluation, ExperimentResult, TaskRun
 
 
-_ROUNDING = 1e-12  # a difference of means below it is none
+_ROUNDING = 1e-12  # smaller differences are rounding errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What one evaluation said of each example.
+    """The scores of an evaluation by example.
 
     Attributes:
-        by_example: the mean over the repetitions of each example's id; an example without any score is not there. Of
-            bools, a run that failed or was not made counts as the worse of the two.
+        by_example: mean over the repetitions by example ID, without examples that have no score. If the scores are
+            bools, a run that failed or was not made counts as the worse value.
         is_bool: whether the evaluator returns bools.
         is_single: whether each example ran once.
-        not_applicable: the ids of the examples that the evaluation does not apply to, in any repetition.
+        not_applicable: IDs of the examples that the evaluation does not apply to in any repetition.
     """
 
     by_example: Mapping[str, float]
@@ -50,31 +50,31 @@ class Scores:
 def scores_of(
     result: ExperimentResult, name: str, *, direction: Direction = "maximize", ignores_unscored: bool = False
 ) -> Scores:
-    """The scores of one evaluation, example by example; the repetitions of one example are one figure.
+    """Return the scores of an evaluation by example: the mean over the repetitions of each example.
 
-    Of bools, a run that is missing counts as the worse of the two: where lower is better, as True.
+    If the scores are bools, a missing run counts as the worse value: as True if lower is better, else as False.
 
     Args:
         result: the experiment.
-        name: of the evaluation.
+        name: name of the evaluation.
         direction: whether higher or lower scores are better.
-        ignores_unscored: whether runs with a label and no score are left out, and do not count as missing.
+        ignores_unscored: whether to leave out runs that have a label but no score, instead of counting them as missing.
     """
-    said: dict[str, list[Evaluation]] = {}
+    by_example: dict[str, list[Evaluation]] = {}
     for run in result.runs:
-        its = said.setdefault(run.example.id, [])
-        its += [one for one in run.evaluations if one.name == name and one.failure is None]
-    is_bool = are_bools([one for its in said.values() for one in its])
+        evaluations = by_example.setdefault(run.example.id, [])
+        evaluations += [found for found in run.evaluations if found.name == name and found.failure is None]
+    is_bool = are_bools([found for evaluations in by_example.values() for found in evaluations])
     means: dict[str, float] = {}
     others: set[str] = set()
-    for example_id, its in said.items():
-        scores = [one.score for one in its if one.score is not None]
-        skipped = sum(not one.is_applicable or (ignores_unscored and one.score is None) for one in its)
+    for example_id, evaluations in by_example.items():
+        scores = [found.score for found in evaluations if found.score is not None]
+        skipped = sum(not found.is_applicable or (ignores_unscored and found.score is None) for found in evaluations)
         count = result.repetitions - skipped if is_bool else len(scores)
         if count:
             worst = (count - len(scores)) if direction == "minimize" else 0
             means[example_id] = mean([*scores, *[1.0] * worst, *[0.0] * (count - len(scores) - worst)])
-        if sum(not one.is_applicable for one in its) == result.repetitions:
+        if sum(not found.is_applicable for found in evaluations) == result.repetitions:
             others.add(example_id)
     return Scores(
         by_example=means, is_bool=is_bool, is_single=result.repetitions == 1, not_applicable=frozenset(others)
@@ -90,24 +90,24 @@ def compare_results(
     changed: Mapping[str, str] | None = None,
     changed_task: Sequence[str] = (),
 ) -> Baseline:
-    """A run beside its baseline: which examples are the same, and how each evaluation changed over those.
+    """Compare a run with its baseline: find the unchanged examples, and how each evaluation changed on them.
 
-    Examples pair by their ids, where their content is the same too; of repetitions, those pair that both have.
+    Examples with the same ID and the same content form a pair. Only repetitions that both sides have are compared.
 
     Args:
         result: the run.
         before: the baseline.
         asked: how the baseline was chosen.
-        directions: of the evaluations of which lower scores are better.
-        changed: why the recorded scores of an evaluator cannot be compared, by the evaluator: where it scored the
-            baseline's outputs again, these scores are compared instead.
-        changed_task: the files of the task that were changed since the baseline.
+        directions: directions by evaluation name; higher scores are better for names that are not in it.
+        changed: reasons why recorded scores cannot be compared, by evaluator. If the evaluator scored the baseline's
+            outputs again, these scores are compared instead.
+        changed_task: files of the task that changed since the baseline.
     """
     here, there = _contents(result.runs), _contents(before.runs)
     same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
     then = under_todays_evaluators(result, comparable_part(result, before), changed or {})
     now = _first(result, then.result.repetitions)
-    lost = {one.name for run in before.runs for one in run.evaluations if one.evaluator in then.lost}
+    lost = {found.name for run in before.runs for found in run.evaluations if found.evaluator in then.lost}
     both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
     opened = before.opened
     metadata = before.experiment_metadata
@@ -128,7 +128,7 @@ def compare_results(
                 name,
                 now,
                 then.result,
-                [one for one in same if one not in then.unscored.get(name, ())],
+                [example_id for example_id in same if example_id not in then.unscored.get(name, ())],
                 (directions or {}).get(name, "maximize"),
                 failed=len(then.unscored.get(name, ())),
             )
@@ -142,7 +142,7 @@ def compare_results(
 
 
 def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:
-    """Return a result with its first repetitions alone."""
+    """Return a result with only its first repetitions."""
     if result.repetitions == repetitions:
         return result
     runs = tuple(run for run in result.runs if run.repetition <= repetitions)
@@ -150,7 +150,7 @@ def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:
 
 
 def _names(result: ExperimentResult) -> set[str]:
-    return {one.name for run in result.runs for one in run.evaluations}
+    return {found.name for run in result.runs for found in run.evaluations}
 
 
 def _contents(runs: Sequence[TaskRun]) -> dict[str, str]:
@@ -172,9 +172,9 @@ def _compare_scores(
 ) -> Comparison:
     new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
     pairs = tuple(
-        Pair(example_id=one, before=old.by_example[one], after=new.by_example[one])
-        for one in same
-        if one in new.by_example and one in old.by_example
+        Pair(example_id=example_id, before=old.by_example[example_id], after=new.by_example[example_id])
+        for example_id in same
+        if example_id in new.by_example and example_id in old.by_example
     )
     is_bool = new.is_bool and old.is_bool
     nowhere = new.not_applicable.intersection(old.not_applicable, same)
@@ -187,8 +187,8 @@ def _compare_scores(
     sign = -1 if direction == "minimize" else 1
     changes = [difference(pair.after, pair.before) for pair in pairs]
     gains = [sign * change for change in changes]
-    one_each = is_bool and new.is_single and old.is_single
-    if one_each:
+    is_paired_bool = is_bool and new.is_single and old.is_single
+    if is_paired_bool:
         p_value = mcnemar_midp(sum(gain < 0 for gain in gains), sum(gain > 0 for gain in gains))
     else:
         p_value = sign_flip(gains)
@@ -203,11 +203,11 @@ def _compare_scores(
         before=mean([pair.before for pair in pairs]),
         after=mean([pair.after for pair in pairs]),
         change=mean(changes),
-        # equal changes have an interval of no width, which says nothing
+        # equal changes give an interval of width 0, which has no meaning
         interval=Interval(low=interval[0], high=interval[1], method="paired t")
         if interval[1] - interval[0] > _ROUNDING
         else None,
         p_value=p_value,
-        test="McNemar mid-p" if one_each else "sign-flip permutation",
-        minimum_detectable=minimum_detectable_change(gains, is_bool=one_each),
+        test="McNemar mid-p" if is_paired_bool else "sign-flip permutation",
+        minimum_detectable=minimum_detectable_change(gains, is_bool=is_paired_bool),
     )

@@ -1,4 +1,4 @@
-"""Read gates from evalwire.toml and `--gate`, before the experiments are known."""
+"""Parse gates from evalwire.toml and `--gate`, before the experiments are known."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate
 
 OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
 
-LABEL_SHARE = "label_share"  # an evaluation's table of labels, each with a `min`, a `max` or both
+LABEL_SHARE = "label_share"  # table of labels in an evaluation's table, each with `min`, `max` or both
 
 _DROP_POLICY = ("significance", "on_inconclusive", "mode", "on_no_baseline", "on_evaluator_change", "min_paired")
 
@@ -39,7 +39,7 @@ _POLICY = (*_DROP_POLICY, "missing")
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
 
-# what a --gate may measure, with <= and with >=
+# measures of --gate, with the rule for <= and the rule for >=
 _MEASURES: dict[str, tuple[Rule | None, Rule | None]] = {
     "mean": ("max", "min"),
     "pass_rate": ("max_pass_rate", "min_pass_rate"),
@@ -51,23 +51,23 @@ _MEASURES: dict[str, tuple[Rule | None, Rule | None]] = {
 _GATE = re.compile(r"(?P<left>.*?\S)\s*(?P<sign>>=|<=|==|=|>|<)\s*(?P<value>\S+)")
 
 _FORM = (
-    "Expected such as 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', 'exact_match drop <= 0.02', "
+    "Examples: 'es_search.top_k >= 0.8', 'exact_match pass_rate >= 90%', 'exact_match drop <= 0.02', "
     "'es_search.error_rate <= 5%'."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropPolicy:
-    """How a drop is judged.
+    """The rules for a gate on a drop.
 
     Attributes:
-        significance: the p-value from which on a drop may be chance.
-        on_inconclusive: what too few pairs come to.
-        mode: `strict` lets the drop alone decide.
-        on_no_baseline: what a run that is not on the base branch comes to where there is nothing to compare with.
-        on_evaluator_change: `rescore` lets a changed evaluator score the baseline's outputs again; `fail` refuses a run
-            in which the task was changed too.
-        min_paired: the share of the run's examples that a baseline has to have.
+        significance: largest p-value at which a drop is significant.
+        on_inconclusive: whether an inconclusive gate passes or fails the job.
+        mode: `significance` fails the gate only on a significant drop; `strict` ignores the p-value.
+        on_no_baseline: whether a missing baseline passes or fails the job; on the base branch, it passes.
+        on_evaluator_change: `rescore` lets a changed evaluator score the baseline's outputs again; `fail` also fails
+            the gate if the task changed too.
+        min_paired: share of the run's examples that the baseline must have unchanged, from 0 to 1.
     """
 
     significance: float = 0.05
@@ -80,7 +80,7 @@ class DropPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit as it was written."""
+    """A limit as written in the file or in `--gate`."""
 
     rule: Rule
     threshold: float
@@ -91,7 +91,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class FlagLimit:
-    """A limit of `--gate`: on an experiment, or on what `name` says: an evaluation, or both with a dot between."""
+    """A limit of `--gate` on an experiment, or on `name`: an evaluation, or an experiment and an evaluation (`a.b`)."""
 
     limit: Limit
     experiment: str | None = None
@@ -100,15 +100,15 @@ class FlagLimit:
 
 @dataclass(frozen=True, slots=True)
 class GateTable:
-    """The limits in one table: on every experiment, on one experiment, or, within such a table, on one evaluation.
+    """The limits of a table: for all experiments, for a single experiment, or (in an inner table) for an evaluation.
 
     Attributes:
-        limits: as they were written.
-        policy: `missing`, and the fields of `DropPolicy`, as far as the table has them.
-        direction: whether higher or lower scores are better; None where the table does not say it.
-        evaluations: the tables within this one.
+        limits: limits as written.
+        policy: values of `missing` and of the fields of `DropPolicy` that the table sets.
+        direction: whether higher or lower scores are better; None if the table does not set it.
+        evaluations: inner tables by evaluation.
         written: the table itself, for messages.
-        place: the file and the name of the table.
+        place: file and name of the table.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -121,12 +121,12 @@ class GateTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateConfig:
-    """All limits as they were written, before it is known which experiments there are.
+    """All limits as written, before the experiments are known.
 
     Attributes:
-        everywhere: on every experiment.
-        experiments: on one experiment, by name.
-        flags: of `--gate`.
+        everywhere: limits for all experiments.
+        experiments: limits by experiment name.
+        flags: limits of `--gate`.
     """
 
     everywhere: GateTable = field(default_factory=GateTable)
@@ -134,7 +134,7 @@ class GateConfig:
     flags: tuple[FlagLimit, ...] = ()
 
     def with_flags(self, texts: Iterable[str], *, source: str = "--gate") -> GateConfig:
-        """Return these limits and those of `--gate`, which win over the file's.
+        """Return these limits with limits of `--gate` added, which win over the limits of the file.
 
         Raises:
             ValueError: a text is not a gate.
@@ -143,20 +143,20 @@ class GateConfig:
 
     @property
     def is_empty(self) -> bool:
-        """True if no gate was asked for."""
+        """Check whether no gate is set."""
         return self == GateConfig()
 
 
 def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False) -> GateTable:
-    """Read the gates of every experiment, `[gates]`, or of one, `[experiments.NAME.gates]`.
+    """Parse the gates of all experiments (`[gates]`) or of a single experiment (`[experiments.NAME.gates]`).
 
     Args:
-        table: the table as it is written.
-        place: the file and the name of the table, such as `evalwire.toml: [gates]`.
-        is_of_one: whether the gates are of one experiment.
+        table: the table as written.
+        place: file and name of the table, such as `evalwire.toml: [gates]`.
+        is_of_one: whether the gates belong to a single experiment.
 
     Raises:
-        UsageError: a key that is not known, or a value that cannot be used.
+        UsageError: a key is unknown, or a value is invalid.
     """
     tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
     evaluations = {}
@@ -179,12 +179,13 @@ def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateT
         if key == LABEL_SHARE and key in known:
             limits += _label_shares(value, where)
         elif isinstance(value, Mapping):
-            raise UsageError(f"{where}: a table is one level too deep here.")
+            raise UsageError(f"{where}: unexpected table. This level accepts values only.")
         elif key in _POLICY:
             policy[key] = _policy_word(key, value, where)
         elif key not in known:
             close = difflib.get_close_matches(key, [*known, *_POLICY], n=1)
-            advice = f"Perhaps you meant {close[0]!r}." if close else f"Known: {', '.join(sorted([*known, *_POLICY]))}."
+            names = ", ".join(sorted([*known, *_POLICY]))
+            advice = f"Perhaps you meant {close[0]!r}." if close else f"Known keys: {names}."
             raise UsageError(f"{place}: unknown key {key!r}. {advice}")
         elif key == "direction":
             direction = cast("Direction", _word(value, ("maximize", "minimize"), where))
@@ -210,10 +211,10 @@ def _label_shares(table: Any, where: str) -> Iterator[Limit]:
 
 
 def moved(place: str, experiment: str, table: Mapping[str, Any]) -> UsageError:
-    """Return the error for gates of one experiment below `[gates]`, where they stood before."""
+    """Return the error for gates of a single experiment under `[gates]`, where earlier versions accepted them."""
     lines = [f"{_toml_key(key)} = {_toml(value)}" for key, value in table.items()]
     new = "\n".join([f"[experiments.{_toml_key(experiment)}.gates]", *lines])
-    return UsageError(f"{place} is for an evaluation; gates of one experiment stand with it. Write instead:\n{new}")
+    return UsageError(f"{place} is for gates on an evaluation, not on an experiment. Write instead:\n{new}")
 
 
 def _toml_key(name: str) -> str:
@@ -221,10 +222,10 @@ def _toml_key(name: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a value as TOML writes it on one line."""
+    """Return a value as TOML on a single line."""
     match value:
         case Mapping():
-            return f"{{ {', '.join(f'{_toml_key(key)} = {_toml(one)}' for key, one in value.items())} }}"
+            return f"{{ {', '.join(f'{_toml_key(key)} = {_toml(inner)}' for key, inner in value.items())} }}"
         case list():
             return f"[{', '.join(map(_toml, value))}]"
         case bool() | str():
@@ -266,14 +267,14 @@ def _threshold(rule: Rule, value: Any, where: str) -> tuple[float, bool]:
     if rule in _SHARES and not 0 <= number <= 1:
         raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
     if rule not in ("min", "max") and number < 0:
-        raise UsageError(f"{where} = {value!r}: expected a number that is not below 0.")
+        raise UsageError(f"{where} = {value!r}: expected a number that is 0 or greater.")
     if is_share and rule not in (*_SHARES, "min", "max", "max_drop"):
         raise UsageError(f"{where} = {value!r}: expected a number, not a percentage.")
     return number, is_share and rule == "max_drop"
 
 
 def _number(value: Any, where: str) -> tuple[float, bool]:
-    """A number, and whether it was written as a percentage."""
+    """Return a number, and whether it was written as a percentage."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -290,23 +291,23 @@ def _number(value: Any, where: str) -> tuple[float, bool]:
 def _parse_flag(text: str, source: str) -> FlagLimit:
     found = _GATE.fullmatch(text.strip())
     if found is None or found["sign"] not in (">=", "<="):
-        raise ValueError(f"{text!r} is no gate. {_FORM}")
+        raise ValueError(f"{text!r} is not a gate. {_FORM}")
     name, given, label = _measured(found["left"])
     measure = given or "mean"
     is_floor = found["sign"] == ">="
     last = name.rpartition(".")[2].removeprefix("max_")
     of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
     if measure not in _MEASURES:
-        raise ValueError(f"{text!r}: unknown measure {measure!r}: one of {', '.join(_MEASURES)}, last. {_FORM}")
+        raise ValueError(f"{text!r}: unknown measure {measure!r}. Known measures: {', '.join(_MEASURES)}. {_FORM}")
     if (measure == LABEL_SHARE) != bool(label):
-        raise ValueError(f"{text!r}: label_share needs a label. Expected such as 'judge label_share.incorrect <= 10%'.")
+        raise ValueError(f"{text!r}: label_share needs a label. Example: 'judge label_share.incorrect <= 10%'.")
     if of_experiment is not None and given:
-        raise ValueError(f"{text!r}: {measure} makes no sense here. {_FORM}")
+        raise ValueError(f"{text!r}: {last} does not take the measure {measure!r}. {_FORM}")
     rule = None if is_floor else of_experiment
     if of_experiment is None:
         rule = _MEASURES[measure][is_floor]
     if rule is None:
-        raise ValueError(f"{text!r}: {found['sign']} makes no sense here. {_FORM}")
+        raise ValueError(f"{text!r}: {last if of_experiment else measure} does not accept {found['sign']}. {_FORM}")
     try:
         threshold, is_relative = _threshold(rule, found["value"], text)
     except UsageError as error:
@@ -318,9 +319,9 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
 
 
 def _measured(left: str) -> tuple[str, str | None, str | None]:
-    """Return the name, the measure and the label that stand before the sign of a `--gate`.
+    """Return the name, the measure and the label before the sign of a `--gate`.
 
-    A folder's name may have spaces: a last word with a point in it is of the name.
+    A directory name may contain spaces. A last word that contains a dot belongs to the name.
     """
     name, found, label = left.partition(f" {LABEL_SHARE}.")
     if found:

@@ -1,4 +1,4 @@
-"""Judge how far scores fell below the baseline's."""
+"""Apply gates on drops below the baseline scores."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
     from evalwire.model import Baseline, Comparison, GateResult, Status
 
-FEWEST_PAIRS = 10  # below it, a drop that is not significant is inconclusive
+FEWEST_PAIRS = 10  # with fewer pairs, a drop that is not significant is inconclusive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparing:
-    """What a drop is judged by, beside the run and the gate.
+    """The values that decide a drop gate, in addition to the run and the gate.
 
     Attributes:
-        baseline: what the run is compared with; its note says why with nothing.
-        p_value: of the drop, corrected over all drop gates of the job; None without a comparison.
-        drop_gates: how many drops are compared in the job.
-        error_rate: the share of runs that may fail.
-        is_base_branch: whether the run is on the branch that baselines are of.
+        baseline: baseline of the run; the note gives the reason if there is no baseline.
+        p_value: p-value of the drop, corrected over all drop gates of the job; None without a comparison.
+        drop_gates: number of drops that the job compares.
+        error_rate: share of runs that may fail, from 0 to 1.
+        is_base_branch: whether the run is on the base branch, which baselines come from.
     """
 
     baseline: Baseline | None
@@ -37,14 +37,14 @@ class Comparing:
 
 
 def check_drop(gate: Gate, before: ExperimentResult | str | None) -> None:
-    """Check that a limit on a drop is one that scores such as the baseline's can exceed.
+    """Check that scores in the range of the baseline's can exceed a limit on a drop.
 
     Raises:
-        UsageError: the baseline's scores lie within 0 and 1, and the drop that is allowed is 1 or more.
+        UsageError: the baseline's scores are between 0 and 1, and the allowed drop is 1 or more.
     """
     if gate.rule != "max_drop" or not isinstance(before, ExperimentResult):
         return
-    scores = [one.score for run in before.runs for one in run.evaluations if one.name == gate.evaluation]
+    scores = [found.score for run in before.runs for found in run.evaluations if found.name == gate.evaluation]
     known = [score for score in scores if score is not None]
     if known and _is_vacuous(gate, known):
         raise UsageError(f"{gate.source}: {_vacuous(gate)}")
@@ -56,72 +56,71 @@ def _is_vacuous(gate: Gate, scores: list[float]) -> bool:
 
 def _vacuous(gate: Gate) -> str:
     return (
-        f"scores of {gate.evaluation} lie between 0 and 1, so none can drop by more than {gate.threshold:g}. Write a "
-        "number such as 0.02, or a share of the baseline's mean such as '2%'."
+        f"scores of {gate.evaluation} are between 0 and 1, so no drop can exceed {gate.threshold:g}. Write a "
+        "number such as 0.02, or a percentage of the baseline mean such as '2%'."
     )
 
 
 def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> GateResult:
-    """Judge how far a score fell below the baseline's.
+    """Apply a gate on the drop of a score below the baseline.
 
     Args:
         result: the run.
-        gate: a `max_drop`.
-        comparing: what it is judged by.
+        gate: a `max_drop` gate.
+        comparing: the baseline, and the values that decide the gate.
     """
     name, baseline = gate.evaluation or "", comparing.baseline
     if baseline is None or baseline.note:
-        return _no_baseline(gate, comparing, baseline.note if baseline else "none was asked for")
+        return _no_baseline(gate, comparing, baseline.note if baseline else "none was requested")
     recorded = baseline.recorded_name or baseline.asked
     evaluator = _evaluator_of(name, result)
     lost = baseline.changed_evaluators.get(evaluator)
     if lost is not None and gate.refuses_change and baseline.changed_task:
         task = ", ".join(baseline.changed_task)
-        text = f"{name} cannot be compared: its evaluator ({lost}) and the task (changed: {task}) were both changed"
-        return passed_or_failed(
-            gate, None, f'{text}; with on_evaluator_change = "fail", change one at a time', failed=True
-        )
+        text = f"{name} cannot be compared: its evaluator ({lost}) and the task (changed: {task}) both changed"
+        advice = 'on_evaluator_change = "fail" requires separate changes'
+        return passed_or_failed(gate, None, f"{text}; {advice}", failed=True)
     if scores_of(result, name).by_example == {}:
         return passed_or_failed(gate, None, f"{name} has no score{hint(result)}", failed=True)
     if baseline.paired < gate.drop_policy.min_paired * baseline.examples - SLACK:
-        paired = f"{baseline.paired} of {baseline.examples} examples are the same in {recorded}"
+        paired = f"{baseline.paired} of {baseline.examples} examples are unchanged since {recorded}"
         least = percent(gate.drop_policy.min_paired)
-        return _no_baseline(gate, comparing, f"{paired}, fewer than {least} (min_paired)")
+        return _no_baseline(gate, comparing, f"only {paired}, and min_paired requires {least}")
     if lost is not None:
-        why = f"its evaluator is not the baseline's ({lost}), and has not scored the baseline's outputs again"
-        return _no_baseline(gate, comparing, why)
+        reason = f"its evaluator differs from the baseline's ({lost}) and did not score the baseline's outputs again"
+        return _no_baseline(gate, comparing, reason)
     if failed := _failed_rescoring(gate, baseline, comparing.error_rate):
         return passed_or_failed(gate, None, failed, failed=True)
     compared = baseline.comparison(name)
     if compared is None:
-        return _no_baseline(gate, comparing, f"{recorded} has no such score")
+        return _no_baseline(gate, comparing, f"{recorded} has no score with this name")
     return _judge_change(gate, compared, comparing)
 
 
 def _evaluator_of(name: str, result: ExperimentResult) -> str:
-    said = (one.evaluator for run in result.runs for one in run.evaluations if one.name == name)
-    return next(said, name)
+    evaluators = (found.evaluator for run in result.runs for found in run.evaluations if found.name == name)
+    return next(evaluators, name)
 
 
-def _no_baseline(gate: Gate, comparing: Comparing, why: str) -> GateResult:
+def _no_baseline(gate: Gate, comparing: Comparing, reason: str) -> GateResult:
     is_red = gate.drop_policy.on_no_baseline == "fail" and not comparing.is_base_branch
-    text = f"{gate.evaluation}: no baseline: {why}"
+    text = f"{gate.evaluation}: no baseline: {reason}"
     if is_red:
-        text += '; on_no_baseline = "fail" asks for one'
+        text += '; on_no_baseline = "fail" requires a baseline'
     return gate_result(gate, "no baseline", is_red=is_red, text=text)
 
 
 def _failed_rescoring(gate: Gate, baseline: Baseline, error_rate: float) -> str:
-    """Say that the evaluator failed on too many of the baseline's outputs; an empty text if it did not."""
-    rescored = next((one for one in baseline.rescored if one.evaluation == gate.evaluation), None)
+    """Return a sentence if the evaluator failed on too many of the baseline's outputs, else an empty text."""
+    rescored = next((found for found in baseline.rescored if found.evaluation == gate.evaluation), None)
     if rescored is None or not rescored.failed:
         return ""
-    whole = rescored.failed + rescored.outputs
-    if rescored.failed <= error_rate * whole + SLACK:
+    outputs = rescored.failed + rescored.outputs
+    if rescored.failed <= error_rate * outputs + SLACK:
         return ""
     return (
         f"{gate.evaluation} cannot be compared: its evaluator ({rescored.reason}) failed on {rescored.failed} of the "
-        f"baseline's {whole} outputs; up to {percent(error_rate)} may"
+        f"baseline's {outputs} outputs; the limit is {percent(error_rate)}"
     )
 
 
@@ -129,7 +128,7 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
-        text = f"{gate.evaluation}: inconclusive: no example with a score is the same in both"
+        text = f"{gate.evaluation}: inconclusive, no unchanged example has a score on both sides"
         return gate_result(gate, "inconclusive", is_red=fails, text=text)
     if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
         return passed_or_failed(gate, None, _vacuous(gate), failed=True)
@@ -148,7 +147,7 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
     text = f"{gate.evaluation} {_movement(compared, drop)}: "
     text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
     if compared.unscored:
-        text += f"; {compared.unscored} unchanged examples lack a score on a side"
+        text += f"; {compared.unscored} unchanged examples have no score on at least one side"
     return gate_result(
         gate,
         status,
@@ -161,13 +160,13 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
 
 
 def _unreachable(gate: Gate, compared: Comparison, drop_gates: int) -> str:
-    """Say that even a drop on every example would not be significant; an empty text if it would be."""
+    """Return a clause if even a drop on every example would not be significant, else an empty text."""
     pairs = len(compared.pairs)
     least = mcnemar_midp(pairs, 0) if compared.test.startswith("McNemar") else 0.5**pairs
     if least * max(drop_gates, 1) <= gate.drop_policy.significance:
         return ""
-    among = f", corrected over {drop_gates} drop gates" if drop_gates > 1 else ""
-    return f"inconclusive, {_pairs(pairs)} cannot reach the significance {gate.drop_policy.significance:g}{among}"
+    among = f" (corrected over {drop_gates} drop gates)" if drop_gates > 1 else ""
+    return f"inconclusive, {_pairs(pairs)} cannot reach significance {gate.drop_policy.significance:g}{among}"
 
 
 def _movement(compared: Comparison, drop: float) -> str:
@@ -189,8 +188,8 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
     if status == "inconclusive":
         least = compared.minimum_detectable
         return "inconclusive, " + (
-            f"only a drop of {written(least)} or more would be found" if least else "too few pairs"
+            f"only a drop of {written(least)} or more could be detected" if least else "too few pairs"
         )
     if is_beyond:
-        return f"beyond the {allowed} allowed, but it may be chance"
+        return f"more than the {allowed} allowed, but this may be chance"
     return f"within the {allowed} allowed"

@@ -1,4 +1,4 @@
-"""Make the result of a gate: passed or failed, and the parts of its sentence that all judges share."""
+"""Build gate results and the sentence parts that all gates share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
     from evalwire.model import ExperimentResult, Interval, Status
 
-SLACK = 1e-9  # a rounding error does not break a limit
+SLACK = 1e-9  # a rounding error does not fail a gate
 
 
 def passed_or_failed(
@@ -31,7 +31,7 @@ def gate_result(
     interval: Interval | None = None,
     p_value: float | None = None,
 ) -> GateResult:
-    """Return the result of a gate, with what the gate itself says."""
+    """Return the result of a gate, with the fields of the gate filled in."""
     return GateResult(
         experiment=gate.experiment,
         evaluation=gate.evaluation,
@@ -49,11 +49,11 @@ def gate_result(
 
 
 def hint(result: ExperimentResult) -> str:
-    """Name the scores that there are, for a gate on one that is not there."""
+    """List the available scores, for a gate on a missing score."""
     names = ", ".join(score.name for score in result.scores if score.mean is not None)
-    return f"; the scores are: {names}" if names else ""
+    return f"; available scores: {names}" if names else ""
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage."""
-    return f"{share * 100:.4f}".rstrip("0").rstrip(".") + " %"
+    """Return a share as a percentage, such as `5%`."""
+    return f"{share * 100:.4f}".rstrip("0").rstrip(".") + "%"

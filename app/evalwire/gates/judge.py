@@ -1,4 +1,4 @@
-"""Results and their baselines -> gate results (pure)."""
+"""Apply gates to results and their baselines (pure)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ def judge_gates(
     prices: Mapping[str, Price],
     is_base_branch: bool = False,
 ) -> tuple[GateResult, ...]:
-    """Evaluate each gate, experiment by experiment.
+    """Apply all gates, experiment by experiment.
 
-    An experiment without a limit on its errors has one of 0, which is told when it is broken. The p-values of all
-    drops are corrected together (Holm), so that a job with many gates is not red more often by chance.
+    An experiment without a limit on its error rate has the limit 0. This default gate is reported only if it fails.
+    The p-values of all drops are corrected together (Holm), so a job with many gates does not fail more often by
+    chance.
 
     Args:
-        results: of the experiments.
-        gates: what is asked of them.
-        baselines: of those that have drop gates, by experiment; the note in one says why there is none.
-        prices: of models whose spans tell no cost.
-        is_base_branch: whether the run is on the branch that baselines are of.
+        results: results of the experiments.
+        gates: gates to apply.
+        baselines: baselines of the experiments that have drop gates, by experiment name. The note of a baseline gives
+            the reason if there is no baseline.
+        prices: prices by model, for spans without a cost.
+        is_base_branch: whether the run is on the base branch, which baselines come from.
     """
     p_values = _corrected(results, gates, baselines)
     found: list[GateResult] = []
@@ -43,7 +45,7 @@ def judge_gates(
         if not any(gate.rule == "max_error_rate" for gate in own):
             found += _default_error_rate(result)
         if not result.runs:
-            continue  # it is red for why nothing ran
+            continue  # the reason why nothing ran fails the job
         scores = {score.name: score for score in result.scores}
         for gate in own:
             score = scores.get(gate.evaluation or "")
@@ -52,7 +54,7 @@ def judge_gates(
                     baseline=baselines.get(result.name),
                     p_value=p_values.get((gate.experiment, gate.evaluation)),
                     drop_gates=len(p_values),
-                    error_rate=max((one.threshold for one in own if one.rule == "max_error_rate"), default=0.0),
+                    error_rate=max((limit.threshold for limit in own if limit.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
                 )
                 verdict = judge_drop(result, gate, comparing)
@@ -102,18 +104,18 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
         return passed_or_failed(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
     value = measure.value
     if value is None:
-        return passed_or_failed(gate, None, measure.what, failed=True)
+        return passed_or_failed(gate, None, measure.subject, failed=True)
     is_floor = gate.rule.startswith("min")
     is_beyond = value < gate.threshold - SLACK if is_floor else value > gate.threshold + SLACK
     if gate.rule == "min_examples":
-        text = f"{measure.what}, {'fewer than' if is_beyond else 'at least'} {gate.threshold:g}"
+        text = f"{measure.subject}, {'fewer than' if is_beyond else 'at least'} {gate.threshold:g}"
     else:
         words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
         word = words[is_beyond, is_floor]
-        text = f"{measure.what} {written(value)} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+        text = f"{measure.subject} {written(value)} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
     if measure.notes:
-        text += f"{', but ' if measure.lacks_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
-    return passed_or_failed(gate, value, text, failed=is_beyond or measure.lacks_scores, interval=measure.interval)
+        text += f"{', but ' if measure.misses_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
+    return passed_or_failed(gate, value, text, failed=is_beyond or measure.misses_scores, interval=measure.interval)
 
 
 def _over_missing(
@@ -123,9 +125,9 @@ def _over_missing(
     found: GateResult,
     score: ScoreSummary | None,
 ) -> GateResult:
-    """Return what a drop gate came to; it fails over missing scores, whatever the scores there are came to."""
+    """Return the result of a drop gate, which fails if scores are missing."""
     reason = "" if found.is_red else missing_in_drop(result, gate, score, _comparison(gate, baseline))
-    return replace(found, status="failed", is_red=True, text=f"{found.text}; but {reason}") if reason else found
+    return replace(found, status="failed", is_red=True, text=f"{found.text}, but {reason}") if reason else found
 
 
 def _in_words(interval: Interval | None) -> str:
@@ -137,39 +139,36 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
         case "max_error_rate":
             rate = result.error_rate
             failed = rate > gate.threshold + SLACK
-            return passed_or_failed(
-                gate, rate, f"{_errors(result)}; up to {percent(gate.threshold)} may", failed=failed
-            )
+            text = f"{_errors(result)}; the limit is {percent(gate.threshold)}"
+            return passed_or_failed(gate, rate, text, failed=failed)
         case "max_p95_seconds":
             value = percentile([run.seconds for run in result.runs], 0.95)
-            return _held(gate, value, f"the task's 95th percentile is {value:.3f} s")
+            return _limited(gate, value, f"the 95th percentile of task durations is {value:.3f} s", " s")
         case "max_total_tokens":
             usage = result.usage
             if not usage:
-                return passed_or_failed(
-                    gate, None, f"how many tokens it used is not known: {_unseen(usage)}", failed=True
-                )
-            if uncounted := sum(one.uncounted for one in usage):
-                what = f"{uncounted} LLM spans tell no tokens, so how many it used is not known"
-                return passed_or_failed(gate, None, what, failed=True)
-            return _held(gate, token_count(usage), f"it used {token_count(usage):,} tokens")
+                return passed_or_failed(gate, None, f"the token count is unknown: {_unseen(usage)}", failed=True)
+            if uncounted := sum(used.uncounted for used in usage):
+                text = f"the token count is unknown: {uncounted} LLM spans have no token counts"
+                return passed_or_failed(gate, None, text, failed=True)
+            return _limited(gate, token_count(usage), f"the experiment used {token_count(usage):,} tokens")
     usage = result.usage
     if not usage:
-        return passed_or_failed(gate, None, f"what it cost is not known: {_unseen(usage)}", failed=True)
+        return passed_or_failed(gate, None, f"the cost is unknown: {_unseen(usage)}", failed=True)
     cost, unknown = usage_cost_usd(usage, prices)
-    if lacking := [model or "its model" for model in unknown if model not in prices]:
-        what = f"what it cost is not known: no price of {', '.join(lacking)}; give one under [prices]"
-        return passed_or_failed(gate, cost, what, failed=True)
+    if unpriced := [model or "a model without a name" for model in unknown if model not in prices]:
+        text = f"the cost is unknown: no price for {', '.join(unpriced)}; set it under [prices]"
+        return passed_or_failed(gate, cost, text, failed=True)
     if unknown:
-        what = f"what it cost is not known: LLM spans of {', '.join(unknown)} tell no tokens"
-        return passed_or_failed(gate, cost, what, failed=True)
-    return _held(gate, cost, f"it cost {cost:.4f} USD")
+        text = f"the cost is unknown: LLM spans of {', '.join(unknown)} have no token counts"
+        return passed_or_failed(gate, cost, text, failed=True)
+    return _limited(gate, cost, f"the experiment cost {cost:.4f} USD", " USD")
 
 
 def _unseen(usage: Usage | None) -> str:
     if usage is None:
         return "the usage of some runs was not recorded"
-    return "no span of kind LLM was seen; instrument your client (OpenInference), or drop this gate"
+    return "no LLM spans were recorded; instrument your client with OpenInference, or remove this gate"
 
 
 def _errors(result: ExperimentResult) -> str:
@@ -179,8 +178,7 @@ def _errors(result: ExperimentResult) -> str:
     return ", ".join(parts)
 
 
-def _held(gate: Gate, value: float, what: str) -> GateResult:
+def _limited(gate: Gate, value: float, text: str, unit: str = "") -> GateResult:
     failed = value > gate.threshold + SLACK
-    return passed_or_failed(
-        gate, value, f"{what}, {'more than' if failed else 'at most'} {gate.threshold:g}", failed=failed
-    )
+    limit = f"the limit of {gate.threshold:,.10g}{unit}"
+    return passed_or_failed(gate, value, f"{text}, {'above' if failed else 'within'} {limit}", failed=failed)

@@ -1,4 +1,4 @@
-"""Resolve gates to the experiments that are judged."""
+"""Resolve gates to the experiments of a job."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One limit on one evaluation of an experiment, or on the experiment.
+    """A limit on an evaluation of an experiment, or on the experiment itself.
 
     Attributes:
-        experiment: the name of its folder.
-        evaluation: the name of a score; None for a limit on the experiment.
-        rule: which limit.
+        experiment: directory name of the experiment.
+        evaluation: name of a score; None for a limit on the experiment.
+        rule: kind of limit.
         threshold: the limit; for a share, from 0 to 1.
         is_relative: whether a `max_drop` is a share of the baseline's mean.
         direction: whether higher or lower scores are better.
-        drop_policy: how a drop is judged.
-        source: where it was asked for.
-        label: the label whose share is limited; None for another rule.
-        missing: what scores that are missing, though their runs did not fail, come to.
+        drop_policy: rules for a gate on a drop.
+        source: place where the gate is set, for messages.
+        label: label whose share is limited; None for other rules.
+        missing: whether missing scores of runs that did not fail make the gate fail, or are ignored.
     """
 
     experiment: str
@@ -45,19 +45,19 @@ class Gate:
 
     @property
     def refuses_change(self) -> bool:
-        """Check whether the evaluator of the gate may only be changed where the task is not."""
+        """Check whether the evaluator and the task must not change together."""
         return self.drop_policy.on_evaluator_change == "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:
-    """The experiments that limits may name.
+    """The experiments that gates may name.
 
     Attributes:
-        judged: the names of the scores, or of the evaluators, of each experiment that is judged; None where they
-            cannot be known, because it could not be loaded.
-        others: experiments that exist beside them.
-        is_lenient: whether the file may name experiments that are not known: what is judged was recorded elsewhere.
+        judged: experiments that gates apply to, each with the names of its scores or evaluators; None for an
+            experiment that could not be loaded.
+        others: other experiments that exist.
+        is_lenient: whether the file may name unknown experiments, because the results were recorded elsewhere.
     """
 
     judged: Mapping[str, Collection[str] | None]
@@ -66,10 +66,10 @@ class KnownNames:
 
 
 def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
-    """Return the gates of the experiments that are judged; what is said of one wins over what is said of all.
+    """Return the gates of the experiments; gates of a single experiment win over gates of all experiments.
 
     Raises:
-        UsageError: a limit names an experiment or an evaluation that does not exist.
+        UsageError: a gate names an experiment or an evaluation that does not exist.
     """
     _check_names(config, known)
     found: dict[tuple[str, str | None, Rule, str | None], Gate] = {}
@@ -80,7 +80,7 @@ def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
 
 
 def unjudged_gates(config: GateConfig, known: KnownNames) -> list[str]:
-    """Return the tables of the file that judge nothing: their experiments, or evaluations, are not there."""
+    """Return the tables of the file without effect, because their experiments or evaluations are not in the job."""
     evaluations = [name for name in config.everywhere.evaluations if not _is_anywhere(name, known)]
     return evaluations + [name for name in config.experiments if name not in known.judged]
 
@@ -88,10 +88,10 @@ def unjudged_gates(config: GateConfig, known: KnownNames) -> list[str]:
 def _of_experiment(
     config: GateConfig, experiment: str, evaluations: Collection[str] | None, known: KnownNames
 ) -> Iterator[Gate]:
-    """Yield the gates of one experiment; of several on the same, the last one wins."""
+    """Yield the gates of an experiment, in increasing order of precedence."""
     own = config.experiments.get(experiment, GateTable())
     parts = (config.everywhere, own)
-    tables = [one for part in parts for one in part.evaluations.items() if _has(evaluations, one[0])]
+    tables = [named for part in parts for named in part.evaluations.items() if _has(evaluations, named[0])]
 
     def gate(limit: Limit, name: str | None) -> Gate:
         score = _score_name(name, evaluations)
@@ -116,13 +116,13 @@ def _of_experiment(
     yield from (gate(limit, None) for part in parts for limit in part.limits)
     yield from (gate(limit, name) for name, table in tables for limit in table.limits)
     named = [(flag.limit, *_target(flag, known)) for flag in config.flags]
-    for limit, of, name in sorted(named, key=lambda one: one[1] is not None):
+    for limit, of, name in sorted(named, key=lambda target: target[1] is not None):
         if of in (None, experiment) and (name is None or _has(evaluations, name)):
             yield gate(limit, name)
 
 
 def _has(evaluations: Collection[str] | None, name: str) -> bool:
-    """Check whether an experiment has a score of this name, or an evaluator that gives it: `evaluator.score`."""
+    """Check whether an experiment has a score with this name, or the evaluator of `evaluator.score`."""
     return evaluations is not None and (name in evaluations or name.partition(".")[0] in evaluations)
 
 
@@ -137,10 +137,10 @@ def _score_name(name: str | None, evaluations: Collection[str] | None) -> str | 
 
 
 def _target(flag: FlagLimit, known: KnownNames) -> tuple[str | None, str | None]:
-    """Return the experiment and the evaluation that `a.b` names; the longest experiment that fits."""
+    """Return the experiment and the evaluation that `a.b` names, with the longest experiment name that matches."""
     if flag.name is None:
         return flag.experiment, None
-    fitting = [one for one in (*known.judged, *known.others) if flag.name.startswith(f"{one}.")]
+    fitting = [name for name in (*known.judged, *known.others) if flag.name.startswith(f"{name}.")]
     experiment = max(fitting, key=len, default=None)
     return (None, flag.name) if experiment is None else (experiment, flag.name[len(experiment) + 1 :])
 
@@ -174,18 +174,18 @@ def _check_flag(flag: FlagLimit, known: KnownNames, everywhere: Collection[str])
     of, name = _target(flag, known)
     source = flag.limit.source
     if of in known.others:
-        raise UsageError(f"{source}: the experiment {of!r} is not among those that are judged.")
+        raise UsageError(f"{source}: the experiment {of!r} is not part of this job.")
     if of is not None and of not in known.judged:
         raise _unknown(source, "experiment", of, known.judged)
     unloaded = None in known.judged.values() if of is None else known.judged[of] is None
-    if name is None or unloaded:  # what could not be loaded is red for that
+    if name is None or unloaded:  # an experiment that cannot be loaded fails the job anyway
         return
     if not _has(known.judged[of] if of else everywhere, name):
-        qualified = [f"{one}.{two}" for one, names in known.judged.items() for two in names or ()]
+        qualified = [f"{experiment}.{score}" for experiment, names in known.judged.items() for score in names or ()]
         raise _unknown(source, "evaluation", flag.name or "", [*everywhere, *qualified, *known.judged])
 
 
-def _unknown(place: str, what: str, name: str, known: Collection[str]) -> UsageError:
+def _unknown(place: str, kind: str, name: str, known: Collection[str]) -> UsageError:
     close = difflib.get_close_matches(name, known, n=1)
-    advice = f"Perhaps you meant {close[0]!r}." if close else f"There are: {', '.join(sorted(known)) or 'none'}."
-    return UsageError(f"{place}: there is no {what} {name!r}. {advice}")
+    advice = f"Perhaps you meant {close[0]!r}." if close else f"Available: {', '.join(sorted(known)) or 'none'}."
+    return UsageError(f"{place}: there is no {kind} {name!r}. {advice}")

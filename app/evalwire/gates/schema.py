@@ -1,4 +1,4 @@
-"""Describe the tables of gates as JSON Schema."""
+"""Describe the gate tables as JSON Schema."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _POLICY: dict[str, Any] = {
 
 
 def evaluation_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the gates of one evaluation."""
+    """Return the JSON Schema of the gates of an evaluation."""
     own: dict[str, Any] = dict.fromkeys(OF_EVALUATION, _NUMBER) | _POLICY
     own[LABEL_SHARE] = {"type": "object", "additionalProperties": _SHARE, "minProperties": 1}
     own["direction"] = {"enum": ["maximize", "minimize"]}
@@ -44,10 +44,10 @@ def evaluation_schema() -> dict[str, Any]:
 
 
 def gates_schema(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of `[gates]`, and of the gates of one experiment.
+    """Return the JSON Schema of `[gates]`, and of the gates of an experiment.
 
     Args:
-        evaluation: the schema of the gates of one evaluation, or a reference to it.
+        evaluation: schema of the gates of an evaluation, or a reference to that schema.
     """
     own: dict[str, Any] = dict.fromkeys(OF_EXPERIMENT, _NUMBER) | _POLICY
     return {"type": "object", "properties": own, "additionalProperties": evaluation}

@@ -1,6 +1,6 @@
-"""Render a finished report as text, one format a module; `write` puts it on the disk."""
+"""Render a finished report as text, with a module for each format, and write it to disk."""
 
-# NOTE: no `from __future__ import annotations` here: it would hide the module of that name from `from ... import`
+# NOTE: no `from __future__ import annotations` here: it would hide the module `annotations` from `from ... import`
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ FORMATS: Mapping[str, str] = {
     "html": "html",
     "console": "console",
     "annotations": "annotations",
-}  # and the module of each, whose `pieces` renders a report
+}  # format -> module, whose `pieces` renders a report
 _FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
 
 __getattr__ = lazy_names(
@@ -70,19 +70,19 @@ __getattr__ = lazy_names(
 
 
 def files(shard: "Shard | None" = None, *, is_dry_run: bool = False) -> dict[str, str]:
-    """Return the files that are written of a job, each with its format; dry runs and shards have names of their own."""
+    """Return the report files of a job, each with its format; dry runs and shards add a suffix to the names."""
     suffix = ("-dry-run" if is_dry_run else "") + (shard.suffix if shard else "")
     return {f"{Path(name).stem}{suffix}{Path(name).suffix}": format_ for name, format_ in _FILES.items()}
 
 
 def pieces(report: "Report", format_: str) -> Iterable[str]:
-    """Return a report in one of `FORMATS`, as text in pieces."""
+    """Return a report in a format of `FORMATS`, as pieces of text."""
     rendered: Iterable[str] = load(f"{__name__}.{FORMATS[format_]}").pieces(report)
     return rendered
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    """Write text to `path` whole or not at all, piece by piece; make its directory.
+    """Write text to `path` atomically, piece by piece, and create the directory.
 
     Raises:
         OSError: the directory or the file cannot be written.
@@ -92,7 +92,7 @@ def write(path: Path, pieces: Iterable[str]) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.writelines(pieces)
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gives a name; CI systems read reports as other users
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp returns a str; CI systems read reports as other users
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         os.unlink(temporary)  # noqa: PTH108

@@ -1,4 +1,4 @@
-"""Workflow commands for GitHub: what failed, on the lines of the user's files in the view of a change."""
+"""Render GitHub workflow commands, which show failures on the lines of the user's files in a pull request."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from evalwire.reports.text import (
     LINE_SEPARATORS,
     WHITE_CONTROLS,
     cut,
-    in_one_line,
+    gate_sentence,
     relative,
     replace_unsafe,
+    single_line,
 )
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
     from evalwire.model import ExperimentResult, Failure, GateResult, Report
 
-MOST = 10  # of one experiment
+MOST = 10  # annotations of an experiment
 _LONGEST_TITLE = 120
 _LONGEST_MESSAGE = 800
 
 _UNSAFE = re.compile(f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}]")
-_OTHER_COMMAND = re.compile(r"##(?=\w*\[)")  # `##[...]` and `##vso[...]` are commands wherever they stand
+_OTHER_COMMAND = re.compile(r"##(?=\w*\[)")  # `##[...]` and `##vso[...]` are commands anywhere in a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,32 +44,33 @@ class _Annotation:
 
 
 def pieces(report: Report) -> list[str]:
-    """Return the commands, each with its line's end."""
+    """Return the commands, each with a line end."""
     return [f"{line}\n" for line in lines(report)]
 
 
 def lines(report: Report) -> list[str]:
-    """One command for each line; none for what held.
+    """Return the commands for everything that failed or needs attention.
 
-    GitHub shows ten errors of a step, so the first ones of all experiments come before the second ones.
+    GitHub shows ten errors of a step, so the first annotations of all experiments come before the second annotations.
     """
     found = [_at_most(result, list(_of(report, result))) for result in report.results]
-    ordered = [one for row in zip_longest(*found) for one in row if one]
+    ordered = [annotation for row in zip_longest(*found) for annotation in row if annotation]
     names = {result.name for result in report.results}
     ordered += [_gate(report, None, gate) for gate in report.gates if gate.is_red and gate.experiment not in names]
-    if report.exit_code != 0 and not any(one.level == "error" for one in ordered):
+    if report.exit_code != 0 and not any(annotation.level == "error" for annotation in ordered):
         reason = REASONS.get(report.outcome, "the job failed")
         ordered.insert(0, _Annotation(level="error", title="evalwire", message=reason))
     return list(map(_command, ordered))
 
 
 def _at_most(result: ExperimentResult, found: list[_Annotation]) -> list[_Annotation]:
-    """The first ones; where there are more, the last says how many."""
+    """Return the first annotations; if there are more, the last annotation says how many."""
     if len(found) <= MOST:
         return found
     left = found[MOST - 1 :]
-    level: Literal["error", "warning"] = "error" if any(one.level == "error" for one in left) else "warning"
-    more = _Annotation(level=level, title=result.name, message=f"and {len(left)} more; all are in results.json")
+    has_error = any(annotation.level == "error" for annotation in left)
+    level: Literal["error", "warning"] = "error" if has_error else "warning"
+    more = _Annotation(level=level, title=result.name, message=f"and {len(left)} more; see results.json")
     return [*found[: MOST - 1], more]
 
 
@@ -81,7 +83,7 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
             yield _gate(report, result, gate)
     yield from _of_runs(report, result, tolerated=report.tolerates(result))
     for score in result.incomplete_scores:
-        message = f"{score.name} was given for {score.given} of {len(result.runs)} runs only"
+        message = f"{score.name} was returned for only {score.given} of {len(result.runs)} runs"
         yield _Annotation(level="error", title=result.name, message=message, file=_file(report, result, score.name))
     for gate in gates:
         if gate.status in ("inconclusive", "no baseline") and not gate.is_red:
@@ -89,14 +91,17 @@ def _of(report: Report, result: ExperimentResult) -> Iterator[_Annotation]:
 
 
 def _of_runs(report: Report, result: ExperimentResult, *, tolerated: bool) -> Iterator[_Annotation]:
-    """List the causes of failures, each once, the commonest first; of tolerated failures only those of recording."""
-    for cause in causes_of(result, counts=lambda what: what == "record" or not tolerated):
+    """Yield an annotation for each cause of failures, most common first; tolerated failures are left out.
+
+    Failures to record are never tolerated.
+    """
+    for cause in causes_of(result, counts=lambda stage: stage == "record" or not tolerated):
         example = cause.runs[0][0].example.id
-        much = f"in {len(cause.runs)} of {result.expected_runs} runs, such as that of example {example}"
-        yield _failure(report, result, cause.failure, much)
+        extent = f"in {len(cause.runs)} of {result.expected_runs} runs, such as example {example}"
+        yield _failure(report, result, cause.failure, extent)
 
 
-def _failure(report: Report, result: ExperimentResult, failure: Failure, much: str = "") -> _Annotation:
+def _failure(report: Report, result: ExperimentResult, failure: Failure, extent: str = "") -> _Annotation:
     path, _, line = (failure.where or "").rpartition(":")
     place = relative(path, report.directory) if path else ""
     if not place and failure.stage in ("import", "task", "evaluator"):
@@ -104,47 +109,46 @@ def _failure(report: Report, result: ExperimentResult, failure: Failure, much: s
     return _Annotation(
         level="error",
         title=f"{result.name}: {failure.type}",
-        message=f"{replace(failure, where=None)} {much}",
+        message=f"{replace(failure, where=None)} {extent}",
         file=place,
         line=int(line) if path and line.isascii() and line.isdigit() else None,
     )
 
 
 def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> _Annotation:
-    state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
     return _Annotation(
         level="error" if gate.is_red else "warning",
         title=f"{gate.experiment}: {gate.name}",
-        message=state + gate.text,
+        message=gate_sentence(gate),
         file=_file(report, result, gate.evaluation) if result else "",
     )
 
 
 def _file(report: Report, result: ExperimentResult, evaluation: str | None) -> str:
-    """The file of an evaluator, else of the task; empty where the folder is not known."""
+    """Return the file of an evaluator, or else of the task; empty if the experiment's directory is unknown."""
     if not result.path:
         return ""
     stem = evaluation if evaluation in result.evaluator_names else "task"
     return relative(f"{result.path}/{stem}.py", report.directory)
 
 
-def _command(one: _Annotation) -> str:
+def _command(annotation: _Annotation) -> str:
     properties = []
-    if one.file:
-        properties = [f"file={_property(_plain(one.file))}", f"line={one.line or 1}"]
-    properties.append(f"title={_property(cut(_plain(one.title), _LONGEST_TITLE))}")
-    return f"::{one.level} {','.join(properties)}::{_data(cut(_plain(one.message), _LONGEST_MESSAGE))}"
+    if annotation.file:
+        properties = [f"file={_property(_plain(annotation.file))}", f"line={annotation.line or 1}"]
+    properties.append(f"title={_property(cut(_plain(annotation.title), _LONGEST_TITLE))}")
+    return f"::{annotation.level} {','.join(properties)}::{_data(cut(_plain(annotation.message), _LONGEST_MESSAGE))}"
 
 
 def _plain(text: str) -> str:
-    return _OTHER_COMMAND.sub("## ", in_one_line(replace_unsafe(_UNSAFE, text)))
+    return _OTHER_COMMAND.sub("## ", single_line(replace_unsafe(_UNSAFE, text)))
 
 
 def _data(text: str) -> str:
-    """Text as GitHub reads it behind the second `::`."""
+    """Return text escaped for the part after the second `::`."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Text as GitHub reads it in `name=value`."""
+    """Return text escaped for the value of `name=value`."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

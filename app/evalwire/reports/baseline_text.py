@@ -1,4 +1,4 @@
-"""Say of baselines what the first line of every report says: which are lacking, and which were scored again."""
+"""Describe baselines for the first line of every report: missing baselines, and baselines that were scored again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 3
 
 
 def drops_without_baseline(report: Report) -> str:
-    """Say how many drop gates had nothing to compare with, as a clause behind the verdict; empty if none."""
+    """Return a clause with the number of drop gates without a baseline; empty if there are none."""
     number = sum(gate.status == "no baseline" for gate in report.gates)
     return (
         f", {'but' if report.exit_code == 0 else 'and'} {count(number, 'drop gate')} had no baseline" if number else ""
@@ -22,12 +22,12 @@ def drops_without_baseline(report: Report) -> str:
 
 
 def scored_again(report: Report) -> str:
-    """Say which baselines today's evaluators scored again, and what came out; empty if none."""
+    """Return the baselines that today's evaluators scored again, with old and new scores; empty if there are none."""
     baselines = [baseline for baseline in report.baselines if baseline.rescored]
-    found = [one for baseline in baselines for one in baseline.rescored]
+    found = [rescored for baseline in baselines for rescored in baseline.rescored]
     if not found:
         return ""
-    shown = [_movement(one, is_named=len(found) > 1) for one in found[:_MOST_NAMED]]
+    shown = [_movement(rescored, is_named=len(found) > 1) for rescored in found[:_MOST_NAMED]]
     more = f", and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     return f"{count(len(baselines), 'baseline')} scored again: {', '.join(shown)}{more}"
 
@@ -39,10 +39,10 @@ def _movement(rescored: Rescored, *, is_named: bool) -> str:
 
 
 def rescored_line(rescored: Rescored) -> str:
-    """Say what scoring a baseline again came to, in a sentence without its full stop."""
+    """Return a sentence on scoring a baseline again, without a period."""
     movement = _movement(rescored, is_named=False)
     failed = f", and failed on {rescored.failed}" if rescored.failed else ""
-    outputs = f"{count(rescored.outputs, 'output')} of the baseline"
+    outputs = f"{count(rescored.outputs, 'baseline output')}"
     text = f"{plain(rescored.evaluation)} scored {outputs} again ({plain(rescored.reason)}): {movement}{failed}"
-    used = sum(one.total_tokens for one in rescored.usage or ())
+    used = sum(usage.total_tokens for usage in rescored.usage or ())
     return f"{text}; {used:,} tokens" if used else text

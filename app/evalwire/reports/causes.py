@@ -1,4 +1,4 @@
-"""Group the failures of an experiment's runs by what they have in common: one rule for every report."""
+"""Group the failures of an experiment's runs by cause, for every report format."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 What = Literal["task", "evaluator", "record"]
 
-# A word with a digit in it: an ID, an address, a time or an amount.
+# A word that contains a digit: an ID, an address, a time or an amount.
 _VARIABLE = re.compile(r"(?<![\w.:/@=+-])[\w.:/@=+-]*\d[\w/@=-]*(?:[.:][\w/@=-]+)*")
 
-_BEFORE_STATUS = ("HTTP ", "status ", "status: ", "code ", "code: ")  # which says what happened
+_BEFORE_STATUS = ("HTTP ", "status ", "status: ", "code ", "code: ")  # HTTP statuses identify the cause
 
-_IDENTIFIER = re.compile(r"(?<![\w-])[0-9a-fA-F]{8,}(?![\w-])")  # of letters alone, too
+_IDENTIFIER = re.compile(r"(?<![\w-])[0-9a-fA-F]{8,}(?![\w-])")  # also without a digit
 
-_MOST = 2_000  # characters of a message by which it is told from others
+_MOST = 2_000  # characters of a message to compare with other messages
 
 
 @dataclass(slots=True, kw_only=True)
 class Cause:
-    """One kind of failure, with the runs that failed of it.
+    """A cause of failures, with the runs that failed for it.
 
     Attributes:
-        what: which call failed, or the recording.
-        name: of the evaluator; None for another call.
-        failure: of the first of the runs.
-        runs: each with its attempts.
+        what: the call that failed, or `record`.
+        name: name of the evaluator; None for another call.
+        failure: failure of the first run.
+        runs: runs with the cause, each with its number of attempts.
     """
 
     what: What
@@ -41,13 +41,13 @@ class Cause:
 
 
 def causes_of(result: ExperimentResult, *, counts: Callable[[What], bool] = lambda _: True) -> list[Cause]:
-    """Return the kinds of failures of an experiment's runs, the commonest first.
+    """Return the causes of failures of an experiment's runs, most common first.
 
-    Failures whose texts differ only in IDs, addresses and numbers are one kind.
+    Failures whose texts differ only in IDs, addresses and numbers have the same cause.
 
     Args:
         result: the experiment.
-        counts: whether failures of such calls are meant.
+        counts: function that returns whether to include the failures of a call.
     """
     causes: dict[tuple[object, ...], Cause] = {}
     for run in result.failed_runs:
@@ -60,10 +60,10 @@ def causes_of(result: ExperimentResult, *, counts: Callable[[What], bool] = lamb
 
 
 def pattern(text: str) -> str:
-    """Return what a message has in common with those that differ in IDs, addresses and numbers only."""
+    """Return a message with `#` for IDs, addresses and numbers."""
 
     def common(found: re.Match[str]) -> str:
-        is_status = len(found[0]) == 3 and found[0].isdigit()  # noqa: PLR2004 - digits of a status of HTTP
+        is_status = len(found[0]) == 3 and found[0].isdigit()  # noqa: PLR2004 - digits of an HTTP status
         return found[0] if is_status and found.string[: found.start()].endswith(_BEFORE_STATUS) else "#"
 
     return _VARIABLE.sub(common, _IDENTIFIER.sub("#", text[:_MOST]))
@@ -74,6 +74,6 @@ def _failures(run: TaskRun) -> Iterator[tuple[What, str | None, Failure, int]]:
         yield "task", None, run.failure, run.attempts
     if run.record_failure:
         yield "record", None, run.record_failure, 1
-    for said in run.evaluations:
-        if said.failure:
-            yield "evaluator", said.name, said.failure, said.attempts
+    for evaluation in run.evaluations:
+        if evaluation.failure:
+            yield "evaluator", evaluation.name, evaluation.failure, evaluation.attempts

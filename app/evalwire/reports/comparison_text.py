@@ -1,4 +1,4 @@
-"""What `evalwire compare` shows: how scores changed, and which examples went which way."""
+"""Render the output of `evalwire compare`: changes of the scores, and examples that became worse or better."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from evalwire.model import written
 from evalwire.reports.highlights import link
-from evalwire.reports.text import cut, in_one_line, plain
+from evalwire.reports.text import cut, plain, single_line
 
 if TYPE_CHECKING:
     from evalwire.model import Baseline, Comparison, ExperimentResult, Pair
 
 Form = Literal["text", "markdown", "json"]
-Compared = tuple["Baseline", "ExperimentResult", "ExperimentResult"]  # with the run and its baseline
+Compared = tuple["Baseline", "ExperimentResult", "ExperimentResult"]  # the comparison, the run and its baseline
 
 _MOST_EXAMPLES = 20
 _LONGEST_INPUT = 80
@@ -25,14 +25,14 @@ _HEADS = ("evaluation", "before", "after", "change", "95% interval (two-sided)",
 
 
 def render(compared: Sequence[Compared], form: Form) -> str:
-    """Comparisons in one of the forms."""
+    """Return comparisons in the given form."""
     match form:
         case "json":
-            return json.dumps([_as_json(*one) for one in compared], ensure_ascii=False, indent=2) + "\n"
+            return json.dumps([_as_json(*parts) for parts in compared], ensure_ascii=False, indent=2) + "\n"
         case "markdown":
-            return "\n".join(line for one in compared for line in _lines(*one, row=_markdown_row, plain=_markdown))
+            return "\n".join(line for parts in compared for line in _lines(*parts, row=_markdown_row, plain=_markdown))
         case "text":
-            return "\n".join(line for one in compared for line in _lines(*one, row=None, plain=plain))
+            return "\n".join(line for parts in compared for line in _lines(*parts, row=None, plain=plain))
         case _ as unknown:
             assert_never(unknown)
 
@@ -40,11 +40,11 @@ def render(compared: Sequence[Compared], form: Form) -> str:
 def _as_json(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -> dict[str, Any]:
     comparisons = [
         {
-            **asdict(one),
-            "worse": [pair.example_id for pair in one.worse],
-            "better": [pair.example_id for pair in one.better],
+            **asdict(comparison),
+            "worse": [pair.example_id for pair in comparison.worse],
+            "better": [pair.example_id for pair in comparison.better],
         }
-        for one in baseline.comparisons
+        for comparison in baseline.comparisons
     ]
     return {
         "experiment": new.name,
@@ -62,7 +62,7 @@ def _as_json(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -
         "failed_after": len(new.failed_runs),
         "not_run_before": old.not_run,
         "not_run_after": new.not_run,
-        **{f"only_{word}": names for word, names in _on_one_side(new, old).items()},
+        **{f"only_{word}": names for word, names in _unpaired_evaluations(new, old).items()},
         "comparisons": comparisons,
     }
 
@@ -81,46 +81,46 @@ def _lines(
     is_markdown = row is not None
     yield f"{'## ' if is_markdown else ''}{plain(new.name)}"
     yield ""
-    for word, one in (("before", old), ("after", new)):
-        name = plain(one.opened.recorded_name if one.opened else one.name)
-        failed = f", {len(one.failed_runs)} of {len(one.runs)} runs failed" if one.failed_runs else ""
-        failed += f", {one.not_run} not run" if one.not_run else ""
-        yield f"{'- ' if is_markdown else ''}{word}: {name}  {_url(one.url, is_markdown=is_markdown)}{failed}"
-    numbers = [f"{baseline.paired} examples are the same"]
+    for word, side in (("before", old), ("after", new)):
+        name = plain(side.opened.recorded_name if side.opened else side.name)
+        failed = f", {len(side.failed_runs)} of {len(side.runs)} runs failed" if side.failed_runs else ""
+        failed += f", {side.not_run} not run" if side.not_run else ""
+        yield f"{'- ' if is_markdown else ''}{word}: {name}  {_url(side.url, is_markdown=is_markdown)}{failed}"
+    numbers = [f"{baseline.paired} unchanged {'example' if baseline.paired == 1 else 'examples'}"]
     for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed)):
         if ids:
             more = ", ..." if len(ids) > _MOST_EXAMPLES else ""
-            numbers.append(f"{len(ids)} {word} ({', '.join(plain(one) for one in ids[:_MOST_EXAMPLES])}{more})")
+            numbers.append(f"{len(ids)} {word} ({', '.join(map(plain, ids[:_MOST_EXAMPLES]))}{more})")
     yield f"{'- ' if is_markdown else ''}{'; '.join(numbers)}"
-    for word, names in _on_one_side(new, old).items():
+    for word, names in _unpaired_evaluations(new, old).items():
         if names:
             yield f"{'- ' if is_markdown else ''}only {word}: {', '.join(map(plain, names))}"
     yield ""
-    yield from _table([_cells(one, plain) for one in baseline.comparisons], row)
+    yield from _table([_cells(comparison, plain) for comparison in baseline.comparisons], row)
     for comparison in baseline.comparisons:
         yield from _flips(comparison, new, plain, is_markdown=is_markdown)
     yield ""
 
 
-def _on_one_side(new: ExperimentResult, old: ExperimentResult) -> dict[str, list[str]]:
-    """The evaluations that only the run before has, and only the one after."""
-    here, there = ({score.name for score in one.scores} for one in (new, old))
+def _unpaired_evaluations(new: ExperimentResult, old: ExperimentResult) -> dict[str, list[str]]:
+    """Return the names of the evaluations that only the old run has, and that only the new run has."""
+    here, there = ({score.name for score in side.scores} for side in (new, old))
     return {"before": sorted(there - here), "after": sorted(here - there)}
 
 
-def _cells(one: Comparison, plain: Callable[[str], str]) -> list[str]:
-    if one.change is None:
-        return [plain(one.name), "-", "-", "-", "-", "-", "0", "0"]
-    interval = f"{one.interval.low:+.3f} to {one.interval.high:+.3f}" if one.interval else "-"
+def _cells(compared: Comparison, plain: Callable[[str], str]) -> list[str]:
+    if compared.change is None:
+        return [plain(compared.name), "-", "-", "-", "-", "-", "0", "0"]
+    interval = f"{compared.interval.low:+.3f} to {compared.interval.high:+.3f}" if compared.interval else "-"
     return [
-        plain(one.name),
-        written(one.before),
-        written(one.after),
-        f"{one.change:+.3f}",
+        plain(compared.name),
+        written(compared.before),
+        written(compared.after),
+        f"{compared.change:+.3f}",
         interval,
-        f"{one.p_value:.3g}",
-        str(len(one.worse)),
-        str(len(one.better)),
+        f"{compared.p_value:.3g}",
+        str(len(compared.worse)),
+        str(len(compared.better)),
     ]
 
 
@@ -159,7 +159,7 @@ def _flip(
     text = f"{'- ' if is_markdown else '  '}{plain(pair.example_id)}  {written(pair.before)} to {written(pair.after)}"
     if run is None:
         return text
-    asked = plain(cut(in_one_line(run.example.input), _LONGEST_INPUT))
+    asked = plain(cut(single_line(run.example.input), _LONGEST_INPUT))
     return f"{text}  {asked}  {_url(link(new, run), is_markdown=is_markdown)}".rstrip()
 
 

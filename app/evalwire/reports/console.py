@@ -1,4 +1,4 @@
-"""The end of a run as text: the verdict, a table, what failed and where, and the links."""
+"""Render a report as text for the console: the outcome, a table, failures with their places, and links."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from evalwire.reports.baseline_text import drops_without_baseline, rescored_line
 from evalwire.reports.causes import What, causes_of
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import Highlight, improvements, link, lowest, regressions
-from evalwire.reports.text import cut, cut_middle, harmless, in_one_line, plain, without_score
+from evalwire.reports.text import cut, cut_middle, harmless, plain, single_line, without_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalwire.model import Baseline, ExperimentResult, Failure, GateResult, Report, ScoreSummary
 
-# Shown of one experiment; everything is in results.json and in Phoenix.
+# Limits for each experiment. results.json and Phoenix have the full data.
 _MOST_CAUSES = 10
 _MOST_EXAMPLES = 3
 _LONGEST_MESSAGE = 500
 _LONGEST_TRACEBACK = 5_000
 _LONGEST_INPUT = 100
-_STABLE = 0.005  # a spread below it is shown as 0.00
+_STABLE = 0.005  # smaller spreads are shown as 0.00
 
 
 def pieces(report: Report) -> list[str]:
-    """Return the report as plain text, in one piece."""
+    """Return the report as plain text, in a single piece."""
     return [render(report)]
 
 
@@ -46,13 +46,13 @@ def render(
     width: int = 100,
     verbose: bool = False,
 ) -> str:
-    """The report as text.
+    """Return the report as text.
 
     Args:
-        report: what is told.
-        color: with a terminal's colours.
-        width: of the table, in characters.
-        verbose: with the traceback of every failure.
+        report: report to render.
+        color: whether to use terminal colors.
+        width: width of the table in characters.
+        verbose: whether to show the traceback of every failure.
     """
     buffer = io.StringIO()
     console = Console(
@@ -85,7 +85,7 @@ def render(
         for name, url in links:
             console.print(Text(f"{name:{longest}}  {url}"))
     if retries := sum(run.retries for result in report.results for run in result.runs):
-        console.print(f"\ncalls tried again: {retries} (rate limits, time-outs)")
+        console.print(f"\nretries: {retries} (rate limits, timeouts)")
     if advice := _to_resume(report):
         console.print()
         console.print(Text(plain(advice), style=style))
@@ -100,31 +100,31 @@ def _print_gates(console: Console, report: Report) -> None:
 
 
 def _to_resume(report: Report) -> str:
-    """Say what to do about records that Phoenix does not have, or missing runs; empty when all is there."""
+    """Return advice for records that did not reach Phoenix or for missing runs; empty if nothing is missing."""
     if report.undelivered and not report.journal:
-        return f"{_count(report.undelivered, 'record')} did not reach Phoenix, and there is no journal of them"
+        return f"{_count(report.undelivered, 'record')} did not reach Phoenix, and no journal contains them"
     if report.undelivered:
         return (
-            f"{_count(report.undelivered, 'record')} did not reach Phoenix; the journal holds them. "
+            f"{_count(report.undelivered, 'record')} did not reach Phoenix, but the journal has them. "
             f"To send them: evalwire resume {shlex.quote(report.journal or '')}"
         )
     if report.journal and any(result.not_run for result in report.results if result.opened):
-        return f"To run what was not run: evalwire resume {shlex.quote(report.journal)}"
+        return f"To complete the job: evalwire resume {shlex.quote(report.journal)}"
     return ""
 
 
 def verdict(report: Report) -> str:
-    """Return one line: how the job ended, and over how much."""
+    """Return the outcome of the job and its size, on a single line."""
     digest = Digest.of(report)
     word: str = digest.word
     if report.scope:
         word += f" ({report.scope})"
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
-    if broken := sum(gate.is_red and gate.source != "default" for gate in report.gates):
-        word += f" ({broken} of {_count(len(report.gates), 'gate')} broken)"
-    elif (held := _held(report.gates)) and not digest.failed_experiments:
-        word += f" ({held})"
+    if failed := sum(gate.is_red and gate.source != "default" for gate in report.gates):
+        word += f" ({failed} of {_count(len(report.gates), 'gate')} failed)"
+    elif (passed := _passed_gates(report.gates)) and not digest.failed_experiments:
+        word += f" ({passed})"
     word += drops_without_baseline(report)
     parts = [_count(len(report.results), "experiment"), _size(report.results)]
     parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
@@ -142,10 +142,10 @@ def verdict(report: Report) -> str:
     return "; ".join(filter(None, (f"{word}: {', '.join(parts)}", scored_again(report))))
 
 
-def _held(gates: Sequence[GateResult]) -> str:
-    """Say how many gates held, and how many were inconclusive."""
-    held = sum(gate.status == "passed" for gate in gates)
-    parts = [f"{_count(held, 'gate')} held"] if held else []
+def _passed_gates(gates: Sequence[GateResult]) -> str:
+    """Return how many gates passed, and how many were inconclusive."""
+    passed = sum(gate.status == "passed" for gate in gates)
+    parts = [f"{_count(passed, 'gate')} passed"] if passed else []
     if inconclusive := sum(gate.status == "inconclusive" for gate in gates):
         parts.append(f"{inconclusive if parts else _count(inconclusive, 'gate')} inconclusive")
     return ", ".join(parts)
@@ -156,12 +156,12 @@ def _count(number: int, noun: str) -> str:
 
 
 def _noun(*results: ExperimentResult) -> str:
-    """Return the noun for what is counted: examples or, where an example runs several times, runs."""
+    """Return the noun to count: `example`, or `run` if an example runs several times."""
     return "run" if any(result.repetitions > 1 for result in results) else "example"
 
 
 def _size(results: Iterable[ExperimentResult]) -> str:
-    """Say how many examples ran, and how often each; where that is not the same for all, how many runs."""
+    """Return the number of examples and repetitions; if repetitions differ, the number of runs instead."""
     opened = [result for result in results if result.example_count]
     examples = _count(sum(result.example_count for result in opened), "example")
     match sorted({result.repetitions for result in opened}):
@@ -173,7 +173,7 @@ def _size(results: Iterable[ExperimentResult]) -> str:
 
 
 def _table(report: Report) -> Table:
-    """One row for each experiment. Where names do not fit they are cut; numbers never are, however narrow."""
+    """Return a table with a row for each experiment; names are cut if they do not fit, but numbers are not."""
     scored = [(result, result.scores) for result in report.results]
     is_repeated = any(result.repetitions > 1 for result in report.results)
     means = [len(_mean(score)) for _, scores in scored for score in scores if score.mean is not None]
@@ -231,8 +231,8 @@ def _passes(score: ScoreSummary) -> str:
 
 
 def _gate(gate: GateResult) -> str:
-    """A gate on a line: its text has the value, the limit and the interval of a limit on a mean."""
-    word = "BROKEN" if gate.is_red else {"passed": "held"}.get(gate.status, gate.status)
+    """Return a gate on a line, with the state in capitals if the gate fails the job."""
+    word = gate.status.upper() if gate.is_red else gate.status
     text = f"  {word:12}  {plain(gate.experiment)}  {plain(gate.text)}"
     if gate.rule == "max_drop" and gate.interval is not None:
         low, high = f"{gate.interval.low:+.3f}", f"{gate.interval.high:+.3f}"
@@ -241,40 +241,40 @@ def _gate(gate: GateResult) -> str:
 
 
 def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
-    """Say what an experiment was compared with, and which examples most deserve a look."""
+    """Yield the baseline of an experiment, and the examples that changed most or scored lowest."""
     baseline = report.baseline_of(result.name)
-    if baseline is not None and not baseline.note:  # else the gates have told why there is none
+    if baseline is not None and not baseline.note:  # the gates show the note
         yield f"  {_compared(baseline)}"
-        yield from (f"  {rescored_line(one)}" for one in baseline.rescored)
+        yield from (f"  {rescored_line(rescored)}" for rescored in baseline.rescored)
     gates = report.gates_of(result.name)
     worse, better = regressions(report, result), improvements(report, result)
     for name, found in _by_evaluation(worse).items():
-        gained = sum(one.evaluation == name for one in better)
+        gained = sum(highlight.evaluation == name for highlight in better)
         yield f"  {plain(name)}: {_count(len(found), 'example')} worse, {gained} better"
         yield from _shown(result, found)
     for gate in gates:
         if gate.is_red and gate.rule in ("min", "min_pass_rate") and gate.evaluation not in _by_evaluation(worse):
             found = lowest(result, gate.evaluation or "", most=_MOST_EXAMPLES)
             if found:
-                yield f"  {plain(gate.evaluation or '')}: the lowest"
+                yield f"  {plain(gate.evaluation or '')}: lowest scores"
                 yield from _shown(result, found)
 
 
 def _by_evaluation(found: Iterable[Highlight]) -> dict[str, list[Highlight]]:
     groups: dict[str, list[Highlight]] = {}
-    for one in found:
-        groups.setdefault(one.evaluation, []).append(one)
+    for highlight in found:
+        groups.setdefault(highlight.evaluation, []).append(highlight)
     return groups
 
 
 def _shown(result: ExperimentResult, found: Sequence[Highlight]) -> Iterator[str]:
-    for one in found[:_MOST_EXAMPLES]:
-        run = one.run
-        before = "" if one.before is None else f"{written(one.before, digits=2)} to "
-        yield f"    {plain(run.example.id)}  {before}{written(one.after, digits=2)}"
-        output = f"it failed: {run.failure}" if run.failure else run.output
-        for what, value in (("input", run.example.input), ("expected", run.example.output), ("output", output)):
-            yield f"      {what:8}  {cut(plain(in_one_line(value)), _LONGEST_INPUT)}"
+    for highlight in found[:_MOST_EXAMPLES]:
+        run = highlight.run
+        before = "" if highlight.before is None else f"{written(highlight.before, digits=2)} to "
+        yield f"    {plain(run.example.id)}  {before}{written(highlight.after, digits=2)}"
+        output = f"task failed: {run.failure}" if run.failure else run.output
+        for name, value in (("input", run.example.input), ("expected", run.example.output), ("output", output)):
+            yield f"      {name:8}  {cut(plain(single_line(value)), _LONGEST_INPUT)}"
         if url := link(result, run):
             yield f"      {plain(url)}"
     if len(found) > _MOST_EXAMPLES:
@@ -288,25 +288,25 @@ def _compared(baseline: Baseline) -> str:
         for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
         if ids
     )
-    same = f"{_count(baseline.paired, 'example')} the same" + (f", {numbers}" if numbers else "")
+    same = _count(baseline.paired, "unchanged example") + (f", {numbers}" if numbers else "")
     name = baseline.recorded_name or baseline.asked
     return f"compared with {plain(name)}{f' ({plain(where)})' if where else ''}: {same}"
 
 
 def _summary(report: Report, result: ExperimentResult) -> str:
-    broken = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
-    if result.passed and broken:
-        return f"{_count(broken, 'gate')} broken"
+    failed = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
+    if result.passed and failed:
+        return f"{_count(failed, 'gate')} failed"
     if result.passed:
-        is_judged = report.gates_of(result.name) or report.baseline_of(result.name)
-        return "all of it held" if is_judged else "scores differ between repetitions"
+        has_gates = report.gates_of(result.name) or report.baseline_of(result.name)
+        return "passed" if has_gates else "scores differ between repetitions"
     if result.problems:
-        return "it cannot run"
+        return "cannot run"
     if result.incomplete_scores and not result.failed_runs and not result.failure:
-        return f"an evaluator did not judge every {_noun(result)} in the same way"
+        return f"an evaluator did not return all scores for every {_noun(result)}"
     if result.failed_runs:
         return f"{len(result.failed_runs)} of {_count(result.expected_runs, _noun(result))} failed"
-    return "it did not finish" if result.opened else "it did not start"
+    return "did not finish" if result.opened else "did not start"
 
 
 def failures(
@@ -316,7 +316,7 @@ def failures(
     mask: Callable[[str], str] = str,
     folder: Path | None = None,
 ) -> Iterator[str]:
-    """Every failure of an experiment in lines: example, stage, exception, and the line of the user's code."""
+    """Yield the failures of an experiment, with the stage, the exception, the line of the user's code and examples."""
 
     def line(failure: Failure) -> str:
         kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
@@ -326,8 +326,8 @@ def failures(
         return cut(text, _LONGEST_MESSAGE) + (f"  ({plain(mask(place))})" if place else "")
 
     def trace(failure: Failure, *, shown: bool) -> Iterator[str]:
-        for one in cut_middle(mask(failure.traceback), _LONGEST_TRACEBACK).splitlines() if shown else ():
-            yield f"      {harmless(one)}"
+        for text in cut_middle(mask(failure.traceback), _LONGEST_TRACEBACK).splitlines() if shown else ():
+            yield f"      {harmless(text)}"
 
     for problem in result.problems:
         yield f"  {line(problem)}"
@@ -337,16 +337,18 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        yield f"  score {plain(score.name)}: given for {score.given} of {_count(len(result.runs), _noun(result))} only"
+        size = _count(len(result.runs), _noun(result))
+        yield f"  score {plain(score.name)}: returned for only {score.given} of {size}"
 
 
 def _unstable(result: ExperimentResult) -> Iterator[str]:
-    """The examples whose repetitions lie farthest apart, for each evaluator."""
+    """Yield the examples with the largest spread over their repetitions, for each evaluator."""
     for score in result.scores:
-        apart = [(one.spread, one) for one in score.per_example if one.spread and one.spread >= _STABLE]
-        for spread, one in sorted(apart, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
-            what = f"{plain(score.name)}  {plain(one.example_id)}"
-            yield f"  unstable: {what}  {written(one.mean, digits=2)} ± {written(spread, digits=2)} over {one.count}"
+        spreads = [(found.spread, found) for found in score.per_example if found.spread and found.spread >= _STABLE]
+        for spread, found in sorted(spreads, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
+            subject = f"{plain(score.name)}  {plain(found.example_id)}"
+            numbers = f"{written(found.mean, digits=2)} ± {written(spread, digits=2)} over {_count(found.count, 'run')}"
+            yield f"  unstable: {subject}  {numbers}"
 
 
 def _causes(
@@ -357,7 +359,7 @@ def _causes(
     verbose: bool,
     mask: Callable[[str], str],
 ) -> Iterator[str]:
-    """List the causes of runs' failures, each with the first examples."""
+    """Yield the causes of failed runs, each with the first examples."""
     causes = causes_of(result)
     for cause in causes[:_MOST_CAUSES]:
         yield f"  {plain(_WORDS[cause.what])}{f' {plain(cause.name)}' if cause.name else ''}: {line(cause.failure)}"

@@ -1,4 +1,4 @@
-"""Count once what the head of every report format says of a job."""
+"""Compute the numbers for the first line of every report format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
 
-# why a job without a result of any experiment ended as it did
+# reasons for the outcome of a job without results
 REASONS = {
     "nothing_to_run": "there was nothing to run",
     "infrastructure": "Phoenix could not be used",
@@ -18,21 +18,21 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """What a job came to, in numbers.
+    """The result of a job in numbers.
 
     Attributes:
-        word: how the job ended.
-        failed_experiments: experiments that did not pass, their gates included.
-        unfinished_experiments: experiments that could not be loaded or run to the end.
+        word: outcome of the job.
+        failed_experiments: experiments that did not pass, including failed gates.
+        unfinished_experiments: experiments that could not be loaded, or did not finish.
         examples: examples of all experiments.
-        expected_runs: runs that were to be made.
-        failed_runs: runs whose task, evaluator or record failed.
-        tolerated_runs: those of them in experiments whose gate on the error rate passed.
+        expected_runs: runs that the job should make.
+        failed_runs: runs whose task, evaluator or recording failed.
+        tolerated_runs: failed runs of experiments whose gate on the error rate passed.
         not_run: runs that were not made.
         failed_gates: gates that fail the job.
         tolerating: gates on the error rate that passed although runs failed.
-        has_no_gates: whether nobody asked for a gate, where gates would be judged: an experiment that cannot be loaded
-            has none, whatever was asked for.
+        has_no_gates: whether the job would apply gates, but none are set. An experiment that cannot be loaded never
+            has gates, so it does not count.
     """
 
     word: Literal["PASSED", "INTERRUPTED", "FAILED"]
@@ -49,7 +49,7 @@ class Digest:
 
     @classmethod
     def of(cls, report: Report) -> Digest:
-        """Count what a report holds."""
+        """Compute the digest of a report."""
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
         ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}

@@ -1,6 +1,6 @@
-"""What `evalwire report --experiment` shows: a recorded experiment in a page of Markdown.
+"""Render the output of `evalwire report --experiment`: a recorded experiment as a Markdown page.
 
-What users and models wrote stands in code spans, except names that are plain words.
+Texts of users and models are in code spans, except names that are plain words.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/
 
 
 def render(result: ExperimentResult) -> str:
-    """A recorded experiment as Markdown.
+    """Return a recorded experiment as Markdown.
 
-    The score of an evaluator that returns bools is the share of all runs that passed, so what failed or was not run
-    did not; that of any other is the mean of the scores there are, with their number where a run has none.
+    The score of an evaluator that returns bools is the share of all runs that passed. Runs that failed or were not
+    made count as not passed. The score of any other evaluator is the mean of the available scores, with their number
+    if runs have no score.
 
     Args:
-        result: whose runs that failed have no evaluations, as `evalwire.model.scores` counts them.
+        result: recorded experiment, in which failed runs have no evaluations, as `evalwire.model.scores` counts them.
     """
     return "\n".join([*_head(result), *_scores(result), *_failures(result)]) + "\n"
 
 
 def _head(result: ExperimentResult) -> Iterator[str]:
     opened = result.opened
-    errors = sum(one.failure is not None for run in result.runs for one in run.evaluations)
+    errors = sum(evaluation.failure is not None for run in result.runs for evaluation in run.evaluations)
     facts = {
         "Name": _named(opened.recorded_name) if opened else "",
         "Dataset": _named(result.dataset_name),
@@ -91,8 +92,8 @@ def _failures(result: ExperimentResult) -> Iterator[str]:
     yield ""
     for run in failed[:_MOST_FAILURES]:
         for failure in run.failures:
-            told = _code(cut(plain(str(failure)), _LONGEST_ERROR))
-            yield f"- {_of(run)}{_link(result, run)}: {told}"
+            error = _code(cut(plain(str(failure)), _LONGEST_ERROR))
+            yield f"- {_of(run)}{_link(result, run)}: {error}"
     if len(failed) > _MOST_FAILURES:
         yield f"- and {len(failed) - _MOST_FAILURES} more runs"
     yield ""
@@ -108,12 +109,12 @@ def _link(result: ExperimentResult, run: TaskRun) -> str:
 
 
 def _named(text: str) -> str:
-    """A name as it is where Markdown sees nothing in it, else as code."""
+    """Return a name unchanged if it contains no Markdown, else as code."""
     return text if _WORD.fullmatch(text) else _code(text)
 
 
 def _code(text: str) -> str:
-    """Text as a code span, which nothing in it can end."""
+    """Return text as a code span that the text itself cannot end."""
     text = plain(text) or " "
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""

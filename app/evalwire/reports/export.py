@@ -1,7 +1,7 @@
-"""A recorded experiment as a table (`csv`) or an object (`json`) for other programs, piece by piece.
+"""Export a recorded experiment as a table (`csv`) or an object (`json`) for other programs, piece by piece.
 
-What was recorded stays as it is: in particular, a cell of the table may begin with `=`, which a spreadsheet takes for a
-formula where the file is opened instead of imported as text.
+Recorded values are not changed. In particular, a cell of the table may begin with `=`. A spreadsheet takes it for a
+formula if the file is opened instead of imported as text.
 """
 
 from __future__ import annotations
@@ -32,22 +32,23 @@ _OF_AN_EVALUATION = ("score", "label", "explanation", "error")
 
 
 def csv_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: Rows) -> Iterator[str]:
-    """A table in the dialect of RFC 4180: a header, then a line for each run.
+    """Yield a CSV table as in RFC 4180: a header, then a line for each run.
 
-    Text is itself, None is an empty cell, and anything else is JSON text.
+    Text is written unchanged, None as an empty cell, and any other value as JSON.
 
     Args:
-        experiment: its record, of which the table has nothing.
-        evaluations: the names of those that have columns: `score.NAME`, `label.NAME`, `explanation.NAME`, `error.NAME`.
+        experiment: record of the experiment; the table does not use it.
+        evaluations: names of the evaluations, which have the columns `score.NAME`, `label.NAME`, `explanation.NAME`
+            and `error.NAME`.
         rows: the runs.
     """
     del experiment
     columns = [(name, part) for name in evaluations for part in _OF_AN_EVALUATION]
     yield _line([*_COLUMNS, *(f"{part}.{name}" for name, part in columns)])
     for row in rows:
-        said = {one["name"]: one for one in row["evaluations"]}
+        recorded = {evaluation["name"]: evaluation for evaluation in row["evaluations"]}
         cells = [row[column] for column in _COLUMNS]
-        cells += [said.get(name, {}).get(part) for name, part in columns]
+        cells += [recorded.get(name, {}).get(part) for name, part in columns]
         yield _line(map(_cell, cells))
 
 
@@ -64,11 +65,11 @@ def _cell(value: Any) -> str:
 
 
 def json_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: Rows) -> Iterator[str]:
-    """One object, `{"experiment": {...}, "evaluations": [...], "runs": [...]}`, each run on a line of its own.
+    """Yield a JSON object, `{"experiment": {...}, "evaluations": [...], "runs": [...]}`, with each run on its own line.
 
     Args:
-        experiment: its record.
-        evaluations: the names of all there are.
+        experiment: record of the experiment.
+        evaluations: names of all evaluations.
         rows: the runs.
     """
     yield f'{{"experiment": {_json(experiment)},\n "evaluations": {_json(list(evaluations))},\n "runs": ['

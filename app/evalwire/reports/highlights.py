@@ -1,4 +1,4 @@
-"""Find the examples of a finished report that deserve a look first, for all report formats."""
+"""Find the examples of a finished report to look at first, for all report formats."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Highlight:
-    """One example under one evaluation.
+    """An example and its score in an evaluation.
 
     Attributes:
-        run: of the example; of several repetitions, the one with the worst score.
-        evaluation: its name.
-        before: the example's score in the baseline; None without one.
-        after: its score now, the mean over repetitions; None where it has none.
+        run: run of the example; if it has repetitions, the run with the worst score.
+        evaluation: name of the evaluation.
+        before: score of the example in the baseline; None without a baseline.
+        after: score of the example in this job, as the mean over repetitions; None without a score.
     """
 
     run: TaskRun
@@ -30,12 +30,12 @@ class Highlight:
 
 
 def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:
-    """The examples that are worse than in the baseline: by evaluation, the worst first."""
+    """Return the examples that are worse than in the baseline, by evaluation, worst first."""
     return _changed(report, result, lambda comparison: comparison.worse)
 
 
 def improvements(report: Report, result: ExperimentResult) -> list[Highlight]:
-    """The examples that are better than in the baseline: by evaluation, the best first."""
+    """Return the examples that are better than in the baseline, by evaluation, best first."""
     return _changed(report, result, lambda comparison: comparison.better)
 
 
@@ -56,26 +56,28 @@ def _changed(report: Report, result: ExperimentResult, choose: Callable[[Compari
 
 
 def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maximize", most: int = 5) -> list[Highlight]:
-    """The examples with the worst scores of one evaluation; none when all scores are the same."""
+    """Return the examples with the worst scores of an evaluation; an empty list if all scores are equal."""
     runs = _by_example(result)
     means: dict[str, float] = {}
-    for example_id, its in runs.items():
-        said = [one for run in its for one in run.evaluations if one.name == name]
-        if scores := [one.score for one in said if one.score is not None]:
+    for example_id, repetitions in runs.items():
+        evaluations = [found for run in repetitions for found in run.evaluations if found.name == name]
+        if scores := [found.score for found in evaluations if found.score is not None]:
             means[example_id] = mean(scores)
     if not means:
         return []
     best = (min if direction == "minimize" else max)(means.values())
     ordered = sorted(means, key=lambda example_id: means[example_id], reverse=direction == "minimize")
     return [
-        Highlight(run=_worst_run(runs[one], name, direction), evaluation=name, before=None, after=means[one])
-        for one in ordered[:most]
-        if means[one] != best
+        Highlight(
+            run=_worst_run(runs[example_id], name, direction), evaluation=name, before=None, after=means[example_id]
+        )
+        for example_id in ordered[:most]
+        if means[example_id] != best
     ]
 
 
 def link(result: ExperimentResult, run: TaskRun) -> str | None:
-    """The page of a run's trace in Phoenix; None where it has none."""
+    """Return the address of a run's trace in Phoenix; None without a trace."""
     if not result.url or not run.trace_id:
         return None
     return f"{result.url.partition('/datasets/')[0]}/redirects/traces/{run.trace_id}"
@@ -89,12 +91,12 @@ def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:
 
 
 def _worst_run(runs: Sequence[TaskRun], name: str, direction: Direction) -> TaskRun:
-    """Return the run to show of one example's runs: without a score, else with a low score, else not applicable."""
+    """Return the run of an example to show: a run without a score, or else with the worst score, or not applicable."""
     sign = -1 if direction == "minimize" else 1
 
     def badness(run: TaskRun) -> tuple[bool, bool, float]:
-        said = [one for one in run.evaluations if one.name == name]
-        scores = [one.score for one in said if one.score is not None]
-        return any(not one.is_applicable for one in said), bool(scores), sign * scores[0] if scores else 0.0
+        evaluations = [found for found in run.evaluations if found.name == name]
+        scores = [found.score for found in evaluations if found.score is not None]
+        return any(not found.is_applicable for found in evaluations), bool(scores), sign * scores[0] if scores else 0.0
 
     return min(runs, key=badness)

@@ -1,12 +1,13 @@
-"""`evalwire.xml`: the report as JUnit XML, for the test tab of a CI system.
+"""Render `evalwire.xml`: the report as JUnit XML, for the test tab of a CI system.
 
-A low score is no failure here: gates judge scores. What fails is a red gate, an example that became worse where the
-drop gate is red, and whatever kept an example from being judged. So a red job has a failure or an error in it, and a
-green one has none: errors that a `max_error_rate` tolerates are skipped cases that say so.
+A low score is not a failure here, because gates decide on scores. The failures are gates that fail the job, and
+examples that became worse if a drop gate failed. Anything that prevented the evaluation of an example is an error. So
+a failed job has at least one failure or error, and a passed job has none. Errors that `max_error_rate` tolerates are
+skipped cases with a message.
 
-There is a suite for each experiment, and in it a case for each gate, for each evaluation of each run, and for each task
-that failed. Names are unique, since GitLab drops a second case of one name. The case of a run's first evaluation has
-the task's time too, so that the times of all cases add up to the time that was worked.
+Each experiment is a suite with a case for each gate, for each evaluation of each run, and for each failed task. Names
+are unique, because GitLab drops a second case with the same name. The case of a run's first evaluation includes the
+time of the task, so the times of all cases add up to the total working time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from evalwire.model import written
 from evalwire.reports.highlights import link
 from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
-from evalwire.reports.text import cut, cut_middle, in_one_line, relative
+from evalwire.reports.text import cut, cut_middle, gate_sentence, relative, single_line
 
 if TYPE_CHECKING:
     from evalwire.model import (
@@ -42,11 +43,11 @@ _LONGEST_TRACEBACK = 8_000
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Return the report as XML, case by case."""
+    """Return the report as pieces of XML, case by case."""
     suites = [_suite_of(report, result) for result in report.results]
     tallies = [Counter(case.kind for case in suite.cases()) for suite in suites]
-    is_red = any(tally["failure"] or tally["error"] for tally in tallies)
-    if rest := _cases_of_the_job(report, is_red=is_red):
+    has_failed = any(tally["failure"] or tally["error"] for tally in tallies)
+    if rest := _cases_of_the_job(report, has_failed=has_failed):
         suites.append(Suite(name="evalwire", seconds=0.0, cases=lambda: iter(rest)))
         tallies.append(Counter(case.kind for case in rest))
     return write_suites(suites, tallies, seconds=report.seconds, started_at=report.started_at)
@@ -55,11 +56,11 @@ def pieces(report: Report) -> Iterator[str]:
 # --- cases ---------------------------------------------------------------------------------------------
 
 
-def _cases_of_the_job(report: Report, *, is_red: bool) -> list[Case]:
-    """Build the cases that belong to no experiment; a job that failed for no experiment's sake says why here."""
+def _cases_of_the_job(report: Report, *, has_failed: bool) -> list[Case]:
+    """Build the cases outside of experiments, including the reason if no other case explains a failed job."""
     names = {result.name for result in report.results}
     cases = [_gate(report, None, gate) for gate in report.gates if gate.experiment not in names]
-    if report.exit_code != 0 and not is_red and not any(case.kind in ("failure", "error") for case in cases):
+    if report.exit_code != 0 and not has_failed and not any(case.kind in ("failure", "error") for case in cases):
         reasons = {
             "nothing_to_run": "there was nothing to run",
             "infrastructure": "Phoenix could not be used, so nothing ran",
@@ -81,7 +82,7 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
         "repetitions": str(result.repetitions),
     }
     for score in result.scores:
-        missing = f"{result.missing_runs(score)} of {result.expected_runs} have no score"
+        missing = f"{result.missing_runs(score)} of {result.expected_runs} runs have no score"
         known |= {
             f"mean {score.name}": written(score.mean) if score.mean is not None else "",
             f"missing {score.name}": missing if score.unscored else "",
@@ -90,21 +91,21 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
     return Suite(
         name=result.name,
         seconds=result.seconds,
-        cases=lambda: _with_a_reason(report, result),
+        cases=lambda: _explained_cases(report, result),
         properties={name: value for name, value in known.items() if value},
     )
 
 
-def _with_a_reason(report: Report, result: ExperimentResult) -> Iterator[Case]:
-    """The cases of an experiment; where it did not hold, at least one of them is red."""
-    is_red = False
+def _explained_cases(report: Report, result: ExperimentResult) -> Iterator[Case]:
+    """Yield the cases of an experiment, with at least one failure or error if the experiment did not pass."""
+    has_failed = False
     for case in _cases_of(report, result):
-        is_red = is_red or case.kind in ("failure", "error")
+        has_failed = has_failed or case.kind in ("failure", "error")
         yield case
-    if not is_red and not report.passed(result):
+    if not has_failed and not report.passed(result):
         message = f"{result.not_run} of {result.expected_runs} runs were not made"
         if not result.not_run:
-            message = "not every run was judged and recorded" if result.expected_runs else "there was nothing to run"
+            message = "not every run was evaluated and recorded" if result.expected_runs else "there was nothing to run"
         yield Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)
 
 
@@ -129,7 +130,7 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
         result=result,
         tolerated=report.tolerates(result),
         worse=_worse(report, result),
-        lacking={score.name for score in result.incomplete_scores},
+        incomplete={score.name for score in result.incomplete_scores},
     )
     for run in result.runs:
         yield from runs.cases(run)
@@ -142,7 +143,7 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         "value": gate.value,
         "threshold": gate.threshold,
         "p (one-sided, corrected)": gate.p_value,
-        "asked for": gate.source or None,
+        "source": gate.source or None,
     }
     if gate.interval:
         facts[f"{gate.interval.confidence:.0%} interval, two-sided ({gate.interval.method})"] = (
@@ -150,15 +151,15 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         )
 
     def body() -> str:
-        told = [f"{name}: {_number(value)}" for name, value in facts.items() if value is not None]
-        return "\n".join([gate.text, "", *told])
+        lines = [f"{name}: {_number(value)}" for name, value in facts.items() if value is not None]
+        return "\n".join([gate.text, "", *lines])
 
     return Case(
         group="gates",
         name=gate.name if result else f"{gate.experiment} {gate.name}",
         kind="failure" if gate.is_red else kind,
         type=gate.rule,
-        message=gate.text if gate.is_red or gate.status == "passed" else f"{gate.status}: {gate.text}",
+        message=gate_sentence(gate),
         body=body if gate.is_red else None,
         said=None if gate.is_red else body,
         file=_file(report, result, gate.evaluation) if result else "",
@@ -167,38 +168,41 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Runs:
-    """What the cases of an experiment's runs are made with.
+    """The builder of the cases of an experiment's runs.
 
     Attributes:
-        tolerated: whether a gate allows the errors that there are.
-        worse: what became worse where the drop gate is red, by evaluation and example.
-        lacking: evaluations that some run which did not fail has not got.
+        report: the report.
+        result: the experiment.
+        tolerated: whether a gate tolerates the errors.
+        worse: pairs that became worse in evaluations whose drop gate failed, by evaluation and example ID.
+        incomplete: evaluations that are missing in a run that did not fail.
     """
 
     report: Report
     result: ExperimentResult
     tolerated: bool
     worse: dict[tuple[str, str], tuple[Comparison, Pair]]
-    lacking: set[str]
+    incomplete: set[str]
 
     def cases(self, run: TaskRun) -> Iterator[Case]:
-        """The cases of one run."""
-        seconds, judged = run.seconds, set()
+        """Yield the cases of a run."""
+        seconds, evaluated = run.seconds, set()
         if run.failure or not (run.evaluations or self.result.evaluator_names):
             yield self._task(run)
             seconds = 0.0
-        for one in run.evaluations:
-            if one.evaluator not in judged:  # it may have given several, in one call
-                seconds += (one.end_time - one.start_time).total_seconds()
-            judged.add(one.evaluator)
-            yield self._evaluation(run, one, seconds)
+        for evaluation in run.evaluations:
+            if evaluation.evaluator not in evaluated:  # a call may return several evaluations
+                seconds += (evaluation.end_time - evaluation.start_time).total_seconds()
+            evaluated.add(evaluation.evaluator)
+            yield self._evaluation(run, evaluation, seconds)
             seconds = 0.0
         for name in self.result.evaluator_names:
-            if name not in judged:
-                yield self._unjudged(run, name)
+            if name not in evaluated:
+                yield self._not_evaluated(run, name)
         if not run.failures:
-            for name in sorted(self.lacking - {one.name for one in run.evaluations}):
-                yield self._red(run, name, "the evaluator gave this evaluation to other examples, but not to this one")
+            for name in sorted(self.incomplete - {evaluation.name for evaluation in run.evaluations}):
+                message = "the evaluator returned this evaluation for other examples, but not for this example"
+                yield self._error(run, name, message)
         if run.record_failure:
             yield self._failed(run, "record", run.record_failure, tolerated=False)
 
@@ -213,11 +217,11 @@ class _Runs:
                 run, said.name, said.failure, tolerated=self.tolerated, evaluator=said.evaluator, seconds=seconds
             )
         if said.score is None and said.label is None:
-            return self._red(run, said.name, "the evaluator gave neither a score nor a label")
+            return self._error(run, said.name, "the evaluator returned neither a score nor a label")
         comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
         worse = ""
         if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
-            worse = f"{said.name} is {written(said.score)}; in the baseline it was {written(pair.before)}"
+            worse = f"{said.name} is {written(said.score)}, but was {written(pair.before)} in the baseline"
         return Case(
             group=said.name,
             name=self._name(said.name, run),
@@ -255,18 +259,18 @@ class _Runs:
             seconds=seconds,
         )
 
-    def _unjudged(self, run: TaskRun, evaluator: str) -> Case:
+    def _not_evaluated(self, run: TaskRun, evaluator: str) -> Case:
         if not run.failure and not (run.failures and self.tolerated):
-            return self._red(run, evaluator, "the evaluator did not judge it")
+            return self._error(run, evaluator, "the evaluator did not score this run")
         return Case(
             group=evaluator,
             name=self._name(evaluator, run),
             kind="skipped",
-            message="not judged: the task failed" if run.failure else "not judged",
+            message="not evaluated: the task failed" if run.failure else "not evaluated",
             file=self._file(evaluator),
         )
 
-    def _red(self, run: TaskRun, name: str, message: str) -> Case:
+    def _error(self, run: TaskRun, name: str, message: str) -> Case:
         return Case(
             group=name,
             name=self._name(name, run),
@@ -285,7 +289,7 @@ class _Runs:
 
     def _said(self, run: TaskRun, said: Evaluation) -> str:
         score = f"score {_number(said.score)}" if said.score is not None else ""
-        label = f"label {in_one_line(said.label)}" if said.label is not None else ""
+        label = f"label {single_line(said.label)}" if said.label is not None else ""
         lines = [", ".join(filter(None, (score, label))), _shown(said.explanation), link(self.result, run)]
         return "\n".join(filter(None, lines))
 
@@ -307,7 +311,7 @@ class _Runs:
 
 
 def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
-    """A skipped case for each run that was not made."""
+    """Yield a skipped case for each run that was not made."""
     if not result.not_run:
         return
     examples = {run.example.node_id: run.example for run in result.runs}
@@ -326,19 +330,19 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
 
 
 def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tuple[Comparison, Pair]]:
-    """Say what became worse where the drop gate failed."""
-    red = {gate.evaluation for gate in report.gates_of(result.name) if gate.rule == "max_drop" and gate.is_red}
+    """Return the examples that became worse in evaluations whose drop gate failed, by evaluation and example ID."""
+    failed = {gate.evaluation for gate in report.gates_of(result.name) if gate.rule == "max_drop" and gate.is_red}
     baseline = report.baseline_of(result.name)
     return {
         (comparison.name, pair.example_id): (comparison, pair)
         for comparison in (baseline.comparisons if baseline else ())
-        if comparison.name in red
+        if comparison.name in failed
         for pair in comparison.worse
     }
 
 
 def _is_worse(comparison: Comparison, pair: Pair, score: float) -> bool:
-    """Check whether one repetition is worse than the example was in the baseline."""
+    """Check whether a repetition scored worse than the example did in the baseline."""
     return score > pair.before if comparison.direction == "minimize" else score < pair.before
 
 
@@ -350,7 +354,7 @@ def _case_name(result: ExperimentResult, what: str, example: Example, repetition
 
 
 def _file(report: Report, result: ExperimentResult, evaluator: str | None = None) -> str:
-    """The file of an evaluator, or of the task; empty where the folder is not known."""
+    """Return the file of an evaluator, or of the task; empty if the experiment's directory is unknown."""
     if not result.path:
         return ""
     stem = evaluator if evaluator in result.evaluator_names else "task"
@@ -373,4 +377,4 @@ def _number(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return cut(in_one_line(value), _LONGEST_TEXT) if value is not None else ""
+    return cut(single_line(value), _LONGEST_TEXT) if value is not None else ""

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from evalwire.reports.text import CONTROLS, DIRECTIONS, NOT_XML, cut, in_one_line, whole
+from evalwire.reports.text import CONTROLS, DIRECTIONS, NOT_XML, cut, single_line, whole
 
 Kind = Literal["passed", "failure", "error", "skipped"]
 
-# GitLab takes no file above 30 MB: texts are shortened, and left out where a large job's file has enough of them.
+# GitLab rejects files above 30 MB, so texts are shortened, and omitted from the file of a very large job.
 _LONGEST_NAME = 200
 _LONGEST_MESSAGE = 500
-_MOST_RED_TEXT = 8_000_000
+_MOST_FAILURE_TEXT = 8_000_000
 _MOST_OTHER_TEXT = 6_000_000
 
 _UNSAFE = re.compile(f"[{CONTROLS}{DIRECTIONS}{NOT_XML}]")
@@ -25,7 +25,7 @@ _UNSAFE = re.compile(f"[{CONTROLS}{DIRECTIONS}{NOT_XML}]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test case; its texts are made when they are written."""
+    """A test case; the texts are built when the case is written."""
 
     group: str
     name: str
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """The cases of one experiment."""
+    """The cases of an experiment."""
 
     name: str
     seconds: float
@@ -51,7 +51,7 @@ class Suite:
 def write_suites(
     suites: Sequence[Suite], tallies: Sequence[Counter[Kind]], *, seconds: float, started_at: datetime
 ) -> Iterator[str]:
-    """Return suites as XML, case by case; a tally counts the cases of its suite by their kinds."""
+    """Yield suites as XML, case by case; a tally has the number of cases of a suite by kind."""
     total = sum(tallies, Counter[Kind]())
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield (
@@ -77,11 +77,11 @@ def write_suites(
 
 
 class _Writer:
-    """Writes cases, each under a name of its own, with as much text as there is room for."""
+    """Writes cases with unique names and limits the total size of their texts."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[str, str], int] = {}  # and how often each was asked for
-        self._red_left = _MOST_RED_TEXT
+        self._names: dict[tuple[str, str], int] = {}  # number of cases by class name and name
+        self._failure_left = _MOST_FAILURE_TEXT
         self._other_left = _MOST_OTHER_TEXT
 
     def text(self, suite: Suite, case: Case) -> str:
@@ -93,7 +93,7 @@ class _Writer:
         attributes += f' time="{max(case.seconds, 0):.3f}"'
         inner = ""
         if case.kind != "passed":
-            body = self._text_for_red(case.body) if case.body else ""
+            body = self._failure_text(case.body) if case.body else ""
             kind = f' type="{_attribute(case.type)}"' if case.type else ""
             start = f'      <{case.kind}{kind} message="{_attribute(case.message)}"'
             inner += f"{start}>{body}</{case.kind}>\n" if body else f"{start}/>\n"
@@ -110,22 +110,22 @@ class _Writer:
         self._names[classname, own] = 1
         return own
 
-    def _text_for_red(self, body: Callable[[], str]) -> str:
-        if self._red_left <= 0:
-            return "More is in results.json."
+    def _failure_text(self, body: Callable[[], str]) -> str:
+        if self._failure_left <= 0:
+            return "See results.json for details."
         text = _element(body())
-        self._red_left -= len(text)
+        self._failure_left -= len(text)
         return text
 
 
 def _element(text: str) -> str:
-    """Return text as an element's content."""
+    """Return text as the content of an element."""
     return html.escape(_fit(text.replace("\r\n", "\n").replace("\r", "\n")), quote=False)
 
 
 def _attribute(text: str, length: int = _LONGEST_MESSAGE) -> str:
-    """Return text as an attribute's value, on one line."""
-    return html.escape(cut(_fit(in_one_line(text)), length))
+    """Return text as the value of an attribute, on a single line."""
+    return html.escape(cut(_fit(single_line(text)), length))
 
 
 def _fit(text: str) -> str:

@@ -1,7 +1,7 @@
-"""`summary.md`: the report for a step's summary or a comment on a change, as GitHub's Markdown.
+"""Render `summary.md`: the report as GitHub Markdown, for a step summary or a comment on a pull request.
 
-What users and models wrote stands in code spans: nothing in them is Markdown, HTML, a mention or a link. The text is
-short enough for a comment: lists are cut until it is, and say what they lack.
+Texts of users and models are in code spans, so nothing in them is Markdown, HTML, a mention or a link. Lists are cut
+until the text is short enough for a comment, and show how many entries they omit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.highlights import link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
-from evalwire.reports.text import count, in_one_line, relative
+from evalwire.reports.text import count, gate_sentence, relative, single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from evalwire.model import Baseline, Direction, ExperimentResult, Failure, GateResult, Report, ScoreSummary
     from evalwire.reports.highlights import Highlight
 
-MOST_BYTES = 60_000  # a comment on GitHub has at most 65,536 characters
+MOST_BYTES = 60_000  # GitHub limits a comment to 65,536 characters
 _LONGEST_NAME = 120
-_ELSEWHERE = "all of it is in results.json"
+_ELSEWHERE = "see results.json"
 
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much may be told: rows of tables and gates, items of a list, and characters of a text."""
+    """The size limits: rows of tables and gates, items of a list, and characters of a text."""
 
     rows: int
     items: int
@@ -51,22 +51,22 @@ _ROOMS = (
 
 
 def pieces(report: Report) -> list[str]:
-    """Return the report as Markdown, in one piece."""
+    """Return the report as Markdown, in a single piece."""
     return [render(report)]
 
 
 def render(report: Report) -> str:
-    """The report as Markdown of at most 60,000 bytes."""
+    """Return the report as Markdown of at most 60,000 bytes."""
     parts = [_Part.of(report, result) for result in report.results]
     for room in _ROOMS:
         text = "\n".join(_Summary(report, room, parts).lines())
         if len(text.encode()) <= MOST_BYTES:
             return text
-    return f"## {_verdict(report)}\n\nThe rest is too long to be shown here; {_ELSEWHERE}.\n"
+    return f"## {_verdict(report)}\n\nThe rest is too long to show here; {_ELSEWHERE}.\n"
 
 
 def _verdict(report: Report) -> str:
-    """Say the verdict in one line."""
+    """Return the outcome of the job and its numbers, on a single line."""
     digest = Digest.of(report)
     word = f"{digest.word} ({report.scope})" if report.scope else digest.word
     if not report.results:
@@ -74,7 +74,7 @@ def _verdict(report: Report) -> str:
     experiments = count(len(report.results), "experiment")
     parts = [
         f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments,
-        count(digest.failed_gates, "red gate") if digest.failed_gates else "",
+        f"{count(digest.failed_gates, 'gate')} failed" if digest.failed_gates else "",
         *(f"not written: {prose(problem)}" for problem in report.unwritten),
         _failed(digest),
         f"{digest.not_run} not run" if digest.not_run else "",
@@ -86,22 +86,26 @@ def _verdict(report: Report) -> str:
 
 
 def _failed(digest: Digest) -> str:
-    """Say how many runs failed, and whether that was allowed."""
+    """Return how many runs failed, and how many of the failures a gate tolerated."""
     runs, tolerated = count(digest.expected_runs, "run"), digest.tolerated_runs
     if not digest.failed_runs:
         return runs
     text = f"{digest.failed_runs} of {runs} failed"
     if tolerated == digest.failed_runs:
         return f"{text} (tolerated by max_error_rate)"
-    return f"{text} ({tolerated} of them tolerated by max_error_rate)" if tolerated else text
+    return f"{text} ({tolerated} tolerated by max_error_rate)" if tolerated else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """What is told of one experiment, worked out once.
+    """The data to show for an experiment, computed once.
 
     Attributes:
-        causes: what its runs failed of, and how many; the commonest first.
+        result: the experiment.
+        passed: whether it passed, including its gates.
+        scores: summaries of its scores.
+        worse: examples that became worse.
+        causes: causes of failed runs, most common first.
     """
 
     result: ExperimentResult
@@ -112,7 +116,7 @@ class _Part:
 
     @classmethod
     def of(cls, report: Report, result: ExperimentResult) -> _Part:
-        """Work it out."""
+        """Compute the data of an experiment."""
         return cls(
             result=result,
             passed=report.passed(result),
@@ -123,7 +127,7 @@ class _Part:
 
 
 class _Summary:
-    """The text with so much room."""
+    """The text within given size limits."""
 
     def __init__(self, report: Report, room: _Room, parts: Sequence[_Part]) -> None:
         self._report = report
@@ -131,7 +135,7 @@ class _Summary:
         self._parts = parts
 
     def lines(self) -> Iterator[str]:
-        """Line by line."""
+        """Yield the lines of the text."""
         yield f"## {_verdict(self._report)}"
         yield ""
         if about := self._about():
@@ -156,7 +160,7 @@ class _Summary:
         usage = total_usage(result.usage or () for result in self._report.results)
         if used := token_count(usage):
             cost, unknown = usage_cost_usd(usage, self._report.prices)
-            money = f", {cost:.2f} US dollars{' or more' if unknown else ''}" if cost else ""
+            money = f", {cost:.2f} USD{' or more' if unknown else ''}" if cost else ""
             parts.append(f"{'· ' if parts else ''}{used:,} tokens{money}")
         return " ".join(parts)
 
@@ -166,7 +170,7 @@ class _Summary:
         has_changes = any(baseline.comparisons for baseline in self._report.baselines)
         heads = ["experiment", "", "runs", "failed", "evaluation", "score"]
         if has_changes:
-            heads += ["baseline", "change", "95 % interval of the change (two-sided)", "better", "worse"]
+            heads += ["baseline", "change", "95% interval of the change (two-sided)", "better", "worse"]
         yield f"| {' | '.join(heads)} |"
         yield f"| {' | '.join('---' if head in ('experiment', '', 'evaluation') else '--:' for head in heads)} |"
         left = self._room.rows
@@ -207,20 +211,20 @@ class _Summary:
     # --- lists ---
 
     def _gates(self) -> Iterator[str]:
-        red = [gate for gate in self._report.gates if gate.is_red]
-        held = [gate for gate in self._report.gates if not gate.is_red]
-        if red:
-            yield "### Red gates"
+        failed = [gate for gate in self._report.gates if gate.is_red]
+        others = [gate for gate in self._report.gates if not gate.is_red]
+        if failed:
+            yield "### Failed gates"
             yield ""
-            yield from self._list(map(_gate, red), self._room.rows, len(red), "red gates")
-        if held:
+            yield from self._list(map(_gate, failed), self._room.rows, len(failed), "failed gates")
+        if others:
             states = [
-                f"{number} {word}"
-                for status, word in (("inconclusive", "inconclusive"), ("no baseline", "without a baseline"))
-                if (number := sum(gate.status == status for gate in held))
+                f"{number} {status}"
+                for status in ("passed", "inconclusive", "no baseline")
+                if (number := sum(gate.status == status for gate in others))
             ]
-            title = f"{count(len(held), 'gate')} held" + (f" ({', '.join(states)})" if states else "")
-            items = self._list(map(_gate, held), min(self._room.rows, 50), len(held), "gates")
+            title = f"{'Other gates' if failed else 'Gates'}: {', '.join(states)}"
+            items = self._list(map(_gate, others), min(self._room.rows, 50), len(others), "gates")
             yield from _folded(title, items)
 
     def _errors(self) -> Iterator[str]:
@@ -243,11 +247,11 @@ class _Summary:
         if result.failure:
             yield self._failure(result.failure)
         for score in result.incomplete_scores:
-            yield f"{code(score.name, _LONGEST_NAME)} was given for {score.count} of {len(result.runs)} runs only"
+            yield f"{code(score.name, _LONGEST_NAME)} was returned for only {score.count} of {len(result.runs)} runs"
 
     def _cause(self, cause: Cause) -> str:
-        what = f"{cause.what} {code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
-        return f"{what}: {self._failure(cause.failure)}"
+        stage = f"{cause.what} {code(cause.name, _LONGEST_NAME)}" if cause.name is not None else cause.what
+        return f"{stage}: {self._failure(cause.failure)}"
 
     def _failure(self, failure: Failure) -> str:
         text = f"{failure.type}: {failure.message}" if failure.message else failure.type
@@ -258,43 +262,45 @@ class _Summary:
 
     def _baselines(self) -> Iterator[str]:
         found = [(part, self._report.baseline_of(part.result.name)) for part in self._parts]
-        told = [(part, baseline) for part, baseline in found if baseline]
-        if told:
-            yield "### Beside the baseline"
+        known = [(part, baseline) for part, baseline in found if baseline]
+        if known:
+            yield "### Comparison with the baseline"
             yield ""
-        for part, baseline in told[: self._room.rows]:
-            yield " ".join([_baseline(baseline), *(prose(f"{rescored_line(one)}.") for one in baseline.rescored)])
+        for part, baseline in known[: self._room.rows]:
+            again = (prose(f"{rescored_line(rescored)}.") for rescored in baseline.rescored)
+            yield " ".join([_baseline(baseline), *again])
             yield ""
-            number = len({one.run.example.id for one in part.worse})
+            number = len({highlight.run.example.id for highlight in part.worse})
             if number and not self._room.items:
                 yield f"{count(number, 'example')} became worse; {_ELSEWHERE}."
                 yield ""
             elif number:
                 yield from _folded(f"{count(number, 'example')} became worse", self._regressions(part))
-        yield from self._more(len(told) - self._room.rows, len(told), "baselines")
+        yield from self._more(len(known) - self._room.rows, len(known), "baselines")
 
     def _regressions(self, part: _Part) -> Iterator[str]:
-        for name, group in groupby(part.worse, key=lambda one: one.evaluation):
+        for name, group in groupby(part.worse, key=lambda highlight: highlight.evaluation):
             found = list(group)
             yield f"{code(name, _LONGEST_NAME)}: {len(found)} worse"
             yield ""
-            shown = (self._example(part.result, one) for one in found)
+            shown = (self._example(part.result, highlight) for highlight in found)
             yield from self._list(shown, self._room.items, len(found), "examples")
 
     def _lowest(self) -> Iterator[str]:
-        """The worst examples under red gates that no baseline explains."""
+        """Yield the worst examples of failed gates, unless a comparison with the baseline shows them."""
         for part in self._parts if self._room.items else ():
-            told, gates = {one.evaluation for one in part.worse}, self._report.gates_of(part.result.name)
-            gates = [gate for gate in gates if gate.label is None]  # a low score need not have the label
-            for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - told):
+            shown_already = {highlight.evaluation for highlight in part.worse}
+            gates = self._report.gates_of(part.result.name)
+            gates = [gate for gate in gates if gate.label is None]  # a low score may not have the label
+            for name in sorted({gate.evaluation for gate in gates if gate.is_red and gate.evaluation} - shown_already):
                 direction = self._direction(part.result, name, [gate for gate in gates if gate.evaluation == name])
                 found = lowest(part.result, name, direction=direction, most=self._room.items)
                 if found:
                     yield f"{code(part.result.name, _LONGEST_NAME)}, {code(name, _LONGEST_NAME)}:"
                     yield ""
-                    shown = (self._example(part.result, one) for one in found)
-                    word = "highest" if direction == "minimize" else "lowest"
-                    yield from _folded(f"The {word} scores", self._list(shown, len(found), len(found), "examples"))
+                    shown = (self._example(part.result, highlight) for highlight in found)
+                    word = "Highest" if direction == "minimize" else "Lowest"
+                    yield from _folded(f"{word} scores", self._list(shown, len(found), len(found), "examples"))
 
     def _direction(self, result: ExperimentResult, name: str, gates: Sequence[GateResult]) -> Direction:
         baseline = self._report.baseline_of(result.name)
@@ -303,34 +309,34 @@ class _Summary:
             return found.direction
         return "minimize" if any(gate.is_red and gate.rule.startswith("max") for gate in gates) else "maximize"
 
-    def _example(self, result: ExperimentResult, one: Highlight) -> str:
-        """An example with its texts, as an item of a list with a list in it."""
-        run, length = one.run, self._room.length
-        after = "no score" if one.after is None else written(one.after)
-        scores = f"{written(one.before)} to {after}" if one.before is not None else after
+    def _example(self, result: ExperimentResult, highlight: Highlight) -> str:
+        """Return an example with its texts, as a list item with an inner list."""
+        run, length = highlight.run, self._room.length
+        after = "no score" if highlight.after is None else written(highlight.after)
+        scores = f"{written(highlight.before)} to {after}" if highlight.before is not None else after
         head = f"{code(run.example.id, _LONGEST_NAME)}: {scores}"
         if page := link_to("trace", link(result, run)):
             head += f", {page}"
-        lines = [head, f"  - input {code(in_one_line(dict(run.example.input)), length)}"]
+        lines = [head, f"  - input {code(single_line(dict(run.example.input)), length)}"]
         if run.example.output:
-            lines.append(f"  - expected {code(in_one_line(dict(run.example.output)), length)}")
-        lines.append(f"  - output {code(in_one_line(run.output), length)}")
-        said = next((said for said in run.evaluations if said.name == one.evaluation and said.explanation), None)
-        if said and said.explanation:
-            lines.append(f"  - explanation {code(said.explanation, length)}")
+            lines.append(f"  - expected {code(single_line(dict(run.example.output)), length)}")
+        lines.append(f"  - output {code(single_line(run.output), length)}")
+        explanations = (found.explanation for found in run.evaluations if found.name == highlight.evaluation)
+        if explanation := next(filter(None, explanations), None):
+            lines.append(f"  - explanation {code(explanation, length)}")
         return "\n".join(lines)
 
-    def _list(self, items: Iterable[str], most: int, count: int, what: str) -> Iterator[str]:
+    def _list(self, items: Iterable[str], most: int, count: int, noun: str) -> Iterator[str]:
         for item in islice(items, most):
             yield f"- {item}"
         yield ""
-        yield from self._more(count - most, count, what)
+        yield from self._more(count - most, count, noun)
 
     @staticmethod
-    def _more(number: int, count: int, what: str) -> Iterator[str]:
-        """Say how many entries a list omits, and where they are."""
+    def _more(number: int, count: int, noun: str) -> Iterator[str]:
+        """Yield how many entries a list omits, and where they are."""
         if number > 0:
-            yield f"Left out here: {number:,} of {count:,} {what}; {_ELSEWHERE}."
+            yield f"Not shown: {number:,} of {count:,} {noun}; {_ELSEWHERE}."
             yield ""
 
 
@@ -344,15 +350,15 @@ def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _gate(gate: GateResult) -> str:
-    state = "" if gate.status in ("passed", "failed") else f"{gate.status}: "
+    state = gate_sentence(gate).removesuffix(gate.text)
     text = f"{code(gate.experiment, _LONGEST_NAME)}: {state}{prose(gate.text)}"
     if gate.interval:
         bounds = f"{written(gate.interval.low)} to {written(gate.interval.high)}"
         manner = f"two-sided, {prose(gate.interval.method)}"
         if bounds in gate.text:
             return f"{text} (the interval is {manner})"
-        what = "change" if gate.rule == "max_drop" else "value"
-        text += f"; {gate.interval.confidence * 100:g} % interval of the {what} ({manner}): {bounds}"
+        measure = "change" if gate.rule == "max_drop" else "value"
+        text += f"; {gate.interval.confidence * 100:g}% interval of the {measure} ({manner}): {bounds}"
     return text
 
 
@@ -361,12 +367,12 @@ def _baseline(baseline: Baseline) -> str:
     if baseline.note:
         return f"{name} has no baseline: {prose(baseline.note)}"
     recorded = code(baseline.recorded_name or baseline.experiment_id or baseline.asked, _LONGEST_NAME)
-    text = f"{name} beside {link_to(recorded, baseline.url) or recorded}"
+    text = f"{name} compared with {link_to(recorded, baseline.url) or recorded}"
     if baseline.branch:
         text += f" on {code(baseline.branch, _LONGEST_NAME)}"
     if baseline.commit:
         text += f" at {code(baseline.commit[:10])}"
     lists = (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
     changes = [f"{len(ids)} {word}" for word, ids in lists if ids]
-    text += f": {count(baseline.paired, 'example')} the same"
+    text += f": {count(baseline.paired, 'unchanged example')}"
     return f"{text}, {', '.join(changes)}." if changes else f"{text}."

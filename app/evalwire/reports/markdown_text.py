@@ -1,4 +1,4 @@
-"""Write what users and models wrote as Markdown in which nothing of it is markup."""
+"""Write texts of users and models as Markdown in which none of their characters are markup."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from evalwire.reports.text import (
     NOT_SEEN,
     WHITE_CONTROLS,
     cut,
-    in_one_line,
     replace_unsafe,
+    single_line,
     whole,
     without_score,
 )
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(
     f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{DIRECTION_MARKS}{NOT_SEEN}{NOT_CHARACTERS}]"
 )
-_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that a gate's sentence may have
-_REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # to a site, an issue, a commit
+_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that gate sentences may contain
+_REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # a site, an issue, a commit
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
 
 
 def code(text: str, length: int = 40, *, in_table: bool = False) -> str:
-    """Return text as a code span on one line, shortened."""
+    """Return text as a code span on a single line, shortened."""
     plain = cut(_plain(text), length)
     if not plain:
         return "(empty)"
-    if in_table:  # a backslash before an escaped bar would make a bar of it that ends the cell
+    if in_table:  # a backslash before an escaped bar would end the cell
         plain = re.sub(r"\\(?=\|)", r"\\ ", plain).replace("|", r"\|")
     fence = "`"
     while fence in plain:
@@ -48,7 +48,7 @@ def code(text: str, length: int = 40, *, in_table: bool = False) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a sentence of evalwire's that holds users' names: as it is where it is plain, else as a code span."""
+    """Return a sentence that contains names of users: unchanged if it is plain text, else as a code span."""
     plain = cut(_plain(text), 500)
     if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
         return code(plain, 500)
@@ -56,20 +56,20 @@ def prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return in_one_line(replace_unsafe(_UNSAFE, text))
+    return single_line(replace_unsafe(_UNSAFE, text))
 
 
 def link_to(text: str, address: str | None) -> str:
-    """Return a link; empty without a plain address."""
+    """Return a link; an empty text without a plain address."""
     plain = whole(address or "")
     return f"[{text}]({plain})" if _ADDRESS.fullmatch(plain) else ""
 
 
 def score_in_table(score: ScoreSummary) -> str:
-    """Return the mean of a score, or its commonest labels."""
+    """Return the mean of a score, or the most common labels."""
     if score.mean is not None:
         text = written(score.mean)
-        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - is seen
+        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - visible with three decimals
             text += f" (pass rate {score.pass_rate:.3f})"
     else:
         found = sorted(score.labels.items(), key=lambda item: -item[1])

@@ -1,10 +1,10 @@
-"""A report as the outputs of a GitHub Action's step: one `name=value` a line."""
+"""Render a report as the step outputs of a GitHub Action: a `name=value` on each line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.reports.text import in_one_line
+from evalwire.reports.text import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def lines(report: Report, files: Mapping[str, Path]) -> Iterable[str]:
-    """Each output as a line without its end.
+    """Return each output as a line without a line end.
 
     Args:
-        report: of the job.
-        files: its report files, by their formats, as far as there are any.
+        report: report of the job.
+        files: report files that were written, by format.
     """
     failed = sum(result.bad_runs for result in report.results)
     values = {
@@ -30,4 +30,4 @@ def lines(report: Report, files: Mapping[str, Path]) -> Iterable[str]:
         "summary": str(files.get("markdown", "")),
         "experiment-urls": " ".join(result.url for result in report.results if result.url),
     }
-    return [f"{name}={in_one_line(value)}" for name, value in values.items()]
+    return [f"{name}={single_line(value)}" for name, value in values.items()]

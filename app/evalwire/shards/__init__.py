@@ -1,4 +1,4 @@
-"""Split a job over parallel CI jobs and merge what they recorded."""
+"""Split experiments over parallel CI jobs and merge the recorded results."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Find out which shard a job runs, and how it agrees with the jobs that run the others: by a plan, or by a key."""
+"""Find the shard that a job runs, and the plan or key by which all shards find the same experiments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Membership:
     """The part of every experiment that a job runs.
 
     Attributes:
-        sharing: how the job shares its experiments.
-        plan: the plan that names the experiments; None where the jobs find them by a key.
+        sharing: how the job shares experiments with other jobs.
+        plan: plan that names the experiments; None if the jobs find them by a key.
     """
 
     sharing: Sharing
@@ -32,26 +32,26 @@ class Membership:
 def find_membership(
     settings: Settings, environ: Mapping[str, str], *, fresh: bool = False, is_recorded: bool = True
 ) -> Membership | None:
-    """Return the part that the settings ask for; None for all of every experiment.
+    """Return the shard that the settings request; None to run the experiments in full.
 
     Args:
-        settings: of the job.
-        environ: the environment, for what CI says of parallel jobs.
+        settings: settings of the job.
+        environ: environment variables, which may describe parallel CI jobs.
         fresh: start new experiments instead of continuing an earlier attempt of the same pipeline run.
-        is_recorded: whether anything is recorded, so that there is something to share.
+        is_recorded: whether the job records experiments, which the shards then share.
 
     Raises:
-        UsageError: no shard is named, or none that exists; or there is nothing by which its jobs could agree.
+        UsageError: the shard is missing or does not exist, or the shards cannot find a common plan or key.
     """
     option = settings.shard
     if option is None:
         if settings.plan is not None:
             raise UsageError(
-                f"there is a plan (from: {settings.source('plan')}), but no shard of it is named: use --shard 2/5, or "
-                "--shard auto."
+                f"a plan was given (from: {settings.source('plan')}), but no shard. "
+                "Name the shard with --shard 2/5 or --shard auto."
             )
         if fresh:
-            raise UsageError("--fresh is for shards only: a run without --shard always starts new experiments.")
+            raise UsageError("--fresh requires --shard. A run without --shard always starts new experiments.")
         return None
     plan = ShardPlan.load(settings.plan) if settings.plan is not None else None
     try:
@@ -60,7 +60,9 @@ def find_membership(
         raise UsageError(f"shard {option} (from: {settings.source('shard')}): {error}.") from error
     if plan is not None:
         if fresh:
-            raise UsageError("--fresh contradicts --plan: make a new plan, with `evalwire plan --fresh`.")
+            raise UsageError(
+                "--fresh and --plan cannot be used together. Create a new plan with `evalwire plan --fresh`."
+            )
         _check_plan(settings, plan)
         return Membership(sharing=Sharing(total=shard.total, shard=shard), plan=plan)
     if not is_recorded:
@@ -70,31 +72,32 @@ def find_membership(
 
 
 def find_run_key(settings: Settings, environ: Mapping[str, str], *, fresh: bool = False) -> tuple[str, str]:
-    """Return the key that the jobs of this pipeline run share with no others, and the name of this job's group.
+    """Return the key that only the jobs of this pipeline run share, and the name of this job's group.
 
     Raises:
-        UsageError: nothing tells it, or no new attempt can be told from an earlier one.
+        UsageError: the key cannot be determined, or it would be the same for a new attempt.
     """
     own = settings.run_key
     if own is not None:
         if fresh:
             raise UsageError(
                 "--fresh and EVALWIRE_RUN_KEY cannot be used together. "
-                "To start new experiments, give the jobs another key."
+                "To start new experiments, set EVALWIRE_RUN_KEY to another value in all jobs of this run."
             )
         return f"given {own}", ""
     run = pipeline_run(environ)
     if run is None:
         raise UsageError(
-            "Cannot tell which jobs belong to this run: no plan was given and no supported CI system was detected.\n"
-            "Set EVALWIRE_RUN_KEY to a text that the jobs of this run share with no others, or use `evalwire plan`."
+            "Cannot determine which jobs belong to this run: no plan was given, and no supported CI system was "
+            "detected.\n"
+            "Set EVALWIRE_RUN_KEY to a value that only the jobs of this run have, or use `evalwire plan`."
         )
     if not fresh:
         return run.key, run.job
     if not run.attempt:
         raise UsageError(
-            "--fresh: this CI system does not number the attempts of a whole run, so the shards could not agree on a "
-            "new one.\nSet EVALWIRE_RUN_KEY to a new text, or use `evalwire plan --fresh`."
+            "--fresh is not supported here: this CI system does not number the attempts of a run, so the shards "
+            "cannot agree on a new attempt.\nSet EVALWIRE_RUN_KEY to a new value, or use `evalwire plan --fresh`."
         )
     return f"{run.key} attempt {run.attempt}", run.job
 
@@ -103,7 +106,7 @@ def _check_plan(settings: Settings, plan: ShardPlan) -> None:
     """Check that the settings do not contradict the plan.
 
     Raises:
-        UsageError: they do.
+        UsageError: a setting contradicts the plan.
     """
     for name, given, planned in (
         ("repetitions", settings.repetitions, plan.repetitions),
@@ -112,8 +115,8 @@ def _check_plan(settings: Settings, plan: ShardPlan) -> None:
     ):
         if settings.source(name) != "default" and given != planned:
             raise UsageError(
-                f"{name} is {given!r} (from: {settings.source(name)}), and the plan was made with "
-                f"{planned!r}: give it to `evalwire plan`."
+                f"{name} is {given!r} (from: {settings.source(name)}), but the plan was created with {planned!r}. "
+                "Set it in `evalwire plan` instead."
             )
     if settings.dataset_version is not None:
-        raise UsageError("--dataset-version: the plan pins the versions; give it to `evalwire plan`.")
+        raise UsageError("--dataset-version: the plan fixes the versions. Set it in `evalwire plan` instead.")

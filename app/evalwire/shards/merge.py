@@ -1,4 +1,4 @@
-"""Merge the results of all shards, and report missing ones."""
+"""Merge the results of all shards, and report missing shards."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
 
 
 def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
-    """Return what the shards of a plan recorded, one result for each experiment; missing shards are its failure.
+    """Merge the recorded shards of a plan into a result for each experiment; missing shards are a failure in it.
 
     Raises:
         NothingToRunError: the plan has no experiment.
-        UsageError: an experiment of the plan is gone.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: an experiment of the plan no longer exists.
+        EvalwireError: Phoenix cannot be reached.
     """
     if not plan.experiments:
-        raise NothingToRunError("the plan has no experiment, so there is nothing to judge.")
-    return [_merge(phoenix, begun, plan.shards) for begun in plan.past.past.values()]
+        raise NothingToRunError("the plan has no experiments, so there are no results to apply gates to.")
+    return [_merge(phoenix, started, plan.shards) for started in plan.past.past.values()]
 
 
 def merge_agreed(
     phoenix: Phoenix, experiments: Sequence[Experiment], spec: JobSpec, *, run_key: str, shards: int
 ) -> list[ExperimentResult]:
-    """Return what the shards recorded that agreed by a key, one result for each experiment.
+    """Merge the recorded shards that share a run key into a result for each experiment.
 
     Args:
-        phoenix: where they recorded it.
-        experiments: loaded.
-        spec: what the shards run.
-        run_key: the key of this pipeline run.
-        shards: the number of shards.
+        phoenix: connection to the Phoenix that has the recorded shards.
+        experiments: loaded experiments.
+        spec: specification that the shards ran.
+        run_key: key of this pipeline run.
+        shards: number of shards.
 
     Raises:
-        UsageError: an experiment is gone, or was divided otherwise.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: an experiment no longer exists, or has another number of shards.
+        EvalwireError: Phoenix cannot be reached.
     """
     finder = FindSharedExperiments(phoenix, spec, run_key=run_key)
     results = []
     for experiment in experiments:
         try:
-            begun = finder.find(experiment)
+            started = finder.find(experiment)
         except ExperimentNotFound as error:
             raise UsageError(str(error)) from error
-        results.append(_merge(phoenix, begun, shards) if begun else _not_begun(experiment, shards))
+        results.append(_merge(phoenix, started, shards) if started else _not_started(experiment, shards))
     return results
 
 
-def _not_begun(experiment: Experiment, shards: int) -> ExperimentResult:
-    message = f"none of the {shards} shards has begun it, in this pipeline run and with this code"
+def _not_started(experiment: Experiment, shards: int) -> ExperimentResult:
+    message = f"none of the {shards} shards started this experiment, in this pipeline run and with this code"
     return ExperimentResult(
         name=experiment.name,
         dataset_name=experiment.dataset_name,
@@ -70,27 +70,27 @@ def _not_begun(experiment: Experiment, shards: int) -> ExperimentResult:
     )
 
 
-def _merge(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentResult:
-    """Return what was recorded of one experiment, with the shards that are missing as its failure.
+def _merge(phoenix: Phoenix, started: PastExperiment, shards: int) -> ExperimentResult:
+    """Return the recorded result of an experiment; missing shards are a failure in it.
 
     Raises:
-        UsageError: the experiment is gone, or was divided otherwise.
+        UsageError: the experiment no longer exists, or has another number of shards.
     """
     try:
-        result = phoenix.recorded.result(str(begun.id), with_examples=True)
+        result = phoenix.recorded.result(str(started.id), with_examples=True)
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
-    result = replace(result, used=None)  # what an earlier gate noted was of the runs that there were then
+    result = replace(result, used=None)  # usage noted by an earlier gate covers only the runs of that time
     name = result.opened.recorded_name if result.opened else ""
-    if not begun.is_same(recorded_name=name, metadata=result.experiment_metadata):
+    if not started.is_same(recorded_name=name, metadata=result.experiment_metadata):
         raise UsageError(
-            f"the experiment {begun.id} of this Phoenix is another one ({name!r}) than the shards began "
-            f"({begun.recorded_name!r}): somebody deleted theirs, or PHOENIX_ENDPOINT is another server."
+            f"experiment {started.id} in this Phoenix is {name!r}, not {started.recorded_name!r}, which the shards "
+            "started. Either it was deleted, or PHOENIX_ENDPOINT points to another server."
         )
-    divided = own_metadata(result.experiment_metadata).get("shards")
-    if divided != shards:
+    recorded = own_metadata(result.experiment_metadata).get("shards")
+    if recorded != shards:
         raise UsageError(
-            f"{result.name} ({begun.id}) was divided into {divided} shards, not {shards}: name the right number."
+            f"{result.name} ({started.id}) has {recorded} shards, not {shards}. Set the number of shards to {recorded}."
         )
     missing = _missing(result, shards)
     if not missing:
@@ -100,10 +100,10 @@ def _merge(phoenix: Phoenix, begun: PastExperiment, shards: int) -> ExperimentRe
 
 
 def _missing(result: ExperimentResult, shards: int) -> list[str]:
-    """Describe the shards of an experiment that are missing, wholly or in part."""
+    """Describe the shards of an experiment that are missing or incomplete."""
     examples = result.opened.dataset.examples if result.opened else ()
-    # a run is sent before its evaluations, and its job may have been killed in between
+    # a job sends a run before its evaluations, and may have been killed in between
     made = Counter(run.example.node_id for run in result.runs if run.failures or result.is_evaluated(run))
     incomplete = {example.id for example in examples if made[example.node_id] < result.repetitions}
-    begun = {run.example.id for run in result.runs}
-    return missing_shards([example.id for example in examples], incomplete, begun, shards, experiment=result.name)
+    started = {run.example.id for run in result.runs}
+    return missing_shards([example.id for example in examples], incomplete, started, shards, experiment=result.name)

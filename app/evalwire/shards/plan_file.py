@@ -1,4 +1,4 @@
-"""A plan: the experiments that the shards of a pipeline run record to, as `evalwire plan` creates and writes them."""
+"""Read and write plans: the experiments that `evalwire plan` creates for the shards of a pipeline run."""
 
 # NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
 import json
@@ -19,7 +19,7 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class PlannedExperiment(msgspec.Struct, frozen=True, kw_only=True):
-    """An experiment that was created in Phoenix, or found there, with all its examples."""
+    """An experiment in Phoenix, with all examples, that the shards record to."""
 
     experiment: _Text
     id: _Text
@@ -31,10 +31,10 @@ class PlannedExperiment(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, opened: OpenExperiment) -> Self:
-        """Return an experiment as the shards find it.
+        """Return the plan entry of an opened experiment.
 
         Raises:
-            ValueError: it is not in Phoenix.
+            ValueError: the experiment is not in Phoenix.
         """
         if opened.id is None:
             raise ValueError(f"{opened.experiment.name} is not in Phoenix")
@@ -50,15 +50,16 @@ class PlannedExperiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The plan that the shards of a pipeline run share; its file has the same fields.
+    """The plan that the shards of a pipeline run share; the file has the same fields.
 
     Attributes:
-        format: the version of the file.
-        shards: their number.
-        prefix: the first part of the experiments' names in Phoenix.
-        repetitions: runs of each example.
-        split: the split of the datasets; None for whole datasets.
-        endpoint: the address of the Phoenix that has the experiments, for people.
+        format: version of the file format.
+        shards: number of shards.
+        prefix: prefix of the experiment names in Phoenix.
+        repetitions: number of runs of each example.
+        split: split of the datasets; None for whole datasets.
+        endpoint: address of the Phoenix that has the experiments, for information only.
+        experiments: experiments that the shards record to.
     """
 
     format: int = FORMAT
@@ -80,7 +81,7 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         split: str | None,
         endpoint: str,
     ) -> Self:
-        """Return a plan of experiments that were created, or found, with all their examples."""
+        """Return a plan of opened experiments that have all their examples."""
         return cls(
             shards=shards,
             prefix=prefix,
@@ -92,10 +93,10 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, text: str) -> Self:
-        """Read a plan: the JSON itself, else the name of a file with it.
+        """Load a plan from JSON text, or from a file with this name.
 
         Raises:
-            UsageError: the file cannot be read, or is not a plan that this version of evalwire understands.
+            UsageError: the file cannot be read, or is not a plan that this version of evalwire supports.
         """
         if text.lstrip().startswith("{"):
             return cls._parse(text, "the plan in EVALWIRE_PLAN")
@@ -112,26 +113,26 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise UsageError(f"{name} is not JSON: {error}.") from error
         if not isinstance(fields, dict) or "format" not in fields:
-            raise UsageError(f"{name} is not a plan of evalwire: it has no format. Write one with `evalwire plan`.")
+            raise UsageError(f"{name} is not an evalwire plan: it has no `format`. Create a plan with `evalwire plan`.")
         if fields["format"] != FORMAT:
             raise UsageError(
                 f"{name} was written by another version of evalwire (format {fields['format']}; this version reads "
-                f"{FORMAT}). Write it again with `evalwire plan`."
+                f"{FORMAT}). Create it again with `evalwire plan`."
             )
         try:
             return msgspec.convert(fields, type=cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"{name} is damaged: {error}. Write it again with `evalwire plan`.") from error
+            raise UsageError(f"{name} is damaged: {error}. Create it again with `evalwire plan`.") from error
 
     def dump(self) -> str:
-        """Return the plan as one line of JSON, with the matrix that GitHub's `fromJSON` takes."""
+        """Return the plan as a line of JSON, including a matrix for GitHub's `fromJSON`."""
         matrix = {"shard": [f"{number}/{self.shards}" for number in range(1, self.shards + 1)]}
         fields = {**msgspec.structs.asdict(self), "matrix": matrix}
         return json.dumps(msgspec.to_builtins(fields, str_keys=True, enc_hook=str), ensure_ascii=False) + "\n"
 
     @property
     def past(self) -> PastJob:
-        """Return the plan as the earlier job that each shard continues."""
+        """Return the plan as an earlier job, which each shard continues."""
         return PastJob(
             experiments=[planned.experiment for planned in self.experiments],
             spec=JobSpec(prefix=self.prefix, repetitions=self.repetitions, split=self.split),

@@ -170,7 +170,7 @@ def test_an_evaluator_returns_a_score_or_raises_what_it_says(factory, output, ex
     """A bool, or a float from 0 to 1; or one of the errors of its docstring, TypeError where `expected` is no mapping."""
     evaluator = factory()
     if expected is not None and not isinstance(expected, dict):
-        with pytest.raises(TypeError, match="`expected` is the mapping"):
+        with pytest.raises(TypeError, match="`expected` must be the mapping"):
             evaluator(output, expected)
         return
     try:

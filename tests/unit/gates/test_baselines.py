@@ -67,7 +67,7 @@ def test_a_choice_is_read_and_written_back(text, kind, value):
 
 @pytest.mark.parametrize("text", ["", "  ", "auto:", "none:x", "branch:", "tag:", "file:", "sha:1", ":x", "two words"])
 def test_what_is_no_choice_is_an_error_that_lists_them(text):
-    known = "expected auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's id"
+    known = "expected auto, none, branch:NAME, tag:NAME, file:PATH or an experiment ID"
     with pytest.raises(ValueError, match=f"^{known}$"):
         BaselineChoice.parse(text)
 
@@ -101,8 +101,8 @@ def test_a_pull_request_of_a_forks_main_is_no_baseline_of_main(target):
     """Whatever it wants to be merged into; a run of the branch itself that came before it is."""
     fork = recorded(2, pull_request=7, base_branch=target)
     assert chosen(fork, recorded(1)) == "E1"
-    assert "is of a fork" in why_none(fork)
-    assert "is of a fork" in why_none(
+    assert "ran in a fork" in why_none(fork)
+    assert "ran in a fork" in why_none(
         {**fork, "metadata": {**fork["metadata"], "branch": "dev"}}, branches=["dev"], base_branch="dev"
     )
 
@@ -134,16 +134,16 @@ def test_records_without_metadata_are_not_evalwires():
 
 
 REASONS = [
-    (recorded(1, facts={"experiment": "other"}), {}, "is of the folder other"),
-    (recorded(1, branch="topic"), {}, "ran on the branch topic"),
-    (recorded(1, branch=None), {}, "ran on the branch (unknown)"),
-    (recorded(1, pull_request="7", base_branch="main"), {}, "is of a fork, whose branch has the same name"),
-    (recorded(1, facts={"prefix": "gpt"}), {"prefix": "claude"}, "has another prefix: gpt, not claude"),
-    (recorded(1), {"prefix": "claude"}, "has another prefix: eval, not claude"),
-    (recorded(1, facts={"mixed": True}), {}, "is mixed: its code or its dataset was changed before it was resumed"),
-    (recorded(1, missing=1), {}, "did not run to its end"),
-    (recorded(1, facts={"outcome": None}), {"is_any_outcome": True}, "did not run to its end"),
-    (recorded(1, facts={"outcome": "errors"}), {}, "ended as errors"),
+    (recorded(1, facts={"experiment": "other"}), {}, "belongs to the experiment other"),
+    (recorded(1, branch="topic"), {}, "ran on branch topic"),
+    (recorded(1, branch=None), {}, "ran on branch (unknown)"),
+    (recorded(1, pull_request="7", base_branch="main"), {}, "ran in a fork, on a branch with the same name"),
+    (recorded(1, facts={"prefix": "gpt"}), {"prefix": "claude"}, "has the prefix gpt instead of claude"),
+    (recorded(1), {"prefix": "claude"}, "has the prefix eval instead of claude"),
+    (recorded(1, facts={"mixed": True}), {}, "is mixed: its code or dataset changed before it was resumed"),
+    (recorded(1, missing=1), {}, "did not finish"),
+    (recorded(1, facts={"outcome": None}), {"is_any_outcome": True}, "did not finish"),
+    (recorded(1, facts={"outcome": "errors"}), {}, "has the outcome errors"),
 ]
 
 
@@ -214,13 +214,13 @@ def test_of_those_that_are_none_the_nearest_is_told():
     other, ended = recorded(1, facts={"experiment": "other"}), {"outcome": "errors"}
     near, older = recorded(3, facts=ended), recorded(2, facts=ended)
     why = why_none(other, near, older, recorded(4, branch="topic"), branches=["main", None])
-    assert why == "none recorded on branch main or without a branch yet; eval_set_3 (E3) ended as errors"
+    assert why == "none recorded on branch main or without a branch yet; eval_set_3 (E3) has the outcome errors"
 
 
 def test_a_forks_branch_of_the_same_name_is_another():
     """A pull request from `main` of a fork to `main` has not been merged; within one repository there is none."""
     fork = recorded(2, pull_request="7", base_branch="main")
     assert chosen(fork, recorded(1)) == "E1"
-    assert "is of a fork, whose branch has the same name" in why_none(fork)
+    assert "ran in a fork, on a branch with the same name" in why_none(fork)
     on_the_branch = recorded(3, branch="change", pull_request="7", base_branch="main")
     assert chosen(on_the_branch, branches=["change"]) == "E3"

@@ -44,7 +44,7 @@ def drop(now, before, threshold=0.1, **changes):
             [0.5] * 12,
             {"is_relative": True},
             "passed",
-            "s fell by 0.050 (0.500 to 0.450 over 12 pairs): within the 10 % allowed",
+            "s fell by 0.050 (0.500 to 0.450 over 12 pairs): within the 10% allowed",
         ),
         (
             [0.1] * 12,
@@ -72,14 +72,14 @@ def drop(now, before, threshold=0.1, **changes):
             [1.0, 0.4] * 6,
             {},
             "passed",
-            "s fell by 0.200 (0.700 to 0.500 over 12 pairs): beyond the 0.1 allowed, but it may be chance",
+            "s fell by 0.200 (0.700 to 0.500 over 12 pairs): more than the 0.1 allowed, but this may be chance",
         ),
         (
             [0.1],
             [0.5],
             {},
             "inconclusive",
-            "s fell by 0.400 (0.500 to 0.100 over 1 pair): inconclusive, 1 pair cannot reach the significance 0.05",
+            "s fell by 0.400 (0.500 to 0.100 over 1 pair): inconclusive, 1 pair cannot reach significance 0.05",
         ),
         (
             [0.5] * 6,
@@ -101,7 +101,7 @@ def test_few_pairs_name_the_drop_that_would_be_found():
     found = compare_results(
         ran(0.4, 0.5, 0.3, 0.6, 0.5, 0.4), ran(0.5, 0.4, 0.4, 0.5, 0.6, 0.4), asked="auto"
     ).comparison("s")
-    assert f"inconclusive, only a drop of {found.minimum_detectable:.3f} or more would be found" in its.text
+    assert f"inconclusive, only a drop of {found.minimum_detectable:.3f} or more could be detected" in its.text
 
 
 @pytest.mark.parametrize(("good", "bad", "fewest"), [(True, False, 4), (0.9, 0.1, 5)])
@@ -109,7 +109,7 @@ def test_from_so_many_pairs_a_drop_on_each_is_significant(good, bad, fewest):
     """McNemar's mid-p of n pairs that all fell is 0.5^(n+1); the permutation test's p-value of n numbers is 0.5^n."""
     below = drop([bad] * (fewest - 1), [good] * (fewest - 1))
     assert (below.status, below.is_red) == ("inconclusive", False)
-    said = f": inconclusive, {fewest - 1} pairs cannot reach the significance 0.05"
+    said = f": inconclusive, {fewest - 1} pairs cannot reach significance 0.05"
     assert below.text.endswith(said), "of one gate, nothing is corrected"
     assert (drop([bad] * fewest, [good] * fewest).status) == "failed"
 
@@ -130,25 +130,25 @@ def test_two_gates_are_corrected_and_named():
     }
     first = judge_gates([found, other], gates, baselines=baselines, prices={})[0]
     assert first.status == "inconclusive"
-    assert first.text.endswith("4 pairs cannot reach the significance 0.05, corrected over 2 drop gates")
+    assert first.text.endswith("4 pairs cannot reach significance 0.05 (corrected over 2 drop gates)")
 
 
 def test_no_baseline_says_what_asks_for_one():
     policy = DropPolicy(on_no_baseline="fail")
     its = verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=policy), baselines={})
     assert (its.status, its.is_red) == ("no baseline", True)
-    assert its.text == 's: no baseline: none was asked for; on_no_baseline = "fail" asks for one'
+    assert its.text == 's: no baseline: none was requested; on_no_baseline = "fail" requires a baseline'
 
 
 def test_a_gate_that_can_never_fail_says_what_to_write():
     its = drop([0.4] * 12, [0.5] * 12, threshold=1.0)
     assert its.status == "failed"
-    assert its.text.endswith("number such as 0.02, or a share of the baseline's mean such as '2%'.")
+    assert its.text.endswith("number such as 0.02, or a percentage of the baseline mean such as '2%'.")
 
 
 @pytest.mark.parametrize(
     ("score", "reason"),
-    [(True, "only a drop of 1.000 or more would be found"), (0.9, "4 pairs cannot reach the significance 0.05")],
+    [(True, "only a drop of 1.000 or more could be detected"), (0.9, "4 pairs cannot reach significance 0.05")],
 )
 def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_found(score, reason):
     """Four bools that all fall would be significant, at 0.5^5; four numbers, at 0.5^4, would not."""
@@ -157,7 +157,9 @@ def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_fou
 
 def test_a_significance_that_the_pairs_just_reach_is_reached():
     policy = DropPolicy(significance=0.5**5)
-    assert drop([True] * 4, [True] * 4, drop_policy=policy).text.endswith("only a drop of 1.000 or more would be found")
+    assert drop([True] * 4, [True] * 4, drop_policy=policy).text.endswith(
+        "only a drop of 1.000 or more could be detected"
+    )
 
 
 # --- evaluators that were changed --------------------------------------------------------------------------
@@ -183,8 +185,8 @@ def test_an_evaluator_and_a_task_that_were_both_changed_are_refused():
     its = changed(SAME, SAME, policy=REFUSING, changed_evaluators=CHANGED, changed_task=("a.py", "task.py"))
     assert (its.status, its.is_red, its.rule) == ("failed", True, "max_drop")
     assert its.text == (
-        "s cannot be compared: its evaluator (changed: s.py) and the task (changed: a.py, task.py) were both changed; "
-        'with on_evaluator_change = "fail", change one at a time'
+        "s cannot be compared: its evaluator (changed: s.py) and the task (changed: a.py, task.py) both changed; "
+        'on_evaluator_change = "fail" requires separate changes'
     )
 
 
@@ -202,7 +204,7 @@ def test_an_evaluator_that_has_not_scored_the_baseline_again_has_none(policy, ta
     its = changed(SAME, SAME, policy=policy, changed_evaluators=CHANGED, changed_task=task)
     assert (its.status, its.is_red) == ("no baseline", False)
     assert its.text == (
-        "s: no baseline: its evaluator is not the baseline's (changed: s.py), and has not scored the baseline's outputs again"
+        "s: no baseline: its evaluator differs from the baseline's (changed: s.py) and did not score the baseline's outputs again"
     )
 
 
@@ -210,8 +212,8 @@ def test_too_few_of_the_same_examples_are_no_baseline():
     fields = {"paired": 7, "examples": 10}
     its = changed(SAME, SAME, policy=DropPolicy(min_paired=0.8), **fields)
     assert its.status == "no baseline"
-    assert its.text.startswith("s: no baseline: 7 of 10 examples are the same in ")
-    assert its.text.endswith(", fewer than 80 % (min_paired)")
+    assert its.text.startswith("s: no baseline: only 7 of 10 examples are unchanged since ")
+    assert its.text.endswith(", and min_paired requires 80%")
     assert changed(SAME, SAME, policy=DropPolicy(min_paired=0.7), **fields).status == "passed"
 
 
@@ -233,10 +235,10 @@ def test_an_evaluator_that_fails_on_the_baselines_outputs_cannot_be_compared(res
     its = changed(SAME, SAME, rescored=(rescored,), error_rate=error_rate)
     assert (its.status, its.is_red) == (status, status == "failed")
     if status == "failed":
-        allowed = "10 %" if error_rate else "0 %"
+        allowed = "10%" if error_rate else "0%"
         assert its.text == (
             "s cannot be compared: its evaluator (changed: s.py) failed on 2 of the baseline's 12 outputs; "
-            f"up to {allowed} may"
+            f"the limit is {allowed}"
         )
 
 
@@ -244,7 +246,7 @@ def test_what_lacks_a_score_on_a_side_is_counted_behind_the_sentence():
     found = ran(*SAME, None)
     its = verdict(found, gate("max_drop", 0.1), before=ran(*SAME, 0.5))
     assert "12 pairs" in its.text
-    assert its.text.endswith("1 unchanged examples lack a score on a side")
+    assert its.text.endswith("1 unchanged examples have no score on at least one side")
 
 
 def test_the_interval_of_the_change_is_told():
@@ -265,7 +267,7 @@ def test_a_baseline_that_is_asked_for_and_lacks_something_is_red(fields):
     """But not on the base branch, where the next baseline comes from."""
     its = changed(SAME, SAME, policy=DropPolicy(on_no_baseline="fail"), **fields)
     assert (its.status, its.is_red) == ("no baseline", True)
-    assert its.text.endswith('; on_no_baseline = "fail" asks for one')
+    assert its.text.endswith('; on_no_baseline = "fail" requires a baseline')
 
 
 def test_a_score_is_of_the_evaluator_that_gave_it():
@@ -280,7 +282,7 @@ def test_a_score_is_of_the_evaluator_that_gave_it():
 
 def test_a_gate_on_what_no_run_has_scored_names_the_scores():
     its = verdict(ran(0.5), gate("max_drop", 0.1, evaluation="other"), before=ran(0.5))
-    assert (its.status, its.text) == ("failed", "other has no score; the scores are: s")
+    assert (its.status, its.text) == ("failed", "other has no score; available scores: s")
 
 
 def test_a_whole_point_is_allowed_where_scores_are_larger():
@@ -296,7 +298,7 @@ def test_the_strict_mode_says_nothing_of_significance():
 def test_no_pair_is_told():
     before = result("search", [run(99, evaluations=(evaluation("s", 0.5),))], evaluators=("s",))
     its = verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=DropPolicy(min_paired=0)), before=before)
-    assert its.text == "s: inconclusive: no example with a score is the same in both"
+    assert its.text == "s: inconclusive, no unchanged example has a score on both sides"
 
 
 def test_a_changed_evaluator_without_a_score_is_refused_too():

@@ -89,7 +89,7 @@ def test_a_rate_of_repeated_runs_has_students_interval_over_examples():
 def test_a_failed_run_stays_in_the_denominator_of_a_bool_and_is_named():
     its = verdict(ran(True, True, True, None), gate("min", 0.8))
     assert (its.value, its.is_red) == (0.75, True)
-    assert "1 of 4 runs have no score, which count as not passed" in its.text
+    assert "1 of 4 runs have no score and count as not passed" in its.text
     low, high = wilson_interval(3, 4)
     assert its.interval == Interval(low=low, high=high, method="Wilson")
 
@@ -103,7 +103,7 @@ def test_a_run_that_was_not_made_did_not_pass():
 def test_a_failed_run_has_no_place_in_a_mean_and_is_named():
     its = verdict(ran(0.5, 0.7, None, example_count=4), gate("min", 0.6))
     assert (its.value, its.is_red) == (pytest.approx(0.6), False)
-    assert "2 of 4 runs have no score, and no place in the mean" in its.text
+    assert "2 of 4 runs have no score and do not count in the mean" in its.text
 
 
 def test_where_nothing_lacks_nothing_is_said_to():
@@ -132,7 +132,7 @@ def test_an_evaluation_without_scores_breaks_every_limit(found, rule):
 def test_an_evaluation_that_nobody_gave_breaks_its_limit_and_those_there_are_are_named():
     for rule in ("min", "min_examples"):
         its = verdict(GRADED, gate(rule, 0, evaluation="other"))
-        assert (its.is_red, its.text) == (True, "other has no score; the scores are: s")
+        assert (its.is_red, its.text) == (True, "other has no score; available scores: s")
 
 
 @pytest.mark.parametrize("rule", ["min_pass_rate", "max_pass_rate"])
@@ -168,8 +168,8 @@ def test_a_mean_over_labels_without_a_score_is_red_and_says_how_many_there_are()
     its = verdict(found, gate("min", 0.9))
     assert (its.is_red, its.status, its.value) == (True, "failed", 1.0)
     assert its.text == (
-        "s mean 1.000 is at least 0.9, but 19 of 20 runs have no score, and no place in the mean; 19 of them have a "
-        'label alone: return a score or evalwire.NOT_APPLICABLE, or set missing = "ignore"'
+        "s mean 1.000 is at least 0.9, but 19 of 20 runs have no score and do not count in the mean; 19 of them have a "
+        'label but no score: return a score or evalwire.NOT_APPLICABLE, or set missing = "ignore"'
     )
     assert verdict(found, gate("max", 1)).is_red
     below = verdict(found, gate("min", 1.5))
@@ -179,13 +179,13 @@ def test_a_mean_over_labels_without_a_score_is_red_and_says_how_many_there_are()
 def test_missing_scores_are_ignored_where_that_is_asked_for_and_are_told():
     its = verdict(mixed(1.0, *["N/A"] * 19), gate("min", 0.9, missing="ignore"))
     assert (its.is_red, its.value) == (False, 1.0)
-    assert its.text == "s mean 1.000 is at least 0.9; 19 of 20 runs have no score, and no place in the mean"
+    assert its.text == "s mean 1.000 is at least 0.9; 19 of 20 runs have no score and do not count in the mean"
 
 
 def test_a_label_without_a_score_is_no_scored_example():
     its = verdict(mixed(1.0, *["N/A"] * 19), gate("min_examples", 20))
     assert (its.is_red, its.value) == (True, 1)
-    assert its.text == "s was given for 1 example, fewer than 20; 19 of 20 runs have no score"
+    assert its.text == "s has scores for 1 example, fewer than 20; 19 of 20 runs have no score"
     assert not verdict(mixed(*["good", "bad"]), gate("min_examples", 2)).is_red, "of labels alone, these count"
 
 
@@ -194,11 +194,11 @@ def test_a_bool_beside_labels_without_a_score_has_a_pass_rate_and_these_did_not_
     for rule in ("min", "min_pass_rate"):
         its = verdict(found, gate(rule, 0.9))
         assert (its.is_red, its.value) == (True, 0.05)
-        assert "19 of 20 runs have no score, which count as not passed" in its.text
+        assert "19 of 20 runs have no score and count as not passed" in its.text
     assert verdict(found, gate("max_pass_rate", 0.9)).value == 1.0
     ignored = verdict(mixed(BECAUSE, *["N/A"] * 18, None), gate("min_pass_rate", 0.5, missing="ignore"))
     assert (ignored.is_red, ignored.value) == (False, 0.5), "a failed run never leaves the rate"
-    assert "1 of 20 runs have no score, which count as not passed; 18 of 20 runs have a label alone" in ignored.text
+    assert "1 of 20 runs have no score and count as not passed; 18 of 20 runs have a label but no score" in ignored.text
     low, high = wilson_interval(1, 2)
     assert ignored.interval == Interval(low=low, high=high, method="Wilson")
 
@@ -266,7 +266,7 @@ def test_a_drop_over_labels_without_a_score_is_red():
     its = verdict(found, gate("max_drop", 0.1), before=before)
     assert (its.is_red, its.status) == (True, "failed")
     assert its.text.endswith(
-        "; but 8 of 20 runs have a label and no score: return a score or evalwire.NOT_APPLICABLE, "
+        ", but 8 of 20 runs have a label but no score: return a score or evalwire.NOT_APPLICABLE, "
         'or set missing = "ignore"'
     )
     assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
@@ -288,8 +288,8 @@ def test_an_example_that_it_applies_to_on_one_side_only_is_missing(swapped):
     found, before = (before, found) if swapped else (found, before)
     its = verdict(found, gate("max_drop", 0.1), before=before)
     assert its.is_red
-    assert "3 unchanged examples lack a score on a side" in its.text
-    assert 'it applies to 3 examples on one side only: set missing = "ignore"' in its.text
+    assert "3 unchanged examples have no score on at least one side" in its.text
+    assert 'it applies to 3 examples on only one side; set missing = "ignore"' in its.text
     assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
 
 
@@ -330,15 +330,15 @@ def test_the_share_of_a_label_has_wilsons_interval_and_names_the_label():
 
 def test_a_label_that_was_never_given_is_told_with_those_that_were():
     its = verdict(LABELS, gate("max_label_share", 0.1, label="incorect"))
-    assert its.text.endswith("; it was never given; there are: 'correct' 17, 'incorrect' 3")
+    assert its.text.endswith("; no run has this label; the labels are: 'correct' 17, 'incorrect' 3")
 
 
 def test_missing_runs_count_as_the_limited_side_of_a_share():
     found = mixed("a", "b", None, example_count=4)
-    assert "2 of 4 runs have no evaluation, which count as having it" in (
+    assert "2 of 4 runs have no evaluation and count as having the label" in (
         verdict(found, gate("max_label_share", 0.1, label="a")).text
     )
-    assert "which count as not having it" in verdict(found, gate("min_label_share", 0.1, label="a")).text
+    assert "and count as not having the label" in verdict(found, gate("min_label_share", 0.1, label="a")).text
 
 
 def test_the_share_of_a_label_over_repetitions_has_students_interval_over_examples():
@@ -351,7 +351,7 @@ def test_the_share_of_a_label_over_repetitions_has_students_interval_over_exampl
 
 def test_an_evaluator_without_labels_breaks_a_limit_on_their_share():
     its = verdict(GRADED, gate("max_label_share", 1, label="a"))
-    assert (its.is_red, its.value, its.text) == (True, None, "s gives no labels")
+    assert (its.is_red, its.value, its.text) == (True, None, "s returned no labels")
 
 
 # --- limits on the experiment --------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def test_the_tokens_of_all_runs_are_limited(limit, is_red):
     found = using(ModelUsage(model="m", calls=1, total_tokens=10), ModelUsage(model="n", calls=1, total_tokens=20))
     its = verdict(found, of_all("max_total_tokens", limit))
     assert (its.is_red, its.value) == (is_red, 30)
-    assert its.text == f"it used 30 tokens, {'more than' if is_red else 'at most'} {limit}"
+    assert its.text == f"the experiment used 30 tokens, {'above' if is_red else 'within'} the limit of {limit}"
 
 
 @pytest.mark.parametrize("rule", ["max_total_tokens", "max_cost_usd"])
@@ -424,7 +424,7 @@ def test_what_is_not_known_breaks_its_limit(rule):
     for found in (ran(0.5), result("search", [run(0, usage=None, **said(0.5))], evaluators=("s",))):
         its = verdict(found, of_all(rule, 1e9))
         assert (its.is_red, its.value) == (True, None)
-        assert "not known" in its.text
+        assert "is unknown" in its.text
 
 
 def test_usage_that_is_known_of_the_whole_only_is_held_to_the_limit():
@@ -436,7 +436,7 @@ def test_usage_that_is_known_of_the_whole_only_is_held_to_the_limit():
 def test_calls_without_a_count_break_a_limit_on_tokens():
     found = using(ModelUsage(model="m", calls=3, total_tokens=10, uncounted=2))
     its = verdict(found, of_all("max_total_tokens", 1000))
-    assert (its.is_red, its.text) == (True, "2 LLM spans tell no tokens, so how many it used is not known")
+    assert (its.is_red, its.text) == (True, "the token count is unknown: 2 LLM spans have no token counts")
 
 
 @pytest.mark.parametrize(("limit", "is_red"), [(0.75, False), (0.7499, True)])
@@ -451,7 +451,7 @@ def test_a_table_prices_what_tells_no_cost():
     assert verdict(using(used), of_all("max_cost_usd", 2), prices={"m": Price(input=2, output=0)}).value == 2
     its = verdict(using(used), of_all("max_cost_usd", 1000), prices={"n": Price(input=2, output=0)})
     assert its.is_red
-    assert "no price of m; give one under [prices]" in its.text
+    assert "no price for m; set it under [prices]" in its.text
 
 
 def test_a_price_that_is_given_is_not_asked_for_where_the_tokens_lack():
@@ -459,7 +459,7 @@ def test_a_price_that_is_given_is_not_asked_for_where_the_tokens_lack():
     its = verdict(using(used), of_all("max_cost_usd", 1000), prices={"m": Price(input=2, output=0)})
     assert its.is_red
     assert "no price" not in its.text
-    assert "tell no tokens" in its.text
+    assert "have no token counts" in its.text
 
 
 # --- drops ---------------------------------------------------------------------------------------------
@@ -490,7 +490,7 @@ def test_a_drop_that_may_be_chance_is_green_unless_the_drop_alone_decides():
     now = ran(*[score - (0.5 if n == 3 else 0) for n, score in enumerate(UP)])
     its = verdict(now, gate("max_drop", 0.01), before=ran(*UP))
     assert (its.is_red, its.status, its.p_value) == (False, "passed", 0.5)
-    assert "beyond the 0.01 allowed, but it may be chance" in its.text
+    assert "more than the 0.01 allowed, but this may be chance" in its.text
     strict = gate("max_drop", 0.01, drop_policy=DropPolicy(mode="strict"))
     assert verdict(now, strict, before=ran(*UP)).status == "failed"
 
@@ -521,13 +521,13 @@ def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inco
     now = [0.0, *UP[1:]]
     its = verdict(ran(*now[:9]), asked, before=ran(*UP[:9]))
     assert (its.status, its.is_red) == ("inconclusive", is_red)
-    assert "would be found" in its.text
+    assert "could be detected" in its.text
     assert verdict(ran(*now[:10]), asked, before=ran(*UP[:10])).status == "passed"
 
 
 def test_pairs_too_few_for_any_drop_are_said_to_be():
     its = verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5))
-    assert "inconclusive, 2 pairs cannot reach the significance 0.05" in its.text
+    assert "inconclusive, 2 pairs cannot reach significance 0.05" in its.text
     few = verdict(ran(*[0.5] * 5), gate("max_drop", 0.01), before=ran(*[0.5] * 5))
     assert "inconclusive, too few pairs" in few.text
 
@@ -556,7 +556,7 @@ def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, dro
         assert (first.status, first.is_red) == ("failed", True)
         return
     assert (first.status, first.is_red) == ("inconclusive", False)
-    said = f"{pairs} pairs cannot reach the significance 0.05, corrected over {drop_gates} drop gates"
+    said = f"{pairs} pairs cannot reach significance 0.05 (corrected over {drop_gates} drop gates)"
     assert said in first.text
 
 
@@ -590,7 +590,7 @@ def test_a_baseline_that_covers_too_few_examples_is_none(paired, least, status):
     policy = DropPolicy(mode="strict", min_paired=least)
     its = verdict(ran(*[0.5] * 10), gate("max_drop", 0.01, drop_policy=policy), before=before)
     assert (its.status, its.is_red) == (status, False)
-    assert status == "passed" or f"{paired} of 10 examples are the same in" in its.text
+    assert status == "passed" or f"{paired} of 10 examples are unchanged since" in its.text
 
 
 @pytest.mark.parametrize("is_base_branch", [False, True])
@@ -617,7 +617,7 @@ def test_a_drop_that_scores_cannot_have_is_refused(threshold, is_relative, score
     """Before anything runs where the baseline has scores; else the gate fails."""
     asked = gate("max_drop", threshold, is_relative=is_relative)
     if is_refused:
-        with pytest.raises(UsageError, match="lie between 0 and 1, so none can drop by more than"):
+        with pytest.raises(UsageError, match="are between 0 and 1, so no drop can exceed"):
             check_drop(asked, ran(*scores))
         assert verdict(ran(*scores), asked, before=ran(*scores)).is_red
     else:
@@ -630,7 +630,7 @@ def test_a_drop_that_scores_cannot_have_is_refused(threshold, is_relative, score
 def test_without_a_baseline_a_drop_is_green_and_says_why(on_inconclusive):
     asked = gate("max_drop", 0, drop_policy=DropPolicy(mode="strict", on_inconclusive=on_inconclusive))
     its = verdict(GRADED, asked)
-    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: none was asked for")
+    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: none was requested")
     none = {"search": Baseline(experiment="search", asked="auto", note="main has none yet")}
     its = verdict(GRADED, asked, baselines=none)
     assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: main has none yet")
@@ -640,7 +640,7 @@ def test_an_evaluator_that_the_baseline_did_not_have_has_no_baseline():
     before = result("search", [run(n, **said(0.9, "older")) for n in range(3)], evaluators=("older",))
     its = verdict(GRADED, gate("max_drop", 0), before=before)
     assert (its.status, its.is_red) == ("no baseline", False)
-    assert "eval_search_2026-11-20T09:30:00Z has no such score" in its.text
+    assert "eval_search_2026-11-20T09:30:00Z has no score with this name" in its.text
 
 
 def test_where_lower_is_better_a_rise_is_a_drop():
@@ -660,12 +660,12 @@ def test_a_relative_drop_is_a_share_of_the_baselines_mean(mean, by, is_red):
     asked = gate("max_drop", 0.2, is_relative=True)
     its = verdict(lower(by, before), asked, before=ran(*before))
     assert its.is_red is is_red
-    assert "20 %" in its.text
+    assert "20%" in its.text
 
 
 def test_unchanged_examples_without_a_score_on_a_side_are_named():
     its = verdict(ran(None, *UP[1:]), gate("max_drop", 0), before=ran(*UP))
-    assert "1 unchanged examples lack a score on a side" in its.text
+    assert "1 unchanged examples have no score on at least one side" in its.text
 
 
 def many(count: int) -> tuple[GateResult, ...]:
@@ -736,7 +736,7 @@ def test_a_failed_run_counts_as_what_a_ceiling_limits():
             one for one in judge_gates([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule
         ]
         assert (its[0].is_red, its[0].value) == (True, pytest.approx(0.45))
-        assert "30 of 100 runs have no score, which count as passed" in its[0].text
+        assert "30 of 100 runs have no score and count as passed" in its[0].text
     assert not verdict(ran(True, False, False), gate("max", 0.34)).is_red
 
 

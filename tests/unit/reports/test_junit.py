@@ -115,7 +115,7 @@ def one(*runs: Any, gates: tuple[GateResult, ...] = (), exit_code: int = 1, **fi
 
 def gate(**fields: Any) -> GateResult:
     given = {"experiment": "a", "rule": "max_error_rate", "threshold": 0.5, "status": "passed", "is_red": False}
-    return GateResult(**{**given, "text": "1 of 2 runs failed; up to 50 % may", **fields})
+    return GateResult(**{**given, "text": "1 of 2 runs failed; the limit is 50%", **fields})
 
 
 def judged(number: int, score: float = 1.0, **fields: Any) -> Any:
@@ -227,7 +227,7 @@ def test_a_file_stays_below_what_gitlab_takes():
     texts = list(junit.pieces(one(*runs)))
     assert sum(len(text.encode()) for text in texts) < 20_000_000
     assert "word word" in next(text for text in texts if "task[q0]" in text).partition("message=")[2]
-    assert "More is in results.json." in next(text for text in texts if "task[q1999]" in text)
+    assert "See results.json for details." in next(text for text in texts if "task[q1999]" in text)
 
 
 # --- what is red ---------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_what_became_worse_fails_where_the_drop_is_red():
     ]
     text = cases(red_report())["exact_match[q1]"].findtext("failure") or ""
     for part in (
-        "exact_match is 0.000; in the baseline it was 1.000",
+        "exact_match is 0.000, but was 1.000 in the baseline",
         "eval_doc_search_2026-11-19T09:30:00Z (main at 0123456789)",
         "input: How do I get refund number 1?",
         "expected: refund 1",
@@ -295,7 +295,7 @@ def test_a_red_gate_has_its_numbers():
         "threshold: 0.02",
         "p (one-sided, corrected): 0.03125",
         "95% interval, two-sided (paired t): -0.805 to -0.104",
-        "asked for: evalwire.toml [gates.doc_search] exact_match",
+        "source: evalwire.toml [gates.doc_search] exact_match",
     ):
         assert line in (told.text or "").splitlines()
     assert case.get("file") == "experiments/doc_search/exact_match.py"

@@ -20,7 +20,7 @@ from evalwire.model.report import Report
 from evalwire.reports import markdown
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-OUR_HTML = re.compile(r"</?details>|<summary>[0-9a-zA-Z ,()]+</summary>")
+OUR_HTML = re.compile(r"</?details>|<summary>[0-9a-zA-Z ,:()]+</summary>")
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff]")
 # What GitHub makes a link, an image, a formula or a mention of, though no Markdown marks it.
 ACTIVE = re.compile(r"[@#$]|://|www\.|:\w+:|GH-\d|\b(?=[0-9]*[a-f])[0-9a-f]{7,40}\b")
@@ -163,7 +163,7 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (red_report(), "FAILED: 2 of 2 experiments failed, 2 red gates, 2 of 18 runs failed, 31.2 s"),
+        (red_report(), "FAILED: 2 of 2 experiments failed, 2 gates failed, 2 of 18 runs failed, 31.2 s"),
         (
             red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0),
             "PASSED: 1 experiment, 1 run, no gates, 31.2 s",
@@ -178,7 +178,7 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
         ),
         (
             red_report(results=(replace(BROKEN, name="c"), BROKEN), gates=(gate("b"),), baselines=()),
-            "FAILED: 1 of 2 experiments failed, 2 of 4 runs failed (1 of them tolerated by max_error_rate), 31.2 s",
+            "FAILED: 1 of 2 experiments failed, 2 of 4 runs failed (1 tolerated by max_error_rate), 31.2 s",
         ),
         (
             red_report(results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted"),
@@ -196,7 +196,7 @@ def test_the_table_has_scores_with_their_change_and_its_interval():
     """One row for each evaluation; what the interval is stands over it; the experiment leads to its page."""
     text = checked(red_report())
     head, exact, graded, routed, tone = cells(text)
-    assert head[8] == "95 % interval of the change (two-sided)"
+    assert head[8] == "95% interval of the change (two-sided)"
     assert exact == [
         "doc_search",
         "failed",
@@ -229,14 +229,14 @@ def test_too_few_pairs_have_no_interval():
 def test_red_gates_are_shown_and_green_ones_folded():
     """Each with its interval, and what it is of."""
     text = checked(red_report())
-    red, _, held = text.partition("### Red gates")[2].partition("<details>")
+    red, _, held = text.partition("### Failed gates")[2].partition("<details>")
     assert (
         r"- `doc_search`: exact\_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed; "
-        "95 % interval of the change (two-sided, paired t): -0.805 to -0.104"
+        "95% interval of the change (two-sided, paired t): -0.805 to -0.104"
     ) in red
     assert "- `support_router`: 2 of 6 runs failed (33.3 %), more than 0 % is allowed" in red
-    assert held.startswith("\n<summary>1 gate held</summary>\n")
-    assert r"top\_k mean 0.675 is at least 0.6; 95 % interval of the value (two-sided, t): 0.560 to 0.790" in held
+    assert held.startswith("\n<summary>Other gates: 1 passed</summary>\n")
+    assert r"top\_k mean 0.675 is at least 0.6; 95% interval of the value (two-sided, t): 0.560 to 0.790" in held
 
 
 def test_an_interval_that_a_gate_tells_itself_is_not_told_twice():
@@ -252,9 +252,9 @@ def test_an_interval_that_a_gate_tells_itself_is_not_told_twice():
 def test_gates_that_did_not_judge_are_counted():
     gates = (gate("a"), gate("a", status="inconclusive", text="too few"), gate("a", status="no baseline", text="new"))
     text = checked(red_report(results=(SOUND,), gates=gates, baselines=(), outcome="passed", exit_code=0))
-    assert "<summary>3 gates held (1 inconclusive, 1 without a baseline)</summary>" in text
+    assert "<summary>Gates: 1 passed, 1 inconclusive, 1 no baseline</summary>" in text
     assert "- `a`: inconclusive: too few" in text
-    assert "### Red gates" not in text
+    assert "### Failed gates" not in text
 
 
 def test_errors_are_told_once_each_with_the_line():
@@ -280,9 +280,9 @@ def test_what_stopped_an_experiment_is_told():
 def test_the_baseline_is_named_with_what_differs():
     text = checked(red_report())
     assert (
-        "`doc_search` beside [`eval_doc_search_2026-11-19T09:30:00Z`]"
+        "`doc_search` compared with [`eval_doc_search_2026-11-19T09:30:00Z`]"
         "(https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-main) on `main` at `0123456789`: "
-        "11 examples the same, 1 added, 1 removed."
+        "11 unchanged examples, 1 added, 1 removed."
     ) in text
 
 
@@ -305,7 +305,7 @@ def test_the_worst_examples_are_folded():
         "  - explanation `the first document is another`",
     ]
     assert "`top_k`: 11 worse" in text
-    assert "Left out here: 1 of 11 examples; all of it is in results.json." in text
+    assert "Not shown: 1 of 11 examples; see results.json." in text
     assert text.rstrip().endswith("</details>")
 
 
@@ -316,7 +316,7 @@ def test_a_red_gate_without_a_baseline_shows_the_worst_scores(rule, word, first)
     its = result("a", runs, evaluators=("e",))
     red = gate("a", rule=rule, evaluation="e", status="failed", is_red=True)
     text = checked(red_report(results=(its,), gates=(red,), baselines=()))
-    assert text.partition(f"<summary>The {word} scores</summary>\n\n")[2].startswith(f"- `{first}`: 0.")
+    assert text.partition(f"<summary>{word.capitalize()} scores</summary>\n\n")[2].startswith(f"- `{first}`: 0.")
 
 
 def test_the_job_and_what_it_used_are_told():
@@ -324,10 +324,7 @@ def test_the_job_and_what_it_used_are_told():
     ci = {"commit": "fedcba9876543210", "branch": "b`|", "job_url": "https://phoenix.example.com/job/1"}
     made = red_report(results=(result("a", [told], evaluators=("e",)),), gates=(), baselines=(), ci=ci)
     line = checked(made).splitlines()[2]
-    assert (
-        line
-        == "Commit `fedcba9876` on ``b`|`` ([CI job](https://phoenix.example.com/job/1)) · 121 tokens, 0.00 US dollars"
-    )
+    assert line == "Commit `fedcba9876` on ``b`|`` ([CI job](https://phoenix.example.com/job/1)) · 121 tokens, 0.00 USD"
 
 
 # --- its length ----------------------------------------------------------------------------------------
@@ -369,9 +366,9 @@ def test_it_fits_into_a_comment(experiments, examples, length):
     """Lists are cut before anything else, and say so; the text ends as it should, and the verdict is whole."""
     text = checked(wordy(experiments, examples, length))
     assert text.startswith(f"## FAILED: {experiments} of {experiments:,} experiment")
-    assert "Left out here: " in text
-    assert "### Red gates" in text
-    assert "all of it is in results.json" in text
+    assert "Not shown: " in text
+    assert "### Failed gates" in text
+    assert "see results.json" in text
     assert len(text.encode()) > 5_000
 
 

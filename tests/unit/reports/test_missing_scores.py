@@ -50,7 +50,7 @@ def test_a_table_says_how_many_scores_are_missing_and_how_many_do_not_apply(text
 def test_the_page_says_it_beside_the_mean():
     text = page()
     assert "judge 1.000 1 2 1 not applicable" in text
-    assert "cites 66.7 % pass 3 0 1 not applicable" in text
+    assert "cites 66.7% pass 3 0 1 not applicable" in text
 
 
 def test_the_page_shows_a_bool_as_one_with_its_own_label_beside_it():
@@ -60,14 +60,14 @@ def test_the_page_shows_a_bool_as_one_with_its_own_label_beside_it():
     assert "True True" not in text
     assert "True: 2 of 3" in text, "the picture counts bools, not their labels"
     assert "judge max_label_share N/A" in text
-    assert "66.7 %" in text
+    assert "66.7%" in text
 
 
 def test_junit_counts_them_and_skips_what_does_not_apply():
     root = ET.fromstring("".join(junit.pieces(REPORT)))
     properties = {one.get("name"): one.get("value") for one in root.iter("property")}
     assert properties["mean judge"] == "1.000"
-    assert properties["missing judge"] == "2 of 4 have no score"
+    assert properties["missing judge"] == "2 of 4 runs have no score"
     assert (properties["not applicable judge"], properties["not applicable cites"]) == ("1", "1")
     assert "missing cites" not in properties
     cases = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
@@ -92,7 +92,7 @@ def test_what_was_given_to_some_examples_only_counts_every_kind():
     runs = [*RUNS, run(4, evaluations=(RUNS[0].evaluations[1],))]
     partial = result("search", runs, evaluators=("judge", "cites"))
     text = console.render(red_report(results=(partial,), gates=(), baselines=()))
-    assert "score judge: given for 4 of 5 examples only" in text
+    assert "score judge: returned for only 4 of 5 examples" in text
 
 
 def test_of_an_examples_runs_one_that_it_does_not_apply_to_is_shown_last():

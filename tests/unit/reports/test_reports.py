@@ -89,7 +89,7 @@ HELD = GateResult(
     ("made", "line"),
     [
         (report(GOOD), "PASSED: 1 experiment, 2 examples, none failed, no gates, 3.2 s"),
-        (report(GOOD, gates=(HELD,)), "PASSED (1 gate held): 1 experiment, 2 examples, none failed, 3.2 s"),
+        (report(GOOD, gates=(HELD,)), "PASSED (1 gate passed): 1 experiment, 2 examples, none failed, 3.2 s"),
         (
             report(GOOD, shard=Shard(1, 2)),
             "PASSED (shard 1/2, whose gates are judged with the others): 1 experiment, 2 examples, none failed, 3.2 s",
@@ -142,9 +142,9 @@ def test_each_kind_of_failure_is_told_apart():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"problems": (replace(FAILURE, stage="import"),), "opened": None}, "a: it cannot run"),
-        ({"failure": replace(FAILURE, stage="open"), "opened": None}, "a: it did not start"),
-        ({"failure": replace(FAILURE, stage="interrupted"), "example_count": 3}, "a: it did not finish"),
+        ({"problems": (replace(FAILURE, stage="import"),), "opened": None}, "a: cannot run"),
+        ({"failure": replace(FAILURE, stage="open"), "opened": None}, "a: did not start"),
+        ({"failure": replace(FAILURE, stage="interrupted"), "example_count": 3}, "a: did not finish"),
     ],
 )
 def test_an_experiment_that_failed_as_a_whole_says_why(fields, says):
@@ -368,9 +368,9 @@ def test_the_most_unstable_examples_are_named():
     found = lines(repeated("555", "444", "TFF", "046", "454", "057"))
     assert "a: scores differ between repetitions" in found
     assert [line for line in found if "unstable" in line] == [
-        "  unstable: ev  e3  0.33 ± 0.58 over 3",
-        "  unstable: ev  e6  0.40 ± 0.36 over 3",
-        "  unstable: ev  e4  0.33 ± 0.31 over 3",
+        "  unstable: ev  e3  0.33 ± 0.58 over 3 runs",
+        "  unstable: ev  e6  0.40 ± 0.36 over 3 runs",
+        "  unstable: ev  e4  0.33 ± 0.31 over 3 runs",
     ]
 
 
@@ -379,7 +379,7 @@ def test_a_failed_experiment_tells_its_failures_before_what_is_unstable():
     found = lines(repeated("XTF"))
     start = found.index("a: 1 of 3 runs failed")
     assert "KeyError" in found[start + 1]
-    assert found[start + 3] == "  unstable: ev  e1  0.50 ± 0.71 over 2"
+    assert found[start + 3] == "  unstable: ev  e1  0.50 ± 0.71 over 2 runs"
 
 
 def test_stable_examples_are_not_named():
@@ -406,8 +406,8 @@ def test_scores_that_differ_are_told_in_runs():
     extra = (evaluation(), evaluation("more", evaluator="ev", score=1.0))
     made = repeated("TTT")
     found = lines(replace(made, runs=(*made.runs[:2], replace(made.runs[2], evaluations=extra))))
-    assert "a: an evaluator did not judge every run in the same way" in found
-    assert "  score more: given for 1 of 3 runs only" in found
+    assert "a: an evaluator did not return all scores for every run" in found
+    assert "  score more: returned for only 1 of 3 runs" in found
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_a_failure_says_how_often_it_was_tried(run, said):
 def test_retries_are_counted_at_the_end():
     """The last line counts calls that were tried again, over all experiments; without any there is none."""
     tried = task_run(attempts=3, evaluations=(evaluation(score=1.0, attempts=2),))
-    assert lines(result(tried, task_run(2)), result(tried))[-1] == "calls tried again: 6 (rate limits, time-outs)"
+    assert lines(result(tried, task_run(2)), result(tried))[-1] == "retries: 6 (rate limits, timeouts)"
     assert "tried again" not in console.render(report(GOOD, BAD))
 
 
@@ -547,7 +547,7 @@ def test_records_that_did_not_arrive_are_counted_with_the_command_that_sends_the
     made = report(result(*runs), journal="test results/journal_1.jsonl")
     shown = console.render(made)
     assert shown.endswith(
-        "3 records did not reach Phoenix; the journal holds them. "
+        "3 records did not reach Phoenix, but the journal has them. "
         "To send them: evalwire resume 'test results/journal_1.jsonl'\n"
     )
     document = json.loads("".join(results_json.pieces(made)))
@@ -556,13 +556,13 @@ def test_records_that_did_not_arrive_are_counted_with_the_command_that_sends_the
 
 def test_without_a_journal_nobody_is_sent_to_one():
     shown = console.render(report(result(task_run(record_failure=LOST))))
-    assert "2 records did not reach Phoenix, and there is no journal of them" in shown
+    assert "2 records did not reach Phoenix, and no journal contains them" in shown
     assert "resume" not in shown
 
 
 def test_runs_that_were_not_made_can_be_gone_on_with():
     shown = console.render(report(result(task_run(id="r"), example_count=3), journal="journal_1.jsonl"))
-    assert shown.endswith("To run what was not run: evalwire resume journal_1.jsonl\n")
+    assert shown.endswith("To complete the job: evalwire resume journal_1.jsonl\n")
 
 
 def test_a_complete_job_has_nothing_left_to_do():

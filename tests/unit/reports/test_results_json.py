@@ -289,16 +289,19 @@ def changed(**fields: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no results.json: it is not JSON"),
-        ("{", "is no results.json: it is not JSON"),
-        ("[" * 100_000, "is no results.json: it is not JSON"),
-        ("[]", "is no results.json of evalwire"),
-        ("{}", "is no results.json of evalwire"),
-        ('{"schema_version": 2, "results": []}', "is no results.json of evalwire"),
+        ("", "is not a results.json: it is not JSON"),
+        ("{", "is not a results.json: it is not JSON"),
+        ("[" * 100_000, "is not a results.json: it is not JSON"),
+        ("[]", "is not an evalwire results.json"),
+        ("{}", "is not an evalwire results.json"),
+        ('{"schema_version": 2, "results": []}', "is not an evalwire results.json"),
         (changed(schema_version="2"), "has no schema_version"),
         (changed(schema_version=True), "has no schema_version"),
-        (changed(schema_version=1), "schema_version 1, written by evalwire 1.0.0; this evalwire reads 2: run evalwire"),
-        (changed(schema_version=3), "schema_version 3, .*: use that version, or a newer one"),
+        (
+            changed(schema_version=1),
+            "schema_version 1, written by evalwire 1.0.0, but this version of evalwire reads 2: run evalwire",
+        ),
+        (changed(schema_version=3), "schema_version 3, .*: use that version or a newer version"),
         (changed(outcome="splendid"), "is damaged: outcome: Invalid enum value 'splendid'$"),
         (
             changed(started_at="2026-11-20T09:30:00"),
@@ -307,7 +310,7 @@ def changed(**fields: Any) -> str:
         (changed(experiments=[{}]), r"is damaged: experiments\[0\]\.\w+ is missing$"),
         (changed(started_at="yesterday"), "is damaged: started_at: Invalid RFC3339 encoded datetime$"),
         (changed(seconds="1"), r"is damaged: seconds: Expected `int \| float`, got `str`$"),
-        (changed(seconds=float("nan")), "is no results.json: it is not JSON"),
+        (changed(seconds=float("nan")), "is not a results.json: it is not JSON"),
     ],
 )
 def test_another_file_is_refused(tmp_path, text, message):
@@ -320,7 +323,7 @@ def test_another_file_is_refused(tmp_path, text, message):
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"there is no file .*missing\.json; evalwire run leaves a results\.json"):
+    with pytest.raises(UsageError, match=r"there is no file .*missing\.json\. `evalwire run` writes a results\.json"):
         load_results(tmp_path / "missing.json")
     with pytest.raises(UsageError, match="cannot be read: Is a directory"):
         load_results(tmp_path)

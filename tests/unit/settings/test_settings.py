@@ -259,7 +259,7 @@ def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_ke
         ("[experiments.a]\ngates = 3\n", "[experiments.a] gates = 3: expected a table: write [experiments.a.gates]."),
         ("[experiments.a.gates]\nmax_eror_rate = 3\n", "[experiments.a.gates]: unknown key 'max_eror_rate'. Perhaps"),
         ('[experiments."b c".gates]\nmin = 3\n', "[experiments.\"b c\".gates]: unknown key 'min'."),
-        ("[gates.a]\nmax_cost_usd = 3\n", "[gates.a] is for an evaluation; gates of one experiment stand with it."),
+        ("[gates.a]\nmax_cost_usd = 3\n", "[gates.a] is for gates on an evaluation, not on an experiment."),
         (
             "[experiments]\nconcurency = 2\n",
             "unknown key in [experiments]: 'concurency'. Perhaps you meant 'concurrency'.",

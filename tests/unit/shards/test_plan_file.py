@@ -72,7 +72,7 @@ def test_a_plan_that_lacks_something_is_refused(field):
     """Each of its fields is needed."""
     document = json.loads(PLAN.dump())
     del document[field]
-    said = "has no format" if field == "format" else f"missing required field `{field}`"
+    said = "has no `format`" if field == "format" else f"missing required field `{field}`"
     with pytest.raises(UsageError, match=said):
         ShardPlan.load(json.dumps(document))
 

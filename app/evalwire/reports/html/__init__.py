@@ -1,4 +1,4 @@
-"""Render `report.html`: a page of its own, without a network, for people who would rather look."""
+"""Render `report.html`: a single page that works offline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Return the report as one HTML page in pieces; each run is a piece, since a large page must not be held twice.
+    """Yield the report as an HTML page in pieces: each run is a piece, to limit the memory for a large page.
 
-    Nothing in the page comes from elsewhere or calls out: its policy allows the page's own script and style alone, by
-    their hashes. Without scripts all of it can be read; only sorting and filtering need one.
+    The page loads nothing and sends nothing: the content security policy allows only the page's script and style, by
+    hash. The page is complete without the script, which is needed only to sort and filter.
     """
     digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
@@ -50,11 +50,11 @@ def pieces(report: Report) -> Iterator[str]:
         script=Markup(script),  # noqa: S704 - evalwire's own
         policy=_policy(style=style, script=script),
     )
-    yield from map(str.__str__, page)  # not as Markup, which would escape the text that it is joined with
+    yield from map(str.__str__, page)  # as str, because Markup would escape text that is joined to it
 
 
 def compile_templates() -> None:
-    """Compile the page's templates ahead of the first report, where their bytecode can be kept."""
+    """Compile the page's templates before the first report, so their bytecode is cached."""
     templates = _page().environment
     for name in templates.list_templates(extensions=["html"]):
         templates.get_template(name)
@@ -88,7 +88,7 @@ def _own(name: str) -> str:
 
 
 def _policy(*, style: str, script: str) -> str:
-    """Return what the page may do: run this script and wear this style; no more, whatever a model wrote into it."""
+    """Return the content security policy of the page, which allows only this script and this style."""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"

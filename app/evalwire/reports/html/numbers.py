@@ -1,4 +1,4 @@
-"""Write numbers as the page shows them."""
+"""Format numbers for the page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ DASH, MINUS = "\u2013", "\u2212"
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Return a number with three decimals, or three digits where it is tiny or huge; an en dash for none."""
+    """Return a number with three decimals, or three digits if it is very small or large; an en dash for None."""
     if value is None or not math.isfinite(value):
         return DASH
     size = abs(value)
-    kind = ".3g" if 0 < size < 0.001 or size >= 1e6 else ".3f"  # noqa: PLR2004 - said in the docstring
+    kind = ".3g" if 0 < size < 0.001 or size >= 1e6 else ".3f"  # noqa: PLR2004 - explained in the docstring
     sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
     return f"{sign}{size:{kind}}"
 
@@ -23,24 +23,24 @@ def signed(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share in percent; an en dash for none."""
-    return DASH if value is None else f"{MINUS if value < 0 else ''}{abs(value) * 100:.1f}\u202f%"
+    """Return a share as a percentage; an en dash for None."""
+    return DASH if value is None else f"{MINUS if value < 0 else ''}{abs(value) * 100:.1f}%"
 
 
 def points(value: float | None) -> str:
-    """Return the change of a share in percentage points; an en dash for none."""
+    """Return the change of a share in percentage points; an en dash for None."""
     if value is None:
         return DASH
     return f"{MINUS if value < 0 else '+' if value > 0 else ''}{abs(value) * 100:.1f}\u202fpp"
 
 
 def p_value(value: float | None) -> str:
-    """Return a p-value with three digits; an en dash for none."""
+    """Return a p-value with three digits; an en dash for None."""
     return DASH if value is None else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds, as minutes and hours where there are many."""
+    """Return seconds as text, in minutes and hours from 60 seconds."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - two digits
     minutes, rest = divmod(round(seconds), 60)
@@ -49,5 +49,5 @@ def duration(seconds: float) -> str:
 
 
 def grouped(size: float) -> str:
-    """Return a whole number, its thousands set apart."""
+    """Return a whole number with thousands separators."""
     return f"{size:,}"

@@ -1,4 +1,4 @@
-"""Choose the pictures of an experiment: its scores, its baseline's, and what time and tokens its runs took."""
+"""Choose the plots of an experiment: scores, comparisons with the baseline, durations and tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pictures(section: Section) -> list[Markup]:
-    """Return the pictures of one experiment."""
+    """Return the plots of an experiment."""
     return [*_pictures_of_scores(section), *_pictures_of_amounts(section)]
 
 
@@ -45,9 +45,9 @@ def _pictures_of_amounts(section: Section) -> Iterator[Markup]:
     seconds = [max(0.0, run.seconds) for run in section.result.runs]
     if any(seconds):
         marks = {"p50": percentile(seconds, 0.5), "p95": percentile(seconds, 0.95)}
-        caption = "Seconds of the task"
+        caption = "Task duration in seconds"
         yield plots.histogram(seconds, caption=caption, show=duration, unit=" s", is_amount=True, marks=marks)
     used = [float(tokens) for tokens in section.tokens if tokens is not None]
     if any(used):
         marks = {"mean": math.fsum(used) / len(used), "p95": percentile(used, 0.95)}
-        yield plots.histogram(used, caption="Tokens of a run", show="{:,.0f}".format, is_amount=True, marks=marks)
+        yield plots.histogram(used, caption="Tokens per run", show="{:,.0f}".format, is_amount=True, marks=marks)

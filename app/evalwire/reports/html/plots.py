@@ -1,4 +1,4 @@
-"""Pictures of numbers as inline SVG: how they are spread, and how they stand beside a baseline's."""
+"""Draw plots as inline SVG: distributions, and comparisons with a baseline."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from evalwire.model import Comparison, Pair
 
 _WIDTH, _HEIGHT = 320, 190
-_LEFT, _RIGHT, _BOTTOM = 36, 14, 168  # where the picture of a histogram begins and ends
-_LINE = 13  # of text
+_LEFT, _RIGHT, _BOTTOM = 36, 14, 168  # edges of the plot area of a histogram
+_LINE = 13  # height of a line of text
 _BINS = 20
-_FAR = 3  # times the 95th percentile: what lies beyond is one bar, so that the rest can be seen
+_FAR = 3  # times the 95th percentile: larger values share a bar, so the other bars remain visible
 _MOST_LABELS = 9
 _LONGEST_LABEL = 14
-_MOST_NAMED = 8  # examples of one mark
-_SIDE = 280  # of a scatter, with its margins
-_NEAR = 4.0  # marks that would lie nearer to each other than this are one mark
-_THINNEST = 1.5  # of a flow
+_MOST_NAMED = 8  # examples to list for a mark
+_SIDE = 280  # width and height of a scatter plot, with margins
+_NEAR = 4.0  # closer marks are merged
+_THINNEST = 1.5  # height of the thinnest flow
 
-TOO_FAR_APART = filled('<p class="quiet">The values lie too far apart to be drawn.</p>')
+TOO_FAR_APART = filled('<p class="quiet">The range of the values is too large to draw.</p>')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bins:
-    """How many values lie in each part of an axis.
+    """The number of values in each bin of an axis.
 
     Attributes:
-        ticks: of the axis, from its lower to its upper end.
-        sizes: values in each part, by its number from 0.
-        beyond: values above the upper end.
+        ticks: ticks of the axis, from the lower to the upper end.
+        sizes: number of values by bin, counted from 0.
+        beyond: number of values above the upper end.
     """
 
     ticks: Sequence[float]
@@ -49,7 +49,7 @@ class _Bins:
 
     @classmethod
     def of(cls, values: Sequence[float], *, is_amount: bool) -> _Bins | None:
-        """Divide the axis; None when the values lie too far apart."""
+        """Divide the axis into bins; return None if the range of the values is too large."""
         lower, upper = min(values), max(values)
         if is_amount:
             lower, usual = 0.0, 1.5 * percentile(values, 0.95)
@@ -76,11 +76,11 @@ class _Bins:
 
     @property
     def width(self) -> float:
-        """Return the width of one part."""
+        """Return the width of a bin."""
         return (self.upper - self.lower) / _BINS
 
     def edge(self, number: int) -> float:
-        """Return where a part begins."""
+        """Return the lower edge of a bin."""
         return self.lower + number * self.width
 
 
@@ -93,15 +93,15 @@ def histogram(
     is_amount: bool = False,
     marks: Mapping[str, float],
 ) -> Markup:
-    """Draw how the values of some runs are spread.
+    """Draw the distribution of the values of runs.
 
     Args:
-        values: at least one.
-        caption: what they are.
-        show: a value as text.
-        unit: of the axis.
-        is_amount: the axis begins at 0, and the few values that lie far off are one bar at its end.
-        marks: values to be pointed at, by their names.
+        values: the values, which must not be empty.
+        caption: caption of the plot.
+        show: function that returns a value as text.
+        unit: unit of the axis.
+        is_amount: whether the axis starts at 0 and ends with a bar for the few values that are much larger.
+        marks: values to mark, by name.
     """
     bins = _Bins.of(values, is_amount=is_amount)
     if bins is None:
@@ -122,8 +122,8 @@ def histogram(
         )
 
     bars = [
-        bar(x(bins.edge(one)), size, f"{show(bins.edge(one))} to {show(bins.edge(one + 1))}")
-        for one, size in sorted(bins.sizes.items())
+        bar(x(bins.edge(place)), size, f"{show(bins.edge(place))} to {show(bins.edge(place + 1))}")
+        for place, size in sorted(bins.sizes.items())
     ]
     labels = [_label(x(tick), _BOTTOM + 15, _short(tick) + unit, "middle") for tick in bins.ticks]
     if bins.beyond:
@@ -135,19 +135,18 @@ def histogram(
             bars.append(_path("mark", at, y - 9, f"V{_BOTTOM}"))
             is_right = at > _WIDTH / 2
             labels.append(_label(at - 4 if is_right else at + 4, y, f"{name} {show(value)}", "end" if is_right else ""))
-    said = ", ".join(
-        [f"from {show(min(values))} to {show(max(values))}", *(f"{name} {show(one)}" for name, one in marks.items())]
-    )
+    marked = [f"{name} {show(value)}" for name, value in marks.items()]
+    description = ", ".join([f"from {show(min(values))} to {show(max(values))}", *marked])
     axis = [
         _path("axis", _LEFT, _BOTTOM, f"H{_WIDTH - _RIGHT}"),
         _label(_LEFT - 6, top + 9, f"{highest:,}", "end"),
         _label(_LEFT - 6, _BOTTOM, "0", "end"),
     ]
-    return _figure(caption, _svg(f"{count(len(values), 'run')}, {said}", [bars, axis, labels]))
+    return _figure(caption, _svg(f"{count(len(values), 'run')}, {description}", [bars, axis, labels]))
 
 
 def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
-    """Draw how often each label was given, the commonest first."""
+    """Draw the frequency of each label, most common first."""
     ordered = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if len(ordered) <= _MOST_LABELS else ordered[: _MOST_LABELS - 1]
     rows = [(name, size, name) for name, size in shown]
@@ -165,28 +164,29 @@ def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
         )
         for row, (name, size, title) in enumerate(rows)
     ]
-    said = ", ".join(f"{_cut(name)} {size:,}" for name, size, _ in rows)
-    return _figure(caption, _svg(said, drawn, height=math.ceil(step * len(rows)) + 4))
+    description = ", ".join(f"{_cut(name)} {size:,}" for name, size, _ in rows)
+    return _figure(caption, _svg(description, drawn, height=math.ceil(step * len(rows)) + 4))
 
 
 def versus(comparison: Comparison) -> Markup:
-    """Each example's score beside the baseline's."""
-    if all(one in (0.0, 1.0) for pair in comparison.pairs for one in (pair.before, pair.after)) and comparison.is_bool:
+    """Draw the score of each example against the baseline."""
+    scores = (score for pair in comparison.pairs for score in (pair.before, pair.after))
+    if comparison.is_bool and all(score in (0.0, 1.0) for score in scores):
         return _flows(comparison)
     return _scatter(comparison)
 
 
 def _scatter(comparison: Comparison) -> Markup:
-    """A mark for each example, or for those that lie together: above the diagonal it rose, below it fell."""
+    """Draw a mark for each example or group of close examples; marks above the diagonal rose."""
     caption = f"{comparison.name}: this run against the baseline"
     pairs = comparison.pairs
-    values = [one for pair in pairs for one in (pair.before, pair.after)]
+    values = [score for pair in pairs for score in (pair.before, pair.after)]
     lower, upper = min(values), max(values)
     ticks = _ticks(0.0, 1.0) if lower >= 0 and upper <= 1 else _ticks(lower, upper)
     if not ticks:
         return _figure(caption, TOO_FAR_APART)
     lower, span = ticks[0], ticks[-1] - ticks[0]
-    near, far = 40.0, _SIDE - 12.0  # of both axes, counted from the corner where they meet
+    near, far = 40.0, _SIDE - 12.0  # ends of both axes, from the corner where they meet
     scale = (far - near) / span
 
     def x(value: float) -> float:
@@ -228,14 +228,14 @@ def _scatter(comparison: Comparison) -> Markup:
 
 
 def _flows(comparison: Comparison) -> Markup:
-    """Draw how many examples went from True or False to True or False, as bands as broad as they are many."""
+    """Draw the changes between True and False as bands, whose height is the number of examples."""
     groups: dict[tuple[float, float], list[Pair]] = {}
     for pair in comparison.pairs:
         groups.setdefault((pair.before, pair.after), []).append(pair)
     left, right, top, gap, bottom = 84.0, 204.0, 22.0, 16.0, _HEIGHT - 4.0
     scale = (bottom - top - gap) / len(comparison.pairs)
     drawn, labels = [], []
-    place = {}  # where the next band begins, by the side and the value
+    place = {}  # start of the next band, by side and value
     for side, edge, away, anchor in ((0, left, -12, "end"), (1, right, 12, "")):
         labels.append(_label(edge + away, 11, ("baseline", "this run")[side], anchor))
         begin = top
@@ -273,7 +273,7 @@ def _flows(comparison: Comparison) -> Markup:
 
 
 def _band(left: float, start: float, right: float, end: float, high: float) -> str:
-    """The outline of a band between two heights on two sides."""
+    """Return the outline of a band between heights on the left and on the right."""
     a, b, m = _at(left), _at(right), _at((left + right) / 2)
     top, low, end_top, end_low = map(_at, (start, start + high, end, end + high))
     return f"M{a} {top}C{m} {top} {m} {end_top} {b} {end_top}V{end_low}C{m} {end_low} {m} {low} {a} {low}z"
@@ -286,11 +286,11 @@ def _kind(comparison: Comparison, pair: Pair) -> str:
 
 def _tally(comparison: Comparison) -> str:
     worse, better, pairs = len(comparison.worse), len(comparison.better), len(comparison.pairs)
-    return f"{worse:,} worse, {better:,} better, {pairs - worse - better:,} the same"
+    return f"{worse:,} worse, {better:,} better, {pairs - worse - better:,} unchanged"
 
 
 def _names(pairs: Sequence[Pair]) -> str:
-    """Which examples these are, and of one alone, from what to what."""
+    """Return the IDs of examples; for a single example, with the scores before and after."""
     if len(pairs) == 1:
         return f"{pairs[0].example_id}: {number(pairs[0].before)} to {number(pairs[0].after)}"
     named = ", ".join(pair.example_id for pair in pairs[:_MOST_NAMED])
@@ -299,7 +299,7 @@ def _names(pairs: Sequence[Pair]) -> str:
 
 
 def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Markup:
-    """A triangle that points down for worse and up for better, or a dot; the shape says it without the colour."""
+    """Return a triangle that points down for worse and up for better, or a dot, so color is not needed."""
     s = size
     if kind == "same":
         path = f"M{_at(x - s)} {_at(y)}a{_at(s)} {_at(s)} 0 1 0 {_at(2 * s)} 0a{_at(s)} {_at(s)} 0 1 0 {_at(-2 * s)} 0z"
@@ -312,7 +312,7 @@ def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Marku
 
 def _legend(comparison: Comparison) -> Markup:
     worse, better = len(comparison.worse), len(comparison.better)
-    said = (("worse", worse), ("better", better), ("same", len(comparison.pairs) - worse - better))
+    kinds = (("worse", worse), ("better", better), ("same", len(comparison.pairs) - worse - better))
     items = [
         filled(
             '<span><svg width="14" height="12" viewBox="0 0 14 12" aria-hidden="true">{}</svg>{} {}</span>',
@@ -320,22 +320,22 @@ def _legend(comparison: Comparison) -> Markup:
             f"{size:,}",
             kind,
         )
-        for kind, size in said
+        for kind, size in kinds
     ]
     return filled('<p class="legend">{}</p>', items)
 
 
 def _ticks(lower: float, upper: float) -> list[float]:
-    """Round numbers from below `lower` to above `upper`, about five; none where no axis can have both."""
+    """Return about five round numbers from below `lower` to above `upper`; an empty list if no axis can have both."""
     if upper <= lower:
         lower, upper = lower - abs(lower) / 2, upper + (abs(upper) / 2 or 1.0)
     rough = (upper - lower) / 4
-    if not (math.isfinite(rough) and rough > 1e-300):  # noqa: PLR2004 - below it, floats have no digits left
+    if not (math.isfinite(rough) and rough > 1e-300):  # noqa: PLR2004 - smaller floats lose their precision
         return []
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(times * power for times in (1, 2, 2.5, 5, 10, 20) if times * power >= rough * 0.999)
     first, last = math.floor(lower / step + 1e-9), math.ceil(upper / step - 1e-9)
-    ticks = [one * step for one in range(first, last + 1)]
+    ticks = [position * step for position in range(first, last + 1)]
     is_drawn = len(ticks) > 1 and ticks[0] < ticks[-1] and all(map(math.isfinite, ticks))
     return ticks if is_drawn and math.isfinite(ticks[-1] - ticks[0]) else []
 
@@ -344,11 +344,11 @@ def _figure(caption: str, *content: Markup) -> Markup:
     return filled("<figure><figcaption>{}</figcaption>{}</figure>", caption, content)
 
 
-def _svg(said: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
+def _svg(description: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
     return filled(
         '<svg class="plot" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>',
         *(width, height) * 2,
-        said,
+        description,
         content,
     )
 
@@ -357,13 +357,13 @@ def _path(name: str, x: float, y: float, rest: str) -> Markup:
     return filled('<path class="{}" d="M{} {}{}"/>', name, _at(x), _at(y), rest)
 
 
-def _label(x: float, y: float, said: str, anchor: str = "") -> Markup:
+def _label(x: float, y: float, text: str, anchor: str = "") -> Markup:
     end = filled(' text-anchor="{}"', anchor) if anchor else None
-    return filled('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, said)
+    return filled('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, text)
 
 
 def _at(value: float) -> str:
-    """A coordinate, to a tenth."""
+    """Return a coordinate, rounded to a tenth."""
     return f"{value:.1f}".removesuffix(".0")
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Sorts and filters the tables of runs. It reads nothing but the page, and writes text alone, never markup.
+// Sorts and filters the tables of runs. It reads only the page, and writes only text, never markup.
 (() => {
   const controls = document.getElementById("controls");
   if (!controls) return;
@@ -21,7 +21,7 @@
     return value === "" ? NaN : Number(value);
   };
 
-  // Sorting: up, down, and as it was.
+  // Sorting: ascending, descending, and the original order.
   const collator = new Intl.Collator("en", { numeric: true });
   const blank = (value) => value === "" || value === "–";
   const compare = (a, b) => {
@@ -45,19 +45,19 @@
     for (const row of sorted) body.append(row);
     table.tBodies[0].append(body);
   };
-  for (const one of tables) {
-    one.heads.forEach((head, column) => {
+  for (const entry of tables) {
+    entry.heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
-      button.addEventListener("click", () => sort(one, column));
+      button.addEventListener("click", () => sort(entry, column));
       head.append(button);
       head.setAttribute("aria-sort", "none");
     });
   }
 
-  // Filtering: what is asked for in every field has to hold.
-  const texts = new Map(); // of the rows, in small letters; made when first asked for
+  // Filtering: a row must match every field.
+  const texts = new Map(); // row -> text in lower case, computed on first use
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
     return texts.get(row);
@@ -73,8 +73,8 @@
     for (const { table, heads, rows } of tables) {
       const isAsked = !only?.value || only.value === table.id;
       const columns = [...heads.keys()].filter((column) => {
-        const its = heads[column].dataset.name;
-        return its !== undefined && (name.value === "" || name.value === its);
+        const own = heads[column].dataset.name;
+        return own !== undefined && (name.value === "" || name.value === own);
       });
       let here = 0;
       for (const row of rows) {
@@ -98,12 +98,12 @@
     waiting = setTimeout(filter, 120);
   });
   field("reset").addEventListener("click", () => {
-    for (const one of controls.querySelectorAll("input")) one.value = "";
-    for (const one of controls.querySelectorAll("select")) one.selectedIndex = 0;
+    for (const input of controls.querySelectorAll("input")) input.value = "";
+    for (const select of controls.querySelectorAll("select")) select.selectedIndex = 0;
     filter();
   });
 
-  // A link to a run opens it, filtered out or not.
+  // A link to a run opens the run, even if it is filtered out.
   const follow = () => {
     const row = document.getElementById(location.hash.slice(1));
     if (!row?.matches("table.runs tr")) return;

@@ -1,4 +1,4 @@
-"""Collect what the page shows of one experiment."""
+"""Collect the data that the page shows for an experiment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evalwire.model import token_count, usage_cost_usd, written
 from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
 from evalwire.reports.html.numbers import DASH, MINUS, number
-from evalwire.reports.text import in_one_line
+from evalwire.reports.text import single_line
 
 if TYPE_CHECKING:
     from evalwire.model import (
@@ -36,20 +36,22 @@ ByEvaluation = list[tuple[str, list[Highlight]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One experiment, with what several parts of the page need of it.
+    """The data of an experiment that several parts of the page use.
 
     Attributes:
-        number: the experiment's place in the report, from 0.
-        scores: its summaries.
-        baseline: what it was compared with.
-        pairs: evaluation -> example ID -> its score before and now.
-        worse: the IDs of the examples that became worse under some evaluation.
-        better: the IDs of the examples that became better.
-        added: the IDs of the examples that the baseline does not have.
-        changed: the IDs of the examples that the baseline has with another content.
-        places: the place of each run, by the example's node ID and the repetition.
-        usage: language models that the whole experiment used; None where that is not known.
-        tokens: how many tokens each run used; None where that is not known.
+        report: the report.
+        result: the experiment.
+        number: position of the experiment in the report, from 0.
+        scores: summaries of the scores.
+        baseline: baseline of the experiment; None without a comparison.
+        pairs: evaluation -> example ID -> scores before and after.
+        worse: IDs of the examples that became worse in some evaluation.
+        better: IDs of the examples that became better in some evaluation.
+        added: IDs of the examples that the baseline does not have.
+        changed: IDs of the examples whose content differs from the baseline.
+        places: position of each run, by the example's node ID and the repetition.
+        usage: usage of language models in the whole experiment; None if unknown.
+        tokens: number of tokens that each run used; None if unknown.
     """
 
     report: Report
@@ -68,7 +70,7 @@ class Section:
 
     @classmethod
     def of(cls, report: Report, number: int) -> Section:
-        """Return the section of the experiment at this place."""
+        """Return the section of the experiment at this position."""
         result = report.results[number]
         baseline = report.baseline_of(result.name)
         comparisons = baseline.comparisons if baseline else ()
@@ -78,9 +80,9 @@ class Section:
             number=number,
             scores=tuple(result.scores),
             baseline=baseline,
-            pairs={one.name: {pair.example_id: pair for pair in one.pairs} for one in comparisons},
-            worse=frozenset(pair.example_id for one in comparisons for pair in one.worse),
-            better=frozenset(pair.example_id for one in comparisons for pair in one.better),
+            pairs={compared.name: {pair.example_id: pair for pair in compared.pairs} for compared in comparisons},
+            worse=frozenset(pair.example_id for compared in comparisons for pair in compared.worse),
+            better=frozenset(pair.example_id for compared in comparisons for pair in compared.better),
             added=frozenset(baseline.added if baseline else ()),
             changed=frozenset(baseline.changed if baseline else ()),
             places={(run.example.node_id, run.repetition): place for place, run in enumerate(result.runs)},
@@ -90,94 +92,94 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """The ID of its part of the page."""
+        """Return the ID of the section in the page."""
         return f"x{self.number}"
 
     def run_anchor(self, run: TaskRun) -> str:
-        """Return the ID of a run's row; it is made of numbers, since texts of users need not be IDs."""
+        """Return the ID of a run's row, made of numbers because users' texts may not be valid IDs."""
         return f"r{self.number}-{self.places[run.example.node_id, run.repetition]}"
 
     @property
     def state(self) -> str:
-        """The outcome of the experiment in one word."""
+        """Return the outcome of the experiment: `passed` or `failed`."""
         return "passed" if self.report.passed(self.result) else "failed"
 
     @property
     def gates(self) -> list[GateResult]:
-        """The results of its gates."""
+        """Return the gate results of the experiment."""
         return self.report.gates_of(self.result.name)
 
     @property
-    def red_gates(self) -> int:
-        """The number of the experiment's gates that failed the job."""
+    def failed_gates(self) -> int:
+        """Return the number of the experiment's gates that fail the job."""
         return sum(gate.is_red for gate in self.gates)
 
     @property
     def gate_statuses(self) -> str:
-        """The number of the experiment's gates by status."""
+        """Return the number of the experiment's gates by status."""
         counts = Counter(gate.status for gate in self.gates)
         return ", ".join(f"{size} {status}" for status, size in counts.items()) or DASH
 
     @property
     def has_tokens(self) -> bool:
-        """True if any run is known to have used tokens."""
+        """Check whether any run is known to have used tokens."""
         return any(self.tokens)
 
     @property
     def token_count(self) -> int:
-        """All tokens that are known to have been used."""
+        """Return the number of tokens that are known to have been used."""
         return token_count(self.usage or ())
 
     @property
     def models(self) -> str:
-        """The names of the language models it used."""
-        return ", ".join(one.model or "a model without a name" for one in self.usage or ())
+        """Return the names of the language models that the experiment used."""
+        return ", ".join(used.model or "a model without a name" for used in self.usage or ())
 
     @property
     def cost_and_unknown(self) -> tuple[float, list[str]]:
-        """Its cost in US dollars, and the models whose cost is not known."""
+        """Return the cost in USD, and the models whose cost is unknown."""
         return usage_cost_usd(self.usage or (), self.report.prices)
 
     @property
     def cost(self) -> str:
-        """Its cost, with a plus where part of it is not known."""
+        """Return the cost as text, marked as a minimum if a part is unknown."""
         cost, unknown = self.cost_and_unknown
-        return DASH if self.usage is None else f"${cost:,.4f}" + (" +" if unknown else "")
+        return DASH if self.usage is None else f"{cost:,.4f} USD" + (" or more" if unknown else "")
 
     @property
     def most_repeated(self) -> int:
-        """The largest k of pass@k; 0 where there is none."""
+        """Return the largest k of pass@k; 0 without repetitions."""
         return max((max(score.pass_at) for score in self.scores if score.pass_at), default=0)
 
     @property
     def regressions(self) -> ByEvaluation:
-        """The examples that became worse than in the baseline."""
+        """Return the examples that became worse than in the baseline."""
         return _by_evaluation(regressions(self.report, self.result))
 
     @property
     def improvements(self) -> ByEvaluation:
-        """The examples that became better than in the baseline."""
+        """Return the examples that became better than in the baseline."""
         return _by_evaluation(improvements(self.report, self.result))
 
     @property
     def lowest(self) -> ByEvaluation:
-        """The lowest scores, where no baseline says which examples are worth a look."""
+        """Return the lowest scores of evaluations that were not compared with a baseline."""
         names = [score.name for score in self.scores if score.name not in self.pairs and score.mean is not None]
-        return _by_evaluation(one for name in names for one in lowest(self.result, name))
+        return _by_evaluation(highlight for name in names for highlight in lowest(self.result, name))
 
     @property
     def causes(self) -> list[tuple[str, Failure, list[TaskRun]]]:
-        """The failures of runs, the commonest first, each once: a heading, the failure and the runs that have it."""
+        """Return the causes of failed runs, most common first: a heading, the failure and the runs."""
         return [(_heading(cause), cause.failure, [run for run, _ in cause.runs]) for cause in causes_of(self.result)]
 
     @property
     def columns(self) -> int:
-        """The number of columns in the table of runs."""
+        """Return the number of columns in the table of runs."""
         return 3 + (self.result.repetitions > 1) + len(self.scores) + self.has_tokens
 
     @property
     def style(self) -> str:
-        """The widths of the columns: rows are laid out one by one, so that those out of sight cost nothing."""
+        """Return CSS with fixed column widths, so the browser can skip the layout of rows that are not visible."""
         widths = [_NARROW] * (self.result.repetitions > 1) + [_STATUS] + [_SCORE] * len(self.scores)
         widths += [_NUMBER] * (1 + self.has_tokens)
         columns = " ".join(f"{width}rem" for width in widths)
@@ -187,17 +189,17 @@ class Section:
         )
 
     def comparison(self, name: str) -> Comparison | None:
-        """Return how one evaluation compares with the baseline."""
+        """Return the comparison of an evaluation with the baseline."""
         return self.baseline.comparison(name) if self.baseline else None
 
     def status(self, run: TaskRun) -> tuple[str, str]:
-        """Return what a run is: words for the filter, and one for the reader."""
+        """Return the status of a run: words for the filter, and the word to show."""
         id_ = run.example.id
         kinds = ["failed"] * bool(run.failures) + ["worse"] * (id_ in self.worse) + ["better"] * (id_ in self.better)
         if run.failure:
             shown = "failed"
         elif run.failures:
-            shown = "not judged" if any(said.failure for said in run.evaluations) else "not recorded"
+            shown = "not evaluated" if any(evaluation.failure for evaluation in run.evaluations) else "not recorded"
         elif len(kinds) > 1:
             shown = "mixed"
         elif kinds:
@@ -211,7 +213,7 @@ class Section:
         return " ".join(kinds), shown
 
     def change(self, run: TaskRun, name: str) -> tuple[str, str]:
-        """Return whether an example became better or worse under one evaluation, and by how much."""
+        """Return whether an example became better or worse in an evaluation, and by how much."""
         pair, comparison = self.pairs.get(name, {}).get(run.example.id), self.comparison(name)
         if pair is None or comparison is None or not (gain := comparison.gain(pair)):
             return "", ""
@@ -230,24 +232,24 @@ def _by_evaluation(found: Iterable[Highlight]) -> ByEvaluation:
 
 
 def evaluation_of(run: TaskRun, name: str) -> Evaluation | None:
-    """Return the evaluation of a run that has this name."""
+    """Return the evaluation of a run with this name."""
     return next((evaluation for evaluation in reversed(run.evaluations) if evaluation.name == name), None)
 
 
 def shown_score(evaluation: Evaluation) -> str:
-    """Return a score as the evaluator gave it, a bool or a number; empty without one."""
+    """Return a score as the evaluator returned it, a bool or a number; empty without a score."""
     if evaluation.score is None:
         return ""
     return str(evaluation.score == 1) if evaluation.kind == "bool" else number(evaluation.score)
 
 
 def shown_label(evaluation: Evaluation) -> str:
-    """Return the label of an evaluation; empty where the score says the same."""
+    """Return the label of an evaluation; empty if it equals the score."""
     return "" if evaluation.label is None or evaluation.label == shown_score(evaluation) else evaluation.label
 
 
 def kind_of_change(comparison: Comparison) -> str:
-    """Return whether the mean of an evaluation became better or worse, or stayed the same."""
+    """Return `better`, `worse` or `same` for the mean of an evaluation."""
     change = comparison.change or 0.0
     gain = -change if comparison.direction == "minimize" else change
     return "worse" if gain < 0 else "better" if gain > 0 else "same"
@@ -259,7 +261,7 @@ def evaluation_names(sections: Sequence[Section]) -> list[str]:
 
 
 def commonest_labels(score: ScoreSummary) -> str:
-    """Return the five commonest labels, each with its count."""
+    """Return the five most common labels, each with its count."""
     ordered = sorted(score.labels.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{label} {size:,}" for label, size in ordered[:5])
 
@@ -269,12 +271,12 @@ def _heading(cause: Cause) -> str:
 
 
 def preview(value: Any) -> str:
-    """Return a value on one line, an object by the values in it."""
-    return " · ".join(map(in_one_line, value.values())) if isinstance(value, Mapping) else in_one_line(value)
+    """Return a value on a single line; for an object, only the values of its fields."""
+    return " · ".join(map(single_line, value.values())) if isinstance(value, Mapping) else single_line(value)
 
 
 def answer(run: TaskRun) -> str:
-    """Return a task's output on one line, or why it failed."""
+    """Return the output of a task on a single line, or the reason why it failed."""
     return f"{run.failure.type}: {run.failure.message}" if run.failure else preview(run.output)
 
 

@@ -1,4 +1,4 @@
-"""Say how the job ended, in words, and write the numbers of gates."""
+"""Describe the outcome of the job in words, and format the numbers of gates."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ _WHOLE = ("min_examples", "max_total_tokens")
 
 
 def tolerated(digest: Digest) -> str:
-    """Return the failures that a gate of the user's tolerated, which belong beside the outcome."""
+    """Return the failures that gates tolerated, to show next to the outcome."""
     return "; ".join(
-        f"{percent(gate.value)} of the runs of {gate.experiment} failed, {percent(gate.threshold)} tolerated"
+        f"{percent(gate.value)} of the runs of {gate.experiment} failed, up to {percent(gate.threshold)} tolerated"
         for gate in digest.tolerating
     )
 
 
 def reason(report: Report, digest: Digest) -> str:
-    """Return why the job ended as it did, in a sentence or two."""
-    found = ", ".join(_broken(report, digest))
-    told = f"{found[:1].upper()}{found[1:]}." if found else ""
+    """Return the reason for the outcome, in a sentence or two."""
+    found = ", ".join(_failures(report, digest))
+    details = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
         case "passed" if not found:
             gates = "; there are no gates" if digest.has_no_gates else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."
         case "passed":
-            return f"All that was asked for held; {found}."
+            return f"The job passed. {details}"
         case "infrastructure":
-            return f"Phoenix, or something else around the job, did not work. {told}"
+            return f"Phoenix or another part of the infrastructure failed. {details}"
         case "nothing_to_run":
-            return f"There was nothing to run. {told}"
+            return f"There was nothing to run. {details}"
         case "interrupted":
-            return f"The job was stopped before its end. {told}"
-    return told or "An evaluator did not judge every run in the same way."
+            return f"The job was interrupted before it finished. {details}"
+    return details or "An evaluator did not return all scores for every run."
 
 
-def _broken(report: Report, digest: Digest) -> Iterator[str]:
-    """Return how many gates, experiments, runs and records failed."""
+def _failures(report: Report, digest: Digest) -> Iterator[str]:
+    """Yield how many gates, experiments, runs and records failed."""
     if digest.failed_gates:
         yield f"{digest.failed_gates} of {count(len(report.gates), 'gate')} failed"
     if digest.unfinished_experiments:
-        yield f"{count(digest.unfinished_experiments, 'experiment')} could not run to the end"
+        yield f"{count(digest.unfinished_experiments, 'experiment')} did not finish"
     if digest.failed_runs:
         yield f"{digest.failed_runs:,} of {count(digest.expected_runs, 'run')} failed"
     if digest.not_run:
@@ -59,7 +59,7 @@ def _broken(report: Report, digest: Digest) -> Iterator[str]:
 
 
 def size(report: Report, digest: Digest) -> str:
-    """Return how many experiments, examples and runs there were, and how long they took."""
+    """Return the numbers of experiments, examples and runs, and the duration."""
     runs = sum(len(result.runs) for result in report.results)
     repeated = [count(runs, "run")] if runs != digest.examples else []
     return " · ".join(
@@ -73,7 +73,7 @@ def size(report: Report, digest: Digest) -> str:
 
 
 def amount(gate: GateResult, value: float | None) -> str:
-    """Return a gate's value or its limit in the rule's unit."""
+    """Return the value or the limit of a gate, in the unit of the rule."""
     if value is None:
         return DASH
     if gate.rule in _SHARES:
@@ -82,4 +82,4 @@ def amount(gate: GateResult, value: float | None) -> str:
         return f"{value:,.0f}"
     if gate.rule == "max_p95_seconds":
         return duration(value)
-    return f"${value:,.4f}" if gate.rule == "max_cost_usd" else number(value)
+    return f"{value:,.4f} USD" if gate.rule == "max_cost_usd" else number(value)

@@ -1,4 +1,4 @@
-"""Write a report as `results.json` and read it back; docs/results.schema.json says what is in it."""
+"""Write a report as `results.json`, as described by docs/results.schema.json, and read it back."""
 
 from evalwire.reports.results_json.document import SCHEMA_VERSION
 from evalwire.reports.results_json.reader import load_results, read_results

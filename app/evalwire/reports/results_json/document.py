@@ -1,8 +1,8 @@
-"""Declare the shape of `results.json`; the reader, the writer and docs/results.schema.json follow it.
+"""Declare the structure of `results.json` for the reader, the writer and docs/results.schema.json.
 
-Files of one `schema_version` differ only in fields that a later evalwire added: a field keeps its name, its type and
-its meaning. Whatever breaks that raises the version. A field with a default is worked out from the others, or is
-missing from files of an earlier evalwire; every other field is required.
+Files with the same `schema_version` differ only in fields that later versions of evalwire added. A field keeps its
+name, type and meaning; any other change raises the version. A field with a default is computed from other fields, or
+is missing from files of earlier versions. Every other field is required.
 """
 
 # NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
@@ -17,358 +17,373 @@ SCHEMA_VERSION: Final = 2
 
 
 class Record(Struct, frozen=True):
-    """An object of the file."""
+    """An object in the file."""
 
 
-def said(description: str, **constraints: Any) -> Meta:
-    """Return a field's description, and constraints that the schema states and the reader does not check."""
+def describe(description: str, **constraints: Any) -> Meta:
+    """Return the description of a field, with constraints that the schema has but the reader does not check."""
     return Meta(description=description, extra_json_schema=constraints or None)
 
 
-Number = int | float  # an int stays an int
+Number = int | float  # keeps an int as an int
 Count = Annotated[int, Meta(ge=0)]
 Time = Annotated[datetime, Meta(tz=True)]
 _K = Annotated[str, Meta(extra_json_schema={"pattern": "^[1-9][0-9]*$"})]
-_Share = Annotated[Number, said("The mean over examples.", minimum=0, maximum=1)]
+_Share = Annotated[Number, describe("The mean over examples.", minimum=0, maximum=1)]
 ByK = dict[_K, _Share]
-_HASH = said(
-    "A digest of input, expected output and metadata, made before secrets were masked: examples with the same one are "
-    "the same."
+_HASH = describe(
+    "Digest of input, expected output and metadata, computed before secrets were masked. Examples with the same digest "
+    "are the same."
 )
 
 
 class Price(Record, frozen=True):
-    """US dollars per million tokens."""
+    """Prices in USD per million tokens."""
 
-    input: Annotated[Number, said("Of tokens sent.", minimum=0)]
-    output: Annotated[Number, said("Of tokens made.", minimum=0)]
+    input: Annotated[Number, describe("Price of tokens sent to the model.", minimum=0)]
+    output: Annotated[Number, describe("Price of tokens that the model generated.", minimum=0)]
 
 
 class Interval(Record, frozen=True):
     """A two-sided confidence interval."""
 
-    low: Annotated[Number, said("Its lower end.")]
-    high: Annotated[Number, said("Its upper end.")]
-    method: Annotated[str, said("Such as `Wilson` or `paired t`.")]
-    confidence: Annotated[Number, said("0.95 for one of 95 %.", exclusiveMinimum=0, exclusiveMaximum=1)]
+    low: Annotated[Number, describe("Lower end.")]
+    high: Annotated[Number, describe("Upper end.")]
+    method: Annotated[str, describe("Method, such as `Wilson` or `paired t`.")]
+    confidence: Annotated[Number, describe("Confidence level: 0.95 for 95%.", exclusiveMinimum=0, exclusiveMaximum=1)]
 
 
 class GateResult(Record, frozen=True):
-    """What one gate came to."""
+    """The result of a gate."""
 
-    experiment: Annotated[str, said("The experiment's folder.")]
-    rule: Annotated[Rule, said("Which limit it is.")]
-    threshold: Annotated[Number, said("The limit.")]
-    status: Annotated[Status, said("What it came to.")]
-    is_red: Annotated[bool, said("Whether it fails the job.")]
-    text: Annotated[str, said("It all in one sentence.")]
-    evaluation: Annotated[str | None, said("What it is over; null for one over the whole experiment.")]
-    value: Annotated[Number | None, said("What was held to the limit. For `max_drop` the drop, above 0 when worse.")]
-    interval: Annotated[Interval | None, said("Of the value, or for `max_drop` of the change.")]
+    experiment: Annotated[str, describe("Directory name of the experiment.")]
+    rule: Annotated[Rule, describe("Kind of limit.")]
+    threshold: Annotated[Number, describe("The limit.")]
+    status: Annotated[Status, describe("State of the gate.")]
+    is_red: Annotated[bool, describe("Whether the gate fails the job.")]
+    text: Annotated[str, describe("The result in a sentence.")]
+    evaluation: Annotated[str | None, describe("Evaluation that the gate limits; null for the whole experiment.")]
+    value: Annotated[Number | None, describe("Value to limit. For `max_drop`: the drop, above 0 if worse.")]
+    interval: Annotated[Interval | None, describe("Interval of the value, or for `max_drop` of the change.")]
     p_value: Annotated[
         Number | None,
-        said("For `max_drop`: one-sided, corrected over all drop gates of the job (Holm).", minimum=0, maximum=1),
+        describe("For `max_drop`: one-sided p-value, corrected over all drop gates (Holm).", minimum=0, maximum=1),
     ]
     source: Annotated[
-        str, said("Where the gate was asked for; `default` for the error rate of an experiment without one.")
+        str, describe("Where the gate is set; `default` for the gate on the error rate if an experiment sets none.")
     ]
-    label: Annotated[str | None, said("The label whose share is limited; null for another rule.")] = None
+    label: Annotated[str | None, describe("Label whose share is limited; null for other rules.")] = None
 
 
 class Pair(Record, frozen=True):
-    """One example under one evaluator: the means over its repetitions."""
+    """The mean scores of an example over its repetitions, in the baseline and in this run."""
 
-    example_id: Annotated[str, said("The example's id.")]
-    before: Annotated[Number, said("In the baseline.")]
-    after: Annotated[Number, said("In this run.")]
+    example_id: Annotated[str, describe("ID of the example.")]
+    before: Annotated[Number, describe("Mean score in the baseline.")]
+    after: Annotated[Number, describe("Mean score in this run.")]
 
 
 class Comparison(Record, frozen=True, kw_only=True):
-    """One evaluation beside its baseline, over the examples that are the same in both."""
+    """The comparison of an evaluation with the baseline, over the unchanged examples."""
 
-    name: Annotated[str, said("Of the evaluation.")]
-    direction: Annotated[Direction, said("Whether higher or lower scores are better.")]
-    is_bool: Annotated[bool, said("Whether the scores are passes and failures on both sides.")]
-    unscored: Annotated[Count, said("Examples that are the same in both but lack a score on a side.")]
-    before: Annotated[Number | None, said("The baseline's mean over the pairs.")]
-    after: Annotated[Number | None, said("This run's mean over the pairs.")]
-    change: Annotated[Number | None, said("`after - before`.")]
-    interval: Annotated[Interval | None, said("Of the change; null where there are too few pairs.")]
-    p_value: Annotated[Number | None, said("One-sided, of a change for the worse.", minimum=0, maximum=1)]
-    test: Annotated[str, said("The test's name.")]
+    name: Annotated[str, describe("Name of the evaluation.")]
+    direction: Annotated[Direction, describe("Whether higher or lower scores are better.")]
+    is_bool: Annotated[bool, describe("Whether the scores are bools on both sides.")]
+    unscored: Annotated[Count, describe("Unchanged examples that have no score on at least one side.")]
+    before: Annotated[Number | None, describe("Mean of the baseline over the pairs.")]
+    after: Annotated[Number | None, describe("Mean of this run over the pairs.")]
+    change: Annotated[Number | None, describe("`after - before`.")]
+    interval: Annotated[Interval | None, describe("Interval of the change; null if there are too few pairs.")]
+    p_value: Annotated[Number | None, describe("One-sided p-value of a change for the worse.", minimum=0, maximum=1)]
+    test: Annotated[str, describe("Name of the test.")]
     minimum_detectable: Annotated[
-        Number | None, said("The smallest change for the worse that would have been found in four of five cases.")
+        Number | None, describe("Smallest change for the worse that would be detected with a power of 80%.")
     ]
-    half_applicable: Annotated[Count, said("Those of them that it applies to on one side only.")] = 0
-    pairs: Annotated[tuple[Pair, ...], said("In the dataset's order.")]
+    half_applicable: Annotated[
+        Count, describe("Number of `unscored` examples that the evaluation applies to on only one side.")
+    ] = 0
+    pairs: Annotated[tuple[Pair, ...], describe("Pairs, in dataset order.")]
 
 
 class BaselineScore(Record, frozen=True):
-    """What today's evaluator returned for the baseline's output in the place of a run."""
+    """The score that today's evaluator gave the baseline's output for the example and repetition of a run."""
 
-    experiment_id: Annotated[str, said("Phoenix's ID of the baseline; empty where it is a file.")]
-    score: Annotated[Number | None, said("The score, if any.")]
-    label: Annotated[str | None, said("The label, if any.")]
-    kind: Annotated[EvaluationKind | None, said("The type that the evaluator returned.")]
-    failed: Annotated[bool, said("Whether the evaluator failed on the baseline's output.")]
+    experiment_id: Annotated[str, describe("Experiment ID of the baseline in Phoenix; empty for a file.")]
+    score: Annotated[Number | None, describe("The score, if any.")]
+    label: Annotated[str | None, describe("The label, if any.")]
+    kind: Annotated[EvaluationKind | None, describe("Type of the value that the evaluator returned.")]
+    failed: Annotated[bool, describe("Whether the evaluator failed on the baseline's output.")]
 
 
 class ModelUsage(Record, frozen=True):
-    """What the calls of one model used."""
+    """The usage of a language model."""
 
-    model: Annotated[str, said("Its name, as the spans have it; empty where they do not say.")]
-    calls: Annotated[Count, said("LLM spans.")]
-    prompt_tokens: Annotated[Count, said("Tokens sent to it.")]
-    completion_tokens: Annotated[Count, said("Tokens made by it.")]
-    total_tokens: Annotated[Count, said("Of the two, or as the spans give it.")]
-    cost_usd: Annotated[Number, said("Of the calls whose spans tell their cost.", minimum=0)]
-    uncounted: Annotated[Count, said("Calls whose spans have no token counts.")]
-    unpriced: Annotated[Count, said("Calls whose spans do not tell their cost.")]
-    unpriced_prompt_tokens: Annotated[Count, said("Tokens sent in those calls.")]
-    unpriced_completion_tokens: Annotated[Count, said("Tokens made in those calls.")]
+    model: Annotated[str, describe("Name of the model in the spans; empty if the spans have none.")]
+    calls: Annotated[Count, describe("Number of LLM spans.")]
+    prompt_tokens: Annotated[Count, describe("Tokens sent to the model.")]
+    completion_tokens: Annotated[Count, describe("Tokens that the model generated.")]
+    total_tokens: Annotated[Count, describe("Sum of both, or the total in the spans.")]
+    cost_usd: Annotated[Number, describe("Cost in USD of the calls whose spans have a cost.", minimum=0)]
+    uncounted: Annotated[Count, describe("Calls whose spans have no token counts.")]
+    unpriced: Annotated[Count, describe("Calls whose spans have no cost.")]
+    unpriced_prompt_tokens: Annotated[Count, describe("Tokens sent in calls without a cost.")]
+    unpriced_completion_tokens: Annotated[Count, describe("Tokens generated in calls without a cost.")]
 
 
 Usage = tuple[ModelUsage, ...]
 
 
 class Rescored(Record, frozen=True):
-    """An evaluator that was changed, and therefore scored the baseline's outputs again."""
+    """An evaluator that changed since the baseline, and therefore scored the baseline's outputs again."""
 
-    evaluator: Annotated[str, said("Its name.")]
-    evaluation: Annotated[str, said("The name of the score.")]
-    reason: Annotated[str, said("What was changed.")]
-    outputs: Annotated[Count, said("How many of the baseline's outputs it scored.")]
-    failed: Annotated[Count, said("On how many it failed.")]
-    recorded: Annotated[Number | None, said("The mean that was recorded with the baseline, over the same outputs.")]
-    today: Annotated[Number | None, said("The mean of today's scores of them.")]
-    usage: Annotated[Usage | None, said("What scoring them used of language models; null where it is not known.")]
+    evaluator: Annotated[str, describe("Name of the evaluator.")]
+    evaluation: Annotated[str, describe("Name of the score.")]
+    reason: Annotated[str, describe("The change of the evaluator.")]
+    outputs: Annotated[Count, describe("Number of the baseline's outputs that the evaluator scored.")]
+    failed: Annotated[Count, describe("Number of the baseline's outputs on which the evaluator failed.")]
+    recorded: Annotated[Number | None, describe("Mean of the recorded scores of the baseline, over the same outputs.")]
+    today: Annotated[Number | None, describe("Mean of today's scores of the outputs.")]
+    usage: Annotated[Usage | None, describe("Usage of language models to score the outputs; null if unknown.")]
 
 
 class Baseline(Record, frozen=True):
-    """What an experiment was compared with, or why with nothing."""
+    """The baseline of an experiment, or the reason why it has none."""
 
-    experiment: Annotated[str, said("The experiment's folder.")]
-    asked: Annotated[str, said("How it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.")]
-    note: Annotated[str, said("Why there is none; empty when there is one.")]
-    experiment_id: Annotated[str | None, said("Phoenix's id of it.")]
-    recorded_name: Annotated[str, said("Its name in Phoenix.")]
-    url: Annotated[str | None, said("Its page in Phoenix.")]
-    branch: Annotated[str | None, said("That it ran on.")]
-    commit: Annotated[str | None, said("That it ran on.")]
-    paired: Annotated[Count, said("Examples that are the same in both.")]
-    added: Annotated[tuple[str, ...], said("Ids of the examples that the baseline does not have.")]
-    removed: Annotated[tuple[str, ...], said("Ids of the examples that only the baseline has.")]
-    changed: Annotated[tuple[str, ...], said("Ids of the examples that are in both with another content.")]
-    examples: Annotated[Count, said("Examples that this run has.")] = 0
-    rescored: Annotated[tuple[Rescored, ...], said("The evaluators that scored the baseline again.")] = ()
+    experiment: Annotated[str, describe("Directory name of the experiment.")]
+    asked: Annotated[
+        str, describe("How the baseline was chosen: `auto`, an ID, `branch:main`, `tag:release`, `file:main.json`.")
+    ]
+    note: Annotated[str, describe("Reason why there is no baseline; empty if there is a baseline.")]
+    experiment_id: Annotated[str | None, describe("Experiment ID of the baseline in Phoenix.")]
+    recorded_name: Annotated[str, describe("Name of the baseline in Phoenix.")]
+    url: Annotated[str | None, describe("Page of the baseline in Phoenix.")]
+    branch: Annotated[str | None, describe("Branch that the baseline ran on.")]
+    commit: Annotated[str | None, describe("Commit that the baseline ran on.")]
+    paired: Annotated[Count, describe("Number of unchanged examples.")]
+    added: Annotated[tuple[str, ...], describe("IDs of the examples that the baseline does not have.")]
+    removed: Annotated[tuple[str, ...], describe("IDs of the examples that only the baseline has.")]
+    changed: Annotated[tuple[str, ...], describe("IDs of the examples whose content differs.")]
+    examples: Annotated[Count, describe("Number of examples of this run.")] = 0
+    rescored: Annotated[tuple[Rescored, ...], describe("Evaluators that scored the baseline again.")] = ()
     changed_evaluators: Annotated[
         dict[str, str],
-        said("By evaluator: why its scores cannot be compared, where it has not scored the baseline again."),
+        describe("By evaluator that changed and did not score the baseline again: why its scores cannot be compared."),
     ] = {}
-    changed_task: Annotated[tuple[str, ...], said("The files of the task that were changed since the baseline.")] = ()
-    comparisons: Annotated[tuple[Comparison, ...], said("One for each evaluation that both have.")] = ()
+    changed_task: Annotated[tuple[str, ...], describe("Files of the task that changed since the baseline.")] = ()
+    comparisons: Annotated[tuple[Comparison, ...], describe("Comparisons of the evaluations on both sides.")] = ()
 
 
 class Failure(Record, frozen=True):
-    """Why something did not work."""
+    """The reason why something did not work."""
 
-    stage: Annotated[FailureStage, said("Where in the run it happened.")]
-    type: Annotated[str, said("The exception's class name.")]
-    message: Annotated[str, said("The exception's text.")]
-    cause: Annotated[str | None, said("The first exception of a chain, or those in a group.")]
-    where: Annotated[str | None, said("`file:line` of the last frame in the user's code.")]
+    stage: Annotated[FailureStage, describe("Stage of the run that failed.")]
+    type: Annotated[str, describe("Class name of the exception.")]
+    message: Annotated[str, describe("Message of the exception.")]
+    cause: Annotated[str | None, describe("First exception of a chain, or the exceptions of a group.")]
+    where: Annotated[str | None, describe("`file:line` of the last frame in the user's code.")]
     traceback: Annotated[
-        str, said("Without evalwire's own frames; may be empty. Of a very long one the middle is left out.")
+        str, describe("Traceback without evalwire's own frames, cut in the middle if it is very long; may be empty.")
     ]
     kind: Annotated[
         FailureKind | None,
-        said("Whose failure it is: the user's code or data, Phoenix, or the job itself."),
+        describe("Origin of the failure: the user's code or data, Phoenix, or the job itself."),
     ] = None
 
 
 class Evaluation(Record, frozen=True):
-    """What an evaluator said of one run, or its failure."""
+    """The result of an evaluator for a run, or its failure."""
 
-    id: Annotated[str | None, said("Phoenix's id of it; null where it is not recorded.")]
-    name: Annotated[str, said("Of the evaluation: the evaluator's name, or one that it gave.")]
-    evaluator: Annotated[str, said("The evaluator that said it.")]
-    annotator_kind: Annotated[AnnotatorKind, said("How Phoenix files it.")]
-    score: Annotated[Number | None, said("The score, if any.")]
-    label: Annotated[str | None, said("The label, if any.")]
-    explanation: Annotated[str | None, said("Why, in the evaluator's words.")]
-    metadata: Annotated[dict[str, Any], said("Whatever else the evaluator said.")]
-    failure: Annotated[Failure | None, said("Why it failed instead.")]
-    attempts: Annotated[Count, said("Calls of the evaluator that it took.")]
+    id: Annotated[str | None, describe("ID of the evaluation in Phoenix; null if it is not recorded.")]
+    name: Annotated[str, describe("Name of the evaluator, or a name that it returned.")]
+    evaluator: Annotated[str, describe("Name of the evaluator.")]
+    annotator_kind: Annotated[AnnotatorKind, describe("Kind of annotator in Phoenix.")]
+    score: Annotated[Number | None, describe("The score, if any.")]
+    label: Annotated[str | None, describe("The label, if any.")]
+    explanation: Annotated[str | None, describe("Explanation by the evaluator.")]
+    metadata: Annotated[dict[str, Any], describe("Metadata that the evaluator returned.")]
+    failure: Annotated[Failure | None, describe("Failure of the evaluator, if any.")]
+    attempts: Annotated[Count, describe("Number of calls of the evaluator, including retries.")]
     usage: Annotated[
         Usage | None,
-        said("Of these calls; empty for all but the first evaluation of one evaluator, null where that is not known."),
+        describe("Usage of these calls, in the first evaluation of each evaluator only; null if unknown."),
     ]
-    start_time: Annotated[Time, said("When it began.")]
-    end_time: Annotated[Time, said("When it ended.")]
-    trace_id: Annotated[str | None, said("Of its trace.")]
+    start_time: Annotated[Time, describe("Start of the evaluator.")]
+    end_time: Annotated[Time, describe("End of the evaluator.")]
+    trace_id: Annotated[str | None, describe("Trace ID of the evaluator.")]
     baseline_score: Annotated[
         BaselineScore | None,
-        said("What the same evaluator returned today for the baseline's output; null where it was not asked."),
+        describe(
+            "Today's score of the baseline's output by the same evaluator; null if the evaluator did not score it."
+        ),
     ] = None
     kind: Annotated[
         EvaluationKind | None,
-        said("The type that the evaluator returned, or that it does not apply to the run; null for a failure."),
+        describe(
+            "Type of the returned value, or `not_applicable` if the evaluator does not apply; null for a failure."
+        ),
     ] = None
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One run of the task on one example."""
+    """A run of the task on an example."""
 
-    id: Annotated[str | None, said("Phoenix's id of it; null where it is not recorded.")]
-    example_id: Annotated[str, said("The id that the example's author gave, else Phoenix's.")]
-    example_node_id: Annotated[str, said("Phoenix's global id of the example.")]
-    input: Annotated[dict[str, Any], said("What the task was given.")]
-    expected: Annotated[dict[str, Any], said("What the example expects.")]
-    example_metadata: Annotated[dict[str, Any], said("Whatever else the example's author attached.")]
-    example_updated_at: Annotated[str | None, said("When Phoenix last changed the example, in ISO 8601.")]
+    id: Annotated[str | None, describe("ID of the run in Phoenix; null if it is not recorded.")]
+    example_id: Annotated[str, describe("ID of the example as given by its author, or else by Phoenix.")]
+    example_node_id: Annotated[str, describe("Global ID of the example in Phoenix.")]
+    input: Annotated[dict[str, Any], describe("Input of the task.")]
+    expected: Annotated[dict[str, Any], describe("Expected output of the example.")]
+    example_metadata: Annotated[dict[str, Any], describe("Metadata of the example.")]
+    example_updated_at: Annotated[str | None, describe("Time of the example's last change in Phoenix, in ISO 8601.")]
     content_hash: Annotated[str, _HASH]
-    repetition: Annotated[int, said("Which run of the example it is, from 1.", minimum=1)]
-    output: Annotated[Any, said("What the task returned, any JSON value; null when it failed.")]
-    failure: Annotated[Failure | None, said("Why the task failed.")]
-    record_failure: Annotated[Failure | None, said("Why Phoenix does not have all of this run.")]
-    attempts: Annotated[Count, said("Calls of the task that it took.")]
-    start_time: Annotated[Time, said("When the task began.")]
-    end_time: Annotated[Time, said("When it ended.")]
-    seconds: Annotated[Number, said("How long it took.")] = 0.0
-    usage: Annotated[
-        Usage | None, said("Of the task, over all attempts; null where that is not known, as in a dry run.")
-    ]
-    trace_id: Annotated[str | None, said("Of the task's trace.")]
-    evaluations: Annotated[tuple[Evaluation, ...], said("What was said of the output.")]
+    repetition: Annotated[int, describe("Number of the repetition, from 1.", minimum=1)]
+    output: Annotated[Any, describe("Return value of the task, any JSON value; null if the task failed.")]
+    failure: Annotated[Failure | None, describe("Failure of the task, if any.")]
+    record_failure: Annotated[Failure | None, describe("Reason why Phoenix does not have all of this run, if any.")]
+    attempts: Annotated[Count, describe("Number of calls of the task, including retries.")]
+    start_time: Annotated[Time, describe("Start of the task.")]
+    end_time: Annotated[Time, describe("End of the task.")]
+    seconds: Annotated[Number, describe("Duration of the task in seconds.")] = 0.0
+    usage: Annotated[Usage | None, describe("Usage of the task over all attempts; null if unknown, as in a dry run.")]
+    trace_id: Annotated[str | None, describe("Trace ID of the task.")]
+    evaluations: Annotated[tuple[Evaluation, ...], describe("Evaluations of the output.")]
 
 
 class ExampleNotRun(Record, frozen=True):
-    """An example of the dataset without any run; what it asks is not here."""
+    """An example of the dataset without a run; its content is left out."""
 
-    position: Annotated[Count, said("Its place in the dataset, from 0.")]
-    example_id: Annotated[str, said("The id its author gave, else Phoenix's.")]
-    example_node_id: Annotated[str, said("Phoenix's global id.")]
-    example_updated_at: Annotated[str | None, said("When Phoenix last changed the example, in ISO 8601.")]
+    position: Annotated[Count, describe("Position in the dataset, from 0.")]
+    example_id: Annotated[str, describe("ID of the example as given by its author, or else by Phoenix.")]
+    example_node_id: Annotated[str, describe("Global ID of the example in Phoenix.")]
+    example_updated_at: Annotated[str | None, describe("Time of the example's last change in Phoenix, in ISO 8601.")]
     content_hash: Annotated[str, _HASH]
 
 
 class ExampleScore(Record, frozen=True):
-    """One example over its repetitions."""
+    """The scores of an example over its repetitions."""
 
-    example_id: Annotated[str, said("The example's id.")]
-    mean: Annotated[Number | None, said("Of the scores there are.")]
-    spread: Annotated[Number | None, said("Their sample standard deviation.", minimum=0)]
-    count: Annotated[int, said("Repetitions with a score; with a label, where no run has a score.", minimum=0)]
-    missing: Annotated[int, said("Repetitions without one, though the evaluator applies to them.")]
+    example_id: Annotated[str, describe("ID of the example.")]
+    mean: Annotated[Number | None, describe("Mean of the available scores.")]
+    spread: Annotated[Number | None, describe("Sample standard deviation of the scores.", minimum=0)]
+    count: Annotated[
+        int, describe("Repetitions with a score, or with a label if no run of the experiment has a score.", minimum=0)
+    ]
+    missing: Annotated[int, describe("Repetitions without a score that the evaluator applies to.")]
 
 
 class ScoreSummary(Record, frozen=True, kw_only=True):
-    """What an evaluator said over all runs."""
+    """The scores of an evaluation over all runs."""
 
-    name: Annotated[str, said("Of the evaluation.")]
-    mean: Annotated[Number | None, said("Of the scores there are.")]
-    count: Annotated[int, said("Runs with a score; with a label, where no run has a score.", minimum=0)]
+    name: Annotated[str, describe("Name of the evaluation.")]
+    mean: Annotated[Number | None, describe("Mean of the available scores.")]
+    count: Annotated[int, describe("Runs with a score, or with a label if no run has a score.", minimum=0)]
     missing: Annotated[
         int,
-        said("Runs without one: the task or the evaluator failed, or there is a label without a score.", minimum=0),
+        describe(
+            "Runs without a score, because of a failure or because there is only a label.",
+            minimum=0,
+        ),
     ]
-    labels: Annotated[dict[str, Annotated[int, Meta(ge=1)]], said("How often each label was given.")]
+    labels: Annotated[dict[str, Annotated[int, Meta(ge=1)]], describe("Number of runs by label.")]
     pass_rate: Annotated[
         Number | None,
-        said("Of an evaluator that returns bools, over all expected runs that it applies to.", minimum=0, maximum=1),
+        describe(
+            "For bools: pass rate over all expected runs that the evaluator applies to.",
+            minimum=0,
+            maximum=1,
+        ),
     ]
     spread: Annotated[
-        Number | None, said("The mean of the examples' sample standard deviations over their repetitions.", minimum=0)
+        Number | None, describe("Mean over examples of the sample standard deviation over repetitions.", minimum=0)
     ]
-    pass_at: Annotated[ByK, said("By k: the chance that at least one of k runs passes.")]
-    pass_hat: Annotated[ByK, said("By k: the chance that all of k runs pass.")]
-    unscored: Annotated[Count, said("Missing runs with a label and no score.")] = 0
-    not_applicable: Annotated[Count, said("Runs that the evaluator does not apply to.")] = 0
-    per_example: Annotated[tuple[ExampleScore, ...], said("Of repeated examples, in the dataset's order; else empty.")]
+    pass_at: Annotated[ByK, describe("By k: probability that at least one of k runs passes.")]
+    pass_hat: Annotated[ByK, describe("By k: probability that all of k runs pass.")]
+    unscored: Annotated[Count, describe("Missing runs that have a label but no score.")] = 0
+    not_applicable: Annotated[Count, describe("Runs that the evaluator does not apply to.")] = 0
+    per_example: Annotated[
+        tuple[ExampleScore, ...], describe("Scores by example, in dataset order; empty without repetitions.")
+    ]
 
 
 class Dataset(Record, frozen=True):
-    """What it ran on."""
+    """The dataset of an experiment."""
 
-    name: Annotated[str, said("The dataset's name.")]
-    id: Annotated[str | None, said("Phoenix's id of it; null where it was not fetched.")]
-    version_id: Annotated[str | None, said("The version that ran.")]
+    name: Annotated[str, describe("Name of the dataset.")]
+    id: Annotated[str | None, describe("ID of the dataset in Phoenix; null if it was not fetched.")]
+    version_id: Annotated[str | None, describe("ID of the dataset version.")]
 
 
 class Experiment(Record, frozen=True, kw_only=True):
-    """One experiment."""
+    """The results of an experiment."""
 
-    name: Annotated[str, said("Its folder.")]
+    name: Annotated[str, describe("Directory name of the experiment.")]
     passed: Annotated[
         bool,
-        said(
-            "Whether everything ran, was scored and was recorded, or its failures were tolerated; and no gate failed."
+        describe(
+            "Whether no gate failed, and all runs were made, scored and recorded, or their failures were tolerated."
         ),
     ] = False
-    experiment_id: Annotated[str | None, said("Phoenix's id of it; null where nothing was created.")]
-    recorded_name: Annotated[str | None, said("Its name in Phoenix; null where its dataset was not fetched.")]
-    url: Annotated[str | None, said("Its page in Phoenix.")]
-    project_name: Annotated[str | None, said("The Phoenix project that its traces are in.")]
-    metadata: Annotated[dict[str, Any], said("What was recorded with it.")]
-    dataset: Annotated[Dataset, said("What it ran on.")]
-    path: Annotated[str, said("Of its folder.")]
-    evaluators: Annotated[tuple[str, ...], said("The evaluators' names, each that of its file.")]
-    seconds: Annotated[Number, said("Wall time.", minimum=0)]
-    examples: Annotated[Count, said("Examples that were to run.")]
-    repetitions: Annotated[Count, said("How many times each.")]
-    expected_runs: Annotated[int, said("Runs that there were to be.", minimum=0)] = 0
-    failed: Annotated[int, said("Runs with any failure.", minimum=0)] = 0
-    not_run: Annotated[int, said("Runs that were not made.")] = 0
-    error_rate: Annotated[Number, said("The share of the expected runs that failed or were not made.", minimum=0)] = 0.0
-    usage: Annotated[Usage | None, said("Of all its tasks and evaluators; null where that is not known of some.")]
-    cost_usd: Annotated[Number | None, said("Of `usage`, as far as spans and prices tell.", minimum=0)] = None
-    unpriced_models: Annotated[tuple[str, ...], said("Models whose cost lacks, in part or wholly, in `cost_usd`.")] = ()
-    failure: Annotated[Failure | None, said("What stopped it as a whole.")]
-    problems: Annotated[tuple[Failure, ...], said("Why it cannot run at all: what was found wrong when it was loaded.")]
-    scores: Annotated[tuple[ScoreSummary, ...], said("One summary for each evaluation name, sorted.")] = ()
-    examples_not_run: Annotated[tuple[ExampleNotRun, ...], said("In the dataset's order.")]
-    runs: Annotated[tuple[Run, ...], said("In the dataset's order, then by repetition.")]
+    experiment_id: Annotated[str | None, describe("ID of the experiment in Phoenix; null if it was not created.")]
+    recorded_name: Annotated[str | None, describe("Name of the experiment in Phoenix; null if the dataset is missing.")]
+    url: Annotated[str | None, describe("Page of the experiment in Phoenix.")]
+    project_name: Annotated[str | None, describe("Phoenix project of the experiment's traces.")]
+    metadata: Annotated[dict[str, Any], describe("Metadata recorded with the experiment.")]
+    dataset: Annotated[Dataset, describe("Dataset of the experiment.")]
+    path: Annotated[str, describe("Path of the experiment's directory.")]
+    evaluators: Annotated[tuple[str, ...], describe("Names of the evaluators, as in their file names.")]
+    seconds: Annotated[Number, describe("Wall time in seconds.", minimum=0)]
+    examples: Annotated[Count, describe("Number of examples to run.")]
+    repetitions: Annotated[Count, describe("Number of runs of each example.")]
+    expected_runs: Annotated[int, describe("Number of runs to make.", minimum=0)] = 0
+    failed: Annotated[int, describe("Runs with any failure.", minimum=0)] = 0
+    not_run: Annotated[int, describe("Runs that were not made.")] = 0
+    error_rate: Annotated[Number, describe("Share of the expected runs that failed or were not made.", minimum=0)] = 0.0
+    usage: Annotated[Usage | None, describe("Usage of the task and all evaluators; null if a part is unknown.")]
+    cost_usd: Annotated[
+        Number | None, describe("Cost in USD of `usage`, as far as spans and prices provide it.", minimum=0)
+    ] = None
+    unpriced_models: Annotated[
+        tuple[str, ...], describe("Models whose cost is missing in `cost_usd`, partly or completely.")
+    ] = ()
+    failure: Annotated[Failure | None, describe("Failure that stopped the experiment, if any.")]
+    problems: Annotated[tuple[Failure, ...], describe("Reasons why the experiment cannot run, found when loading it.")]
+    scores: Annotated[tuple[ScoreSummary, ...], describe("Summaries by evaluation name, sorted.")] = ()
+    examples_not_run: Annotated[tuple[ExampleNotRun, ...], describe("Examples without a run, in dataset order.")]
+    runs: Annotated[tuple[Run, ...], describe("Runs in dataset order, then by repetition.")]
 
 
 class Results(Record, frozen=True, kw_only=True):
-    """Everything that one job of evalwire came to.
+    """The results of an evalwire job.
 
-    Within a schema_version fields are only added, never removed, renamed or given another meaning: a reader should
-    ignore the fields that it does not know. This schema describes the evalwire it came with, and knows every field.
+    Within a schema_version, fields are only added. They are never removed, renamed or given another meaning. Readers
+    should ignore unknown fields. This schema belongs to a single version of evalwire and has all of its fields.
     """
 
-    schema_version: Annotated[Literal[2], said("Raised when a field is removed, renamed or given another meaning.")]
-    evalwire_version: Annotated[str, said("The evalwire that wrote it; empty where that is not known.")]
-    outcome: Annotated[Outcome, said("Why the job ended as it did.")]
-    exit_code: Annotated[Count, said("Of the command: 0 only for a job that passed.")]
-    dry_run: Annotated[bool, said("Whether nothing was written to Phoenix.")]
+    schema_version: Annotated[Literal[2], describe("Raised when a field is removed, renamed or given another meaning.")]
+    evalwire_version: Annotated[str, describe("Version of evalwire that wrote the file; empty if unknown.")]
+    outcome: Annotated[Outcome, describe("Outcome of the job.")]
+    exit_code: Annotated[Count, describe("Exit code of the command: 0 only if the job passed.")]
+    dry_run: Annotated[bool, describe("Whether the job did not write to Phoenix.")]
     shard: Annotated[
         str | None,
-        said(
-            "The part of every experiment that was run, such as `2/5`; its gates are judged with the others.",
+        describe(
+            "Shard of the experiments that the job ran, such as `2/5`; the gates are applied to all shards together.",
             pattern="^[0-9]+/[0-9]+$",
         ),
     ] = None
-    endpoint: Annotated[str | None, said("Phoenix's address; null where none was reached.")]
-    started_at: Annotated[Time, said("When the command began.")]
-    seconds: Annotated[Number, said("Wall time of the whole job.", minimum=0)]
-    directory: Annotated[
-        str, said("The working directory, which paths in reports are shown relative to; may be empty.")
-    ]
-    abandoned_threads: Annotated[Count, said("Plain functions that were still running when their time was up.")]
-    lost_spans: Annotated[Count, said("Spans that could not be delivered; they are not part of the outcome.")]
-    unwritten: Annotated[tuple[str, ...], said("Reports that could not be written, each with the reason.")] = ()
-    journal: Annotated[str | None, said("The file that `evalwire resume` goes on with.")]
-    undelivered: Annotated[int, said("Runs and evaluations that Phoenix does not have.", minimum=0)] = 0
+    endpoint: Annotated[str | None, describe("Address of Phoenix; null if Phoenix was not reached.")]
+    started_at: Annotated[Time, describe("Start of the command.")]
+    seconds: Annotated[Number, describe("Wall time of the whole job in seconds.", minimum=0)]
+    directory: Annotated[str, describe("Working directory, the base of relative paths in reports; may be empty.")]
+    abandoned_threads: Annotated[Count, describe("Calls of plain functions that were still running after the timeout.")]
+    lost_spans: Annotated[Count, describe("Spans that could not be delivered; they do not affect the outcome.")]
+    unwritten: Annotated[tuple[str, ...], describe("Reports that could not be written, each with the reason.")] = ()
+    journal: Annotated[str | None, describe("Journal file for `evalwire resume`.")]
+    undelivered: Annotated[int, describe("Runs and evaluations that Phoenix does not have.", minimum=0)] = 0
     ci: Annotated[
         dict[str, Any],
-        said(
-            "About the CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`; empty outside of CI."
-        ),
+        describe("CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`; empty outside of CI."),
     ]
-    prices: Annotated[dict[str, Price], said("By model: the prices of calls whose spans tell no cost.")]
-    gates: Annotated[tuple[GateResult, ...], said("What each gate came to; empty where none was judged.")]
-    baselines: Annotated[
-        tuple[Baseline, ...], said("What each experiment was compared with, of those that were to be.")
-    ]
-    experiments: Annotated[tuple[Experiment, ...], said("In the order in which they were found.")]
+    prices: Annotated[dict[str, Price], describe("Prices by model, for calls whose spans have no cost.")]
+    gates: Annotated[tuple[GateResult, ...], describe("Results of the gates; empty if no gates were applied.")]
+    baselines: Annotated[tuple[Baseline, ...], describe("Baselines of the experiments that were to be compared.")]
+    experiments: Annotated[tuple[Experiment, ...], describe("Results of the experiments, in the order of discovery.")]

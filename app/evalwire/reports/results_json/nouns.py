@@ -1,4 +1,4 @@
-"""Convert the nouns of the model that the file holds field for field, into its records and back."""
+"""Convert the nouns of the model to records with the same fields, and back."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from evalwire.reports.results_json import document
 from evalwire.reports.results_json.document import Record
 from evalwire.reports.text import cut_middle
 
-_LONGEST_MESSAGE = 20_000  # characters: an exception may have a whole answer, or a page, in its text
+_LONGEST_MESSAGE = 20_000  # characters: the text of an exception may contain a whole answer or page
 _LONGEST_TRACEBACK = 100_000
 
 
 def _failure(**fields: Any) -> model.Failure:
-    """Return a failure; a field that files of an earlier evalwire do not have is derived here."""
+    """Return a failure, and derive its kind if the file is from an earlier version."""
     kind = fields.pop("kind") or model.kind_without_record(fields["stage"], fields["type"])
     return model.Failure(kind=kind, **fields)
 
@@ -39,7 +39,7 @@ _RECORDS = {kind.__name__: kind for kind in _KINDS}
 
 
 def to_record(value: Any) -> Any:
-    """Return a noun, or a tuple of nouns, as the record of the same name; any other value as it is."""
+    """Return a noun, or a tuple of nouns, as the record of the same name; any other value unchanged."""
     if isinstance(value, tuple):
         return tuple(map(to_record, value))
     kind = _RECORDS.get(type(value).__name__)
@@ -56,7 +56,7 @@ def to_record(value: Any) -> Any:
 
 
 def to_noun(value: Any) -> Any:
-    """Return a record, or a tuple of records, as nouns; any other value as it is."""
+    """Return a record, or a tuple of records, as nouns; any other value unchanged."""
     if isinstance(value, Record):
         fields = {name: to_noun(getattr(value, name)) for name in value.__struct_fields__}
         return _NOUNS[type(value)](**fields)

@@ -1,4 +1,4 @@
-"""Read a `results.json` as the report that it was written from; every other report comes out of it the same."""
+"""Read a `results.json` as the report that it was written from, which renders to the same reports."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def load_results(path: Path) -> Report:
     """Read a `results.json`.
 
     Raises:
-        UsageError: the file is missing, cannot be read, is not a `results.json` of evalwire, or has another version.
+        UsageError: the file is missing, cannot be read, is not an evalwire `results.json`, or has another version.
     """
     try:
         text = path.read_bytes()
     except FileNotFoundError as error:
-        raise UsageError(f"there is no file {path}; evalwire run leaves a results.json in its report folder") from error
+        raise UsageError(
+            f"there is no file {path}. `evalwire run` writes a results.json to its report directory"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     try:
@@ -48,7 +50,7 @@ def read_results(text: bytes | str) -> Report:
     """Read the text of a `results.json`.
 
     Raises:
-        UsageError: it is not one, or has another version; the message lacks the file's name at its beginning.
+        UsageError: the text is not a `results.json`, or has another version. The message must follow a file name.
     """
     try:
         _check_version(text)
@@ -56,7 +58,7 @@ def read_results(text: bytes | str) -> Report:
     except msgspec.ValidationError as error:
         raise UsageError(f"is damaged: {_damage(str(error))}") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UsageError(f"is no results.json: it is not JSON ({error})") from error
+        raise UsageError(f"is not a results.json: it is not JSON ({error})") from error
 
 
 class _Head(msgspec.Struct):
@@ -70,25 +72,25 @@ def _check_version(text: bytes | str) -> None:
     try:
         head = msgspec.json.decode(text, type=_Head)
     except msgspec.ValidationError as error:
-        msgspec.json.decode(text)  # raises where it is not even JSON
-        raise UsageError("is no results.json of evalwire") from error
+        msgspec.json.decode(text)  # raises if the text is not JSON
+        raise UsageError("is not an evalwire results.json") from error
     version, known = head.schema_version, document.SCHEMA_VERSION
     if type(version) is not int:
-        raise UsageError("is no results.json of evalwire: it has no schema_version")
+        raise UsageError("is not an evalwire results.json: it has no schema_version")
     if version != known:
-        advice = "use that version, or a newer one" if version > known else "run evalwire again for a new one"
+        advice = "use that version or a newer version" if version > known else "run evalwire again to write a new file"
         raise UsageError(
-            f"has schema_version {version}, written by evalwire {head.evalwire_version}; this evalwire reads {known}: "
-            f"{advice}"
+            f"has schema_version {version}, written by evalwire {head.evalwire_version}, but this version of evalwire "
+            f"reads {known}: {advice}"
         )
 
 
 def _damage(error: str) -> str:
-    """Return an error of msgspec's with its place first: `experiments[0].runs[3].output is missing`."""
-    what, at = re.fullmatch(r"(.+?)(?: - at (?:`key` in )?`\$\.?([^`]*)`)?", error, re.DOTALL).groups("")  # type: ignore[union-attr] # matches any text
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
+    """Return an error of msgspec with its place first: `experiments[0].runs[3].output is missing`."""
+    text, at = re.fullmatch(r"(.+?)(?: - at (?:`key` in )?`\$\.?([^`]*)`)?", error, re.DOTALL).groups("")  # type: ignore[union-attr] # matches any text
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
         return f"{at}.{missing[1]} is missing".lstrip(".")
-    return f"{at}: {what}"
+    return f"{at}: {text}"
 
 
 def _report(results: document.Results) -> Report:
@@ -123,7 +125,7 @@ def _shard(text: str | None) -> Shard | None:
 
 
 def _result(experiment: document.Experiment, shard: Shard | None) -> ExperimentResult:
-    examples: dict[str, Example] = {}  # repetitions share theirs
+    examples: dict[str, Example] = {}  # shared by repetitions
     runs = tuple(_run(run, examples) for run in experiment.runs)
     ordered = list(examples.values())
     for example in experiment.examples_not_run:
@@ -145,7 +147,7 @@ def _result(experiment: document.Experiment, shard: Shard | None) -> ExperimentR
 
 
 def _opened(experiment: document.Experiment, examples: list[Example], shard: Shard | None) -> OpenExperiment | None:
-    """Return the opened experiment, whose functions are not in the file; None where it was not opened."""
+    """Return the opened experiment, without its functions; None if it was not opened."""
     if experiment.recorded_name is None:
         return None
     dataset = experiment.dataset
@@ -190,6 +192,6 @@ def _example(record: document.Run | document.ExampleNotRun, **content: Any) -> E
         id=record.example_id,
         node_id=record.example_node_id,
         updated_at=moment_of(record.example_updated_at) if record.example_updated_at else None,
-        recorded_hash=record.content_hash,  # its texts may have been masked
+        recorded_hash=record.content_hash,  # the texts may be masked
         **content,
     )

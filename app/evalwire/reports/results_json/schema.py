@@ -1,4 +1,4 @@
-"""Print the JSON Schema of `results.json`, generated from its declaration: `make schema` writes it into docs/."""
+"""Print the JSON Schema of `results.json`, generated from its declaration; `make schema` writes it to docs/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evalwire.reports.results_json import document
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the files that this evalwire writes: every field is known, and is there."""
+    """Return the JSON Schema of the files that this version writes: all fields are required, and no others allowed."""
     _, definitions = msgspec.json.schema_components([document.Results], ref_template="#/$defs/{name}")
     definitions = {name: _strict(definition) for name, definition in definitions.items()}
     results = definitions.pop("Results")
@@ -26,7 +26,7 @@ def schema() -> dict[str, Any]:
 
 
 def _strict(part: Any) -> Any:
-    """Return a part of a schema in which every object has all of its fields and no others."""
+    """Return a part of a schema in which objects require all of their fields and allow no others."""
     if isinstance(part, list):
         return [_strict(item) for item in part]
     if not isinstance(part, dict):
@@ -34,7 +34,7 @@ def _strict(part: Any) -> Any:
     found = {key: _strict(value) for key, value in part.items() if key != "default"}
     if "properties" in part:
         found |= {"required": list(part["properties"]), "additionalProperties": False}
-    if found.get("anyOf", [])[:2] == [{"type": "integer"}, {"type": "number"}]:  # an integer is a number
+    if found.get("anyOf", [])[:2] == [{"type": "integer"}, {"type": "number"}]:  # integers are numbers
         found["type"] = ["number", *(other["type"] for other in found.pop("anyOf")[2:])]
     return found
 

@@ -1,4 +1,4 @@
-"""Write a report as `results.json`, run by run, so that a large report is not held a second time as text."""
+"""Write a report as `results.json`, run by run, to limit the memory for a large report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Return the report as JSON text in pieces; each run is a piece."""
+    """Yield the report as JSON text in pieces; each run is a piece."""
     head = document.Results(
         schema_version=document.SCHEMA_VERSION,
         evalwire_version=report.evalwire_version,
@@ -131,9 +131,9 @@ def _run(run: TaskRun) -> document.Run:
 
 
 def _examples_not_run(result: ExperimentResult) -> Iterator[document.ExampleNotRun]:
-    """Return the examples of the dataset that have no run.
+    """Yield the examples of the dataset that have no run.
 
-    Their contents are left out: no report shows them, and secrets are masked only in what is shown.
+    Their content is left out, because reports do not show it, and secrets are masked only in shown content.
     """
     ran = {run.example.node_id for run in result.runs}
     for position, example in enumerate(result.opened.dataset.examples if result.opened else ()):
@@ -148,7 +148,7 @@ def _examples_not_run(result: ExperimentResult) -> Iterator[document.ExampleNotR
 
 
 def _object(record: document.Record, *, depth: int, **lists: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Return a record as JSON text in pieces; its last fields are lists of items that come in pieces themselves."""
+    """Yield a record as JSON text in pieces; the items of the lists, its last fields, are in pieces themselves."""
     line = "\n" + "  " * depth
     fields = msgspec.structs.asdict(record)
     head = {name: value for name, value in fields.items() if name not in lists}
@@ -166,23 +166,23 @@ def _object(record: document.Record, *, depth: int, **lists: Iterable[Iterable[s
 
 
 def _text(value: Any, *, depth: int) -> str:
-    """Return a value as JSON text; all lines but the first are indented by `depth`.
+    """Return a value as JSON text, with all lines except the first indented by `depth`.
 
-    NaN and infinities, which a dataset's author may have written, become text, since JSON does not have them. Half of
-    a surrogate pair is not Unicode and becomes a question mark, as in every other report.
+    NaN and infinities, which datasets may contain, become text, because JSON does not have them. Half of a surrogate
+    pair is not valid Unicode and becomes a question mark, as in every other report.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError:
         finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda name: str(float(name)))
         text = json.dumps(finite, ensure_ascii=False)
-    # NOTE: `json` indents in Python code only, which takes ten times as long
+    # NOTE: `json` indents in pure Python, which is ten times as slow
     laid_out = msgspec.json.format(text.encode(errors="replace"), indent=2)
     return laid_out.decode().replace("\n", "\n" + "  " * depth)
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that `json` does not know as one that it does."""
+    """Return a value that `json` cannot encode as a value that it can."""
     match value:
         case msgspec.Struct():
             return msgspec.structs.asdict(value)
