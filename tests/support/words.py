@@ -185,7 +185,8 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 
 def sentences(prose: str) -> list[str]:
-    """Split prose into sentences."""
+    """Split prose into sentences; each entry of a docstring's sections, such as `Args`, is separate."""
+    prose = re.sub(r"\n\s*(?:Args|Attributes|Raises|Returns|Yields):(?=\s*\n)|\n\s+(?=\w+: )", "\n\n", prose)
     return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n", prose) if part.strip()]
 
 
