@@ -347,7 +347,7 @@ def test_a_shard_without_an_example_passes(shards):
         (("--shard", "auto"), {}, "variable of a known CI system"),
         (("--shard", "auto"), {"CIRCLECI": "1", "CIRCLE_NODE_INDEX": "1"}, "does not include the number of shards"),
         (("--shard", "auto"), {"GITLAB_CI": "1", "CI_NODE_TOTAL": "3"}, "variables for the shard are incomplete"),
-        (("--shard", "auto/4"), {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}, "to be 4 shards"),
+        (("--shard", "auto/4"), {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}, "expected 4 shards"),
         (("--shard", "auto"), {"JOB_COMPLETION_INDEX": "2"}, "does not include the number of shards"),
         (("--shard", "auto/2"), {"JOB_COMPLETION_INDEX": "2"}, "there is no shard 3 of 2"),
         (("--shard", "1/2"), {"EVALWIRE_RUN_KEY": ""}, "Set EVALWIRE_RUN_KEY"),
