@@ -244,7 +244,7 @@ def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards)
     first.send_signal(signal.SIGCONT)
     out, err = first.communicate(timeout=60)
     assert first.returncode == 1, (out, err)
-    assert "has another output for example" in out
+    assert "already has a different output for example" in out
     assert len(shards.calls) <= paid + 4  # those in flight, and one that took the place of each
     assert {run["dataset_example_id"]: run["output"] for run in shards.runs} == recorded
     assert len(shards.runs) == len(recorded) == 12

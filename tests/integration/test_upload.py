@@ -301,7 +301,7 @@ def test_a_run_uses_the_version_before_an_upload_that_is_not_finished(
     phoenix_project.experiment(tag, task=ECHO)
     done = phoenix_project.run("run")
     assert "1 experiment, 1 example" in done.stdout
-    assert "the dataset's version before it is used" in done.stderr
+    assert "using the dataset version before it" in done.stderr
     assert phoenix_project.run("upload", "--csv", str(tmp_path / "set.csv")).returncode == 0
     assert len(phoenix.datasets.fetch(tag).examples) == 5
 

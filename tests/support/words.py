@@ -88,7 +88,7 @@ def sentence_like(literal: str) -> bool:
     return (
         len(re.findall(r"[A-Za-z]{2,}", literal)) >= 3
         and " " in literal.strip()
-        and not re.search(r"\(\?|\\[bdsw]|</|{%", literal)
+        and not re.search(r"\(\?|\\[bdsw]|</|{%|\(\$", literal)
     )
 
 
