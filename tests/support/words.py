@@ -67,7 +67,8 @@ def texts_of_python(path: Path) -> Iterator[Text]:
                 and isinstance(statement.value.value, str)
             ):
                 docstrings.add(id(statement.value))
-                yield Text(path, statement.lineno, "docstring", without_code(statement.value.value))
+                prose = re.sub(r"^( +)\w+:(?= )", r"\1X:", statement.value.value, flags=re.MULTILINE)  # in `Args`
+                yield Text(path, statement.lineno, "docstring", without_code(prose))
         if isinstance(node, ast.JoinedStr):
             parts.update(id(value) for value in node.values)
             filled = "".join(value.value if isinstance(value, ast.Constant) else "`X`" for value in node.values)

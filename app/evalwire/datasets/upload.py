@@ -309,7 +309,7 @@ def _parts(rows: Iterable[tuple[Row, str]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def as_example(row: Row, name: str | None) -> dict[str, Any]:
-    """Return a row in the form of examples for Phoenix's client, with an ID if it has one."""
+    """Return a row as an example for Phoenix's client, with `name` as the ID unless it is None."""
     content: dict[str, Any] = {"input": dict(row.input), "output": dict(row.output), "metadata": dict(row.metadata)}
     if name is not None:
         content["id"] = name

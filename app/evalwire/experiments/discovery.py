@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_directory, is_file, list_directory
 from evalwire.experiments.inputs import read_inputs, watching
-from evalwire.loading import load_needed, project_folder
+from evalwire.loading import load_needed, project_directory
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import (
     BindingError,
@@ -143,7 +143,7 @@ def importable(root: Path) -> Iterator[None]:
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
-        with project_folder(parent), watching(root.parent):
+        with project_directory(parent), watching(root.parent):
             yield
     finally:
         sys.dont_write_bytecode = bytecode_before

@@ -37,7 +37,7 @@ def explain(error: Exception, what: str, *, server: str, proxy: str = "") -> Pho
 
     Args:
         error: the error of the last attempt.
-        what: the operation, such as "list the datasets".
+        what: operation, such as "list the datasets".
         server: the server, such as "Phoenix at http://phoenix:6006".
         proxy: the name of the variable with the proxy; empty without a proxy.
     """

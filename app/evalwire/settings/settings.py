@@ -122,8 +122,8 @@ class Settings:
     )
     retries: int | None = option(
         COUNT_FROM_0,
-        "Maximum number of retries for each call of your code after a rate limit, a timeout, a connection error "
-        "or a server error (default: 0, or 5 after rate limits with --task-concurrency auto).",
+        "Maximum number of retries for each call of your code, after rate limits, timeouts, connection errors or "
+        "server errors (default: 0, or 5 after rate limits with --task-concurrency auto).",
         default=None,
         key="experiments.retries",
         flag="--retries",

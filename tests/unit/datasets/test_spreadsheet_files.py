@@ -59,7 +59,7 @@ def test_what_a_spreadsheet_saves_comes_back(
     first = f"sep={separator}{line_end}" if has_sep else ""
     path = write(tmp_path_factory.mktemp("set"), ("\ufeff" if has_mark else "") + first + text.getvalue())
     columns = Columns(lists=())
-    assert [issue for issue in inspect_testset(path, columns).issues if "same as" not in issue.message] == []
+    assert [issue for issue in inspect_testset(path, columns).issues if "duplicate of" not in issue.message] == []
     found = [(row.input["user_query"], row.output["expected_output"]) for row in read_rows(path, columns, "t")]
     assert found == rows
 
@@ -139,12 +139,12 @@ def test_a_separator_in_the_text_is_not_that_of_the_file(tmp_path):
     ("tags", "note"),
     [
         ('"[""demo"", ""b""]"', "row 1: the tag '[\"demo\", \"b\"]' looks like a list; separate tags with '|'"),
-        ('"demo, other"', "row 1: the tag 'demo, other' has ',' in it"),
-        ("demo;other", "row 1: the tag 'demo;other' has ';' in it"),
+        ('"demo, other"', "row 1: the tag 'demo, other' contains ',';"),
+        ("demo;other", "row 1: the tag 'demo;other' contains ';';"),
         ("demo\u200b", "row 1: the tag 'demo' contains the invisible character U+200B"),
         ("demo|Demo", "row 1: the tag 'Demo' looks like 'demo' in row 1, but is a different dataset"),
         ("a b|a\u00a0b", "row 1: the tag 'a\\xa0b' looks like 'a b' in row 1, but is a different dataset"),
-        ("doc_search|doc-search", "row 1: the tag 'doc-search' looks like 'doc_search' of row 1"),
+        ("doc_search|doc-search", "row 1: the tag 'doc-search' looks like 'doc_search' in row 1"),
     ],
 )
 def test_a_tag_that_is_probably_not_meant_is_noted(tmp_path, tags, note):

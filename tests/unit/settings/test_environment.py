@@ -171,6 +171,6 @@ def test_a_byte_order_mark_before_a_key_in_a_file_is_none_of_it(tmp_path):
     (tmp_path / "key").write_bytes(b"\xef\xbb\xbfsecret-key\r\n")
     assert api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")}) == "secret-key"
     (tmp_path / "key").write_text("secret\nkey")
-    with pytest.raises(UsageError, match=r"PHOENIX_API_KEY_FILE: .*key: the key has U\+000A") as caught:
+    with pytest.raises(UsageError, match=r"PHOENIX_API_KEY_FILE: .*key: the key contains U\+000A") as caught:
         api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")})
     assert "secret" not in str(caught.value)
