@@ -1,4 +1,4 @@
-"""What mkdocs writes into the pages as it builds them: the settings and the commands, taken from the program itself."""  # noqa: INP001
+"""mkdocs hooks that generate the settings and the commands in the pages from the program."""  # noqa: INP001
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typer.main import get_command
 from evalwire.cli.app import app
 from evalwire.settings import OPTIONS, Option
 
-# <!-- generated: NAME --> what is read where the page is not built <!-- /generated -->
+# <!-- generated: NAME --> text for readers of the Markdown source <!-- /generated -->
 _PLACE = re.compile(r"<!-- generated: (\w+) -->.*?<!-- /generated -->", re.DOTALL)
-_MESSAGES = "troubleshooting.md"  # its blocks of text are messages, and wrap
-# The repository has no address that a page could link to, so what lies outside of docs/ is named and not linked.
+_MESSAGES = "troubleshooting.md"  # the page whose text blocks are messages, which wrap
+# The repository has no public address, so links to files outside docs/ become plain text.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Fill the places for what the program knows best."""
+    """Fill the generated parts of a page."""
     filled = _PLACE.sub(lambda place: GENERATED[place[1]](), markdown)
     if page.file.src_uri == _MESSAGES:
         filled = filled.replace("```text\n", "``` { .text .message }\n")
@@ -30,7 +30,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 # --- settings ------------------------------------------------------------------------------------------
 
 _SECTIONS = {
-    "": "Of a single run",
+    "": "Without a section",
     "experiments": "[experiments]",
     "gates": "[gates]",
     "phoenix": "[phoenix]",
@@ -42,7 +42,7 @@ _SECTIONS = {
 
 
 def settings() -> str:
-    """A table for each section of evalwire.toml."""
+    """Return a table for each section of evalwire.toml."""
     parts = []
     sections = dict.fromkeys([*_SECTIONS, *(option.section for option in OPTIONS)])
     for section in sections:
@@ -50,13 +50,13 @@ def settings() -> str:
         title = _SECTIONS.get(section, f"[{section}]")
         heading = f"`{title}`" if section else title
         anchor = f"section-{section or 'none'}"
-        table = ["| setting | default | what it does |", "|---|---|---|", *rows]
+        table = ["| setting | default | description |", "|---|---|---|", *rows]
         parts += [f"### {heading} {{ #{anchor} }}", _named("settings", "\n".join(table))]
     return "\n\n".join(parts)
 
 
 def _named(name: str, table: str) -> str:
-    """A table that has a style of its own."""
+    """Return a table in a div with this class, for its style."""
     return f'<div class="{name}" markdown>\n\n{table}\n\n</div>'
 
 
@@ -80,18 +80,18 @@ def _cell(text: str) -> str:
 
 # --- commands ------------------------------------------------------------------------------------------
 
-_STRICT = "0 when all of it held, 1 for any failure, 2 for wrong use"
-_LENIENT = "0, or 2 for any error"
-_MORE = {"validate": "1 where the file has an issue"}
+_STRICT = "0 for success, 1 for any failure, 2 for invalid usage"
+_LENIENT = "0 for success, 2 for any error"
+_MORE = {"validate": "1 if the file has an issue"}
 
 
 def commands() -> str:
-    """Each command with its help, its arguments, its flags by their group, and its exit codes."""
+    """Return each command with help, arguments, flags by panel, and exit codes."""
     return "\n\n".join(part for path, command in leaves(get_command(app)) for part in _command(path, command))
 
 
 def leaves(command: Any, path: tuple[str, ...] = ("evalwire",)) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that does something, with the words that it is called by."""
+    """Yield every command without subcommands, with the words that call it."""
     if not hasattr(command, "commands"):
         yield path, command
         return
@@ -101,18 +101,20 @@ def leaves(command: Any, path: tuple[str, ...] = ("evalwire",)) -> Iterator[tupl
 
 def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
     name = " ".join(path)
-    shown = [one for one in command.params if not getattr(one, "hidden", False)]
-    arguments = [one for one in shown if one.param_type_name == "argument"]
-    options = [one for one in shown if one.param_type_name == "option"]
-    usage = " ".join([name, "[OPTIONS]", *(_argument(one) for one in arguments)])
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in shown if parameter.param_type_name == "option"]
+    usage = " ".join([name, "[OPTIONS]", *map(_argument, arguments)])
     yield f"## {name} {{ #{'-'.join(path[1:])} }}"
     yield _sentence(_prose(command.help))
     yield f"```text\n{usage}\n```"
     if arguments:
-        yield _table("argument", [(f"`{_cell(one.metavar)}`", one.help) for one in arguments])
-    panels = dict.fromkeys(getattr(one, "rich_help_panel", None) for one in options)
+        yield _table("argument", [(f"`{_cell(argument.metavar)}`", argument.help) for argument in arguments])
+    panels = dict.fromkeys(getattr(option, "rich_help_panel", None) for option in options)
     for panel in panels:
-        rows = [(_flags(one), one.help) for one in options if getattr(one, "rich_help_panel", None) == panel]
+        rows = [
+            (_flags(option), option.help) for option in options if getattr(option, "rich_help_panel", None) == panel
+        ]
         yield _table((panel or "flag").lower(), rows)
     yield f"Exit codes: {_exit_codes(path[-1], command)}."
 
@@ -132,7 +134,7 @@ def _table(title: str, rows: list[tuple[str, str]]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Help as Markdown: names of variables and files in it are no markup."""
+    """Return a help text as Markdown, in which `*` and `<` are not markup."""
     return " ".join(text.replace("*", "\\*").replace("<", "\\<").split())
 
 

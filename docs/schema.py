@@ -1,4 +1,4 @@
-"""Write docs/evalwire.schema.json, the JSON Schema of evalwire.toml."""  # noqa: INP001
+"""A script that writes docs/evalwire.schema.json, the JSON Schema of evalwire.toml."""  # noqa: INP001
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ FILE = Path(__file__).with_name("evalwire.schema.json")
 
 
 def text() -> str:
-    """Return the text of the file."""
+    """Return the schema as JSON text."""
     return json.dumps(schema.config_schema(), indent=2) + "\n"
 
 

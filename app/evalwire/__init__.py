@@ -1,4 +1,4 @@
-"""Run LLM evaluation experiments in CI against Arize Phoenix, and exit honestly."""
+"""Run LLM evaluation experiments in CI against Arize Phoenix, with an exit code that can be trusted."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ _HOMES = {
 }
 
 
-# modules that `import evalwire` alone makes reachable, as 0.6's did
+# modules that are attributes after `import evalwire`, as in 0.6
 _DOORS = ("cli", "config", "evaluators", "langgraph", "observability", "results", "runner", "uploader", "validator")
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that `import evalwire` stays cheap."""
+    """Import a public name on first use, so that `import evalwire` is fast."""
     if name in _DOORS:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:

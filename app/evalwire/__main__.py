@@ -1,4 +1,4 @@
-"""`python -m evalwire` is `evalwire`."""
+"""The entry point for `python -m evalwire`."""
 
 from evalwire.cli import console_script
 

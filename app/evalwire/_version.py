@@ -1,3 +1,3 @@
-"""The version of evalwire, which the package's metadata and every report name."""
+"""The version of evalwire, for package metadata and reports."""
 
 __version__ = "1.0.0.dev0"

@@ -1,7 +1,7 @@
-"""Tell the time by the machine's own clocks, whatever user code makes of those of Python.
+"""Clocks that user code cannot change.
 
-freezegun replaces the functions that modules hold by name, and time-machine changes what those of the wall clock
-return. So the functions are held where neither looks, and the wall clock is read once.
+freezegun replaces functions in module namespaces, and time-machine changes the results of wall clock functions. The
+functions are therefore stored in a class, which neither library modifies, and the wall clock is read only once.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from datetime import UTC, datetime, timedelta
 
 
 class _Real:
-    """The clocks as they were when evalwire was imported."""
+    """The original clock functions, stored when evalwire is imported."""
 
     monotonic = staticmethod(time.monotonic)
     gettime = staticmethod(time.clock_gettime)
-    running = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while the machine sleeps
+    running = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # CLOCK_BOOTTIME includes the machine's sleep
     imported_at = datetime.now(UTC)
     imported_at_seconds = time.clock_gettime(running)
 
 
 def monotonic() -> float:
-    """Return seconds that only grow, for durations."""
+    """Return monotonic seconds, for durations."""
     return _Real.monotonic()
 
 
 def now() -> datetime:
-    """Return the time of day in UTC."""
+    """Return the current time in UTC."""
     return _Real.imported_at + timedelta(seconds=_Real.gettime(_Real.running) - _Real.imported_at_seconds)
 
 
 def timestamp() -> float:
-    """Return the time of day in seconds since the epoch."""
+    """Return the current time in seconds since the epoch."""
     return now().timestamp()

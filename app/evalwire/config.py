@@ -1,4 +1,4 @@
-"""Doors for scripts that read `evalwire.toml` themselves: the file as a dict, and its sections."""
+"""Public functions for scripts that read `evalwire.toml`: the file as a dict, and single sections."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 
 def load_config(config_path: str | Path | None = None) -> dict[str, Any]:
-    """`evalwire.toml` as a dict, checked as the commands check it; empty where there is no such file.
+    """Return `evalwire.toml` as a dict, with the same checks as the commands; empty if the file does not exist.
 
     Args:
         config_path: the file; `./evalwire.toml` by default.
 
     Raises:
-        UsageError: (a ValueError) the file cannot be read, is not TOML, or has a key or a value that evalwire does
-            not know.
+        UsageError: (a ValueError) the file cannot be read, is not valid TOML, or has an unknown key or invalid value.
     """
     file = Path(config_path or CONFIG_FILE)
     if not file.exists():
@@ -30,17 +29,17 @@ def load_config(config_path: str | Path | None = None) -> dict[str, Any]:
 
 
 def get_dataset_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `[dataset]` section as it is written, or an empty dict."""
+    """Return the `[dataset]` section without conversions or defaults; empty if missing."""
     return _section(config, "dataset")
 
 
 def get_experiments_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `[experiments]` section as it is written, or an empty dict."""
+    """Return the `[experiments]` section without conversions or defaults; empty if missing."""
     return _section(config, "experiments")
 
 
 def get_phoenix_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `[phoenix]` section as it is written, or an empty dict."""
+    """Return the `[phoenix]` section without conversions or defaults; empty if missing."""
     return _section(config, "phoenix")
 
 

@@ -1,24 +1,24 @@
-"""Every error evalwire raises on purpose, each with the exit code it ends in.
+"""The errors that evalwire raises, with their exit codes.
 
-    EvalwireError                 1   expected: shown as a message, without a traceback
-    ├── UsageError                2   wrong use, found before anything runs
-    ├── NothingToRunError         1   no experiment was found, or none of that name
-    ├── PhoenixError              1   Phoenix did not do what was asked
-    │   ├── PhoenixUnreachable    1   no answer, or only errors, within the retry budget
-    │   ├── PhoenixMisconfigured  2   its address, or what else leads to it, cannot be used: wrong use
-    │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or wrong
-    │   ├── DatasetNotFound       1   no dataset of that name
-    │   ├── DatasetUnfinished     1   an upload to it was interrupted, or is under way
-    │   ├── RunTaken              1   another job has recorded this run, with another output
-    │   └── ExperimentNotFound    1   no experiment of that id
+    EvalwireError                 1   an expected error, shown as a message without a traceback
+    ├── UsageError                2   invalid usage, found before any experiment runs
+    ├── NothingToRunError         1   no experiment was found or selected
+    ├── PhoenixError              1   a request to Phoenix failed
+    │   ├── PhoenixUnreachable    1   no valid response within the retry policy
+    │   ├── PhoenixMisconfigured  2   the address or another connection setting is invalid
+    │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or invalid
+    │   ├── DatasetNotFound       1   no dataset has this name
+    │   ├── DatasetUnfinished     1   an upload to the dataset was interrupted, or is running
+    │   ├── RunTaken              1   another job recorded this run with a different output
+    │   └── ExperimentNotFound    1   no experiment has this ID
     ├── LocalServerError          1   the Phoenix of `--local` did not start
-    └── TestsetError              2   the testset file cannot be uploaded as it is
-        └── TestsetNotFound       2   there is no such file
+    └── TestsetError              2   the testset file cannot be uploaded
+        └── TestsetNotFound       2   the testset file does not exist
 
     Interrupted (BaseException)   128 + the signal's number
-    ExperimentsFailed (SystemExit) 1  raised by the Python API; carries every result
+    ExperimentsFailed (SystemExit) 1  raised by the Python API, with every result
 
-A failure of the user's code is not here: it is a value, `evalwire.model.Failure`.
+Failures of user code are values rather than errors: `evalwire.model.Failure`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 
 class EvalwireError(Exception):
-    """An expected error: its message says what failed, where, and what to do next.
+    """An expected error, with a message that explains the failure, the place, and the next step.
 
     Attributes:
-        failure_kind: whose failure it is, where it becomes the failure of an experiment or of a run.
+        exit_code: the exit code of a command that ends with this error.
+        failure_kind: the kind of the failure if the error becomes the failure of an experiment or run.
     """
 
     exit_code: ClassVar[int] = 1
@@ -43,71 +44,71 @@ class EvalwireError(Exception):
 
 
 class UsageError(EvalwireError, ValueError):
-    """Wrong use: a flag, a key, a path or a value that cannot be right."""
+    """An invalid flag, key, path or value."""
 
     exit_code: ClassVar[int] = 2
     failure_kind: ClassVar[FailureKind] = "user"
 
 
 class NothingToRunError(EvalwireError, LookupError):
-    """The selection is empty, or names an experiment that does not exist."""
+    """The selection is empty, or includes an experiment that does not exist."""
 
 
 class PhoenixError(EvalwireError):
-    """Phoenix did not do what was asked."""
+    """A request to Phoenix failed."""
 
     failure_kind: ClassVar[FailureKind] = "phoenix"
 
 
 class PhoenixUnreachable(PhoenixError):
-    """Phoenix gave no usable answer within the retry budget."""
+    """Phoenix did not send a valid response within the retry policy."""
 
 
 class PhoenixMisconfigured(UsageError, PhoenixError):
-    """A variable or a setting on the way to Phoenix has a value that cannot be used."""
+    """A variable or setting for the connection to Phoenix is invalid."""
 
     failure_kind: ClassVar[FailureKind] = "phoenix"
 
 
 class PhoenixRefused(PhoenixError):
-    """Phoenix answered 401 or 403."""
+    """Phoenix responded with 401 or 403."""
 
 
 class DatasetNotFound(PhoenixError):
-    """Phoenix has no dataset of that name."""
+    """Phoenix has no dataset with this name."""
 
     failure_kind: ClassVar[FailureKind] = "user"
 
 
 class DatasetUnfinished(PhoenixError):
-    """A dataset holds a part of an upload, and nothing from before it."""
+    """A dataset contains a partial first upload, and has no earlier version."""
 
     failure_kind: ClassVar[FailureKind] = "user"
 
 
 class RunTaken(PhoenixError):
-    """Phoenix has the run of another job in the place of this one."""
+    """Phoenix already has this run from another job, with a different output."""
 
 
 class ExperimentNotFound(PhoenixError, ValueError):
-    """Phoenix has no experiment of that id."""
+    """Phoenix has no experiment with this ID."""
 
     failure_kind: ClassVar[FailureKind] = "user"
 
 
 class LocalServerError(EvalwireError):
-    """The embedded Phoenix could not be started."""
+    """The local Phoenix could not be started."""
 
 
 class TestsetError(EvalwireError):
-    """A testset file that cannot be uploaded as it is."""
+    """A testset file cannot be uploaded."""
 
-    __test__ = False  # pytest would collect it by its name
+    __test__ = False  # pytest would collect the class because of its name
     exit_code: ClassVar[int] = 2
 
 
 class TestsetNotFound(TestsetError, FileNotFoundError):
-    """There is no such testset."""
+    """The testset file does not exist."""
 
 
 class Interrupted(BaseException):
@@ -119,11 +120,11 @@ class Interrupted(BaseException):
 
 
 class ExperimentsFailed(SystemExit):
-    """Raised by `ExperimentRunner.run` when anything failed.
+    """An experiment failed in `ExperimentRunner.run`.
 
     Attributes:
-        code: always 1, so that an uncaught one ends a script as CI expects.
-        results: every result, in discovery order, the successful ones included.
+        code: the exit code of a script that does not catch the exception, always 1.
+        results: the results of all experiments, including passed experiments, in discovery order.
     """
 
     def __init__(self, message: str, results: Sequence[ExperimentResult]) -> None:

@@ -1,4 +1,4 @@
-"""`build_subgraph` and `invoke_node`: the doors for experiments on parts of a LangGraph application."""
+"""`build_subgraph` and `invoke_node`, for experiments on parts of a LangGraph application."""
 
 from __future__ import annotations
 
@@ -26,30 +26,33 @@ def build_subgraph(
     name: str | None = None,
     checkpointer: Checkpointer = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Compile a graph that runs some nodes one after the other: START, each node, END.
+    """Compile a graph that runs nodes in sequence: START, each node, END.
 
         graph = build_subgraph([rewrite, retrieve], State)
 
     Args:
-        nodes: whatever LangGraph takes for a node, or a pair of a name and one. Nodes are named like their functions;
-            a second one of a name gets a number behind it.
+        nodes: nodes in any form that LangGraph accepts, or pairs of a name and a node. A node has the name of its
+            function by default. Repeated names get a number at the end.
         state_cls: the state: a TypedDict, a dataclass or a pydantic model.
-        input_cls: what the graph takes, where that is not the whole state.
-        name: of the compiled graph.
-        checkpointer: where LangGraph keeps the state between calls.
+        input_cls: the graph's input, if it is not the whole state.
+        name: the name of the compiled graph.
+        checkpointer: LangGraph's storage for the state between calls.
+
+    Returns:
+        The compiled graph.
 
     Raises:
-        IndexError: there is no node.
+        IndexError: `nodes` is empty.
         ImportError: langgraph is not installed.
-        ValueError: two pairs have one name, or LangGraph does not take a name.
+        ValueError: two pairs have the same name, or LangGraph does not accept a name.
     """
     if not nodes:
-        raise IndexError("build_subgraph: the list of nodes is empty; give it one node or more.")
+        raise IndexError("build_subgraph: the list of nodes is empty. Pass at least 1 node.")
     try:
         graphs = load("langgraph.graph")
     except ImportError as error:
         raise _missing("build_subgraph") from error
-    graph: Any = graphs.StateGraph(state_cls, input_schema=input_cls)  # its overloads do not know of nodes of any kind
+    graph: Any = graphs.StateGraph(state_cls, input_schema=input_cls)  # the overloads do not accept nodes of type Any
     before = graphs.START
     for node_name, node in _named(nodes):
         graph.add_node(node_name, node)
@@ -68,19 +71,22 @@ async def invoke_node(
     message_field: str = "messages",
     config: RunnableConfig | None = None,
 ) -> Any:
-    """Call one node with a state that holds nothing but a user's message, and give what it returns.
+    """Call a node with a state that contains only a user's message, and return the result.
 
         result = await invoke_node(retrieve, example.input["user_query"], State)
 
-    A plain function runs on a thread, in this context, so that it does not block the event loop.
+    A plain function runs on a thread, in the same context, and does not block the event loop.
 
     Args:
-        node_fn: a function, async or not; a callable object; a Runnable, such as a compiled graph.
-        query: what the user says.
-        state_cls: the state; its other fields have to have defaults, unless it is a TypedDict.
-        message_field: its field for messages.
-        config: for the node's `config` parameter, or its second one without a default; a node without either
-            does not get it.
+        node_fn: a function, async or not; a callable object; or a Runnable, such as a compiled graph.
+        query: the text of the user's message.
+        state_cls: the class of the state. Other fields must have defaults, unless it is a TypedDict.
+        message_field: the field for messages.
+        config: the config for the node's `config` parameter, else for a second parameter without a default. A node
+            with neither parameter does not receive it.
+
+    Returns:
+        The return value of the node, awaited if necessary.
 
     Raises:
         ImportError: langgraph is not installed.
@@ -101,7 +107,7 @@ async def invoke_node(
 
 def _missing(what: str) -> ImportError:
     return ImportError(
-        f"{what} needs langgraph, which is not installed here.\nInstall it with: pip install 'evalwire[langgraph]'"
+        f"{what} needs langgraph, which is not installed.\nInstall it with: pip install 'evalwire[langgraph]'"
     )
 
 
@@ -109,7 +115,7 @@ def _missing(what: str) -> ImportError:
 
 
 def _named(nodes: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Each node with a name of its own; the names of pairs stay as they are."""
+    """Return each node with a unique name; names in pairs do not change."""
     taken = {node[0] for node in nodes if _is_pair(node)}
     named = []
     for node in nodes:
@@ -135,7 +141,7 @@ def _unused(name: str, taken: Collection[str]) -> str:
 
 
 def _name_of(node: Any) -> str:
-    """The name of what the node calls; of a nameless object, its class's."""
+    """Return the name of the function that a node calls, else the name of the node's class."""
     while isinstance(node, functools.partial):
         node = node.func
     runnables_name = getattr(node, "get_name", None)
@@ -143,17 +149,17 @@ def _name_of(node: Any) -> str:
         name = str(runnables_name())
     else:
         name = str(getattr(node, "__name__", type(node).__name__))
-    return name.strip("<>").replace("|", "_").replace(":", "_")  # "<lambda>"; and LangGraph reserves the other two
+    return name.strip("<>").replace("|", "_").replace(":", "_")  # "<lambda>"; LangGraph reserves "|" and ":"
 
 
-# --- one call ------------------------------------------------------------------------------------------
+# --- calls ---------------------------------------------------------------------------------------------
 
 
 def _with_config(node: Callable[..., Any], state: Any, config: Any) -> Callable[[], Any]:
-    """The node with its state, and with the config where it takes one."""
+    """Return a call of the node with the state, and with the config if the node accepts it."""
     try:
         parameters = list(inspect.signature(node).parameters.values())
-    except ValueError:  # some C callables show no signature
+    except ValueError:  # some C callables have no signature
         return functools.partial(node, state, config)
     positional = [p for p in parameters if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)]
     second = positional[1] if len(positional) > 1 else None
@@ -169,7 +175,7 @@ def _with_config(node: Callable[..., Any], state: Any, config: Any) -> Callable[
 
 
 def _is_async(node: Any) -> bool:
-    return inspect.iscoroutinefunction(node) or inspect.iscoroutinefunction(getattr(node, "__call__", None))  # noqa: B004 - the method itself is asked
+    return inspect.iscoroutinefunction(node) or inspect.iscoroutinefunction(getattr(node, "__call__", None))  # noqa: B004 - the check needs the method itself
 
 
 async def _on_a_thread(function: Callable[[], Any]) -> Any:

@@ -1,7 +1,7 @@
-"""Load heavy modules when they are first used; a project's own modules never stand in for them.
+"""Imports of heavy modules on first use, which ignore modules of the user's project.
 
-While experiments run, the parent of their folder is the first entry of `sys.path`. A `rich.py` or a `jinja2/` that lies
-there is the project's own, and must not be what evalwire imports under that name.
+While experiments run, the parent of the experiments directory is the first entry of `sys.path`. A project's `rich.py`
+or `jinja2/` in that directory must not replace the library that evalwire needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-# What libraries import within functions that a job calls. Optional parts of them are among these.
+# Modules that libraries import inside functions during a job. Some are optional.
 _NEEDED = (
     "anyio",
     "certifi",
@@ -32,18 +32,17 @@ _NEEDED = (
     "stringprep",
 )
 
-_project_folders: list[str] = []
+_project_directories: list[str] = []
 _state = threading.local()
 _lock = threading.RLock()
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """Return the `__getattr__` of a package that imports each of its names when it is first used.
+    """Return a `__getattr__` for a package that imports names on first use.
 
     Args:
         package: the package's `__name__`.
-        homes: name -> the module of the package that defines it, such as `recorder`; a module's own name stands for
-            the module itself.
+        homes: the module of the package that defines each name, such as `recorder`; a module's name maps to itself.
     """
 
     def load_name(name: str) -> object:
@@ -58,14 +57,14 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
 
 
 def load(name: str, *, without: str = "") -> ModuleType:
-    """Import a module of evalwire's or of a library's, past the folders of projects, and keep its bytecode.
+    """Import a module of evalwire or a library, ignoring project directories, and write its bytecode.
 
     Args:
-        name: of the module.
-        without: an optional package of the library's that is not to be imported with it, though it is installed.
+        name: the name of the module.
+        without: an optional package that the library must not import, although it is installed.
 
     Raises:
-        ImportError: there is no such module.
+        ImportError: the module does not exist.
     """
     if (module := sys.modules.get(name)) is not None:
         return module
@@ -74,27 +73,28 @@ def load(name: str, *, without: str = "") -> ModuleType:
 
 
 def load_needed() -> None:
-    """Import what a job will need of libraries, before a project's folder is in front of them, with its bytecode."""
+    """Import the library modules that a job needs, before a project directory is on `sys.path`."""
     for name in _NEEDED:
         with contextlib.suppress(ImportError):
             load(name)
 
 
 def library_spec(name: str) -> importlib.machinery.ModuleSpec | None:
-    """Return how Python would import a top-level library, past the folders of projects; None where there is none."""
-    return importlib.machinery.PathFinder.find_spec(name, [one for one in sys.path if one not in _project_folders])
+    """Return the spec of a top-level library, ignoring project directories; None if it is not installed."""
+    search_path = [entry for entry in sys.path if entry not in _project_directories]
+    return importlib.machinery.PathFinder.find_spec(name, search_path)
 
 
 @contextlib.contextmanager
-def project_folder(folder: str) -> Iterator[None]:
-    """Hide a folder that is on `sys.path` for a project's sake from `load`."""
+def project_directory(directory: str) -> Iterator[None]:
+    """Hide a project's directory on `sys.path` from `load`."""
     if not any(isinstance(finder, _LibraryFinder) for finder in sys.meta_path):
         sys.meta_path.insert(_place_of_path_finder(), _LibraryFinder())
-    _project_folders.append(folder)
+    _project_directories.append(directory)
     try:
         yield
     finally:
-        _project_folders.remove(folder)
+        _project_directories.remove(directory)
 
 
 def _place_of_path_finder() -> int:
@@ -106,9 +106,9 @@ def _place_of_path_finder() -> int:
 
 @contextlib.contextmanager
 def _past_projects() -> Iterator[None]:
-    """Look for libraries only, in this thread: a task on another thread still finds its project."""
+    """Import only libraries in this thread; tasks on other threads still find the project."""
     before, bytecode_before = getattr(_state, "is_loading", False), sys.dont_write_bytecode
-    is_unwanted = sys.flags.dont_write_bytecode if _project_folders else bytecode_before
+    is_unwanted = sys.flags.dont_write_bytecode if _project_directories else bytecode_before
     _state.is_loading, sys.dont_write_bytecode = True, bool(is_unwanted)
     try:
         yield
@@ -118,7 +118,7 @@ def _past_projects() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without(package: str) -> Iterator[None]:
-    """Make a package unknown to this thread: one that is imported already stays."""
+    """Hide a package from imports of this thread, unless it is already imported."""
     finder = _Missing(package, threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
@@ -128,7 +128,7 @@ def _without(package: str) -> Iterator[None]:
 
 
 class _Missing(importlib.abc.MetaPathFinder):
-    """Finds no package of this name for one thread."""
+    """Import hook that hides a package from a single thread."""
 
     def __init__(self, package: str, thread: int) -> None:
         self._package = package
@@ -137,28 +137,28 @@ class _Missing(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Refuse the package."""
+        """Raise an error for the hidden package."""
         del path, target
         if fullname == self._package and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError(f"{fullname} is not imported here", name=fullname)
+            raise ModuleNotFoundError(f"{fullname} is hidden from this import", name=fullname)
         return None
 
 
 class _LibraryFinder(importlib.abc.MetaPathFinder):
-    """Finds top-level modules for `load` on `sys.path` without the folders of projects."""
+    """Import hook that finds top-level modules for `load` on `sys.path` without project directories."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a library; refuse what only a project has under its name."""
-        if path is not None or not _project_folders or not getattr(_state, "is_loading", False):
+        """Return the spec of a library; raise an error if only the project has a module with this name."""
+        if path is not None or not _project_directories or not getattr(_state, "is_loading", False):
             return None
         spec = library_spec(fullname)
-        if spec is not None or importlib.machinery.PathFinder.find_spec(fullname, _project_folders, target) is None:
+        if spec is not None or importlib.machinery.PathFinder.find_spec(fullname, _project_directories, target) is None:
             return spec
         for finder in sys.meta_path[_place_of_path_finder() + 1 :]:
             if (spec := finder.find_spec(fullname, None, target)) is not None:
                 return spec
         raise ModuleNotFoundError(
-            f"no library is named {fullname!r}; the project has a module of that name", name=fullname
+            f"no library is named {fullname!r}; the project has a module with this name", name=fullname
         )

@@ -1,4 +1,4 @@
-"""`setup_observability`: Phoenix as the tracer provider of a script or an application."""
+"""`setup_observability`, which makes Phoenix the tracer provider of a script or an application."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import TracerProvider
 
-_OPENINFERENCE = "openinference_instrumentor"  # the entry points of its instrumentors
+_OPENINFERENCE = "openinference_instrumentor"  # the entry point group of OpenInference instrumentors
 _GRPC_PORT = "4317"
 
-_one_at_a_time = threading.Lock()  # plain tasks call it from many threads at once
+_setup_lock = threading.Lock()  # plain tasks may call `setup_observability` from many threads
 
 
 def setup_observability(instrumentors: Iterable[Any] | None = None, *, auto_instrument: bool = True) -> TracerProvider:
-    """Send traces to Phoenix, and have libraries instrumented that make them.
+    """Send traces to Phoenix, and instrument libraries to produce them.
 
         setup_observability([OpenAIInstrumentor()])
 
-    They go to the Phoenix that `phoenix.client.Client()` talks to, with its credentials, in the project that
-    PHOENIX_PROJECT_NAME names. What a task does while evalwire runs it is in its experiment's project all the same.
+    Traces go to the same server as with `phoenix.client.Client()`, with the same credentials, to the project in
+    PHOENIX_PROJECT_NAME. While evalwire runs a task, its traces go to the experiment's project instead.
 
-    Call it as often as you like: where Phoenix is the tracer provider already, by this or by `phoenix.otel.register`,
-    that one is kept.
+    The function can be called repeatedly. If Phoenix is already the tracer provider, through this function or
+    `phoenix.otel.register`, that provider is kept.
 
     Args:
-        instrumentors: OpenInference's or OpenTelemetry's, as objects or classes; one that is in use already is left
-            as it is.
-        auto_instrument: use each OpenInference instrumentor that is installed, too.
+        instrumentors: OpenInference or OpenTelemetry instrumentors, as objects or classes. Instrumentors that are
+            already active do not change.
+        auto_instrument: whether to also use every installed OpenInference instrumentor.
 
     Returns:
         The tracer provider.
 
     Raises:
         ImportError: arize-phoenix-otel is not installed.
-        UsageError: (a ValueError) something else than an instrumentor; Phoenix's address, key or headers in the
-            environment cannot be used.
+        UsageError: (a ValueError) an item is not an instrumentor, or Phoenix's address, key or headers in the
+            environment are invalid.
     """
-    given = [_object(one) for one in instrumentors or ()]
-    with _one_at_a_time:
+    given = [_object(instrumentor) for instrumentor in instrumentors or ()]
+    with _setup_lock:
         return _set_up(given, auto_instrument=auto_instrument)
 
 
@@ -62,14 +62,14 @@ def _set_up(given: list[Any], *, auto_instrument: bool) -> TracerProvider:
     elif auto_instrument:
         given = [*(found.load()() for found in entry_points(group=_OPENINFERENCE)), *given]
     for instrumentor in given:
-        # `is True`: other objects may answer to any name
+        # `is True`: mocks and proxies have any attribute
         if getattr(instrumentor, "is_instrumented_by_opentelemetry", False) is not True:
             instrumentor.instrument(tracer_provider=provider)
     return provider
 
 
 class _Registered:
-    """What was registered here: with another's provider in its place, OpenTelemetry does not give it back."""
+    """The provider that this module registered; OpenTelemetry may return another provider."""
 
     provider: ClassVar[TracerProvider | None] = None
 
@@ -77,13 +77,14 @@ class _Registered:
 def _object(instrumentor: Any) -> Any:
     if not callable(getattr(instrumentor, "instrument", None)):
         raise UsageError(
-            f"{instrumentor!r} is no instrumentor: it has no `instrument`. Give a list of such as OpenAIInstrumentor()."
+            f"{instrumentor!r} is not an instrumentor: it has no `instrument` method. "
+            "Pass a list of instrumentors, such as [OpenAIInstrumentor()]."
         )
     return instrumentor() if isinstance(instrumentor, type) else instrumentor
 
 
 def _provider_of_phoenix() -> Any:
-    """Return the provider that `phoenix.otel.register` has set, or this module has made; None for neither."""
+    """Return the provider that `phoenix.otel.register` or this module registered, or None."""
     for provider in (trace.get_tracer_provider(), _Registered.provider):
         if type(provider).__module__.startswith("phoenix.otel"):
             return provider
@@ -91,15 +92,15 @@ def _provider_of_phoenix() -> Any:
 
 
 def _register(*, auto_instrument: bool) -> Any:
-    # NOTE: `register` knows fewer names of Phoenix's address than the client, and takes some for gRPC's.
+    # NOTE: `register` reads fewer address variables than the client, and treats some addresses as gRPC.
     variables = phoenix_variables(os.environ)
     access = phoenix.read_access(variables, api_key=api_key_from_file(variables))
-    phoenix.connect(access)  # checks certificates and proxy, and keeps the server out of the import of `phoenix.otel`
+    phoenix.connect(access)  # checks certificates and proxy, and keeps `phoenix.otel` from importing the server
     try:
         otel = load("phoenix.otel")
     except ImportError as error:
         raise ImportError(
-            "setup_observability needs arize-phoenix-otel, which is not installed here.\n"
+            "setup_observability needs arize-phoenix-otel, which is not installed.\n"
             "Install it with: pip install 'evalwire[otel]'"
         ) from error
     address = access.address.rstrip("/")
@@ -108,5 +109,5 @@ def _register(*, auto_instrument: bool) -> Any:
         endpoint=address if is_grpc else f"{address}/v1/traces",
         headers=dict(access.headers),
         auto_instrument=auto_instrument,
-        verbose=False,  # it would print where a script's results go
+        verbose=False,  # otherwise it prints to stdout, which scripts use for results
     )

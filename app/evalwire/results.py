@@ -1,4 +1,4 @@
-"""`ResultCollector`: the door for scripts to recorded experiments."""
+"""`ResultCollector`, which reads recorded experiments in scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ResultCollector:
-    """Reads recorded experiments back, whoever recorded them.
+    """Reads recorded experiments, from evalwire or other tools.
 
         from phoenix.client import Client
         from evalwire.results import ResultCollector
@@ -25,23 +25,24 @@ class ResultCollector:
         results = ResultCollector(Client())
         results.export("RXhwZXJpbWVudDox", "csv", "results.csv")
 
-    Every method raises `ExperimentNotFound` for an id that Phoenix does not know, and `PhoenixError` where Phoenix
-    gives no usable answer; both are an `EvalwireError`.
+    Every method raises `ExperimentNotFound` for an unknown ID, and `PhoenixError` if Phoenix does not send a valid
+    response. Both are subclasses of `EvalwireError`.
 
     Args:
-        client: a `phoenix.client.Client`, or anything with its public `datasets` and `experiments`, such as a facade or
-            a mock: there `get` returns what `experiments.get_experiment` does, and there are no retries.
+        client: a `phoenix.client.Client`, or an object with the public `datasets` and `experiments` of a client, such
+            as a wrapper or a mock. For such objects, `get` returns the value of `experiments.get_experiment`, and
+            requests are not retried.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def get(self, experiment_id: str) -> ExperimentResult:
-        """An experiment with all its runs, and every evaluation that Phoenix has of them.
+        """Return an experiment with all runs and evaluations.
 
         Returns:
             A mapping with the keys of Phoenix's `RanExperiment` (`experiment_id`, `dataset_id`, `task_runs`,
-            `evaluation_runs`, ...), which has attributes too: `runs`, `not_run`, `scores`, ...
+            `evaluation_runs`, ...). It also has attributes, such as `runs`, `not_run` and `scores`.
         """
         server = self._phoenix
         if isinstance(server, phoenix.PublicClient):
@@ -55,18 +56,18 @@ class ResultCollector:
         format: str = "json",  # noqa: A002 - the name is a contract
         path: str | Path | None = None,
     ) -> Path:
-        """Write an experiment to a file, one row for each run; what was never run has the error `not run`.
+        """Write an experiment to a file, with a row for each run; missing runs have the error `not run`.
 
         Args:
-            experiment_id: Phoenix's.
+            experiment_id: Phoenix's ID of the experiment.
             format: `csv` or `json`.
-            path: of the file, which appears whole or not at all; `<id>.<format>` by default.
+            path: the path of the file, which is replaced atomically; `<id>.<format>` by default.
 
         Returns:
             The file's path.
 
         Raises:
-            UsageError: (a ValueError) another format, or the file cannot be written.
+            UsageError: (a ValueError) the format is unknown, or the file cannot be written.
         """
         return export_experiment(
             self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None, mask=str
@@ -75,22 +76,22 @@ class ResultCollector:
     def compare(self, experiment_id_a: str, experiment_id_b: str) -> dict[str, dict[str, Any]]:
         """Compare the scores of two experiments.
 
-        The score of an evaluator that returns bools is the share of all runs that passed: a run that failed, or was
-        never made, did not. That of any other evaluator is the mean of the scores there are. Runs that an evaluator
-        does not apply to are in neither. What evaluators said of the output of a failed task does not count, as there
-        was none.
+        For an evaluator that returns bools, the score is the fraction of all runs that passed, from 0 to 1. Failed and
+        missing runs did not pass. For other evaluators, the score is the mean of the existing scores. Runs to which an
+        evaluator does not apply are excluded. Evaluations of failed tasks are ignored, because these have no output.
 
         Returns:
-            By the name of the evaluation: `score_a` and `score_b`, None where there is no score; `delta`, b less a,
-            None where one of them is; `errors_a` and `errors_b`, how many runs have no such evaluation because the
-            task failed, the evaluator failed, or they were never made, None where the experiment has it nowhere.
+            A dict by evaluation name. `score_a` and `score_b` are the scores, None without a score. `delta` is b - a,
+            None if either score is None. `errors_a` and `errors_b` are the numbers of runs without the evaluation
+            because the task failed, the evaluator failed, or the run is missing. They are None if no run of the
+            experiment has the evaluation.
         """
         server = self._phoenix
-        there, here = (_scored(counted_result(server, one)) for one in (experiment_id_a, experiment_id_b))
-        return {name: _beside(there.get(name), here.get(name)) for name in sorted({*there, *here})}
+        scored_a, scored_b = (_scored(counted_result(server, id_)) for id_ in (experiment_id_a, experiment_id_b))
+        return {name: _compared(scored_a.get(name), scored_b.get(name)) for name in sorted({*scored_a, *scored_b})}
 
     def report(self, experiment_id: str) -> str:
-        """An experiment as a page of Markdown: how many runs there are, the scores, and what failed."""
+        """Return a Markdown report on an experiment: the number of runs, the scores, and the failures."""
         return experiment_report(self._phoenix, experiment_id)
 
     @property
@@ -100,17 +101,17 @@ class ResultCollector:
         return phoenix.Phoenix(self._client)
 
 
-Scored = tuple[float | None, int | None]  # the score, and how many runs have none
+Scored = tuple[float | None, int | None]  # the score, and the number of runs without it
 
 
 def _scored(result: ExperimentResult) -> dict[str, Scored]:
     return {
-        one.name: (one.mean if one.pass_rate is None else one.pass_rate, result.expected_runs - one.given)
-        for one in result.scores
+        score.name: (score.mean if score.pass_rate is None else score.pass_rate, result.expected_runs - score.given)
+        for score in result.scores
     }
 
 
-def _beside(a: Scored | None, b: Scored | None) -> dict[str, Any]:
+def _compared(a: Scored | None, b: Scored | None) -> dict[str, Any]:
     (score_a, errors_a), (score_b, errors_b) = a or (None, None), b or (None, None)
     return {
         "score_a": score_a,

@@ -1,4 +1,4 @@
-"""`ExperimentRunner`: the door for scripts and notebooks."""
+"""`ExperimentRunner`, which runs experiments in scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -29,36 +29,38 @@ log = logging.getLogger("evalwire")
 
 
 class ExperimentRunner:
-    """Runs the experiments of a folder against the datasets of a Phoenix.
+    """Runs the experiments in a directory on datasets in Phoenix.
 
         from evalwire.runner import ExperimentRunner
 
         results = ExperimentRunner("experiments").run()
 
     Args:
-        experiments_dir: the folder of the experiments; its parent is importable while they load and run.
-        phoenix_client: a `phoenix.client.Client`, whose connection settings are used; by default one is made from the
-            environment.
-        concurrency: experiments in parallel.
-        dry_run: True runs the first example of each experiment, N the first N, in the dataset's order; nothing
-            is written to Phoenix. False runs everything.
-        task_concurrency: examples in flight over the whole job; "auto" finds how many the provider bears.
-        timeout_seconds: for one call of a task or of an evaluator.
-        grace_seconds: for what is in flight when the run is interrupted.
-        record_connections: connections that record at once.
-        helpers: files in the experiments' folders that are no evaluators, beside `helpers.py` and `_*.py`.
-        retries: further calls of a task or an evaluator after a rate limit, a time-out or a connection error; None
-            for none, or, with an "auto" concurrency, 5 after rate limits.
-        retry_on: `module.ExceptionName` of further errors that are worth a retry.
-        repetitions: runs of each example.
-        max_failures: failures that end the run; below 1, such a share of the runs. None for never.
-        isolated: experiments whose async functions run each on the event loop of a worker thread.
-        record_timeout_seconds: for which a record is tried to be delivered.
-        journal_dir: folder of a journal of what was paid for, which `evalwire resume` reads; None for none.
+        experiments_dir: the directory of the experiments. Its parent is importable while they load and run.
+        phoenix_client: a `phoenix.client.Client`; by default, a client is created from the environment.
+        concurrency: maximum number of experiments to run in parallel.
+        dry_run: True runs the first example of each experiment, N the first N examples, in the dataset's order;
+            nothing is written to Phoenix. False runs all examples and records results.
+        task_concurrency: maximum number of examples in flight across the whole job; "auto" adapts to the provider's
+            rate limits.
+        timeout_seconds: timeout for each call of a task or an evaluator, in seconds.
+        grace_seconds: time for runs in flight to finish when the job is interrupted, in seconds.
+        record_connections: number of parallel connections for recording.
+        helpers: files in experiment directories that are not evaluators, in addition to `helpers.py` and `_*.py`.
+        retries: maximum number of retries for each call of a task or an evaluator, after rate limits, timeouts,
+            connection errors or server errors. None for no retries, or for 5 after rate limits if `task_concurrency`
+            is "auto".
+        retry_on: additional exceptions to retry, as `module.ExceptionName`.
+        repetitions: number of times to run each example.
+        max_failures: number of failed runs after which the job stops; below 1, a fraction of the runs. None for no
+            limit.
+        isolated: names of the experiments whose async calls run on the event loop of a worker thread.
+        record_timeout_seconds: total time limit for attempts to record a run or an evaluation, in seconds.
+        journal_dir: directory of a journal of paid results, which `evalwire resume` reads; None for no journal.
 
     Raises:
-        UsageError: (a ValueError) a value that the setting of its name does not accept, or `dry_run=0`, which could
-            mean "none" as well as "all".
+        UsageError: (a ValueError) the setting with an argument's name does not accept the value; or `dry_run` is 0,
+            which is ambiguous.
     """
 
     def __init__(
@@ -108,19 +110,19 @@ class ExperimentRunner:
         experiment_name_prefix: str = "eval",
         metadata: Mapping[str, Any] | None = None,
     ) -> list[ExperimentResult]:
-        """Run the experiments and give their results, in discovery order.
+        """Run the experiments and return the results, in discovery order.
 
         Args:
-            names: only these experiments; None for all.
-            experiment_name_prefix: each is recorded as `{prefix}_{dataset}_{time}`.
-            metadata: recorded with each, beside `dataset` and `run_by`.
+            names: the names of the experiments to run; None for all.
+            experiment_name_prefix: prefix of the names in Phoenix, which are `{prefix}_{dataset}_{time}`.
+            metadata: metadata to record with each experiment, in addition to `dataset` and `run_by`.
 
         Returns:
-            A result for each experiment; an empty list when the folder is missing or holds none.
+            A result for each experiment; an empty list if the directory does not exist or has no experiments.
 
         Raises:
-            NothingToRunError: a name has no experiment.
-            ExperimentsFailed: (a SystemExit with code 1) anything failed; raised after all have finished.
+            NothingToRunError: a selected experiment does not exist.
+            ExperimentsFailed: (a SystemExit with code 1) an experiment failed; raised after all have finished.
         """
         environ = dict(os.environ)
         mask = Mask()
@@ -163,7 +165,7 @@ class ExperimentRunner:
         raise failure
 
     def _make_client(self) -> Client:
-        """Return the client that was given, else one from the environment."""
+        """Return the given client, else a client from the environment."""
         if self._client is not None:
             return self._client
         variables = phoenix_variables(os.environ)
@@ -183,12 +185,12 @@ def _dry_run_count(dry_run: bool | int) -> int | None:
     if dry_run is False:
         return None
     if dry_run is not True and dry_run < 1:
-        raise UsageError(f"dry_run = {dry_run}: expected True, or 1 or more examples; False runs everything.")
+        raise UsageError(f"dry_run = {dry_run}: expected True, False, or a number of examples of at least 1.")
     return int(dry_run)
 
 
 def _summary(report: Report) -> list[str]:
-    """Return what failed, for the log; nothing when every experiment passed."""
+    """Return a summary of the failed experiments for the log; empty if all passed."""
     failed = [result for result in report.results if not result.passed]
     lines = [f"{len(failed)} of {len(report.results)} experiments failed"] if failed else []
     for result in failed:

@@ -1,4 +1,4 @@
-"""`DatasetUploader`: the door for scripts that upload a testset."""
+"""`DatasetUploader`, which uploads testsets in scripts."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ log = logging.getLogger("evalwire")
 
 
 class DatasetUploader:
-    """Uploads a testset to Phoenix, one dataset for each tag.
+    """Uploads a testset to Phoenix, with a dataset for each tag.
 
     Args:
-        csv_path: the file: CSV in UTF-8 with a header, or lines of JSON (`.jsonl`).
-        phoenix_client: a `phoenix.client.Client`, or anything with its public `datasets` and `experiments`, such as a
-            facade or a mock: there is no overwriting there, and nothing is tried again.
-        input_keys: columns that become the example's input; `user_query` by default.
-        output_keys: columns that become its expected output; `expected_output` by default, none for an empty list.
-        tag_column: the column that names the datasets of a row.
-        delimiter: separates several tags in one cell.
-        split_columns: outputs that hold several items in one cell, separated likewise. None for each cell that has
-            the delimiter between spaces, such as `billing | refunds`; which became lists is a warning.
-        id_column: the column, where there is one, that names the examples; an empty text for none.
-        split_column: the column, where there is one, that names the splits of a row; likewise.
-        separator: the character between two cells of a CSV file; None to find it by the header.
+        csv_path: the file: CSV in UTF-8 with a header, or JSON Lines (`.jsonl`).
+        phoenix_client: a `phoenix.client.Client`, or an object with the public `datasets` and `experiments` of a
+            client, such as a wrapper or a mock. Such objects cannot overwrite datasets, and requests are not retried.
+        input_keys: columns that form the input of an example; `user_query` by default.
+        output_keys: columns that form the expected output; `expected_output` by default. An empty list for no output.
+        tag_column: column that lists the datasets of a row.
+        delimiter: text that separates the tags in a cell.
+        split_columns: columns of the expected output with several items in a cell, separated like tags. None splits
+            every cell that has the delimiter between spaces, such as `billing | refunds`, and warns of such columns.
+        id_column: optional column with an ID for each example; an empty text for no column.
+        split_column: optional column that lists the dataset splits of a row; an empty text for no column.
+        separator: character that separates the cells of a CSV file; None to detect it from the header.
     """
 
     def __init__(  # noqa: PLR0917 - the signature is a contract
@@ -75,23 +75,23 @@ class DatasetUploader:
         )
 
     def upload(self, on_exist: OnExist = "skip") -> dict[str, Any]:
-        """Upload every dataset of the file.
+        """Upload every dataset in the file.
 
-        Rows without a tag are left out, each with a warning that has its number. So has a row without an expected
-        output, which is uploaded.
+        Rows without a tag are skipped with a warning. Rows without an expected output are uploaded with a warning.
+        Warnings include the row number.
 
         Args:
-            on_exist: what to do with a dataset that exists: `skip` it, `append` the rows, or `overwrite`, which
-                makes the file's rows its new version and keeps its history. An upload that was interrupted is
-                finished in any case.
+            on_exist: the action for an existing dataset: `skip` the dataset, `append` the rows, or `overwrite` the
+                dataset with a new version that has only the file's rows. Earlier versions are kept. Interrupted
+                uploads are always completed.
 
         Returns:
-            Phoenix's dataset by tag.
+            Phoenix's datasets, by tag.
 
         Raises:
-            UsageError: (a ValueError) another word than these.
-            TestsetError: the file cannot be uploaded as it is; nothing was.
-            PhoenixError: Phoenix did not take it.
+            UsageError: (a ValueError) `on_exist` is invalid.
+            TestsetError: the file cannot be uploaded; nothing was uploaded.
+            PhoenixError: Phoenix did not accept the upload.
         """
         if on_exist not in ("skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")

@@ -1,4 +1,4 @@
-"""`DatasetValidator`: the door for scripts that look at a testset before they upload it."""
+"""`DatasetValidator`, which checks testsets in scripts before an upload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ValidationIssue:
-    """Something to mend; `row` counts from 1 without the header, and is None for the file as a whole."""
+    """A problem in a testset; `row` counts from 1 without the header, and is None for the whole file."""
 
     row: int | None
     message: str
@@ -22,7 +22,7 @@ class ValidationIssue:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What was found."""
+    """The issues that were found in a testset."""
 
     issues: list[ValidationIssue] = field(default_factory=list)
 
@@ -33,7 +33,7 @@ class ValidationResult:
 
 
 class DatasetValidator:
-    """Looks at a testset without talking to anybody."""
+    """Checks a testset without connecting to a server."""
 
     def validate(
         self,
@@ -45,11 +45,19 @@ class DatasetValidator:
         delimiter: str = "|",
         separator: str | None = None,
     ) -> ValidationResult:
-        """Find everything that is wrong with a testset: columns, rows, encoding, empty cells, duplicates.
+        """Find all problems of a testset: columns, rows, encoding, empty cells and duplicates.
+
+        Args:
+            csv_path: the testset file.
+            input_keys: columns that form the input of an example.
+            output_keys: columns that form the expected output.
+            tag_column: column that lists the datasets of a row.
+            delimiter: text that separates the tags in a cell.
+            separator: character that separates the cells of a CSV file; None to detect it from the header.
 
         Raises:
-            TestsetNotFound: (a FileNotFoundError) there is no such file.
-            TestsetError: it cannot be read.
+            TestsetNotFound: (a FileNotFoundError) the file does not exist.
+            TestsetError: the file cannot be read.
         """
         columns = Columns(
             inputs=tuple(input_keys),
@@ -58,5 +66,6 @@ class DatasetValidator:
             delimiter=delimiter,
             separator=separator,
         )
-        issues = [ValidationIssue(one.row, one.message) for one in inspect_testset(Path(csv_path), columns).issues]
+        found = inspect_testset(Path(csv_path), columns)
+        issues = [ValidationIssue(issue.row, issue.message) for issue in found.issues]
         return ValidationResult(issues)

@@ -263,11 +263,11 @@ def test_user_code_cannot_choose_the_server(project):
 def test_variables_of_the_way_to_phoenix_are_told_by_name_before_user_code_is_imported(project):
     project.experiment("any", task=USER_CODE)
     wrong = [
-        ({"SSL_CERT_FILE": "/nowhere/corp.pem"}, "SSL_CERT_FILE: Cannot read certificates from /nowhere/corp.pem"),
+        ({"SSL_CERT_FILE": "/nowhere/corp.pem"}, "SSL_CERT_FILE: cannot read certificates from /nowhere/corp.pem"),
         ({"HTTP_PROXY": "http://user:p@ss:proxy:3128"}, "HTTP_PROXY is not the address of a proxy"),
         ({"PHOENIX_CLIENT_HEADERS": "Authorization: Bearer sk-verysecret"}, "PHOENIX_CLIENT_HEADERS: part 1 of 1"),
         ({"PHOENIX_CLIENT_HEADERS": "x-team=verysecret b"}, "PHOENIX_CLIENT_HEADERS: 'x-team' has a value"),
-        ({"PHOENIX_API_KEY": "\ufeffverysecret"}, "PHOENIX_API_KEY: the key has a byte-order mark"),
+        ({"PHOENIX_API_KEY": "\ufeffverysecret"}, "PHOENIX_API_KEY: the key contains a byte order mark"),
         ({"EVALWIRE_ENDPOINT": "phoenix", "PHOENIX_ENDPOINT": ""}, "`endpoint` under [phoenix] (EVALWIRE_ENDPOINT)"),
     ]
     for environ, says in wrong:

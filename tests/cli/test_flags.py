@@ -60,9 +60,9 @@ def test_help_is_an_imperative_sentence_and_a_value_has_a_word(verb):
 
 def test_a_default_is_shown_once_as_it_is_written():
     run = {param.name: param.help for param in COMMANDS["run"].params}
-    assert run["concurrency"] == "Run up to this many experiments in parallel (default: 1)."
-    assert run["timeout_seconds"] == "Stop one call of a task or an evaluator after this many seconds (default: 300)."
-    assert run["split"] == "Run only the examples in this split of the datasets."
+    assert run["concurrency"] == "Maximum number of experiments to run in parallel (default: 1)."
+    assert run["timeout_seconds"] == "Timeout for each call of a task or an evaluator, in seconds (default: 300)."
+    assert run["split"] == "Run only the examples in this dataset split."
     validate = {param.name: param.help for param in COMMANDS["validate"].params}
     assert validate["input_keys"].endswith("(default: user_query).")
 

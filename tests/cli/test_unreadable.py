@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_a_problem_of_its_experiment(locked, environ):
     user = f"{os.geteuid()} ({pwd.getpwuid(os.geteuid()).pw_name})"
     for name, (*others, message) in found.items():
         assert not others, name
-        said = f" cannot be read by user {user}: Permission denied. Make it readable to everybody: chmod -R a+rX "
+        said = f" cannot be read by user {user}: Permission denied. Make it readable for all users: chmod -R a+rX "
         assert said in message
 
 
@@ -112,7 +112,7 @@ def test_a_folder_of_experiments_that_cannot_be_read_is_said(locked, environ):
         for verb in ("list", "run"):
             done = ended(locked, [*EVALWIRE, verb], environ)
             assert done.returncode == 2, done.stderr
-            assert "evalwire: Cannot read the experiments folder: " in done.stderr
+            assert "evalwire: cannot read the experiments directory: " in done.stderr
             assert stat.S_IMODE(locked.experiments.stat().st_mode) == mode
 
 

@@ -498,16 +498,16 @@ PROVOKED = {
     "run --name good --gate goood.error_rate<=5%": ["…: there is no experiment …"],
     "run --name good --gate good.alway>=1": ["…: there is no evaluation …"],
     "list --experiments nowhere": ["the experiments folder … does not exist (from: …)."],
-    "list --name goood": ["no experiment … in … (a folder with a task.py)."],
+    "list --name goood": ["no experiment … in … (a directory with a task.py)."],
     "list --config nowhere.toml": ["the configuration file … does not exist."],
     "list --config misspelled.toml": ["…: unknown …: …. Perhaps you meant …"],
     "list EVALWIRE_PREFFIX=x": ["unknown variable …. Perhaps you meant …"],
     "list": [
-        "… has no evaluator, so nothing would be judged; add a file such as exact_match.py that defines `exact_match`",
+        "… has no evaluator, so its runs would have no scores; add a file such as exact_match.py that defines `exact_match`",
         "cannot bind …: with several parameters their names must be of: …",
         "it takes no parameter; give it one or more of: …",
         (
-            "… defines no `…`. An evaluator is a callable named like its file; a helper is named _…, or listed in "
+            "… does not define `…`. An evaluator is a callable named like its file; a helper is named _…, or listed in "
             'evalwire.toml: [experiments] helpers = ["…"]'
         ),
     ],

@@ -177,4 +177,4 @@ def test_an_absent_phoenix_is_reported_soon(evalwire, project):
     assert time.monotonic() - began < 15
     assert finished.returncode == 1
     assert "Phoenix at http://127.0.0.1:9 could not be reached" in finished.stdout
-    assert "try 3 of 3" in finished.stderr
+    assert "attempt 3 of 3" in finished.stderr

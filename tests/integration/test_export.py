@@ -295,7 +295,7 @@ def test_a_place_that_cannot_be_written_is_told(client, foreign, tmp_path, monke
 @pytest.mark.parametrize("id_", ["nope", "../x", "RXhwZXJpbWVudDo5OTk5OTk=", "RGF0YXNldDox"])
 def test_an_experiment_that_is_not_there_leaves_nothing(proxy, tmp_path, id_):
     """It is asked for once at most, and no folder is made for it."""
-    with pytest.raises(ExperimentNotFound, match="it has none of this id"):
+    with pytest.raises(ExperimentNotFound, match="has no experiment with the ID"):
         export_experiment(behind(proxy, attempts=3), id_, format_="json", path=tmp_path / "new" / "out.json", mask=str)
     assert proxy.count("GET", "") <= 1
     assert list(tmp_path.iterdir()) == []
@@ -471,7 +471,7 @@ class Proxied(Server):
 
 def test_a_document_that_is_none_is_told_as_such(tmp_path):
     phoenix = Phoenix(Proxied(runs=1, size=1).client(), fetch=RetryPolicy(attempts=1))
-    with pytest.raises(PhoenixUnreachable, match="the answer is not JSON"):
+    with pytest.raises(PhoenixUnreachable, match="the response is not JSON"):
         export_experiment(phoenix, "E1", format_="csv", path=tmp_path / "out.csv", mask=str)
 
 

@@ -472,7 +472,7 @@ def test_a_run_that_somebody_else_recorded_is_a_failure_and_gets_no_score(seat, 
     proxy.rule = rule
     ended = its.run(proxy.url)
     assert (ended.code, ended.report["outcome"]) == (1, "infrastructure")
-    assert f"has another output for example {its.examples[2]} (repetition 1)" in ended.out
+    assert f"already has a different output for example {its.examples[2]} (repetition 1)" in ended.out
     (experiment,) = its.told.ids
     runs = {run_["dataset_example_id"]: run_ for run_ in held.runs(experiment)}
     assert runs[its.examples[2]]["id"] == taken["run"]

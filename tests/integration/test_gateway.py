@@ -141,7 +141,7 @@ def test_a_record_whose_answer_was_lost_is_recorded_once(phoenix, proxy, client,
 def test_a_run_that_somebody_else_recorded_is_no_success(phoenix, dataset):
     created = phoenix.experiments.create(dataset, name="taken", metadata=a_key())
     run_id = phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None)
-    with pytest.raises(PhoenixError, match=f"has another output for example {dataset.examples[0].id}"):
+    with pytest.raises(PhoenixError, match=f"already has a different output for example {dataset.examples[0].id}"):
         phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "ours"}), error=None)
     assert phoenix.runs.record(created["id"], run_of(dataset.examples[0], {"said": "theirs"}), error=None) == run_id
 
@@ -149,7 +149,7 @@ def test_a_run_that_somebody_else_recorded_is_no_success(phoenix, dataset):
 def test_a_failure_does_not_take_the_place_of_a_recorded_output(phoenix, dataset):
     created = phoenix.experiments.create(dataset, name="taken", metadata=a_key())
     phoenix.runs.record(created["id"], run_of(dataset.examples[0], None), error=None)
-    with pytest.raises(PhoenixError, match="has another output"):
+    with pytest.raises(PhoenixError, match="already has a different output"):
         phoenix.runs.record(created["id"], run_of(dataset.examples[0], None), error="KeyError: q")
 
 

@@ -98,7 +98,7 @@ def test_the_last_of_several_in_a_folder_ends_the_server(tmp_path):
     started = first.enter_context(local_phoenix(tmp_path, os.environ))
     joined = second.enter_context(local_phoenix(tmp_path, os.environ, announce=said.append))
     assert (joined.url, joined.process) == (started.url, None)
-    assert said == [f"using the Phoenix that serves {tmp_path} already"]
+    assert said == [f"using the Phoenix that already serves {tmp_path}"]
     first.close()
     with urllib.request.urlopen(f"{started.url}/readyz", timeout=5) as answer:
         assert answer.status == 200
@@ -149,7 +149,7 @@ def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_pa
         assert not server.url.endswith(f":{other}")
         assert (tmp_path / "phoenix.db").exists()
         assert json.loads((tmp_path / "server.json").read_text())["pid"] == server.pid
-    assert f"port {other} of 127.0.0.1 is taken by another program. Trying another one." in said
+    assert f"port {other} on 127.0.0.1 is in use by another program. Trying another port." in said
 
 
 def is_laying_out(directory: Path) -> bool:
@@ -428,6 +428,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path):
 def test_a_server_that_does_not_start_shows_its_log(tmp_path):
     damaged = b"this is no database" * 1000
     (tmp_path / "phoenix.db").write_bytes(damaged)
-    with pytest.raises(LocalServerError, match=r"ended with \d+:\n(?s:.)+"), local_phoenix(tmp_path, os.environ):
+    with (
+        pytest.raises(LocalServerError, match=r"ended with exit code \d+:\n(?s:.)+"),
+        local_phoenix(tmp_path, os.environ),
+    ):
         pass
     assert (tmp_path / "phoenix.db").read_bytes() == damaged, "what is not known to be empty stays"

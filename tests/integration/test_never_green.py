@@ -29,10 +29,10 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
         [
             ({"task.py": TASK}, "has no evaluator"),
             ({"task.py": "import nowhere\n", "e.py": "def e(output): return 1"}, "No module named 'nowhere'"),
-            ({"task.py": "x = 1\n", "e.py": "def e(output): return 1"}, "task.py defines no `task`"),
+            ({"task.py": "x = 1\n", "e.py": "def e(output): return 1"}, "task.py does not define `task`"),
             ({"task.py": "def task(:\n", "e.py": "def e(output): return 1"}, "SyntaxError"),
             ({"task.py": "import sys\nsys.exit(0)\n", "e.py": "def e(output): return 1"}, "SystemExit: 0"),
-            ({"task.py": TASK, "e.py": "def misspelt(output): return 1"}, "e.py defines no `e`"),
+            ({"task.py": TASK, "e.py": "def misspelt(output): return 1"}, "e.py does not define `e`"),
             ({"task.py": TASK, "e.py": "raise OSError('at import')"}, "OSError: at import"),
             ({"task.py": TASK, "e.py": "e = 3"}, "`e` is an int, not a function"),
             ({"task.py": TASK, "e.py": "def e(a, b): return 1"}, "cannot bind `a`, `b`"),

@@ -228,7 +228,7 @@ def test_what_is_no_instrumentor_is_an_error_before_anything_is_registered(said)
             try:
                 setup_observability([Instrumentor(), wrong])
             except ValueError as error:
-                print("is no instrumentor: it has no `instrument`" in str(error))
+                print("is not an instrumentor: it has no `instrument`" in str(error))
         print(type(trace.get_tracer_provider()).__name__, Instrumentor().given)
     """
     assert said(script) == ["True", "True", "True", "ProxyTracerProvider []"]

@@ -1162,7 +1162,7 @@ def test_phoenix_is_restarted_in_mid_run(tmp_path, number):
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, (out, err)
         assert out.startswith(f"PASSED: 1 experiment, {count} examples, none failed")
-        assert "try 2" in err, "it was away"
+        assert "attempt 2" in err, "it was away"
         assert called(project) == Counter(f"task q{n}" for n in range(count))
         (entry,) = report_of(project)["experiments"]
         runs = runs_of(client, entry["experiment_id"])

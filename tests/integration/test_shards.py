@@ -244,7 +244,7 @@ def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards)
     first.send_signal(signal.SIGCONT)
     out, err = first.communicate(timeout=60)
     assert first.returncode == 1, (out, err)
-    assert "has another output for example" in out
+    assert "already has a different output for example" in out
     assert len(shards.calls) <= paid + 4  # those in flight, and one that took the place of each
     assert {run["dataset_example_id"]: run["output"] for run in shards.runs} == recorded
     assert len(shards.runs) == len(recorded) == 12
@@ -344,11 +344,11 @@ def test_a_shard_without_an_example_passes(shards):
         (("--shard", "0/5"), {}, "there is no shard 0 of 5"),
         (("--shard", "6/5"), {}, "there is no shard 6 of 5"),
         (("--shard", "3"), {}, "expected 2/5"),
-        (("--shard", "auto"), {}, "no variable of a CI system"),
-        (("--shard", "auto"), {"CIRCLECI": "1", "CIRCLE_NODE_INDEX": "1"}, "does not tell how many shards"),
-        (("--shard", "auto"), {"GITLAB_CI": "1", "CI_NODE_TOTAL": "3"}, "only half of it is set"),
-        (("--shard", "auto/4"), {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}, "to be 4 shards"),
-        (("--shard", "auto"), {"JOB_COMPLETION_INDEX": "2"}, "does not tell how many shards"),
+        (("--shard", "auto"), {}, "variable of a known CI system"),
+        (("--shard", "auto"), {"CIRCLECI": "1", "CIRCLE_NODE_INDEX": "1"}, "does not include the number of shards"),
+        (("--shard", "auto"), {"GITLAB_CI": "1", "CI_NODE_TOTAL": "3"}, "variables for the shard are incomplete"),
+        (("--shard", "auto/4"), {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}, "expected 4 shards"),
+        (("--shard", "auto"), {"JOB_COMPLETION_INDEX": "2"}, "does not include the number of shards"),
         (("--shard", "auto/2"), {"JOB_COMPLETION_INDEX": "2"}, "there is no shard 3 of 2"),
         (("--shard", "1/2"), {"EVALWIRE_RUN_KEY": ""}, "Set EVALWIRE_RUN_KEY"),
         (("--plan", "none.json", "--shard", "1/2"), {}, "cannot be read"),

@@ -176,8 +176,8 @@ def test_rows_with_a_problem_are_listed(phoenix_project: Project, client, tag):
         "evalwire: set.csv: row 2: empty tag in column 'tags', left out",
         "evalwire: set.csv: row 3: empty expected output in column 'expected_output'",
         (
-            "evalwire: set.csv: expected_output became a list in row 1, split at ' | '. To say so write split_columns = "
-            '["expected_output"], to keep text split_columns = [], under [dataset] in evalwire.toml.'
+            "evalwire: set.csv: expected_output became a list in row 1, split at ' | '. To confirm, write split_columns = "
+            '["expected_output"] under [dataset] in evalwire.toml; to keep the text, write split_columns = [].'
         ),
     ]
     assert contents(client, tag) == [("q1", ["a1", "b1"]), ("q3", "")]
@@ -211,7 +211,7 @@ def test_validate_lists_everything_and_talks_to_nobody(phoenix_project: Project,
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "set.csv: row 2: empty tag in column 'tags'",
-        "set.csv: row 3: the same as row 1",
+        "set.csv: row 3: duplicate of row 1",
         f"set.csv: 2 issues; examples by dataset: {tag} 2",
     ]
     write_csv(phoenix_project.directory / "set.csv", [("q1", "a1", tag)])
@@ -301,7 +301,7 @@ def test_a_run_uses_the_version_before_an_upload_that_is_not_finished(
     phoenix_project.experiment(tag, task=ECHO)
     done = phoenix_project.run("run")
     assert "1 experiment, 1 example" in done.stdout
-    assert "the dataset's version before it is used" in done.stderr
+    assert "using the dataset version before it" in done.stderr
     assert phoenix_project.run("upload", "--csv", str(tmp_path / "set.csv")).returncode == 0
     assert len(phoenix.datasets.fetch(tag).examples) == 5
 
@@ -367,7 +367,7 @@ def test_a_large_upload_that_is_killed_while_a_run_starts(phoenix, phoenix_proje
         timeout=900,
     )
     assert (done.returncode, done.stdout) == (0, f"{tag}: updated, {count} examples\n")
-    assert "row 2: the same as row 1\n" in done.stderr
+    assert "row 2: duplicate of row 1\n" in done.stderr
     assert f"and {count // 2 - 100} more; `evalwire validate` lists all" in done.stderr
     assert Counter(contents(client, tag)) == Counter(row[:2] for row in rows)
     assert UnfinishedUpload.of(client.datasets.get_dataset(dataset=tag, timeout=120).metadata) is None

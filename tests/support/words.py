@@ -68,7 +68,8 @@ def texts_of_python(path: Path) -> Iterator[Text]:
                 and isinstance(statement.value.value, str)
             ):
                 docstrings.add(id(statement.value))
-                yield Text(path, statement.lineno, "docstring", without_code(statement.value.value))
+                prose = re.sub(r"^( +)\w+:(?= )", r"\1X:", statement.value.value, flags=re.MULTILINE)  # in `Args`
+                yield Text(path, statement.lineno, "docstring", without_code(prose))
         if isinstance(node, ast.JoinedStr):
             parts.update(id(value) for value in node.values)
             filled = "".join(value.value if isinstance(value, ast.Constant) else "`X`" for value in node.values)
@@ -89,7 +90,7 @@ def sentence_like(literal: str) -> bool:
     return (
         len(re.findall(r"[A-Za-z]{2,}", literal)) >= 3
         and " " in literal.strip()
-        and not re.search(r"\(\?|\\[bdsw]|</|{%", literal)
+        and not re.search(r"\(\?|\\[bdsw]|</|{%|\(\$", literal)
     )
 
 
@@ -190,6 +191,7 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 def sentences(prose: str) -> list[str]:
     """Split prose into sentences; each argument or attribute that a docstring lists starts another sentence."""
+    prose = re.sub(r"\n\s*(?:Args|Attributes|Raises|Returns|Yields):(?=\s*\n)", "\n\n", prose)
     end = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n|\n +(?=\w+: )"
     return [part for part in re.split(end, prose) if part.strip()]
 

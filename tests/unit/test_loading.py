@@ -31,14 +31,14 @@ def library(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_library_wins_over_a_module_of_the_project(project, tmp_path_factory, monkeypatch):
     library(tmp_path_factory.mktemp("site"), "shadowed_library", "OWNER = 'library'", monkeypatch)
     (project / "shadowed_library.py").write_text("OWNER = 'project'")
-    with loading.project_folder(str(project)):
+    with loading.project_directory(str(project)):
         assert loading.load("shadowed_library").OWNER == "library"
     del sys.modules["shadowed_library"]
 
 
 def test_a_module_that_only_the_project_has_is_no_library(project):
     (project / "only_here.py").write_text("")
-    with loading.project_folder(str(project)), pytest.raises(ModuleNotFoundError, match="the project has a module"):
+    with loading.project_directory(str(project)), pytest.raises(ModuleNotFoundError, match="the project has a module"):
         loading.load("only_here")
 
 
@@ -51,7 +51,7 @@ def test_a_library_that_imports_another_does_not_get_the_projects(project, tmp_p
         monkeypatch,
     )
     (project / "optional_part.py").write_text("")
-    with loading.project_folder(str(project)):
+    with loading.project_directory(str(project)):
         assert loading.load("outer_library").optional_part is None
     del sys.modules["outer_library"]
 
@@ -94,7 +94,7 @@ def test_other_threads_still_find_the_project(project, tmp_path_factory, monkeyp
     library(tmp_path_factory.mktemp("site"), "slow_library", text, monkeypatch)
     thread = threading.Thread(target=work)
     thread.start()
-    with loading.project_folder(str(project)):
+    with loading.project_directory(str(project)):
         loading.load("slow_library")
     thread.join()
     for name in ("slow_library", "neighbour"):
@@ -106,7 +106,7 @@ import sys
 from evalwire import loading
 sys.path[:0] = [{project!r}, {site!r}]
 sys.dont_write_bytecode = True  # as while a project is imported
-with loading.project_folder({project!r}):
+with loading.project_directory({project!r}):
     loading.load("kept_library")
 assert sys.dont_write_bytecode
 """

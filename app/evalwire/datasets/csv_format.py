@@ -1,4 +1,4 @@
-"""Read the records of a CSV file as spreadsheets write it: the separator, empty records, and quotes that are broken."""
+"""A reader for CSV records from spreadsheets: detects the separator, skips empty records and reports invalid quotes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _EXCEL = re.compile(r'"?sep=(?P<separator>[^\r\n])"?[,;\t\r\n]*', re.IGNORECASE)
 
 
 class Record(NamedTuple):
-    """One record of a CSV file.
+    """A record of a CSV file.
 
     Attributes:
-        line: the line of the file in which it begins, from 1.
-        cells: empty where it cannot be read.
-        problem: why it cannot be read.
+        line: the first line of the record, counted from 1.
+        cells: the cells; empty if the record cannot be read.
+        problem: the reason why the record cannot be read; empty if it can.
     """
 
     line: int
@@ -32,12 +32,12 @@ class Record(NamedTuple):
 
 
 def read_records(file: TextIO, columns: Collection[str], separator: str | None) -> Iterator[Record]:
-    """Read the records that hold anything; the one that cannot be read is the last.
+    """Yield the non-empty records; reading ends after a record with a problem.
 
     Args:
-        file: the text, with its line ends as they are.
-        columns: what the header is expected to have, by which the separator is found.
-        separator: what is between two cells; None to find it.
+        file: the text, with unchanged line ends.
+        columns: the expected columns, used to detect the separator.
+        separator: the character between two cells; None to detect it.
     """
     csv.field_size_limit(2**31 - 1)
     lines, skipped = _after_blank_lines(file)
@@ -61,7 +61,7 @@ def read_records(file: TextIO, columns: Collection[str], separator: str | None) 
 
 
 def _after_blank_lines(file: Iterable[str]) -> tuple[Iterator[str], int]:
-    """Return the lines from the first one that holds anything, and how many are before it."""
+    """Return the lines from the first non-empty line, and the number of skipped lines."""
     lines = iter(file)
     for skipped, line in enumerate(lines):
         if not all(is_blank(part) for part in re.split("[,;\t]", line)):
@@ -70,7 +70,7 @@ def _after_blank_lines(file: Iterable[str]) -> tuple[Iterator[str], int]:
 
 
 def _separator_of(header: str, columns: Collection[str], likely: Sequence[str]) -> str:
-    """Return the separator by which a header has most of the columns; the first where none has more."""
+    """Return the separator that finds the most columns in a header; the first of several with the same count."""
 
     def count(separator: str) -> tuple[int, int]:
         cells = next(csv.reader([header], delimiter=separator), [])
@@ -79,12 +79,12 @@ def _separator_of(header: str, columns: Collection[str], likely: Sequence[str]) 
     return max(likely, key=count)
 
 
-def _problem(error: csv.Error, begun: int, reached: int) -> str:
-    """Say what is wrong with the quotes of a record, from the line in which it begins to the one that was read last."""
-    opened = f"the quote that line {begun} opens is never closed"
-    doubled = 'a quote inside of a quoted cell is not doubled: write ""'
+def _problem(error: csv.Error, first_line: int, last_line: int) -> str:
+    """Describe a problem with the quotes of a record, given the lines that were read."""
+    opened = f"the quote opened in line {first_line} is not closed"
+    doubled = 'a quote inside a quoted cell is not doubled: write ""'
     if "unexpected end" in str(error):
         return opened
     if "expected after" not in str(error):
         return f"is not valid CSV ({error})"
-    return doubled if begun == reached else f"{opened}, or {doubled}"
+    return doubled if first_line == last_line else f"{opened}, or {doubled}"

@@ -1,4 +1,4 @@
-"""Read the rows of a CSV file."""
+"""A reader for the rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_csv(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:
-    """Read the rows of a CSV file, and every problem with its row."""
+    """Yield the rows of a CSV file, and each problem with its row."""
     wanted = unique([*columns.inputs, *columns.outputs, columns.tags])
     records = read_records(file, wanted, columns.separator)
     first = next(records, None)
@@ -23,7 +23,7 @@ def read_csv(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:
     yield from _problems_of_header(header, wanted, columns)
     for number, record in enumerate(records, start=1):
         cells = record.cells
-        if all(map(is_blank, cells[len(header) :])):  # spreadsheets leave separators behind the last column
+        if all(map(is_blank, cells[len(header) :])):  # spreadsheets add separators after the last column
             cells = cells[: len(header)]
         if problem := record.problem or _problem(cells, header):
             yield Issue(number, problem, "file")
@@ -39,17 +39,17 @@ def _problems_of_header(header: Sequence[str], wanted: Sequence[str], columns: C
             yield Issue(None, f"missing column: {name}", "file", _advice(header, name, columns))
     for name in columns.lists or ():
         if name not in columns.outputs:
-            yield Issue(None, f"split_columns names no output column: {name}", "file")
+            yield Issue(None, f"split_columns has a name that is not an output column: {name}", "file")
     for name in unique([*wanted, columns.id, columns.split]):
         if header.count(name) > 1:
-            yield Issue(None, f"more than one column: {name}", "file")
+            yield Issue(None, f"duplicate column: {name}", "file")
 
 
 def _advice(header: Sequence[str], missing: str, columns: Columns) -> str:
     if not all(map(is_unicode, header)):
         return "Its header is not UTF-8; save the file as UTF-8."
     if like := [name for name in header if _plain(name) == _plain(missing)]:
-        return f"{like[0]!r} is not {missing!r}: case, spaces and dashes count."
+        return f"{like[0]!r} is not {missing!r}: case, spaces and dashes matter."
     advice = f"Its columns are: {', '.join(header)}. Rename them, or name yours with --input-keys, "
     advice += "--output-keys and --tag-column."
     if missing in columns.outputs and {*columns.inputs, columns.tags}.issubset(header):
@@ -62,7 +62,7 @@ def _plain(name: str) -> str:
 
 
 def _problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
-    """Return the problem of a row as a row of a file, if it has one."""
+    """Return the problem that makes a row unreadable, or None."""
     if cells and len(cells) != len(header):
         return f"{len(cells)} cells, the header has {len(header)}"
     if not all(map(is_unicode, cells)):
@@ -104,7 +104,7 @@ def _blank(names: Sequence[str], record: Mapping[str, str]) -> list[str]:
 
 
 def _output(name: str, cell: str, columns: Columns) -> str | list[str]:
-    """Return an expected output: a list where its column has lists, or where the cell is written like one."""
+    """Return an expected output, as a list if the column is in `lists` or the cell looks like a list."""
     if columns.lists is not None:
         return split_cell(cell, columns.delimiter) if name in columns.lists else cell
     items = split_cell(cell, f" {columns.delimiter.strip()} ")

@@ -1,4 +1,4 @@
-"""Read the rows of a file of JSON lines."""
+"""A reader for the rows of a JSON Lines file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from evalwire.model import unstorable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_KEYS = ("id", "input", "output", "metadata", "tags", "split")  # of a line of JSON
+_KEYS = ("id", "input", "output", "metadata", "tags", "split")
 
 
 def read_json_lines(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:
-    """Read the rows of a file of JSON lines, and every problem with its row."""
+    """Yield the rows of a JSON Lines file, and each problem with its row."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -28,7 +28,11 @@ def read_json_lines(file: TextIO, columns: Columns) -> Iterator[Row | Issue]:
 
 
 def _parse(line: str) -> dict[str, Any]:
-    """The object of a line, or a ValueError that says why Phoenix could not hold it."""
+    """Return the object of a line.
+
+    Raises:
+        ValueError: the line is not a JSON object that Phoenix can store.
+    """
     if not is_unicode(line):
         raise ValueError("is not UTF-8; save the file as UTF-8")
 
@@ -40,7 +44,7 @@ def _parse(line: str) -> dict[str, Any]:
         return made
 
     def refuse(constant: str) -> float:
-        raise ValueError(f"has {constant}, which is no JSON")
+        raise ValueError(f"has {constant}, which is not valid JSON")
 
     def number(text: str) -> float:
         value = float(text)
@@ -53,15 +57,15 @@ def _parse(line: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     _refuse_unstorable(found)
     return found
 
 
 def _refuse_unstorable(found: Mapping[str, Any]) -> None:
     if not is_unicode(json.dumps(found, ensure_ascii=False)):
-        raise ValueError("has half of a surrogate pair, which is no text")
-    if (problem := unstorable({**found, "id": str(found.get("id"))})) is not None:  # an integer as id is stored as text
+        raise ValueError("has half of a surrogate pair, which is not valid text")
+    if (problem := unstorable({**found, "id": str(found.get("id"))})) is not None:  # integer IDs are stored as text
         raise ValueError(f"has {problem}")
 
 
@@ -75,11 +79,11 @@ def _of_object(number: int, found: Mapping[str, Any], columns: Columns) -> Itera
     parts = {key: {} if found.get(key) is None else found[key] for key in ("input", "output", "metadata")}
     for key, value in parts.items():
         if not isinstance(value, dict):
-            raise ValueError(f"{key!r} is no JSON object")
+            raise ValueError(f"{key!r} is not a JSON object")
     tags, splits = (_texts(found, key, columns.delimiter) for key in ("tags", "split"))
     id_ = found.get("id")
     if id_ is not None and (isinstance(id_, bool) or not isinstance(id_, str | int)):
-        raise ValueError("'id' is no text")
+        raise ValueError("'id' is not a text")
     if not tags:
         yield Issue(number, "empty tag in 'tags'", "row")
     for what, key in (("expected output", "output"), ("input", "input")):

@@ -1,4 +1,4 @@
-"""Rows of a testset, and what is wrong with them."""
+"""Rows of a testset, and issues with them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Severity = Literal["file", "row", "note"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns of a CSV file mean what. A file of JSON lines has its own names and uses `delimiter` alone.
+    """The meaning of the columns of a CSV file. JSON Lines files have fixed keys and use only `delimiter`.
 
     Attributes:
-        inputs: become each example's input.
-        outputs: become its expected output.
-        tags: names the datasets that a row is in.
-        delimiter: separates the tags in one cell, and the items of `lists`.
-        lists: outputs that hold several items in one cell. None for each cell that has the delimiter between spaces.
-        id: names the example, over all versions of its dataset, where the file has this column.
-        split: the splits of the dataset that the row is in, where the file has this column.
-        separator: the character between two cells; None to find it by the header.
+        inputs: columns for the input of an example.
+        outputs: columns for the expected output of an example.
+        tags: column with the datasets of a row.
+        delimiter: text between the tags in a cell, and between the items of `lists`.
+        lists: output columns with several items in a cell; None to split every cell with the delimiter between spaces.
+        id: optional column with the ID of the example, stable across dataset versions.
+        split: optional column with the dataset splits of a row.
+        separator: character between two cells; None to detect it from the header.
     """
 
     inputs: Sequence[str] = ("user_query",)
@@ -41,13 +41,13 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One example of one or more datasets.
+    """An example for its datasets.
 
     Attributes:
-        number: from 1; the header of a CSV file is not counted, an empty line of JSON lines is.
-        tags: the datasets it is in, each once.
-        splits: None where the file has no splits.
-        made_lists: outputs whose text became a list without being asked for.
+        number: row number from 1, without a CSV header; empty lines count in JSON Lines.
+        tags: the datasets of the row, without repeats.
+        splits: the dataset splits of the row; None if the file has no splits.
+        made_lists: output columns whose text became a list although `Columns.lists` is not set.
     """
 
     number: int
@@ -61,13 +61,13 @@ class Row:
 
     @property
     def content_hash(self) -> str:
-        """As that of the example that becomes of it."""
+        """The content hash of the resulting example."""
         return content_hash(self.input, self.output, self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something wrong with a file; `row` is None where it is wrong as a whole."""
+    """A problem with a row, or with the whole file if `row` is None."""
 
     row: int | None
     message: str
@@ -79,7 +79,7 @@ class Issue:
 
 
 def is_unicode(value: str) -> bool:
-    """Check whether a text can be encoded: no half of a surrogate pair."""
+    """Check whether a text can be encoded as UTF-8, which half of a surrogate pair cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -88,13 +88,13 @@ def is_unicode(value: str) -> bool:
 
 
 def is_blank(value: str) -> bool:
-    """Check whether a text shows nothing: neither a space nor a character that has no width."""
+    """Check whether a text has only spaces and invisible characters."""
     shown = value.strip()
     return not shown or (unicodedata.category(shown[0]) == "Cf" and not without_invisible(shown).strip())
 
 
 def without_invisible(value: str) -> str:
-    """Return a text without the characters that have no width, such as U+200B."""
+    """Return a text without invisible characters, such as U+200B."""
     return "".join(character for character in value if unicodedata.category(character) != "Cf")
 
 
@@ -104,5 +104,5 @@ def split_cell(cell: str, delimiter: str) -> list[str]:
 
 
 def unique(items: Iterable[str]) -> tuple[str, ...]:
-    """Return the items without repeats, in their order."""
+    """Return the items without repeats, in the order of first appearance."""
     return tuple(dict.fromkeys(items))

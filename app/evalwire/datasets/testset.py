@@ -1,7 +1,7 @@
-"""A testset file -> its rows, and every problem with its row number; read as a stream, however large.
+"""Read and check testset files of any size, as a stream.
 
-A problem of the file as a file (a missing column, a ragged row, bytes that are no UTF-8) means that none of it can be
-trusted; a problem of a single row leaves that row out; a note leaves nothing out.
+A `file` issue (a missing column, a ragged row, invalid UTF-8) rejects the whole file. A `row` issue skips that row. A
+`note` skips nothing.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _MOST_SHOWN = 100
 _MOST_ROWS = 5
 
 _PHOENIX_IDS = (
-    "Where these examples are not in the dataset, say in evalwire.toml that the column does not name examples: "
-    'id_column = "" under [dataset].'
+    "If the dataset does not contain these examples, the column does not have their IDs: "
+    'write id_column = "" under [dataset] in evalwire.toml.'
 )
 
-_OTHER_IDS = 'If that column holds no ids of examples, say so in evalwire.toml: id_column = "" under [dataset].'
+_OTHER_IDS = 'If that column does not have IDs of examples, write id_column = "" under [dataset] in evalwire.toml.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a file holds, without its rows.
+    """A summary of a file, without the rows.
 
     Attributes:
-        sizes: how many examples each dataset has; datasets in the order in which they first appear.
-        issues: in the file's order.
-        made_lists: the rows whose text became a list without being asked for, by column.
+        sizes: number of examples by dataset, in order of first appearance.
+        issues: the issues, in the file's order.
+        made_lists: numbers of the rows whose text became a list although `Columns.lists` is not set, by column.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -48,12 +48,12 @@ class Inspection:
     made_lists: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def of(self, *severities: Severity) -> list[Issue]:
-        """The issues of these severities, else all."""
+        """Return the issues with these severities; all issues without arguments."""
         return [issue for issue in self.issues if issue.severity in (severities or get_args(Severity))]
 
 
 def inspect_testset(path: Path, columns: Columns) -> Inspection:
-    """Read the whole file once, and hold none of its contents.
+    """Read the whole file once, without keeping rows in memory.
 
     Raises:
         TestsetError: the file is missing, or cannot be read.
@@ -70,7 +70,7 @@ def inspect_testset(path: Path, columns: Columns) -> Inspection:
 
 
 class _Seen:
-    """Collect the sizes, the IDs and the issues of a file that is read row by row, and none of its contents."""
+    """A collector for the sizes, IDs and issues of a file, fed row by row without keeping the rows."""
 
     def __init__(self, columns: Columns) -> None:
         self.sizes: dict[str, int] = {}
@@ -95,43 +95,43 @@ class _Seen:
             self._check_id(row.id, row)
         key = (row.id, row.content_hash, tuple(row.tags))
         if (first := self._contents.setdefault(key, row.number)) != row.number and row.id is None:
-            self.issues.append(Issue(row.number, f"the same as row {first}", "note"))
+            self.issues.append(Issue(row.number, f"duplicate of row {first}", "note"))
 
     def _check_id(self, name: str, row: Row) -> None:
         for tag in row.tags:
             if (first := self._ids.setdefault((tag, name), row.number)) != row.number:
-                message = f"its id {name!r} is that of row {first}, in the dataset {tag!r}"
+                message = f"its ID {name!r} is also the ID of row {first} in the dataset {tag!r}"
                 self.issues.append(Issue(row.number, message, "file", _OTHER_IDS))
         if not self._has_phoenix_ids and is_phoenix_id(name):
             self._has_phoenix_ids = True
-            message = f"its id {name!r} is one of Phoenix's own, as of an export"
+            message = f"its ID {name!r} was assigned by Phoenix, as in an export"
             self.issues.append(Issue(row.number, message, "note", _PHOENIX_IDS))
 
 
 def read_rows(path: Path, columns: Columns, tag: str) -> Iterator[Row]:
-    """The rows of one dataset, in the file's order.
+    """Yield the rows of a dataset, in the file's order.
 
     Raises:
-        TestsetError: the file cannot be read, or not as a whole, though it could when it was inspected.
+        TestsetError: the file cannot be read, or changed since it was inspected.
     """
     for found in _read(path, columns):
         if isinstance(found, Row):
             if tag in found.tags:
                 yield found
         elif found.severity == "file":
-            raise TestsetError(f"{path}: {found}. The file was changed while it was read; try again.")
+            raise TestsetError(f"{path}: {found}. The file changed while it was read. Try again.")
 
 
 def check_testset(path: Path, columns: Columns, *, strict: bool = False) -> Inspection:
-    """Inspect a file that is to be uploaded.
+    """Inspect a file before an upload.
 
     Args:
         path: the file.
-        columns: what its columns mean.
-        strict: whether problems of single rows, and notes, are reasons not to upload it.
+        columns: the meaning of the columns.
+        strict: whether `row` issues and notes also prevent the upload.
 
     Raises:
-        TestsetError: it cannot be uploaded as it is; the message has every problem.
+        TestsetError: the file cannot be uploaded; the message lists every problem.
     """
     inspection = inspect_testset(path, columns)
     problems = inspection.issues if strict else inspection.of("file")
@@ -143,15 +143,15 @@ def check_testset(path: Path, columns: Columns, *, strict: bool = False) -> Insp
 
 
 def describe_issues(issues: Sequence[Issue], *, is_uploaded: bool = True) -> Iterator[str]:
-    """Describe issues for people: of very many the first, and how many more there are; rows with one note together."""
+    """Yield lines that describe the first issues, with rows grouped by note, and the number of further lines."""
     rows: dict[str, list[int]] = {}
     for issue in issues:
         if issue.severity == "note" and issue.row is not None:
             rows.setdefault(issue.message, []).append(issue.row)
     lines: dict[str, None] = {}
     for issue in issues:
-        its = rows.get(issue.message, ()) if issue.severity == "note" else ()
-        line = f"{_rows(its)}: {issue.message}" if len(its) > 1 else str(issue)
+        noted = rows.get(issue.message, ()) if issue.severity == "note" else ()
+        line = f"{_rows(noted)}: {issue.message}" if len(noted) > 1 else str(issue)
         lines[f"{line}, left out" if is_uploaded and issue.severity == "row" else line] = None
     yield from list(lines)[:_MOST_SHOWN]
     if len(lines) > _MOST_SHOWN:
@@ -159,7 +159,7 @@ def describe_issues(issues: Sequence[Issue], *, is_uploaded: bool = True) -> Ite
 
 
 def describe_upload(inspection: Inspection, columns: Columns) -> Iterator[str]:
-    """Describe what is to be known of a file that is uploaded: its issues, and which cells became lists."""
+    """Yield lines that describe a file before its upload: issues, and cells that became lists."""
     yield from describe_issues(inspection.issues)
     yield from describe_lists(inspection, columns)
 
@@ -170,12 +170,12 @@ def _rows(numbers: Sequence[int]) -> str:
 
 
 def describe_lists(inspection: Inspection, columns: Columns) -> Iterator[str]:
-    """Say which cells became lists without being asked for, and how to have it otherwise: one line a column."""
+    """Yield a line for each column in which cells became lists although `Columns.lists` is not set."""
     for name, rows in inspection.made_lists.items():
         yield (
             f"{name} became a list in {_rows(rows)}, split at ' {columns.delimiter.strip()} '. "
-            f"To say so write split_columns = [{json.dumps(name)}], to keep text split_columns = [], under [dataset] "
-            "in evalwire.toml."
+            f"To confirm, write split_columns = [{json.dumps(name)}] under [dataset] in evalwire.toml; "
+            "to keep the text, write split_columns = []."
         )
 
 
@@ -185,7 +185,7 @@ def _read(path: Path, columns: Columns) -> Iterator[Row | Issue]:
             yield problem
             return
         read = read_json_lines if is_json_lines(path) else read_csv
-        # wrong bytes become lone surrogates, so that each row that has some can be named
+        # invalid bytes become lone surrogates, so that messages can name their rows
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             yield from read(text, columns)
     except OSError as error:

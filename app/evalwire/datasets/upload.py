@@ -1,9 +1,10 @@
-"""A testset's rows and what a dataset holds -> what to send, and the sending of it in parts.
+"""Plan the upload of a testset's rows, and send them in parts.
 
-Every row gets an id before it is sent, so that a part can be sent again, and an upload that was interrupted repeated,
-without a row twice: that of the file, else that of the example with the same content, else one made of its input.
-Where an upload takes several requests, the dataset is marked as unfinished around them, and what is there is compared
-with the file before the mark is taken away: no run sees a dataset that holds a part of the file.
+Every row gets an ID before it is sent. The ID comes from the file, else from the example with the same content, else
+from a hash of the input. Requests can therefore be retried, and interrupted uploads repeated, without duplicates.
+
+An upload with several requests marks the dataset as unfinished. The mark is removed after the stored examples were
+compared with the file, so no job runs on a partial upload.
 """
 
 from __future__ import annotations
@@ -34,45 +35,45 @@ BYTES_PER_PART = 8 * 2**20
 
 
 class Store(Protocol):
-    """Where datasets are. Each call is one request, tried again as its policy says; all may be repeated."""
+    """Stores datasets. Each call is a single request with a retry policy; all calls are safe to repeat."""
 
     def find(self, name: str) -> StoredDataset | None:
-        """The dataset of this name, if there is one."""
+        """Return the dataset with this name, or None."""
         ...
 
     def stored(self, dataset_id: str) -> list[StoredExample]:
-        """Return the content of the dataset's newest version."""
+        """Return the examples of the dataset's newest version."""
         ...
 
     def create(self, name: str, unfinished: UnfinishedUpload) -> None:
-        """Create a dataset that holds nothing yet, marked."""
+        """Create an empty dataset that is marked as unfinished."""
         ...
 
     def mark(self, held: StoredDataset, unfinished: UnfinishedUpload | None) -> None:
-        """Mark a dataset as unfinished, or take the mark away."""
+        """Mark a dataset as unfinished, or remove the mark."""
         ...
 
     def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
-        """Add rows, or change those of the same ids; as a whole, what has none of their ids is removed."""
+        """Add rows, or replace examples with the same IDs; with `as_whole`, remove all other examples."""
         ...
 
     def remove(self, dataset_id: str, node_ids: Sequence[str]) -> None:
-        """Remove examples in a version of their own."""
+        """Remove examples in a new version."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadPlan:
-    """What an upload does to a dataset.
+    """The changes that an upload makes to a dataset.
 
     Attributes:
-        ids: that of each row, in the file's order.
-        hashes: that of each row's content.
-        sent: whether each row has to be sent.
-        added: ids of the rows that the dataset does not hold. `changed`, those that it holds with other contents or
-            splits.
-        removed: what it holds and the file does not.
-        size: bytes of all rows, about.
+        ids: the ID of each row, in the file's order.
+        hashes: the content hash of each row.
+        sent: whether each row must be sent.
+        added: IDs of the rows that are not in the dataset.
+        changed: IDs of the rows that are in the dataset with other contents or splits.
+        removed: examples that are in the dataset and not in the file.
+        size: approximate size of all rows in bytes.
     """
 
     ids: Sequence[str]
@@ -85,12 +86,12 @@ class UploadPlan:
 
     @property
     def is_empty(self) -> bool:
-        """True if the upload changes nothing: the dataset holds what it should."""
+        """True if the dataset is already up to date."""
         return not (self.added or self.changed or self.removed)
 
 
 class _Sketch(NamedTuple):
-    """What is kept of a row while an upload is planned."""
+    """The data that is kept of a row while an upload is planned."""
 
     id: str | None
     content_hash: str
@@ -99,7 +100,7 @@ class _Sketch(NamedTuple):
 
 
 def plan_upload(rows: Iterable[Row], stored: Sequence[StoredExample], *, on_exist: OnExist) -> UploadPlan:
-    """Find each row's id, and what has to change; holds a few hundred bytes a row, whatever the row holds."""
+    """Assign IDs to rows and find the changes, with a few hundred bytes of memory for each row of any size."""
     sketches, size = [], 0
     for row in rows:
         splits = None if row.splits is None else frozenset(row.splits)
@@ -123,14 +124,14 @@ def plan_upload(rows: Iterable[Row], stored: Sequence[StoredExample], *, on_exis
         sent=sent,
         added=added,
         changed=changed,
-        removed=[] if on_exist == "append" else [one for one in stored if one.node_id not in kept],
+        removed=[] if on_exist == "append" else [example for example in stored if example.node_id not in kept],
         size=size,
     )
 
 
 def _by_id(stored: Iterable[StoredExample]) -> dict[str, StoredExample]:
-    """By the author's id and by Phoenix's: either names an example."""
-    return {name: one for one in stored for name in (one.id, one.node_id)}
+    """Return examples by the user's ID and by Phoenix's node ID."""
+    return {name: example for example in stored for name in (example.id, example.node_id)}
 
 
 def _differs(sketch: _Sketch, before: StoredExample) -> bool:
@@ -141,23 +142,23 @@ def _differs(sketch: _Sketch, before: StoredExample) -> bool:
 def _ids(
     sketches: Sequence[_Sketch], stored: Sequence[StoredExample], by_id: Mapping[str, StoredExample], on_exist: OnExist
 ) -> list[str]:
-    """Each row's id: its own, else that of an example with the same content, else one made of its input.
+    """Return an ID for each row: from the file, else from an example with the same content, else from the input.
 
-    So an example whose expected output is edited keeps its id, and each of several rows that are the same has one.
+    An example keeps its ID when its expected output is edited, and duplicate rows have different IDs.
     """
     ids = [sketch.id for sketch in sketches]
     taken = {name for name in ids if name is not None}
     claimed = {by_id[name].node_id for name in taken if name in by_id}
     free: defaultdict[str, list[StoredExample]] = defaultdict(list)
-    for one in reversed(stored):
-        if one.node_id not in claimed:
-            free[one.content_hash].append(one)
+    for example in reversed(stored):
+        if example.node_id not in claimed:
+            free[example.content_hash].append(example)
     for index, sketch in enumerate(sketches):
         if ids[index] is None and free[sketch.content_hash]:
             ids[index] = free[sketch.content_hash].pop().id
     taken.update(name for name in ids if name is not None)
-    if on_exist == "append":  # what is appended is no new content of what is there
-        taken.update(one.id for one in stored)
+    if on_exist == "append":  # appended rows must not replace stored examples
+        taken.update(example.id for example in stored)
     counts: defaultdict[str, int] = defaultdict(int)
 
     def made(input_hash: str) -> str:
@@ -184,13 +185,13 @@ def _json(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One dataset's upload, planned.
+    """The planned upload of a dataset.
 
     Attributes:
-        held: the dataset as it is; None where there is none.
-        action: what becomes of it.
-        plan: None where it is skipped.
-        is_repeat: whether it goes on with an upload that was interrupted.
+        held: the dataset before the upload; None if it does not exist.
+        action: the effect on the dataset.
+        plan: the changes; None if the dataset is skipped.
+        is_repeat: whether the upload completes an interrupted upload.
     """
 
     name: str
@@ -202,17 +203,17 @@ class Upload:
 
     @property
     def example_count(self) -> int:
-        """The number of examples in the file for this dataset; for a skipped dataset, the number that it holds."""
+        """The number of examples in the file for this dataset; for a skipped dataset, the number in Phoenix."""
         if self.plan:
             return len(self.plan.ids)
         return self.held.example_count if self.held else 0
 
 
 def prepare_upload(store: Store, name: str, rows: Callable[[], Iterator[Row]], *, on_exist: OnExist) -> Upload:
-    """Look at the dataset and at the file's rows for it; an interrupted upload goes on, also where one would skip.
+    """Compare a dataset with the file's rows; an interrupted upload is completed even if `on_exist` is `skip`.
 
     Raises:
-        TestsetError: a row has an ID that Phoenix gave to an example of another dataset.
+        TestsetError: a row has an ID that Phoenix assigned to an example of another dataset.
     """
     held = store.find(name)
     unfinished = held.unfinished if held else None
@@ -224,9 +225,8 @@ def prepare_upload(store: Store, name: str, rows: Callable[[], Iterator[Row]], *
     found = plan_upload(rows(), store.stored(held.id) if held and held.version_id else [], on_exist=mode)
     if foreign := next(filter(is_phoenix_id, found.added), None):
         raise TestsetError(
-            f"{name}: the id {foreign!r} is one that Phoenix gave to an example, and this dataset has no such "
-            "example.\n"
-            'Give ids of your own, or write id_column = "" under [dataset] in evalwire.toml.'
+            f"{name}: the ID {foreign!r} was assigned by Phoenix, but this dataset has no example with this ID.\n"
+            'Use other IDs, or write id_column = "" under [dataset] in evalwire.toml.'
         )
     done: Action = "appended" if mode == "append" else "updated" if held and held.version_id else "created"
     if held and found.is_empty and not unfinished:
@@ -235,15 +235,15 @@ def prepare_upload(store: Store, name: str, rows: Callable[[], Iterator[Row]], *
 
 
 def execute_upload(store: Store, upload: Upload, *, arrived: Callable[[int], None] = lambda _: None) -> None:
-    """Send what the plan says, and look whether it is there.
+    """Send the planned changes, and verify the stored dataset.
 
     Args:
-        store: where to.
-        upload: as prepared.
-        arrived: told how many rows each request brought.
+        store: the store to upload to.
+        upload: the prepared upload.
+        arrived: called after each request with its number of rows.
 
     Raises:
-        PhoenixError: it was not taken, or afterwards something else is there. A dataset that was marked stays so.
+        PhoenixError: Phoenix did not accept the upload, or the stored dataset differs. An unfinished mark remains.
     """
     found = upload.plan
     if found is None or upload.action == "unchanged":
@@ -257,7 +257,7 @@ def execute_upload(store: Store, upload: Upload, *, arrived: Callable[[int], Non
         _in_parts(store, upload, found, arrived)
     held = store.find(upload.name)
     if held is None:
-        raise PhoenixError(f"Phoenix no longer has the dataset {upload.name!r} that was just uploaded.")
+        raise PhoenixError(f"the dataset {upload.name!r} that was just uploaded no longer exists in Phoenix.")
     _verify(upload, found, store.stored(held.id), is_append=is_append)
     if held.unfinished:
         store.mark(held, None)
@@ -265,7 +265,7 @@ def execute_upload(store: Store, upload: Upload, *, arrived: Callable[[int], Non
 
 def _in_parts(store: Store, upload: Upload, found: UploadPlan, arrived: Callable[[int], None]) -> None:
     removals = [found.removed[at : at + ROWS_PER_PART] for at in range(0, len(found.removed), ROWS_PER_PART)]
-    requests = len(removals) + any(found.sent)  # where what is sent fits into one
+    requests = len(removals) + any(found.sent)  # assuming that the rows fit into a single request
     is_single = sum(found.sent) <= ROWS_PER_PART and found.size <= BYTES_PER_PART and requests <= 1
     held = upload.held
     if not is_single and not upload.is_repeat:
@@ -279,18 +279,18 @@ def _in_parts(store: Store, upload: Upload, found: UploadPlan, arrived: Callable
     for part in _parts(row for row, is_sent in named if is_sent):
         store.send(upload.name, part, as_whole=False)
         arrived(len(part))
-    if held is not None:  # else there is nothing to remove
-        for gone in removals:
-            store.remove(held.id, [one.node_id for one in gone])
+    if held is not None:  # a new dataset has nothing to remove
+        for part_removed in removals:
+            store.remove(held.id, [example.node_id for example in part_removed])
 
 
 def _named(upload: Upload, found: UploadPlan) -> Iterator[tuple[Row, str]]:
-    """Each row with its id, read again."""
+    """Read the rows again, and yield each with its ID."""
     rows = upload.rows()
-    for name, its in zip(found.ids, found.hashes, strict=True):
+    for name, planned_hash in zip(found.ids, found.hashes, strict=True):
         row = next(rows, None)
-        if row is None or row.content_hash != its:
-            raise PhoenixError(f"{upload.name}: the testset was changed while it was uploaded; upload it again.")
+        if row is None or row.content_hash != planned_hash:
+            raise PhoenixError(f"{upload.name}: the testset changed during the upload. Upload it again.")
         yield row, name
 
 
@@ -298,18 +298,18 @@ def _parts(rows: Iterable[tuple[Row, str]]) -> Iterator[list[dict[str, Any]]]:
     part: list[dict[str, Any]] = []
     size = 0
     for row, name in rows:
-        its = _size(row)
-        if part and (len(part) == ROWS_PER_PART or size + its > BYTES_PER_PART):
+        row_size = _size(row)
+        if part and (len(part) == ROWS_PER_PART or size + row_size > BYTES_PER_PART):
             yield part
             part, size = [], 0
         part.append(as_example(row, name))
-        size += its
+        size += row_size
     if part:
         yield part
 
 
 def as_example(row: Row, name: str | None) -> dict[str, Any]:
-    """Return a row as Phoenix's client takes examples, with this ID, where it has one."""
+    """Return a row as an example for Phoenix's client, with `name` as the ID unless it is None."""
     content: dict[str, Any] = {"input": dict(row.input), "output": dict(row.output), "metadata": dict(row.metadata)}
     if name is not None:
         content["id"] = name
@@ -317,22 +317,22 @@ def as_example(row: Row, name: str | None) -> dict[str, Any]:
 
 
 def _verify(upload: Upload, found: UploadPlan, stored: Sequence[StoredExample], *, is_append: bool) -> None:
-    there = {name: one.content_hash for name, one in _by_id(stored).items()}
+    there = {name: example.content_hash for name, example in _by_id(stored).items()}
     missing = sum(name not in there for name in found.ids)
-    other = sum(there.get(name, its) != its for name, its in zip(found.ids, found.hashes, strict=True))
+    other = sum(there.get(name, planned) != planned for name, planned in zip(found.ids, found.hashes, strict=True))
     more = 0 if is_append else len(stored) - len(found.ids) + missing
     if missing or other or more > 0:
         raise PhoenixError(
-            f"{upload.name}: Phoenix does not hold what the file has: {missing} of {len(found.ids)} examples are "
-            f"missing, {other} have other contents, {max(more, 0)} are too many.\n"
-            "Perhaps somebody else changed the dataset meanwhile; upload it again."
+            f"{upload.name}: the dataset in Phoenix differs from the file: {missing} of {len(found.ids)} examples are "
+            f"missing, {other} have other contents, {max(more, 0)} are not in the file.\n"
+            "Another process may have changed the dataset. Upload it again."
         )
 
 
 def prepare_uploads(
     path: Path, columns: Columns, tags: Collection[str], store: Store, *, on_exist: OnExist
 ) -> Iterator[Upload]:
-    """Prepare the upload of one dataset after the other; each is to be executed before the next is asked for."""
+    """Prepare the uploads of datasets in turn; execute each upload before requesting the next."""
     for tag in tags:
         rows = partial(read_rows, path, columns, tag)
         yield prepare_upload(store, tag, rows, on_exist=on_exist)

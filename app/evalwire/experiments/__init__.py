@@ -1,4 +1,4 @@
-"""Discover the experiments of a folder."""
+"""Discovery of the experiments in a directory."""
 
 from evalwire.experiments.discovery import Discovered, find_experiments, importable, load_experiments
 from evalwire.experiments.inputs import count_reads, digest_today, read_inputs

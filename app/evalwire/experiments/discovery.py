@@ -1,4 +1,4 @@
-"""Find experiments in a folder and import them; the user's code runs here, and nothing is written."""
+"""Find and import the experiments in a directory. User code runs here; no file is written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
-from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
+from evalwire.experiments.access import describe_denial, is_dangling, is_directory, is_file, list_directory
 from evalwire.experiments.inputs import read_inputs, watching
-from evalwire.loading import load_needed, project_folder
+from evalwire.loading import load_needed, project_directory
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import (
     BindingError,
@@ -36,7 +36,7 @@ log = logging.getLogger("evalwire")
 
 TASK_FILE = "task.py"
 
-HELPERS = ("helpers.py",)  # an evaluator only if it defines a callable of that name, and no error if not
+HELPERS = ("helpers.py",)  # an evaluator only if the file defines a callable with its name; otherwise not an error
 
 _TAKEN_NAMES = ("dotenv", "evalwire", "httpx", "openinference", "opentelemetry", "phoenix", "rich", "tenacity", "typer")
 
@@ -45,11 +45,11 @@ _NEVER_EVALUATORS = ("conftest.py", "__init__.py", "__main__.py", TASK_FILE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    """What a folder holds.
+    """The result of discovery.
 
     Attributes:
-        experiments: the selected ones, sorted by name, loaded.
-        skipped: names of folders without a `task.py`, hidden ones left out.
+        experiments: the selected experiments, loaded and sorted by name.
+        skipped: names of directories without a `task.py`, except hidden directories.
     """
 
     experiments: tuple[Experiment, ...]
@@ -57,24 +57,24 @@ class Discovered:
 
 
 def find_experiments(root: Path, *, names: Sequence[str] | None = None) -> tuple[list[Path], list[str]]:
-    """The experiment folders directly in `root`, sorted, and the names of the folders that are none.
+    """Return the sorted experiment directories in `root`, and the names of the other directories.
 
     Args:
-        root: the experiments folder; a missing one has no experiments.
-        names: only these; None for all.
+        root: the experiments directory; without it there are no experiments.
+        names: the experiments to select; None for all.
 
     Raises:
-        NothingToRunError: a name has no experiment.
-        UsageError: the folder cannot be read.
+        NothingToRunError: a selected experiment does not exist.
+        UsageError: the directory cannot be read.
     """
-    folders = {path: is_one for path in _entries(root) if (is_one := _is_experiment(path)) is not None}
-    found = [path for path, is_one in folders.items() if is_one]
-    skipped = [path.name for path in folders if path not in found and not path.name.startswith((".", "__"))]
+    checked = {path: is_experiment for path in _entries(root) if (is_experiment := _is_experiment(path)) is not None}
+    found = [path for path, is_experiment in checked.items() if is_experiment]
+    skipped = [path.name for path in checked if path not in found and not path.name.startswith((".", "__"))]
     if names is None:
         return found, skipped
     known = [path.name for path in found]
     if not names:
-        raise NothingToRunError("no experiment was selected: the list of names is empty; None selects all.")
+        raise NothingToRunError("no experiment was selected: the list of names is empty. Pass None to select all.")
     for name in names:
         if name not in known:
             raise NothingToRunError(_unknown(name, known, root))
@@ -82,52 +82,54 @@ def find_experiments(root: Path, *, names: Sequence[str] | None = None) -> tuple
 
 
 def _entries(root: Path) -> list[Path]:
-    """Return what is in the experiments folder; nothing where there is none.
+    """Return the entries of the experiments directory; none if it does not exist.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the directory cannot be read.
     """
     try:
-        return list_folder(root) if is_folder(root) else []
+        return list_directory(root) if is_directory(root) else []
     except OSError as error:
-        raise UsageError(f"Cannot read the experiments folder: {describe_denial(root, error)}") from error
+        raise UsageError(f"cannot read the experiments directory: {describe_denial(root, error)}") from error
 
 
 def _is_experiment(path: Path) -> bool | None:
-    """Check whether an entry is an experiment; None for what is not even a folder.
+    """Check whether an entry is an experiment; None for an entry that is not a directory.
 
-    A link that leads nowhere, and a folder that cannot be looked into, count as what they are named: they fail when
-    they are loaded, instead of being no experiment.
+    Dangling links and unreadable directories count as experiments. They fail when they are loaded, rather than being
+    skipped.
     """
     try:
-        if not is_folder(path):
+        if not is_directory(path):
             return True if is_dangling(path) else None
         task = path / TASK_FILE
         return is_file(task) or is_dangling(task)
     except OSError:
-        return None if path.name == "lost+found" else True  # which belongs to the file system
+        return None if path.name == "lost+found" else True  # a directory of the file system
 
 
 def _unknown(name: str, known: list[str], root: Path) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    advice = f"Did you mean {close[0]!r}?" if close else f"There: {', '.join(known) or 'none'}."
-    return f"no experiment {name!r} in {root}/ (a folder with a task.py). {advice}"
+    advice = f"Did you mean {close[0]!r}?" if close else f"Experiments: {', '.join(known) or 'none'}."
+    return f"no experiment {name!r} in {root}/ (a directory with a task.py). {advice}"
 
 
 @contextlib.contextmanager
 def importable(root: Path) -> Iterator[None]:
-    """Make the parent of `root` importable; afterwards `sys.path` and `sys.modules` are as they were.
+    """Make the parent of `root` importable; restore `sys.path` and `sys.modules` afterwards.
 
-    Raises UsageError for a folder whose name would hide a module that a run needs.
+    The experiments and the modules next to them are imported again, even if they were imported before. Edited files
+    are therefore read, and two projects in the same process do not share modules. No bytecode is written, because the
+    directory may be read-only.
 
-    The experiments folder and what lies beside it are imported afresh, so that an edited file counts and two
-    projects in one process do not see each other's modules. No bytecode is written: the folder may be read-only.
+    Raises:
+        UsageError: the directory's name would hide a module that evalwire needs.
     """
     root = root.resolve()
     if root.name in {*_TAKEN_NAMES, *sys.stdlib_module_names}:
         raise UsageError(
-            f"the experiments folder cannot be named {root.name!r}: a module of that name is needed to run it.\n"
-            "Rename it, such as to `experiments`."
+            f"the experiments directory cannot be named {root.name!r}: evalwire needs a module with that name.\n"
+            "Rename the directory, for example to `experiments`."
         )
     load_needed()
     parent = str(root.parent)
@@ -141,7 +143,7 @@ def importable(root: Path) -> Iterator[None]:
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
-        with project_folder(parent), watching(root.parent):
+        with project_directory(parent), watching(root.parent):
             yield
     finally:
         sys.dont_write_bytecode = bytecode_before
@@ -149,7 +151,7 @@ def importable(root: Path) -> Iterator[None]:
         neighbours = {
             name
             for name in set(sys.modules) - modules_before
-            if "." not in name and _folder_of(sys.modules[name]) == parent
+            if "." not in name and _directory_of(sys.modules[name]) == parent
         }
         for name in list(sys.modules):
             if name not in modules_before and name.partition(".")[0] in {*neighbours, root.name}:
@@ -157,8 +159,8 @@ def importable(root: Path) -> Iterator[None]:
         sys.modules.update(set_aside)
 
 
-def _folder_of(module: Any) -> str | None:
-    """The folder that a top-level module or package lies in."""
+def _directory_of(module: Any) -> str | None:
+    """Return the directory that contains a top-level module or package."""
     paths = list(getattr(module, "__path__", None) or ())
     file = paths[0] if paths else getattr(module, "__file__", None)
     return str(Path(file).parent) if isinstance(file, str) else None
@@ -173,22 +175,22 @@ def load_experiments(
     isolated: Collection[str] = (),
     inputs: Mapping[str, Sequence[str]] | None = None,
 ) -> Discovered:
-    """Import the experiments in `root`; call it, and run them, within `importable(root)`.
+    """Import the experiments in `root`. Call this function and run the experiments within `importable(root)`.
 
-    What is wrong with an experiment (an import that fails, a missing callable, parameters that nothing can be
-    bound to) is in its `problems`; the others load all the same.
+    An experiment's `problems` contain the errors of that experiment, such as a failed import, a missing callable, or
+    parameters that cannot be bound. The other experiments are loaded regardless.
 
     Args:
-        root: the experiments folder.
-        names: only these; None for all.
-        helpers: files that are no evaluators: by experiment, or for all under `*`.
-        dataset_names: Phoenix datasets that are not named like their folder, by experiment.
-        isolated: experiments whose async functions run each on the event loop of a worker thread.
-        inputs: patterns of files that an experiment reads unseen, relative to the parent of `root`; by experiment.
+        root: the experiments directory.
+        names: the experiments to select; None for all.
+        helpers: files that are not evaluators, by experiment; under `*` for all experiments.
+        dataset_names: names of datasets in Phoenix that differ from the directory's name, by experiment.
+        isolated: experiments whose async calls run on the event loop of a worker thread.
+        inputs: patterns of data files that an experiment reads, relative to the parent of `root`, by experiment.
 
     Raises:
-        NothingToRunError: a name has no experiment.
-        UsageError: the folder cannot be read.
+        NothingToRunError: a selected experiment does not exist.
+        UsageError: the directory cannot be read.
     """
     root = root.resolve()
     folders, skipped = find_experiments(root, names=names)
@@ -208,10 +210,14 @@ def load_experiments(
         )
         for folder in folders
     ]
-    experiments = [replace(one, input_globs=tuple((inputs or {}).get(one.name, ()))) for one in experiments]
-    experiments = [replace(one, inputs=read_inputs(one)) for one in experiments]
+    experiments = [
+        replace(experiment, input_globs=tuple((inputs or {}).get(experiment.name, ()))) for experiment in experiments
+    ]
+    experiments = [replace(experiment, inputs=read_inputs(experiment)) for experiment in experiments]
     return Discovered(
-        experiments=tuple(isolate_experiment(one) if one.name in isolated else one for one in experiments),
+        experiments=tuple(
+            isolate_experiment(experiment) if experiment.name in isolated else experiment for experiment in experiments
+        ),
         skipped=tuple(skipped),
     )
 
@@ -220,10 +226,10 @@ def _load_experiment(
     folder: Path, *, package: str, helpers: Collection[str], broken: tuple[Failure, ...], dataset_name: str
 ) -> Experiment:
     nothing = Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None)
-    if broken:  # the package above it cannot be imported
+    if broken:  # the parent package cannot be imported
         return replace(nothing, problems=broken)
     try:
-        files = list_folder(folder)
+        files = list_directory(folder)
     except OSError as error:
         return replace(nothing, problems=(_unlisted(folder, error),))
     problems: list[Failure] = []
@@ -231,43 +237,42 @@ def _load_experiment(
     try:
         _package(package, folder)
         task = bind_task(_attribute(_module(package, folder / TASK_FILE), "task"), path=folder / TASK_FILE)
-        _say_what_it_gets(task, folder.name)
+        _warn_of_parameter(task, folder.name)
     except BaseException as error:
         problems.append(_problem(error, folder / TASK_FILE, folder))
     evaluators = _load_evaluators(files, package, {*_NEVER_EVALUATORS, *helpers}, problems)
     if not evaluators and not problems:
         message = (
-            f"{folder.name}/ has no evaluator, so nothing would be judged; "
+            f"{folder.name}/ has no evaluator, so its runs would have no scores; "
             "add a file such as exact_match.py that defines `exact_match`"
         )
         problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
     return replace(nothing, task=task, evaluators=tuple(evaluators), problems=tuple(problems))
 
 
-def _say_what_it_gets(task: Callee, experiment: str) -> None:
+def _warn_of_parameter(task: Callee, experiment: str) -> None:
     if (name := misnamed_parameter(task.function)) is not None:
         log.warning(
-            "%s: `async def task(%s)` gets the whole example, as in 0.6: %s is `%s.%s`. Call the parameter `example`, "
-            "or make the task a plain `def`, which gets %s",
+            "%s: `async def task(%s)` receives the whole example, as in 0.6; the example's %s is `%s.%s`. Rename the "
+            "parameter to `example`, or make the task a plain `def`, whose parameters receive fields by name",
             experiment,
             name,
-            "what it expects" if name in ("expected", "reference") else f"its {name}",
+            "expected output" if name in ("expected", "reference") else name,
             name,
             "output" if name in ("expected", "reference") else name,
-            "what its parameters are called",
         )
 
 
 def _load_evaluators(
     files: Sequence[Path], package: str, never: Collection[str], problems: list[Failure]
 ) -> list[Callee]:
-    """Import the evaluators among the files of an experiment; add what is wrong with them to its problems."""
+    """Import the evaluators among the files of an experiment, and add failures to its problems."""
     evaluators: list[Callee] = []
     for path in files:
         if not path.name.endswith(".py") or path.name in never or path.name.startswith(("_", "test_")):
             continue
         try:
-            if is_folder(path):
+            if is_directory(path):
                 continue
             evaluator = _attribute(_module(package, path), path.stem)
             evaluators.append(bind_evaluator(path.stem, evaluator, path=path))
@@ -282,12 +287,12 @@ def _load_evaluators(
 def _unlisted(folder: Path, error: OSError) -> Failure:
     message = describe_denial(folder, error)
     if isinstance(error, FileNotFoundError):
-        message = f"{folder.name} is a link to {folder.readlink()}, which is not there; in a container, mount it too"
+        message = f"{folder.name} links to {folder.readlink()}, which does not exist; in a container, mount it too"
     return Failure(kind="user", stage="import", type=type(error).__name__, message=message, where=str(folder))
 
 
 class _MissingCallable(LookupError):
-    """A module that does not define what its name promises."""
+    """A module does not define a callable with the module's name."""
 
 
 def _attribute(module: types.ModuleType, name: str) -> Any:
@@ -296,17 +301,17 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
     except AttributeError:
         file = f"{name}.py"
         if name == "task":
-            raise _MissingCallable("task.py defines no `task`; add `async def task(example): ...`") from None
-        close = difflib.get_close_matches(name, [one for one in vars(module) if not one.startswith("_")], n=1)
+            raise _MissingCallable("task.py does not define `task`; add `async def task(example): ...`") from None
+        close = difflib.get_close_matches(name, [public for public in vars(module) if not public.startswith("_")], n=1)
         meant = f" (it has `{close[0]}`)" if close else ""
         raise _MissingCallable(
-            f"{file} defines no `{name}`{meant}. An evaluator is a callable named like its file; "
+            f"{file} does not define `{name}`{meant}. An evaluator is a callable named like its file; "
             f'a helper is named _{file}, or listed in evalwire.toml: [experiments] helpers = ["{file}"]'
         ) from None
 
 
 def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
-    kind = type(error)  # a class of the user's may say that it is another one
+    kind = type(error)  # a user's class may override `__class__`
     if issubclass(kind, KeyboardInterrupt | Interrupted):
         raise error
     if issubclass(kind, _MissingCallable | BindingError):
@@ -321,25 +326,25 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
 
 
 def _with_denial(failure: Failure, error: PermissionError, path: Path) -> Failure:
-    """Say whose the file is that may not be read, which is `path` where the error names none."""
+    """Describe which file cannot be read by which user; the file is `path` if the error does not name it."""
     denied = Path(error.filename) if isinstance(error.filename, str) and error.filename else path
     return failure if os.access(denied, os.R_OK) else replace(failure, message=describe_denial(denied, error))
 
 
 def _with_mount(failure: Failure, error: ModuleNotFoundError, experiments: Path) -> Failure:
-    """Say how code of the project comes into a container in which the experiments are mounted without it."""
+    """Add a remedy for code that is missing in a container, where only the experiments are mounted."""
     name = error.name.partition(".")[0] if isinstance(error.name, str) else ""
     if name == experiments.name or not os.path.ismount(experiments):
         return failure
     return replace(
         failure,
-        message=f"{failure.message}; if {name!r} is a package, install it (EVALWIRE_REQUIREMENTS), and if it is code "
-        "of the project, mount the folder above experiments",
+        message=f"{failure.message}; if {name!r} is a package, install it (EVALWIRE_REQUIREMENTS); if it is project "
+        "code, mount the parent directory of the experiments",
     )
 
 
 def _package(name: str, folder: Path) -> None:
-    """Make `folder` the package `name`, whatever else of that name `sys.path` holds."""
+    """Make `folder` the package `name`, even if `sys.path` has another package with that name."""
     if name in sys.modules:
         return
     init = folder / "__init__.py"
@@ -352,7 +357,7 @@ def _package(name: str, folder: Path) -> None:
 
 
 def _register(name: str, module: types.ModuleType) -> None:
-    """Put a module where imports find it, and on its parent, as an import would."""
+    """Register a module in `sys.modules` and as an attribute of its parent, like an import."""
     sys.modules[name] = module
     parent, _, child = name.rpartition(".")
     if parent in sys.modules:

@@ -1,9 +1,9 @@
-"""Follow which files of the project user code imports and opens.
+"""Record which project files user code imports and opens.
 
-Imports are read from the source, those inside functions too: a module that another experiment has loaded, and one that
-this run had no need of, count as well. What source cannot tell is seen as it happens: `importlib.import_module`, and,
-by Python's audit events, every file that is opened. Files that libraries open without Python, such as Parquet files,
-are not seen; `[experiments.NAME] inputs` names those.
+Import statements are read from the source, also within functions. Modules therefore count even if another experiment
+loaded them, or if this run did not execute the import. Calls of `importlib.import_module` are recorded when they
+happen, and so are opened files, from Python's audit events. Files that libraries open without Python, such as Parquet
+files, are not detected; list them in `[experiments.NAME] inputs`.
 """
 
 from __future__ import annotations
@@ -37,41 +37,41 @@ _NOT_OF_A_PROJECT = {"__pycache__", ".git", ".nox", ".tox", ".venv", "dist-packa
 _UNKNOWN_READER = ""
 _WRITES = os.O_WRONLY | os.O_RDWR
 
-_watches: list[InputWatch] = []  # of the folders that are importable now; the last one counts
+_watches: list[InputWatch] = []  # of the directories that are importable now; only the last entry is used
 _hooked: list[bool] = []  # an audit hook cannot be removed
 
 
 class InputWatch:
-    """What the code of a project imported and opened, as long as its experiments are importable.
+    """A recorder of the files that a project's code imports and opens while its experiments are importable.
 
     Attributes:
-        reads: how many imports and files are known that source does not tell; it grows when there is more to read.
+        reads: the number of recorded imports and files; it grows with each new import or file.
 
     Args:
-        import_root: the parent of the experiments folder.
+        import_root: the parent of the experiments directory.
     """
 
     def __init__(self, import_root: Path) -> None:
         self.reads = 0
         self._import_root = str(import_root)
-        self._project = str(_project_folder(import_root))
-        self._imported: dict[str, set[str]] = defaultdict(set)  # by the file of the code
-        self._opened: dict[str, set[str]] = defaultdict(set)  # likewise; by no file where that is not known
+        self._project = str(_project_root(import_root))
+        self._imported: dict[str, set[str]] = defaultdict(set)  # by the importing file
+        self._opened: dict[str, set[str]] = defaultdict(set)  # by the reading file; empty key if unknown
         self._written: set[str] = set()
         self._digests: dict[str, str] = {}
         self._is_within = functools.lru_cache(maxsize=65_536)(self._find_whether_within)
 
     def note_import(self, name: str, reader: str) -> None:
-        """Note that the code of a file imported a module."""
+        """Record that the code in a file imported a module."""
         if self._is_within(reader) and name not in self._imported[reader]:
             self._imported[reader].add(name)
             self.reads += 1
 
     def note_open(self, path: object, flags: int, frame: types.FrameType | None) -> None:
-        """Note that a file was opened by the code of a frame, or of one around it."""
+        """Record that the code of a frame, or of an outer frame, opened a file."""
         text = os.fsdecode(path) if isinstance(path, bytes) else path
         if not isinstance(text, str):
-            return  # the number of an open file
+            return  # a file descriptor
         full = _absolute(text)
         if full.endswith(".pyc"):
             with contextlib.suppress(ValueError, NotImplementedError):
@@ -82,14 +82,14 @@ class InputWatch:
         if reader is None:
             return
         if flags & _WRITES:
-            self._written.add(full)  # what a run writes, such as a cache, does not make it another run
+            self._written.add(full)  # files that a run writes, such as caches, do not count as inputs
         elif full not in self._opened[reader]:
             self._opened[reader].add(full)
             self.reads += 1
 
     def _find_reader(self, frame: types.FrameType | None) -> str | None:
-        """Return the file of the innermost code of the project; no name if it is not known, None if it is evalwire."""
-        caller: str | None = None  # the innermost code of evalwire
+        """Return the file of the innermost project code; empty text if unknown, None if evalwire opened the file."""
+        caller: str | None = None  # the innermost frame's file in evalwire
         while frame is not None:
             file = frame.f_code.co_filename
             if self._is_within(file):
@@ -100,7 +100,7 @@ class InputWatch:
         return None if caller is not None and not caller.startswith(_USER_CALLS) else _UNKNOWN_READER
 
     def _find_whether_within(self, path: str) -> bool:
-        """Check whether a file is of the project: not of evalwire, the environment, a virtual one or the like."""
+        """Check whether a file belongs to the project, and not to evalwire or to installed packages."""
         if not path.startswith(self._project + os.sep) or path.startswith(_OWN):
             return False
         prefix = sys.prefix + os.sep
@@ -110,16 +110,16 @@ class InputWatch:
         return not relative.name.startswith(".env") and _NOT_OF_A_PROJECT.isdisjoint(relative.parts)
 
     def inputs(self, experiment: Experiment) -> Inputs:
-        """Return what the task and the evaluators of an experiment read, as far as it is known by now."""
+        """Return the files that the task and the evaluators of an experiment have read so far."""
         found = [path for pattern in experiment.input_globs for path in Path(self._import_root).glob(pattern)]
         declared = {str(file) for path in found for file in (path.rglob("*") if path.is_dir() else [path])}
         return Inputs(
             task=self._files(experiment.task, declared) if experiment.task else {},
-            evaluators={one.name: self._files(one, declared) for one in experiment.evaluators},
+            evaluators={evaluator.name: self._files(evaluator, declared) for evaluator in experiment.evaluators},
         )
 
     def today(self, path: str) -> str:
-        """Return the digest of a file of recorded inputs as it is now; no text for one that cannot be read."""
+        """Return the current digest of a recorded input file; empty text if the file cannot be read."""
         return self._digest(os.path.normpath(Path(self._import_root, path)))
 
     def _files(self, callee: Callee, declared: set[str]) -> FileDigests:
@@ -133,7 +133,7 @@ class InputWatch:
         return limited(files, _hash)
 
     def _closure(self, name: str) -> set[str]:
-        """Return every file that a module reads: its own, those that it opens, and those of what it imports."""
+        """Return the file of a module, the files that it opens, and the same for every module that it imports."""
         files: set[str] = set(self._opened.get(_UNKNOWN_READER, ()))
         seen: set[str] = set()
         pending = [name, *(file for file in files if file.endswith(".py"))]
@@ -149,14 +149,14 @@ class InputWatch:
             opened = self._opened.get(file, set())
             files |= {file, *opened}
             pending += self._imported.get(file, ())
-            pending += (one for one in opened if one.endswith(".py"))
+            pending += (path for path in opened if path.endswith(".py"))
             if os.sep not in node and (code := _code_of(file)) is not None:
                 package = node if file.endswith("__init__.py") else node.rpartition(".")[0]
                 pending += _imported_names(code, package)
         return files
 
     def _digest(self, path: str) -> str:
-        """Return a digest of a file: of code, without comments and layout; the first answer holds for the run."""
+        """Return a file's digest, cached for the run; comments and layout of code do not change the digest."""
         if path not in self._digests:
             self._digests[path] = _digest_of(path)
         return self._digests[path]
@@ -164,7 +164,7 @@ class InputWatch:
 
 @contextlib.contextmanager
 def watching(import_root: Path) -> Iterator[InputWatch]:
-    """Watch what user code imports and opens."""
+    """Record the imports and the opened files of user code."""
     if not _hooked:
         _hooked.append(True)
         sys.addaudithook(_note_open)
@@ -190,17 +190,17 @@ def watching(import_root: Path) -> Iterator[InputWatch]:
 
 
 def read_inputs(experiment: Experiment) -> Inputs:
-    """Return what an experiment has read; call it within `importable`."""
+    """Return the files that an experiment has read; call within `importable`."""
     return _watches[-1].inputs(experiment)
 
 
 def count_reads() -> int:
-    """Return a number that grows when user code reads more than was known; call it within `importable`."""
+    """Return a number that grows when user code reads a new file; call within `importable`."""
     return _watches[-1].reads
 
 
 def digest_today(path: str) -> str:
-    """Return the digest of a file of recorded inputs as it is now; call it within `importable`."""
+    """Return the current digest of a recorded input file; call within `importable`."""
     return _watches[-1].today(path)
 
 
@@ -212,14 +212,14 @@ def _note_open(event: str, args: tuple[Any, ...]) -> None:
 
 def _absolute(path: str) -> str:
     try:
-        return os.path.abspath(path)  # noqa: PTH100 - pathlib opens nothing, and takes ten times as long
-    except OSError:  # the working directory is gone
+        return os.path.abspath(path)  # noqa: PTH100 - pathlib takes ten times as long
+    except OSError:  # the working directory was removed
         return path
 
 
-def _project_folder(import_root: Path) -> Path:
-    """Return the folder of the repository, or, where there is none, the parent of the experiments folder."""
-    return next((one for one in (import_root, *import_root.parents) if (one / ".git").exists()), import_root)
+def _project_root(import_root: Path) -> Path:
+    """Return the root of the repository, else the parent of the experiments directory."""
+    return next((path for path in (import_root, *import_root.parents) if (path / ".git").exists()), import_root)
 
 
 def _parents(name: str) -> Iterable[str]:
@@ -231,29 +231,29 @@ def _parents(name: str) -> Iterable[str]:
 
 
 def _file_of(name: str) -> str | None:
-    """Return the file of a module, be it loaded or not; None where it has none."""
+    """Return the file of a module, loaded or not; None if it has no file."""
     module = sys.modules.get(name)
     if module is not None:
         file = getattr(module, "__file__", None)
         return file if isinstance(file, str) else None
     child = name.rpartition(".")[2]
-    for folder in _search_folders(name):
-        for path in (Path(folder, f"{child}.py"), Path(folder, child, "__init__.py")):
-            with contextlib.suppress(OSError):  # nor does an import find what cannot be looked at
+    for directory in _search_path(name):
+        for path in (Path(directory, f"{child}.py"), Path(directory, child, "__init__.py")):
+            with contextlib.suppress(OSError):  # an import would not find an inaccessible file either
                 if is_file(path):
                     return str(path)
     return None
 
 
-def _search_folders(name: str) -> list[str]:
-    """Return where a module that is not loaded would be looked for: in its parent, or on `sys.path`."""
+def _search_path(name: str) -> list[str]:
+    """Return the directories to search for a module: the path of its parent package, or `sys.path`."""
     parent = name.rpartition(".")[0]
     if not parent:
         return [entry or "." for entry in sys.path if not _is_library(entry)]
     module = sys.modules.get(parent)
     if module is not None:
         return [str(entry) for entry in getattr(module, "__path__", ())]
-    return [str(Path(folder, parent.rpartition(".")[2])) for folder in _search_folders(parent)]
+    return [str(Path(directory, parent.rpartition(".")[2])) for directory in _search_path(parent)]
 
 
 def _is_library(entry: str) -> bool:
@@ -262,14 +262,14 @@ def _is_library(entry: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A file of code: a digest of it without comments and layout, and what its import statements name."""
+    """A Python file's digest, without comments and layout, and the targets of its import statements."""
 
     digest: str
     imports: tuple[tuple[int, str, tuple[str, ...]], ...]  # level, module, names
 
 
 def _code_of(path: str) -> _Code | None:
-    """Return a file of code; None where it cannot be read as code."""
+    """Return a parsed Python file, or None if the file cannot be parsed."""
     try:
         return _parse(path, Path(path).stat().st_mtime_ns)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -278,7 +278,7 @@ def _code_of(path: str) -> _Code | None:
 
 @functools.lru_cache(maxsize=4_096)
 def _parse(path: str, modified: int) -> _Code:
-    del modified  # a part of the key
+    del modified  # part of the cache key
     tree = ast.parse(Path(path).read_bytes())
     imports: list[tuple[int, str, tuple[str, ...]]] = []
     for node in ast.walk(tree):
@@ -290,7 +290,7 @@ def _parse(path: str, modified: int) -> _Code:
 
 
 def _imported_names(code: _Code, package: str) -> Iterator[str]:
-    """Yield the modules that import statements name; a name that is imported from one may be a module or not."""
+    """Yield the modules in import statements, and each imported name, which may also be a module."""
     for level, module, names in code.imports:
         base = module
         if level:

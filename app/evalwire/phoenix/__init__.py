@@ -1,4 +1,4 @@
-"""Talk to a Phoenix server; the only room that imports its client."""
+"""Access to a Phoenix server; the only room that imports the Phoenix client."""
 
 from typing import TYPE_CHECKING
 

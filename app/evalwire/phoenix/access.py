@@ -1,4 +1,4 @@
-"""Find how a Phoenix is reached: its address, headers, proxy and certificates, from variables that are given."""
+"""The address, headers, proxy and certificates of a Phoenix server, read from environment variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from evalwire.errors import PhoenixMisconfigured
 
-# The names that state a Phoenix's address, and those from which one is inferred besides, in the client's order.
+# Variables with an address of Phoenix, and variables from which the address can be inferred, in the client's order.
 PHOENIX_ADDRESSES = ("PHOENIX_ENDPOINT", "PHOENIX_COLLECTOR_ENDPOINT", "PHOENIX_BASE_URL", "PHOENIX_HOST")
 ENDPOINT_VARIABLES = (*PHOENIX_ADDRESSES, "OTEL_EXPORTER_OTLP_ENDPOINT", "PHOENIX_PORT")
 CREDENTIAL_VARIABLES = ("PHOENIX_API_KEY", "PHOENIX_API_KEY_FILE", "PHOENIX_CLIENT_HEADERS")
@@ -25,8 +25,8 @@ _USER = re.compile(r"://[^/]*@")
 _BROKEN = re.compile(r"[\x00-\x20\x7f]")
 _MOST_PORTS = 65535
 
-_HEADER_NAME = re.compile(r"[!#$%&*+.^_`|~0-9A-Za-z-]+")  # without the apostrophe, which a shell has left there
-_HEADER_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # what W3C's baggage leaves unencoded
+_HEADER_NAME = re.compile(r"[!#$%&*+.^_`|~0-9A-Za-z-]+")  # no apostrophe: it would be a leftover of shell quoting
+_HEADER_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # the unencoded characters of W3C Baggage
 _SENDABLE = re.compile(r"[\x20-\x7e\t]*")
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -34,16 +34,16 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How one Phoenix is reached. Nothing of it is looked up later, so that user code cannot change it.
+    """The access to a Phoenix server, read from the environment once so that user code cannot change it.
 
     Attributes:
-        address: of the server.
-        headers: sent with each request, credentials included.
-        proxy: address of the proxy; None to connect directly.
-        proxy_variable: where the proxy came from; empty without one.
-        certificates: a file, or a folder, of the authorities to trust; None for those of Mozilla.
-        certificates_variable: where these came from; empty without any.
-        key_log: a file that TLS writes its keys to; None for none.
+        address: the server's address.
+        headers: the headers of each request, credentials included.
+        proxy: the address of the proxy; None to connect directly.
+        proxy_variable: the variable with the proxy's address; empty without a proxy.
+        certificates: a file or a directory with trusted authorities; None for Mozilla's authorities.
+        certificates_variable: the variable with `certificates`; empty if not set.
+        key_log: a file to which TLS writes keys; None without logging.
     """
 
     address: str
@@ -62,16 +62,16 @@ def read_access(
     endpoint: str | None = None,
     api_key: str | None = None,
 ) -> Access:
-    """Return how the Phoenix of an environment is reached.
+    """Return the access to the Phoenix server of an environment.
 
     Args:
-        environ: has Phoenix's variables.
-        network: has the variables of the proxy and of TLS; `environ` by default.
-        endpoint: the address where none of `PHOENIX_ADDRESSES` is set.
-        api_key: the key of a file, where one was named.
+        environ: the environment with Phoenix's variables.
+        network: the environment with the variables for the proxy and TLS; `environ` by default.
+        endpoint: the address to use if none of `PHOENIX_ADDRESSES` is set.
+        api_key: the key from a key file, if a file is configured.
 
     Raises:
-        PhoenixMisconfigured: a variable has a value that cannot be used.
+        PhoenixMisconfigured: the value of a variable is invalid.
     """
     network = environ if network is None else network
     address = _address(environ, endpoint)
@@ -89,18 +89,18 @@ def read_access(
 
 
 def check_address(address: str, name: str) -> str:
-    """Return an address as it is.
+    """Return a valid address unchanged.
 
     Args:
-        address: of a Phoenix.
-        name: of the variable or the setting that it came from, for the error.
+        address: the address of a Phoenix server.
+        name: the name of the variable or setting with the address, for the error.
 
     Raises:
-        PhoenixMisconfigured: it is not one of http or https.
+        PhoenixMisconfigured: the address is not a valid http or https address.
     """
     problem = _problem_of(address, ("http", "https"))
     if problem:
-        # what has no scheme may be a key in the wrong variable; what stands before the host may be a password
+        # a value without a scheme may be a key in the wrong variable; the part before the host may be a password
         shown = f": {_USER.sub('://', address)}" if "://" in address else ""
         raise PhoenixMisconfigured(
             f"{name} is not an http:// or https:// address{shown} ({problem}).\n"
@@ -120,34 +120,35 @@ def _address(environ: Mapping[str, str], endpoint: str | None) -> str:
     host = given.get("PHOENIX_HOST", "127.0.0.1")
     if re.match(r"https?://", host, re.IGNORECASE):
         return check_address(host, "PHOENIX_HOST")
-    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - a server's bind address is no address to call
+    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - clients cannot connect to a server's bind address
     if ":" in host:
         return check_address(f"http://{host}", "PHOENIX_HOST")
     port = given.get("PHOENIX_PORT", _USUAL_PORT)
-    if not (port.isascii() and port.isdigit()):  # such as tcp://..., which Kubernetes sets for a service of that name
+    if not (port.isascii() and port.isdigit()):  # such as tcp://..., set by Kubernetes for a service named phoenix
         raise PhoenixMisconfigured(
-            f"PHOENIX_PORT is not a number: {port}.\nSet PHOENIX_ENDPOINT, which wins over it, to Phoenix's address."
+            f"PHOENIX_PORT is not a number: {port}.\n"
+            "Set PHOENIX_ENDPOINT to the address of Phoenix; it takes precedence over PHOENIX_PORT."
         )
     return check_address(f"http://{host}:{port}", "PHOENIX_HOST" if "PHOENIX_HOST" in given else "PHOENIX_PORT")
 
 
 def _problem_of(address: str, schemes: tuple[str, ...]) -> str:
-    """Return why an address cannot be used, without anything of it; empty where it can."""
+    """Return the reason why an address is invalid, without quoting the address; empty if it is valid."""
     try:
         url = urlsplit(address)
         host, port = url.hostname or "", url.port
     except ValueError as error:
-        return "its port is not a number" if "ort" in str(error) else "its host cannot be read"
+        return "its port is not a number" if "ort" in str(error) else "its host is invalid"
     if _BROKEN.search(address):
-        return "it has a space, or a line end, in it"
+        return "it contains a space or a line break"
     if url.scheme not in schemes or "://" not in address:
-        return f"it begins with none of {', '.join(f'{one}://' for one in schemes)}"
+        return f"it does not start with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     if not host:
-        return "it names no host"
+        return "it has no host"
     if not _is_ip(host) and not _HOST.fullmatch(host):
-        return "its host has a character that no name has"
+        return "its host contains an invalid character"
     if port is not None and not 0 < port <= _MOST_PORTS:
-        return "there is no such port"
+        return f"its port is not between 1 and {_MOST_PORTS}"
     return ""
 
 
@@ -163,7 +164,7 @@ def _is_ip(host: str) -> bool:
 
 
 def _headers(environ: Mapping[str, str], api_key: str | None) -> dict[str, str]:
-    """Return the client headers, and the key as a header; a key from a file wins over both."""
+    """Return the client headers, with the key as a header; a key from a file takes precedence."""
     headers = read_headers(environ.get("PHOENIX_CLIENT_HEADERS", ""), "PHOENIX_CLIENT_HEADERS")
     key = environ.get("PHOENIX_API_KEY", "").strip()
     if api_key is not None:
@@ -174,34 +175,34 @@ def _headers(environ: Mapping[str, str], api_key: str | None) -> dict[str, str]:
 
 
 def check_key(key: str, name: str) -> str:
-    """Return a key as it is.
+    """Return a valid key unchanged.
 
     Args:
         key: an API key.
-        name: of the variable that it came from, for the error.
+        name: the name of the variable with the key, for the error.
 
     Raises:
-        PhoenixMisconfigured: no header can carry it; the message shows nothing of it.
+        PhoenixMisconfigured: the key is invalid in an HTTP header; the message does not show the key.
     """
     if _SENDABLE.fullmatch(key):
         return key
     place = next(place for place, character in enumerate(key, 1) if not _SENDABLE.fullmatch(character))
     found = f"U+{ord(key[place - 1]):04X}"
-    what = f"a byte-order mark ({found})" if key[place - 1] == "\ufeff" else f"{found}, which no header can carry,"
+    what = f"a byte order mark ({found})" if key[place - 1] == "\ufeff" else f"{found}, which is invalid in a header,"
     raise PhoenixMisconfigured(
-        f"{name}: the key has {what} at character {place}.\nCopy the key again, as plain ASCII text."
+        f"{name}: the key contains {what} at character {place}.\nCopy the key again, as plain ASCII text."
     )
 
 
 def read_headers(text: str, name: str) -> dict[str, str]:
-    """Return the headers of `name=value,name=value`, with values decoded and names in small letters.
+    """Return the headers in `name=value,name=value`, with decoded values and lower-case names.
 
     Args:
-        text: as in `PHOENIX_CLIENT_HEADERS`.
-        name: of the variable, for the error.
+        text: headers in the form of `PHOENIX_CLIENT_HEADERS`.
+        name: the name of the variable, for the error.
 
     Raises:
-        PhoenixMisconfigured: a part of it does not have this form; the message shows nothing of a value.
+        PhoenixMisconfigured: a part does not have this form; the message does not show values.
     """
     entries = [entry.strip(" \t\r\n") for entry in text.split(",")]
     if not any(entries):
@@ -214,7 +215,7 @@ def read_headers(text: str, name: str) -> dict[str, str]:
         decoded = unquote(value).strip()
         problem = _problem_of_header(key, equals, value, decoded)
         if problem:
-            # a secret with "=" at its end has the form of a name
+            # a secret that ends in "=" looks like a header name
             is_shown = value.strip("=") and _HEADER_NAME.fullmatch(key) and len(key) <= len("x-forwarded-authorization")
             which = repr(key) if is_shown else f"part {number} of {len(entries)}"
             raise PhoenixMisconfigured(
@@ -229,13 +230,13 @@ def _problem_of_header(key: str, equals: str, value: str, decoded: str) -> str:
     if not equals:
         return "has no `=`"
     if not _HEADER_NAME.fullmatch(key) or not _HEADER_NAME.fullmatch(unquote(key).strip()):
-        return "has no name of a header before its `=`"
+        return "has no header name before its `=`"
     if not value.strip("="):
         return "has no value"
     if not _HEADER_VALUE.fullmatch(value):
         return "has a value that is not URL-encoded"
     if not _SENDABLE.fullmatch(decoded):
-        return "has a value with a character that no header can carry"
+        return "has a value with a character that is invalid in a header"
     return ""
 
 
@@ -243,7 +244,7 @@ def _problem_of_header(key: str, equals: str, value: str, decoded: str) -> str:
 
 
 def _proxy(network: Mapping[str, str], address: SplitResult) -> tuple[str | None, str]:
-    """Return the proxy for an address, and the variable that names it."""
+    """Return the proxy for an address, and the name of the variable with the proxy."""
     if _is_direct(network.get("no_proxy") or network.get("NO_PROXY") or "", address):
         return None, ""
     for name in _proxy_variables(network, address.scheme):
@@ -252,7 +253,7 @@ def _proxy(network: Mapping[str, str], address: SplitResult) -> tuple[str | None
             continue
         proxy = value if "://" in value else f"http://{value}"
         problem = _problem_of(proxy, _PROXY_SCHEMES)
-        if problem:  # the value may hold a password
+        if problem:  # the value may contain a password
             raise PhoenixMisconfigured(
                 f"{name} is not the address of a proxy: {problem}.\n"
                 "Write http://HOST:PORT or socks5://HOST:PORT, with a password as USER:PASSWORD@HOST and its @ as %40."
@@ -264,12 +265,14 @@ def _proxy(network: Mapping[str, str], address: SplitResult) -> tuple[str | None
 def _proxy_variables(network: Mapping[str, str], scheme: str) -> Iterator[str]:
     for name in (f"{scheme}_proxy", "all_proxy"):
         yield name
-        if name != "http_proxy" or "REQUEST_METHOD" not in network:  # of a CGI script, it would be a client's header
+        if (
+            name != "http_proxy" or "REQUEST_METHOD" not in network
+        ):  # in a CGI script, HTTP_PROXY may be a request header
             yield name.upper()
 
 
 def _is_direct(no_proxy: str, address: SplitResult) -> bool:
-    """Check whether `NO_PROXY` has an address: as a name or a domain, as an IP address or a network; `*` is all."""
+    """Check whether `NO_PROXY` matches an address, by name, domain, IP address, network or `*`."""
     host = (address.hostname or "").rstrip(".")
     port = address.port or (443 if address.scheme == "https" else 80)
     return any(_matches(entry, address.scheme, host, port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
@@ -296,7 +299,7 @@ def _matches(entry: str, scheme: str, host: str, port: int) -> bool:
 
 
 def _is_in(host: str, entry: str) -> bool:
-    """Check whether an IP address is in what an entry names; what is neither address nor network has nothing in it."""
+    """Check whether an IP address matches an entry; False if the entry is not an IP address or network."""
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Let the shards of a pipeline run agree on one experiment, by claims."""
+"""Claims, by which the shards of a pipeline run agree on an experiment."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 class Claims:
-    """The claims on a server, each held by one experiment.
+    """The claims on a server; each claim belongs to an experiment.
 
-    Only the name of a project is unique among what several jobs could create at once, on SQLite and on PostgreSQL
-    alike. So a claim is a project without traces, whose description is the experiment's id.
+    Several jobs may claim at the same time. Of the objects that they could create, only projects have unique names, on
+    SQLite and on PostgreSQL. A claim is therefore a project without traces. The description is the experiment's ID.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def holder(self, claim: str) -> str | None:
-        """Return the id of the experiment that has a claim, if there is one.
+        """Return the ID of the experiment that has a claim, or None.
 
         Raises:
             PhoenixError: Phoenix gave no usable answer within the policy.
@@ -35,7 +35,7 @@ class Claims:
         return self._connection.fetch(what, lambda rest: rest.project_description(claim))
 
     def take(self, claim: str, experiment_id: str) -> str:
-        """Claim for an experiment, unless another one has the claim already; return the id of the claim's holder.
+        """Claim for an experiment, unless another experiment has the claim; return the ID of the claim's holder.
 
         Raises:
             PhoenixError: Phoenix gave no usable answer within the policy.
@@ -48,14 +48,14 @@ class Claims:
                 holder = _despite_reset(lambda: rest.project_description(claim))
                 if holder is None:
                     raise
-                return holder  # perhaps this very experiment, of which the answer was lost
+                return holder  # possibly this experiment, if the response was lost
             return experiment_id
 
         return self._connection.fetch("agree on the experiment of this pipeline run", create_or_read)
 
 
 def _despite_reset(request: Callable[[], T]) -> T:
-    """Make a request after a refused one: Phoenix resets the connection that it answered with a 500."""
+    """Make a request after a failed request: Phoenix resets a connection after responding with a 500."""
     try:
         return request()
     except httpx.TransportError:

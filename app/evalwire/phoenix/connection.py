@@ -1,4 +1,4 @@
-"""Connect to a Phoenix server, and run operations on it within the retry policies."""
+"""The connection to a Phoenix server, which runs operations within retry policies."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=10.0)  # where a request says nothing else
+_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=10.0)  # unless a request has another timeout
 
-_UPLOAD_SECONDS = 900.0  # of one request of an upload, tries and waits included
+_UPLOAD_SECONDS = 900.0  # for each request of an upload, with all attempts and waits
 
 _SINGLE_TRY_SECONDS = 10
 
 
 def connect(access: Access | None = None, *, base_url: str | None = None) -> Client:
-    """Make a client of a Phoenix, which looks nothing up in the environment any more.
+    """Return a client for a Phoenix server that ignores later changes of the environment.
 
-    Its connections to the server are closed when the client is no longer used.
+    The connections are closed when the client is garbage-collected.
 
     Args:
-        access: how the server is reached; by default what the environment says.
-        base_url: another address, where no `access` is given.
+        access: the access to the server; read from the environment by default.
+        base_url: an address instead of the environment's, if `access` is None.
 
     Raises:
-        PhoenixMisconfigured: the address, a header, the proxy or a file of certificates cannot be used.
+        PhoenixMisconfigured: the address, a header, the proxy or a certificate file is invalid.
     """
     _skip_server_imports()
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -67,9 +67,9 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
             proxy=_proxy(access),
             trust_env=False,
         )
-    except httpx.InvalidURL as error:  # such as a host that is too long, or no internationalized name
+    except httpx.InvalidURL as error:  # such as a host that is too long, or an invalid internationalized name
         raise PhoenixMisconfigured(f"Phoenix's address {access.address} cannot be used: {error}.") from error
-    # NOTE: the client only asks whether an error is a rate limit of `phoenix.evals`, and would import pandas for it
+    # NOTE: the client uses `phoenix.evals` only to detect its rate limit errors; the import would load pandas
     client: Client = load("phoenix.client", without="phoenix.evals").Client(http_client=http)
     weakref.finalize(client, http.close)
     return client
@@ -82,10 +82,10 @@ def _proxy(access: Access) -> httpx.Proxy | None:
 
 
 def _tls(access: Access) -> ssl.SSLContext:
-    """Return what TLS trusts; where none of it is needed, a context that trusts nobody.
+    """Return a TLS context; without https, a context with no trusted certificates.
 
     Raises:
-        PhoenixMisconfigured: the file or folder that a variable names cannot be used.
+        PhoenixMisconfigured: the certificate file or directory of a variable is invalid.
     """
     named, variable = access.certificates, access.certificates_variable
     if named is not None:
@@ -94,7 +94,7 @@ def _tls(access: Access) -> ssl.SSLContext:
         context = httpx.create_ssl_context(trust_env=False)
     else:  # reading Mozilla's certificates takes 60 ms
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.keylog_filename = access.key_log  # type: ignore[assignment]  # None is for none; `create_default_context` looked it up
+    context.keylog_filename = access.key_log  # type: ignore[assignment]  # None disables the log; `create_default_context` read the variable
     return context
 
 
@@ -103,27 +103,29 @@ def _is_https(address: str | None) -> bool:
 
 
 def _trusting(named: str, variable: str) -> ssl.SSLContext:
-    is_folder = variable == "SSL_CERT_DIR"
+    is_directory = variable == "SSL_CERT_DIR"
     try:
-        if is_folder and not any(Path(folder).is_dir() for folder in named.split(os.pathsep)):
-            raise NotADirectoryError(errno.ENOENT, "there is no such folder")
-        return ssl.create_default_context(cafile=None if is_folder else named, capath=named if is_folder else None)
+        if is_directory and not any(Path(directory).is_dir() for directory in named.split(os.pathsep)):
+            raise NotADirectoryError(errno.ENOENT, "the directory does not exist")
+        return ssl.create_default_context(
+            cafile=None if is_directory else named, capath=named if is_directory else None
+        )
     except ssl.SSLError as error:
-        why = "it holds no certificate in PEM format"
+        why = "it has no certificate in PEM format"
         cause: OSError = error
     except OSError as error:
         why, cause = error.strerror or str(error), error
     raise PhoenixMisconfigured(
-        f"{variable}: Cannot read certificates from {named}: {why}.\n"
-        "In a container, mount it, or unset the variable to trust the usual authorities."
+        f"{variable}: cannot read certificates from {named}: {why}.\n"
+        "In a container, mount it, or unset the variable to trust the default authorities."
     ) from cause
 
 
 def _skip_server_imports() -> None:
-    """Keep `import phoenix.client` from importing the whole server where `arize-phoenix` is installed too.
+    """Prevent `import phoenix.client` from importing the whole server if `arize-phoenix` is also installed.
 
-    NOTE: its `phoenix/__init__.py` imports the server application (10 s); the client alone needs 0.5 s. The
-    package put in its place finds every submodule, and runs the real `__init__` when a name of it is asked for.
+    NOTE: `phoenix/__init__.py` of the server imports the application (10 s); the client alone needs 0.5 s. The
+    replacement package finds every submodule. It runs the real `__init__` when code accesses a name in the package.
     """
     if "phoenix" in sys.modules:
         return
@@ -146,37 +148,37 @@ def _skip_server_imports() -> None:
 
 
 def endpoint_of(client: Client) -> str:
-    """Return the address of the server that a client talks to, without a password."""
+    """Return the address of a client's server, without a password."""
     url = client.experiments.get_experiment_url("D", "E")
     address = urlsplit(url.partition("datasets/D/")[0].rstrip("/"))
-    host = address.netloc.rpartition("@")[2]  # what comes before may be a password
+    host = address.netloc.rpartition("@")[2]  # the part before "@" may contain a password
     return urlunsplit(address._replace(netloc=host))
 
 
 class Connection:
-    """Runs operations on a Phoenix server, each within the retry policy of its kind.
+    """Runs operations on a Phoenix server, each within a retry policy.
 
-    An operation is a function of a `Rest`. It is retried as a whole, and each try has a time-out for its requests. An
-    error names the operation: "Phoenix at http://... did not {what}: ...".
+    An operation is a function of a `Rest`. It is retried as a whole, and each attempt has a timeout for its requests.
+    Errors name the operation: "Phoenix at http://... did not {what}: ...".
 
     Args:
         client: a `phoenix.client.Client`.
-        fetch: for reads, and for what nobody paid for.
-        record: for what was paid for.
-        proxy: the variable that named the proxy on the way; empty without one.
+        fetch: the policy for reads, and for writes that are cheap to repeat.
+        record: the policy for paid results.
+        proxy: the name of the variable with the proxy; empty without a proxy.
 
     Raises:
         PhoenixError: the client is not a `phoenix.client.Client`.
     """
 
     def __init__(self, client: Client, *, fetch: RetryPolicy, record: RetryPolicy, proxy: str = "") -> None:
-        # NOTE: the client's connection is not a public name of it; without it, requests that the client has no call
-        # for would need an address and credentials of their own.
+        # NOTE: the client's connection is a private attribute. Requests that the client does not support need it for
+        # the address and the credentials.
         http = getattr(client, "_client", None)
         if not isinstance(http, httpx.Client):
             raise PhoenixError(
                 f"evalwire cannot use a client of type {type(client).__name__}: it has no HTTP connection.\n"
-                "Pass a phoenix.client.Client (not an AsyncClient); tests can give it an "
+                "Pass a phoenix.client.Client (not an AsyncClient). In tests, give the client an "
                 "httpx.Client(transport=httpx.MockTransport(...))."
             )
         self._client = client
@@ -193,34 +195,34 @@ class Connection:
 
     @property
     def gave_up(self) -> bool:
-        """True once a record was given up for an outage."""
+        """True after recording was given up because of an outage."""
         return self._gave_up
 
     def experiment_url(self, dataset_id: str, experiment_id: str) -> str:
-        """Return the address of an experiment's page, as the client has it."""
+        """Return the address of an experiment's page, from the client."""
         return self._client.experiments.get_experiment_url(dataset_id=dataset_id, experiment_id=experiment_id)
 
     def fetch(self, what: str, operation: Callable[[Rest], T]) -> T:
         """Run an operation within the policy for reads.
 
         Raises:
-            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+            PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
         return self._run(what, operation, self._fetch)
 
     def download(self, what: str, operation: Callable[[Rest], T]) -> T:
-        """Run a read of which one request may take as long as all tries together.
+        """Run a read in which a single request may use the policy's total time.
 
         Raises:
-            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+            PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
         return self._run(what, operation, replace(self._fetch, longest_try_seconds=self._fetch.total_seconds))
 
     def upload(self, what: str, operation: Callable[[Rest], T]) -> T:
-        """Run an operation of an upload, whose requests may take many minutes.
+        """Run an operation of an upload, in which requests may take many minutes.
 
         Raises:
-            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+            PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
         patient = replace(self._fetch, longest_try_seconds=_UPLOAD_SECONDS, total_seconds=_UPLOAD_SECONDS)
         return self._run(what, operation, patient)
@@ -228,11 +230,11 @@ class Connection:
     def record(self, what: str, operation: Callable[[Rest], T]) -> T:
         """Run an operation within the policy for records.
 
-        After a record was given up for an outage, every operation gets a single try: a job whose Phoenix is gone
-        ends soon instead of waiting once for every record.
+        After recording was given up because of an outage, every operation gets a single attempt. A job that lost
+        Phoenix then ends soon, rather than waiting for every record.
 
         Raises:
-            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+            PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
         try:
             return self._run(what, operation, self._record)
@@ -241,15 +243,15 @@ class Connection:
             raise
 
     def single_try(self) -> Rest:
-        """Return requests that are made once, with a short time-out, and raise their errors as they are."""
+        """Return a `Rest` with a short timeout and without retries, which raises original errors."""
         return Rest(self._client, self._http, _SINGLE_TRY_SECONDS)
 
     def _run(self, what: str, operation: Callable[[Rest], T], policy: RetryPolicy) -> T:
-        def one_try(seconds: int) -> T:
+        def attempt(seconds: int) -> T:
             return operation(Rest(self._client, self._http, seconds))
 
         try:
-            return retry(one_try, what, policy, give_up=lambda: self._gave_up)
+            return retry(attempt, what, policy, give_up=lambda: self._gave_up)
         except PhoenixError:
             raise
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Fetch datasets with their examples."""
+"""Datasets with their examples."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("evalwire.phoenix")
 
-_MOST_MARKS = 5  # tries to read a dataset between two uploads
+_MOST_MARKS = 5  # attempts to read a dataset between two uploads
 
 
 class Datasets:
-    """The datasets of a server, as experiments run on them."""
+    """The datasets of a server, for experiments."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def fetch(self, name: str, *, split: str | None = None, version_id: str | None = None) -> Dataset:
-        """Fetch a version of a dataset, or of a split of it, examples included: by default the newest complete one.
+        """Fetch a version of a dataset or split with its examples; the newest complete version by default.
 
-        While an upload to it is not finished, that is the version before the upload.
+        During an unfinished upload, the version before the upload is the newest complete version.
 
         Raises:
             DatasetNotFound: no dataset has this name.
-            DatasetUnfinished: an upload to it is not finished, and it held nothing before.
-            PhoenixError: Phoenix refused, or gave no usable answer within the policy.
+            DatasetUnfinished: the first upload of the dataset is unfinished.
+            PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
         if version_id is not None:
             return self.fetch_version(self.find_id(name), version_id, split=split)
@@ -48,13 +48,13 @@ class Datasets:
             found = self._newest(name, split)
             if mark_count(self._record(name).get("metadata")) == mark_count(record.get("metadata")):
                 return replace(_to_dataset(found), split=split)
-        raise PhoenixError(f"the dataset {name!r} was uploaded again and again while it was read. Try again.")
+        raise PhoenixError(f"the dataset {name!r} was repeatedly uploaded while it was read. Try again.")
 
     def fetch_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
-        """Fetch one version of a dataset, or of a split of it, by its ids.
+        """Fetch a version of a dataset or split by ID.
 
         Raises:
-            PhoenixError: Phoenix has none of these ids, refused, or gave no usable answer within the policy.
+            PhoenixError: the IDs do not exist, Phoenix refused, or did not send a valid response within the policy.
         """
         found = self._connection.fetch(
             f"fetch version {version_id} of the dataset {dataset_id}",
@@ -63,13 +63,13 @@ class Datasets:
         return replace(_to_dataset(found), split=split)
 
     def newest_version(self, dataset_id: str) -> str | None:
-        """Return the id of a dataset's newest version; None where it has none."""
+        """Return the ID of a dataset's newest version; None if it has no version."""
         return self._connection.fetch(
             f"find the newest version of the dataset {dataset_id}", lambda rest: rest.newest_version(dataset_id)
         )
 
     def find_id(self, name: str) -> str:
-        """Return the id of a dataset, without its examples.
+        """Return the ID of a dataset, without fetching examples.
 
         Raises:
             DatasetNotFound: no dataset has this name.
@@ -82,22 +82,22 @@ class Datasets:
         return str(record["id"])
 
     def _record(self, name: str) -> Mapping[str, Any]:
-        """Return Phoenix's record of a dataset, its metadata included; an empty one where there is no dataset."""
+        """Return Phoenix's record of a dataset with its metadata; empty if the dataset does not exist."""
         return self._connection.fetch(
             f"find the dataset {name!r}", lambda rest: next(iter(rest.datasets_named(name)), EMPTY)
         )
 
     def _before(self, unfinished: UnfinishedUpload, record: Mapping[str, Any], split: str | None) -> Dataset:
-        """Fetch the version of a dataset before the upload that is not finished."""
+        """Fetch the version of a dataset before its unfinished upload."""
         if unfinished.base_version_id is None:
             raise DatasetUnfinished(
                 f"the dataset {record['name']!r} in Phoenix at {self._connection.endpoint} is not complete: an upload "
-                f"of {unfinished.rows} examples to it is under way, or was interrupted.\n"
-                "Wait for it, or repeat it with `evalwire upload`, which sends only what is missing."
+                f"of {unfinished.rows} examples to it is running, or was interrupted.\n"
+                "Wait for it, or repeat it with `evalwire upload`, which sends only the missing examples."
             )
         log.warning(
-            "%s: an upload of %s examples is under way or was interrupted; the dataset's version before it is used. "
-            "To finish it, repeat `evalwire upload`.",
+            "%s: an upload of %s examples is running or was interrupted; using the dataset version before it. "
+            "To finish an interrupted upload, repeat `evalwire upload`.",
             record["name"],
             unfinished.rows,
         )
@@ -107,13 +107,13 @@ class Datasets:
         def fetch(rest: Rest) -> ClientDataset:
             try:
                 found = rest.dataset(name, split=split)
-                # a name that reads like an id was taken for one
+                # the client treats a name that looks like an ID as an ID
                 return found if found.name == name else rest.dataset({"name": name}, split=split)
             except ValueError as error:
                 if str(error).startswith("Dataset not found"):
                     raise DatasetNotFound(
                         f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive).\n"
-                        "Upload it with `evalwire upload`, or rename the experiment's folder to the dataset's name."
+                        "Upload it with `evalwire upload`, or rename the experiment's directory to the dataset's name."
                     ) from error
                 raise
 
@@ -134,7 +134,7 @@ def _to_example(example: Mapping[str, Any]) -> Example:
     node_id = example.get("node_id") or example["id"]
     id_, updated_at = example.get("id") or node_id, example.get("updated_at")
     return Example(
-        id=node_id if id_ == node_id else id_,  # equal texts are held once
+        id=node_id if id_ == node_id else id_,  # share equal texts to save memory
         node_id=node_id,
         input=_or_empty(example.get("input")),
         output=_or_empty(example.get("output")),

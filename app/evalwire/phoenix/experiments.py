@@ -1,4 +1,4 @@
-"""Create, find, tag and delete experiments."""
+"""Creation, search, tags and deletion of experiments."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class Experiments:
     """The experiments of a server, without their runs.
 
     Args:
-        connection: to the server.
-        datasets: of the server.
-        public_endpoint: the server's address for people; None where it is the connection's.
+        connection: the connection to the server.
+        datasets: the datasets of the server.
+        public_endpoint: the server's address in links; None for the connection's address.
     """
 
     def __init__(self, connection: Connection, datasets: Datasets, *, public_endpoint: str | None = None) -> None:
         self._connection = connection
         self._datasets = datasets
         self._public_endpoint = public_endpoint
-        self._created_once: set[str] = set()  # keys of creations that were answered at once
+        self._created_once: set[str] = set()  # keys of creations that succeeded at the first attempt
 
     def create(
         self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
     ) -> Mapping[str, Any]:
-        """Create an experiment on this version of the dataset; return Phoenix's record of it, with its `id`.
+        """Create an experiment on this version of the dataset; return Phoenix's record with the `id`.
 
-        A creation is not idempotent, so each one has a key of its own in the metadata under `CREATION_KEY`. After a
-        lost answer, the experiment with this key is looked for before another is created.
+        A creation is not idempotent. Each creation therefore has a unique key in the metadata, under `CREATION_KEY`.
+        After a lost response, a retry first looks for an experiment with this key.
 
         Args:
-            dataset: the dataset that the experiment runs on.
-            name: its name in Phoenix.
-            metadata: recorded with it, the key included.
-            repetitions: how often each example is to run.
-            adopt: look before the first try too: an earlier process may have created it.
+            dataset: the dataset of the experiment.
+            name: the experiment's name in Phoenix.
+            metadata: the metadata to record, with the key.
+            repetitions: the number of runs of each example.
+            adopt: also look for the key before the first attempt, because an earlier process may have used it.
         """
         key = str(metadata[CREATION_KEY])
         tries = 0
@@ -71,9 +71,9 @@ class Experiments:
         return created
 
     def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
-        """Delete the empty experiment of a creation that Phoenix carried out after its answer was given up.
+        """Delete empty duplicates, which Phoenix may have created after a request timed out.
 
-        There is none where this process made the creation once, and it was answered.
+        There are no duplicates if this process created the experiment in a single attempt.
         """
         if key in self._created_once:
             return
@@ -86,10 +86,10 @@ class Experiments:
         self._connection.record("remove an experiment that was created twice", remove)
 
     def remove(self, experiment_id: str) -> None:
-        """Delete an experiment and the project of its traces; nothing when it is gone."""
+        """Delete an experiment and the project of its traces, if they exist."""
 
         def remove(rest: Rest) -> None:
-            with contextlib.suppress(ValueError):  # it is gone
+            with contextlib.suppress(ValueError):  # does not exist
                 rest.delete_experiment(experiment_id)
 
         self._connection.fetch(f"remove the experiment {experiment_id}", remove)
@@ -98,14 +98,14 @@ class Experiments:
         """Return an experiment's record, with the counts of its runs.
 
         Raises:
-            ExperimentNotFound: there is none of this id.
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            ExperimentNotFound: no experiment has this ID.
+            PhoenixError: Phoenix did not send a valid response within the policy.
         """
         unknown = ExperimentNotFound(
-            f"Phoenix at {self._connection.endpoint} did not find the experiment {experiment_id!r}: it has none of "
-            "this id.\nIs PHOENIX_ENDPOINT the server that it was recorded to?"
+            f"Phoenix at {self._connection.endpoint} has no experiment with the ID {experiment_id!r}.\n"
+            "Check that PHOENIX_ENDPOINT is the server to which it was recorded."
         )
-        if not experiment_id.strip() or "/" in experiment_id:  # would ask for another page, which there may be
+        if not experiment_id.strip() or "/" in experiment_id:  # would request a different path, which may exist
             raise unknown
         what = f"find the experiment {experiment_id}"
         try:
@@ -116,7 +116,7 @@ class Experiments:
             raise
 
     def on_dataset(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the records of the experiments on a dataset, the newest first, fetched page by page.
+        """Yield the records of the experiments on a dataset, newest first, fetched in pages.
 
         Raises:
             DatasetNotFound: no dataset has this name.
@@ -149,23 +149,23 @@ class Experiments:
         )
 
     def tag(self, experiment_id: str, tag: str) -> None:
-        """Give an experiment a tag; another one of the same dataset that has it loses it.
+        """Tag an experiment; other experiments of the dataset lose the tag.
 
         Raises:
-            PhoenixError: Phoenix does not accept the tag, or gave no usable answer within the policy.
+            PhoenixError: Phoenix does not accept the tag, or did not send a valid response within the policy.
         """
         self._connection.fetch(
             f"tag the experiment {experiment_id} as {tag!r}", lambda rest: rest.set_tag(experiment_id, tag)
         )
 
     def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
-        """Replace an experiment's metadata by its metadata at its end."""
+        """Replace an experiment's metadata at the end of the experiment."""
         self._connection.record(
             "note how the experiment ended", lambda rest: rest.set_metadata(experiment_id, metadata)
         )
 
 
 def _with_key(rest: Rest, dataset_id: str, key: str) -> list[Mapping[str, Any]]:
-    """Return the experiments of one creation."""
+    """Return the experiments with a creation key."""
     found = rest.experiments(dataset_id)
-    return [one for one in found if (one.get("metadata") or {}).get(CREATION_KEY) == key]
+    return [experiment for experiment in found if (experiment.get("metadata") or {}).get(CREATION_KEY) == key]

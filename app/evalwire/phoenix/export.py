@@ -1,4 +1,4 @@
-"""Read the runs of an experiment from a file, a row for each: memory may not hold them all."""
+"""Export of an experiment's runs as rows, read from a file because they may not fit into memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from evalwire.phoenix.rest import Rest
 
 
-NOT_RUN = "not run"  # stands for the error of a run that was never made
+NOT_RUN = "not run"  # the error of a missing run
 
-_PART = 65_536  # bytes of a document that are read at once
+_PART = 65_536  # bytes of a document in each read
 
 _OF_AN_EVALUATION = (
     "name",
@@ -36,7 +36,7 @@ _OF_AN_EVALUATION = (
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Holds what a document of runs lacks of an example: its place in the dataset, its author's id, its metadata."""
+    """The data about an example that a document of runs does not contain: position, ID and metadata."""
 
     position: int
     id: str
@@ -44,7 +44,7 @@ class Note:
 
 
 def example_notes(rest: Rest, record: Mapping[str, Any]) -> dict[str, Note]:
-    """Return notes on all examples of the dataset's version that an experiment ran on, by their node ids."""
+    """Return notes on all examples of an experiment's dataset version, by node ID."""
     examples = rest.examples(record["dataset_id"], record["dataset_version_id"])
     return {
         example["node_id"]: Note(position, str(example["id"]), example.get("metadata") or EMPTY)
@@ -53,32 +53,32 @@ def example_notes(rest: Rest, record: Mapping[str, Any]) -> dict[str, Note]:
 
 
 def incomplete_runs(rest: Rest, experiment_id: str) -> list[dict[str, Any]]:
-    """Return placeholders for the missing and failed runs of an experiment, in the shape of its document."""
+    """Return placeholders for the missing and failed runs of an experiment, in the form of its document."""
     return [
         {
-            "example_id": one["dataset_example"]["node_id"],
+            "example_id": entry["dataset_example"]["node_id"],
             "repetition_number": repetition,
-            "input": one["dataset_example"]["input"],
-            "reference_output": one["dataset_example"]["output"],
+            "input": entry["dataset_example"]["input"],
+            "reference_output": entry["dataset_example"]["output"],
             "output": None,
             "error": NOT_RUN,
             "annotations": [],
         }
-        for one in rest.incomplete_runs(experiment_id)
-        for repetition in one["repetition_numbers"]
+        for entry in rest.incomplete_runs(experiment_id)
+        for repetition in entry["repetition_numbers"]
     ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Holds what Phoenix has of an experiment.
+    """A downloaded experiment.
 
     Attributes:
-        experiment: Phoenix's record of it, with the counts of the rows that there are.
-        evaluations: the names of all evaluations, sorted.
-        notes: on the examples, by their node ids.
-        not_run: placeholders for the runs that were never made, in the shape of the document.
-        document: the runs, as Phoenix's own JSON document of them.
+        experiment: Phoenix's record of the experiment, with the actual counts of rows.
+        evaluations: the sorted names of all evaluations.
+        notes: notes on the examples, by node ID.
+        not_run: placeholders for missing runs, in the form of the document.
+        document: the runs, as Phoenix's JSON document.
     """
 
     experiment: Mapping[str, Any]
@@ -96,13 +96,13 @@ class Recording:
         notes: Mapping[str, Note],
         incomplete: Sequence[Mapping[str, Any]],
     ) -> Recording:
-        """Look through a document of runs.
+        """Return a recording after a first pass over a document of runs.
 
         Args:
-            record: Phoenix's of the experiment.
-            document: its runs.
-            notes: on its examples.
-            incomplete: placeholders for the runs that were missing before the document was read.
+            record: Phoenix's record of the experiment.
+            document: the document with the runs.
+            notes: the notes on the examples.
+            incomplete: placeholders for the runs that were missing or failed before the document was read.
 
         Raises:
             json.JSONDecodeError: the document is not JSON.
@@ -111,10 +111,10 @@ class Recording:
         made: set[tuple[str, int]] = set()
         failed = 0
         for run in _items(document):
-            names.update(one["name"] for one in run["annotations"])
+            names.update(annotation["name"] for annotation in run["annotations"])
             made.add(_key(run))
             failed += bool(run.get("error"))
-        not_run = [one for one in incomplete if _key(one) not in made]
+        not_run = [run for run in incomplete if _key(run) not in made]
         counts = {
             "successful_run_count": len(made) - failed,
             "failed_run_count": failed,
@@ -129,9 +129,9 @@ class Recording:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the runs, and those that were never made, in the dataset's order, then by repetition.
+        """Yield made and missing runs, in the dataset's order, then by repetition.
 
-        They are read from the file, so one pass has to be over before the next begins.
+        The file is read during the iteration. Finish an iteration before starting another.
         """
         made = ((self._place(run), run) for run in _items(self.document))
         never = sorted(((self._place(run), run) for run in self.not_run), key=lambda pair: pair[0])
@@ -169,7 +169,7 @@ def _row(run: Mapping[str, Any], note: Note | None) -> dict[str, Any]:
         "end_time": run.get("end_time"),
         "trace_id": run.get("trace_id"),
         "evaluations": [
-            {key: one.get(key) for key in _OF_AN_EVALUATION}
-            for one in sorted(run["annotations"], key=lambda one: str(one["name"]))
+            {key: annotation.get(key) for key in _OF_AN_EVALUATION}
+            for annotation in sorted(run["annotations"], key=lambda annotation: str(annotation["name"]))
         ],
     }

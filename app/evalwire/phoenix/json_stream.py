@@ -1,4 +1,4 @@
-"""Yield the items of a JSON array that arrives in pieces, so that a large array is never held whole."""
+"""A streaming parser for large JSON arrays."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# NaN and infinities are not JSON; Python writes them all the same
+# NaN and infinities are not valid JSON, but Python writes them
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def items(parts: Iterable[bytes]) -> Iterator[Any]:
-    """Yield the items of one array in UTF-8; NaN and infinities in it are None.
+    """Yield the items of an array in UTF-8; NaN and infinities become None.
 
-    Memory holds an item and about as much again, or a few parts, whichever is longer.
+    The memory in use is about twice the largest item, or a few parts if that is more.
 
     Raises:
-        json.JSONDecodeError: the document is not a JSON array, or ends too early.
+        json.JSONDecodeError: the document is not a JSON array, or is truncated.
         UnicodeDecodeError: the document is not UTF-8.
     """
     text = _Text(parts)
@@ -35,7 +35,7 @@ def items(parts: Iterable[bytes]) -> Iterator[Any]:
 
 
 class _Text:
-    """Text that is read as it is needed, and forgotten once it is passed."""
+    """Text that is read on demand and discarded after use."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter(parts)
@@ -46,7 +46,7 @@ class _Text:
 
     @property
     def next(self) -> str:
-        """Return the next character that is not white space; an empty text at the end."""
+        """Return the next character that is not white space; empty at the end."""
         while True:
             self._at = _past_space(self._held, self._at)
             if self._at < len(self._held):
@@ -56,7 +56,7 @@ class _Text:
             self._read(1)
 
     def take(self, wanted: str) -> str:
-        """Go past the next character, which has to be one of `wanted`, and return it."""
+        """Consume and return the next character, which must be in `wanted`."""
         found = self.next
         if not found or found not in wanted:
             raise self.error(f"Expecting {' or '.join(wanted)}")
@@ -64,9 +64,9 @@ class _Text:
         return found
 
     def value(self) -> Any:
-        """Go past the next value, and return it.
+        """Consume and return the next value.
 
-        A value is whole only when the character behind it is there: 1 may be the beginning of 1.5.
+        A value is complete only if the next character is known: 1 may be the start of 1.5.
         """
         if not self.next:
             raise self.error("Expecting value")
@@ -81,11 +81,11 @@ class _Text:
                 if self._held[behind : behind + 1] in (",", "]") or self._is_whole:
                     self._at = end
                     return value
-            # twice as much each time: a long item would otherwise be decoded again for every part
+            # doubling limits how often a long item is decoded again
             self._read(2 * (len(self._held) - self._at))
 
     def _read(self, wanted: int) -> None:
-        """Read until this many characters lie ahead, or there are no more."""
+        """Read until this many characters are available, or the end is reached."""
         held = [self._held[self._at :]]
         self._at = 0
         length = len(held[0])
@@ -97,12 +97,12 @@ class _Text:
         self._held = "".join(held)
 
     def error(self, message: str) -> json.JSONDecodeError:
-        """Return an error at this place."""
+        """Return an error for the current position."""
         return json.JSONDecodeError(message, self._held, self._at)
 
 
 def _past_space(text: str, at: int) -> int:
-    """Return the place behind the white space at a place."""
+    """Return the position after the white space at a position."""
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at

@@ -1,7 +1,7 @@
-"""Read experiments and upload datasets over any object that has the public `datasets` and `experiments` of a client.
+"""Access to experiments and datasets through the public `datasets` and `experiments` of any client-like object.
 
-Such as a facade of a team's own, or a mock in its tests. There are no retries, and what the public calls do not offer
-is refused.
+Examples are a team's wrapper around the client, or a mock in tests. There are no retries. Operations that the public
+calls do not offer are errors.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _OF_AN_EVALUATION = ("name", "annotator_kind", "error", "metadata", "start_time"
 
 
 def has_public_calls_only(client: Any) -> bool:
-    """Check whether a client has the public calls of Phoenix's, and no HTTP connection of its own for more."""
+    """Check whether a client has the public calls of Phoenix's client, but no HTTP connection for other requests."""
     has_connection = isinstance(getattr(client, "_client", None), httpx.Client)
     return not has_connection and hasattr(client, "datasets") and hasattr(client, "experiments")
 
 
 class PublicClient:
-    """Phoenix over the public calls of a client; the same as the parts of `Phoenix` that read experiments.
+    """Phoenix through the public calls of a client, with the interface of `Phoenix` for reading experiments.
 
     Attributes:
-        experiments: finds them.
-        recorded: reads them back.
+        experiments: finds experiments.
+        recorded: reads experiments.
     """
 
     def __init__(self, client: Any) -> None:
@@ -50,10 +50,10 @@ class PublicClient:
         self.recorded = self
 
     def get(self, experiment_id: str) -> Any:
-        """Return what the client has of an experiment, as it gives it.
+        """Return an experiment as the client returns it.
 
         Raises:
-            ExperimentNotFound: it has none of this ID.
+            ExperimentNotFound: no experiment has this ID.
         """
         try:
             return self._client.experiments.get_experiment(experiment_id=experiment_id)
@@ -65,17 +65,17 @@ class PublicClient:
             raise PhoenixError(f"the experiment {experiment_id!r} cannot be read: {error}") from error
 
     def find(self, experiment_id: str) -> Mapping[str, Any]:
-        """Return an experiment in the shape of Phoenix's record of it.
+        """Return an experiment in the form of Phoenix's record.
 
         Raises:
-            ExperimentNotFound: the client has none of this ID.
-            PhoenixError: what it gives is no experiment.
+            ExperimentNotFound: no experiment has this ID.
+            PhoenixError: the client did not return an experiment.
         """
         ran = self.get(experiment_id)
         if not isinstance(ran, Mapping) or not isinstance(ran.get("task_runs"), Sequence):
             raise PhoenixError(
-                f"the client of type {type(self._client).__name__} gives a {type(ran).__name__} for the experiment "
-                f"{experiment_id!r}. Expected a mapping with task_runs and evaluation_runs, as of "
+                f"the client of type {type(self._client).__name__} returned a {type(ran).__name__} for the experiment "
+                f"{experiment_id!r}. Expected a mapping with task_runs and evaluation_runs, like "
                 "experiments.get_experiment."
             )
         runs = [_plain(run) for run in ran["task_runs"]]
@@ -91,21 +91,21 @@ class PublicClient:
             "failed_run_count": failed,
             "missing_run_count": 0,
             "task_runs": runs,
-            "evaluation_runs": [_plain(one) for one in ran.get("evaluation_runs") or ()],
+            "evaluation_runs": [_plain(evaluation) for evaluation in ran.get("evaluation_runs") or ()],
         }
 
     def url(self, dataset_id: Any, experiment_id: str) -> str | None:
-        """Return the address of the experiment's page, where the client tells it."""
-        tell = getattr(self._client.experiments, "get_experiment_url", None)
-        found = tell(dataset_id=dataset_id, experiment_id=experiment_id) if callable(tell) else None
+        """Return the address of the experiment's page, or None if the client does not provide it."""
+        get_url = getattr(self._client.experiments, "get_experiment_url", None)
+        found = get_url(dataset_id=dataset_id, experiment_id=experiment_id) if callable(get_url) else None
         return found if isinstance(found, str) else None
 
     def result(self, experiment_id: str, *, is_whole: bool = True) -> ExperimentResult:
         """Return an experiment as a result.
 
         Raises:
-            ExperimentNotFound: the client has none of this ID.
-            PhoenixError: what it gives is no experiment.
+            ExperimentNotFound: no experiment has this ID.
+            PhoenixError: the client did not return an experiment.
         """
         record = self.find(experiment_id)
         dataset = self._dataset(record)
@@ -117,7 +117,7 @@ class PublicClient:
         return to_result(record, dataset, found, url=url, is_whole=is_whole)
 
     def download(self, record: Mapping[str, Any], document: BinaryIO) -> Recording:
-        """Return all that the client has of an experiment, its runs in a file."""
+        """Return all data of an experiment, with the runs in a file."""
         examples = self._dataset(record).examples
         by_id = {example.node_id: example for example in examples}
         places = {example.node_id: place for place, example in enumerate(examples)}
@@ -134,11 +134,11 @@ class PublicClient:
         rows.sort(key=lambda row: (places[row["example_id"]], row["repetition_number"]))
         document.write(json.dumps(rows, default=str).encode())
         notes = {node_id: Note(place, by_id[node_id].id, by_id[node_id].metadata) for node_id, place in places.items()}
-        told = {key: value for key, value in record.items() if not key.endswith("_runs")}
-        return Recording.of(told, document, notes=notes, incomplete=[])
+        without_runs = {key: value for key, value in record.items() if not key.endswith("_runs")}
+        return Recording.of(without_runs, document, notes=notes, incomplete=[])
 
     def _dataset(self, record: Mapping[str, Any]) -> Dataset:
-        """Return the examples that ran, with their contents where the client tells these."""
+        """Return the examples that ran, with the contents that the client provides."""
         found = None
         if record["dataset_id"]:
             try:
@@ -148,8 +148,7 @@ class PublicClient:
             except Exception as error:
                 if not _is_absent(error):
                     raise PhoenixError(f"the dataset {record['dataset_id']!r} cannot be read: {error}") from error
-        told = getattr(found, "examples", None)
-        known = {str(one.get("node_id") or one["id"]): one for one in (told if isinstance(told, list | tuple) else ())}
+        known = {str(example.get("node_id") or example["id"]): example for example in _examples_of(found)}
         ran = dict.fromkeys([*known, *(str(run["dataset_example_id"]) for run, _ in _annotated(record))])
         name = getattr(found, "name", None)
         return Dataset(
@@ -162,16 +161,16 @@ class PublicClient:
     # --- datasets ---
 
     def upload(self, name: str, rows: Iterable[Mapping[str, Any]], *, on_exist: OnExist) -> tuple[Any, str]:
-        """Upload the rows of one dataset; return the client's dataset, and what became of it.
+        """Upload the rows of a dataset; return the client's dataset and the action that was taken.
 
         Args:
-            name: of the dataset.
-            rows: each with `input`, `output`, `metadata`, and perhaps `id` and `splits`.
-            on_exist: what becomes of a dataset that the client has.
+            name: the dataset's name.
+            rows: the rows, each with `input`, `output`, `metadata`, and optionally `id` and `splits`.
+            on_exist: the action for an existing dataset.
 
         Raises:
-            UsageError: it exists and is to be overwritten, which the public calls do not offer.
-            PhoenixError: the client did not take it.
+            UsageError: the dataset exists and should be overwritten, which the public calls do not offer.
+            PhoenixError: the client did not accept the dataset.
         """
         held = self._held(name)
         if held is not None and on_exist == "overwrite":
@@ -190,7 +189,7 @@ class PublicClient:
                 return datasets.create_dataset(name=name, examples=new), "created"
             return datasets.add_examples_to_dataset(dataset=name, examples=new), "appended"
         except Exception as error:
-            raise PhoenixError(f"{name}: the client did not take the dataset: {error}") from error
+            raise PhoenixError(f"{name}: the client did not accept the dataset: {error}") from error
 
     def _held(self, name: str) -> Any:
         try:
@@ -198,27 +197,32 @@ class PublicClient:
         except Exception as error:
             if _is_absent(error):
                 return None
-            raise PhoenixError(f"{name}: the client cannot tell whether it has the dataset: {error}") from error
+            raise PhoenixError(f"{name}: the client cannot find out whether the dataset exists: {error}") from error
 
 
 def _is_absent(error: Exception) -> bool:
-    """Check whether an error says that there is none of this name: the client raises a ValueError for a dataset."""
+    """Check whether an error means that an object does not exist; for datasets, the client raises a ValueError."""
     if (status := status_of(error)) is not None:
         return status in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
     return isinstance(error, ValueError | LookupError) or "not found" in str(error).lower()
 
 
 def _without_held(rows: Iterable[Mapping[str, Any]], held: Any) -> list[Mapping[str, Any]]:
-    told = getattr(held, "examples", None)
     known = {
-        content_hash(one["input"], one["output"], one.get("metadata") or {})
-        for one in (told if isinstance(told, list | tuple) else ())
+        content_hash(example["input"], example["output"], example.get("metadata") or {})
+        for example in _examples_of(held)
     }
     return [row for row in rows if content_hash(row["input"], row["output"], row["metadata"]) not in known]
 
 
+def _examples_of(dataset: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the examples of a client's dataset; none if it does not provide a list."""
+    examples = getattr(dataset, "examples", None)
+    return examples if isinstance(examples, list | tuple) else ()
+
+
 def _plain(value: Any) -> dict[str, Any]:
-    """Return a run or an evaluation as a dict: clients give mappings, or objects of their own."""
+    """Return a run or an evaluation as a dict, from a mapping or an object with attributes."""
     if isinstance(value, Mapping):
         return dict(value)
     keys = (
@@ -234,38 +238,38 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _annotated(record: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Yield the runs of an experiment, each with its evaluations, as Phoenix's own answers have them."""
-    said: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for one in record["evaluation_runs"]:
-        results = one.get("result")
+    """Yield the runs of an experiment, each with its evaluations, in the form of Phoenix's responses."""
+    by_run: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for evaluation in record["evaluation_runs"]:
+        results = evaluation.get("result")
         for result in results if isinstance(results, list | tuple) else [results or EMPTY]:
             parts = {key: result.get(key) for key in ("score", "label", "explanation")}
-            fields = {key: one.get(key) for key in _OF_AN_EVALUATION}
-            fields |= {"name": str(result.get("name") or one.get("name")), **_times(one)}
-            said[one.get("experiment_run_id")].append(
-                {**fields, **parts, "annotator_kind": one.get("annotator_kind") or "CODE"}
+            fields = {key: evaluation.get(key) for key in _OF_AN_EVALUATION}
+            fields |= {"name": str(result.get("name") or evaluation.get("name")), **_times(evaluation)}
+            by_run[evaluation.get("experiment_run_id")].append(
+                {**fields, **parts, "annotator_kind": evaluation.get("annotator_kind") or "CODE"}
             )
     for run in record["task_runs"]:
         fields = {key: run.get(key) for key in ("output", "error", "trace_id")}
         fields |= {"repetition_number": _repetition(run), "id": str(run.get("id")), **_times(run)}
-        yield {**fields, "dataset_example_id": str(run.get("dataset_example_id"))}, said[run.get("id")]
+        yield {**fields, "dataset_example_id": str(run.get("dataset_example_id"))}, by_run[run.get("id")]
 
 
 def _repetition(run: Mapping[str, Any]) -> int:
     return int(run.get("repetition_number") or 1)
 
 
-def _times(one: Mapping[str, Any]) -> dict[str, str]:
-    found = (one.get(key) or _NO_TIME for key in ("start_time", "end_time"))
+def _times(record: Mapping[str, Any]) -> dict[str, str]:
+    found = (record.get(key) or _NO_TIME for key in ("start_time", "end_time"))
     start, end = (time if isinstance(time, str) else time.isoformat() for time in found)
     return {"start_time": start, "end_time": end}
 
 
-def _example(node_id: str, told: Mapping[str, Any]) -> Example:
+def _example(node_id: str, contents: Mapping[str, Any]) -> Example:
     return Example(
-        id=str(told.get("id") or node_id),
+        id=str(contents.get("id") or node_id),
         node_id=node_id,
-        input=told.get("input") or EMPTY,
-        output=told.get("output") or EMPTY,
-        metadata=told.get("metadata") or EMPTY,
+        input=contents.get("input") or EMPTY,
+        output=contents.get("output") or EMPTY,
+        metadata=contents.get("metadata") or EMPTY,
     )

@@ -1,4 +1,4 @@
-"""Read recorded experiments back as results, whoever recorded them."""
+"""Recorded experiments, from evalwire or other tools, read as results."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class RecordedExperiments:
         self._runs = runs
 
     def result(self, experiment_id: str, *, is_whole: bool = False, with_examples: bool = False) -> ExperimentResult:
-        """Return an experiment as the result that its run had.
+        """Return an experiment as a result.
 
         Args:
-            experiment_id: Phoenix's.
-            is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
-            with_examples: with the examples that were not run, too.
+            experiment_id: Phoenix's ID of the experiment.
+            is_whole: whether to include every evaluation in Phoenix, rather than only the evaluations for gates.
+            with_examples: whether to include examples that were not run.
 
         Raises:
-            ExperimentNotFound: there is none of this id.
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            ExperimentNotFound: no experiment has this ID.
+            PhoenixError: Phoenix did not send a valid response within the policy.
         """
         record = self._experiments.find(experiment_id)
         split = own_metadata(record.get("metadata")).get("split")
@@ -53,21 +53,21 @@ class RecordedExperiments:
         return result
 
     def download(self, record: Mapping[str, Any], document: BinaryIO) -> Recording:
-        """Return all that Phoenix has of an experiment, its runs in a file: memory may not hold them.
+        """Download an experiment, with the runs in a file because they may not fit into memory.
 
         Args:
-            record: Phoenix's of the experiment.
-            document: an empty file, to be kept for as long as the recording is read.
+            record: Phoenix's record of the experiment.
+            document: an empty file, which must stay open while the recording is read.
 
         Raises:
             OSError: the file cannot be written.
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            PhoenixError: Phoenix did not send a valid response within the policy.
         """
         has_runs = record["successful_run_count"] or record["failed_run_count"]
 
         def write(rest: Rest) -> Recording:
             notes = example_notes(rest, record)
-            # before the runs: one that is made in between is in both then, and not in neither
+            # read before the runs: a run that is recorded in between is then in both lists, rather than in neither
             incomplete = incomplete_runs(rest, record["id"])
             document.seek(0)
             document.truncate()
@@ -77,7 +77,7 @@ class RecordedExperiments:
         try:
             return self._connection.download(f"fetch the runs of the experiment {record['id']}", write)
         except PhoenixError as error:
-            if isinstance(error.__cause__, OSError):  # of the file
+            if isinstance(error.__cause__, OSError):  # writing the file failed
                 raise error.__cause__ from None
             raise
 
@@ -90,28 +90,28 @@ def to_result(
     url: str | None,
     is_whole: bool = False,
 ) -> ExperimentResult:
-    """Return a recorded experiment as the result that its run had.
+    """Return a recorded experiment as a result.
 
     Args:
-        record: Phoenix's of the experiment.
-        dataset: the version that it ran on.
-        found: its runs.
-        url: its page.
-        is_whole: with every evaluation that Phoenix has; else with those by which its run is judged.
+        record: Phoenix's record of the experiment.
+        dataset: the version of the dataset that it ran on.
+        found: the runs.
+        url: the address of the experiment's page.
+        is_whole: whether to include every evaluation in Phoenix, rather than only the evaluations for gates.
     """
     metadata = record.get("metadata") or {}
     facts = own_metadata(metadata)
     name = _text(facts.get("experiment")) or _text(metadata.get("dataset")) or dataset.name
     evaluators = facts.get("evaluators")
-    if not isinstance(evaluators, Mapping):  # another tool recorded it, which left no list of them
+    if not isinstance(evaluators, Mapping):  # another tool recorded the experiment, without a list of evaluators
         evaluators = None
     runs_ = [_attributed(run, facts.get("scores") or {}) for run in found]
     if not is_whole:
         runs_ = [_with_own_evaluations(run, evaluators) for run in runs_]
-    names = evaluators if evaluators is not None else {one.name for run in runs_ for one in run.evaluations}
+    names = evaluators if evaluators is not None else {score.name for run in runs_ for score in run.evaluations}
     times = [time for run in runs_ for time in (run.start_time, run.end_time)]
     seconds = facts.get("seconds")
-    # the number that was announced does not keep a script from recording more
+    # scripts may record more repetitions than the experiment declares
     repetitions = max([record.get("repetitions") or 1, *(run.repetition for run in runs_)])
     return ExperimentResult(
         name=name,
@@ -144,28 +144,28 @@ def _span(times: Sequence[datetime]) -> float:
 
 
 def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
-    """Return a run whose evaluations name their evaluators, where one evaluator gave several."""
+    """Return a run whose evaluations name their evaluators, for evaluators that return several scores."""
     if not scores:
         return run
-    return replace(
-        run, evaluations=tuple(replace(one, evaluator=scores.get(one.name, one.name)) for one in run.evaluations)
+    evaluations = (
+        replace(evaluation, evaluator=scores.get(evaluation.name, evaluation.name)) for evaluation in run.evaluations
     )
+    return replace(run, evaluations=tuple(evaluations))
 
 
 def _with_own_evaluations(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
-    """Return a run with the evaluations by which it is judged.
+    """Return a run with only the evaluations that gates use.
 
-    These are of the experiment's own evaluators, where it says which it has: others are people's, or came later.
-    Where it does not say, they are all but people's. A run that failed has none: Phoenix's client has evaluators score
-    the output of a failed task, too, which there is not.
+    These are the evaluations of the experiment's listed evaluators. Without a list, they are all evaluations except
+    those from people. A failed run has no evaluations, although Phoenix's client lets evaluators score failed tasks.
     """
     if run.failure is not None:
         return replace(run, evaluations=())
     return replace(
         run,
         evaluations=tuple(
-            one
-            for one in run.evaluations
-            if (one.annotator_kind != "HUMAN" if evaluators is None else one.evaluator in evaluators)
+            evaluation
+            for evaluation in run.evaluations
+            if (evaluation.annotator_kind != "HUMAN" if evaluators is None else evaluation.evaluator in evaluators)
         ),
     )

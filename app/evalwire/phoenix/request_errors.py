@@ -1,4 +1,4 @@
-"""Read the errors of requests: the status, the server's explanation, and whether a retry may help."""
+"""Errors of requests: the status, the server's explanation, and whether a retry may help."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import httpx
 
 _RETRIED_4XX = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
-# ValueErrors of decoding: a page in another encoding, half of a letter
+# decoding errors, such as from another encoding or a truncated character
 _NOT_JSON = (json.JSONDecodeError, UnicodeDecodeError)
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Check whether the same request may succeed a moment later: no answer, 429, a 5xx, or half a body."""
+    """Check whether a retry may succeed: no response, a 408, 425, 429 or 5xx, or an incomplete body."""
     status = status_of(error)
     if status is not None:
         return status in _RETRIED_4XX or status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -26,25 +26,25 @@ def is_transient(error: BaseException | None) -> bool:
 
 
 def is_away(error: BaseException | None) -> bool:
-    """Check whether a server does not answer at present: no connection, no time, or a proxy that says so."""
+    """Check whether a server is unavailable: no connection, a timeout, or a proxy's error response."""
     status = status_of(error)
     return is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, _NOT_JSON)
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """Return the HTTP status that an error carries, or None."""
+    """Return the HTTP status of an error's response, or None."""
     response = response_of(error)
     return None if response is None else int(response.status_code)
 
 
 def is_refused_by_proxy(error: BaseException | None) -> bool:
-    """Check whether a proxy on the way does not let this job through, for its credentials or for the address."""
+    """Check whether a proxy refused the request because of credentials or the address."""
     text = str(error).lower()
     return isinstance(error, httpx.ProxyError) and (text.startswith(("403", "407")) or "auth" in text)
 
 
 def tls_problem(error: BaseException | None) -> str:
-    """Return OpenSSL's name of why no TLS connection came about, such as `CERTIFICATE_VERIFY_FAILED`, or ""."""
+    """Return OpenSSL's name of a TLS failure, such as `CERTIFICATE_VERIFY_FAILED`, or an empty text."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -57,7 +57,7 @@ def tls_problem(error: BaseException | None) -> str:
 
 
 def detail_of(error: BaseException) -> str:
-    """Return the server's explanation: the `detail` of its JSON answer, or the answer's text."""
+    """Return the server's explanation: the `detail` of a JSON response, else the response's text."""
     response = response_of(error)
     if response is None:
         return str(error)
@@ -69,18 +69,18 @@ def detail_of(error: BaseException) -> str:
 
 
 def reason(error: BaseException | None) -> str:
-    """Return one line on why a request failed."""
+    """Return a single-line reason why a request failed."""
     response = response_of(error)
     if response is not None and error is not None:
         detail = "" if response.is_redirect else " ".join(detail_of(error).split())
         return f"HTTP {response.status_code}" + (f", {detail[:300]}" if detail else "")
     if isinstance(error, _NOT_JSON):
-        return "the answer is not JSON, so this is no Phoenix, or a page or a proxy is in front of it"
+        return "the response is not JSON, so the server is not Phoenix, or a proxy or sign-in page is in front of it"
     return f"{type(error).__name__}: {str(error) or 'no details'}"
 
 
 def response_of(error: BaseException | None) -> httpx.Response | None:
-    """Return the answer that an error carries, itself or as its cause."""
+    """Return the response of an error or of its causes, or None."""
     while error is not None:
         response: httpx.Response | None = getattr(error, "response", None)
         if response is not None and hasattr(response, "status_code"):

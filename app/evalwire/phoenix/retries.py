@@ -1,4 +1,4 @@
-"""Retry a request while its error is transient and its policy allows."""
+"""Retries of requests after transient errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("evalwire.phoenix")
 
-_SERVER_ERROR_TRIES = 3  # an example or run that does not exist is a 500 from Phoenix for ever, with resets between
+_SERVER_ERROR_TRIES = 3  # for an example or run that does not exist, Phoenix always returns a 500, or resets
 
 
 def retry(
@@ -31,16 +31,16 @@ def retry(
     *,
     give_up: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Make a request until it succeeds, its error is permanent, or the policy is used up.
+    """Retry a request until it succeeds, fails with a permanent error, or exhausts the policy.
 
     Args:
-        request: called with the whole seconds that one try may take.
-        what: the operation's name in the log: "could not {what} (...); try 2 of 5 in 0.7 s".
-        policy: how often and how long.
-        give_up: asked after each error; True makes it the last try.
+        request: called with the timeout of the attempt, in whole seconds.
+        what: the operation's name in the log: "could not {what} (...); retrying in 0.7 s (attempt 2 of 5)".
+        policy: the limits on attempts and time.
+        give_up: called after each error; True ends the retries.
 
     Raises:
-        Exception: the last try's error, as it was.
+        Exception: the original error of the last attempt.
     """
     deadline = clocks.monotonic() + policy.total_seconds
     longest_try = policy.longest_try_seconds or policy.total_seconds / 2
@@ -68,10 +68,10 @@ def retry(
     def announce(state: RetryCallState) -> None:
         tried, most = state.attempt_number, most_tries(state)
         if most is None and tried & (tried - 1):
-            return  # a long outage logs tries 1, 2, 4, 8, ...
-        limit = f", for another {seconds_left():.0f} s," if most is None else f" of {most}"
+            return  # a long outage logs attempts 1, 2, 4, 8, ...
+        limit = f", for another {seconds_left():.0f} s" if most is None else f" of {most}"
         why, seconds = reason(_error_of(state)), state.upcoming_sleep
-        log.warning("could not %s (%s); try %d%s in %.1f s", what, why, tried + 1, limit, seconds)
+        log.warning("could not %s (%s); retrying in %.1f s (attempt %d%s)", what, why, seconds, tried + 1, limit)
 
     retrying = Retrying(
         sleep=policy.sleep,
@@ -89,6 +89,6 @@ def _error_of(state: RetryCallState) -> BaseException | None:
 
 
 def _asked_seconds(state: RetryCallState) -> float:
-    """Return the seconds that the server asked to wait."""
+    """Return the seconds to wait that the server requested."""
     error = _error_of(state)
     return (wait_asked(error) if error is not None else None) or 0.0

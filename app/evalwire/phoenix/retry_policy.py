@@ -1,4 +1,4 @@
-"""Say how often and how long a request to Phoenix is retried."""
+"""The policy for retries of requests to Phoenix."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to keep trying one request; exponential waits with jitter between the tries.
+    """The limits on attempts of a request; waits between attempts grow exponentially, with jitter.
 
     Attributes:
-        attempts: tries in all, the first one included; None for as many as there is time for.
-        total_seconds: for all tries of one request and the waits between them.
-        first_wait_seconds: the shortest first wait; each further one is twice as long.
-        longest_wait_seconds: of one wait, unless the server asks for more by `Retry-After`.
-        longest_try_seconds: of one request, so that a request that hangs leaves time for others; None for half of
-            `total_seconds`.
-        sleep: injectable, so that tests do not wait.
+        attempts: the maximum number of attempts, including the first; None for no limit other than time.
+        total_seconds: the time limit for all attempts and waits.
+        first_wait_seconds: the minimum of the first wait; each further wait is twice as long.
+        longest_wait_seconds: the maximum of a wait, unless the server requests more by `Retry-After`.
+        longest_try_seconds: the timeout of an attempt; None for half of `total_seconds`.
+        sleep: the function that waits, replaceable in tests.
     """
 
     attempts: int | None = 5
@@ -30,9 +29,9 @@ class RetryPolicy:
 
     @classmethod
     def for_records(cls, total_seconds: float) -> RetryPolicy:
-        """Return the policy for what was paid for: as many tries as there is time for.
+        """Return the policy for paid results: any number of attempts within the time limit.
 
-        No try begins long after the end of an outage.
+        Waits are short, so that an attempt starts soon after the end of an outage.
         """
         longest_try = min(60.0, total_seconds / 3)
         return cls(

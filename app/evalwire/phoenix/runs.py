@@ -1,4 +1,4 @@
-"""Record runs and their evaluations, read them back, and check that Phoenix has them."""
+"""Runs and evaluations in Phoenix: recording, reading and verification."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _EXISTING_RUN = re.compile(r"Experiment run (\S+) already exists")
 
-# how an exception is recorded: by evalwire as `Type: message`, by Phoenix's client as its `repr`
+# recorded exceptions: `Type: message` from evalwire, `repr` from Phoenix's client
 _TYPE_AND_MESSAGE = re.compile(r"([A-Za-z_][\w.]*): (.*)", re.DOTALL)
 
 _REPR = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
@@ -45,14 +45,14 @@ class Runs:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._places: dict[str, tuple[str, str, int]] = {}  # of each run that was recorded, by its id
+        self._places: dict[str, tuple[str, str, int]] = {}  # by the ID of the recorded run
 
     def record(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
-        """Record a run; return its id. One that Phoenix has already is a success when it holds this very output.
+        """Record a run and return the ID. A run that Phoenix already has is a success if the outputs are equal.
 
         Raises:
-            RunTaken: Phoenix has another output under this example and repetition.
-            PhoenixError: Phoenix did not take the run.
+            RunTaken: Phoenix has another output for this example and repetition.
+            PhoenixError: Phoenix did not accept the run.
         """
 
         def create_or_compare(rest: Rest) -> str:
@@ -64,23 +64,23 @@ class Runs:
                 held = _held(rest, experiment_id, run, refused)
                 if held is None or error is not None or not is_same_json(held["output"], run.output):
                     raise RunTaken(
-                        f"Phoenix at {self._connection.endpoint} has another output for example {run.example.id} "
-                        f"(repetition {run.repetition}) of this experiment, so this one was not recorded: "
-                        "does another job write to the same experiment?"
+                        f"Phoenix at {self._connection.endpoint} already has a different output for example "
+                        f"{run.example.id} (repetition {run.repetition}) of this experiment, so this run was not "
+                        "recorded. Check whether another job writes to the same experiment."
                     ) from refused
                 return str(held["id"])
 
         what = f"record the run of example {run.example.id}"
         run_id = self._connection.record(what, create_or_compare)
         place = (experiment_id, run.example.node_id, run.repetition)
-        if self._places.setdefault(run_id, place) != place:  # such as from a cache in between
+        if self._places.setdefault(run_id, place) != place:  # such as from an intermediate cache
             raise PhoenixError(
-                f"Phoenix at {self._connection.endpoint} did not {what}: it answered with the run of another one."
+                f"Phoenix at {self._connection.endpoint} did not {what}: it responded with another example's run."
             )
         return run_id
 
     def record_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
-        """Record an evaluation (an upsert by run and name, so a repeat changes nothing); return its id."""
+        """Record an evaluation and return the ID; a repeat replaces the evaluation with the same run and name."""
         return self._connection.record(
             f"record the evaluation {evaluation.name!r}", lambda rest: rest.put_evaluation(run_id, evaluation, error)
         )
@@ -92,16 +92,16 @@ class Runs:
         )
 
     def missing(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
-        """Return what Phoenix lacks of runs that it accepted; see `evalwire.phoenix.verification`."""
+        """Describe missing records of accepted runs; see `evalwire.phoenix.verification`."""
         return self._connection.record(
-            "count what was recorded", lambda rest: missing_records(rest, experiment_id, runs, is_part=is_part)
+            "count the recorded runs", lambda rest: missing_records(rest, experiment_id, runs, is_part=is_part)
         )
 
 
 def _held(rest: Rest, experiment_id: str, run: TaskRun, refused: Exception) -> Mapping[str, Any] | None:
-    """Return the run that Phoenix has in the place of `run`.
+    """Return the run that Phoenix has for the same example and repetition.
 
-    It is found by the id that Phoenix's refusal names, else by looking for it.
+    Phoenix's error may name the run's ID. Otherwise, the runs of the experiment are searched.
     """
     known = _EXISTING_RUN.search(detail_of(refused))
     if known is not None:
@@ -110,7 +110,7 @@ def _held(rest: Rest, experiment_id: str, run: TaskRun, refused: Exception) -> M
     else:
         candidates = rest.runs(experiment_id)
     place = (run.example.node_id, run.repetition)
-    return next((one for one in candidates if _place(one["dataset_example_id"], one) == place), None)
+    return next((found for found in candidates if _place(found["dataset_example_id"], found) == place), None)
 
 
 def _read(rest: Rest, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
@@ -118,9 +118,9 @@ def _read(rest: Rest, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
     order = {example.node_id: index for index, example in enumerate(dataset.examples)}
     full = rest.evaluations(experiment_id) if found else ()
     known = [
-        to_run(found[place], dataset.examples[order[place[0]]], one["annotations"])
-        for one in full
-        if (place := _place(one["example_id"], one)) in found and place[0] in order
+        to_run(found[place], dataset.examples[order[place[0]]], annotated["annotations"])
+        for annotated in full
+        if (place := _place(annotated["example_id"], annotated)) in found and place[0] in order
     ]
     return sorted(known, key=lambda run: (order[run.example.node_id], run.repetition))
 
@@ -131,10 +131,10 @@ def _place(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
-    """Return a run of Phoenix's, with its evaluations, as evalwire has it."""
+    """Return a `TaskRun` from Phoenix's record of a run and its annotations."""
     error = run.get("error")
-    evaluations = [_to_evaluation(one) for one in annotations]
-    facts = [own_metadata(one.get("metadata")) for one in annotations]
+    evaluations = [_to_evaluation(annotation) for annotation in annotations]
+    facts = [own_metadata(annotation.get("metadata")) for annotation in annotations]
     return TaskRun(
         example=example,
         output=None if error else run["output"],
@@ -150,8 +150,8 @@ def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mappi
 
 
 def _whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]) -> Iterator[Evaluation]:
-    """Yield the evaluations, without those of an evaluator that returned more than is recorded: its job was killed."""
-    counts = Counter(one.evaluator for one in evaluations)
+    """Yield the evaluations of evaluators whose scores are all recorded; a killed job may record only some."""
+    counts = Counter(evaluation.evaluator for evaluation in evaluations)
     for evaluation, own in zip(evaluations, facts, strict=True):
         if counts[evaluation.evaluator] >= own.get("of", 1):
             yield evaluation
@@ -174,14 +174,14 @@ def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
         end_time=datetime.fromisoformat(annotation["end_time"]),
         usage=recorded_usage(facts),
         trace_id=annotation.get("trace_id"),
-        id="recorded",  # this interface does not tell its id
+        id="recorded",  # this response does not include the ID
         baseline_score=recorded_baseline_score(facts),
         kind=None if annotation.get("error") else recorded_kind(facts),
     )
 
 
 def _failure(error: str | None, stage: FailureStage) -> Failure | None:
-    """Parse a failure that Phoenix holds as one text."""
+    """Parse a failure from Phoenix's text."""
     if not error:
         return None
     if match := _TYPE_AND_MESSAGE.fullmatch(error):
@@ -192,7 +192,7 @@ def _failure(error: str | None, stage: FailureStage) -> Failure | None:
 
 
 def _unquoted(arguments: str) -> str:
-    """Return the arguments of an exception's `repr`; the text itself where there is nothing else."""
+    """Return the arguments of an exception's `repr`, unquoted if there is only a text."""
     try:
         value = ast.literal_eval(arguments)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

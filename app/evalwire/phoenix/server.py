@@ -1,4 +1,4 @@
-"""Put the parts of a Phoenix server behind one object."""
+"""A Phoenix server as an object with its parts."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Phoenix:
     """A Phoenix server.
 
     Attributes:
-        client: Phoenix's.
-        datasets: read, with their examples.
-        uploads: datasets as uploads read and write them.
-        experiments: created, found, tagged and deleted, without their runs.
-        claims: by which the shards of a pipeline run agree on an experiment.
-        runs: recorded and read, with their evaluations.
-        recorded: experiments that anybody recorded, read back as results.
-        spans: delivered.
+        client: Phoenix's client.
+        datasets: the datasets with their examples, for reading.
+        uploads: the datasets, for uploads.
+        experiments: the experiments without runs: create, find, tag and delete.
+        claims: the claims by which the shards of a pipeline run agree on an experiment.
+        runs: the runs with their evaluations: record and read.
+        recorded: the recorded experiments, read as results.
+        spans: the delivery of spans.
 
     Args:
         client: a `phoenix.client.Client`.
-        fetch: the policy for reads, and for what nobody paid for.
-        record: the policy for what was paid for; by default that for reads.
-        public_endpoint: the server's address for people; by default the client's.
-        proxy: the variable that named the proxy on the way, for errors; empty without one.
+        fetch: the policy for reads, and for writes that are cheap to repeat.
+        record: the policy for paid results; `fetch` by default.
+        public_endpoint: the server's address in links; the client's address by default.
+        proxy: the name of the variable with the proxy, for errors; empty without a proxy.
 
     Raises:
         PhoenixError: the client is not a `phoenix.client.Client`.
@@ -71,13 +71,13 @@ class Phoenix:
         return self._connection.endpoint
 
     def version(self) -> str:
-        """Return the server's version, or "unknown", after a request that shows that the credentials are accepted.
+        """Return the server's version, or "unknown", after checking the credentials.
 
         Raises:
-            PhoenixError: not reachable, refused, or not a Phoenix.
+            PhoenixError: the server is unreachable, refused the request, or is not Phoenix.
         """
-        self._connection.fetch("list the datasets", lambda rest: rest.list_one_dataset())
+        self._connection.fetch("list the datasets", lambda rest: rest.check_credentials())
         try:
             return self._connection.single_try().server_version()
-        except httpx.HTTPError:  # the server did answer, and accepted the credentials
+        except httpx.HTTPError:  # the credentials were accepted; only the version is missing
             return "unknown"

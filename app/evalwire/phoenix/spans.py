@@ -1,4 +1,4 @@
-"""Deliver spans to Phoenix."""
+"""Delivery of spans to Phoenix."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Spans:
         self._connection = connection
 
     def deliver(self, project: str, spans: Sequence[Mapping[str, Any]]) -> int:
-        """Deliver spans to a project in one try; return how many Phoenix did not take.
+        """Deliver spans to a project in a single attempt; return the number of spans that Phoenix did not accept.
 
-        Phoenix refuses a whole batch for one span that it already has (a user's own exporter may have sent it)
-        or cannot read, so these are left out and the others sent again.
+        Phoenix refuses a whole batch because of a single duplicate or invalid span. A user's exporter may have sent
+        duplicates. The other spans are then sent again.
 
         Raises:
-            PhoenixUnreachable: Phoenix is away; not once records were given up for that.
+            PhoenixUnreachable: Phoenix is unavailable, and recording was not given up before.
         """
         try:
             self._connection.single_try().log_spans(project, spans)

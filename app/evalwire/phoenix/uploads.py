@@ -1,4 +1,4 @@
-"""Read and write datasets for uploads: contents as hashes, and writes that can be repeated."""
+"""Datasets for uploads: contents are read as hashes, and writes can be repeated."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Uploads:
-    """The datasets of a server, as uploads need them; every operation may be repeated."""
+    """The datasets of a server, for uploads; every operation is safe to repeat."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def find(self, name: str) -> StoredDataset | None:
-        """Return the dataset of this name, if there is one."""
+        """Return the dataset with this name, or None."""
 
         def find(rest: Rest) -> StoredDataset | None:
             found = next(iter(rest.datasets_named(name)), None)
@@ -31,7 +31,7 @@ class Uploads:
         return self._connection.upload(f"find the dataset {name!r}", find)
 
     def stored(self, dataset_id: str) -> list[StoredExample]:
-        """Return the examples of a dataset's newest version, read line by line."""
+        """Return the examples of a dataset's newest version, parsed line by line."""
 
         def read(rest: Rest) -> list[StoredExample]:
             return [
@@ -50,20 +50,20 @@ class Uploads:
         """Create a dataset without examples, marked as unfinished."""
 
         def create(rest: Rest) -> None:
-            if not rest.datasets_named(name):  # else an answer was lost
+            if not rest.datasets_named(name):  # a retry may find the dataset created
                 rest.create_dataset(name, mark_unfinished({}, unfinished, number=1))
 
         self._connection.upload(f"create the dataset {name!r}", create)
 
     def mark(self, held: StoredDataset, unfinished: UnfinishedUpload | None) -> None:
-        """Mark a dataset as unfinished, or take the mark away."""
+        """Mark a dataset as unfinished, or remove the mark."""
         metadata = mark_unfinished(held.metadata, unfinished, number=mark_count(held.metadata) + 1)
         self._connection.upload(
             f"mark the dataset {held.id}", lambda rest: rest.set_dataset_metadata(held.id, metadata)
         )
 
     def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
-        """Add rows, or change those of the same ids; as a whole, examples with none of their ids are removed."""
+        """Add rows, or replace examples with the same IDs; with `as_whole`, remove all other examples."""
         action = "update" if as_whole else "append"
         self._connection.upload(
             f"upload {len(rows)} examples to the dataset {name!r}",
@@ -71,13 +71,13 @@ class Uploads:
         )
 
     def remove(self, dataset_id: str, node_ids: Sequence[str]) -> None:
-        """Remove examples in a version of their own."""
+        """Remove examples in a new version."""
         left = list(node_ids)
         is_first = True
 
         def remove(rest: Rest) -> None:
             nonlocal left, is_first
-            if not is_first:  # an answer was lost, or some are gone already, which refuses all
+            if not is_first:  # Phoenix refuses the whole request if any example is already removed
                 there = {found["node_id"] for found in rest.examples(dataset_id)}
                 left = [node_id for node_id in left if node_id in there]
             is_first = False

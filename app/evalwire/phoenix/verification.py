@@ -1,4 +1,4 @@
-"""Check that Phoenix has what it accepted: compare its counts with what was sent, and name missing records."""
+"""Verification that Phoenix has all accepted records: compares counts, and names missing records."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MOST_NAMED = 5  # missing records that a message lists
 
 
 def missing_records(rest: Rest, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
-    """Return what Phoenix lacks of the runs that have an id, a line for each kind; empty when it has them all.
+    """Describe the missing records of runs with an ID, in a line for each kind; empty if all are there.
+
+    Without a difference, two cheap requests are enough: the experiment's counts, and the first page of runs with
+    incomplete evaluations. Contents are not compared.
 
     Args:
-        rest: the server.
-        experiment_id: Phoenix's.
-        runs: those that there should be.
-        is_part: whether other jobs record to the same experiment, so that its counts say nothing of these runs.
-
-    Two cheap requests when all is well: the experiment's counts, and the first page of the runs with an
-    incomplete evaluation. Only a difference costs more. Contents are not compared.
+        rest: the requests to the server.
+        experiment_id: Phoenix's ID of the experiment.
+        runs: the expected runs.
+        is_part: whether other jobs record to the same experiment, so that its counts cannot be compared.
     """
     sent = {run.id: run for run in runs if run.id is not None}
     unsent = {(run.example.node_id, run.repetition) for run in runs if run.id is None}
@@ -48,7 +48,7 @@ def _missing_runs(
         for key, run in sent.items()
         if key in there and bool(there[key].get("error")) != (run.failure is not None)
     ]
-    # one whose recording seemed to fail may have arrived all the same
+    # a run may be recorded although its request seemed to fail
     other = sum(
         key not in sent and (run["dataset_example_id"], run["repetition_number"]) not in unsent
         for key, run in there.items()
@@ -61,13 +61,13 @@ def _missing_runs(
 
 
 def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]) -> list[str]:
-    """Name the successful runs of a part that Phoenix lists as missing or failed."""
+    """Describe the successful runs of a part that Phoenix lists as missing or failed."""
     successful = {(run.example.node_id, run.repetition): run for run in sent.values() if run.failure is None}
     missing = [
         _named(run)
-        for one in rest.incomplete_runs(experiment_id)
-        for repetition in one["repetition_numbers"]
-        if (run := successful.get((one["dataset_example"]["node_id"], repetition)))
+        for entry in rest.incomplete_runs(experiment_id)
+        for repetition in entry["repetition_numbers"]
+        if (run := successful.get((entry["dataset_example"]["node_id"], repetition)))
     ]
     return [f"runs that are missing: {_list(missing)}"] if missing else []
 
@@ -75,14 +75,18 @@ def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]
 def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]) -> list[str]:
     given: dict[str, set[str]] = {}  # by run: the names of the evaluations without an error
     for run_id, run in sent.items():
-        given[run_id] = {one.name for one in run.evaluations if one.id is not None and one.failure is None}
+        given[run_id] = {
+            evaluation.name
+            for evaluation in run.evaluations
+            if evaluation.id is not None and evaluation.failure is None
+        }
     names = sorted(set().union(*given.values()))
     if not names:
         return []
     missing: dict[str, list[str]] = {}
-    for one in rest.incomplete_evaluations(experiment_id, names):
-        run_id = one["experiment_run"]["id"]
-        for name in given.get(run_id, set()).intersection(one["evaluation_names"]):
+    for entry in rest.incomplete_evaluations(experiment_id, names):
+        run_id = entry["experiment_run"]["id"]
+        for name in given.get(run_id, set()).intersection(entry["evaluation_names"]):
             missing.setdefault(name, []).append(_named(sent[run_id]))
     return [f"evaluations {name!r} that are missing: {_list(runs)}" for name, runs in sorted(missing.items())]
 

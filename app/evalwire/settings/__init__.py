@@ -1,4 +1,4 @@
-"""Find every setting and where its value came from."""
+"""Settings from flags, variables and files, with the source of each value."""
 
 from typing import TYPE_CHECKING
 

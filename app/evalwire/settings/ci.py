@@ -1,4 +1,4 @@
-"""Which CI system this is, and what it says of the commit, the branch, the job, and its place among parallel ones."""
+"""CI system detection, with the commit, branch, job and parallel index from the environment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _System:
-    """One CI system: the variable that shows it, and where its facts are.
+    """A CI system: the variable that identifies it, and templates for its metadata.
 
-    A fact is made of the first template whose variables are all set.
+    The first template whose variables are all set gives the value.
 
     Attributes:
-        run: what every job of one pipeline run has in common, also when some of them are run again.
-        attempt: which time the pipeline run is run, where all its jobs have the same number of it.
-        job: the name that a job has in common with those parallel to it.
-        index: of a parallel job, counted from `first_index`.
-        total: of parallel jobs.
+        run: the ID that all jobs of a pipeline run share, also when some jobs are run again.
+        attempt: the attempt of the pipeline run, if all jobs of the run have the same number.
+        job: the name that parallel jobs share.
+        index: the index of a parallel job, counted from `first_index`.
+        total: the number of parallel jobs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class _System:
     first_index: int = 0
 
 
-_MATRIX_JOB = re.compile(r": \[.*\]$")  # of GitLab's `parallel: matrix`
+_MATRIX_JOB = re.compile(r": \[.*\]$")  # GitLab's `parallel: matrix`
 
 _SYSTEMS = (
     _System(
@@ -54,7 +54,7 @@ _SYSTEMS = (
         run=("$GITHUB_REPOSITORY $GITHUB_RUN_ID", "$GITHUB_RUN_ID"),
         attempt=("$GITHUB_RUN_ATTEMPT",),
         job=("$GITHUB_JOB",),
-        # no index: a step has to pass on `strategy.job-index`
+        # no index variable: a workflow step must pass `strategy.job-index`
     ),
     _System(
         name="gitlab",
@@ -77,7 +77,7 @@ _SYSTEMS = (
         branch=("$CIRCLE_BRANCH",),
         pull_request=("$CIRCLE_PULL_REQUEST", "$CIRCLE_PR_NUMBER"),
         job_url=("$CIRCLE_BUILD_URL",),
-        run=("$CIRCLE_PIPELINE_ID", "$CIRCLE_WORKFLOW_ID"),  # a workflow that is run again has another id
+        run=("$CIRCLE_PIPELINE_ID", "$CIRCLE_WORKFLOW_ID"),  # a rerun has a new workflow ID
         job=("$CIRCLE_JOB",),
         index=("$CIRCLE_NODE_INDEX",),
         total=("$CIRCLE_NODE_TOTAL",),
@@ -147,16 +147,16 @@ _SYSTEMS = (
 
 _PULL_REQUEST = re.compile(r"(?:^|/pull(?:-requests)?/)([0-9]+)(?=/|$)")
 
-_BRANCH_PREFIX = re.compile(r"^(?:refs/heads/|origin/)")  # of Azure's; of Jenkins', which names the remote
+_BRANCH_PREFIX = re.compile(r"^(?:refs/heads/|origin/)")  # Azure has full refs; Jenkins includes the remote
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what is known of the CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`.
+    """Return the CI job's `ci`, `commit`, `branch`, `base_branch`, `pull_request` and `job_url`, as far as known.
 
-    The base branch is a pull request's target, else the default branch, where the CI system tells it. Outside of CI
-    nothing is known.
+    The base branch is a pull request's target, else the default branch if the CI system provides it. Outside CI, the
+    result is empty.
 
-    Passing these variables into a container is enough; no git and no checkout are needed.
+    Only environment variables are read. In a container, pass these variables; git and a checkout are not needed.
     """
     system = _system(environ)
     if system is None:
@@ -175,12 +175,12 @@ def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRun:
-    """What the jobs of one run of a pipeline have in common.
+    """The identity that all jobs of a pipeline run share.
 
     Attributes:
-        key: tells this run from all others; the same when some of its jobs are run again.
-        attempt: which time it is run; empty where the system has no such number for all its jobs.
-        job: the name of this job and those parallel to it; empty where it is not known.
+        key: the unique key of the run, unchanged when some jobs are run again.
+        attempt: the attempt of the run; empty if the CI system has no attempt number for the whole run.
+        job: the name that this job shares with its parallel jobs; empty if unknown.
     """
 
     key: str
@@ -189,25 +189,26 @@ class PipelineRun:
 
 
 def pipeline_run(environ: Mapping[str, str]) -> PipelineRun | None:
-    """The pipeline run that this job is of; None where none is known."""
+    """Return the pipeline run of this job, or None if it is unknown."""
     system = _system(environ)
     run = _fact(environ, system.run) if system else ""
     if system is None or not run:
         return None
-    job = re.sub(r" \d+/\d+$", "", _fact(environ, system.job))  # GitLab numbers the parallel ones
+    job = re.sub(r" \d+/\d+$", "", _fact(environ, system.job))  # GitLab numbers parallel jobs
     if system.name == "gitlab" and _MATRIX_JOB.search(name := environ.get("CI_JOB_NAME", "")):
-        job = name  # its group has jobs with other variables in it: of other models, say
+        job = name  # the job group also contains jobs with other variables, such as other models
     return PipelineRun(key=f"{system.name} {run}", attempt=_fact(environ, system.attempt), job=job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParallelJob:
-    """The place of this job among those parallel to it, as its variables have it: unchecked texts.
+    """The index of this job among parallel jobs, as unchecked texts from variables.
 
     Attributes:
-        index: counted from `first_index`; empty where it is not set.
-        total: of these jobs; empty where it is not set.
-        variables: that index and total come from, for messages.
+        index: the index, counted from `first_index`; empty if not set.
+        total: the number of parallel jobs; empty if not set.
+        first_index: the index of the first job, 0 or 1.
+        variables: the names of the variables for index and total, for messages.
     """
 
     index: str = ""
@@ -217,7 +218,7 @@ class ParallelJob:
 
 
 def parallel_job(environ: Mapping[str, str]) -> ParallelJob | None:
-    """The place of this job among those parallel to it; None on a system that is not known to tell it."""
+    """Return the index of this job among parallel jobs, or None if the CI system does not provide it."""
     system = _system(environ)
     if system is None or not system.index:
         return None

@@ -1,4 +1,4 @@
-"""The environment: what a `.env` file adds to it, and where its variables of Phoenix come from."""
+"""The environment, merged with `.env` and `.env.phoenix`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ _NO = ("false", "0", "no", "off")
 
 
 def merge_env_file(environ: Mapping[str, str], file: Path | None, *, directory: Path | None = None) -> dict[str, str]:
-    """The variables that `.env` adds to an environment; it never overrides one.
+    """Return the variables that `.env` adds to an environment; existing variables are never overridden.
 
-    The names of Phoenix's endpoint are one group, and so are those of its credentials: when the environment
-    has any of a group, the file's are left out, so that a `.env` cannot pull a key elsewhere by another name.
+    The variables for Phoenix's endpoint form a group, and so do the variables for credentials. If the environment sets
+    any variable of a group, the file's variables of that group are ignored. A `.env` file therefore cannot redirect a
+    key to another server.
 
     Args:
         environ: the process environment.
-        file: the file that was asked for by name; None for `.env` in `directory`, if there is one.
+        file: the explicitly named file; None for `.env` in `directory`, if it exists.
         directory: the working directory by default.
 
     Raises:
-        UsageError: the file that was asked for does not exist, it cannot be read, or a line of it sets no variable.
+        UsageError: the named file does not exist, the file cannot be read, or a line does not set a variable.
     """
     if file is not None and not file.is_file():
         raise UsageError(f"the environment file {file} does not exist.")
@@ -48,13 +49,13 @@ def merge_env_file(environ: Mapping[str, str], file: Path | None, *, directory: 
 
 
 def phoenix_variables(environ: Mapping[str, str], *, directory: Path | None = None) -> dict[str, str]:
-    """The environment with what Phoenix's own file, `.env.phoenix`, says of its address and its credentials.
+    """Return the environment with the address and credentials from `.env.phoenix`, the file of Phoenix's client.
 
-    The file is the nearest one, in the working directory or above, that belongs to this user; Phoenix's client reads
-    the same one. `PHOENIX_DISCOVER_CONFIG=false` turns it off. It never overrides a variable, nor a group of them.
+    Like Phoenix's client, this reads the nearest file in the working directory or above that the user owns.
+    `PHOENIX_DISCOVER_CONFIG=false` disables it. The file never overrides a variable or a group of variables.
 
     Args:
-        environ: the process environment, with what `.env` adds.
+        environ: the process environment, merged with `.env`.
         directory: the working directory by default.
     """
     entries: dict[str, str] = {}
@@ -64,7 +65,7 @@ def phoenix_variables(environ: Mapping[str, str], *, directory: Path | None = No
 
 
 def _added(environ: Mapping[str, str], entries: Mapping[str, str]) -> dict[str, str]:
-    """Return the entries that an environment does not have, nor any other name of their group."""
+    """Return the entries that are not in an environment, without groups of which the environment has a variable."""
     added = {name: value for name, value in entries.items() if name not in environ}
     for group in ((*ENDPOINT_VARIABLES, "EVALWIRE_ENDPOINT"), CREDENTIAL_VARIABLES):
         if any(environ.get(name, "").strip() for name in group):
@@ -73,15 +74,15 @@ def _added(environ: Mapping[str, str], entries: Mapping[str, str]) -> dict[str, 
 
 
 def _phoenix_file(directory: Path) -> dict[str, str]:
-    for folder in (directory, *directory.parents):
-        path = folder / PHOENIX_FILE
+    for parent in (directory, *directory.parents):
+        path = parent / PHOENIX_FILE
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
                 continue
             with path.open(encoding="utf-8") as text:
                 entries = dotenv_values(stream=text)
-        except (OSError, UnicodeDecodeError):  # Phoenix's client passes over it, too
+        except (OSError, UnicodeDecodeError):  # Phoenix's client skips such files too
             continue
         wanted = (*ENDPOINT_VARIABLES, *CREDENTIAL_VARIABLES)
         return {name: value for name, value in entries.items() if value and name in wanted}
@@ -89,19 +90,19 @@ def _phoenix_file(directory: Path) -> dict[str, str]:
 
 
 def api_key_from_file(environ: Mapping[str, str]) -> str | None:
-    """The key in the file that `PHOENIX_API_KEY_FILE` names (a mounted secret); None when it names none.
+    """Return the key from the file that `PHOENIX_API_KEY_FILE` names, such as a mounted secret; None if unset.
 
     Raises:
-        UsageError: the file cannot be read, is empty, or holds what no header can carry; or `PHOENIX_API_KEY` is set
-            as well.
+        UsageError: the file cannot be read, is empty, or contains a key that is invalid in an HTTP header; or
+            `PHOENIX_API_KEY` is also set.
     """
     name = environ.get("PHOENIX_API_KEY_FILE", "").strip()
     if not name:
         return None
     if environ.get("PHOENIX_API_KEY", "").strip():
-        raise UsageError("PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set; set one of them.")
+        raise UsageError("PHOENIX_API_KEY and PHOENIX_API_KEY_FILE are both set. Set only one.")
     try:
-        key = Path(name).read_text(encoding="utf-8-sig").strip()  # Windows puts a mark before UTF-8
+        key = Path(name).read_text(encoding="utf-8-sig").strip()  # Windows editors add a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"PHOENIX_API_KEY_FILE: {name} cannot be read: {error}.") from error
     if not key:

@@ -1,4 +1,4 @@
-"""Tell the keys and variables that evalwire knows from misspelt ones, which are errors, and from those of others."""
+"""Check keys and variables: misspelled names are errors, and names of other programs are ignored with a note."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ for _option in OPTIONS:
 
 
 def notes_on_keys(document: Mapping[str, Any], file: Path) -> Iterator[str]:
-    """Check the sections and keys of `evalwire.toml`; say which of them mean nothing, as some of 0.6 do.
+    """Check the sections and keys of `evalwire.toml`, and yield a note for each ignored section or key.
 
     Raises:
-        UsageError: one is misspelt, not in its place, or may be meant as a limit.
+        UsageError: a name is misspelled, in the wrong section, or possibly meant as a gate.
     """
     for section, table in document.items():
         if section not in KEYS and section != "prices":
@@ -50,8 +50,8 @@ def _check_section(section: str, table: Mapping[str, Any], file: Path) -> None:
         is_table = section == "experiments" and isinstance(value, dict)
         if is_table and key in KEYS[section]:
             raise UsageError(
-                f"{file}: [experiments] {key} = {value!r}: this is a setting, not an experiment.\n"
-                f"For an experiment of this name, write [{experiment_table(key)}]."
+                f"{file}: [experiments] {key} = {value!r}: {key} is a setting, not an experiment.\n"
+                f"For an experiment with this name, write [{experiment_table(key)}]."
             )
         if not is_table:
             require_known(key, KEYS[section], file, f"key in [{section}]")
@@ -62,26 +62,26 @@ def _note_on_section(section: str, table: Any, file: Path) -> str:
     words = [section, *(table if isinstance(table, dict) else ())]
     if not isinstance(table, dict) or _near(section, known) or any(map(_JUDGED.search, words)):
         require_known(section, known, file, "section")
-    return f"{file}: [{section}] means nothing to evalwire, and is ignored."
+    return f"{file}: [{section}] is not a section of evalwire and is ignored."
 
 
 def _notes_on_phoenix(table: Mapping[str, Any], file: Path) -> Iterator[str]:
-    """Say what is ignored of the section that 0.6 kept for later: it read every key, and used none."""
+    """Yield a note for each key of `[phoenix]` that 0.6 accepted without using and that is ignored now."""
     for key in table:
         if key == "base_url":
-            use = "is ignored beside" if "endpoint" in table else "is read as"
-            yield f"{file}: [phoenix] base_url {use} endpoint."
+            use = "is ignored because endpoint is set" if "endpoint" in table else "is read as endpoint"
+            yield f"{file}: [phoenix] base_url {use}."
         elif key not in KEYS["phoenix"]:
             if _near(key, KEYS["phoenix"], cutoff=0.75):
                 require_known(key, KEYS["phoenix"], file, "key in [phoenix]")
-            yield f"{file}: [phoenix] {key} means nothing to evalwire, and is ignored."
+            yield f"{file}: [phoenix] {key} is not a setting of evalwire and is ignored."
 
 
 def notes_on_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    """Check the variables that begin like evalwire's; say which of them are none.
+    """Check the variables that start with `EVALWIRE_`, and yield a note for each that is not a setting.
 
     Raises:
-        UsageError: one resembles the name of a setting, or of its flag, the prefix apart.
+        UsageError: a variable's name resembles a setting or a flag.
     """
     known = {option.variable.removeprefix(_PREFIX): option.variable for option in OPTIONS}
     flags = {option.flag.lstrip("-").replace("-", "_").upper(): option.variable for option in OPTIONS if option.flag}
@@ -91,11 +91,11 @@ def notes_on_variables(environ: Mapping[str, str]) -> Iterator[str]:
             continue
         if close := _near(variable.removeprefix(_PREFIX), names, cutoff=0.8):
             raise UsageError(f"unknown variable {variable}. Perhaps you meant {names[close]}.")
-        yield f"{variable} is not a setting of evalwire, and is ignored."
+        yield f"{variable} is not a setting of evalwire and is ignored."
 
 
 def experiment_table(name: str) -> str:
-    """Return the name of an experiment's table in `evalwire.toml`; that of a setting needs another form."""
+    """Return the name of an experiment's table in `evalwire.toml`, with `./` before a name that is also a setting."""
     key = f"./{name}" if name in KEYS["experiments"] else name
     return f"experiments.{key}" if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"experiments.{json.dumps(key)}"
 
@@ -104,7 +104,7 @@ def require_known(name: str, known: Collection[str], file: Path, what: str) -> N
     """Check that a key is known.
 
     Raises:
-        UsageError: it is not.
+        UsageError: the key is unknown.
     """
     if name in known:
         return

@@ -1,4 +1,4 @@
-"""Find every setting by one precedence: flag, variable, file, default."""
+"""Load settings in order of precedence: flag, variable, file, default."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def load_settings(
     """Return settings from flags, then `EVALWIRE_*` variables, then `evalwire.toml`, then defaults.
 
     Args:
-        flags: values of flags by setting name; None where a flag was not given. A command that selects experiments has
-            `experiments` among them, and is refused where gates beside these would be ignored.
-        environ: the environment, the `.env` file already merged into it.
-        from_env_file: the names that came from that file.
+        flags: the values of flags by setting name; None for a flag that was not given. Commands that select
+            experiments include the key `experiments`. For these commands, gates in an ignored file are an error.
+        environ: the environment, merged with the `.env` file.
+        from_env_file: the names of the variables from the `.env` file.
         config: the file to read instead of `./evalwire.toml`; it must exist.
-        directory: where `evalwire.toml` is looked for; the working directory by default.
+        directory: the directory of `evalwire.toml`; the working directory by default.
 
     Raises:
-        UsageError: a value that cannot be used, an unknown key, a file that is missing or not TOML, or gates in another
-            file that would be ignored.
+        UsageError: a value or a key is invalid, the file is missing or not valid TOML, or gates in another file would
+            be ignored.
     """
     file = config or (directory or Path()) / CONFIG_FILE
     if config is not None and not config.is_file():
@@ -74,7 +74,7 @@ def load_settings(
 
 
 def _with_endpoint(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a configuration in which `[phoenix] base_url`, as projects of 0.6 have it, is the endpoint."""
+    """Return the configuration with `[phoenix] base_url`, the key of 0.6, as the endpoint."""
     phoenix = document.get("phoenix", {})
     if "base_url" not in phoenix or "endpoint" in phoenix:
         return document
@@ -82,10 +82,10 @@ def _with_endpoint(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_option(name: str, value: Any) -> Any:
-    """Return a setting's value, checked and converted as it is in a flag or a file.
+    """Return a setting's value, checked and converted like the value of a flag.
 
     Raises:
-        UsageError: the value cannot be used.
+        UsageError: the value is invalid.
     """
     return _parse(_BY_NAME[name], value, name)
 
@@ -114,15 +114,15 @@ def _value(
         return Value(option.default, "default")
     value = _parse(option, document[section][key], f"{file}: [{section}] {key}")
     if option.is_path:
-        beside = file.parent / value
-        value = value if option.is_read and value.exists() and not beside.exists() else beside
+        from_file = file.parent / value
+        value = value if option.is_read and value.exists() and not from_file.exists() else from_file
     return Value(value, str(file))
 
 
 def _experiment_tables(
     section: Mapping[str, Any], file: Path
 ) -> tuple[dict[str, ExperimentTable], dict[str, GateTable]]:
-    """Return the `[experiments.NAME]` tables, and the gates in them, by experiment."""
+    """Return the `[experiments.NAME]` tables and their gates, by experiment."""
     known = {option.name: option for option in EXPERIMENT_OPTIONS}
     tables, gates = {}, {}
     for written, table in section.items():
@@ -144,7 +144,7 @@ def _experiment_tables(
 
 
 def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
-    """Return the `[prices]` of models, in US dollars per million tokens."""
+    """Return the `[prices]` of models, in USD per million tokens."""
     found = {}
     for model, price in table.items():
         place = f"{file}: [prices.{model!r}]"
@@ -154,9 +154,9 @@ def _prices(table: Mapping[str, Any], file: Path) -> dict[str, Price]:
             require_known(key, ("input", "output"), file, f"key in [prices.{model!r}]")
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not 0 <= value < float("inf"):
-                raise UsageError(f"{place} {key} = {value!r}: expected US dollars per million tokens.")
-        if len(price) < 2:  # noqa: PLR2004 - both of them
-            raise UsageError(f"{place}: expected both, input and output, in US dollars per million tokens.")
+                raise UsageError(f"{place} {key} = {value!r}: expected USD per million tokens.")
+        if len(price) < 2:  # noqa: PLR2004 - input and output
+            raise UsageError(f"{place}: expected both input and output, in USD per million tokens.")
         found[model] = Price(input=float(price["input"]), output=float(price["output"]))
     return found
 
@@ -165,7 +165,7 @@ def read_config(file: Path) -> dict[str, Any]:
     """Read `evalwire.toml`.
 
     Raises:
-        UsageError: it cannot be read, is not TOML, or has a key that evalwire does not know.
+        UsageError: the file cannot be read, is not valid TOML, or has an unknown key.
     """
     document = read_toml(file)
     list(notes_on_keys(document, file))

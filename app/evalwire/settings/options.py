@@ -1,4 +1,4 @@
-"""Declare one setting: its places, its parser, its help."""
+"""The declaration of a setting: name, sources, parser and help."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from evalwire.settings.parsers import PATH, Parser
 
 T = TypeVar("T")
 
-# The panels of the help, in their order.
-WHAT, HOW, JUDGED, SHOWN, TESTSET = "What to run", "How to run it", "What passes", "What is shown", "The testset"
+# The panels of the help, in order.
+WHAT, HOW, JUDGED, SHOWN, TESTSET = "Experiments and settings", "Execution", "Gates", "Output", "Testset"
 PANELS = (WHAT, TESTSET, HOW, JUDGED, SHOWN)
 
 
@@ -19,16 +19,16 @@ class Option:
     """The declaration of a setting.
 
     Attributes:
-        parser: checks and converts a value.
-        default: the value when nobody sets it.
-        help: a sentence for the help, the documentation and the schema, without the default.
-        name: the name in the program, which is the name of the field.
-        key: the place in `evalwire.toml`, as `section.key`; None when it cannot be set there.
-        flag: the flag on the command line; None for none.
-        metavar: the word for the value in the help, where that of the parser says too little.
-        panel: the panel of the help that the flag is in.
+        parser: the parser of the value.
+        default: the value if the setting is not set.
+        help: the text for the help, the documentation and the schema, without the default.
+        name: the name of the field in `Settings`.
+        key: the key in `evalwire.toml`, as `section.key`; None if the file cannot set it.
+        flag: the command-line flag; None without a flag.
+        metavar: the placeholder for the value in the help; the parser's by default.
+        panel: the help panel that shows the flag.
         is_repeatable: whether the flag can be given several times.
-        is_read: whether the path is also looked for in the working directory, as 0.6 did.
+        is_read: whether the path is also searched for in the working directory, as in 0.6.
     """
 
     parser: Parser[Any]
@@ -44,7 +44,7 @@ class Option:
 
     @property
     def is_path(self) -> bool:
-        """True if a relative value in `evalwire.toml` is relative to that file."""
+        """True if a relative path in `evalwire.toml` is relative to that file."""
         return self.parser is PATH
 
     @property
@@ -54,12 +54,12 @@ class Option:
 
     @property
     def section(self) -> str:
-        """The section of `evalwire.toml`; empty when it cannot be set there."""
+        """The section of `evalwire.toml`; empty if the file cannot set the option."""
         return (self.key or "").partition(".")[0]
 
     @property
     def default_text(self) -> str:
-        """The default as it is written in a flag or a variable; empty for none."""
+        """The default as text for a flag or a variable; empty without a default."""
         if isinstance(self.default, tuple):
             return ",".join(self.default)
         if isinstance(self.default, float):
@@ -69,7 +69,7 @@ class Option:
 
 def option(
     parser: Parser[T],
-    help: str,  # noqa: A002 - the word of every command-line library
+    help: str,  # noqa: A002 - the name that command-line libraries use
     *,
     default: T,
     key: str | None = None,
@@ -79,7 +79,7 @@ def option(
     is_repeatable: bool = False,
     is_read: bool = False,
 ) -> T:
-    """Declare a setting as a field of a dataclass; mypy sees its type."""
+    """Declare a setting as a dataclass field, typed for mypy by its default."""
     declared: Any = field(
         default=default,
         metadata={
@@ -101,4 +101,6 @@ def option(
 
 def options_of(table: type) -> tuple[Option, ...]:
     """Return the declarations in a dataclass, in the order of its fields."""
-    return tuple(replace(one.metadata["option"], name=one.name) for one in fields(table) if "option" in one.metadata)
+    return tuple(
+        replace(entry.metadata["option"], name=entry.name) for entry in fields(table) if "option" in entry.metadata
+    )

@@ -1,4 +1,4 @@
-"""Check and convert the values of settings, wherever they were written."""
+"""Parsers that check and convert the values of settings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Parser(Generic[T_co]):
-    """One kind of value.
+    """The parser of a kind of value.
 
     Attributes:
-        parse: checks and converts a value; raises ValueError saying what was expected.
-        metavar: the word for the value in the help.
+        parse: function that checks and converts a value; its ValueError states the expected form.
+        metavar: the placeholder for the value in the help.
         schema: the JSON Schema of the value in `evalwire.toml`.
     """
 
@@ -32,26 +32,26 @@ class Parser(Generic[T_co]):
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected text that is not empty")
+        raise ValueError("expected a non-empty text")
     return value
 
 
 def _delimiter(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("expected one character or more")
+        raise ValueError("expected at least 1 character")
     return value
 
 
 def _separator(value: Any) -> str:
     separator = {"tab": "\t", "\\t": "\t"}.get(value, value) if isinstance(value, str) else ""
     if len(separator) != 1 or separator in '"\r\n ' or separator.isalnum():
-        raise ValueError("expected one character that no name of a column has, such as ';', or tab")
+        raise ValueError("expected a single character that no column name contains, such as ';', or tab")
     return separator
 
 
 def _column_or_none(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected the name of a column, or an empty text")
+        raise ValueError("expected a column name, or an empty text")
     return value
 
 
@@ -65,14 +65,14 @@ def _texts(value: Any) -> tuple[str, ...]:
         raise ValueError("expected a list of texts, or a comma-separated text")
     texts = tuple(item.strip() for item in items if item.strip())
     if items and not texts:
-        raise ValueError("expected at least one text that is not empty")
+        raise ValueError("expected at least 1 non-empty text")
     return texts
 
 
 def _columns(value: Any) -> tuple[str, ...]:
     columns = _texts(value)
     if not columns:
-        raise ValueError("expected at least one column")
+        raise ValueError("expected at least 1 column")
     return columns
 
 
@@ -84,7 +84,7 @@ def _number(value: Any) -> float:
     except ValueError:
         raise ValueError("expected a number") from None
     if not 0 < number < float("inf"):
-        raise ValueError("expected a number above 0")
+        raise ValueError("expected a number greater than 0")
     return number
 
 
@@ -119,7 +119,7 @@ def _count_from_0(value: Any) -> int:
 
 
 def _failures(value: Any) -> float:
-    """Return a number of failures, or, below 1, a share of the runs."""
+    """Return a number of failures, or a fraction of the runs if the value is below 1."""
     text = str(value).strip()
     with contextlib.suppress(ValueError):
         if text.endswith("%"):
@@ -130,18 +130,18 @@ def _failures(value: Any) -> float:
             return float(_count(int(value) if isinstance(value, float) else value))
         if 0 < share < 1:
             return share
-    raise ValueError("expected a whole number, 1 or more, or a share such as 5%")
+    raise ValueError("expected a whole number, 1 or more, or a percentage such as 5%")
 
 
 def _gates(value: Any) -> tuple[str, ...]:
-    """Return gates as `--gate` has them; in a variable they are separated by semicolons."""
+    """Return the texts of gates, from a list or from a text with semicolons between them."""
     if isinstance(value, str):
         texts = tuple(text.strip() for text in value.split(";") if text.strip())
-        is_lacking = not texts
+        is_empty = not texts
     else:
         texts = tuple(text.strip() for text in value)
-        is_lacking = not all(texts)
-    if is_lacking:  # such as of a variable of the pipeline that is not set: no limit would be judged
+        is_empty = not all(texts)
+    if is_empty:  # such as from an unset pipeline variable: no gate would be applied
         raise ValueError("expected a limit, such as 'accuracy >= 0.9', not an empty text")
     GateConfig().with_flags(texts)
     return texts
@@ -155,8 +155,8 @@ def _baseline(value: Any) -> BaselineChoice:
     return value if isinstance(value, BaselineChoice) else BaselineChoice.parse(_text(value))
 
 
-def one_of(*words: T) -> Parser[T]:
-    """Return the parser that takes one of these words."""
+def choice(*words: T) -> Parser[T]:
+    """Return a parser that accepts any of these words."""
     shown = ", ".join(map(str, words))
 
     def parse(value: Any) -> T:
@@ -171,7 +171,7 @@ def one_of(*words: T) -> Parser[T]:
 _NON_EMPTY = {"type": "string", "pattern": r"\S"}
 _LIST = {"anyOf": [{"type": "array", "items": {"type": "string"}}, _NON_EMPTY]}
 _WHOLE = {"type": "integer", "minimum": 1}
-# Numbers in quotes are taken too; an editor proposes the plain form.
+# The parsers also accept quoted numbers. The schema has only the plain form, which editors suggest.
 TEXT = Parser(_text, "TEXT", _NON_EMPTY)
 PATH = Parser(_path, "PATH", _NON_EMPTY)
 TEXTS = Parser(_texts, "TEXT,...", _LIST)

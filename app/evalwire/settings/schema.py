@@ -1,4 +1,4 @@
-"""Describe `evalwire.toml` as JSON Schema, from the table of settings."""
+"""The JSON Schema of `evalwire.toml`, generated from the table of settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS
 if TYPE_CHECKING:
     from evalwire.settings.options import Option
 
-_PRICE = {"type": "number", "minimum": 0, "description": "US dollars per million tokens."}
+_PRICE = {"type": "number", "minimum": 0, "description": "USD per million tokens."}
 
 
 def config_schema() -> dict[str, Any]:

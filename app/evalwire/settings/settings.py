@@ -1,4 +1,4 @@
-"""The table of every setting: name, type, parser, places, help and default stand here, once."""
+"""The table of all settings: the only place that declares their names, types, parsers, sources, help and defaults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from evalwire.settings.parsers import (
     SHARD,
     TEXT,
     TEXTS,
-    one_of,
+    choice,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A setting's value and where it came from: `flag`, the name of a variable or a file, or `default`."""
+    """A setting's value and source: `flag`, the name of a variable or a file, or `default`."""
 
     value: Any
     source: str
@@ -43,32 +43,32 @@ class Value:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentTable:
-    """What `[experiments.NAME]` says of one experiment, beside its gates."""
+    """The settings of an experiment from `[experiments.NAME]`, without its gates."""
 
     dataset: str | None = option(
-        TEXT, "Name of the dataset in Phoenix, where the folder cannot have that name.", default=None
+        TEXT, "Name of the dataset in Phoenix (default: the name of the experiment's directory).", default=None
     )
     helpers: tuple[str, ...] | None = option(
-        TEXTS, "More files in this folder that are not evaluators; helpers.py and _*.py never are.", default=None
+        TEXTS, "Files in this directory that are not evaluators, in addition to helpers.py and _*.py.", default=None
     )
     inputs: tuple[str, ...] | None = option(
         TEXTS,
-        "Patterns of files that the task or the evaluators read unseen, relative to the parent of the experiments "
-        "folder; a change in one is a change of the evaluator.",
+        "Patterns of data files that the task or the evaluators read, relative to the parent of the experiments "
+        "directory. A change in a matching file counts as a change of the evaluator.",
         default=None,
     )
     isolate: Literal["thread"] | None = option(
-        one_of("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
+        choice("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, as attributes: `settings.concurrency`; `settings.source("concurrency")` says where from."""
+    """All settings as attributes, such as `settings.concurrency`; `source("concurrency")` returns the source."""
 
     experiments: Path = option(
         PATH,
-        "Look for experiments in this directory.",
+        "Directory that contains the experiments.",
         default=Path("experiments"),
         key="experiments.dir",
         flag="--experiments",
@@ -76,7 +76,7 @@ class Settings:
     )
     names: tuple[str, ...] = option(
         TEXTS,
-        "Select only this experiment; repeatable. Without it, all are selected.",
+        "Select only this experiment (repeatable; default: all experiments).",
         default=(),
         flag="--name",
         metavar="TEXT",
@@ -84,20 +84,20 @@ class Settings:
     )
     prefix: str = option(
         TEXT,
-        "Begin the names of experiments in Phoenix with this text.",
+        "Prefix of experiment names in Phoenix.",
         default="eval",
         key="experiments.prefix",
         flag="--prefix",
     )
     helpers: tuple[str, ...] = option(
         TEXTS,
-        "More files in experiment folders that are not evaluators; helpers.py and _*.py never are.",
+        "Files in experiment directories that are not evaluators, in addition to helpers.py and _*.py.",
         default=(),
         key="experiments.helpers",
     )
     concurrency: int = option(
         COUNT,
-        "Run up to this many experiments in parallel.",
+        "Maximum number of experiments to run in parallel.",
         default=1,
         key="experiments.concurrency",
         flag="--concurrency",
@@ -105,7 +105,7 @@ class Settings:
     )
     task_concurrency: int | Literal["auto"] = option(
         COUNT_OR_AUTO,
-        "Keep up to this many examples in flight over the whole job; `auto` adapts to the provider's rate limits.",
+        "Maximum number of examples in flight across the whole job. `auto` adapts to the provider's rate limits.",
         default=10,
         key="experiments.task_concurrency",
         flag="--task-concurrency",
@@ -113,7 +113,7 @@ class Settings:
     )
     timeout_seconds: float = option(
         NUMBER,
-        "Stop one call of a task or an evaluator after this many seconds.",
+        "Timeout for each call of a task or an evaluator, in seconds.",
         default=300.0,
         key="experiments.timeout_seconds",
         flag="--timeout",
@@ -122,8 +122,8 @@ class Settings:
     )
     retries: int | None = option(
         COUNT_FROM_0,
-        "Retry a call of your code up to this many times after a rate limit, a time-out, a connection error "
-        "or a server error (default: 0, or 5 after rate limits with --task-concurrency auto).",
+        "Maximum number of retries for each call of your code, after rate limits, timeouts, connection errors or "
+        "server errors (default: 0, or 5 after rate limits with --task-concurrency auto).",
         default=None,
         key="experiments.retries",
         flag="--retries",
@@ -134,14 +134,14 @@ class Settings:
     )
     repetitions: int = option(
         COUNT,
-        "Run each example this many times.",
+        "Number of times to run each example.",
         default=1,
         key="experiments.repetitions",
         flag="--repetitions",
     )
     split: str | None = option(
         TEXT,
-        "Run only the examples in this split of the datasets.",
+        "Run only the examples in this dataset split.",
         default=None,
         key="experiments.split",
         flag="--split",
@@ -151,23 +151,25 @@ class Settings:
     )
     shard: ShardOption | None = option(
         SHARD,
-        "Run only part I of N of every experiment; `auto` takes both numbers from the CI system, `auto/N` only I.",
+        "Run only part I of N of every experiment. `auto` reads I and N from the CI system, `auto/N` only I.",
         default=None,
         flag="--shard",
     )
     plan: str | None = option(
         TEXT,
-        "Share the experiments in this file, which `evalwire plan` wrote. The variable can hold the JSON itself.",
+        "Plan file from `evalwire plan`, with the experiments of all shards. EVALWIRE_PLAN can also contain the JSON.",
         default=None,
         flag="--plan",
         metavar="PATH",
     )
     run_key: str | None = option(
-        TEXT, "Text that the shards of one pipeline run share, where neither a plan nor CI identifies it.", default=None
+        TEXT,
+        "Key that all shards of a pipeline run share, if neither a plan nor the CI system identifies the run.",
+        default=None,
     )
     max_failures: float | None = option(
         FAILURES,
-        "Stop after N failed runs, or after this percentage of the runs.",
+        "Stop after N failed runs, or after P% of the runs have failed.",
         default=None,
         key="experiments.max_failures",
         flag="--max-failures",
@@ -176,14 +178,14 @@ class Settings:
     )
     grace_seconds: float = option(
         NUMBER,
-        "Give runs in flight this many seconds to finish when the job is interrupted.",
+        "Time for runs in flight to finish when the job is interrupted, in seconds.",
         default=8.0,
         key="experiments.grace_seconds",
     )
     gate: tuple[str, ...] = option(
         GATES,
-        "Fail the job unless this limit holds, such as 'doc_search.top_k >= 0.8'; repeatable. "
-        "The variable separates limits by semicolons.",
+        "Fail the job unless this limit is met, such as 'doc_search.top_k >= 0.8' (repeatable). "
+        "In EVALWIRE_GATE, separate limits with semicolons.",
         default=(),
         flag="--gate",
         panel=JUDGED,
@@ -191,8 +193,8 @@ class Settings:
     )
     baseline: BaselineChoice | None = option(
         BASELINE,
-        "Compare with auto, none, branch:NAME, tag:NAME, file:PATH or an experiment's ID "
-        "(default: auto where a gate has max_drop).",
+        "Baseline to compare with: auto, none, branch:NAME, tag:NAME, file:PATH or an experiment ID "
+        "(default: auto if a gate has max_drop).",
         default=None,
         key="gates.baseline",
         flag="--baseline",
@@ -200,25 +202,25 @@ class Settings:
     )
     base_branch: str | None = option(
         TEXT,
-        "Branch of the baselines (default: the pull request's target, else the default branch, else main).",
+        "Branch to take baselines from (default: the pull request's target, else the default branch, else main).",
         default=None,
         key="gates.base_branch",
     )
     endpoint: str | None = option(
         TEXT,
-        "Address of Phoenix, where no variable such as PHOENIX_ENDPOINT is set.",
+        "Address of Phoenix, used if no variable such as PHOENIX_ENDPOINT is set.",
         default=None,
         key="phoenix.endpoint",
     )
     public_endpoint: str | None = option(
         TEXT,
-        "Address of Phoenix in links, where people reach it at another address than the job.",
+        "Address of Phoenix in links, if people use a different address than the job.",
         default=None,
         key="phoenix.public_endpoint",
     )
     fetch_attempts: int = option(
         COUNT,
-        "Try up to this many times to fetch a dataset or to create an experiment.",
+        "Maximum number of attempts to fetch a dataset or to create an experiment.",
         default=5,
         key="phoenix.fetch_attempts",
         flag="--fetch-attempts",
@@ -226,7 +228,7 @@ class Settings:
     )
     fetch_timeout_seconds: float = option(
         NUMBER,
-        "Give up these attempts, including the waits between them, after this many seconds.",
+        "Total time limit for these attempts and the waits between them, in seconds.",
         default=120.0,
         key="phoenix.fetch_timeout_seconds",
         flag="--fetch-timeout",
@@ -235,19 +237,19 @@ class Settings:
     )
     record_timeout_seconds: float = option(
         NUMBER,
-        "Try to record a run or an evaluation for up to this many seconds.",
+        "Total time limit for attempts to record a run or an evaluation, in seconds.",
         default=600.0,
         key="phoenix.record_timeout_seconds",
     )
     record_connections: int = option(
         COUNT,
-        "Record over this many connections at once; a Phoenix on SQLite is fastest with about 4.",
+        "Number of parallel connections for recording. Phoenix on SQLite is fastest with about 4.",
         default=4,
         key="phoenix.record_connections",
     )
     report_dir: Path = option(
         PATH,
-        "Write the reports and the journal to this directory.",
+        "Directory for the reports and the journal.",
         default=Path("test-results"),
         key="reports.dir",
         flag="--report-dir",
@@ -255,22 +257,22 @@ class Settings:
     )
     github_files: Path | None = option(
         PATH,
-        "Directory for `outputs` and `annotations`, which the GitHub Action hands to its job; without it, annotations "
-        "are printed.",
+        "Directory for the files `outputs` and `annotations`, which the GitHub Action reads. If it is not set, "
+        "annotations are printed.",
         default=None,
     )
     secrets: tuple[str, ...] = option(
-        TEXTS, "Also mask the values of these variables.", default=(), key="masking.secrets"
+        TEXTS, "Additional variables whose values are masked.", default=(), key="masking.secrets"
     )
     not_secrets: tuple[str, ...] = option(
-        TEXTS, "Do not mask the values of these variables.", default=(), key="masking.not_secrets"
+        TEXTS, "Variables whose values are not masked.", default=(), key="masking.not_secrets"
     )
     local_dir: Path = option(
-        PATH, "Directory of the Phoenix that --local starts.", default=Path(".evalwire"), key="local.dir"
+        PATH, "Data directory of the Phoenix that --local starts.", default=Path(".evalwire"), key="local.dir"
     )
     csv_path: Path | None = option(
         PATH,
-        "Read this testset: CSV, or .jsonl with one JSON object per line.",
+        "Testset file: CSV, or .jsonl with one JSON object per line.",
         default=None,
         key="dataset.csv_path",
         flag="--csv",
@@ -278,8 +280,8 @@ class Settings:
         is_read=True,
     )
     on_exist: Literal["skip", "overwrite", "append"] = option(
-        one_of("skip", "overwrite", "append"),
-        "Treat a dataset that exists in this way.",
+        choice("skip", "overwrite", "append"),
+        "Action for a dataset that already exists.",
         default="skip",
         key="dataset.on_exist",
         flag="--on-exist",
@@ -287,7 +289,7 @@ class Settings:
     )
     input_keys: tuple[str, ...] = option(
         COLUMNS,
-        "Use these columns as the input of an example.",
+        "Columns that form the input of an example.",
         default=("user_query",),
         key="dataset.input_keys",
         flag="--input-keys",
@@ -295,7 +297,7 @@ class Settings:
     )
     output_keys: tuple[str, ...] = option(
         TEXTS,
-        "Use these columns as the expected output.",
+        "Columns that form the expected output.",
         default=("expected_output",),
         key="dataset.output_keys",
         flag="--output-keys",
@@ -303,7 +305,7 @@ class Settings:
     )
     tag_column: str = option(
         TEXT,
-        "Take the names of the datasets that a row is in from this column.",
+        "Column that lists the datasets of a row.",
         default="tags",
         key="dataset.tag_column",
         flag="--tag-column",
@@ -311,7 +313,7 @@ class Settings:
     )
     delimiter: str = option(
         DELIMITER,
-        "Separate the tags in a cell by this text.",
+        "Text that separates the tags in a cell.",
         default="|",
         key="dataset.delimiter",
         flag="--delimiter",
@@ -319,26 +321,26 @@ class Settings:
     )
     split_columns: tuple[str, ...] | None = option(
         TEXTS,
-        "Columns of the expected output that hold several items in one cell, separated like tags; without it, each "
-        "cell that has the delimiter between spaces.",
+        "Columns of the expected output with several items in a cell, separated like tags (default: split every cell "
+        "that has the delimiter between spaces).",
         default=None,
         key="dataset.split_columns",
     )
     separator: str | None = option(
         SEPARATOR,
-        "Character between two cells of a CSV file; without it, found by the header.",
+        "Character that separates the cells of a CSV file (default: detected from the header).",
         default=None,
         key="dataset.separator",
     )
     id_column: str = option(
         COLUMN_OR_NONE,
-        "Column that names the examples, so that they keep their identity in an edited testset.",
+        "Column with an ID for each example. Examples keep their identity when the testset is edited.",
         default="id",
         key="dataset.id_column",
     )
     split_column: str = option(
         COLUMN_OR_NONE,
-        "Column that names the splits of the dataset that a row is in.",
+        "Column that lists the dataset splits of a row.",
         default="split",
         key="dataset.split_column",
     )
@@ -351,36 +353,36 @@ class Settings:
 
     def items(self) -> list[tuple[str, Value]]:
         """Return every setting with its source, in the order of `OPTIONS`."""
-        return [(one.name, Value(getattr(self, one.name), self.source(one.name))) for one in OPTIONS]
+        return [(option.name, Value(getattr(self, option.name), self.source(option.name))) for option in OPTIONS]
 
     def source(self, name: str) -> str:
-        """Return where a setting's value came from."""
+        """Return the source of a setting's value."""
         return self.sources.get(name, "default")
 
     @property
     def configured_experiments(self) -> list[str]:
-        """The names of the experiments that have a table of their own."""
+        """The names of the experiments that have an `[experiments.NAME]` table."""
         return list(self.tables)
 
     @property
     def helpers_by_experiment(self) -> dict[str, Collection[str]]:
-        """Helper files: for all experiments under `*`, and by experiment."""
+        """Helper files by experiment; the files for all experiments are under `*`."""
         own = {name: table.helpers for name, table in self.tables.items() if table.helpers is not None}
         return {"*": self.helpers, **own}
 
     @property
     def dataset_names(self) -> dict[str, str]:
-        """Datasets that are not named like their experiment's folder."""
+        """Dataset names by experiment, where they differ from the directory's name."""
         return {name: table.dataset for name, table in self.tables.items() if table.dataset is not None}
 
     @property
     def input_patterns(self) -> dict[str, tuple[str, ...]]:
-        """Patterns of files that an experiment reads unseen, by experiment."""
+        """Patterns of the data files that an experiment reads, by experiment."""
         return {name: table.inputs for name, table in self.tables.items() if table.inputs is not None}
 
     @property
     def isolated_experiments(self) -> list[str]:
-        """Experiments whose async functions run each on a thread of their own."""
+        """The names of the experiments whose async calls run in worker threads."""
         return [name for name, table in self.tables.items() if table.isolate is not None]
 
 

@@ -1,4 +1,4 @@
-"""Which shard was asked for, and which one this job is."""
+"""The shard option, and its resolution to the shard of this job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evalwire.model import Shard
 
 @dataclass(frozen=True, slots=True)
 class ShardOption:
-    """Which shard is asked for: `number` is None for `auto`, `total` is None where it is to be found."""
+    """The requested shard; `number` is None for `auto`, and `total` is None if CI or the plan determines it."""
 
     number: int | None = None
     total: int | None = None
@@ -23,11 +23,11 @@ class ShardOption:
         """Read `2/5`, `auto` or `auto/5`.
 
         Raises:
-            ValueError: it is none of these, or there is no such shard.
+            ValueError: the text has another form, or the shard's number is out of range.
         """
         if automatic := re.fullmatch(r"auto(?:/([0-9]+))?", text.strip()):
             if automatic[1] and int(automatic[1]) < 1:
-                raise ValueError("expected 1 shard or more")
+                raise ValueError("expected at least 1 shard")
             return cls(total=int(automatic[1]) if automatic[1] else None)
         try:
             shard = Shard.parse(text)
@@ -40,14 +40,15 @@ class ShardOption:
         return first if self.total is None else f"{first}/{self.total}"
 
     def resolve(self, place: ParallelJob | None, *, planned: int | None = None) -> Shard:
-        """The shard that this job is.
+        """Return the shard of this job.
 
         Args:
-            place: among parallel jobs, as CI tells it.
-            planned: how many shards a plan has; None without a plan.
+            place: the index among parallel jobs, from the CI system.
+            planned: the number of shards in the plan; None without a plan.
 
         Raises:
-            ValueError: CI does not tell it, tells half of it, or something else than was asked for or planned.
+            ValueError: the CI system does not provide the index or the total, or the total differs from the requested
+                or planned number of shards.
         """
         total = self.total if self.total is not None else planned
         if planned is not None and total != planned:
@@ -55,17 +56,17 @@ class ShardOption:
         if self.number is not None and total is not None:
             return Shard(self.number, total)
         if place is None or not (place.index or place.total):
-            raise ValueError("no variable of a CI system that is known here tells which it is; name it, such as 2/5")
-        told = _number(place.total, place) if place.total else None
+            raise ValueError("cannot find the shard's number in a variable of a known CI system. Name it, such as 2/5")
+        parallel = _number(place.total, place) if place.total else None
         if not place.index:
-            if told == 1 and total in (None, 1):  # as GitLab has it where a job is not parallel
+            if parallel == 1 and total in (None, 1):  # GitLab sets only the total in a job that is not parallel
                 return Shard(1, 1)
-            raise ValueError(f"only half of it is set: {_shown(place)}")
-        if told is not None and total is not None and told != total:
-            raise ValueError(f"there are to be {total} shards, but {_shown(place)}")
-        total = total or told
+            raise ValueError(f"the variables for the shard are incomplete: {_shown(place)}")
+        if parallel is not None and total is not None and parallel != total:
+            raise ValueError(f"expected {total} shards, but {_shown(place)}")
+        total = total or parallel
         if total is None:
-            raise ValueError(f"{place.variables[0]} does not tell how many shards there are; say so: auto/5")
+            raise ValueError(f"{place.variables[0]} does not include the number of shards. Add it, such as auto/5")
         try:
             return Shard(_number(place.index, place) - place.first_index + 1, total)
         except ValueError as error:

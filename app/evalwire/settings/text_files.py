@@ -1,4 +1,4 @@
-"""Read the text files of a project as editors on any system write them."""
+"""Readers for a project's text files, written by editors on any system."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NAME = re.compile(r"[\w.()-]+")
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a file in UTF-8, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        UsageError: it cannot be read, or is in another encoding.
+        UsageError: the file cannot be read, or has another encoding.
     """
     try:
         content = file.read_bytes()
@@ -37,10 +37,10 @@ def read_text(file: Path) -> str:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """Return what a TOML file holds.
+    """Return the content of a TOML file.
 
     Raises:
-        UsageError: it cannot be read, or is not TOML.
+        UsageError: the file cannot be read, or is not valid TOML.
     """
     try:
         return tomllib.loads(read_text(file))
@@ -52,25 +52,25 @@ def read_env_file(file: Path) -> dict[str, str]:
     """Return the variables of a `.env` file.
 
     Raises:
-        UsageError: it cannot be read, or a line of it says nothing: a gate in such a line would be absent. The message
-            has no text of the line, which may be a secret.
+        UsageError: the file cannot be read, or a line does not set a variable, so that a gate in it would be missing.
+            The message omits the line's text, which may be a secret.
     """
     text = read_text(file)
     for binding in parse_stream(io.StringIO(text)):
         if problem := _problem(binding.key, binding.value, is_error=binding.error):
             written = binding.original.string
             line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
-            raise UsageError(f"{file}: line {line} {problem}. Write NAME=value, with quotes around several lines.")
+            raise UsageError(f"{file}: line {line} {problem}. Write NAME=value, and quote multi-line values.")
     return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
 def _problem(key: str | None, value: str | None, *, is_error: bool) -> str:
     if is_error:
-        return "sets no variable, or opens a quote that is never closed"
+        return "does not set a variable, or has an unclosed quote"
     if key is None:  # blank, or a comment
         return ""
     if _NAME.fullmatch(key) is None:
-        return "has a name that no variable can have"
+        return "has an invalid variable name"
     if value is None and key.startswith("EVALWIRE_"):
-        return f"gives {key} no value"
-    return "has a NUL character" if "\0" in (value or "") else ""
+        return f"sets {key} without a value"
+    return "contains a NUL character" if "\0" in (value or "") else ""

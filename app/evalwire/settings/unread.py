@@ -1,4 +1,4 @@
-"""Find gates that a job would ignore, because it reads another configuration file or none."""
+"""A check for gates in configuration files that a job does not read."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from evalwire.settings.text_files import read_toml
 
 
 def reject_ignored_gates(experiments: Path, read: Path) -> None:
-    """Check that no other configuration file beside or above the experiments has gates.
+    """Check that no unread configuration file next to or above the experiments has gates.
 
-    Looks up to the root of the repository, or of the mount.
+    The search ends at the root of the repository or of the mount.
 
     Args:
-        experiments: the experiments folder.
-        read: the file that is read, if it is there.
+        experiments: the experiments directory.
+        read: the configuration file that the job reads, if it exists.
 
     Raises:
-        UsageError: one has, or it cannot be told.
+        UsageError: an unread file has gates or cannot be read.
     """
-    if not is_there(experiments):  # gates are for what was recorded elsewhere
+    if not is_there(experiments):  # the gates apply to experiments that were recorded elsewhere
         return
-    for folder in _folders_above(experiments.resolve()):
-        other = folder / read.name
+    for directory in _directories_above(experiments.resolve()):
+        other = directory / read.name
         if not is_there(other) or (is_there(read) and other.resolve() == read.resolve()):
             continue
         if _has_gates(other):
             instead = f"only {read} is read" if is_there(read) else f"there is no {read} to read instead"
             raise UsageError(
                 f"the gates in {other} would be ignored: {instead}.\n"
-                f"Run evalwire in {folder}, or name the file to read with --config."
+                f"Run evalwire in {directory}, or name the file to read with --config."
             )
 
 
 def is_there(file: Path) -> bool:
-    """Check whether there is anything of that name: a link that leads nowhere and what cannot be looked at count."""
+    """Check whether a path exists; a dangling link and an unreadable path count as existing."""
     try:
         file.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -48,25 +48,25 @@ def is_there(file: Path) -> bool:
     return True
 
 
-def _folders_above(experiments: Path) -> Iterator[Path]:
-    for folder in experiments.parents:
-        yield folder
-        if is_there(folder / ".git") or os.path.ismount(folder):
+def _directories_above(experiments: Path) -> Iterator[Path]:
+    for directory in experiments.parents:
+        yield directory
+        if is_there(directory / ".git") or os.path.ismount(directory):
             return
 
 
 def _has_gates(file: Path) -> bool:
-    """Check whether a configuration file says anything of gates.
+    """Check whether a configuration file has gates.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     try:
         document = read_toml(file)
     except UsageError as error:
         raise UsageError(
-            f"Cannot tell whether gates in {file} would be ignored: {error}\n"
-            "Mend the file, or name the file to read with --config."
+            f"cannot check {file} for gates that would be ignored: {error}\n"
+            "Fix the file, or name the file to read with --config."
         ) from error
     experiments = document.get("experiments")
     tables: list[Any] = list(experiments.values()) if isinstance(experiments, dict) else []

@@ -59,7 +59,7 @@ def test_what_a_spreadsheet_saves_comes_back(
     first = f"sep={separator}{line_end}" if has_sep else ""
     path = write(tmp_path_factory.mktemp("set"), ("\ufeff" if has_mark else "") + first + text.getvalue())
     columns = Columns(lists=())
-    assert [issue for issue in inspect_testset(path, columns).issues if "same as" not in issue.message] == []
+    assert [issue for issue in inspect_testset(path, columns).issues if "duplicate of" not in issue.message] == []
     found = [(row.input["user_query"], row.output["expected_output"]) for row in read_rows(path, columns, "t")]
     assert found == rows
 
@@ -67,10 +67,10 @@ def test_what_a_spreadsheet_saves_comes_back(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('"{\\"q\\": 1}",x,t\n', "row 1: a quote inside of a quoted cell is not doubled"),
-        ('q,a,t\n"say "hi"",x,t\n', "row 2: a quote inside of a quoted cell is not doubled"),
-        ('q,a,t\n"a,x,t\nb,x,t\n', "row 2: the quote that line 3 opens is never closed"),
-        ('"a,x,t\nb,x,"t"\n', "row 1: the quote that line 2 opens is never closed, or a quote inside"),
+        ('"{\\"q\\": 1}",x,t\n', "row 1: a quote inside a quoted cell is not doubled"),
+        ('q,a,t\n"say "hi"",x,t\n', "row 2: a quote inside a quoted cell is not doubled"),
+        ('q,a,t\n"a,x,t\nb,x,t\n', "row 2: the quote opened in line 3 is not closed"),
+        ('"a,x,t\nb,x,"t"\n', "row 1: the quote opened in line 2 is not closed, or a quote inside"),
         ("\n\n,,\nq,a,t\nq,a\n", "row 2: 2 cells, the header has 3"),
         ("q,a,t,,\nq,a,t,,more\n", "row 2: 5 cells, the header has 3"),
     ],
@@ -85,19 +85,19 @@ def test_a_broken_row_is_told_with_its_number_and_its_line(tmp_path, text, probl
         (b"", "set.csv", "is empty"),
         (b"\xef\xbb\xbf \r\n,,\r\n", "set.csv", "is empty"),
         (b"", "set.jsonl", "is empty"),
-        (b"PK\x03\x04rest", "set.xlsx", "is a spreadsheet or another archive"),
-        (b"PK\x03\x04rest", "set.csv", "is a spreadsheet or another archive"),
-        (b"\xd0\xcf\x11\xe0rest", "set.xls", "is a spreadsheet of an older Excel"),
+        (b"PK\x03\x04rest", "set.xlsx", "is a spreadsheet or an archive"),
+        (b"PK\x03\x04rest", "set.csv", "is a spreadsheet or an archive"),
+        (b"\xd0\xcf\x11\xe0rest", "set.xls", "is a spreadsheet from an older Excel version"),
         (b"PAR1rest", "set.parquet", "is a Parquet file"),
         (b"\x1f\x8brest", "set.csv.gz", "is compressed with gzip"),
         (b"u\0s\0e\0r\0", "set.csv", "is in UTF-16"),
         (b"\0u\0s", "set.csv", "is in UTF-16"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "set.csv", "is a pointer of Git LFS, not the file itself"),
-        (b"<!DOCTYPE html><title>Sign in</title>", "set.csv", "is a page of HTML or XML"),
-        (b"{\\rtf1 user_query}", "set.csv", "is a document of a word processor"),
-        (b'[{"input": {}}]', "set.json", "is JSON, and not named as JSON lines"),
-        (b'{"input": {}, "tags": "t"}\n', "set.csv", "is JSON, and not named as JSON lines"),
-        (b'[\n  {"input": {}}]', "set.jsonl", "is one JSON array"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "set.csv", "is a Git LFS pointer, not the file"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "set.csv", "is an HTML or XML page"),
+        (b"{\\rtf1 user_query}", "set.csv", "is a word processor document"),
+        (b'[{"input": {}}]', "set.json", "is JSON, but is not named .jsonl"),
+        (b'{"input": {}, "tags": "t"}\n', "set.csv", "is JSON, but is not named .jsonl"),
+        (b'[\n  {"input": {}}]', "set.jsonl", "is a JSON array"),
     ],
 )
 def test_a_file_of_another_kind_is_told_in_one_line(tmp_path, content, name, problem):
@@ -113,7 +113,7 @@ def test_a_header_that_is_nearly_right_is_told_so(tmp_path):
         "missing column: expected_output",
         "missing column: tags",
     ]
-    assert found.issues[0].advice == "'User-Query' is not 'user_query': case, spaces and dashes count."
+    assert found.issues[0].advice == "'User-Query' is not 'user_query': case, spaces and dashes matter."
     assert "'tags\\u200b'" in found.issues[2].advice
 
 
@@ -138,13 +138,13 @@ def test_a_separator_in_the_text_is_not_that_of_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("tags", "note"),
     [
-        ('"[""demo"", ""b""]"', "row 1: the tag '[\"demo\", \"b\"]' is written like a list; separate tags by '|'"),
-        ('"demo, other"', "row 1: the tag 'demo, other' has ',' in it"),
-        ("demo;other", "row 1: the tag 'demo;other' has ';' in it"),
-        ("demo\u200b", "row 1: the tag 'demo' has a character that is not shown, U+200B"),
-        ("demo|Demo", "row 1: the tag 'Demo' looks like 'demo' of row 1, and is another dataset"),
-        ("a b|a\u00a0b", "row 1: the tag 'a\\xa0b' looks like 'a b' of row 1, and is another dataset"),
-        ("doc_search|doc-search", "row 1: the tag 'doc-search' looks like 'doc_search' of row 1"),
+        ('"[""demo"", ""b""]"', "row 1: the tag '[\"demo\", \"b\"]' looks like a list; separate tags with '|'"),
+        ('"demo, other"', "row 1: the tag 'demo, other' contains ',';"),
+        ("demo;other", "row 1: the tag 'demo;other' contains ';';"),
+        ("demo\u200b", "row 1: the tag 'demo' contains the invisible character U+200B"),
+        ("demo|Demo", "row 1: the tag 'Demo' looks like 'demo' in row 1, but is a different dataset"),
+        ("a b|a\u00a0b", "row 1: the tag 'a\\xa0b' looks like 'a b' in row 1, but is a different dataset"),
+        ("doc_search|doc-search", "row 1: the tag 'doc-search' looks like 'doc_search' in row 1"),
     ],
 )
 def test_a_tag_that_is_probably_not_meant_is_noted(tmp_path, tags, note):
@@ -184,8 +184,8 @@ def test_what_became_a_list_is_told_in_one_line_a_column(tmp_path):
     assert inspection.issues == ()
     assert list(describe_lists(inspection, columns)) == [
         (
-            "expected_output became a list in 10 rows (1, 3, 5, 7, 9, ...), split at ' | '. To say so write split_columns = "
-            '["expected_output"], to keep text split_columns = [], under [dataset] in evalwire.toml.'
+            "expected_output became a list in 10 rows (1, 3, 5, 7, 9, ...), split at ' | '. To confirm, write split_columns = "
+            '["expected_output"] under [dataset] in evalwire.toml; to keep the text, write split_columns = [].'
         )
     ]
     assert list(describe_lists(inspect_testset(tmp_path / "set.csv", Columns(lists=())), columns)) == []
@@ -215,7 +215,7 @@ def test_ids_of_an_export_are_noted_and_refused_before_anything_is_sent(tmp_path
     """Phoenix takes them for its own examples, and refuses all rows where the dataset has not got these."""
     name = base64.b64encode(f"{kind}:212".encode()).decode()
     path = write(tmp_path, f"id,user_query,expected_output,tags\n{name},q,a,t\n{name[:-2]}xx,r,b,t\n")
-    assert issues(tmp_path, path.read_text()) == [f"row 1: its id {name!r} is one of Phoenix's own, as of an export"]
+    assert issues(tmp_path, path.read_text()) == [f"row 1: its ID {name!r} was assigned by Phoenix, as in an export"]
     with pytest.raises(TestsetError, match='id_column = ""'):
         prepare_upload(Holding(), "t", lambda: read_rows(path, Columns(), "t"), on_exist="skip")
 

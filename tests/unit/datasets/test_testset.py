@@ -155,7 +155,7 @@ def test_strictly_no_issue_is_let_through(tmp_path):
 def test_identical_rows_are_kept_and_listed(tmp_path):
     found = read_text(tmp_path, f"{HEADER}q,a,t\nq,a,t\nq,a,u\n")
     assert found.datasets == {"t": [example("q", "a")] * 2, "u": [example("q", "a")]}
-    assert found.issues == ["row 2: the same as row 1"]
+    assert found.issues == ["row 2: duplicate of row 1"]
 
 
 # --- ids, splits, lists ------------------------------------------------------------------------------------
@@ -170,8 +170,8 @@ def test_an_id_twice_in_a_dataset_is_a_broken_file(tmp_path):
     """Phoenix would make one example of two; in another dataset it is another example's."""
     text = "id,user_query,expected_output,tags\nq1,q,a,t\nq1,q,a,u\nq1,r,b,t|u\n"
     assert issues_of(tmp_path, text) == [
-        (3, "its id 'q1' is that of row 1, in the dataset 't'", "file"),
-        (3, "its id 'q1' is that of row 2, in the dataset 'u'", "file"),
+        (3, "its ID 'q1' is also the ID of row 1 in the dataset 't'", "file"),
+        (3, "its ID 'q1' is also the ID of row 2 in the dataset 'u'", "file"),
     ]
 
 
@@ -245,8 +245,8 @@ def test_missing_columns_are_all_named(tmp_path, text, missing, says):
 def test_a_column_twice_is_a_broken_file(tmp_path):
     text = "id,id,tags,user_query,expected_output,tags\n"
     assert issues_of(tmp_path, text)[:2] == [
-        (None, "more than one column: tags", "file"),
-        (None, "more than one column: id", "file"),
+        (None, "duplicate column: tags", "file"),
+        (None, "duplicate column: id", "file"),
     ]
 
 
@@ -308,7 +308,7 @@ def test_many_problems_are_counted(tmp_path):
     ("text", "says"),
     [
         ((HEADER + "q,é,t\n").encode("latin-1"), "is not UTF-8"),
-        (HEADER + 'q,"unclosed,t\n', "row 1: the quote that line 2 opens is never closed"),
+        (HEADER + 'q,"unclosed,t\n', "row 1: the quote opened in line 2 is not closed"),
     ],
 )
 def test_a_file_that_is_no_utf8_csv_is_an_error(tmp_path, text, says):
@@ -341,7 +341,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path):
     path = write(tmp_path, HEADER + "q,a,t\n")
     check_testset(path, Columns())
     path.write_text(HEADER + "q,a\n")
-    with pytest.raises(TestsetError, match="was changed while it was read"):
+    with pytest.raises(TestsetError, match="changed while it was read"):
         list(read_rows(path, Columns(), "t"))
 
 
@@ -398,16 +398,16 @@ def test_what_is_false_is_not_empty(tmp_path, output):
     ("text", "message"),
     [
         ("{", "is not valid JSON (Expecting property name enclosed in double quotes at column 2)"),
-        ("[1]", "is no JSON object"),
-        ('{"input": {"q": NaN}, "output": {"a": 1}, "tags": "t"}', "has NaN, which is no JSON"),
-        ('{"input": {"q": 1e999}, "output": {"a": 1}, "tags": "t"}', "has 1e999, which is no JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"input": {"q": NaN}, "output": {"a": 1}, "tags": "t"}', "has NaN, which is not valid JSON"),
+        ('{"input": {"q": 1e999}, "output": {"a": 1}, "tags": "t"}', "has 1e999, which is not valid JSON"),
         ('{"input": {"q": 1, "q": 2}, "output": {"a": 1}, "tags": "t"}', "has 'q' twice"),
-        ('{"input": {"q": "\\ud800"}, "tags": "t"}', "has half of a surrogate pair, which is no text"),
-        ('{"input": "q", "output": {"a": 1}, "tags": "t"}', "'input' is no JSON object"),
-        ('{"input": [], "output": {"a": 1}, "tags": "t"}', "'input' is no JSON object"),
+        ('{"input": {"q": "\\ud800"}, "tags": "t"}', "has half of a surrogate pair, which is not valid text"),
+        ('{"input": "q", "output": {"a": 1}, "tags": "t"}', "'input' is not a JSON object"),
+        ('{"input": [], "output": {"a": 1}, "tags": "t"}', "'input' is not a JSON object"),
         ('{"input": {}, "ouput": {"a": 1}, "tags": "t"}', "unknown key 'ouput'; perhaps 'output'"),
         ('{"input": {}, "output": {"a": 1}, "tags": [1]}', "'tags' is neither a text nor a list of texts"),
-        ('{"input": {}, "output": {"a": 1}, "tags": "t", "id": true}', "'id' is no text"),
+        ('{"input": {}, "output": {"a": 1}, "tags": "t", "id": true}', "'id' is not a text"),
         ("[" * 100_000, "is nested too deeply"),
         (
             '{"input": ' + '{"a": ' * 900 + "1" + "}" * 900 + ', "tags": "t"}',
@@ -480,7 +480,7 @@ def test_an_inspection_gives_issues_by_severity():
     [
         ({"id": "q_id"}, "missing column: q_id"),
         ({"split": "part"}, "missing column: part"),
-        ({"lists": ("expected_outptu",)}, "split_columns names no output column: expected_outptu"),
+        ({"lists": ("expected_outptu",)}, "split_columns has a name that is not an output column: expected_outptu"),
     ],
 )
 def test_a_column_that_was_named_has_to_be_there(tmp_path, columns, said):

@@ -298,7 +298,9 @@ def test_what_is_not_there_afterwards_is_an_error(store, monkeypatch, is_lost):
         sent(name, {"missing": rows[1:], "changed": changed, "added": more}[is_lost], as_whole=as_whole)
 
     monkeypatch.setattr(store, "send", send)
-    says = {"missing": "1 of 2 examples are missing", "changed": "1 have other", "added": "1 are too many"}[is_lost]
+    says = {"missing": "1 of 2 examples are missing", "changed": "1 have other", "added": "1 are not in the file"}[
+        is_lost
+    ]
     with pytest.raises(PhoenixError, match=says):
         upload(store, [row("1"), row("2")])
 
@@ -306,7 +308,7 @@ def test_what_is_not_there_afterwards_is_an_error(store, monkeypatch, is_lost):
 def test_a_file_that_changes_meanwhile_is_an_error(store):
     files = [[row("1"), row("2")], [row("1"), row("3")]]
     prepared = prepare_upload(store, NAME, lambda: iter(files.pop(0)), on_exist="overwrite")
-    with pytest.raises(PhoenixError, match="was changed while it was uploaded"):
+    with pytest.raises(PhoenixError, match="changed during the upload"):
         execute_upload(store, prepared)
     assert store.versions == []
 

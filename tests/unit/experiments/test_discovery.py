@@ -274,7 +274,7 @@ def test_a_relative_root_works(tmp_path, monkeypatch):
         ("task", "import agent.broken\n", "ZeroDivisionError", "", "agent/broken.py:2"),
         ("task", "import agent.unparsable\n", "SyntaxError", "", "agent/unparsable.py:1"),
         ("task", "import sys\nsys.exit(0)\n", "SystemExit", "0", "experiments/a/task.py:2"),
-        ("task", "x = 1\n", "MissingCallable", "defines no `task`", "experiments/a/task.py"),
+        ("task", "x = 1\n", "MissingCallable", "does not define `task`", "experiments/a/task.py"),
         ("task", "task = 5\n", "BindingError", "int", "experiments/a/task.py"),
         ("task", "async def task(a, b): ...\n", "BindingError", "`a`, `b`", "experiments/a/task.py"),
         ("task", "def task(): ...\n", "BindingError", "no parameter", "experiments/a/task.py"),
@@ -283,7 +283,7 @@ def test_a_relative_root_works(tmp_path, monkeypatch):
         ("top_k", "raise SystemExit\n", "SystemExit", "", "experiments/a/top_k.py:1"),
         ("top_k", "top_k = 0.5\n", "BindingError", "float", "experiments/a/top_k.py"),
         ("top_k", "def top_k(answer, truth): ...\n", "BindingError", "`answer`, `truth`", "experiments/a/top_k.py"),
-        ("top_k", "K = 5\n", "MissingCallable", "defines no `top_k`", "experiments/a/top_k.py"),
+        ("top_k", "K = 5\n", "MissingCallable", "does not define `top_k`", "experiments/a/top_k.py"),
         ("__init__", "1 / 0\n", "ZeroDivisionError", "", "experiments/a/__init__.py:1"),
     ],
 )
@@ -316,8 +316,8 @@ def test_in_a_container_with_the_experiments_alone_the_folder_above_is_missing(t
     (plain,) = only(root).problems
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == root)
     (mounted,) = only(root).problems
-    ending = f"; if {hint} is a package, install it (EVALWIRE_REQUIREMENTS), and if it is code of the project, "
-    assert mounted.message == plain.message + (f"{ending}mount the folder above experiments" if hint else "")
+    ending = f"; if {hint} is a package, install it (EVALWIRE_REQUIREMENTS); if it is project code, mount the parent "
+    assert mounted.message == plain.message + (f"{ending}directory of the experiments" if hint else "")
 
 
 def test_every_broken_file_of_an_experiment_is_a_problem(tmp_path):
@@ -419,7 +419,11 @@ def test_names_select_and_import_only_those(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("es_serch", "Did you mean 'es_search'?"), ("zzz", "There: es_search."), ("ES_SEARCH", "There: es_search.")],
+    [
+        ("es_serch", "Did you mean 'es_search'?"),
+        ("zzz", "Experiments: es_search."),
+        ("ES_SEARCH", "Experiments: es_search."),
+    ],
 )
 def test_an_unknown_name_is_an_error_with_advice(tmp_path, name, advice):
     """A name that matches nothing is an error that names the closest, or those there are."""
@@ -432,7 +436,7 @@ def test_an_unknown_name_is_an_error_with_advice(tmp_path, name, advice):
 
 def test_a_name_in_a_missing_root_is_an_error(tmp_path):
     """A name is an error where there are no experiments at all."""
-    with pytest.raises(NothingToRunError, match="There: none"):
+    with pytest.raises(NothingToRunError, match="Experiments: none"):
         loaded(tmp_path / "nowhere", names=["a"])
 
 
@@ -449,7 +453,7 @@ def test_a_link_that_leads_nowhere_is_a_problem_and_no_silence(tmp_path):
     found = {one.name: one for one in loaded(root).experiments}
     assert sorted(found) == ["a", "b", "c"]
     assert all(one.problems for one in found.values())
-    assert "link to /nowhere/c" in found["c"].problems[0].message
+    assert "links to /nowhere/c" in found["c"].problems[0].message
 
 
 @pytest.mark.parametrize("name", ["phoenix", "evalwire", "json"])
@@ -474,8 +478,8 @@ def test_an_async_task_that_asks_for_the_input_is_told_what_it_gets(tmp_path, ca
     files = {file: text for name, task in asked.items() for file, text in experiment(name, task=task).items()}
     loaded(write(tmp_path, files))
     assert [message.partition(".")[0] for message in caplog.messages] == [
-        "a: `async def task(input)` gets the whole example, as in 0",
-        "b: `async def task(expected)` gets the whole example, as in 0",
+        "a: `async def task(input)` receives the whole example, as in 0",
+        "b: `async def task(expected)` receives the whole example, as in 0",
     ]
-    assert "its input is `input.input`" in caplog.messages[0]
-    assert "what it expects is `expected.output`" in caplog.messages[1]
+    assert "the example's input is `input.input`" in caplog.messages[0]
+    assert "the example's expected output is `expected.output`" in caplog.messages[1]

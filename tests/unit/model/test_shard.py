@@ -127,17 +127,17 @@ def test_kubernetes_tells_the_index_alone():
     place = parallel_job({"JOB_COMPLETION_INDEX": "1"})
     assert ShardOption.parse("auto/5").resolve(place) == Shard(2, 5)
     assert ShardOption().resolve(place, planned=5) == Shard(2, 5)
-    with pytest.raises(ValueError, match="does not tell how many"):
+    with pytest.raises(ValueError, match="does not include the number of shards"):
         ShardOption().resolve(place)
 
 
 @pytest.mark.parametrize(
     ("text", "environ", "planned", "said"),
     [
-        ("auto", {}, None, "no variable of a CI system"),
-        ("auto", {"GITHUB_ACTIONS": "true"}, 3, "no variable of a CI system"),
-        ("auto", {"GITLAB_CI": "1", "CI_NODE_TOTAL": "4"}, None, "only half of it is set: .*CI_NODE_TOTAL is '4'"),
-        ("auto/3", {"GITLAB_CI": "1", "CI_NODE_TOTAL": "1"}, None, "only half of it is set"),
+        ("auto", {}, None, "variable of a known CI system"),
+        ("auto", {"GITHUB_ACTIONS": "true"}, 3, "variable of a known CI system"),
+        ("auto", {"GITLAB_CI": "1", "CI_NODE_TOTAL": "4"}, None, "shard are incomplete: .*CI_NODE_TOTAL is '4'"),
+        ("auto/3", {"GITLAB_CI": "1", "CI_NODE_TOTAL": "1"}, None, "variables for the shard are incomplete"),
         (
             "auto",
             {"GITLAB_CI": "1", "CI_NODE_INDEX": "0", "CI_NODE_TOTAL": "4"},
@@ -147,8 +147,8 @@ def test_kubernetes_tells_the_index_alone():
         ("auto", {"GITLAB_CI": "1", "CI_NODE_INDEX": "5", "CI_NODE_TOTAL": "4"}, None, "no shard 5 of 4"),
         ("auto", {"GITLAB_CI": "1", "CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, None, "expected whole numbers"),
         ("auto", {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "-4"}, None, "expected whole numbers"),
-        ("auto", {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, 3, "to be 3 shards, but"),
-        ("auto/3", {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, None, "to be 3 shards, but"),
+        ("auto", {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, 3, "expected 3 shards, but"),
+        ("auto/3", {"GITLAB_CI": "1", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, None, "expected 3 shards, but"),
         ("auto/3", {"JOB_COMPLETION_INDEX": "1"}, 4, "the plan has 4 shards, not 3"),
         ("2/3", {}, 4, "the plan has 4 shards, not 3"),
     ],

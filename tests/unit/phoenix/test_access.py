@@ -163,7 +163,9 @@ def test_no_text_of_headers_is_dropped_in_silence(text):
 
 @pytest.mark.parametrize("key", ["\ufeffpx-0123", "px-0123é", "px-01\n23", "px-“0123”", "px\x00-0123", "px-0123\x7f"])
 def test_a_key_that_no_header_can_carry_is_wrong_use(key):
-    with pytest.raises(UsageError, match=r"^PHOENIX_API_KEY: the key has .*U\+[0-9A-F]{4}.* at character \d") as caught:
+    with pytest.raises(
+        UsageError, match=r"^PHOENIX_API_KEY: the key contains .*U\+[0-9A-F]{4}.* at character \d"
+    ) as caught:
         read_access({"PHOENIX_API_KEY": key})
     assert "0123" not in str(caught.value)
     assert check_key("px-0123", "N") == "px-0123"
@@ -261,7 +263,7 @@ def test_certificates_that_are_not_there_are_wrong_use(tmp_path, variable, addre
     (tmp_path / "empty.pem").write_text("no certificate")
     for path in (tmp_path / "corp.pem", *([tmp_path / "empty.pem"] if variable.endswith("FILE") else [])):
         access = read_access({"PHOENIX_ENDPOINT": address}, network={variable: str(path)})
-        with pytest.raises(UsageError, match=f"^{variable}: Cannot read certificates from {path}: "):
+        with pytest.raises(UsageError, match=f"^{variable}: cannot read certificates from {path}: "):
             connect(access)
 
 

@@ -240,20 +240,20 @@ TAGS = "/v1/experiments/E1/tags"
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (moved(301, f"https://phoenix.example{TAGS}"), "301.\nevalwire follows no redirect: set PHOENIX_ENDPOINT to https://phoenix.example."),
+        (moved(301, f"https://phoenix.example{TAGS}"), "301.\nevalwire does not follow redirects: set PHOENIX_ENDPOINT to https://phoenix.example."),
         (moved(308, f"https://u:p@x:444/phoenix{TAGS}/"), "set PHOENIX_ENDPOINT to https://x:444/phoenix."),
-        (moved(302, "/login?next=secret"), "It sends to http://phoenix:6006/login (HTTP 302): a sign-in page"),
-        (moved(307, "https://sso.example/auth?code=secret"), "It sends to https://sso.example/auth (HTTP 307)"),
-        (lambda _: httpx.Response(304), "Set PHOENIX_ENDPOINT to the address that the server has moved to."),
-        (lambda _: httpx.Response(413, text="<html>too large</html>"), "raise it (nginx: client_max_body_size)"),
-        (lambda _: httpx.Response(407), "The proxy of HTTPS_PROXY refused: check its user and password"),
-        (fails(httpx.ProxyError("407 Proxy Authentication Required")), "The proxy of HTTPS_PROXY refused"),
-        (fails(httpx.ProxyError("403 Forbidden")), "The proxy of HTTPS_PROXY refused"),
-        (fails(httpx.ConnectError(VERIFY)), "set SSL_CERT_FILE to that authority's certificate"),
-        (fails(httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")), "does its address begin with http://?"),
-        (fails(httpx.ConnectError("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert")), "a kind of TLS that evalwire does not offer"),
-        (lambda _: httpx.Response(400, text="The plain HTTP request was sent to HTTPS port"), "begin PHOENIX_ENDPOINT with https://"),
-        (lambda _: httpx.Response(400, text="Client sent an HTTP request to an HTTPS server.\n"), "begin PHOENIX_ENDPOINT with https://"),
+        (moved(302, "/login?next=secret"), "It redirects to http://phoenix:6006/login (HTTP 302): a sign-in page"),
+        (moved(307, "https://sso.example/auth?code=secret"), "It redirects to https://sso.example/auth (HTTP 307)"),
+        (lambda _: httpx.Response(304), "Set PHOENIX_ENDPOINT to the server's new address."),
+        (lambda _: httpx.Response(413, text="<html>too large</html>"), "size limit of the proxy in front of Phoenix (nginx: client_max_body_size)"),
+        (lambda _: httpx.Response(407), "The proxy in HTTPS_PROXY refused: check its user and password"),
+        (fails(httpx.ProxyError("407 Proxy Authentication Required")), "The proxy in HTTPS_PROXY refused"),
+        (fails(httpx.ProxyError("403 Forbidden")), "The proxy in HTTPS_PROXY refused"),
+        (fails(httpx.ConnectError(VERIFY)), "set SSL_CERT_FILE to the certificate of that authority"),
+        (fails(httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")), "Check whether the address starts with http://"),
+        (fails(httpx.ConnectError("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] alert")), "TLS settings that evalwire does not offer"),
+        (lambda _: httpx.Response(400, text="The plain HTTP request was sent to HTTPS port"), "start PHOENIX_ENDPOINT with https://"),
+        (lambda _: httpx.Response(400, text="Client sent an HTTP request to an HTTPS server.\n"), "start PHOENIX_ENDPOINT with https://"),
     ],
 )  # fmt: skip
 def test_a_wrong_way_is_told_with_its_remedy_and_not_tried_again(answer, says):
@@ -291,6 +291,6 @@ def test_an_https_address_of_an_http_server_is_told_as_such():
         thread = threading.Thread(target=answer)
         thread.start()
         phoenix = Phoenix(connect(base_url=f"https://127.0.0.1:{listener.getsockname()[1]}"))
-        with pytest.raises(PhoenixError, match=r"does its address begin with http://\?"):
+        with pytest.raises(PhoenixError, match=r"Check whether the address starts with http://"):
             phoenix.experiments.tags("E1")
         thread.join()

@@ -92,7 +92,7 @@ def test_an_experiment_that_is_not_there_is_told(tmp_path, monkeypatch, ask):
 
 
 def test_what_is_no_experiment_is_told():
-    with pytest.raises(PhoenixError, match="gives a MagicMock for the experiment 'X'"):
+    with pytest.raises(PhoenixError, match="returned a MagicMock for the experiment 'X'"):
         ResultCollector(MagicMock()).report("X")
     with pytest.raises(PhoenixError, match="has no HTTP connection"):  # nothing of a client at all
         ResultCollector(object()).get("X")

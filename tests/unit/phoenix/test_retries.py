@@ -245,15 +245,15 @@ def test_each_wait_is_a_warning(caplog):
     caplog.set_level(logging.WARNING)
     attempt([answer(503, text='{"detail": "try\\n later"}'), answer(429, retry_after="7")], attempts=4)
     first, second = lines(caplog)
-    assert first.startswith("could not fetch (HTTP 503, try later); try 2 of 4 in ")
-    assert second == "could not fetch (HTTP 429); try 3 of 4 in 7.0 s"
+    assert first.startswith("could not fetch (HTTP 503, try later); retrying in ")
+    assert second == "could not fetch (HTTP 429); retrying in 7.0 s (attempt 3 of 4)"
 
 
 def test_the_announced_tries_are_those_there_will_be(caplog):
     """Where a 500 gets three tries, no line promises more."""
     caplog.set_level(logging.WARNING)
     attempt([answer(500)] * 3, attempts=8)
-    assert ["of 3 in" in line for line in lines(caplog)] == [True, True]
+    assert ["of 3)" in line for line in lines(caplog)] == [True, True]
 
 
 def test_success_says_nothing(caplog):
@@ -281,7 +281,7 @@ def test_the_reason_is_one_line(error, expected):
 
 def test_an_answer_that_is_no_json_asks_for_the_address():
     """A page in place of JSON means that something else answers there, and the line says so."""
-    assert "this is no Phoenix" in reason(not_json())
+    assert "the server is not Phoenix" in reason(not_json())
 
 
 def test_a_long_answer_is_cut():

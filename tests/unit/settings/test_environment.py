@@ -117,17 +117,17 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("A=1\n\nEVALWIRE_GATE: x >= 0.5\n", "line 3 sets no variable"),
-        ("A=1\nEVALWIRE_GATE x >= 0.5\n", "line 2 sets no variable"),
-        ("set EVALWIRE_GATE=x >= 0.5\n", "line 1 sets no variable"),
-        ("A='hunter2\nEVALWIRE_GATE=x >= 0.5\n", "line 1 sets no variable, or opens a quote that is never closed"),
-        ('A="hunter2\nEVALWIRE_GATE="x >= 0.5"\n', "sets no variable, or opens a quote"),
-        ("A='it's'\n", "line 1 sets no variable"),
-        ("=x >= 0.5\n", "line 1 sets no variable"),
-        ("# fine\n$env:EVALWIRE_GATE = 'x >= 0.5'\n", "line 2 has a name that no variable can have"),
-        ("\u200bEVALWIRE_GATE=x >= 0.5\n", "line 1 has a name that no variable can have"),
-        ("EVALWIRE_GATE\n", "line 1 gives EVALWIRE_GATE no value"),
-        ("A='\0'\n", "line 1 has a NUL character"),
+        ("A=1\n\nEVALWIRE_GATE: x >= 0.5\n", "line 3 does not set a variable"),
+        ("A=1\nEVALWIRE_GATE x >= 0.5\n", "line 2 does not set a variable"),
+        ("set EVALWIRE_GATE=x >= 0.5\n", "line 1 does not set a variable"),
+        ("A='hunter2\nEVALWIRE_GATE=x >= 0.5\n", "line 1 does not set a variable, or has an unclosed quote"),
+        ('A="hunter2\nEVALWIRE_GATE="x >= 0.5"\n', "does not set a variable, or has an unclosed quote"),
+        ("A='it's'\n", "line 1 does not set a variable"),
+        ("=x >= 0.5\n", "line 1 does not set a variable"),
+        ("# fine\n$env:EVALWIRE_GATE = 'x >= 0.5'\n", "line 2 has an invalid variable name"),
+        ("\u200bEVALWIRE_GATE=x >= 0.5\n", "line 1 has an invalid variable name"),
+        ("EVALWIRE_GATE\n", "line 1 sets EVALWIRE_GATE without a value"),
+        ("A='\0'\n", "line 1 contains a NUL character"),
     ],
 )
 def test_a_line_that_sets_nothing_is_an_error(tmp_path, text, says):
@@ -171,6 +171,6 @@ def test_a_byte_order_mark_before_a_key_in_a_file_is_none_of_it(tmp_path):
     (tmp_path / "key").write_bytes(b"\xef\xbb\xbfsecret-key\r\n")
     assert api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")}) == "secret-key"
     (tmp_path / "key").write_text("secret\nkey")
-    with pytest.raises(UsageError, match=r"PHOENIX_API_KEY_FILE: .*key: the key has U\+000A") as caught:
+    with pytest.raises(UsageError, match=r"PHOENIX_API_KEY_FILE: .*key: the key contains U\+000A") as caught:
         api_key_from_file({"PHOENIX_API_KEY_FILE": str(tmp_path / "key")})
     assert "secret" not in str(caught.value)

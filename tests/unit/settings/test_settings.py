@@ -278,8 +278,8 @@ def test_an_experiment_with_the_name_of_a_setting_has_its_table_under_another_ke
         ("[phoenix]\nendpont = 'x'\n", "unknown key in [phoenix]: 'endpont'. Perhaps you meant 'endpoint'."),
         ("[phoenix]\nrecord_timeout = 3\n", "unknown key in [phoenix]: 'record_timeout'. Perhaps"),
         ("[experiments.a]\ndatset = 'x'\n", "unknown key in [experiments.a]: 'datset'. Perhaps you meant 'dataset'."),
-        ("[experiments.a]\ndataset = 3\n", "[experiments.a] dataset = 3: expected text"),
-        ("[experiments.a]\ndataset = ''\n", "[experiments.a] dataset = '': expected text"),
+        ("[experiments.a]\ndataset = 3\n", "[experiments.a] dataset = 3: expected a non-empty text"),
+        ("[experiments.a]\ndataset = ''\n", "[experiments.a] dataset = '': expected a non-empty text"),
         ("[experiments.a]\nhelpers = [3]\n", "[experiments.a] helpers = [3]: expected a list of texts"),
         ("[experiments\n", "is not valid TOML"),
         ("[experiments]\nprefix = eval\n", "is not valid TOML"),
@@ -398,7 +398,7 @@ def test_a_variable_is_misspelt_where_its_own_part_is(tmp_path, name, meant):
 def test_variables_of_other_tools_are_a_note(tmp_path, name):
     """A variable of somebody's pipeline that resembles none of evalwire's settings stops no job."""
     settings = load_settings({}, {f"EVALWIRE_{name}": "1", "PATH": "/bin"}, directory=tmp_path)
-    assert list(settings.notes) == [f"EVALWIRE_{name} is not a setting of evalwire, and is ignored."]
+    assert list(settings.notes) == [f"EVALWIRE_{name} is not a setting of evalwire and is ignored."]
 
 
 def test_variables_of_the_image_and_of_the_tests_are_no_settings(tmp_path):
@@ -412,18 +412,18 @@ def test_variables_of_the_image_and_of_the_tests_are_no_settings(tmp_path):
         ("[phoenix]\nbase_url = 'http://p:1'\n", ["[phoenix] base_url is read as endpoint."]),
         (
             "[phoenix]\nbase_url = 'http://other'\nendpoint = 'http://p:1'\n",
-            ["[phoenix] base_url is ignored beside endpoint."],
+            ["[phoenix] base_url is ignored because endpoint is set."],
         ),
         (
             "[phoenix]\nendpoint = 'http://p:1'\nproject_name = 'x'\ncollector = {}\nheaders = 3\n",
             [
-                f"[phoenix] {key} means nothing to evalwire, and is ignored."
+                f"[phoenix] {key} is not a setting of evalwire and is ignored."
                 for key in ("project_name", "collector", "headers")
             ],
         ),
         (
             "[phoenix]\nendpoint = 'http://p:1'\n[observability]\nauto_instrument = true\n[langgraph]\n",
-            [f"[{key}] means nothing to evalwire, and is ignored." for key in ("observability", "langgraph")],
+            [f"[{key}] is not a section of evalwire and is ignored." for key in ("observability", "langgraph")],
         ),
     ],
 )
@@ -504,8 +504,8 @@ def test_a_script_has_the_parsers_of_the_settings(name, given, value):
     ("name", "given", "says"),
     [
         ("concurrency", 0, "concurrency = 0: expected a whole number, 1 or more."),
-        ("grace_seconds", -1.0, "grace_seconds = -1.0: expected a number above 0."),
-        ("max_failures", 1.5, "max_failures = 1.5: expected a whole number, 1 or more, or a share such as 5%."),
+        ("grace_seconds", -1.0, "grace_seconds = -1.0: expected a number greater than 0."),
+        ("max_failures", 1.5, "max_failures = 1.5: expected a whole number, 1 or more, or a percentage such as 5%."),
         ("task_concurrency", "fast", "task_concurrency = 'fast': expected a whole number, or auto."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Serve the Phoenix of `--local` on the loopback interface, its data in a folder of the project."""
+"""The local Phoenix of `--local`, on the loopback interface, with data in a directory of the project."""
 
 from typing import TYPE_CHECKING
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalServer", "local_phoenix", "process", "readiness"]
 
-# these two need psutil, which comes with the server
+# both need psutil, which is installed with the server
 __getattr__ = lazy_names(__name__, {"process": "process", "readiness": "readiness"})

@@ -1,4 +1,4 @@
-"""Read and write the folder of a local Phoenix: where its server is, and what its database is."""
+"""The data directory of a local Phoenix: the state of the server and the layout of the database."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 NEW = "new"
-"""The layout of a database that no Phoenix has finished laying out yet; else it is that Phoenix's version."""
+"""The layout of a database before Phoenix has created all tables; afterwards, the layout is Phoenix's version."""
 
 _FIRST_ROW = {"datasets": "SELECT 1 FROM datasets LIMIT 1", "spans": "SELECT 1 FROM spans LIMIT 1"}
 
 
 def installed_version() -> str:
-    """Return the version of the Phoenix server that is installed.
+    """Return the version of the installed Phoenix server.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: there is none.
+        importlib.metadata.PackageNotFoundError: the server is not installed.
     """
     return importlib.metadata.version("arize-phoenix")
 
 
 def read_state(directory: Path) -> dict[str, Any]:
-    """Return what `server.json` says; an empty dictionary where it is missing or damaged."""
+    """Return the content of `server.json`; empty if the file is missing or damaged."""
     try:
         state = json.loads((directory / "server.json").read_text())
     except (OSError, ValueError):
@@ -35,12 +35,12 @@ def read_state(directory: Path) -> dict[str, Any]:
 
 
 def write_state(directory: Path, *, port: int, pid: int, layout: str | None) -> None:
-    """Write down where the folder's server is, and which layout its database has."""
+    """Write the port and process ID of the server, and the layout of the database."""
     (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid, "layout": layout}))
 
 
 def layout_of(directory: Path) -> str | None:
-    """Return the layout of the folder's database: `NEW` or a version of Phoenix; None where it is not known."""
+    """Return the layout of the database: `NEW`, a version of Phoenix, or None if unknown."""
     if not (directory / "phoenix.db").exists():
         return NEW
     layout = read_state(directory).get("layout")
@@ -48,12 +48,12 @@ def layout_of(directory: Path) -> str | None:
 
 
 def needs_migration(directory: Path) -> bool:
-    """Check whether a start may change tables of an earlier Phoenix, which hold results."""
+    """Check whether a start may migrate tables of an earlier Phoenix, which contain results."""
     return layout_of(directory) not in (NEW, installed_version())
 
 
 def set_aside_unfinished(directory: Path, announce: Callable[[str], None]) -> None:
-    """Move a database away whose first Phoenix was ended before it was ready: no other can open it."""
+    """Move away a database whose Phoenix ended before the tables were created, because Phoenix cannot open it."""
     if layout_of(directory) != NEW or not (directory / "phoenix.db").exists() or _holds_something(directory):
         return
     for suffix in ("", "-wal", "-shm", "-journal"):
@@ -61,11 +61,11 @@ def set_aside_unfinished(directory: Path, announce: Callable[[str], None]) -> No
         aside.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (directory / f"phoenix.db{suffix}").replace(aside)
-    announce("the database of a Phoenix that was ended at its first start is set aside as unfinished.db")
+    announce("moved the database of a Phoenix that ended during its first start to unfinished.db")
 
 
 def _holds_something(directory: Path) -> bool:
-    """Check whether anybody has put anything into a folder's database; True where it cannot be read."""
+    """Check whether a database contains datasets or spans; True if it cannot be read."""
     path = directory / "phoenix.db"
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:

@@ -1,4 +1,4 @@
-"""Count the users of a folder's server, and let one process at a time start or end it."""
+"""Locks that count the users of a local server, and serialize starting and stopping it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _own_locks: weakref.WeakSet[TextIO] = weakref.WeakSet()
 
 @contextlib.contextmanager
 def turn(directory: Path) -> Iterator[None]:
-    """Wait until no other process starts or ends a server in a folder, and keep others from it."""
+    """Wait for exclusive permission to start or stop the server of a directory."""
     with (directory / "turn.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def open_users(directory: Path) -> TextIO:
-    """Open the lock that each user of a folder's server shares; this process is not a user yet."""
+    """Open the lock that all users of a directory's server share; this process is not a user yet."""
     users = (directory / "users.lock").open("a+")
     _own_locks.add(users)
     return users
 
 
 def is_alone(users: TextIO) -> bool:
-    """Check whether no other process uses the folder's server; if so, lock the others out."""
+    """Check whether no other process uses the directory's server; if so, lock it exclusively."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -38,18 +38,18 @@ def is_alone(users: TextIO) -> bool:
 
 
 def join(users: TextIO) -> None:
-    """Make this process a user of the folder's server."""
+    """Make this process a user of the directory's server."""
     fcntl.flock(users, fcntl.LOCK_SH)
 
 
 def leave(users: TextIO) -> None:
-    """Make this process a user no longer."""
+    """End this process's use of the server."""
     fcntl.flock(users, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager
 def left_on_error(users: TextIO) -> Iterator[None]:
-    """Leave where the block fails."""
+    """Leave if the block raises an exception."""
     try:
         yield
     except BaseException:
@@ -58,7 +58,7 @@ def left_on_error(users: TextIO) -> Iterator[None]:
 
 
 def _close_in_child() -> None:
-    """Close the locks in a process that user code forks: it would be a user when this process is gone."""
+    """Close the locks in a forked process, which would otherwise remain a user after this process ends."""
     for lock in list(_own_locks):
         lock.close()
 

@@ -1,4 +1,4 @@
-"""Choose the port of a local Phoenix."""
+"""The choice of a port for a local Phoenix."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PREFERRED_PORT = 6006
 
 
 def choose_port(directory: Path) -> int:
-    """Return a free port: the last one of the folder, else Phoenix's usual one, else any.
+    """Return a free port: the directory's last port, else Phoenix's default port, else any port.
 
     Raises:
-        LocalServerError: there is none.
+        LocalServerError: no port is free.
     """
     last = read_state(directory).get("port", _PREFERRED_PORT)
     for port in (last, _PREFERRED_PORT, 0):

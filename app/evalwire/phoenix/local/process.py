@@ -1,4 +1,4 @@
-"""Start and end the process of a local Phoenix, so that its database stays one that the next can open."""
+"""Start and stop the process of a local Phoenix without damage to its database."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _STOP_SECONDS = 10.0
 def start(
     directory: Path, environ: Mapping[str, str], port: int, announce: Callable[[str], None] = lambda _: None
 ) -> LocalServer:
-    """Start a server in a folder; it is not ready yet."""
+    """Start a server in a directory, without waiting until it is ready."""
     set_aside_unfinished(directory, announce)
     layout = layout_of(directory)
-    if layout == NEW and (directory / "phoenix.db").exists():  # it holds something after all
+    if layout == NEW and (directory / "phoenix.db").exists():  # the database contains data
         layout = None
     ours = {
         "PHOENIX_WORKING_DIR": str(directory),
@@ -45,14 +45,14 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for evalwire, which still records for a while
+            start_new_session=True,  # Ctrl-C interrupts evalwire, which still needs the server to record results
         )
     write_state(directory, port=port, pid=process.pid, layout=layout)
     return LocalServer(port=port, directory=directory, pid=process.pid, process=process)
 
 
 def stop(server: LocalServer) -> None:
-    """End a server, whoever started it."""
+    """Stop a server, also if another process started it."""
     if server.process is None:
         end_left_behind(server.directory)
         return
@@ -67,10 +67,10 @@ def stop(server: LocalServer) -> None:
 
 
 def abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
-    """End a server that is not ready yet, and leave a database that the next one can open.
+    """Stop a server that is not ready yet, without damage to its database.
 
-    A Phoenix that ends while it changes its tables leaves them half changed, and does not start on them again. New
-    tables are created again at the next start; those of an earlier Phoenix hold results, so the change is waited for.
+    A Phoenix that is stopped during a migration leaves tables that it cannot open again. New tables are created again
+    at the next start. Tables of an earlier Phoenix contain results, so this function waits for their migration.
     """
     try:
         _finish_migration(server, announce)
@@ -79,29 +79,29 @@ def abandon(server: LocalServer, announce: Callable[[str], None]) -> None:
 
 
 def end_left_behind(directory: Path, announce: Callable[[str], None] = lambda _: None) -> None:
-    """End the server of a folder that another process started, known by its id, command and working directory."""
+    """Stop a directory's server that another process started, after checking its command and working directory."""
     state = read_state(directory)
-    with contextlib.suppress(psutil.Error, OSError, TypeError, ValueError):  # it is gone, or the file is damaged
+    with contextlib.suppress(psutil.Error, OSError, TypeError, ValueError):  # the process ended, or the file is damaged
         process = psutil.Process(state.get("pid", 0))
         if "phoenix.server.main" in process.cmdline() and Path(process.cwd()) == directory:
             if isinstance(port := state.get("port"), int):
                 server = LocalServer(port=port, directory=directory, pid=process.pid)
-                if state.get("layout") == NEW and is_ready(server):  # since then; it may have been used, too
+                if state.get("layout") == NEW and is_ready(server):  # it has become ready, and may have data
                     write_state(directory, port=port, pid=process.pid, layout=None)
                 _finish_migration(server, announce)
             process.terminate()
             try:
                 process.wait(_STOP_SECONDS)
-            except psutil.TimeoutExpired:  # two of them would write to one database
+            except psutil.TimeoutExpired:  # two servers must not write to the same database
                 process.kill()
 
 
 def _finish_migration(server: LocalServer, announce: Callable[[str], None]) -> None:
-    """Wait while a server may be changing an earlier Phoenix's tables."""
+    """Wait while a server may be migrating tables of an earlier Phoenix."""
     if not needs_migration(server.directory):
         return
-    announce("waiting for the local Phoenix, which may be changing its database for a new version")
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended
+    announce("waiting for the local Phoenix, which may be migrating its database to a new version")
+    with contextlib.suppress(psutil.NoSuchProcess):  # the server ended
         process = psutil.Process(server.pid)
         latest = process.create_time() + MIGRATION_SECONDS
         while process.status() != psutil.STATUS_ZOMBIE and not is_ready(server) and clocks.timestamp() < latest:

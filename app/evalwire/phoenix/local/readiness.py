@@ -1,4 +1,4 @@
-"""Check whether a local Phoenix answers, and wait for it."""
+"""Readiness checks for a local Phoenix."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from evalwire.phoenix.local.server import PortTakenError
 if TYPE_CHECKING:
     from evalwire.phoenix.local.server import LocalServer
 
-MIGRATION_SECONDS = 1800.0  # to be ready, where an earlier version's tables hold results
+MIGRATION_SECONDS = 1800.0  # time to become ready if tables of an earlier version contain results
 
 _READY_SECONDS = 120.0
 
 
 def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> None:
-    """Return as soon as a server answers.
+    """Wait until a server responds.
 
     Raises:
-        PortTakenError: another program has its port.
-        LocalServerError: it ended, or takes too long.
+        PortTakenError: another program uses the port.
+        LocalServerError: the server ended, or was not ready in time.
     """
     announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
     started = clocks.monotonic()
@@ -39,7 +39,7 @@ def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> No
         check_port(server)
         if server.process is not None and server.process.poll() is not None:
             raise LocalServerError(
-                f"the local Phoenix ended with {server.process.returncode}:\n{log_tail(server.directory)}"
+                f"the local Phoenix ended with exit code {server.process.returncode}:\n{log_tail(server.directory)}"
             )
         if clocks.monotonic() - started > patience:
             raise LocalServerError(
@@ -50,8 +50,8 @@ def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> No
 
 
 def is_ready(server: LocalServer) -> bool:
-    """Check whether this server answers; another one at its address, such as an earlier project's, does not count."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no company's proxy knows this address
+    """Check whether this server, and not another program at the same address, responds."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach this address
     try:
         with direct.open(f"{server.url}/readyz", timeout=2) as answer:
             return answer.status == HTTPStatus.OK and is_listening(server)
@@ -60,7 +60,7 @@ def is_ready(server: LocalServer) -> bool:
 
 
 def answers_within(server: LocalServer, seconds: float) -> bool:
-    """Check whether a server answers, soon or late, while its process lives."""
+    """Check whether a server responds within a time limit, as long as its process exists."""
     latest = clocks.monotonic() + seconds
     while not (ready := is_ready(server)) and psutil.pid_exists(server.pid) and clocks.monotonic() < latest:
         time.sleep(0.1)
@@ -71,20 +71,22 @@ def check_port(server: LocalServer) -> None:
     """Check that no other program accepts connections on a server's port.
 
     Raises:
-        PortTakenError: one does.
+        PortTakenError: another program does.
     """
     try:
         socket.create_connection(("127.0.0.1", server.port), timeout=2).close()
     except OSError:
         return
     if not is_listening(server):
-        raise PortTakenError(f"port {server.port} of 127.0.0.1 is taken by another program.")
+        raise PortTakenError(f"port {server.port} on 127.0.0.1 is in use by another program.")
 
 
 def is_listening(server: LocalServer) -> bool:
-    """Check whether the server's own process is the one that listens on its port."""
+    """Check whether the server's process listens on its port."""
     try:
         sockets = psutil.Process(server.pid).net_connections(kind="tcp")
-    except psutil.Error:  # it ended
+    except psutil.Error:  # the process ended
         return False
-    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == server.port for one in sockets)
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr.port == server.port for connection in sockets
+    )

@@ -1,4 +1,4 @@
-"""Name a running local Phoenix."""
+"""The description of a running local Phoenix."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from evalwire.errors import LocalServerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalServer:
-    """A running Phoenix.
+    """A running Phoenix server.
 
     Attributes:
-        port: where it answers, on 127.0.0.1.
-        directory: where its data and its log are.
-        pid: its process.
-        process: the same, or None when somebody else runs it (`evalwire serve`).
+        port: the port on 127.0.0.1.
+        directory: the directory with the data and the log.
+        pid: the process ID.
+        process: the process; None if another program started it, such as `evalwire serve`.
     """
 
     port: int
@@ -27,9 +27,9 @@ class LocalServer:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's address."""
         return f"http://127.0.0.1:{self.port}"
 
 
 class PortTakenError(LocalServerError):
-    """Another program listens on the port that a server was to have."""
+    """Another program listens on the port of a server."""

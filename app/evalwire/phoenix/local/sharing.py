@@ -1,4 +1,4 @@
-"""Share one local Phoenix among the processes that use its folder: the first starts it, the last ends it."""
+"""A local Phoenix that processes share by its directory: the first process starts it, the last stops it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evalwire.phoenix.local.server import LocalServer, PortTakenError
 
 _PORTS_TRIED = 3
 
-_JOIN_SECONDS = 30.0  # for a server that others use, and that may be busy with what they record
+_JOIN_SECONDS = 30.0  # for a shared server, which may be busy with records of other jobs
 
 
 @contextlib.contextmanager
@@ -28,17 +28,17 @@ def local_phoenix(
     announce: Callable[[str], None] = lambda _: None,
     port: int | None = None,
 ) -> Iterator[LocalServer]:
-    """Serve a Phoenix from `directory` while the block runs; use the one that serves it already, if any.
+    """Serve a Phoenix from `directory` while the block runs, or use the server that already serves it.
 
     Args:
-        directory: for its database, log and lock; made when missing.
-        environ: the environment to start it in; Phoenix's and OpenTelemetry's variables are left out.
-        announce: called with one line on what is going on.
-        port: the port to listen on; by default the last one of this folder, else 6006, else any free one.
+        directory: the directory for the database, log and locks; created if it does not exist.
+        environ: the environment of the server, without Phoenix's and OpenTelemetry's variables.
+        announce: called with lines of progress information.
+        port: the port to listen on; by default the directory's last port, else 6006, else any free port.
 
     Raises:
-        LocalServerError: `arize-phoenix` is not installed, the folder cannot be used, the port that was asked for is
-            taken, or it did not start.
+        LocalServerError: `arize-phoenix` is not installed, the directory cannot be used, the requested port is in use,
+            or the server did not start.
     """
     directory = directory.resolve()
     _require_server()
@@ -47,7 +47,7 @@ def local_phoenix(
         (directory / ".gitignore").write_text("*\n")
         users = open_users(directory)
     except OSError as error:
-        raise LocalServerError(f"the folder {directory} for the local Phoenix cannot be used: {error}.") from error
+        raise LocalServerError(f"cannot use the directory {directory} for the local Phoenix: {error}.") from error
     with users:
         with turn(directory), left_on_error(users):
             server = _join_or_start(directory, environ, users, announce, port)
@@ -57,12 +57,12 @@ def local_phoenix(
             try:
                 with turn(directory):
                     leave(users)
-                    if is_alone(users):  # the last one ends it, whoever started it
+                    if is_alone(users):  # the last user stops the server, also if another process started it
                         local.process.stop(server)
-                        leave(users)  # before the next one's turn, which looks at it
-            except OSError as error:  # nobody can use the server any more
+                        leave(users)  # before the next process has its turn
+            except OSError as error:  # the server is no longer usable
                 local.process.stop(server)
-                raise LocalServerError(f"the folder {directory} of the local Phoenix was lost: {error}.") from error
+                raise LocalServerError(f"lost the directory {directory} of the local Phoenix: {error}.") from error
 
 
 def _require_server() -> None:
@@ -70,21 +70,21 @@ def _require_server() -> None:
         installed_version()
     except importlib.metadata.PackageNotFoundError:
         raise LocalServerError(
-            "--local needs a Phoenix server, which is not installed here.\n"
-            "Install it with: pip install 'evalwire[local]'; or set PHOENIX_ENDPOINT to a server that runs."
+            "--local needs a Phoenix server, which is not installed.\n"
+            "Install it with: pip install 'evalwire[local]'; or set PHOENIX_ENDPOINT to a running server."
         ) from None
 
 
 def _join_or_start(
     directory: Path, environ: Mapping[str, str], users: TextIO, announce: Callable[[str], None], port: int | None
 ) -> LocalServer:
-    """Return the server that others use already, or a new one; this process becomes one of its users."""
+    """Return the running or a new server, and make this process a user."""
     if not is_alone(users):
         join(users)
         server = _shared_server(directory)
-        announce(f"using the Phoenix that serves {directory} already")
+        announce(f"using the Phoenix that already serves {directory}")
         return server
-    local.process.end_left_behind(directory, announce)  # by an evalwire that was killed
+    local.process.end_left_behind(directory, announce)  # a server whose evalwire was killed
     server = start_on_a_port(directory, environ, announce, port)
     join(users)
     return server
@@ -94,10 +94,10 @@ def _shared_server(directory: Path) -> LocalServer:
     state = read_state(directory)
     port, pid = state.get("port"), state.get("pid")
     if not (isinstance(port, int) and isinstance(pid, int)):  # the file is damaged
-        raise LocalServerError(f"{directory / 'server.json'} does not tell where the Phoenix of this folder is.")
+        raise LocalServerError(f"{directory / 'server.json'} is damaged: it has no port of the running Phoenix.")
     server = LocalServer(port=port, directory=directory, pid=pid)
     if not local.readiness.answers_within(server, _JOIN_SECONDS):
-        raise LocalServerError(f"the Phoenix that serves {directory} does not answer; see its server.log.")
+        raise LocalServerError(f"the Phoenix that serves {directory} does not respond; see its server.log.")
     return server
 
 
@@ -106,14 +106,14 @@ def start_on_a_port(
 ) -> LocalServer:
     """Start a server, and return it when it is ready.
 
-    It gets another port where another program took the one that was free when it began.
+    If another program takes the chosen port in the meantime, try another port.
     """
     further_tries = _PORTS_TRIED - 1 if port is None else 0
     for _ in range(further_tries):
         try:
             return _start(directory, environ, announce, choose_port(directory))
         except PortTakenError as error:
-            announce(f"{error} Trying another one.")
+            announce(f"{error} Trying another port.")
     return _start(directory, environ, announce, port or choose_port(directory))
 
 
