@@ -74,8 +74,8 @@ def test_the_version_is_told():
     [
         (["run", "--no-such-flag"], "--no-such-flag"),
         (["no-such-verb"], "no-such-verb"),
-        (["run", "--dry-run", "0"], "at least 1 example"),
-        (["run", "--dry-run", "-3"], "at least 1 example"),
+        (["run", "--dry-run", "0"], "must be at least 1"),
+        (["run", "--dry-run", "-3"], "must be at least 1"),
         (["run", "--experiments", "nowhere"], "nowhere does not exist"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml does not exist"),
         (["run", "--env-file", "nowhere.env"], "nowhere.env does not exist"),

@@ -198,7 +198,7 @@ def test_output_that_cannot_be_written_is_an_error(project, unbuffered):
         )
     assert (done.returncode, done.stderr) == (
         1,
-        "evalwire: the output cannot be written: No space left on device\n",
+        "evalwire: Cannot write the output: No space left on device\n",
     )
 
 

@@ -10,7 +10,7 @@ from evalwire.settings.parsers import PATH, Parser
 T = TypeVar("T")
 
 # The panels of the help, in their order.
-WHAT, HOW, JUDGED, SHOWN, TESTSET = "What to run", "How to run it", "What passes", "What is shown", "The testset"
+WHAT, HOW, JUDGED, SHOWN, TESTSET = "Experiments", "Limits and retries", "Gates", "Output", "Testset"
 PANELS = (WHAT, TESTSET, HOW, JUDGED, SHOWN)
 
 
