@@ -115,8 +115,8 @@ def test_check_says_how_a_folder_with_the_name_of_a_setting_is_configured(projec
         {"evalwire.toml": '[experiments."./split".gates]\nmax_cost_usd = 1\n'}
     )
     done = project.run("check", "--fetch-attempts", "1")
-    assert 'ok      split: in evalwire.toml, the table of this folder is [experiments."./split"]\n' in done.stdout
-    assert done.stdout.count("the table of this folder") == 1
+    assert 'ok      split: the table of this directory in evalwire.toml is [experiments."./split"]\n' in done.stdout
+    assert done.stdout.count("the table of this directory") == 1
 
 
 def test_gates_of_an_experiment_in_their_old_place_are_exit_2_with_the_new_form(project):

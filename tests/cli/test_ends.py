@@ -215,7 +215,7 @@ def test_serve_ends_its_phoenix_when_the_whole_group_is_signalled(project):
         start_new_session=True,
     )
     with process:
-        assert "end with Ctrl-C" in process.stdout.readline()
+        assert "stop with Ctrl-C" in process.stdout.readline()
         server = json.loads((project.directory / ".evalwire/server.json").read_text())["pid"]
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0

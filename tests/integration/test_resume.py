@@ -1030,7 +1030,7 @@ def test_a_run_that_only_phoenix_has_is_not_called_again(counted):
     path.write_text("".join((line[:40] if node in line and '"type": "run"' in line else line) + "\n" for line in lines))
     done = counted.run("resume")
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert "1 lines cannot be read" in done.stderr
+    assert "ignored 1 damaged lines" in done.stderr
     assert called(counted) == Counter(), f"{lost} is in Phoenix, {missing} in the journal"
 
 

@@ -10,7 +10,7 @@ EXAMPLES = {
     "run": ("evalwire run --local", "evalwire run --gate 'exact_match pass_rate >= 90%'"),
     "resume": ("evalwire resume", "evalwire resume --retry-failed"),
     "gate": (
-        "evalwire gate --gate 'exact_match drop <= 0.02' --baseline branch:main",
+        "evalwire gate --baseline tag:release",
         "evalwire gate --plan plan.json",
     ),
     "compare": ("evalwire compare branch:main file:test-results/results.json",),
