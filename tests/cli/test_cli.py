@@ -83,7 +83,7 @@ def test_the_version_is_told():
         (["run", "--timeout", "-1"], "--timeout"),
         (["check", "--experiments", "nowhere"], "nowhere does not exist"),
         (["list", "--experiments", "nowhere"], "nowhere does not exist"),
-        (["upload"], "no testset is named"),
+        (["upload"], "no testset was given"),
         (["upload", "--csv", "nowhere.csv"], "nowhere.csv"),
     ],
 )
@@ -163,13 +163,13 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(project):
     project.write({"taken": "a file"})
     done = project.experiment("any").run("run", "--report-dir", "taken/reports")
     assert done.returncode == 2
-    assert "cannot be written" in done.stderr
+    assert "Cannot write to the report directory" in done.stderr
 
 
 def test_without_a_writable_report_folder_the_run_says_so_and_goes_on(project):
     project.write({"test-results": "a file"})
     done = project.experiment("any").run("run")
-    assert "no report and no journal are written" in done.stderr
+    assert "No report and no journal will be written" in done.stderr
     assert done.returncode == 1
     assert "PhoenixUnreachable" in done.stdout
 

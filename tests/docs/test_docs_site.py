@@ -490,7 +490,7 @@ PROVOKED = {
     ],
     "run --name good --gate goood.error_rate<=5%": ["…: there is no experiment …"],
     "run --name good --gate good.alway>=1": ["…: there is no evaluation …"],
-    "list --experiments nowhere": ["the experiments folder … does not exist (from: …)."],
+    "list --experiments nowhere": ["the experiments directory … does not exist (from: …)."],
     "list --name goood": ["no experiment … in … (a folder with a task.py)."],
     "list --config nowhere.toml": ["the configuration file … does not exist."],
     "list --config misspelled.toml": ["…: unknown …: …. Perhaps you meant …"],
@@ -504,7 +504,7 @@ PROVOKED = {
             'evalwire.toml: [experiments] helpers = ["…"]'
         ),
     ],
-    "validate": ["no testset is named: use --csv FILE, or csv_path under [dataset] in evalwire.toml."],
+    "validate": ["no testset was given. Use --csv FILE, or set csv_path under [dataset] in evalwire.toml."],
     "validate --csv odd.jsonl": ["unknown key …; known: …"],
     "upload --csv ragged.csv": ["… is not uploaded:", "… cells, the header has …"],
     "resume": [

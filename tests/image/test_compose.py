@@ -45,7 +45,7 @@ def test_compose_runs_the_examples_and_leaves_nothing(compose):
     for _ in range(2):
         finished = compose("run", "--rm", "-T", "evalwire")
         assert ": 3 experiments, 63 examples, none failed" in finished.stdout
-        assert "no report and no journal" not in finished.stderr, "a fright where nothing is wrong"
+        assert "No report and no journal" not in finished.stderr, "a fright where nothing is wrong"
         assert re.search(r"PASSED \(\d+ gates held\)", finished.stdout), "and its gates held"
         assert all(f"\n{name} " in finished.stdout for name in EXPERIMENTS)
         assert finished.stdout.count(f"  http://localhost:{compose.port}/datasets/") == len(EXPERIMENTS)

@@ -599,7 +599,7 @@ def test_a_journal_without_experiments_runs_none(counted):
     assert "the earlier job has no experiment, so there is nothing to run." in done.stderr
     done = counted.run("run")  # it did not finish
     name = f"test-results/{journal.name}"
-    said = f"an earlier job did not finish: `evalwire resume {name}` goes on with it; this is a new run"
+    said = f"an earlier job did not finish. To resume it, run `evalwire resume {name}`. This is a new run"
     assert done.stderr.splitlines()[0] == said
     assert "an earlier job" not in counted.run("run").stderr
 
@@ -1076,7 +1076,7 @@ def test_without_a_folder_for_it_the_run_says_so_and_goes_on(counted):
     counted.write({"test-results": "a file"})
     done = counted.run("run")
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert "no report and no journal are written" in done.stderr.splitlines()[0]
+    assert "No report and no journal will be written" in done.stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize("command", ["run", "resume"])

@@ -498,7 +498,7 @@ def test_what_contradicts_the_plan_is_wrong_use(shards):
         (("--repetitions", "2"), "repetitions is 2"),
         (("--split", "dev"), "split is 'dev'"),
         (("--dataset-version", "V"), "the plan pins the versions"),
-        (("--name", "another"), "the plan had no experiment 'another'"),
+        (("--name", "another"), "the plan has no experiment 'another'"),
         (("--fresh",), "--fresh contradicts --plan"),
     ):
         refused = shards.run("1/2", *arguments, EVALWIRE_PLAN=plan)

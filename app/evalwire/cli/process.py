@@ -1,4 +1,4 @@
-"""Run one command: set up settings, streams and Phoenix, and map errors to exit codes."""
+"""Run a command: set up settings, streams and Phoenix, and map errors to exit codes."""
 
 from __future__ import annotations
 

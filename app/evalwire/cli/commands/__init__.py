@@ -1,4 +1,4 @@
-"""The commands, one module each, imported when the command runs."""
+"""The commands, a module each, imported when the command runs."""
 
 from typing import TYPE_CHECKING
 

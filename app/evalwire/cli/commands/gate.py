@@ -154,9 +154,11 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
 
 def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> KnownNames:
     """Return the names that gates may use: experiments of the shards and of the experiments directory."""
-    folders = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
+    experiment_names = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
     judged = {result.name: _names(result) for result in results}
-    return KnownNames(judged=judged, others=[name for name in folders if name not in judged], is_lenient=not folders)
+    return KnownNames(
+        judged=judged, others=[name for name in experiment_names if name not in judged], is_lenient=not experiment_names
+    )
 
 
 def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentResult]:

@@ -93,12 +93,12 @@ def resume(
     )
 
 
-def _newest(folder: Path) -> Path:
-    path = newest_journal(folder)
+def _newest(directory: Path) -> Path:
+    path = newest_journal(directory)
     if path is None:
         raise UsageError(
-            f"Cannot find a journal in {folder}/. Name a journal, name an experiment with --experiment ID, or start a "
-            "new run with `evalwire run`."
+            f"Cannot find a journal in {directory}/. Name a journal, name an experiment with --experiment ID, or start "
+            "a new run with `evalwire run`."
         )
     return path
 
@@ -108,8 +108,8 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
     found = phoenix.experiments.find(experiment_id)
     dataset = phoenix.datasets.fetch_version(found["dataset_id"], found["dataset_version_id"])
     settings = invocation.settings
-    folders = [path.name for path in find_experiments(settings.experiments)[0]]
-    names = [name for name in folders if settings.dataset_names.get(name, name) == dataset.name]
+    experiment_names = [path.name for path in find_experiments(settings.experiments)[0]]
+    names = [name for name in experiment_names if settings.dataset_names.get(name, name) == dataset.name]
     if settings.names:
         names = [name for name in names if name in settings.names]
     if len(names) != 1:
