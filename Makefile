@@ -8,7 +8,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 # Where bytecode is not kept, each of the processes that tests start compiles evalwire, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema docs docs-serve lint lint-python lint-rest format pictures lock clean
+.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema messages docs docs-serve lint lint-python lint-rest format pictures lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
 	$(BIN)/python docs/schema.py
 	$(BIN)/python -m evalwire.reports.results_json.schema >docs/results.schema.json
+
+messages: $(VENV)/installed  ## Generate the list of the program's messages, tests/support/messages.txt.
+	$(BIN)/python tests/support/messages.py
 
 docs: $(VENV)/installed  ## Build the documentation into site/.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
