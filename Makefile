@@ -1,52 +1,52 @@
-# Every target does all of its own set-up, in .venv; nothing outside of this folder is touched.
+# Every target sets up .venv if needed. No target changes files outside of this directory.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Files in the order of their names: those with a Phoenix, which take long, come before the many short ones of tests/unit.
+# Run files by name: the slow files with a Phoenix start before the many short files of tests/unit.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 
-# Where bytecode is not kept, each of the processes that tests start compiles evalwire, and pytest all tests.
+# Without cached bytecode, each process that a test starts would compile evalwire again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema docs docs-serve lint lint-python lint-rest format pictures lock clean
+.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema messages docs docs-serve lint lint-python lint-rest format pictures lock clean
 
-help:  ## Show the targets.
+help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "evalwire needs Python 3.11 or newer; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
+		{ echo "evalwire needs Python 3.11 or newer. Choose an interpreter: make PYTHON=python3.13 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@# uv takes a fraction of pip's time; where it cannot be had, or reach an index that only pip knows, pip does it
+	@# uv is much faster than pip. Fall back to pip if uv is not available, or cannot reach an index configured for pip.
 	$(BIN)/pip install --quiet --disable-pip-version-check uv && \
 		$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[local,dev]' || \
 		$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
 	@touch $@
 
-demo: $(VENV)/installed  ## Run the example experiments against a Phoenix started for them.
+demo: $(VENV)/installed  ## Run the example experiments with a local Phoenix.
 	@cd examples && ../$(BIN)/evalwire run --local
-	@echo "Look at it in Phoenix: make serve"
+	@echo "To view the results in Phoenix: make serve"
 
-serve: $(VENV)/installed  ## Look at the demo's results in Phoenix.
+serve: $(VENV)/installed  ## View the results of the demo in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
-unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (a minute and a half).
+unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (1.5 minutes).
 	$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not needs_phoenix and not browser" tests/unit
 
-integration: $(VENV)/installed  ## Run what a version of Python may change: the unit tests, and those with a real Phoenix.
+integration: $(VENV)/installed  ## Run the tests that depend on the Python version: unit tests, and tests with a real Phoenix.
 	$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not browser" tests/cli tests/integration tests/unit
 
-test: test-host test-image  ## Run the whole test suite (the image's part where a Docker engine answers).
+test: test-host test-image  ## Run all tests except slow tests (image tests need a Docker engine).
 
-test-host: $(VENV)/installed  # three processes on two cores: tests wait for signals, time limits and servers
+test-host: $(VENV)/installed  # three processes on two cores, because tests wait for signals, timeouts and servers
 	$(BIN)/pytest $(SIDE_BY_SIDE) 3 --ignore tests/image
 
-test-image: $(VENV)/installed  # what other tests would make late comes by itself
+test-image: $(VENV)/installed  # timing-sensitive tests run alone
 	$(BIN)/python tests/support/image_session.py \
 		$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not alone" tests/image -- \
 		$(BIN)/pytest -m "alone and not slow" tests/image
 
-lint: lint-python lint-rest  ## Check style, types, import layers, shell, Dockerfile, compose, workflows, the action and the examples for CI.
+lint: lint-python lint-rest  ## Check style, types, import layers, shell scripts, Dockerfile, workflows, the action and the CI examples.
 
 lint-python: $(VENV)/installed
 	$(BIN)/ruff check
@@ -66,45 +66,48 @@ lint-rest: $(VENV)/installed
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci examples/ci/circleci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.bitbucket-pipelines examples/ci/bitbucket-pipelines.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.buildkite examples/ci/buildkite.yml
-	@# its patterns are for JavaScript without the flag u
+	@# the patterns of this schema are for JavaScript without the u flag
 	$(BIN)/check-jsonschema --regex-variant nonunicode --builtin-schema vendor.azure-pipelines examples/ci/azure-pipelines.yml
 	$(BIN)/kubernetes-validate --quiet --strict -k 1.34 examples/ci/kubernetes.yaml examples/kubernetes/*.yaml
 	$(BIN)/zizmor --offline --quiet .github action.yml
 
-format: $(VENV)/installed  ## Put the code into the project's format.
+format: $(VENV)/installed  ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-slow: $(VENV)/installed  ## Run the tests that take longer than CI allows a change, and look further where inputs are drawn.
+slow: $(VENV)/installed  ## Run slow tests, and property tests with more examples.
 	$(BIN)/pytest -m slow
 	$(BIN)/pytest $(SIDE_BY_SIDE) 2 --hypothesis-profile nightly -m "hypothesis and not slow" tests/unit
 
-mutation: $(VENV)/installed  ## Change each line of the modules behind the verdict and see a unit test fail (hours; MODULES=gates/judge.py for one).
+mutation: $(VENV)/installed  ## Run mutation tests of the modules that decide the outcome (hours; MODULES=gates/judge.py for a single module).
 	$(BIN)/python tests/support/mutation.py $(MODULES)
 
-bench: $(VENV)/installed  ## Measure speed and memory beside their limits and beside peers (half an hour).
+bench: $(VENV)/installed  ## Compare speed and memory with their limits and with other libraries (30 minutes).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-statistics: $(VENV)/installed  ## Simulate how often a comparison is falsely red, and how often it finds a drop (twenty minutes).
+statistics: $(VENV)/installed  ## Simulate the false positive rate and the power of comparisons (20 minutes).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
 	$(BIN)/python docs/schema.py
 	$(BIN)/python -m evalwire.reports.results_json.schema >docs/results.schema.json
 
+messages: $(VENV)/installed  ## Generate the list of the program's messages, tests/support/messages.txt.
+	$(BIN)/python tests/support/messages.py
+
 docs: $(VENV)/installed  ## Build the documentation into site/.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-docs-serve: $(VENV)/installed  ## Show the documentation while you write it.
+docs-serve: $(VENV)/installed  ## Serve the documentation with live reload.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-pictures: $(VENV)/installed  ## Make the README's pictures anew, from the demo (needs Chromium).
+pictures: $(VENV)/installed  ## Generate the pictures of the README from the demo (needs Chromium).
 	$(BIN)/python tests/support/pictures.py
 
-lock: $(VENV)/installed  ## Pin the image's dependencies anew, hashes and all, with no address of an index.
+lock: $(VENV)/installed  ## Update the pinned dependencies of the image, with hashes and without index URLs.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--python-version 3.13 --python-platform linux --custom-compile-command 'make lock' \
 		--extra schema pyproject.toml -o requirements.lock
 
-clean:  ## Remove what the other targets made.
+clean:  ## Remove generated files.
 	rm -rf $(VENV) site examples/.evalwire examples/test-results

@@ -1,5 +1,5 @@
 #!/bin/sh
-# CI systems start containers with commands of their own (`sh -c ...`, `cat`): only evalwire's verbs and flags are its.
+# Run other commands unchanged (`sh -c ...`, `cat`): CI systems start containers with them.
 set -eu
 case "${1:-}" in
 '')

@@ -1,4 +1,4 @@
-"""Writes a job's summary as one comment on its pull request: found again by a hidden marker, and updated."""
+"""Post the summary of a job as a comment on its pull request, or update the comment with the same hidden marker."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from urllib.parse import quote
 
 EVENT = Path("/event.json")
 SUMMARY = Path("/summary.md")
-MOST_BYTES = 65_000  # GitHub takes 65,536 characters, which are never more than bytes
+MOST_BYTES = 65_000  # GitHub accepts 65,536 characters, which have at least as many bytes
 WAITS_SECONDS = (1.0, 4.0, 15.0)
 TIMEOUT_SECONDS = 30.0
 CUT = "\n\n*The rest is too long for a comment.*\n"
 
 
 class Failed(Exception):
-    """GitHub did not do what it was asked."""
+    """GitHub rejected a request."""
 
 
 class Forbidden(Failed):
-    """The token may not do so; GitHub shows nothing at all to some tokens."""
+    """The token has no permission; for some tokens, GitHub answers 404."""
 
 
 class Unavailable(Failed):
-    """GitHub could not be reached or had a fault; the same may succeed later."""
+    """GitHub could not be reached or had a temporary error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHub:
-    """GitHub's REST API, for one repository.
+    """The REST API of GitHub for a repository.
 
     Attributes:
-        url: of the API.
-        repository: owner and name.
-        token: of the job.
+        url: the URL of the API.
+        repository: the owner and name of the repository.
+        token: the token of the job.
     """
 
     url: str
@@ -49,7 +49,7 @@ class GitHub:
     token: str = field(repr=False)
 
     def comments(self, number: int) -> Iterator[dict[str, Any]]:
-        """All comments on a pull request, the oldest first."""
+        """Yield all comments on a pull request, oldest first."""
         page, is_last = 1, False
         while not is_last:
             found, links = self._send("GET", f"issues/{number}/comments?per_page=100&page={page}")
@@ -57,7 +57,7 @@ class GitHub:
             page, is_last = page + 1, 'rel="next"' not in links
 
     def create(self, number: int, body: str) -> None:
-        """Comment on a pull request."""
+        """Create a comment on a pull request."""
         self._send("POST", f"issues/{number}/comments", {"body": body})
 
     def update(self, comment: int, body: str) -> None:
@@ -65,7 +65,7 @@ class GitHub:
         self._send("PATCH", f"issues/comments/{comment}", {"body": body})
 
     def _send(self, method: str, path: str, content: object = None) -> tuple[Any, str]:
-        """The answer's content, and the links to further pages."""
+        """Send a request; return the content and the `Link` header of the answer."""
         request = urllib.request.Request(  # noqa: S310 - the runner names the API
             f"{self.url}/repos/{self.repository}/{path}",
             method=method,
@@ -79,7 +79,7 @@ class GitHub:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - likewise
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the runner names the API
                 return json.load(answer), answer.headers.get("Link", "")
         except urllib.error.HTTPError as error:
             raise _kind(error.code)(f"HTTP {error.code}: {_message(error)}") from error
@@ -104,7 +104,7 @@ def _message(error: urllib.error.HTTPError) -> str:
 def write(github: GitHub, number: int, marker: str, body: str) -> None:
     """Update this action's comment with the marker, or create it."""
     for comment in github.comments(number):
-        # anybody may write a marker, and a job's token may edit anybody's comment
+        # any user can write the marker, and the token of a job can edit any comment
         if (comment["user"] or {}).get("type") == "Bot" and comment["body"].startswith(marker):
             github.update(comment["id"], body)
             return
@@ -112,7 +112,7 @@ def write(github: GitHub, number: int, marker: str, body: str) -> None:
 
 
 def persistently(write_once: Callable[[], None]) -> None:
-    """Try again where that may help. It begins with the search, as an attempt that failed may have left a comment."""
+    """Retry temporary errors, starting from the search, because a failed attempt may have created the comment."""
     for wait_seconds in WAITS_SECONDS:
         try:
             return write_once()
@@ -122,12 +122,12 @@ def persistently(write_once: Callable[[], None]) -> None:
 
 
 def marker_of(key: str) -> str:
-    """What the comment begins with, and nobody sees."""
+    """Return the hidden marker at the start of the comment."""
     return f"<!-- evalwire:{quote(key.strip(), safe=' /')} -->"
 
 
 def body_of(marker: str, summary: str, job_url: str) -> str:
-    """The comment's text, cut at a line where it is too long."""
+    """Return the text of the comment, cut at a line break if it is too long."""
     begin, end = f"{marker}\n", f"\n\n[The job]({job_url})\n"
     room = MOST_BYTES - len(f"{begin}{end}".encode())
     if len(summary.encode()) > room:
@@ -137,25 +137,25 @@ def body_of(marker: str, summary: str, job_url: str) -> str:
 
 
 def pull_request_of(event: Mapping[str, Any]) -> int | None:
-    """The number of the pull request that a workflow's event is about; None where it is about none."""
+    """Return the number of the pull request of a workflow event; None for other events."""
     if "pull_request" in event.get("issue", {}):
         return int(event["issue"]["number"])
     return int(event["pull_request"]["number"]) if "pull_request" in event else None
 
 
 def say(level: str, text: str) -> None:
-    """A message to the runner."""
+    """Print a workflow command with a message."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    print(f"::{level} title=evalwire::{text}")  # noqa: T201 - it reads them here
+    print(f"::{level} title=evalwire::{text}")  # noqa: T201 - the runner reads standard output
 
 
 def main(environ: Mapping[str, str], event: Path = EVENT, summary: Path = SUMMARY) -> None:
-    """Write the comment; where that cannot be done, say why."""
+    """Write the comment, or print the reason why it cannot be written."""
     number = pull_request_of(json.loads(event.read_text()))
     if number is None:
-        say("notice", "There is no comment: this job does not run for a pull request.")
+        say("notice", "No comment was written: this job does not run for a pull request.")
         return
-    ended = f"ended with exit code {environ['EXIT_CODE']}" if environ.get("EXIT_CODE") else "did not run to its end"
+    ended = f"ended with exit code {environ['EXIT_CODE']}" if environ.get("EXIT_CODE") else "did not finish"
     text = summary.read_text() if summary.exists() else f"## evalwire: {ended}\n\nThere is no report."
     marker = marker_of(environ["COMMENT_KEY"])
     job_url = f"{environ['GITHUB_SERVER_URL']}/{environ['GITHUB_REPOSITORY']}/actions/runs/{environ['GITHUB_RUN_ID']}"
@@ -168,12 +168,12 @@ def main(environ: Mapping[str, str], event: Path = EVENT, summary: Path = SUMMAR
     except Forbidden as error:
         say(
             "warning",
-            f"The comment on pull request {number} is not written: the job's token may not write it ({error}). The job "
-            "needs `permissions: pull-requests: write`, which one of a pull request from a fork never has. The summary "
-            "is on the page of the run.",
+            f"Cannot write the comment on pull request {number}: the token of the job has no permission ({error}). Add "
+            "`permissions: pull-requests: write` to the job. Jobs of pull requests from forks never get it. "
+            "The summary is on the page of the run.",
         )
     except Failed as error:
-        say("warning", f"The comment on pull request {number} is not written: GitHub did not take it ({error}).")
+        say("warning", f"Cannot write the comment on pull request {number}: GitHub rejected it ({error}).")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the summary as the pull request's comment, by the Python of evalwire's image. Where it cannot be written, the job
-# is not red for it.
+# Post the summary as a comment on the pull request, with Python from the evalwire image. A failure to post it does not
+# fail the job.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=workflow_commands.sh
@@ -14,11 +14,11 @@ esac
 export COMMENT_KEY
 
 if [[ -z $IMAGE ]]; then
-  warning "The pull request's comment is not written: there is no image to write it with."
+  warning "Cannot write the comment on the pull request: there is no image to run."
   exit 0
 fi
 
-# A mount of a file, to be read; the quotes are for commas in its path.
+# Print the option of a read-only mount of a file, quoted because paths can contain commas.
 file() { printf 'type=bind,"source=%s",target=%s,readonly' "${1//'"'/'""'}" "$2"; }
 
 options=(
@@ -36,4 +36,4 @@ for name in GITHUB_TOKEN GITHUB_API_URL GITHUB_SERVER_URL GITHUB_REPOSITORY GITH
   options+=(--env "$name")
 done
 docker run "${options[@]}" "$IMAGE" -I /comment.py ||
-  warning "The pull request's comment could not be written; the log above says why."
+  warning "Cannot write the comment on the pull request. See the log above."

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Publishes what evalwire left: the action's outputs, the job's summary, and annotations on the changed files.
+# Publish the outputs of the action, the job summary, and annotations on changed files.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=workflow_commands.sh
 . "$(dirname "$0")/workflow_commands.sh"
 
-readonly MOST_SUMMARY_BYTES=1000000 # the runner refuses more than 1 MiB
+readonly MOST_SUMMARY_BYTES=1000000 # the runner rejects more than 1 MiB
 readonly MOST_ANNOTATIONS=50        # GitHub shows fewer
 readonly GRACE_SECONDS=60
 
-# What evalwire says of an output; empty where it says nothing. The users' code could have written this file too, so a
-# name is read in one line only, and none but those that are asked for.
+# Print the value of an output, or nothing. User code could have written this file, too, so read only the first line of a
+# known name.
 said() {
   [[ -z $FILES || ! -f $FILES/outputs ]] || sed -n "s/^$1=//p" "$FILES/outputs" | head -n 1
 }
 
-# The path of a report that evalwire names, if it is a file in the report folder.
+# Print the path of a report, if it is a file in the report directory.
 report() {
   local path
   path=$(cd -- "$GITHUB_WORKSPACE" && realpath -e -- "$(said "$1")" 2>/dev/null) || return 0
@@ -49,8 +49,8 @@ publish_summary() {
   if [[ -n $summary ]]; then
     head -c "$MOST_SUMMARY_BYTES" -- "$summary"
     printf '\n'
-  elif [[ $EXIT_CODE != 0 ]]; then # else it was a command that has nothing to report
-    printf '## evalwire: %s\n\nThere is no report; the log of the job says why.\n' "$(ended)"
+  elif [[ $EXIT_CODE != 0 ]]; then # other commands have no report
+    printf '## evalwire: %s\n\nThere is no report. See the log of the job.\n' "$(ended)"
   fi >>"$GITHUB_STEP_SUMMARY"
 }
 
@@ -58,7 +58,7 @@ ended() {
   if [[ -n $EXIT_CODE ]]; then
     printf 'ended with exit code %s' "$EXIT_CODE"
   else
-    printf 'did not run to its end'
+    printf 'did not finish'
   fi
 }
 
@@ -71,7 +71,7 @@ publish_annotations() {
   fi
 }
 
-# The runner gives a cancelled step ten seconds. A container with a longer grace period may outlive it for a while.
+# The runner stops a canceled step after ten seconds. A container with a longer grace period can run longer.
 if [[ -z $EXIT_CODE && -n $CONTAINER ]]; then
   timeout "$GRACE_SECONDS" docker wait "$CONTAINER" >/dev/null 2>&1 ||
     docker stop --time 10 "$CONTAINER" >/dev/null 2>&1 || true

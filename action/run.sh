@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs evalwire in a container on the job's workspace. It succeeds also where evalwire fails: the exit code is an
-# output, with which the action's last step ends, when the reports are published.
+# Run evalwire in a container on the workspace of the job. This script succeeds even if evalwire fails. Its output is the
+# exit code, which the last step of the action returns after the reports are published.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=workflow_commands.sh
 . "$(dirname "$0")/workflow_commands.sh"
 
-# What evalwire reads of the job; `docker run -e NAME` leaves out what is not set.
+# Variables of the job that evalwire reads. `docker run -e NAME` ignores unset variables.
 readonly GITHUB_VARIABLES=(
   GITHUB_ACTIONS GITHUB_SHA GITHUB_REF GITHUB_REF_NAME GITHUB_HEAD_REF GITHUB_BASE_REF GITHUB_SERVER_URL
   GITHUB_REPOSITORY GITHUB_RUN_ID GITHUB_RUN_ATTEMPT GITHUB_JOB GITHUB_WORKFLOW
@@ -26,20 +26,20 @@ refuse() {
   end_with 2
 }
 
-# The lines of a text that are not empty, without the space around them.
+# Print the non-empty lines of a text without surrounding spaces.
 lines() { sed -E 's/^[[:space:]]+//; s/[[:space:]]+$//; /^$/d' <<<"$1"; }
 
-# A mount of a path at the same path; the quotes are for commas in it.
+# Print the option of a mount, quoted because paths can contain commas.
 bind() { printf 'type=bind,"source=%s","target=%s"' "${1//'"'/'""'}" "${2//'"'/'""'}"; }
 
 check_runner() {
-  [[ $(uname -s) == Linux ]] || refuse "The evalwire action needs a runner with Linux; this one has $(uname -s)."
+  [[ $(uname -s) == Linux ]] || refuse "The evalwire action requires a Linux runner. This runner has $(uname -s)."
   docker version >/dev/null 2>&1 ||
-    refuse "The evalwire action starts a container, and no Docker engine answers on this runner." \
-      "Use a runner that has one, and no \`container:\` for the job."
+    refuse "The evalwire action starts a container, but no Docker engine answers on this runner." \
+      "Use a runner with Docker, and no \`container:\` for the job."
 }
 
-# Sets `image`.
+# Set `image`.
 choose_image() {
   local name=${RELEASED_IMAGE%@*}
   case $INPUT_VERSION in
@@ -50,27 +50,27 @@ choose_image() {
   esac
   [[ -n $image ]] ||
     refuse "This commit of the action has no released image. Use a version tag of the action," \
-      "or name a whole image (name:tag) in the input \`version\`."
+      "or set the input \`version\` to a full image name (name:tag)."
   [[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] ||
-    refuse "The input \`version\` makes \"$image\", which is no image's name."
+    refuse "The input \`version\` results in \"$image\", which is not an image name."
 }
 
-# Sets `report_dir`, and makes it: a folder that Docker makes belongs to root.
+# Set `report_dir` and create it, because a directory that Docker creates belongs to root.
 make_report_dir() {
   local asked=${INPUT_REPORT_DIR:-${EVALWIRE_REPORT_DIR:-test-results}} workspace path
   workspace=$(realpath -- "$GITHUB_WORKSPACE")
-  [[ $asked != *[[:cntrl:]]* ]] || refuse "The name of the report folder has a line end, or another control, in it."
+  [[ $asked != *[[:cntrl:]]* ]] || refuse "The name of the report directory contains a line break or another control character."
   path=$(cd -- "$workspace" && realpath -m -- "$asked")
   [[ $path == "$workspace"/* ]] ||
-    refuse "The input \`report-dir\` has to be a folder below the workspace, which is all that evalwire may write to;" \
+    refuse "The input \`report-dir\` must be a directory inside the workspace, because evalwire can write only there:" \
       "\"$asked\" is not."
-  mkdir -p -- "$path" 2>/dev/null || refuse "The report folder \"$asked\" cannot be made."
+  mkdir -p -- "$path" 2>/dev/null || refuse "Cannot create the report directory \"$asked\"."
   EVALWIRE_REPORT_DIR=$(realpath --relative-to "$workspace" -- "$path")
   report_dir=$GITHUB_WORKSPACE/$EVALWIRE_REPORT_DIR
   export EVALWIRE_REPORT_DIR
 }
 
-# Exports a variable for the container, unless its value is empty.
+# Export a variable for the container, unless its value is empty.
 setting() {
   [[ -z $2 ]] || export "$1=$2"
 }
@@ -100,27 +100,27 @@ shard() {
 
 check_shard() {
   [[ $INPUT_SHARD != auto || ($JOB_INDEX =~ ^[0-9]+$ && $JOB_TOTAL =~ ^[0-9]+$) ]] ||
-    refuse "The input \`shard\` is \"auto\", and the runner does not tell this job's place in its matrix." \
-      "Write the shard as 2/5."
+    refuse "The input \`shard\` is \"auto\", but the runner does not provide the position of this job in its matrix." \
+      "Set the shard explicitly, for example 2/5."
 }
 
-# Adds the names of all variables that the container gets to `variables`; a value is on no command line.
+# Add the names of all variables of the container to `variables`. Values never appear on a command line.
 collect_variables() {
   local name number=0
   mapfile -t variables < <(compgen -e EVALWIRE_)
   variables+=("${GITHUB_VARIABLES[@]}" "${PHOENIX_VARIABLES[@]}")
   while read -r name; do
     number=$((number + 1))
-    # the line itself is not shown: it may be a variable with its value
+    # do not show the line: it may contain the value of a variable
     [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] ||
-      refuse "Line $number of the input \`env\` is no variable's name. Write names only, one a line;" \
-        "the values go into the \`env:\` of the step or the job."
+      refuse "Line $number of the input \`env\` is not a variable name. Write only names, one per line." \
+        "Set their values with \`env:\` of the step or the job."
     [[ -v $name ]] || warning "The input \`env\` names $name, which is not set in this job."
     variables+=("$name")
   done < <(lines "$INPUT_ENV")
 }
 
-# Sets `arguments`: the command line of evalwire.
+# Set `arguments` to the command line of evalwire.
 compose_arguments() {
   local further
   mapfile -t further < <(lines "$INPUT_ARGS")
@@ -138,8 +138,8 @@ compose_arguments() {
   arguments+=("${further[@]}")
 }
 
-# Runs a program that a cancelled job can stop. It is in the background, since bash handles no signal before a program
-# in the foreground has ended.
+# Run a program that a canceled job can stop. It runs in the background, because bash handles no signals while a program
+# runs in the foreground.
 attended() {
   local code
   "$@" &
@@ -151,8 +151,8 @@ attended() {
   done
 }
 
-# The runner signals this process only, by SIGINT, and by SIGTERM 7.5 s later. The container is told once: a second
-# signal would keep evalwire from recording what is finished.
+# The runner sends SIGINT to this process only, and SIGTERM 7.5 s later. Forward only the first: a second signal would keep
+# evalwire from recording finished runs.
 # shellcheck disable=SC2329 # a trap calls it
 stop() {
   trap '' INT TERM
@@ -166,19 +166,19 @@ pull() {
   attended docker pull --quiet "$image" || code=$?
   ! $is_stopped || end_with 143
   if ((code)); then
-    error "The image $image could not be pulled. Where its registry wants a login, log in in a step before this one."
+    error "Cannot pull the image $image. If its registry requires a login, log in in an earlier step."
     end_with 1
   fi
 }
 
-# The end of the container's last line may be missing.
+# The last line of the container may have no line break.
 # shellcheck disable=SC2329 # a trap calls it
 heed_commands() { printf '\n::%s::\n' "$token"; }
 
-# What the container prints is the users' and their models': no command in it is heeded until the token is said, which
-# the container does not know. Both of its streams go one way, so that none of it comes after the token.
+# The output of the container comes from user code and models. The runner ignores commands in it until the token, which
+# the container does not know. Both streams are merged, so that no output follows the token.
 run_container() {
-  ! $is_stopped || end_with 143 # while nobody attended, such as during `docker image inspect`
+  ! $is_stopped || end_with 143 # a signal outside of `attended`, for example during `docker image inspect`
   local code=0 variable options=(
     --rm --name "$container"
     --user "$(id -u):$(id -g)"

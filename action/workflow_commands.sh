@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the action tells the runner: messages in a step's output, and the outputs of the step.
+# Send messages and step outputs to the runner.
 
 error() { _message error "$1"; }
 warning() { _message warning "$1"; }
 notice() { _message notice "$1"; }
 
-# An output of the step, on one line: each line of the file is an output, and the last one of a name counts.
+# Set a step output on a single line, because each line of the file is an output. The last value of a name counts.
 output() { printf '%s=%s\n' "$1" "${2//[[:cntrl:]]/ }" >>"$GITHUB_OUTPUT"; }
 
 _message() {

@@ -1,1 +1,1 @@
-"""`make bench`: evalwire's speed and memory beside their limits and beside its peers, measured on this machine."""
+"""`make bench`: compare the speed and memory of evalwire with limits and with other libraries, on this machine."""

@@ -15,11 +15,11 @@ from benchmarks.environments import Environments
 from benchmarks.rows import ROWS
 
 RESULTS = Path(__file__).parent / "results.json"
-QUICK = "QUICK: a tenth of the examples, one repetition; not to be quoted."
+QUICK = "QUICK: a tenth of the examples and a single repetition. Do not quote these figures."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure; 0 whatever the figures are, since this is no test."""
+    """Measure, and return 0 for any figures, because this is not a test."""
     options = _parser().parse_args(argv)
     environments = Environments(Path(sys.prefix) / "benchmarks", allowed=not options.no_peers)
     bench = Bench(environments, repetitions=options.repetitions, quick=options.quick)
@@ -30,15 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name} ...", file=sys.stderr)
             try:
                 lines += ROWS[name](bench)
-            except Exception as problem:  # the other rows are worth having
+            except Exception as problem:  # continue with the other rows
                 lines.append(_unmeasured(name, problem))
     finally:
         bench.close()
         if not options.keep:
             environments.remove()
-    told = [machine.sentence(said), *([QUICK] if options.quick else [])]
+    notes = [machine.sentence(said), *([QUICK] if options.quick else [])]
     print(table.markdown(lines) if options.markdown else table.text(lines))
-    print("", *told, sep="\n")
+    print("", *notes, sep="\n")
     values = {**said, "quick": options.quick, "lines": [line.values() for line in lines], "raw": bench.raw}
     options.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return 0
@@ -46,25 +46,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _unmeasured(row: str, problem: Exception) -> table.Line:
     why = str(problem) if isinstance(problem, Unmeasured) else f"{type(problem).__name__}: {problem}"
-    return table.Line(row=row, measured="all of it", unit="", ours=None, beside="-", theirs=None, note=why)
+    return table.Line(row=row, measured="all of it", unit="", ours=None, other="-", theirs=None, note=why)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", type=_rows, metavar="ROW[,ROW]", help=f"only these rows of: {', '.join(ROWS)}")
-    parser.add_argument("--no-peers", action="store_true", help="install nothing, and leave the peers out")
-    parser.add_argument("--keep", action="store_true", help="keep the installed environments, for the next time")
-    parser.add_argument("--repetitions", type=int, metavar="N", help="of each contender (by default each row's own)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the examples, once: does it work at all?")
+    parser.add_argument(
+        "--only", type=_rows, metavar="ROW[,ROW]", help=f"measure only these rows of: {', '.join(ROWS)}"
+    )
+    parser.add_argument("--no-peers", action="store_true", help="do not install and measure other libraries")
+    parser.add_argument("--keep", action="store_true", help="keep the installed environments for the next run")
+    parser.add_argument(
+        "--repetitions", type=int, metavar="N", help="number of runs of each contender (default: depends on the row)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="run a tenth of the examples once, to check that the benchmark works"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS, help="where the figures go as JSON")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", default=RESULTS, help="write the figures to this file as JSON"
+    )
     return parser
 
 
 def _rows(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in ROWS]:
-        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}; the rows are: {', '.join(ROWS)}")
+        raise argparse.ArgumentTypeError(f"unknown row {', '.join(unknown)}. The rows are: {', '.join(ROWS)}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""What the rows share: how much to measure, the environments, the Phoenix server, and all raw figures."""
+"""Shared state of the rows: sizes, environments, the Phoenix server, and raw figures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from benchmarks.contest import Contender, Outcome, Unmeasured, interleaved
 if TYPE_CHECKING:
     from benchmarks.environments import Environments
 
-_QUICK = 10  # times fewer examples
+_QUICK = 10  # divides the number of examples
 
 
 class Bench:
-    """One run of the benchmark.
+    """A run of the benchmark.
 
     Args:
-        environments: for evalwire alone and for its peers.
-        repetitions: of each contender; None for each row's own number.
-        quick: a tenth of the examples and one repetition: to see that it works, not to quote.
+        environments: virtual environments for evalwire and for other libraries.
+        repetitions: the number of runs of each contender; None for the default of each row.
+        quick: whether to run a tenth of the examples once, to check that the benchmark works.
     """
 
     def __init__(self, environments: Environments, *, repetitions: int | None = None, quick: bool = False) -> None:
@@ -36,24 +36,24 @@ class Bench:
         self._stack = contextlib.ExitStack()
 
     def examples(self, count: int) -> int:
-        """How many examples to run where the full row has `count`."""
+        """Return the number of examples to run, out of `count` in the full row."""
         return max(1, count // _QUICK) if self._quick else count
 
     def repetitions(self, count: int) -> int:
-        """How many repetitions to run where the row has `count`."""
+        """Return the number of repetitions to run, by default `count`."""
         return self._repetitions or count
 
     def contest(self, row: str, contenders: Sequence[Contender], *, repetitions: int) -> dict[str, Outcome]:
-        """Run contenders in turns; their figures are kept as they are, too."""
+        """Run contenders in turns, and keep their raw figures."""
         outcomes = interleaved(contenders, self.repetitions(repetitions))
         self.raw[row] = {name: outcome.problem or list(outcome.figures) for name, outcome in outcomes.items()}
         return outcomes
 
     def phoenix(self) -> str:
-        """The address of a real Phoenix: the one that EVALWIRE_TEST_PHOENIX names, else one started for this.
+        """Return the address of a real Phoenix, from EVALWIRE_TEST_PHOENIX or started by the benchmark.
 
         Raises:
-            Unmeasured: none can be started.
+            Unmeasured: no Phoenix could be started.
         """
         if self._phoenix is None:
             self._phoenix = os.environ.get("EVALWIRE_TEST_PHOENIX") or self._start_phoenix()
@@ -68,8 +68,8 @@ class Bench:
         try:
             return self._stack.enter_context(local_phoenix(Path(directory), os.environ)).url
         except LocalServerError as error:
-            raise Unmeasured(f"there is no Phoenix to record in: {error}") from error
+            raise Unmeasured(f"cannot start a Phoenix to record in: {error}") from error
 
     def close(self) -> None:
-        """Stop the Phoenix that was started."""
+        """Stop the Phoenix that the benchmark started."""
         self._stack.close()

@@ -1,13 +1,13 @@
-"""Whole comparisons, by simulation: results and their baselines, given to the gates as a job gives them.
+"""Simulations of whole comparisons: results and baselines, passed to the gates in the same way as in a job.
 
-Where `benchmarks.statistics` judges the tests' p-values, this judges what a job makes of them: which examples and
-repetitions are paired, whose scores of the baseline count, and how the p-values of all gates are corrected together. A
-comparison is red if any gate is; each gate is a `max_drop` of 0.
+`benchmarks.statistics` simulates the p-values of tests. This module also includes the other steps of a job: pairing of
+examples and repetitions, choice of baseline scores, and correction of the p-values of all gates. A comparison fails if
+any gate fails. Each gate is a `max_drop` of 0.
 
-A run's output has a quality between 0 and 1, most often near 1, and lower for difficult examples. Evaluators have noise
-of their own: of those with numbers, up to 5 points up or down, and of those with bools, one answer in twenty is wrong.
-Half of the evaluators are of each kind. A lenient evaluator gives 20 points more, and lets pass what is above 0.2 in
-place of 0.5. Where something got worse, each run is spoiled with the same probability, and its quality is 0.
+The output of a run has a quality between 0 and 1, usually close to 1, and lower for difficult examples. Half of the
+evaluators return numbers, with noise of up to 5 points. The other half return bools, of which 5% are wrong. A lenient
+evaluator returns 20 points more, or accepts a quality above 0.2 instead of 0.5. In a simulated regression, each run is
+spoiled with the same probability, and the quality of a spoiled run is 0.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from datetime import UTC, datetime
 from evalwire.gates import Gate, compare_results, judge_gates
 from evalwire.model import BaselineScore, Evaluation, Example, ExperimentResult, TaskRun
 
-SPOILED = 0.2  # of the runs, where something got worse
+SPOILED = 0.2  # share of spoiled runs in a regression
 
 _BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
 _NAME = "search"
-_NO_ID = "DRY_RUN"  # of a baseline that nobody recorded
+_NO_ID = "DRY_RUN"  # a baseline that was not recorded
 _NOISE = 0.05
 _LENIENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """How a run differs from its baseline, beside chance.
+    """Systematic differences between a run and its baseline.
 
     Attributes:
-        evaluators: how many there are, with a gate each.
-        times: how many times the run's examples the baseline has.
-        repetitions: of the run, and of the baseline.
+        evaluators: the number of evaluators, each with a gate.
+        times: the number of examples of the baseline, as a multiple of the examples of the run.
+        repetitions: repetitions of the run and of the baseline.
         was_lenient: whether the evaluators were lenient when they scored the baseline.
-        is_rescored: whether today's evaluators have scored the baseline's outputs again.
+        is_rescored: whether the current evaluators scored the outputs of the baseline again.
     """
 
     name: str
@@ -64,22 +64,22 @@ SITUATIONS = (
 
 
 def is_red(situation: Situation, chance: random.Random, n: int, spoiled: float) -> bool:
-    """Draw a run and its baseline, and judge them as a job does.
+    """Draw a run and its baseline, and check whether any gate fails.
 
     Args:
-        situation: how the two differ.
-        chance: draws everything.
-        n: examples of the run.
-        spoiled: the probability that a run of the task is spoiled; not one of the baseline.
+        situation: the differences between the run and the baseline.
+        chance: the random number generator.
+        n: the number of examples of the run.
+        spoiled: the probability that a run is spoiled; runs of the baseline are never spoiled.
     """
     result, before = _drawn(situation, chance, n, spoiled)
     changed = dict.fromkeys(result.evaluator_names, "changed") if situation.is_rescored else {}
     baseline = compare_results(result, before, asked="auto", changed=changed)
     gates = [Gate(experiment=_NAME, evaluation=name, rule="max_drop", threshold=0.0) for name in result.evaluator_names]
     verdicts = judge_gates([result], gates, baselines={_NAME: baseline}, prices={})
-    if len(verdicts) != situation.evaluators or any(one.status == "no baseline" for one in verdicts):
+    if len(verdicts) != situation.evaluators or any(verdict.status == "no baseline" for verdict in verdicts):
         raise AssertionError(f"not every gate was compared: {verdicts[0].text}")
-    return any(one.is_red for one in verdicts)
+    return any(verdict.is_red for verdict in verdicts)
 
 
 def _drawn(
@@ -115,7 +115,7 @@ def _evaluations(
     is_lenient: bool = False,
     before: float | None = None,
 ) -> Iterator[Evaluation]:
-    """Give what each evaluator says of an output, and today's of the baseline's in its place."""
+    """Yield the evaluations of an output; with `before`, also scores for the output of the baseline."""
     for number, name in enumerate(names):
         is_bool = bool(number % 2)
         score = _score(chance, quality, is_bool=is_bool, is_lenient=is_lenient)

@@ -1,4 +1,4 @@
-"""Contenders: each a script in a process of its own, run in turns, so that a noisy minute hits all of them."""
+"""Run contenders, each in a separate process, in turns: noise on the machine then affects all of them."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _NOT_INHERITED = (
     "PHOENIX_",
     "OTEL_",
     "EVALWIRE_",
-    "LANG",  # of Langfuse, LangSmith, LangChain; the locale as well
+    "LANG",  # Langfuse, LangSmith, LangChain, and the locale
     "BRAINTRUST_",
     "INSPECT_",
     "LOGFIRE_",
-    "PYTHON",  # PYTHONDONTWRITEBYTECODE would compile everything anew in each process
+    "PYTHON",  # PYTHONDONTWRITEBYTECODE would compile all modules in each process
 )
 
 
 class Unmeasured(Exception):
-    """A contender could not run; its text says why."""
+    """A contender could not run; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A script of `contenders/`, and what it is run with.
+    """A script in `contenders/`, and its configuration.
 
     Attributes:
-        python: the interpreter, whose environment has what it needs.
-        checkout: whether the evalwire that it imports is this checkout's.
-        arguments: handed over as JSON.
-        expects: figures that it must give, such as how many examples were scored.
+        python: the interpreter of an environment with its requirements.
+        checkout: whether it imports evalwire from this checkout.
+        arguments: arguments, passed as JSON.
+        expects: expected figures, such as the number of scored examples.
     """
 
     name: str
@@ -53,23 +53,23 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one contender gave in each repetition; or why it could not run."""
+    """The figures of a contender for each repetition, or the reason why it could not run."""
 
     figures: Sequence[Mapping[str, Any]] = ()
     problem: str = ""
 
     def median(self, key: str) -> float | None:
-        """The median of a figure; None when there is none."""
-        return statistics.median(one[key] for one in self.figures) if self.figures else None
+        """Return the median of a figure; None without figures."""
+        return statistics.median(found[key] for found in self.figures) if self.figures else None
 
     @property
     def version(self) -> str:
-        """The version that ran."""
+        """Return the version of the contender."""
         return str(self.figures[0]["version"]) if self.figures else ""
 
 
 def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, Outcome]:
-    """Run each contender once in each round, another one first each time; what each gave, by name."""
+    """Run each contender once per round, in rotating order; return the outcomes by name."""
     figures: dict[str, list[Mapping[str, Any]]] = {contender.name: [] for contender in contenders}
     problems: dict[str, str] = {}
     for turn in range(repetitions):
@@ -92,7 +92,7 @@ def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, 
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment for a process under measurement: evalwire is this checkout's, nobody's settings reach it."""
+    """Return the environment of a measured process: it uses this checkout and no settings of the user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     return {**kept, "PYTHONPATH": str(ROOT / "app"), **extra}
 
@@ -107,7 +107,7 @@ def _run(contender: Contender) -> Mapping[str, Any]:
             command, env=environment, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        raise Unmeasured(f"not done after {_LONGEST_SECONDS:.0f} s") from None
+        raise Unmeasured(f"did not finish within {_LONGEST_SECONDS:.0f} s") from None
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines:
         said = done.stderr.strip().splitlines()
@@ -115,5 +115,5 @@ def _run(contender: Contender) -> Mapping[str, Any]:
     figures: dict[str, Any] = json.loads(lines[-1])
     wrong = [f"{key} {figures.get(key)}, not {value}" for key, value in contender.expects.items()]
     if any(figures.get(key) != value for key, value in contender.expects.items()):
-        raise Unmeasured(f"it did not do the work: {', '.join(wrong)}")
+        raise Unmeasured(f"unexpected figures: {', '.join(wrong)}")
     return figures

@@ -1,4 +1,4 @@
-"""Environments of their own for evalwire and its peers, from the package index, thrown away afterwards."""
+"""Temporary virtual environments for evalwire and other libraries, installed from the package index."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LONGEST_SECONDS = 900.0
 
 
 class Environments:
-    """Makes virtual environments on demand, in a folder of the environment that this runs in.
+    """Creates virtual environments on demand.
 
     Args:
-        directory: where; one that an earlier `--keep` left there is used again.
-        allowed: False, and every request is refused (`--no-peers`).
+        directory: the parent directory; environments that an earlier `--keep` left there are reused.
+        allowed: whether environments may be created; False with `--no-peers`.
     """
 
     def __init__(self, directory: Path, *, allowed: bool = True) -> None:
@@ -27,15 +27,15 @@ class Environments:
         self._made: dict[str, Path | Unmeasured] = {}
 
     def python(self, name: str, *requirements: str, without: Sequence[str] = ()) -> Path:
-        """The interpreter of an environment with these requirements.
+        """Return the interpreter of an environment with these requirements.
 
         Args:
-            name: of the environment.
-            requirements: as pip takes them.
-            without: packages to take out again.
+            name: the name of the environment.
+            requirements: requirements in the format of pip.
+            without: packages to uninstall afterwards.
 
         Raises:
-            Unmeasured: it cannot be made.
+            Unmeasured: the environment could not be created.
         """
         if name not in self._made:
             try:
@@ -48,19 +48,19 @@ class Environments:
         return made
 
     def remove(self) -> None:
-        """Remove all of them."""
+        """Remove all environments."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _make(self, name: str, requirements: Sequence[str], without: Sequence[str]) -> Path:
         if not self._allowed:
             raise Unmeasured("not installed (--no-peers)")
-        folder = self.directory / name
-        python, done = folder / "bin" / "python", folder / "installed"
-        is_checkout = any(Path(one).is_dir() for one in requirements)  # its files may have changed since
+        home = self.directory / name
+        python, done = home / "bin" / "python", home / "installed"
+        is_checkout = any(Path(text).is_dir() for text in requirements)  # files of a checkout may have changed
         if done.exists() and not is_checkout:
             return python
         print(f"  installing {' '.join(requirements)}", file=sys.stderr)
-        _uv("venv", "--clear", "--python", sys.executable, str(folder))
+        _uv("venv", "--clear", "--python", sys.executable, str(home))
         _uv("pip", "install", "--compile-bytecode", "--python", str(python), *requirements)
         if without:
             _uv("pip", "uninstall", "--python", str(python), *without)
@@ -69,16 +69,16 @@ class Environments:
 
 
 def _uv(*arguments: str) -> None:
-    beside = Path(sys.executable).parent / "uv"
-    uv = str(beside) if beside.exists() else shutil.which("uv")
+    next_to_python = Path(sys.executable).parent / "uv"
+    uv = str(next_to_python) if next_to_python.exists() else shutil.which("uv")
     if uv is None:
-        raise Unmeasured("not installed: there is no `uv` to install it with")
+        raise Unmeasured("not installed: `uv` was not found")
     try:
         subprocess.run(
             [uv, "--quiet", *arguments], capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=True
         )
     except subprocess.TimeoutExpired:
-        raise Unmeasured(f"not installed: not done after {_LONGEST_SECONDS:.0f} s") from None
+        raise Unmeasured(f"not installed: did not finish within {_LONGEST_SECONDS:.0f} s") from None
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())
         raise Unmeasured(f"not installed: {said[-200:] or 'uv failed'}") from None

@@ -1,4 +1,4 @@
-"""Where and when something was measured."""
+"""Facts about the machine and the time of a measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def facts() -> dict[str, Any]:
-    """The date, the machine, and the commit."""
+    """Return the date, the machine and the commit."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu_count": os.cpu_count(),
@@ -26,7 +26,7 @@ def facts() -> dict[str, Any]:
 
 
 def sentence(said: dict[str, Any]) -> str:
-    """The facts in one line, for below the table."""
+    """Return the facts as a line below the table."""
     return (
         f"{said['date']}, {said['cpu_count']} CPUs ({said['cpu']}), {said['system']}, {said['python']}, "
         f"commit {said['commit']}, load before {said['load_before']}"
@@ -34,7 +34,7 @@ def sentence(said: dict[str, Any]) -> str:
 
 
 def _cpu() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the name of the processor, if it is known."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -44,7 +44,7 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    """The checkout's commit, with a `+` when files differ from it."""
+    """Return the commit of the checkout, with a `+` if files were changed."""
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,7 +1,7 @@
-"""How the same job shares out over containers: `python -m benchmarks.scaling`.
+"""Speed-up of a job that is split across containers: `python -m benchmarks.scaling`.
 
-Starts a Phoenix in a container, and runs one experiment in 1, 2, 4 and 8 containers of the image, each a shard. The
-tasks sleep, so that the machine's processors do not limit them.
+Start a Phoenix in a container, and run an experiment in 1, 2, 4 and 8 containers of the image, each with a shard. The
+tasks sleep, so that the processors are not the limit.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ EVALUATOR = "def same(output, input):\n    return output == input['q']\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One way of sharing the work out.
+    """The figures for a number of containers.
 
     Attributes:
-        containers: that ran at once, a shard each.
-        wall_seconds: from the start of the first container to the end of the last.
-        ideal_seconds: what the tasks alone take: examples x seconds / places in flight.
-        lost: examples without a run, or without an evaluation of it.
-        duplicates: examples with more than one run, or evaluation of it.
+        containers: the number of parallel containers, each with a shard.
+        wall_seconds: time from the start of the first container to the end of the last.
+        ideal_seconds: time for the tasks alone: examples x seconds / examples in flight.
+        lost: the number of examples without a run or without its evaluation.
+        duplicates: the number of examples with several runs or evaluations.
         verdict: the exit code of the gate over all shards.
     """
 
@@ -57,46 +57,48 @@ class Measured:
 
     @property
     def efficiency(self) -> float:
-        """The share of the wall time that the tasks alone would need."""
+        """Return the ratio of the ideal time to the wall time."""
         return self.ideal_seconds / self.wall_seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print the table; 0 unless something was lost or recorded twice."""
+    """Measure and print the table; return 0 unless records were lost or duplicated."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--examples", type=int, default=1_000)
-    parser.add_argument("--seconds", type=float, default=2.0, help="that each task sleeps")
-    parser.add_argument("--task-concurrency", type=int, default=10, help="of each container")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each task, in seconds (default: 2)")
+    parser.add_argument(
+        "--task-concurrency", type=int, default=10, help="examples in flight per container (default: 10)"
+    )
     parser.add_argument("--containers", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     options = parser.parse_args(argv)
     said = machine.facts()
-    with _engine() as engine, tempfile.TemporaryDirectory() as folder:
+    with _engine() as engine, tempfile.TemporaryDirectory() as directory:
         dataset = _upload(engine.url, options.examples)
-        _write_project(Path(folder), dataset, seconds=options.seconds)
+        _write_project(Path(directory), dataset, seconds=options.seconds)
         measured = []
         for containers in options.containers:
             print(f"{containers} containers ...", file=sys.stderr)
             ideal = options.examples * options.seconds / (options.task_concurrency * containers)
             limits = {"containers": containers, "task_concurrency": options.task_concurrency}
-            measured.append(_measure(engine, Path(folder), dataset, **limits, ideal=ideal))
+            measured.append(_measure(engine, Path(directory), dataset, **limits, ideal=ideal))
     print(_table(measured))
     print(
         f"\n{options.examples} examples, tasks of {options.seconds:g} s, --task-concurrency {options.task_concurrency} "
         f"in each container, one evaluator, Phoenix on SQLite; {machine.sentence(said)}"
     )
     if options.json:
-        values = {**said, "measured": [{**asdict(one), "efficiency": one.efficiency} for one in measured]}
+        values = {**said, "measured": [{**asdict(entry), "efficiency": entry.efficiency} for entry in measured]}
         options.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    return int(any(one.lost or one.duplicates or one.verdict for one in measured))
+    return int(any(entry.lost or entry.duplicates or entry.verdict for entry in measured))
 
 
 def _table(measured: Sequence[Measured]) -> str:
     rows = ["| containers | wall time | ideal | efficiency | lost | recorded twice |", "|---|---|---|---|---|---|"]
     rows += [
-        f"| {one.containers} | {one.wall_seconds:.1f} s | {one.ideal_seconds:.1f} s | {one.efficiency:.0%} "
-        f"| {one.lost} | {one.duplicates} |"
-        for one in measured
+        f"| {entry.containers} | {entry.wall_seconds:.1f} s | {entry.ideal_seconds:.1f} s | {entry.efficiency:.0%} "
+        f"| {entry.lost} | {entry.duplicates} |"
+        for entry in measured
     ]
     return "\n".join(rows)
 
@@ -106,7 +108,7 @@ def _table(measured: Sequence[Measured]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The containers' network, and Phoenix's address from outside of it."""
+    """The network of the containers, and the address of Phoenix from outside."""
 
     network: str
     url: str
@@ -122,7 +124,7 @@ def _docker(*arguments: str, check: bool = True, timeout: float = 600) -> subpro
 
 @contextlib.contextmanager
 def _engine() -> Iterator[Engine]:
-    """The image, and a Phoenix in a network of its own; all of it is gone afterwards."""
+    """Build the image, and start a Phoenix in a separate network; remove both afterwards."""
     _docker("build", "-q", "-t", IMAGE, ".")
     compose = (machine.ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     phoenix = next(line.split("image:")[1].strip() for line in compose.splitlines() if "image: arizephoenix" in line)
@@ -162,21 +164,21 @@ def _upload(url: str, examples: int) -> str:
     return name
 
 
-def _write_project(folder: Path, name: str, *, seconds: float) -> None:
-    experiment = folder / name
+def _write_project(directory: Path, name: str, *, seconds: float) -> None:
+    experiment = directory / name
     experiment.mkdir()
     (experiment / "task.py").write_text(TASK.format(seconds=seconds))
     (experiment / "same.py").write_text(EVALUATOR)
-    for path in (folder, experiment):
+    for path in (directory, experiment):
         path.chmod(0o755)
 
 
 def _measure(
-    engine: Engine, folder: Path, dataset: str, *, containers: int, task_concurrency: int, ideal: float
+    engine: Engine, directory: Path, dataset: str, *, containers: int, task_concurrency: int, ideal: float
 ) -> Measured:
     key = uuid.uuid4().hex
     before = set(_experiments(engine.url, dataset))
-    project = ("--network", engine.network, "-v", f"{folder}:/work/experiments:ro")
+    project = ("--network", engine.network, "-v", f"{directory}:/work/experiments:ro")
     variables = ("PHOENIX_ENDPOINT=http://phoenix:6006", f"EVALWIRE_RUN_KEY={key}")
     limit = f"EVALWIRE_TASK_CONCURRENCY={task_concurrency}"
     options = (*project, *(word for variable in (*variables, limit) for word in ("-e", variable)))
@@ -189,7 +191,7 @@ def _measure(
         codes = _docker("wait", *started, timeout=3600).stdout.split()
         wall = time.monotonic() - began
         if set(codes) != {"0"}:
-            sys.exit("\n".join(_docker("logs", one).stderr[-2000:] for one in started))
+            sys.exit("\n".join(_docker("logs", container).stderr[-2000:] for container in started))
     finally:
         _docker("rm", "-f", *started, check=False)
     gate = _docker("run", "--rm", *options, IMAGE, "gate", "--shards", str(containers), check=False)
@@ -217,11 +219,11 @@ def _get(url: str, path: str) -> list[dict]:
 
 def _experiments(url: str, dataset: str) -> list[str]:
     (found,) = _get(url, f"datasets?name={dataset}")
-    return [one["id"] for one in _get(url, f"datasets/{found['id']}/experiments?limit=200")]
+    return [item["id"] for item in _get(url, f"datasets/{found['id']}/experiments?limit=200")]
 
 
 def _count(url: str, dataset: str, experiment: str) -> tuple[int, int]:
-    """How many examples of the dataset lack a run or its evaluation, and how many have more than one."""
+    """Return the numbers of examples with missing and with duplicate records."""
     (found,) = _get(url, f"datasets?name={dataset}")
     runs = Counter()
     for run in _get(url, f"experiments/{experiment}/json"):

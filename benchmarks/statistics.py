@@ -1,15 +1,14 @@
-"""`make statistics`: how often a comparison is falsely red, and how often it finds a drop that is there, by simulation.
+"""`make statistics`: simulate false positives and the power of comparisons.
 
-An experiment of `n` examples is run by one system twice: the baseline, and then the run that is judged. Each example is
-drawn anew, with a difficulty of its own on which both of its scores depend, which is why they are paired; given that,
-the two are independent. A true drop of `d` points is a system of which some runs are spoiled and score 0, each with the
-same probability, so that the mean over all possible examples falls by exactly `d`. A table of its own has two systems
-that differ in every example, and have the same mean over all possible ones.
+A system runs an experiment of `n` examples twice: for the baseline and for the current run. Each simulated example
+has a random difficulty. Both of its scores depend on this difficulty, so the scores are paired, and are otherwise
+independent. For a true drop of `d` points, each run is spoiled with the same probability and then scores 0, so that
+the expected mean falls by exactly `d`. A separate table compares two systems that differ in every example but have
+the same expected mean.
 
-Each of these comparisons is judged by the test that a gate would use, and is red if its p-value is at most 0.05 and the
-mean fell at all, which is the least tolerant of gates. The last two tables judge whole results, of
-`benchmarks.comparisons`. All is drawn from one seed, each cell for itself, so that the figures are the same on every
-machine.
+Each comparison uses the test of a gate. It fails if the p-value is at most 0.05 and the mean fell, as with the
+strictest gate. The last two tables simulate whole results with `benchmarks.comparisons`. Each cell has a fixed seed,
+so the figures are the same on every machine.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from benchmarks.comparisons import MANY, SITUATIONS, SPOILED, Situation, is_red
 from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
-DRAWS = 799  # of signs: valid with any number, and no coarser at 0.05 / 8 = 5 / 800, Holm's first step
+DRAWS = 799  # sign flips: any number is valid, and 799 is exact at 0.05 / 8 = 5 / 800, the first step of Holm
 REPETITIONS = 5
 
 GRADES = (0, 1, 2, 3, 4)
-SHARES = (1, 1, 3, 6, 9)  # of examples that deserve each grade, of 20
-SLIP = 0.15  # how likely a run is a grade too high, and too low
+SHARES = (1, 1, 3, 6, 9)  # of 20 examples, the number that deserves each grade
+SLIP = 0.15  # probability that a run gets a grade too high; the same for too low
 
 Sampler = Callable[[random.Random, int, float], list[float]]
 
 
 def passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Gains of one run each: an example passes with a probability of its own, 1 - u² of a uniform u; 2/3 on average."""
+    """Return gains of single runs; an example passes with probability 1 - u² for a uniform u, on average 2/3."""
     gains = []
     for _ in range(n):
         likely = 1 - chance.random() ** 2
@@ -49,7 +48,7 @@ def passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
 
 
 def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """The same examples with five runs each, of which the mean counts."""
+    """Return gains of means of five runs for the examples of `passes`."""
     gains = []
     for _ in range(n):
         likely = 1 - chance.random() ** 2
@@ -60,7 +59,7 @@ def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float
 
 
 def skewed_scores(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Gains of scores v^(u²): most are close to 1, with a long tail down to 0, and difficult examples vary more."""
+    """Return gains of scores v^(u²): most are close to 1, with a long tail, and difficult examples vary more."""
     gains = []
     for _ in range(n):
         difficulty = chance.random() ** 2
@@ -70,7 +69,7 @@ def skewed_scores(chance: random.Random, n: int, spoiled: float) -> list[float]:
 
 
 def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Gains of one of five grades, 0 to 1: most runs are given what the example deserves, some a grade more or less."""
+    """Return gains of five grades from 0 to 1: most runs get the deserved grade, and some a grade more or less."""
 
     def graded(deserved: int) -> int:
         slip = chance.random()
@@ -84,27 +83,27 @@ def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
 
 
 def _changed_scores(chance: random.Random, n: int, few: float, most: float) -> list[float]:
-    """The gains of skewed scores of two systems: of `few` for a tenth of the examples, and `most` for the others."""
+    """Return gains of skewed scores, changed by `few` for a tenth of the examples and by `most` for the others."""
     return [gain + (few if chance.random() < 0.1 else most) for gain in skewed_scores(chance, n, 0.0)]  # noqa: PLR2004
 
 
 def few_gain(chance: random.Random, n: int, _: float) -> list[float]:
-    """A tenth of the examples gain 27 points, the others lose 3."""
+    """Return gains in which a tenth of the examples gain 27 points and the others lose 3."""
     return _changed_scores(chance, n, 0.27, -0.03)
 
 
 def few_lose(chance: random.Random, n: int, _: float) -> list[float]:
-    """A tenth of the examples lose 27 points, the others gain 3."""
+    """Return gains in which a tenth of the examples lose 27 points and the others gain 3."""
     return _changed_scores(chance, n, -0.27, 0.03)
 
 
 def few_gain_exactly(chance: random.Random, n: int, _: float) -> list[float]:
-    """Two runs of a system would be equal; between the systems, most examples lose a little, and few gain very much."""
+    """Return gains of deterministic scores, in which most examples lose a little and few gain very much."""
     return [chance.expovariate(1) - 1 for _ in range(n)]
 
 
 def differing_runs(chance: random.Random, n: int, _: float) -> list[float]:
-    """Single gains of five runs of each example, of which three in ten are as if drawn anew for the second system."""
+    """Return gains of each of five runs per example; 30% of the examples are drawn again for the second system."""
     gains = []
     for _ in range(n):
         before = after = 1 - chance.random() ** 2
@@ -115,19 +114,19 @@ def differing_runs(chance: random.Random, n: int, _: float) -> list[float]:
 
 
 def differing_examples(chance: random.Random, n: int, _: float) -> list[float]:
-    """The same, with the mean of the five as the gain of the example."""
+    """Return the mean gain of each example of `differing_runs`."""
     gains = differing_runs(chance, n, 0.0)
     return [sum(gains[start : start + REPETITIONS]) / REPETITIONS for start in range(0, len(gains), REPETITIONS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of scores.
+    """A kind of scores.
 
     Attributes:
-        gains: draws an experiment.
-        mean: of all possible scores before a drop; a share `d / mean` of spoiled runs is a drop of `d`.
-        is_bool: whether each example has one pass or failure.
+        gains: draws the gains of an experiment.
+        mean: the expected score without a drop; a share of `d / mean` spoiled runs is a drop of `d`.
+        is_bool: whether each example has a single pass or failure.
     """
 
     name: str
@@ -136,15 +135,15 @@ class Kind:
     is_bool: bool = False
 
     def p_value(self, gains: Sequence[float], seed: int) -> float:
-        """By the test that a gate would use."""
+        """Return the p-value of the test that a gate uses."""
         if self.is_bool:
             return mcnemar_midp(sum(gain < 0 for gain in gains), sum(gain > 0 for gain in gains))
         return sign_flip(gains, draws=DRAWS, seed=seed)
 
     def judge(self, chance: random.Random, n: int, drop: float) -> tuple[float, bool]:
-        """The p-value of one simulated comparison, and whether the mean fell."""
+        """Simulate a comparison; return the p-value, and whether the mean fell."""
         gains = self.gains(chance, n, drop / self.mean)
-        # other signs each time: one choice of 799 for all would be off by its own luck in every experiment alike
+        # draw new signs each time: a single choice of 799 would add the same error to all experiments
         return self.p_value(gains, chance.getrandbits(32)), math.fsum(gains) < 0
 
 
@@ -166,7 +165,7 @@ ANY_UNCORRECTED = "any of eight gates, if uncorrected"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """How many of some simulated comparisons were red."""
+    """The number of failed comparisons in a simulation."""
 
     row: str
     n: int
@@ -176,22 +175,22 @@ class Cell:
 
     @property
     def rate(self) -> float:
-        """The share of red ones."""
+        """Return the share of failed comparisons."""
         return self.red / self.of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much is simulated.
+    """The sizes of the simulation.
 
     Attributes:
         sizes: numbers of examples.
-        null: experiments without a drop for each size, of eight gated evaluators each, two of each kind.
-        power: experiments for each kind, drop and size.
-        drops: true ones, of the mean.
-        whole: whole comparisons for each situation and size; a fifth as many of hundreds of gates, and a quarter as
-            many with spoiled runs.
-        whole_sizes: numbers of examples of those.
+        null: experiments without a drop per size, each with eight gates, two for each kind.
+        power: experiments per kind, drop and size.
+        drops: true drops of the mean.
+        whole: whole comparisons per situation and size; a fifth of this number with hundreds of gates, and a quarter
+            with spoiled runs.
+        whole_sizes: numbers of examples in whole comparisons.
     """
 
     sizes: tuple[int, ...] = (10, 20, 50, 100, 200, 500)
@@ -207,7 +206,7 @@ QUICK = Plan(sizes=(10, 50, 200), null=300, power=80, drops=(0.10, 0.20), whole=
 
 
 def false_reds(n: int, experiments: int) -> list[Cell]:
-    """Experiments in which nothing changed: each kind for itself, and all eight gates of an experiment together."""
+    """Simulate experiments without a change; count failures for each kind and for all eight gates together."""
     chance = random.Random(f"{SEED} null {n}")  # noqa: S311 - no secret
     red = dict.fromkeys((*(kind.name for kind in KINDS), ANY_HOLM, ANY_UNCORRECTED), 0)
     for _ in range(experiments):
@@ -223,7 +222,7 @@ def false_reds(n: int, experiments: int) -> list[Cell]:
 
 
 def found(kind: Kind, drop: float, n: int, experiments: int) -> Cell:
-    """Experiments with one evaluator, of which the mean truly drops, or does not."""
+    """Simulate experiments with an evaluator whose expected mean drops by `drop`."""
     chance = random.Random(f"{SEED} {kind.name} {drop} {n}")  # noqa: S311 - no secret
     judged = [kind.judge(chance, n, drop) for _ in range(experiments)]
     red = sum(p <= SIGNIFICANCE and fell for p, fell in judged)
@@ -231,7 +230,7 @@ def found(kind: Kind, drop: float, n: int, experiments: int) -> Cell:
 
 
 def compared(situation: Situation, n: int, spoiled: float, comparisons: int) -> Cell:
-    """Whole comparisons of a run with its baseline, in which some runs of the task are spoiled, or none."""
+    """Simulate whole comparisons of runs with their baselines, with a share of spoiled runs."""
     chance = random.Random(f"{SEED} {situation.name} {spoiled} {n}")  # noqa: S311 - no secret
     red = sum(is_red(situation, chance, n, spoiled) for _ in range(comparisons))
     return Cell(row=situation.name, n=n, red=red, of=comparisons, drop=spoiled)
@@ -239,14 +238,14 @@ def compared(situation: Situation, n: int, spoiled: float, comparisons: int) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was simulated.
+    """The simulated figures.
 
     Attributes:
         null: comparisons of a system with itself.
-        others: of two systems of the same mean.
-        power: of two systems of which the second is worse.
-        whole: whole results, of a system with itself.
-        whole_power: whole results, of which the second has spoiled runs.
+        others: comparisons of two systems with the same mean.
+        power: comparisons with a worse system.
+        whole: whole comparisons of a system with itself.
+        whole_power: whole comparisons with spoiled runs.
     """
 
     null: list[Cell]
@@ -257,17 +256,17 @@ class Figures:
 
 
 def simulate(plan: Plan) -> Figures:
-    """All cells, on all processors; the longest first."""
+    """Simulate all cells on all processors, starting with the largest."""
     sizes = sorted(plan.sizes, reverse=True)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         null = [pool.submit(false_reds, n, plan.null) for n in sizes]
         others = [pool.submit(found, kind, 0.0, n, plan.null) for n in sizes for kind in OTHERS]
         each = itertools.product(sizes, KINDS, plan.drops)
         power = [pool.submit(found, kind, drop, n, plan.power) for n, kind, drop in each]
-        pairs = [(one, n) for n in plan.whole_sizes for one in SITUATIONS]
-        counts = {one: plan.whole // 5 if one is MANY else plan.whole for one in SITUATIONS}
-        whole = [pool.submit(compared, one, n, 0.0, counts[one]) for one, n in pairs]
-        whole_power = [pool.submit(compared, one, n, SPOILED, counts[one] // 4) for one, n in pairs]
+        pairs = [(situation, n) for n in plan.whole_sizes for situation in SITUATIONS]
+        counts = {situation: plan.whole // 5 if situation is MANY else plan.whole for situation in SITUATIONS}
+        whole = [pool.submit(compared, situation, n, 0.0, counts[situation]) for situation, n in pairs]
+        whole_power = [pool.submit(compared, situation, n, SPOILED, counts[situation] // 4) for situation, n in pairs]
         return Figures(
             null=[cell for future in null for cell in future.result()],
             others=[future.result() for future in others],
@@ -278,35 +277,33 @@ def simulate(plan: Plan) -> Figures:
 
 
 def standard_error(rate: float, of: int) -> float:
-    """Of a rate that was simulated so often."""
+    """Return the standard error of a simulated rate."""
     return math.sqrt(rate * (1 - rate) / of)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables; 0 whatever the figures are, since the test judges them."""
+    """Print the tables, and return 0 for any figures, because a test checks them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statistics", description="Simulate the gates.")
-    parser.add_argument("--quick", action="store_true", help="a small part of it: does it work at all?")
+    parser.add_argument("--quick", action="store_true", help="simulate a small part, to check that it works")
     plan = QUICK if parser.parse_args(argv).quick else FULL
     figures = simulate(plan)
-    print("Red, in % of comparisons of a system with itself:\n")
+    print("Failures in % of comparisons of a system with itself:\n")
     print(_table(["scores and test"], plan.sizes, figures.null, digits=1))
-    print("\nRed, in % of comparisons of two systems of which the second is worse:\n")
+    print("\nFailures in % of comparisons with a worse system:\n")
     print(_table(["scores and test", "true drop"], plan.sizes, figures.power, digits=0))
-    print("\nRed, in % of comparisons of two systems of the same mean:\n")
+    print("\nFailures in % of comparisons of two systems with the same mean:\n")
     print(_table(["what changed"], plan.sizes, figures.others, digits=1))
-    print("\nRed, in % of whole comparisons in which nothing got worse:\n")
+    print("\nFailures in % of whole comparisons without a regression:\n")
     print(_table(["how the run differs from its baseline"], plan.whole_sizes, figures.whole, digits=1))
-    print(f"\nRed, in % of whole comparisons in which {100 * SPOILED:.0f} % of the runs are spoiled:\n")
+    print(f"\nFailures in % of whole comparisons in which {100 * SPOILED:.0f}% of the runs are spoiled:\n")
     print(_table(["how the run differs from its baseline"], plan.whole_sizes, figures.whole_power, digits=0))
     without, with_drop = 100 * standard_error(SIGNIFICANCE, plan.null), 100 * standard_error(0.5, plan.power)
-    print(
-        f"\nSeed {SEED}; standard errors: {without:.1f} points at 5 %, at most {with_drop:.1f} where there is a drop."
-    )
+    print(f"\nSeed {SEED}; standard errors: {without:.1f} points at 5%, at most {with_drop:.1f} points with a drop.")
     return 0
 
 
 def _table(headings: Sequence[str], sizes: Sequence[int], cells: Sequence[Cell], *, digits: int) -> str:
-    """Markdown: a line for each row and drop, a column for each size."""
+    """Return a Markdown table with a line per row and drop, and a column per size."""
     lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
     rates = {(cell.row, cell.drop, cell.n): cell.rate for cell in cells}
     for row, drop in dict.fromkeys((cell.row, cell.drop) for cell in cells):

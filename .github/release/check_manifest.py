@@ -1,4 +1,4 @@
-"""Prints the digest of the index that `docker buildx imagetools inspect --raw` printed, if the image is whole."""
+"""Print the digest of an image index from `docker buildx imagetools inspect --raw`, if the image is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 def problems(index: dict[str, Any]) -> list[str]:
-    """What is missing in the index, or is too much: each platform once, each with its attestation."""
+    """Return problems of the index, which must have each platform once, with an attestation."""
     images: list[tuple[str, str]] = []
     attested = set()
     for manifest in index.get("manifests", []):
@@ -24,21 +24,21 @@ def problems(index: dict[str, Any]) -> list[str]:
             images.append((f"{platform.get('os')}/{platform.get('architecture')}", manifest.get("digest")))
     count = Counter(platform for platform, _ in images)
     return [
-        *(f"{platform} is there {count[platform]} times" for platform in PLATFORMS if count[platform] != 1),
-        *(f"{platform} was not asked for" for platform in count if platform not in PLATFORMS),
+        *(f"{platform} occurs {count[platform]} times" for platform in PLATFORMS if count[platform] != 1),
+        *(f"{platform} is unexpected" for platform in count if platform not in PLATFORMS),
         *(f"{platform} has no attestation" for platform, digest in images if digest not in attested),
     ]
 
 
 def main() -> None:
-    """Print the digest of what is on standard input, or end with 1 and what is wrong with it."""
+    """Print the digest of the index on standard input, or exit with 1 and its problems."""
     raw = sys.stdin.buffer.read()
     try:
         found = problems(json.loads(raw))
     except ValueError as error:
-        sys.exit(f"This is not the index of an image: {error}.")
+        sys.exit(f"Standard input is not an image index: {error}.")
     if found:
-        sys.exit(f"The image is half-built: {'; '.join(found)}.")
+        sys.exit(f"The image is incomplete: {'; '.join(found)}.")
     sys.stdout.write(f"sha256:{hashlib.sha256(raw).hexdigest()}\n")
 
 

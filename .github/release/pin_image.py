@@ -1,4 +1,4 @@
-"""`pin_image.py FILE NAME@sha256:...` writes the released image into the action, so that a tag means that image."""
+"""`pin_image.py FILE NAME@sha256:...` writes the released image into the action, so that a tag refers to that image."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 
 
 def pinned(action: str, image: str) -> str:
-    """The action's text with the image in its one place.
+    """Return the text of the action with the image.
 
     Raises:
-        ValueError: the image is not named by its digest, or there is no place for it, or more than one.
+        ValueError: the image has no digest, or the text does not have a single empty RELEASED_IMAGE.
     """
     if not IMAGE.fullmatch(image):
         raise ValueError(f"{image!r} is not NAME@sha256: and 64 hexadecimal digits")
     text, count = PLACE.subn(lambda place: f'{place[1]}"{image}"{place[2]}', action)
     if count != 1:
-        raise ValueError(f"there are {count} lines with an empty RELEASED_IMAGE, and one is expected")
+        raise ValueError(f"expected one line with an empty RELEASED_IMAGE, found {count}")
     return text
 
 
 def main(file: str, image: str) -> None:
-    """Rewrite the file, or end with 1 and leave it as it is."""
+    """Rewrite the file, or exit with 1 and leave it unchanged."""
     path = Path(file)
     try:
         text = pinned(path.read_bytes().decode(), image)

@@ -1,6 +1,6 @@
-"""What every contender script shares: its arguments, its memory, and the one line that it prints.
+"""Shared code of contender scripts: arguments, memory, and the printed figures.
 
-Uses the standard library only, since contenders run in environments of their own that have nothing else.
+Use only the standard library, because contenders run in separate environments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLEEP_SECONDS = 0.05
 
 
 def arguments() -> dict[str, Any]:
-    """What the row asks for: a JSON object on the command line."""
+    """Return the arguments of the row, a JSON object on the command line."""
     given: dict[str, Any] = json.loads(sys.argv[1])
     return given
 
@@ -33,15 +33,15 @@ def engine(
     run: Callable[[D, int], R],
     scored: Callable[[R], int],
 ) -> None:
-    """Run the row `engine` with one contender, and tell how long it took from the call to its return.
+    """Run the row `engine` with a contender, and print the duration of the call.
 
-    The first call, with one example, is not timed: what is imported only then is no part of the work.
+    A first call with a single example is not timed, because it includes late imports.
 
     Args:
-        distribution: what the contender is installed as.
-        prepare: makes a dataset of so many examples, in memory.
-        run: runs a dataset with so many examples in flight.
-        scored: how many examples were scored 1, which must be all.
+        distribution: the name of the installed package.
+        prepare: creates a dataset with the given number of examples in memory.
+        run: runs a dataset with the given number of examples in flight.
+        scored: returns the number of examples with score 1, which must be all.
     """
     given = arguments()
     run(prepare(1), given["concurrency"])
@@ -49,20 +49,20 @@ def engine(
     began = time.perf_counter()
     result = run(data, given["concurrency"])
     seconds = time.perf_counter() - began
-    tell(distribution, seconds=seconds, scored=scored(result))
+    report(distribution, seconds=seconds, scored=scored(result))
 
 
-def tell(distribution: str, **figures: Any) -> None:
-    """Print the figures, with the contender's version and its peak memory, as the last line of standard output."""
+def report(distribution: str, **figures: Any) -> None:
+    """Print the figures, the version and the peak memory as the last line of standard output."""
     version = importlib.metadata.version(distribution)
     line = json.dumps({"version": version, "peak_mb": round(peak_bytes() / 2**20, 1), **figures})
     print(f"\n{line}", flush=True)
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held resident.
+    """Return the peak resident memory of this process, in bytes.
 
-    Linux's own note of it, since `getrusage` there starts a new process with what its parent held.
+    On Linux, read it from /proc: the value of `getrusage` includes the peak of the parent process.
     """
     status = _status()
     if "VmHWM" in status:
@@ -72,19 +72,19 @@ def peak_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """The memory that this process holds resident now.
+    """Return the resident memory of this process, in bytes.
 
     Raises:
-        NotImplementedError: this system has no /proc to read it from.
+        NotImplementedError: the system has no /proc.
     """
     status = _status()
     if "VmRSS" not in status:
-        raise NotImplementedError("resident memory is read from /proc, which this system does not have")
+        raise NotImplementedError("cannot measure resident memory: the system has no /proc")
     return status["VmRSS"]
 
 
 def _status() -> Mapping[str, int]:
-    """The sizes in /proc/self/status, in bytes; none where there is no such file."""
+    """Return the sizes in /proc/self/status in bytes, or nothing if the file is missing."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:

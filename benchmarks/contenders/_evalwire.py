@@ -1,4 +1,4 @@
-"""An experiment folder for evalwire's contenders."""
+"""An experiments directory for the contenders of evalwire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MATCH = "def {name}(output, expected):\n    return output == expected['n']\n"
 
 @contextmanager
 def experiments(dataset: str, *, task: str, evaluators: Sequence[str] = ("match",)) -> Iterator[Path]:
-    """A folder with one experiment: its task, and evaluators that are plain functions, as most people write them."""
+    """Yield a directory with an experiment: a task, and evaluators that are plain functions."""
     with TemporaryDirectory() as directory:
         folder = Path(directory, "experiments", dataset)
         folder.mkdir(parents=True)
@@ -23,7 +23,7 @@ def experiments(dataset: str, *, task: str, evaluators: Sequence[str] = ("match"
 
 
 def task_of(seconds: float) -> str:
-    """The source of an async task that takes so long, and returns what its example expects."""
+    """Return the source of an async task that waits and returns the expected output."""
     if not seconds:
         return "async def task(example):\n    return example.input['n']\n"
     return f"import asyncio\n\nasync def task(e):\n    await asyncio.sleep({seconds})\n    return e.input['n']\n"

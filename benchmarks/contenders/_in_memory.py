@@ -1,4 +1,4 @@
-"""A Phoenix client that holds its dataset in memory."""
+"""A Phoenix client with a dataset in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evalwire.phoenix import connect
 
 
 class Found:
-    """A dataset as the Phoenix client gives it."""
+    """A dataset with the interface of the Phoenix client."""
 
     id, version_id = "D", "V"
 
@@ -21,7 +21,7 @@ class Found:
 
 
 def in_memory_client(examples: Sequence[Mapping[str, Any]]) -> Any:
-    """Make a Phoenix client that gives these examples as the dataset, whatever its name."""
+    """Return a Phoenix client that returns these examples for any dataset name."""
     client: Any = connect(base_url="http://127.0.0.1:9")
     nothing = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}))
     client = type(client)(http_client=httpx.Client(transport=nothing, base_url="http://127.0.0.1:9"))

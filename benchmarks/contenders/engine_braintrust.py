@@ -10,13 +10,13 @@ from braintrust import Eval, EvalCase
 
 
 async def task(input: dict[str, int]) -> int:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
     await asyncio.sleep(SLEEP_SECONDS)
     return input["n"]
 
 
 def match(output: Any, expected: Any, **_: Any) -> float:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
     return float(output == expected)
 
 
@@ -29,5 +29,5 @@ engine(
     "braintrust",
     prepare=lambda count: [EvalCase(input={"n": n}, expected=n) for n in range(count)],
     run=run,
-    scored=lambda result: sum(one.scores["match"] == 1.0 for one in result.results),
+    scored=lambda result: sum(item.scores["match"] == 1.0 for item in result.results),
 )

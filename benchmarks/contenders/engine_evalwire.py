@@ -1,6 +1,6 @@
-"""evalwire's `ExperimentRunner` as a dry run, with the dataset in memory behind a stand-in for the Phoenix client.
+"""evalwire's `ExperimentRunner` as a dry run, with a dataset in memory instead of Phoenix.
 
-The Phoenix client is imported all the same: a real run has it in its memory.
+The Phoenix client is imported, because a real run imports it, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from evalwire.runner import ExperimentRunner
 
 
 def prepare(count: int) -> tuple[Any, int]:
-    """Make the dataset, with the client that has it, and count its examples."""
+    """Return a client with the dataset, and the number of examples."""
     examples = [{"id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "metadata": {}} for n in range(count)]
     return in_memory_client(examples), count
 

@@ -1,6 +1,6 @@
-"""Inspect: a solver that sleeps, a scorer, and a mock model that is never asked; no display.
+"""Inspect with a solver that sleeps, a scorer, an unused mock model, and no display.
 
-It always writes its log file; here to a temporary folder, and not while it runs.
+Inspect always writes a log file, here to a temporary directory after the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 @solver
 def sleeps() -> Solver:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
 
     async def solve(state: TaskState, _: Generate) -> TaskState:
         await asyncio.sleep(SLEEP_SECONDS)
@@ -31,7 +31,7 @@ def sleeps() -> Solver:
 
 @scorer(metrics=[mean()])
 def match() -> Scorer:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
 
     async def score(state: TaskState, target: Target) -> Score:
         return Score(value=float(state.output.completion == target.text))
@@ -40,13 +40,13 @@ def match() -> Scorer:
 
 
 def prepare(count: int) -> Task:
-    """Make the dataset, and what runs on it."""
+    """Return the task with its dataset."""
     samples = MemoryDataset([Sample(input=str(n), target=str(n)) for n in range(count)])
     return Task(dataset=samples, solver=sleeps(), scorer=match())
 
 
 def run(task: Task, concurrency: int) -> Any:
-    """Run the task; its log."""
+    """Run the task; return its log."""
     (log,) = inspect_eval(
         task,
         model="mockllm/model",

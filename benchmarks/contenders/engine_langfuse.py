@@ -1,4 +1,4 @@
-"""Langfuse's `run_experiment` on local data, without a server: its tracing is off, as its constructor allows."""
+"""Langfuse's `run_experiment` on local data, without a server and with tracing disabled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ client = Langfuse(public_key="pk", secret_key="sk", base_url="http://127.0.0.1:9
 
 
 async def task(*, item: Any, **_: Any) -> Any:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
     await asyncio.sleep(SLEEP_SECONDS)
     return item["input"]["n"]
 
 
 def match(*, output: Any, expected_output: Any, **_: Any) -> Evaluation:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
     return Evaluation(name="match", value=float(output == expected_output["n"]))
 
 
@@ -31,5 +31,5 @@ engine(
     "langfuse",
     prepare=lambda count: [{"input": {"n": n}, "expected_output": {"n": n}} for n in range(count)],
     run=run,
-    scored=lambda result: sum(one.evaluations[0].value == 1.0 for one in result.item_results),
+    scored=lambda result: sum(item.evaluations[0].value == 1.0 for item in result.item_results),
 )

@@ -1,7 +1,7 @@
 """LangSmith's `aevaluate`, with nothing uploaded.
 
-`upload_results=False` alone does not do that: version 0.15 posts the traces of an async target all the same, so the
-client's sampling leaves these out, and evaluators are not traced.
+With `upload_results=False` alone, version 0.15 still posts the traces of an async target. Sampling in the client
+disables these traces, and evaluators are not traced.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from langsmith.schemas import Example
 
 
 async def task(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
     await asyncio.sleep(SLEEP_SECONDS)
     return {"n": inputs["n"]}
 
 
 def match(outputs: dict[str, Any], reference_outputs: dict[str, Any]) -> dict[str, Any]:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
     return {"key": "match", "score": float(outputs["n"] == reference_outputs["n"])}
 
 

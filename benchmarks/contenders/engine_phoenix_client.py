@@ -1,6 +1,6 @@
 """The Phoenix client's own `run_experiment`, as a dry run, with the dataset in memory.
 
-Even a dry run fetches the dataset anew before it evaluates; a transport in memory answers that.
+Even a dry run fetches the dataset again before it evaluates. A transport in memory answers this request.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ NOW = "2026-01-01T00:00:00+00:00"
 
 
 async def task(input: dict[str, int]) -> int:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
     await asyncio.sleep(SLEEP_SECONDS)
     return input["n"]
 
 
 def match(output: Any, expected: Any) -> float:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
     return float(output == expected["n"])
 
 
 def prepare(count: int) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Make the dataset: what Phoenix says about it, its examples, and these as Phoenix answers them."""
+    """Return the metadata of the dataset, its examples, and the body of the answer with its examples."""
     examples = [
         {"id": f"e{n}", "node_id": f"e{n}", "input": {"n": n}, "output": {"n": n}, "metadata": {}, "updated_at": NOW}
         for n in range(count)
@@ -42,7 +42,7 @@ def prepare(count: int) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def run(data: tuple[dict[str, Any], dict[str, Any], bytes], concurrency: int) -> Any:
-    """Run the experiment, its many lines of output left unread."""
+    """Run the experiment without its output."""
     info, listed, body = data
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -69,5 +69,5 @@ engine(
     "arize-phoenix-client",
     prepare=prepare,
     run=run,
-    scored=lambda result: sum((one.result or {}).get("score") == 1.0 for one in result["evaluation_runs"]),
+    scored=lambda result: sum((item.result or {}).get("score") == 1.0 for item in result["evaluation_runs"]),
 )

@@ -12,17 +12,17 @@ from pydantic_evals.evaluators import Evaluator, EvaluatorContext
 
 
 async def task(inputs: dict[str, int]) -> int:
-    """Wait as long as a quick model would."""
+    """Wait as long as a fast model."""
     await asyncio.sleep(SLEEP_SECONDS)
     return inputs["n"]
 
 
 @dataclass
 class Match(Evaluator[dict[str, int], int, Any]):
-    """Whether the output is the expected one."""
+    """Evaluator that compares the output with the expected output."""
 
     def evaluate(self, ctx: EvaluatorContext[dict[str, int], int, Any]) -> float:
-        """Score it."""
+        """Return the score."""
         return float(ctx.output == ctx.expected_output)
 
 

@@ -1,4 +1,4 @@
-"""evalwire's memory: a dry run of many examples, each of which returns a kilobyte."""
+"""Memory of evalwire in a dry run of many examples that return a kilobyte each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import Any
 
-from _contender import arguments, peak_bytes, resident_bytes, tell
+from _contender import arguments, peak_bytes, report, resident_bytes
 from _evalwire import experiments
 from _in_memory import in_memory_client
 
@@ -19,7 +19,7 @@ KILOBYTE = 1024
 
 
 def prepare(count: int) -> list[dict[str, Any]]:
-    """Make a dataset whose every input has a kilobyte."""
+    """Return a dataset with a kilobyte in each input."""
     return [
         {"id": f"e{n}", "input": {"text": f"{n:06d}".ljust(KILOBYTE, "x")}, "output": {"n": n}, "metadata": {}}
         for n in range(count)
@@ -27,7 +27,7 @@ def prepare(count: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run and tell how much the process has grown for each example."""
+    """Run, and print the growth of the process per example."""
     given = arguments()
     count = given["examples"]
     connect(base_url="http://127.0.0.1:9")
@@ -48,13 +48,13 @@ def main() -> None:
         peak = peak_bytes()
         gc.collect()
         after = resident_bytes()
-    tell(
+    report(
         "evalwire",
-        scored=sum(one.evaluations[0].score == 1.0 for one in result.runs),
+        scored=sum(item.evaluations[0].score == 1.0 for item in result.runs),
         before_mb=round(before / 2**20, 1),
         growth_kb=(after - before) / count / KILOBYTE,
         peak_growth_kb=(peak - before) / count / KILOBYTE,
-        output_kb=sum(sys.getsizeof(one.output) for one in result.runs) / count / KILOBYTE,
+        output_kb=sum(sys.getsizeof(item.output) for item in result.runs) / count / KILOBYTE,
     )
 
 

@@ -17,7 +17,7 @@ client = Client(base_url=given["url"])
 
 
 def run(dataset: str) -> None:
-    """Run and record the experiment, its many lines of output left unread."""
+    """Run and record the experiment without its output."""
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with experiments(dataset, task=task_of(given["task_seconds"]), evaluators=EVALUATORS) as folder, quiet[0], quiet[1]:
         ExperimentRunner(folder, client).run()

@@ -13,24 +13,24 @@ from _phoenix import EVALUATORS, recording
 from evalwire.phoenix import connect
 
 given = arguments()
-client = connect(base_url=given["url"])  # imports the client without the server that is installed beside it
+client = connect(base_url=given["url"])  # imports the client without the installed server
 
 from phoenix.client import AsyncClient  # noqa: E402 - see above
 
 
 async def task(input: dict[str, int]) -> int:
-    """Wait as long as a model would."""
+    """Wait as long as a model."""
     await asyncio.sleep(given["task_seconds"])
     return input["n"]
 
 
 def match(output: Any, expected: Any) -> bool:
-    """Whether the output is the expected one."""
+    """Check whether the output is as expected."""
     return bool(output == expected["n"])
 
 
 async def experiment(dataset_name: str) -> None:
-    """Run and record it."""
+    """Run and record the experiment."""
     remote = AsyncClient(base_url=given["url"])
     await remote.experiments.run_experiment(
         dataset=await remote.datasets.get_dataset(dataset=dataset_name, timeout=60),
@@ -42,7 +42,7 @@ async def experiment(dataset_name: str) -> None:
 
 
 def run(dataset_name: str) -> None:
-    """Run and record it, its many lines of output left unread."""
+    """Run and record the experiment without its output."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         asyncio.run(experiment(dataset_name))
 

@@ -1,6 +1,6 @@
-"""The limit: a bare loop in threads over the Phoenix client's `log_run` and `log_evaluation`, and nothing else.
+"""The limit: a bare loop in threads over `log_run` and `log_evaluation` of the Phoenix client.
 
-With `spans`, as many spans as evalwire makes, of the same shape, go to the same projects from a thread beside.
+With `spans`, another thread sends the same number of spans as evalwire, with the same shape, to the same projects.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def run(dataset_name: str) -> None:
 
 
 def span(name: str, kind: str, trace_id: str | None, *, values: tuple[Any, Any], now: datetime) -> dict[str, Any]:
-    """A span of the shape that evalwire makes, with what went in and what came out."""
+    """Return a span like the spans of evalwire, with an input and an output."""
     return {
         "name": name,
         "context": {"trace_id": trace_id, "span_id": secrets.token_hex(8)},
@@ -89,7 +89,7 @@ def span(name: str, kind: str, trace_id: str | None, *, values: tuple[Any, Any],
 
 @contextlib.contextmanager
 def delivery() -> Iterator[Send]:
-    """A thread that delivers spans in batches; at the end, all of them."""
+    """Yield a function that queues spans for a thread, which delivers them in batches."""
     waiting: queue.SimpleQueue[tuple[str, Mapping[str, Any]] | None] = queue.SimpleQueue()
 
     def deliver(batch: list[tuple[str, Mapping[str, Any]]]) -> None:

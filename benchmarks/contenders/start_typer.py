@@ -1,4 +1,4 @@
-"""A Typer app that does nothing: what any command of Typer's takes to start."""
+"""A Typer app that does nothing, as a reference for the start of a command."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""The rows of the benchmark: each measures one thing, and gives lines for the table."""
+"""The rows of the benchmark, each with a function that returns lines of the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row `engine`: many short async tasks, concurrently, nothing recorded: beside the ideal, and beside peers."""
+"""Row `engine`: many short async tasks in parallel without recording, compared with the ideal and with libraries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEERS = {
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Run evalwire and each peer, in an environment and a process of its own."""
+    """Run evalwire and each library, in separate environments and processes."""
     examples = bench.examples(EXAMPLES)
     mine, alone = _evalwire(bench, examples)
     contenders, missing = [mine], {}
@@ -42,14 +42,14 @@ def measure(bench: Bench) -> list[Line]:
     outcomes = bench.contest(ROW, contenders, repetitions=3)
     ours = outcomes["evalwire"]
     seconds = ours.median("seconds")
-    work = f"{examples:,} x 50 ms, {CONCURRENCY} at once"
+    work = f"{examples:,} x 50 ms, {CONCURRENCY} in parallel"
     lines = [
         Line(
             row=ROW,
             measured=work,
             unit="s",
             ours=seconds,
-            beside="ideal",
+            other="ideal",
             theirs=examples / CONCURRENCY * SLEEP_SECONDS,
             target=Target(relation="at most", ratio=1.1),
             note=ours.problem,
@@ -59,7 +59,7 @@ def measure(bench: Bench) -> list[Line]:
             measured="peak memory of that process",
             unit="MB",
             ours=ours.median("peak_mb"),
-            beside="limit",
+            other="limit",
             theirs=LIMIT_MB,
             target=AHEAD,
             note=ours.problem or alone,
@@ -74,7 +74,7 @@ def measure(bench: Bench) -> list[Line]:
                 measured=work,
                 unit="s",
                 ours=seconds,
-                beside=f"{name} {outcome.version}".strip() if outcome else name,
+                other=f"{name} {outcome.version}".strip() if outcome else name,
                 theirs=outcome.median("seconds") if outcome else None,
                 target=AHEAD,
                 note=missing.get(name) or (outcome and outcome.problem) or f"its peak memory: {peak:.0f} MB",
@@ -84,11 +84,11 @@ def measure(bench: Bench) -> list[Line]:
 
 
 def _evalwire(bench: Bench, examples: int) -> tuple[Contender, str]:
-    """Evalwire as it is installed without extras, as in the image; and what to know when it cannot be."""
+    """Return evalwire installed without extras, as in the image, and a note if this is not possible."""
     try:
         return _contender("evalwire", examples, python=bench.environments.python("evalwire", str(ROOT))), ""
     except Unmeasured:
-        note = "with everything that the Phoenix client imports where it is installed, such as pandas"
+        note = "includes optional imports of the Phoenix client, such as pandas"
         return _contender("evalwire", examples), note
 
 

@@ -1,4 +1,4 @@
-"""Row `memory`: what an example costs while its result is held."""
+"""Row `memory`: memory per example while its result is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_KB = 3.0
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Run tasks that return a kilobyte each, as a dry run, and see how much the process has grown."""
+    """Run tasks that return a kilobyte each, as a dry run, and measure the growth of the process."""
     examples = bench.examples(EXAMPLES)
     contender = Contender(
         name="evalwire",
@@ -29,10 +29,10 @@ def measure(bench: Bench) -> list[Line]:
     return [
         Line(
             row=ROW,
-            measured=f"{examples:,} examples with 1 KB in and out: growth an example",
+            measured=f"{examples:,} examples with 1 KB in and out: growth per example",
             unit="KB",
             ours=outcome.median("growth_kb"),
-            beside="limit",
+            other="limit",
             theirs=LIMIT_KB,
             target=AHEAD,
             note=outcome.problem or f"of which the output itself: {output:.2f} KB; at the peak: {peak:.2f} KB",

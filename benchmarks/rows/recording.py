@@ -1,4 +1,4 @@
-"""Row `recording`: how fast runs, evaluations and spans get into a real Phoenix, beside a bare loop of requests."""
+"""Row `recording`: rate of recording in a real Phoenix, compared with a bare loop of requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVALUATORS = 2  # as in contenders/_phoenix.py
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Record the same work by evalwire and by bare loops, with spans in both; and by one without spans."""
+    """Record the same work with evalwire and with bare loops, both with spans, and with a loop without spans."""
     examples = bench.examples(EXAMPLES)
     measured = f"{examples} x {EVALUATORS} evaluators, task of 0 s, recorded with spans"
     url = bench.phoenix()
@@ -41,19 +41,19 @@ def measure(bench: Bench) -> list[Line]:
             measured=measured,
             unit="/s",
             ours=rates["evalwire"],
-            beside=f"bare loop with spans, {best} connections",
+            other=f"bare loop with spans, {best} connections",
             theirs=bare[best] if best else None,
             target=Target(relation="at least", ratio=0.9),
-            note=outcomes["evalwire"].problem or f"examples a second by connections: {by_count}",
+            note=outcomes["evalwire"].problem or f"examples per second by connections: {by_count}",
         ),
         Line(
             row=ROW,
             measured=measured,
             unit="/s",
             ours=rates["evalwire"],
-            beside="bare loop without spans, 4 connections",
+            other="bare loop without spans, 4 connections",
             theirs=rates["without spans"],
-            note=outcomes["without spans"].problem or "less work: for information",
+            note=outcomes["without spans"].problem or "less work, for information only",
         ),
     ]
 
@@ -61,7 +61,7 @@ def measure(bench: Bench) -> list[Line]:
 def evalwire(
     name: str, url: str, examples: int, *, concurrency: int, task_seconds: float = 0.0, **arguments: Any
 ) -> Contender:
-    """Evalwire's `ExperimentRunner`, recording."""
+    """Return the `ExperimentRunner` of evalwire as a recording contender."""
     return Contender(
         name=name,
         script="recording_evalwire.py",
@@ -77,7 +77,7 @@ def evalwire(
 
 
 def reference(name: str, url: str, examples: int, *, connections: int, spans: bool = True) -> Contender:
-    """A bare loop of the client's requests."""
+    """Return a bare loop of client requests as a contender."""
     return Contender(
         name=name,
         script="recording_reference.py",
@@ -87,5 +87,5 @@ def reference(name: str, url: str, examples: int, *, connections: int, spans: bo
 
 
 def all_of(examples: int, *, spans: bool = True) -> dict[str, int]:
-    """What Phoenix must have in the end."""
+    """Return the expected numbers of records in Phoenix."""
     return {"runs": examples, "evaluations": examples * EVALUATORS, "task_spans": examples if spans else 0}

@@ -1,4 +1,4 @@
-"""Row `rivals`: the work of `together`, by others who run experiments against a Phoenix."""
+"""Row `rivals`: the work of `together`, by other runners of experiments in Phoenix."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 ROW = "rivals"
 EXAMPLES = 200
-EXAMPLES_SEQUENTIAL = 50  # evalwire 0.6 runs one after the other
+EXAMPLES_SEQUENTIAL = 50  # evalwire 0.6 runs examples sequentially
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Run evalwire beside the Phoenix client's own runner, then beside evalwire 0.6."""
+    """Compare evalwire with the runner of the Phoenix client, and with evalwire 0.6."""
     url = bench.phoenix()
-    return [_beside_the_client(bench, url), _beside_the_predecessor(bench, url)]
+    return [_compare_with_client(bench, url), _compare_with_predecessor(bench, url)]
 
 
-def _beside_the_client(bench: Bench, url: str) -> Line:
+def _compare_with_client(bench: Bench, url: str) -> Line:
     examples = bench.examples(EXAMPLES)
     rival = _rival("recording_phoenix_client.py", url, examples)
-    return _beside(bench, url, rival, examples, title="run_experiment of phoenix-client")
+    return _compare(bench, url, rival, examples, title="run_experiment of phoenix-client")
 
 
-def _beside_the_predecessor(bench: Bench, url: str) -> Line:
+def _compare_with_predecessor(bench: Bench, url: str) -> Line:
     examples, title = bench.examples(EXAMPLES_SEQUENTIAL), "runner of evalwire"
     try:
-        # its server is left out: the newest one that it allows does not import with today's libraries
+        # without its server: the newest version that it allows does not work with current libraries
         python = bench.environments.python("evalwire-0.6", "evalwire==0.6.*", without=["arize-phoenix"])
     except Unmeasured as problem:
         return Line(
@@ -40,13 +40,13 @@ def _beside_the_predecessor(bench: Bench, url: str) -> Line:
             measured=_work(examples),
             unit="s",
             ours=None,
-            beside=title,
+            other=title,
             theirs=None,
             target=AHEAD,
             note=str(problem),
         )
     rival = _rival("recording_evalwire_06.py", url, examples, python=python, checkout=False)
-    return _beside(bench, url, rival, examples, title=title)
+    return _compare(bench, url, rival, examples, title=title)
 
 
 def _rival(script: str, url: str, examples: int, **where: Any) -> Contender:
@@ -59,7 +59,7 @@ def _rival(script: str, url: str, examples: int, **where: Any) -> Contender:
     )
 
 
-def _beside(bench: Bench, url: str, rival: Contender, examples: int, *, title: str) -> Line:
+def _compare(bench: Bench, url: str, rival: Contender, examples: int, *, title: str) -> Line:
     ours = evalwire("evalwire", url, examples, concurrency=CONCURRENCY, task_seconds=TASK_SECONDS)
     outcomes = bench.contest(f"{ROW}: {title}", [ours, rival], repetitions=3)
     mine, theirs = outcomes["evalwire"], outcomes["rival"]
@@ -68,12 +68,12 @@ def _beside(bench: Bench, url: str, rival: Contender, examples: int, *, title: s
         measured=_work(examples),
         unit="s",
         ours=mine.median("seconds"),
-        beside=f"{title} {theirs.version}".strip(),
+        other=f"{title} {theirs.version}".strip(),
         theirs=theirs.median("seconds"),
         target=AHEAD,
-        note=mine.problem or theirs.problem or f"fewer examples than `together` has, for both: {examples}",
+        note=mine.problem or theirs.problem or f"both with {examples} examples, fewer than in `together`",
     )
 
 
 def _work(examples: int) -> str:
-    return f"{examples} x 200 ms, {CONCURRENCY} at once, {EVALUATORS} evaluators, recorded with spans"
+    return f"{examples} x 200 ms, {CONCURRENCY} in parallel, {EVALUATORS} evaluators, recorded with spans"

@@ -1,4 +1,4 @@
-"""Row `start`: how long a command takes that has nothing to do, beside a Typer app that does nothing."""
+"""Row `start`: duration of a command without work, compared with a Typer app that does nothing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 ROW = "start"
 RUNS = 15
-WARM_UPS = 2  # which compile everything that is imported
+WARM_UPS = 2  # compile the imported modules
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Start each command in turns, all from this environment."""
+    """Run each command in turns in this environment."""
     evalwire = Path(sys.executable).parent / "evalwire"
     if not evalwire.exists():
         raise Unmeasured("the command `evalwire` is not installed here")
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> list[Line]:
             measured=measured,
             unit="s",
             ours=medians[name],
-            beside="a Typer app that does nothing",
+            other="a Typer app that does nothing",
             theirs=medians["typer"],
             target=Target(relation="at most", ratio=ratio),
         )

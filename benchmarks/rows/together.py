@@ -1,4 +1,4 @@
-"""Row `together`: running and recording at the same time, beside the slower of the two alone."""
+"""Row `together`: running and recording at the same time, compared with the slower of both alone."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CONNECTIONS = 4
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Run tasks that take a while and record them; and record as many without them."""
+    """Run and record tasks that take a while, and record the same number of runs without tasks."""
     examples = bench.examples(EXAMPLES)
-    measured = f"{examples} x 200 ms, {CONCURRENCY} at once, {EVALUATORS} evaluators, recorded with spans"
+    measured = f"{examples} x 200 ms, {CONCURRENCY} in parallel, {EVALUATORS} evaluators, recorded with spans"
     url = bench.phoenix()
     outcomes = bench.contest(
         ROW,
@@ -39,7 +39,7 @@ def measure(bench: Bench) -> list[Line]:
             measured=measured,
             unit="s",
             ours=ours,
-            beside="the larger of the tasks alone and a bare loop's recording alone",
+            other="the slower of tasks alone and recording in a bare loop",
             theirs=None if bare is None else max(tasks_alone, bare),
             target=Target(relation="at most", ratio=1.15),
             note=outcomes["together"].problem or outcomes["bare"].problem or f"tasks alone: {tasks_alone:.2f} s",
@@ -49,7 +49,7 @@ def measure(bench: Bench) -> list[Line]:
             measured=measured,
             unit="s",
             ours=ours,
-            beside="evalwire's recording alone",
+            other="recording by evalwire alone",
             theirs=alone,
             note=outcomes["alone"].problem,
         ),

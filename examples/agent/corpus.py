@@ -1,4 +1,4 @@
-"""Search the help centre with BM25."""
+"""Search the help center with BM25."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from agent.text import terms
 
 _SATURATION = 1.4  # BM25's k1: how quickly a repeated term stops counting
-_LENGTH_WEIGHT = 0.7  # BM25's b: how much a long document is held back
-_TITLE_WEIGHT = 2  # a title's words count as if they were written twice
+_LENGTH_WEIGHT = 0.7  # BM25's b: how much long documents are penalized
+_TITLE_WEIGHT = 2  # words of a title count twice
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One article of the help centre."""
+    """An article of the help center."""
 
     id: str
     title: str
@@ -37,14 +37,14 @@ class Index:
         self._document_frequency = Counter(term for counts in self._counts.values() for term in counts)
 
     def search(self, query: str, *, limit: int = 5) -> list[str]:
-        """Return the ids of the documents which share a term with `query`, best first."""
+        """Return the IDs of documents that share a term with `query`, best first."""
         wanted = set(terms(query))
         scores = {doc_id: self._score(doc_id, wanted) for doc_id in self._counts}
         found = [doc_id for doc_id, score in scores.items() if score > 0]
         return sorted(found, key=lambda doc_id: (-scores[doc_id], doc_id))[:limit]
 
     def _score(self, doc_id: str, wanted: set[str]) -> float:
-        """Return the BM25 score of one document for the wanted terms."""
+        """Return the BM25 score of a document for the query terms."""
         counts = self._counts[doc_id]
         relative_length = self._lengths[doc_id] / self._mean_length
         damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
@@ -62,11 +62,11 @@ class Index:
 
 @cache
 def help_centre() -> Index:
-    """Load the help centre's articles and index them, once."""
+    """Load and index the articles of the help center, once."""
     text = Path(__file__).with_name("corpus.json").read_text(encoding="utf-8")
     return Index([Document(**article) for article in json.loads(text)])
 
 
 def search(query: str, *, limit: int = 5) -> list[str]:
-    """Return the ids of the help centre's best articles for `query`, best first."""
+    """Return the IDs of the best articles for `query`, best first."""
     return help_centre().search(query, limit=limit)

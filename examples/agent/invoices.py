@@ -23,7 +23,7 @@ _MONTH_DAY = re.compile(r"([A-Za-z]{3})[a-z]*\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s
 
 
 def extract(text: str) -> dict[str, str | None]:
-    """Return the invoice's number, dates, currency and total, with None for what is not found."""
+    """Return the number, dates, currency and total of an invoice, with None for missing fields."""
     issued = parse_date(_first(_ISSUED, text))
     due = parse_date(_first(_DUE, text)) or _due_by_term(issued, text)
     totals = _TOTAL.findall(text)
@@ -38,7 +38,7 @@ def extract(text: str) -> dict[str, str | None]:
 
 
 def parse_date(text: str) -> date | None:
-    """Return the first date in `text`, reading numeric dates day first."""
+    """Return the first date in `text`; numeric dates are day first."""
     try:
         if found := _ISO_DATE.search(text):
             return date(int(found[1]), int(found[2]), int(found[3]))
@@ -49,12 +49,12 @@ def parse_date(text: str) -> date | None:
         if found := _MONTH_DAY.search(text):
             return date(int(found[3]), _month(found[1]), int(found[2]))
     except ValueError:
-        return None  # it looked like a date, but the calendar has no such day or month
+        return None  # not a valid day or month
     return None
 
 
 def parse_amount(text: str) -> str | None:
-    """Return the first amount in `text` as plain decimal text, whatever its separators."""
+    """Return the first amount in `text` as plain decimal text, for any separators."""
     found = _AMOUNT.search(text)
     if found is None:
         return None
@@ -84,6 +84,6 @@ def _due_by_term(issued: date | None, text: str) -> date | None:
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
-    """Return the pattern's first group where it first matches, or nothing."""
+    """Return the first group of the first match, or an empty text."""
     found = pattern.search(text)
     return found[1].strip() if found else ""

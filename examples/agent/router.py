@@ -29,7 +29,7 @@ class Router:
         self._vocabulary = {term for counts in self._word_counts.values() for term in counts}
 
     def route(self, text: str) -> str:
-        """Return the likeliest queue for a ticket, or `out_of_scope` when none of its words is known."""
+        """Return the most likely queue for a ticket, or `out_of_scope` if no word is known."""
         known = [term for term in terms(text) if term in self._vocabulary]
         if not known:
             return OUT_OF_SCOPE
@@ -51,5 +51,5 @@ def trained_router() -> Router:
 
 
 def route(text: str) -> str:
-    """Return the queue which should handle a ticket."""
+    """Return the queue that should handle a ticket."""
     return trained_router().route(text)

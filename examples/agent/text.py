@@ -23,7 +23,7 @@ def terms(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """Cut one common English ending, where enough of the word remains."""
+    """Remove a common English ending if enough of the word remains."""
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
             return word.removesuffix(ending).removesuffix("e")

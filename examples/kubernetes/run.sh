@@ -1,16 +1,16 @@
 #!/bin/sh
-# Run the shards and then their gate in the current namespace; the exit code is the verdict's: ./run.sh NAME
-# NAME is in names of Kubernetes, so lower-case letters, digits and dashes. The same NAME again goes on with the same run.
+# Run the shards and then the gate in the current namespace, and exit with 0 if the gate passed: ./run.sh NAME
+# NAME becomes part of Kubernetes names: use lowercase letters, digits and dashes. The same NAME continues the same run.
 set -eu
 here=$(dirname "$0")
 run=${1:?the name of this run, such as a build number}
 
-start() { # JOB: anew, since what a Job runs cannot be changed
+start() { # JOB: delete and create it, because a Job cannot be changed
   kubectl delete --ignore-not-found "job/evalwire-$1-run-$run"
   sed "s/run-1/run-$run/" "$here/$1.yaml" | kubectl create --filename -
 }
 
-outcome() { # JOB: Complete or Failed, when its pods have ended
+outcome() { # JOB: print Complete or Failed after its pods have ended
   while :; do
     conditions=$(kubectl get "job/evalwire-$1-run-$run" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
     for condition in $conditions; do

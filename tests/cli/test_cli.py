@@ -74,8 +74,8 @@ def test_the_version_is_told():
     [
         (["run", "--no-such-flag"], "--no-such-flag"),
         (["no-such-verb"], "no-such-verb"),
-        (["run", "--dry-run", "0"], "at least 1 example"),
-        (["run", "--dry-run", "-3"], "at least 1 example"),
+        (["run", "--dry-run", "0"], "must be at least 1"),
+        (["run", "--dry-run", "-3"], "must be at least 1"),
         (["run", "--experiments", "nowhere"], "nowhere does not exist"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml does not exist"),
         (["run", "--env-file", "nowhere.env"], "nowhere.env does not exist"),
@@ -83,7 +83,7 @@ def test_the_version_is_told():
         (["run", "--timeout", "-1"], "--timeout"),
         (["check", "--experiments", "nowhere"], "nowhere does not exist"),
         (["list", "--experiments", "nowhere"], "nowhere does not exist"),
-        (["upload"], "no testset is named"),
+        (["upload"], "no testset was given"),
         (["upload", "--csv", "nowhere.csv"], "nowhere.csv"),
     ],
 )
@@ -115,8 +115,8 @@ def test_check_says_how_a_folder_with_the_name_of_a_setting_is_configured(projec
         {"evalwire.toml": '[experiments."./split".gates]\nmax_cost_usd = 1\n'}
     )
     done = project.run("check", "--fetch-attempts", "1")
-    assert 'ok      split: in evalwire.toml, the table of this folder is [experiments."./split"]\n' in done.stdout
-    assert done.stdout.count("the table of this folder") == 1
+    assert 'ok      split: the table of this directory in evalwire.toml is [experiments."./split"]\n' in done.stdout
+    assert done.stdout.count("the table of this directory") == 1
 
 
 def test_gates_of_an_experiment_in_their_old_place_are_exit_2_with_the_new_form(project):
@@ -163,13 +163,13 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(project):
     project.write({"taken": "a file"})
     done = project.experiment("any").run("run", "--report-dir", "taken/reports")
     assert done.returncode == 2
-    assert "cannot be written" in done.stderr
+    assert "Cannot write to the report directory" in done.stderr
 
 
 def test_without_a_writable_report_folder_the_run_says_so_and_goes_on(project):
     project.write({"test-results": "a file"})
     done = project.experiment("any").run("run")
-    assert "no report and no journal are written" in done.stderr
+    assert "No report and no journal will be written" in done.stderr
     assert done.returncode == 1
     assert "PhoenixUnreachable" in done.stdout
 

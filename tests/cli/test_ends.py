@@ -198,7 +198,7 @@ def test_output_that_cannot_be_written_is_an_error(project, unbuffered):
         )
     assert (done.returncode, done.stderr) == (
         1,
-        "evalwire: the output cannot be written: No space left on device\n",
+        "evalwire: Cannot write the output: No space left on device\n",
     )
 
 
@@ -215,7 +215,7 @@ def test_serve_ends_its_phoenix_when_the_whole_group_is_signalled(project):
         start_new_session=True,
     )
     with process:
-        assert "end with Ctrl-C" in process.stdout.readline()
+        assert "stop with Ctrl-C" in process.stdout.readline()
         server = json.loads((project.directory / ".evalwire/server.json").read_text())["pid"]
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0

@@ -13,6 +13,8 @@ from typer.main import get_command
 
 from conftest import EVALWIRE, quiet_environment
 from evalwire.cli.app import app
+from evalwire.cli.entry import prepare
+from evalwire.cli.examples import EXAMPLES
 from evalwire.settings import OPTIONS
 
 OF_SETTINGS = {option.name: option for option in OPTIONS}
@@ -82,3 +84,59 @@ def test_the_script_for_the_shell_is_shown():
     command = f"{shlex.join([*EVALWIRE, '--show-completion'])}; exit $?"  # so that the shell stays, and is the parent
     done = subprocess.run(["bash", "-c", command], env=quiet_environment(), capture_output=True, text=True)
     assert (done.returncode, "_EVALWIRE_COMPLETE=complete_bash" in done.stdout) == (0, True), done.stderr
+
+
+# --- examples ----------------------------------------------------------------------------------------------
+
+
+def named(command: Any) -> Iterator[Any]:
+    yield command
+    for child in getattr(command, "commands", {}).values():
+        yield from named(child)
+
+
+def parse(line: str) -> str:
+    """Parse a command line without running it; return the name of its command."""
+    program, *arguments = shlex.split(line)
+    assert program == "evalwire"
+    command, arguments = get_command(app), prepare(arguments)
+    while hasattr(command, "commands"):
+        with command.make_context(command.name, arguments[:1]) as context:
+            _, command, _ = command.resolve_command(context, arguments[:1])
+        arguments = arguments[1:]
+    command.make_context(command.name, arguments).close()
+    return command.name
+
+
+@pytest.mark.parametrize("command", list(named(get_command(app))), ids=lambda command: command.name)
+def test_help_ends_with_one_or_two_examples_that_parse(command):
+    title, *lines = command.epilog.split("\n\n")
+    assert title == ("Example:" if len(lines) == 1 else "Examples:")
+    assert 1 <= len(lines) <= 2
+    for line in lines:
+        assert line.startswith("$ ")
+        assert len(line) < 79, "does not fit a terminal of 80 columns"
+        assert parse(line.removeprefix("$ ")) == command.name or hasattr(command, "commands")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("evalwire run --locale", "No such option"),
+        ("evalwire rum --local", "No such command"),
+        ("evalwire compare branch:main", "Missing parameter"),
+    ],
+)
+def test_an_example_with_an_error_does_not_parse(line, error):
+    with pytest.raises(Exception, match=error):
+        parse(line)
+
+
+def test_examples_belong_to_commands():
+    assert set(EXAMPLES) == {command.name for command in named(get_command(app))}
+
+
+def test_commands_are_listed_in_the_order_of_use():
+    shown = list(get_command(app).commands)
+    assert shown[:8] == ["init", "check", "list", "validate", "upload", "run", "resume", "gate"]
+    assert shown[-1] == "serve"

@@ -366,7 +366,7 @@ def test_a_token_that_may_not_write_is_a_warning(github, write, status):
     """A pull request from a fork: it is said what is missing, and no job is red for it."""
     github.failures = [(status, "Resource not accessible by integration")]
     (said,) = write()
-    assert said.startswith("::warning title=evalwire::The comment on pull request 7 is not written")
+    assert said.startswith("::warning title=evalwire::Cannot write the comment on pull request 7")
     assert f"HTTP {status}: Resource not accessible by integration" in said
     assert "`permissions: pull-requests: write`" in said
     assert "fork" in said
@@ -408,7 +408,7 @@ def test_another_refusal_is_told_as_it_is(github, write):
 def test_without_a_pull_request_there_is_no_comment(github, write):
     """A push has none; a comment's event names the pull request as an issue."""
     assert write(event={"ref": "refs/heads/main"}) == [
-        "::notice title=evalwire::There is no comment: this job does not run for a pull request."
+        "::notice title=evalwire::No comment was written: this job does not run for a pull request."
     ]
     assert write(event={"issue": {"number": 8}})[0].startswith("::notice")
     assert github.requests == []
@@ -416,7 +416,7 @@ def test_without_a_pull_request_there_is_no_comment(github, write):
     assert len(github.bodies()) == 1
 
 
-@pytest.mark.parametrize(("code", "said"), [("2", "ended with exit code 2"), ("", "did not run to its end")])
+@pytest.mark.parametrize(("code", "said"), [("2", "ended with exit code 2"), ("", "did not finish")])
 def test_a_job_without_a_report_replaces_what_an_earlier_one_said(github, write, code, said):
     """Else a pull request would still show that it passed."""
     write("## PASSED\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import html.parser
 import json
 import math
@@ -26,6 +25,7 @@ import yaml
 from browser import browser, find
 from dotenv import dotenv_values
 from markdown_it import MarkdownIt
+from messages import all_messages
 from typer.main import get_command
 
 import evalwire
@@ -447,37 +447,20 @@ def test_commands_in_indented_blocks_exist(page):
 # --- messages --------------------------------------------------------------------------------------------
 
 
-def _texts(node: ast.AST) -> Iterator[str]:
-    """Every text of a program, with a NUL for what is put into it."""
-    if isinstance(node, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield re.sub(r"%(?:\.\d)?[sdf]", "\0", node.value)
-    for child in ast.iter_child_nodes(node):
-        yield from _texts(child)
-
-
-TEXTS = [
-    text
-    for file in sorted((ROOT / "app" / "evalwire").rglob("*.py"))
-    for text in _texts(ast.parse(file.read_text()))
-    if len(text) > 5
-]
-
-
-def messages() -> list[str]:
+def explained() -> list[str]:
     page = DOCS / "troubleshooting.md"
     return [line for block in blocks(page) if block.language == "text" for line in block.text.splitlines()]
 
 
 def test_every_message_that_is_explained_is_one_of_the_programs():
-    """The fixed parts of a message stand in one text of the program, in this order; else it is provoked below."""
+    """The fixed parts of a message are in one message of the list, in this order; else it is provoked below."""
+    texts = [message.text for message in all_messages()]
     unknown = []
-    for message in messages():
+    for message in explained():
         fixed = [re.escape(part) for part in message.replace("Phoenix at …", "…").split("…") if part.strip(" .:,;")]
         assert sum(map(len, fixed)) > 12, f"too little of it is fixed: {message}"
         pattern = re.compile(r"[\s\S]*?".join(fixed))
-        if message not in IS_PROVOKED and not any(map(pattern.search, TEXTS)):
+        if message not in IS_PROVOKED and not any(map(pattern.search, texts)):
             unknown.append(message)
     assert not unknown
 
@@ -497,7 +480,7 @@ PROVOKED = {
     ],
     "run --name good --gate goood.error_rate<=5%": ["…: there is no experiment …"],
     "run --name good --gate good.alway>=1": ["…: there is no evaluation …"],
-    "list --experiments nowhere": ["the experiments folder … does not exist (from: …)."],
+    "list --experiments nowhere": ["the experiments directory … does not exist (from: …)."],
     "list --name goood": ["no experiment … in … (a directory with a task.py)."],
     "list --config nowhere.toml": ["the configuration file … does not exist."],
     "list --config misspelled.toml": ["…: unknown …: …. Perhaps you meant …"],
@@ -511,7 +494,7 @@ PROVOKED = {
             'evalwire.toml: [experiments] helpers = ["…"]'
         ),
     ],
-    "validate": ["no testset is named: use --csv FILE, or csv_path under [dataset] in evalwire.toml."],
+    "validate": ["no testset was given. Use --csv FILE, or set csv_path under [dataset] in evalwire.toml."],
     "validate --csv odd.jsonl": ["unknown key …; known: …"],
     "upload --csv ragged.csv": ["… is not uploaded:", "… cells, the header has …"],
     "resume": [
@@ -552,7 +535,7 @@ IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted} | 
 
 @pytest.mark.parametrize(("output", "message"), UNFIT)
 def test_what_an_output_has_that_json_has_not_is_said_as_it_is_quoted(output, message):
-    assert message in messages()
+    assert message in explained()
     with pytest.raises((TypeError, ValueError)) as caught:
         to_json(output)
     assert re.fullmatch(re.escape(message).replace("…", ".*"), str(caught.value))
@@ -605,7 +588,7 @@ def test_messages_are_printed_as_they_are_quoted(project):
     for command, (code, printed) in json.loads(ended.stdout).items():
         assert code in (1, 2), command
         for message in PROVOKED[command]:
-            assert message in messages()
+            assert message in explained()
             assert re.search(re.escape(message).replace("…", ".*?"), printed), f"{command} printed:\n{printed}"
 
 

@@ -227,12 +227,12 @@ def test_wrong_use(job):
         ),
         ({"report_dir": "."}, "a folder below the workspace"),
         ({"report_dir": "link"}, "a folder below the workspace"),
-        ({"report_dir": "a file"}, 'The report folder "a file" cannot be made'),
+        ({"report_dir": "a file"}, 'Cannot create the report directory "a file"'),
         ({"version": ""}, "has no released image"),
         ({"version": "1.2"}, "has no released image"),
-        ({"version": "--privileged:x"}, "is no image's name"),
-        ({"shard": "auto"}, "Write the shard as 2/5"),
-        ({"env": f"HOME\nTWO={SECRET}"}, "Line 2 of the input `env` is no variable's name"),
+        ({"version": "--privileged:x"}, "is not an image name"),
+        ({"shard": "auto"}, "for example 2/5"),
+        ({"env": f"HOME\nTWO={SECRET}"}, "Line 2 of the input `env` is not a variable name"),
     ],
     ids=lambda value: next(iter(value.items())) if isinstance(value, dict) else "",
 )
@@ -414,5 +414,5 @@ def test_the_comment_tells_the_last_run(job):
         github.failures = [(403, "Resource not accessible by integration")]
         ended = it.run(comment="true")
         assert ended.steps["comment"].exit_code == 0
-        assert "::warning title=evalwire::The comment on pull request 7 is not written" in ended.commands[-1]
+        assert "::warning title=evalwire::Cannot write the comment on pull request 7" in ended.commands[-1]
         assert "pull-requests: write" in ended.commands[-1]

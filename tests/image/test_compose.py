@@ -94,7 +94,7 @@ def test_the_readmes_commands_and_compose_run_the_examples_and_leave_nothing(com
 
     finished = compose("run", "--rm", "-T", "evalwire")
     assert ": 3 experiments, 63 examples, none failed" in finished.stdout
-    assert "no report and no journal" not in finished.stderr, "a fright where nothing is wrong"
+    assert "No report and no journal" not in finished.stderr, "an unfounded warning"
     assert re.search(r"PASSED \(\d+ gates passed\)", finished.stdout)
     assert all(f"\n{name} " in finished.stdout for name in EXPERIMENTS)
     assert finished.stdout.count(f"  http://localhost:{compose.port}/datasets/") == len(EXPERIMENTS)

@@ -180,7 +180,7 @@ def test_an_image_made_from_this_one_is_as_clean(docker, image, work):
         (
             ("./httpx",),
             1,
-            "these packages of the image are asked for from another place; take them out:\nhttpx==0.28.1",
+            "these packages are part of the image and cannot be replaced. Remove them from your requirements:\nhttpx==0.28.1",
         ),
         ((), 2, "usage: evalwire-install"),
     ],
@@ -198,7 +198,7 @@ def test_an_installation_into_the_image_is_roots(evalwire):
     """Any other user is told where the command goes in a Dockerfile."""
     ended = evalwire("evalwire-install", "tabulate")
     assert ended.returncode == 1
-    assert "user 12021 may not write in /app/venv" in ended.stderr
+    assert "user 12021 cannot write to /app/venv" in ended.stderr
     assert "between `USER 0` and `USER 12021:0`" in ended.stderr
 
 
@@ -242,9 +242,9 @@ def test_signals_are_evalwires(docker, image, phoenix, work, during, signal, cod
 @pytest.mark.parametrize(
     ("requirement", "said"),
     [
-        ("httpx<0.28", "asks for other versions than the image has"),
-        ("evalwire==0.6.0", "asks for other versions than the image has"),
-        ("./httpx", "asks for httpx from another place than the image has it from"),
+        ("httpx<0.28", "conflicts with package versions of the image"),
+        ("evalwire==0.6.0", "conflicts with package versions of the image"),
+        ("./httpx", "replaces packages of the image: httpx"),
     ],
     ids=["another version", "another evalwire", "the same from elsewhere"],
 )
@@ -370,7 +370,7 @@ def test_compiled_code_where_nothing_is_executed_is_named(overlaid, work, tmpfs,
     _write(work, {**_experiment(""), **_package("fast", "fast.so"), "requirements.txt": "./fast\n"})
     finished = overlaid("list", options=("--read-only", "--tmpfs", tmpfs))
     assert finished.returncode == code, finished.stderr
-    assert ("brings compiled code (fast.so), and /tmp is mounted `noexec`" in finished.stderr) == bool(code)
+    assert ("includes compiled code (fast.so), but /tmp is mounted `noexec`" in finished.stderr) == bool(code)
 
 
 def test_a_root_with_nothing_to_write_is_named(overlaid):

@@ -103,7 +103,7 @@ def test_a_read_only_root_is_enough(evalwire, phoenix, project):
     locked_down = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     finished = evalwire(options=(*locked_down, *phoenix.options, *project("passing")))
     assert finished.returncode == 0, finished.stderr
-    assert "no report and no journal are written" in finished.stderr
+    assert "No report and no journal will be written" in finished.stderr
 
 
 def test_any_user_may_run_it(evalwire, phoenix, project, tmp_path):
@@ -121,7 +121,7 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(evalwire, project, 
     _, options = _report_folder(tmp_path, 0o755)
     finished = evalwire("--report-dir", "/reports", options=(*options, *project("passing")))
     assert finished.returncode == 2
-    assert "the report folder /reports cannot be written" in finished.stderr
+    assert "Cannot write to the report directory /reports" in finished.stderr
     assert "owned by user 54321" in finished.stderr
 
 

@@ -90,7 +90,7 @@ def test_a_change_is_refused_before_any_call_and_named(killed, change):
     done = killed.run("resume", ALLOWED="1")
     assert done.returncode == 2, done.stdout + done.stderr
     assert named in done.stderr
-    assert "began with another version of" in done.stderr
+    assert "started with another version of" in done.stderr
     assert (killed.directory / "calls").read_text() == calls
 
     gate = ("--gate", f"{killed.name}.{'other' if change is remove_evaluator else 'same'} drop <= 0.5")

@@ -118,7 +118,7 @@ def test_a_run_says_that_examples_run_at_once_until_it_is_set(phoenix_project, m
     phoenix_project.experiment(
         make_dataset(2), task=task, new="def new(output):\n    return output == [True, 'datetime']\n"
     )
-    note = "note: 10 examples run at once; evalwire 0.6 ran one at a time."
+    note = "note: 10 examples run in parallel; evalwire 0.6 ran one at a time."
     done = phoenix_project.run("run")
     assert done.returncode == 0, done.stdout
     assert done.stderr.count(note) == 1

@@ -277,8 +277,8 @@ def test_folders_are_made_and_an_old_file_is_replaced(client, foreign, tmp_path)
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        (".", "it is no file but a folder"),
-        ("/dev/null", "it is no file but a device"),
+        (".", "it is a directory"),
+        ("/dev/null", "it is a device"),
         ("/proc/none/out.csv", "/proc/none/out.csv cannot be written"),
         ("evalwire.toml/out.csv", "evalwire.toml/out.csv cannot be written"),
     ],

@@ -554,7 +554,7 @@ def test_a_result_of_one_shard_is_not_taken_for_the_whole(shards):
     assert shards.run("1/2").returncode == 0
     refused = shards.evalwire("gate", "--results", "test-results/results-1-of-2.json")
     assert refused.returncode == 2
-    assert "it holds shard 1/2 alone" in refused.stderr
+    assert "it contains only shard 1/2" in refused.stderr
 
 
 def test_an_empty_dataset_is_no_empty_shard(shards):

@@ -63,7 +63,7 @@ def test_an_edited_file_updates_the_dataset_and_says_how(phoenix_project: Projec
         file, [("k1", "q1", "a1", tag, "dev"), ("k2", "q2", "new", tag, "dev"), ("k4", "q4", "a4", tag, "")], FIELDS
     )
     dry = phoenix_project.run("upload", "--csv", "set.csv", "--on-exist", "overwrite", "--dry-run")
-    changes = f"{tag}: 1 added, 1 changed, 1 removed, 1 as they are\n  added: k4\n  changed: k2\n  removed: k3\n"
+    changes = f"{tag}: 1 added, 1 changed, 1 removed, 1 unchanged\n  added: k4\n  changed: k2\n  removed: k3\n"
     assert (dry.returncode, dry.stderr) == (0, changes)
     assert dry.stdout == f"{tag}: would be updated, 3 examples\n"
     assert client.datasets.get_dataset(dataset=tag).version_id == before.version_id
@@ -232,7 +232,7 @@ def test_a_run_on_a_version_of_the_dataset(phoenix_project: Project, client, tag
     assert "1 experiment, 1 example" in done.stdout
     phoenix_project.experiment(f"{tag}-b", task=ECHO)
     done = phoenix_project.run("run", "--dataset-version", old)
-    assert (done.returncode, "is of one dataset" in done.stderr) == (2, True)
+    assert (done.returncode, "needs a single dataset" in done.stderr) == (2, True)
     done = phoenix_project.run("run", "--name", tag, "--dataset-version", "RGF0YXNldFZlcnNpb246OTk5OTk5")
     assert (done.returncode, "version RGF0YXNldFZlcnNpb246OTk5OTk5" in done.stdout) == (1, True)
 
@@ -385,5 +385,5 @@ def test_an_upload_that_is_interrupted_says_what_is_there(phoenix, phoenix_proje
         process.kill()
         process.communicate()
     assert process.returncode == 143
-    assert "interrupted; 5000 of 5400 examples have arrived" in err
+    assert "interrupted after 5000 of 5400 examples" in err
     assert "Until the same upload is repeated, which sends only the rest, runs refuse the dataset." in err

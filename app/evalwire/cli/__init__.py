@@ -1,4 +1,4 @@
-"""Parse the command line, run one command, and end with its exit code."""
+"""Parse the command line, run the command, and exit with its code."""
 
 from evalwire.cli.entry import console_script, main
 

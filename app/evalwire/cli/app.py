@@ -1,22 +1,35 @@
-"""Declare the commands with their own flags; flags of settings are made from the table of settings."""
+"""Declare the commands and their own flags; the flags of settings are generated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, takes
+from evalwire.cli.flags import (
+    AcceptChanges,
+    Command,
+    DryRun,
+    FailFast,
+    Fresh,
+    GateReportDir,
+    GateResults,
+    GateShards,
+    Given,
+    Group,
+    JournalPath,
+    Output,
+    takes,
+)
 from evalwire.cli.process import execute
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
     name="evalwire",
     cls=Group,
-    help="Run LLM evaluation experiments against Arize Phoenix, and exit honestly.",
+    help="Evaluate LLM applications with Arize Phoenix, and pass or fail a CI job.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -33,7 +46,7 @@ _RECORD = ("prefix", "repetitions", "split", "dataset_version")
 def _top(
     version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
 ) -> None:
-    """Declare --version for the help; it is handled before Typer, so that it costs no import."""
+    """Declare --version for the help; `entry` handles it without importing Typer."""
     del version
 
 
@@ -42,33 +55,28 @@ def _top(
 def run(
     given: Given,
     *,
-    dry_run: Annotated[
-        int | None,
-        typer.Option(
-            "--dry-run",
-            metavar="[N]",
-            help="Run only the first N examples of each experiment (1 without N), and record nothing.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    dry_run: DryRun = None,
     local: Annotated[
         bool,
         typer.Option(
-            "--local", help="Start a Phoenix for this run, and upload the testset to it.", rich_help_panel=WHAT
+            "--local", help="Start a local Phoenix for this job and upload the testset to it.", rich_help_panel=WHAT
         ),
     ] = False,
     fresh: Fresh = False,
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
 ) -> None:
-    """Run the experiments; exit 0 only if every one of them passed."""
+    """Run experiments, score and record the results, and apply the gates.
+
+    The exit code is 0 only if every experiment and every gate passed.
+    """
     if dry_run is not None and dry_run < 1:
-        raise typer.BadParameter("at least 1 example; without --dry-run, all are run", param_hint="--dry-run")
+        raise typer.BadParameter("must be at least 1. Omit --dry-run to run all examples", param_hint="--dry-run")
     execute(
         lambda invocation: commands.run.run(
             invocation, dry_run=dry_run, local=local, fresh=fresh, accept_changes=accept_changes
         ),
-        _with_fail_fast(given.flags, fail_fast=fail_fast),
+        given.with_fail_fast(is_on=fail_fast),
         **given.around,
     )
 
@@ -79,15 +87,16 @@ def plan(
     given: Given,
     *,
     shards: Annotated[
-        int, typer.Option("--shards", metavar="INTEGER", min=1, help="Divide every experiment among this many jobs.")
+        int,
+        typer.Option("--shards", metavar="INTEGER", min=1, help="Number of shards to divide every experiment into."),
     ],
     output: Output = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Start new experiments instead of those that this pipeline run already has."),
+        typer.Option("--fresh", help="Create new experiments instead of reusing the experiments of this pipeline run."),
     ] = False,
 ) -> None:
-    """Create the experiments that several jobs will run together, and write the plan for `run --plan`."""
+    """Create the experiments of a sharded run, and write the plan for `run --plan`."""
     execute(
         lambda invocation: commands.plan.plan(invocation, shards=shards, output=output, fresh=fresh),
         given.flags,
@@ -100,25 +109,19 @@ def plan(
 def resume(
     given: Given,
     *,
-    journal: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="JOURNAL",
-            help="Journal of the job to resume (default: the newest in the report directory).",
-            show_default=False,
-        ),
-    ] = None,
+    journal: JournalPath = None,
     experiment: Annotated[
         str | None,
         typer.Option(
-            "--experiment", metavar="ID", help="Complete this experiment of Phoenix instead.", rich_help_panel=WHAT
+            "--experiment",
+            metavar="ID",
+            help="Complete this Phoenix experiment instead of resuming a journal.",
+            rich_help_panel=WHAT,
         ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option(
-            "--retry-failed", help="Also run again the tasks and evaluators that failed.", rich_help_panel=WHAT
-        ),
+        typer.Option("--retry-failed", help="Also retry failed tasks and evaluators.", rich_help_panel=WHAT),
     ] = False,
     local: Annotated[
         bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=WHAT)
@@ -126,9 +129,13 @@ def resume(
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
 ) -> None:
-    """Deliver what a journal holds, run what never finished, and end as the run would have."""
+    """Resume an interrupted job.
+
+    Record the results in its journal, run the remaining examples, and apply the gates. The exit code is the same as if
+    the job had not been interrupted.
+    """
     if journal is not None and experiment is not None:
-        raise typer.BadParameter("a journal or an experiment, not both", param_hint="--experiment")
+        raise typer.BadParameter("cannot be combined with JOURNAL. Omit either of them", param_hint="--experiment")
     execute(
         lambda invocation: commands.resume.resume(
             invocation,
@@ -138,15 +145,9 @@ def resume(
             local=local,
             accept_changes=accept_changes,
         ),
-        _with_fail_fast(given.flags, fail_fast=fail_fast),
+        given.with_fail_fast(is_on=fail_fast),
         **given.around,
     )
-
-
-def _with_fail_fast(flags: Mapping[str, Any], *, fail_fast: bool) -> Mapping[str, Any]:
-    if fail_fast and flags["max_failures"] is not None:
-        raise typer.BadParameter("--fail-fast is --max-failures 1: give one of them", param_hint="--fail-fast")
-    return {**flags, "max_failures": "1"} if fail_fast else flags
 
 
 @app.command(cls=Command)
@@ -157,42 +158,29 @@ def gate(
     experiment: Annotated[
         list[str] | None,
         typer.Option(
-            "--experiment", metavar="ID", help="Judge this experiment of Phoenix; repeatable.", rich_help_panel=WHAT
-        ),
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            "--results",
-            metavar="PATH",
-            help="Judge this file (default: results.json in the report directory).",
+            "--experiment",
+            metavar="ID",
+            help="Apply the gates to this Phoenix experiment; repeatable.",
             rich_help_panel=WHAT,
         ),
     ] = None,
-    shards: Annotated[
-        int | None,
-        typer.Option(
-            "--shards",
-            metavar="INTEGER",
-            min=1,
-            help="Judge what this many shards of the pipeline run recorded without a plan.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    results: GateResults = None,
+    shards: GateShards = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Give it with --shards, if the shards had it.", rich_help_panel=WHAT)
+        bool,
+        typer.Option("--fresh", help="Merge shards that ran with --fresh (only with --shards).", rich_help_panel=WHAT),
     ] = False,
-    report_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--report-dir", metavar="PATH", help="Also write the reports to this directory.", rich_help_panel=SHOWN
-        ),
-    ] = None,
+    report_dir: GateReportDir = None,
 ) -> None:
-    """Judge what is recorded by the gates, without running anything; exit as the run would have."""
+    """Apply the gates to recorded results without running anything.
+
+    The exit code is the same as from `evalwire run`.
+    """
     named = {"--experiment": experiment, "--results": results, "--plan": given.flags["plan"], "--shards": shards}
     if len(several := [flag for flag, value in named.items() if value]) > 1:
-        raise typer.BadParameter(f"one of {', '.join(several)}", param_hint=several[-1])
+        raise typer.BadParameter(
+            f"{', '.join(several)} cannot be combined. Omit either of them", param_hint=several[-1]
+        )
     execute(
         lambda invocation: commands.gate.gate(
             invocation, experiment_ids=experiment or (), results=results, shards=shards, fresh=fresh
@@ -208,15 +196,19 @@ def compare(
     given: Given,
     *,
     before: Annotated[
-        str, typer.Argument(metavar="A", help="Experiment to compare with: ID, branch:NAME, tag:NAME or file:PATH.")
+        str, typer.Argument(metavar="A", help="Baseline: experiment ID, branch:NAME, tag:NAME or file:PATH.")
     ],
-    after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare, written in the same way.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.", rich_help_panel=SHOWN)] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown.", rich_help_panel=SHOWN)] = False,
+    after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare with A, in the same notation.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Show the comparison as JSON.", rich_help_panel=SHOWN)
+    ] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=SHOWN)
+    ] = False,
 ) -> None:
-    """Show how B differs from A: scores, intervals, and the examples that became better or worse."""
+    """Compare experiment B with A: scores, confidence intervals, regressions and improvements."""
     if as_json and as_markdown:
-        raise typer.BadParameter("JSON or Markdown, not both", param_hint="--markdown")
+        raise typer.BadParameter("cannot be combined with --json. Omit either of them", param_hint="--markdown")
     execute(
         lambda invocation: commands.compare.compare(
             invocation, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
@@ -240,24 +232,24 @@ def report(
     ] = None,
     experiment: Annotated[
         str | None,
-        typer.Option("--experiment", metavar="ID", help="Show this experiment of Phoenix instead, in Markdown."),
+        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead, as Markdown."),
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
             metavar="NAME",
-            help="Show it as console, html, markdown, junit, json or annotations (default: console).",
+            help="Format: console, html, markdown, junit, json or annotations (default: console).",
         ),
     ] = None,
     output: Output = None,
 ) -> None:
-    """Show a finished run in another format, or a recorded experiment."""
+    """Show the report of a finished job or of a recorded experiment in another format."""
     if experiment is not None and results is not None:
-        raise typer.BadParameter("a file or an experiment, not both", param_hint="--experiment")
+        raise typer.BadParameter("cannot be combined with FILE. Omit either of them", param_hint="--experiment")
     if experiment is not None and format_ not in (None, "markdown"):
         raise typer.BadParameter(
-            "an experiment is shown in Markdown; evalwire export writes CSV and JSON", param_hint="--format"
+            "must be markdown for an experiment. To write CSV or JSON, use `evalwire export`", param_hint="--format"
         )
     execute(
         lambda invocation: (
@@ -276,17 +268,19 @@ def report(
 def export(
     given: Given,
     *,
-    experiment: Annotated[str, typer.Option("--experiment", metavar="ID", help="Export this experiment of Phoenix.")],
+    experiment: Annotated[
+        str, typer.Option("--experiment", metavar="ID", help="ID of the Phoenix experiment to export.")
+    ],
     format_: Annotated[
         str,
-        typer.Option("--format", metavar="csv|json", help="Write this format (default: csv).", show_default=False),
+        typer.Option("--format", metavar="csv|json", help="Format of the file (default: csv).", show_default=False),
     ] = "csv",
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json)."),
     ] = None,
 ) -> None:
-    """Write a recorded experiment to a file, a row or an object for each run."""
+    """Export a recorded experiment to a CSV or JSON file, with one entry per run."""
     execute(
         lambda invocation: commands.export.export(invocation, experiment_id=experiment, format_=format_, output=output),
         given.flags,
@@ -295,7 +289,7 @@ def export(
     )
 
 
-baseline_app = typer.Typer(cls=Group, help="Pin fixed points to compare with.", no_args_is_help=True)
+baseline_app = typer.Typer(cls=Group, help="Manage baselines in Phoenix.", no_args_is_help=True)
 
 app.add_typer(baseline_app, name="baseline")
 
@@ -305,10 +299,13 @@ app.add_typer(baseline_app, name="baseline")
 def pin(
     given: Given,
     *,
-    experiment: Annotated[str, typer.Argument(metavar="ID", help="ID of an experiment of Phoenix.")],
-    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Give it this tag, such as release.")],
+    experiment: Annotated[str, typer.Argument(metavar="ID", help="ID of the Phoenix experiment to tag.")],
+    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Tag to set, for example release.")],
 ) -> None:
-    """Give an experiment a tag, for --baseline tag:NAME; another of its dataset that has it loses it."""
+    """Tag an experiment for use with --baseline tag:NAME.
+
+    A tag marks a single experiment per dataset: the tag is removed from the experiment that had it before.
+    """
     execute(
         lambda invocation: commands.baseline.pin(invocation, experiment_id=experiment, tag=tag),
         given.flags,
@@ -319,7 +316,7 @@ def pin(
 @app.command(name="list", cls=Command)
 @takes(*_SELECTION)
 def list_(given: Given) -> None:
-    """Show the experiments that are found, without Phoenix."""
+    """List the experiments in the experiments directory, without contacting Phoenix."""
     execute(commands.list_.list_, given.flags, **given.around)
 
 
@@ -330,11 +327,11 @@ def check(
     *,
     show_settings: Annotated[
         bool,
-        typer.Option("--show-settings", help="Show each setting and where it came from.", rich_help_panel=SHOWN),
+        typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=SHOWN),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.", rich_help_panel=SHOWN)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the findings as JSON.", rich_help_panel=SHOWN)] = False,
 ) -> None:
-    """Check everything that a run needs, without running it."""
+    """Check settings, code, datasets, gates and access to Phoenix without running anything."""
     execute(
         lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
         given.flags,
@@ -348,9 +345,9 @@ def upload(
     given: Given,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Upload nothing if the testset has any issue.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and upload nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without uploading them.")] = False,
 ) -> None:
-    """Upload a testset to Phoenix, one dataset for each tag."""
+    """Upload a testset to Phoenix, as one dataset per tag."""
     execute(
         lambda invocation: commands.upload.upload(invocation, strict=strict, dry_run=dry_run),
         given.flags,
@@ -362,7 +359,7 @@ def upload(
 @app.command(cls=Command)
 @takes("csv_path", *_COLUMNS)
 def validate(given: Given) -> None:
-    """Find everything that is wrong with a testset, without Phoenix."""
+    """Check a testset for errors, without contacting Phoenix."""
     execute(commands.validate.validate, given.flags, **given.around, error_code=2)
 
 
@@ -370,14 +367,16 @@ def validate(given: Given) -> None:
 def init(
     directory: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Directory of the project; created when missing.", show_default=False),
+        typer.Argument(
+            metavar="DIR", help="Directory of the project, created if missing (default: .).", show_default=False
+        ),
     ] = Path(),
     ci: Annotated[
         Literal["github", "gitlab"] | None,
         typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
     ] = None,
 ) -> None:
-    """Write a small project that runs as it is, to start your own from; change no file that is there."""
+    """Create a small project that runs without changes. Existing files are not overwritten."""
     execute(
         lambda invocation: commands.init.init(invocation, directory, ci=ci),
         {},
@@ -393,8 +392,8 @@ def serve(
     given: Given,
     *,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="INTEGER", help="Listen on this port of 127.0.0.1 (default: 6006).")
+        int | None, typer.Option("--port", metavar="INTEGER", help="Port on 127.0.0.1 to listen on (default: 6006).")
     ] = None,
 ) -> None:
-    """Serve the Phoenix of `run --local`, to look at its results."""
+    """Serve the local Phoenix of `run --local` to view its results."""
     execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)

@@ -1,4 +1,4 @@
-"""The console command: prepare the arguments, run the command that they name, and end the process."""
+"""The console command: prepare the arguments, run the command, and end the process."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from evalwire._version import __version__
 from evalwire.cli.parent import parent_pipe, run_in_child
 from evalwire.loading import load
 
-_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # of an output: its error names no file
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # errors of an output stream, which have no file name
 
-_OF_ALL = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # every other flag is one of `run`
+_GLOBAL_FLAGS = ("-h", "--help", "--version", "--install-completion", "--show-completion")  # all others belong to `run`
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments as Typer takes them.
+    """Return the arguments in the form that Typer accepts.
 
-    Typer has no option with an optional value, so a bare `--dry-run` becomes `--dry-run=1`. A flag without a
-    verb is a flag of `run`, so that `docker run evalwire --dry-run` does what it says.
+    Typer does not support options with an optional value, so a bare `--dry-run` becomes `--dry-run=1`. A flag without a
+    command belongs to `run`, so that `docker run evalwire --dry-run` works.
     """
     arguments = list(arguments)
-    if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_ALL:
+    if arguments and arguments[0].startswith("-") and arguments[0] not in _GLOBAL_FLAGS:
         arguments.insert(0, "run")
     prepared: list[str] = []
     takes_number = arguments[:1] != ["upload"]
@@ -43,7 +43,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
 
 
 class _Main:
-    """The console command. Scripts and tests of 0.6 also use it as a command of Click's: `main.main(args, ...)`."""
+    """The console command. Scripts and tests of 0.6 also use it as a Click command: `main.main(args, ...)`."""
 
     name = "evalwire"
 
@@ -54,12 +54,12 @@ class _Main:
     def main(
         self,
         args: Sequence[str] | None = None,
-        prog_name: str | None = None,  # noqa: ARG002 - the signature is Click's
+        prog_name: str | None = None,  # noqa: ARG002 - Click's signature
         *,
         standalone_mode: bool = True,
-        **extra: object,  # noqa: ARG002 - likewise
+        **extra: object,  # noqa: ARG002 - Click's signature
     ) -> int:
-        """Run a command; its exit code, where the caller does not want the process to end."""
+        """Run a command; return its exit code unless `standalone_mode` ends the process."""
         try:
             _main(args)
         except SystemExit as ended:
@@ -72,20 +72,16 @@ main = _Main()
 
 
 def console_script() -> NoReturn:
-    """Run a command in a child process, and end with its exit code: the console script, and `python -m evalwire`."""
+    """Run a command in a child process and exit with its code; used by the script and by `python -m evalwire`."""
     sys.exit(run_in_child(main))
 
 
 def _main(arguments: Sequence[str] | None) -> NoReturn:
-    """Run a command; never return.
-
-    A thread that a user's function left behind must not keep the finished job from ending: with one alive, the
-    process ends without waiting for it.
-    """
+    """Run a command and end the process, without waiting for threads that user code left running."""
     prepared = prepare(sys.argv[1:] if arguments is None else arguments)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started it
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+        if getattr(sys, name) is None:  # closed by the parent process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     problem = ""
     try:
         if prepared[:1] == ["--version"]:
@@ -99,8 +95,8 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
             raise
         code, problem = 0, str(error.strerror or error)
     problem = _flush(sys.stdout) or problem
-    if problem and not code:  # a nonzero exit code has been explained already
-        sys.stderr.write(f"evalwire: the output cannot be written: {problem}\n")
+    if problem and not code:  # an error was already reported
+        sys.stderr.write(f"evalwire: Cannot write the output: {problem}\n")
         code = 1
     _flush(sys.stderr)
     parent_pipe.decide(code)
@@ -110,16 +106,16 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
 
 
 def _flush(stream: TextIO) -> str:
-    """Flush a standard stream; return why it cannot be written, or an empty text where its reader has left.
+    """Flush a standard stream; return the reason if this fails, or an empty text if the reader closed the pipe.
 
-    Drop what cannot be written: Python would flush again at exit, and end the process with exit code 120.
+    Discard unwritten output: Python would flush again at exit and change the exit code to 120.
     """
     try:
         stream.flush()
     except OSError as error:
-        with contextlib.suppress(OSError, ValueError):  # it has no file
+        with contextlib.suppress(OSError, ValueError):  # a stream without a file
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return "" if error.errno == errno.EPIPE else str(error.strerror or error)
-    except ValueError:  # user code has closed it
+    except ValueError:  # closed by user code
         return ""
     return ""

@@ -1,4 +1,4 @@
-"""Make the flags of a command from the settings that it takes."""
+"""Generate the flags of a command from its settings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from evalwire.cli.examples import EXAMPLES, epilog
 from evalwire.settings import HOW, OPTIONS, PANELS, SHOWN, WHAT, Option
 
 _OPTIONS = {option.name: option for option in OPTIONS}
 
+_FILES_PANEL = "Settings files"
+_PANELS = (*PANELS, _FILES_PANEL)
+
 
 class Around(TypedDict):
-    """The flags of every command that are not settings; keywords of `process.execute`."""
+    """The flags of every command that are not settings, as keywords of `process.execute`."""
 
     config: Path | None
     env_file: Path | None
@@ -28,27 +32,41 @@ class Around(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line says.
+    """The values on the command line.
 
     Attributes:
-        flags: values of flags by setting name, still as text; None where a flag was not given.
-        around: the other flags that most commands have.
+        flags: unparsed values by setting name; None for a flag that was not given.
+        around: values of the flags that are not settings.
     """
 
     flags: Mapping[str, Any]
     around: Around
+
+    def with_fail_fast(self, *, is_on: bool) -> Mapping[str, Any]:
+        """Return the flags, with a limit of one failed run if --fail-fast was given.
+
+        Raises:
+            typer.BadParameter: --max-failures was given, too.
+        """
+        if is_on and self.flags["max_failures"] is not None:
+            raise typer.BadParameter(
+                "cannot be combined with --max-failures. Omit either of them", param_hint="--fail-fast"
+            )
+        return {**self.flags, "max_failures": "1"} if is_on else self.flags
 
 
 _FILES = {
     "config": Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="PATH", help="Read this file instead of ./evalwire.toml.", rich_help_panel=WHAT
+            "--config", metavar="PATH", help="Read this file instead of ./evalwire.toml.", rich_help_panel=_FILES_PANEL
         ),
     ],
     "env_file": Annotated[
         Path | None,
-        typer.Option("--env-file", metavar="PATH", help="Read this file instead of ./.env.", rich_help_panel=WHAT),
+        typer.Option(
+            "--env-file", metavar="PATH", help="Read this file instead of ./.env.", rich_help_panel=_FILES_PANEL
+        ),
     ],
 }
 
@@ -63,13 +81,13 @@ _LOUDNESS = {
 
 
 def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the flags of these settings, --config and --env-file, beside its own parameters.
+    """Add to a command the flags of these settings, --config and --env-file.
 
     Args:
         settings: names of settings.
-        has_loudness: whether the command has --quiet and --verbose, too.
+        has_loudness: whether to add --quiet and --verbose.
 
-    The command's first parameter is the `Given`; the others are flags and arguments of its own.
+    The command receives a `Given` as its first parameter. Its other parameters are its own flags and arguments.
     """
     around: dict[str, Any] = {**_FILES, **(_LOUDNESS if has_loudness else {})}
     generated = {name: _annotation(_OPTIONS[name]) for name in settings} | around
@@ -102,7 +120,7 @@ def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[...,
 
 
 def _annotation(option: Option) -> Any:
-    """Return the type of a flag's parameter: text, which only the setting's own parser converts."""
+    """Return the annotation of a flag whose text the parser of the setting converts."""
     default = f" (default: {option.default_text})" if option.default_text else ""
     flag = typer.Option(
         option.flag,
@@ -115,11 +133,15 @@ def _annotation(option: Option) -> Any:
 
 def _panel(parameter: inspect.Parameter) -> int:
     panel = getattr(parameter.annotation.__metadata__[0], "rich_help_panel", None)
-    return PANELS.index(panel) if panel in PANELS else -1
+    return _PANELS.index(panel) if panel in _PANELS else -1
 
 
 class Command(TyperCommand):
-    """A command whose help shows no Python type beside a switch or an argument."""
+    """A command with examples in its help, and without Python types for switches and arguments."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.epilog = epilog(self.name)
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters of the command."""
@@ -127,7 +149,13 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands whose help shows no Python type beside a switch."""
+    """A group that lists its commands in the order of use, and shows no Python types for switches."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        order = list(EXAMPLES)
+        self.commands = dict(sorted(self.commands.items(), key=lambda item: order.index(item[0])))
+        self.epilog = epilog(self.name)
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters of the group."""
@@ -135,7 +163,7 @@ class Group(TyperGroup):
 
 
 def _without_python_types(params: list[Any]) -> list[Any]:
-    """Leave out Typer's `<bool>` and `<path>`: a switch has no value, and the name of an argument says enough."""
+    """Remove `<bool>` and `<path>` from the help: a switch has no value, and an argument has a descriptive name."""
     for param in params:
         if param.param_type_name == "argument":
             param.display_type_rich = lambda ctx: ""  # noqa: ARG005 - Typer calls it by keyword
@@ -144,7 +172,7 @@ def _without_python_types(params: list[Any]) -> list[Any]:
     return params
 
 
-# flags that several commands have, and that are not settings
+# Flags of several commands that are not settings
 Fresh = Annotated[
     bool,
     typer.Option(
@@ -158,15 +186,65 @@ AcceptChanges = Annotated[
     bool,
     typer.Option(
         "--accept-changes",
-        help="Go on where code or examples were changed since the experiment began; it is then nobody's baseline.",
+        help="Continue even if code or examples changed since the experiment started. "
+        "Its results are then never used as a baseline.",
+        rich_help_panel=WHAT,
+    ),
+]
+
+DryRun = Annotated[
+    int | None,
+    typer.Option(
+        "--dry-run",
+        metavar="[N]",
+        help="Run only the first N examples of each experiment (1 without N) and record nothing.",
         rich_help_panel=WHAT,
     ),
 ]
 
 FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop after the first failed run: --max-failures 1.", rich_help_panel=HOW)
+    bool,
+    typer.Option("--fail-fast", help="Stop after the first failed run. Same as --max-failures 1.", rich_help_panel=HOW),
 ]
 
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="PATH", help="Write to this file instead of the screen.")
+    Path | None, typer.Option("--output", metavar="PATH", help="Write to this file instead of standard output.")
+]
+
+# Parameters of a single command
+JournalPath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="JOURNAL",
+        help="Journal of the job to resume (default: the newest in the report directory).",
+        show_default=False,
+    ),
+]
+
+GateResults = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="PATH",
+        help="Apply the gates to this file (default: results.json in the report directory).",
+        rich_help_panel=WHAT,
+    ),
+]
+
+GateReportDir = Annotated[
+    str | None,
+    typer.Option(
+        "--report-dir", metavar="PATH", help="Also write the reports to this directory.", rich_help_panel=SHOWN
+    ),
+]
+
+GateShards = Annotated[
+    int | None,
+    typer.Option(
+        "--shards",
+        metavar="INTEGER",
+        min=1,
+        help="Merge this number of shards that ran without a plan, and apply the gates.",
+        rich_help_panel=WHAT,
+    ),
 ]

@@ -1,4 +1,4 @@
-"""What one command is given."""
+"""The input of a command."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What one command is given; a command passes on the parts that a stage needs.
+    """The input of a command, which passes each stage the parts that it needs.
 
     Attributes:
-        settings: found by the precedence of `evalwire.settings`.
-        environ: the environment when the command began, the `.env` file merged into it.
-        from_env_file: the names that came from that file.
-        console: the streams.
+        settings: resolved by the precedence of `evalwire.settings`.
+        environ: the environment at the start of the command, with the `.env` file merged in.
+        from_env_file: names of the variables from the `.env` file.
+        console: the standard streams.
         connect: connects to a Phoenix server.
-        announce: receives where the job's journal and report are, for whoever outlives this process.
+        announce: reports the paths of the job's journal and report to the parent process.
     """
 
     settings: Settings

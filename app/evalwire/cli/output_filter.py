@@ -1,7 +1,7 @@
-"""Filter all that a command's process prints, its children and native code included, where CI reads commands there.
+"""Remove workflow commands from the output of a process, including output of its children and of native code.
 
-Pipes take the places of standard output and standard error. The waiting parent process reads them, so that nothing is
-lost when the process is killed, and nothing waits for Python's lock in it.
+Pipes replace standard output and standard error. The parent process reads the pipes: no output is lost when the
+child is killed, and no reader waits for the child's interpreter lock.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from collections.abc import Mapping, Sequence
 from evalwire.masking import CommandFilter, reads_commands
 
 _CHUNK = 65_536
-_MOST_LEFT = 4 * _CHUNK  # to read after the command's end; a process that is left behind may print for ever
+_MOST_LEFT = 4 * _CHUNK  # bytes to read after the command ended: a process that it left running may print forever
 _MARK_BYTES = 16
 
 
 class OutputFilter:
-    """The filter between a child process and the standard streams of this one.
+    """The filter between a child process and the standard streams of this process.
 
-    Call `open` before the fork, then `enter` in the child and `start` in the parent; `finish` when the child has ended.
+    Call `open` before the fork, `enter` in the child, `start` in the parent, and `finish` after the child ended.
 
     Attributes:
-        mark: what stands before and after lines that are commands on purpose; no text of a user or a model knows it.
-            Empty where nothing is filtered.
-        problem: why the output could not be written; empty where it could, or where its reader has left.
+        mark: a secret that encloses intended commands; user code and models cannot know it. Empty without filtering.
+        problem: the reason why the output could not be written; empty for no problem or a reader that closed the pipe.
     """
 
     def __init__(self, descriptors: Sequence[int]) -> None:
@@ -40,20 +39,22 @@ class OutputFilter:
         self._thread: threading.Thread | None = None
         self._wakes: tuple[int, int] = (-1, -1)
         for descriptor in descriptors:
-            same = next((one for one in self._channels if os.path.sameopenfile(one.descriptors[0], descriptor)), None)
+            same = next(
+                (other for other in self._channels if os.path.sameopenfile(other.descriptors[0], descriptor)), None
+            )
             if same is None:
                 self._channels.append(_Channel(descriptor, self.mark))
-            else:  # one pipe keeps the order of the lines
+            else:  # a shared pipe keeps the order of the lines
                 same.descriptors.append(descriptor)
 
     @classmethod
     def open(cls, environ: Mapping[str, str]) -> OutputFilter:
-        """Make pipes for the standard streams that are no terminals; none where CI reads no commands."""
+        """Create pipes for standard streams that are not terminals; none if CI reads no commands from the output."""
         is_read = reads_commands(environ)
         return cls([descriptor for descriptor in (1, 2) if is_read and not os.isatty(descriptor)])
 
     def enter(self) -> str:
-        """Put the pipes in the places of the streams, in the child; return the mark if one is standard output."""
+        """Replace the streams with the pipes, in the child; return the mark if standard output is replaced."""
         for channel in self._channels:
             for descriptor in channel.descriptors:
                 os.dup2(channel.writes, descriptor)
@@ -62,7 +63,7 @@ class OutputFilter:
         return self.mark if any(1 in channel.descriptors for channel in self._channels) else ""
 
     def start(self) -> None:
-        """Begin to read, in the parent, on a thread of its own."""
+        """Start to read on a separate thread, in the parent."""
         if not self._channels:
             return
         self._wakes = os.pipe()
@@ -73,7 +74,7 @@ class OutputFilter:
         self._thread.start()
 
     def finish(self) -> None:
-        """Write what the child has left in the pipes; processes that stay after it can print no more."""
+        """Write the remaining output of the child; processes that it left running can no longer print."""
         if self._thread is not None:
             os.close(self._wakes[1])
             self._thread.join()
@@ -101,14 +102,14 @@ class OutputFilter:
         os.close(self._wakes[0])
 
     def _pass_on(self, channel: _Channel) -> int:
-        """Write what is there to read; return how many bytes, 0 where nothing more will come of it."""
+        """Write available output; return the number of bytes, or 0 if there is none or it cannot be written."""
         try:
             data = os.read(channel.reads, _CHUNK)
         except BlockingIOError:
             return 0
         try:
             channel.write(data)
-        except OSError as error:  # the child learns of it by a closed pipe
+        except OSError as error:  # the closed pipe reports this to the child
             if error.errno != errno.EPIPE:
                 self.problem = error.strerror or str(error)
             return 0
@@ -116,35 +117,33 @@ class OutputFilter:
 
 
 class _Channel:
-    """One pipe, and the stream that it stands for."""
+    """A pipe and the streams that it replaces."""
 
     def __init__(self, descriptor: int, mark: str) -> None:
         self.descriptors = [descriptor]
         self.reads, self.writes = os.pipe()
         self.is_open = True
-        self._decoder = codecs.getincrementaldecoder("utf-8")(
-            "surrogateescape"
-        )  # bytes that are no text stay as they are
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")  # keeps bytes that are not text
         self._filter = CommandFilter()
         self._mark = mark
-        self._held = ""
+        self._rest = ""
         self._is_command = False
 
     def write(self, data: bytes, *, is_end: bool = False) -> None:
-        """Write bytes, with no command in them but those between two marks."""
-        *pieces, rest = (self._held + self._decoder.decode(data, is_end)).split(self._mark)
+        """Write bytes without commands, except between two marks."""
+        *pieces, rest = (self._rest + self._decoder.decode(data, is_end)).split(self._mark)
         for piece in pieces:
             self._put(piece)
             self._is_command = not self._is_command
             if self._is_command and self._filter.is_within_line:
                 self._put_raw("\n")
         place = rest.rfind("\x1e") if not is_end else -1
-        is_part = place >= 0 and self._mark.startswith(rest[place:])  # the mark's other half may follow
-        self._held = rest[place:] if is_part else ""
+        is_part = place >= 0 and self._mark.startswith(rest[place:])  # the rest of the mark may follow
+        self._rest = rest[place:] if is_part else ""
         self._put(rest[:place] if is_part else rest)
 
     def end(self) -> None:
-        """Write what was held."""
+        """Write the rest."""
         self.write(b"", is_end=True)
 
     def close(self) -> None:
@@ -163,5 +162,5 @@ class _Channel:
         while data:
             try:
                 data = data[os.write(self.descriptors[0], data) :]
-            except BlockingIOError:  # whoever gave us the stream reads it without blocking
+            except BlockingIOError:  # the stream is in non-blocking mode
                 select.select([], [self.descriptors[0]], [])

@@ -1,4 +1,4 @@
-"""Run one command: set up settings, streams and Phoenix, and map errors to exit codes."""
+"""Run a command: set up settings, streams and Phoenix, and map errors to exit codes."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def execute(
     verbose: bool = False,
     error_code: int | None = None,
 ) -> NoReturn:
-    """Find the settings, run the command, and end with its exit code or with that of its error.
+    """Load the settings, run the command, and exit with its code or with the code of its error.
 
-    A command whose contract has one code for every expected error gives it as `error_code`.
+    A command that has a single exit code for all expected errors passes it as `error_code`.
     """
     try:
-        network = dict(os.environ)  # a file chooses no proxy and no certificates for evalwire's own connection
+        network = dict(os.environ)  # the .env file must not set a proxy or certificates for evalwire's connection
         added = merge_env_file(network, env_file)
         os.environ.update(added)
-        environ = dict(os.environ)  # what user code changes in it is not for evalwire
+        environ = dict(os.environ)  # a copy: evalwire ignores later changes by user code
         key = api_key_from_file(environ)
         mask = masking.Mask([key] if key else [])
         mask.learn(environ)
@@ -80,17 +80,17 @@ def execute(
     except KeyboardInterrupt:
         sys.stderr.write("evalwire: interrupted\n")
         code = 130
-    except SystemExit as asked:  # in a signal handler of user code; exit code 0 is not a success
+    except SystemExit as asked:  # from a signal handler of user code; exit code 0 is not a success
         sys.stderr.write(f"evalwire: user code asked the process to exit (SystemExit: {asked.code})\n")
         code = asked.code if isinstance(asked.code, int) and asked.code else 1
-    parent_pipe.decide(code)  # before a later exit of user code's own could pass for it
+    parent_pipe.decide(code)  # before user code can exit with another code
     raise typer.Exit(code)
 
 
 def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
-    """Put masks before the standard streams, for user code too."""
+    """Mask secrets in the standard streams, also for user code."""
     of_out, of_err, of_log = [[masking.CommandFilter()] if masking.reads_commands(os.environ) else [] for _ in range(3)]
-    # both streams may end in one log, where a line of one goes on with what is in the other
+    # both streams may end in the same log, where a line of the first can continue with text from the second
     out = masking.MaskedStream(sys.stdout, mask, filters=of_out + of_log, mark=parent_pipe.mark)
     err = masking.MaskedStream(sys.stderr, mask, filters=of_err + of_log)
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
@@ -109,14 +109,14 @@ def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
 def _connector(
     settings: Settings, environ: Mapping[str, str], network: Mapping[str, str], api_key: str | None
 ) -> Connect:
-    """Return what connects to Phoenix, with the variables that were in force when the command began."""
+    """Return a function that connects to Phoenix with the variables from the start of the command."""
     variables = phoenix_variables(environ)
 
     @functools.cache
     def connect(address: str | None) -> Phoenix:
         if address is None:
             access = phoenix.read_access(variables, network=network, endpoint=settings.endpoint, api_key=api_key)
-        else:  # the local one: no proxy knows its address, it gets no key, and the user's own tracing must go there too
+        else:  # the local Phoenix: no proxy, no API key, and the tracing of user code must use it too
             access = phoenix.Access(address=address)
             for name in (*phoenix.ENDPOINT_VARIABLES, *phoenix.CREDENTIAL_VARIABLES):
                 os.environ.pop(name, None)
@@ -135,10 +135,10 @@ def _connector(
 
 
 class _PlainFormatter(logging.Formatter):
-    """Formats messages as plain text: names of datasets and answers of servers are in them."""
+    """Formats messages as plain text, because they contain dataset names and server answers."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, or lines, of a record."""
+        """Return the text of a record."""
         return masking.plain(super().format(record))
 
 

@@ -35,39 +35,39 @@ class Bars:
             TimeElapsedColumn(),
             console=Console(file=stream, stderr=True),
         )
-        # What user code prints goes above the bars, wrapped to the terminal's width: masked before that.
+        # Output of user code is shown above the bars, wrapped to the width of the terminal: mask it before.
         self._progress.start()
         self._streams = (sys.stdout, sys.stderr)
-        self._above = [_Above(one, mask) for one in self._streams]
-        sys.stdout, sys.stderr = (cast("TextIO", one) for one in self._above)
+        self._above = [_Above(original, mask) for original in self._streams]
+        sys.stdout, sys.stderr = (cast("TextIO", above) for above in self._above)
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Add its bar."""
+        """Add a bar for the experiment."""
         name = opened.experiment.name
         self._bars[name] = self.add(name, run_count)
 
     def add(self, name: str, total: int) -> TaskID:
-        """Add a bar of something else."""
+        """Add a bar for any counter."""
         return self._progress.add_task(escape(plain_line(name)), total=total, note="")
 
     def advance(self, bar: TaskID, number: int) -> None:
-        """Move it."""
+        """Advance a bar."""
         self._progress.advance(bar, number)
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Move its bar."""
+        """Advance the bar of the experiment."""
         name = opened.experiment.name
         with self._lock:
             failed = self._failed[name] = self._failed.get(name, 0) + bool(run.failures)
         self._progress.update(self._bars[name], advance=1, note=f"{failed} failed" if failed else "")
 
     def finished(self, result: ExperimentResult) -> None:
-        """Leave its bar as it is."""
+        """Stop the bar of the experiment."""
         if result.name in self._bars:
             self._progress.stop_task(self._bars[result.name])
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Restore the standard streams and stop the bars."""
         for above in self._above:
             above.release()
         sys.stdout, sys.stderr = self._streams
@@ -75,12 +75,12 @@ class Bars:
 
 
 class _Above(MaskedStream):
-    """Masks lines before the terminal's width cuts them, and holds one until it is complete: it goes above the bars."""
+    """Masks complete lines and shows them above the bars, before they are cut to the width of the terminal."""
 
     def flush(self) -> None:
-        """Flush what goes above; what is held waits for its end."""
+        """Flush complete lines; an incomplete line waits for its end."""
         self._stream.flush()
 
     def release(self) -> None:
-        """Write what is held."""
+        """Write the incomplete line."""
         super().flush()

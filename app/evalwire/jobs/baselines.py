@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from evalwire.model import Dataset, ExperimentResult
     from evalwire.phoenix import Phoenix
 
-_MOST_SETS = 20  # of examples that are fetched in search of the one that covers all
+_MOST_SETS = 20  # the number of example sets to fetch in search of complete coverage
 
 
 def find_baselines(
     asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix | None
 ) -> dict[str, ExperimentResult | str]:
-    """The baseline of each experiment, or the note why it has none.
+    """Return the baseline of each experiment, or the reason why it has no baseline.
 
     Raises:
-        UsageError: a baseline that was named is not there for any of them, or a file is not of a run that passed.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: no experiment has the given baseline, or a file is not from a passed run.
+        EvalwireError: Phoenix cannot be reached.
     """
     match asked.kind:
         case "file":
@@ -35,35 +35,37 @@ def find_baselines(
         case "id":
             found = _by_id(asked, subjects, _asking(phoenix, asked))
         case "tag":
-            found = {one.experiment: _tagged(asked, one, _asking(phoenix, asked)) for one in subjects}
+            found = {query.experiment: _tagged(asked, query, _asking(phoenix, asked)) for query in subjects}
         case _:
-            found = {one.experiment: _newest(one, _asking(phoenix, asked)) for one in subjects}
-    if asked.kind != "auto" and all(isinstance(one, str) for one in found.values()):
-        raise UsageError(f"the baseline {asked} is not there: {'; '.join(map(str, found.values()))}.")
+            found = {query.experiment: _newest(query, _asking(phoenix, asked)) for query in subjects}
+    if asked.kind != "auto" and all(isinstance(baseline, str) for baseline in found.values()):
+        raise UsageError(f"Cannot find the baseline {asked}: {'; '.join(map(str, found.values()))}.")
     return found
 
 
 def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
     if phoenix is None:
-        raise UsageError(f"the baseline {asked} needs a Phoenix to be asked; a file can be named with file:PATH.")
+        raise UsageError(f"the baseline {asked} requires a Phoenix server. Use file:PATH to compare with a file.")
     return phoenix
 
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
     report = reports.load_results(Path(asked.value))
     if report.dry_run or report.shard is not None:
-        what = "a dry run" if report.dry_run else f"shard {report.shard} alone"
-        raise UsageError(f"{asked.value} is not a baseline: it is of {what}. Name the results.json of a whole run.")
+        origin = "a dry run" if report.dry_run else f"shard {report.shard} alone"
+        raise UsageError(f"{asked.value} cannot be a baseline: it is from {origin}. Use results of a complete run.")
     there = {result.name: result for result in report.results}
-    for one in subjects:
-        result = there.get(one.experiment)
+    for query in subjects:
+        result = there.get(query.experiment)
         if result is not None and not (result.is_complete and report.passed(result)):
             raise UsageError(
-                f"{asked.value} is not a baseline: {one.experiment} did not run to its end and pass in it. Name the "
-                "results.json of a run that passed."
+                f"{asked.value} cannot be a baseline: {query.experiment} failed or did not finish. Use results of a "
+                "passed run."
             )
-    missing = f"{asked.value} has no experiment of this name"
-    return {one.experiment: there.get(one.experiment) or f"{missing} ({one.experiment})" for one in subjects}
+    return {
+        query.experiment: there.get(query.experiment) or f"{asked.value} has no experiment {query.experiment!r}"
+        for query in subjects
+    }
 
 
 def _by_id(
@@ -72,11 +74,11 @@ def _by_id(
     try:
         result = phoenix.recorded.result(asked.value)
     except ExperimentNotFound as error:
-        raise UsageError(f"the baseline {asked} is not there: {error}") from error
-    fitting = [one for one in subjects if one.dataset_name == result.dataset_name]
-    fitting = [one for one in fitting if one.experiment == result.name] or fitting
+        raise UsageError(f"Cannot find the baseline {asked}: {error}") from error
+    fitting = [query for query in subjects if query.dataset_name == result.dataset_name]
+    fitting = [query for query in fitting if query.experiment == result.name] or fitting
     note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"
-    return {one.experiment: result if one in fitting else note for one in subjects}
+    return {query.experiment: result if query in fitting else note for query in subjects}
 
 
 def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
@@ -99,10 +101,10 @@ def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
 
 
 class _Coverage:
-    """How much of an experiment's examples recorded experiments have; each set of examples is fetched once.
+    """The share of an experiment's examples that recorded experiments cover; each set of examples is fetched once.
 
     Args:
-        phoenix: where the datasets are.
+        phoenix: the server of the datasets.
         subject: the experiment.
     """
 
@@ -114,7 +116,7 @@ class _Coverage:
         self._shares: dict[tuple[str, str | None], float] = {}
 
     def __call__(self, record: Mapping[str, Any]) -> float:
-        """Return the share of the examples that a recorded experiment has with the same content."""
+        """Return the share of the examples that a recorded experiment ran with the same content."""
         key = str(record["dataset_version_id"]), own_metadata(record.get("metadata")).get("split")
         if key not in self._shares:
             self._shares[key] = self._share(str(record["dataset_id"]), *key)

@@ -19,12 +19,12 @@ class Console:
     Attributes:
         out: for results.
         err: for progress, warnings and logs.
-        mask: replaces secrets in a text that goes elsewhere.
-        write_command: writes lines that a CI system reads as commands; in all else, commands are made harmless.
-        color: whether `out` shows colours.
-        width: columns of `out`.
-        quiet: show results and errors only.
-        verbose: show tracebacks, too.
+        mask: replaces secrets in a text for other outputs.
+        write_command: writes lines that a CI system reads as commands; commands in other output are disabled.
+        color: whether `out` shows colors.
+        width: the number of columns of `out`.
+        quiet: whether to show only results and errors.
+        verbose: whether to show tracebacks.
     """
 
     out: TextIO
@@ -47,9 +47,9 @@ class Console:
         self.err.write(f"evalwire: {plain(message)}\n")
 
     def show(self, text: str) -> None:
-        """Write a result as plain text, whatever the names in it hold."""
+        """Write a result as plain text, without control characters in names."""
         self.out.write(plain(text))
 
     def learn_secrets(self) -> None:
-        """Mask the secrets that user code has loaded into the environment since."""
+        """Mask secrets that user code has loaded into the environment."""
         self.mask.learn(os.environ)

@@ -1,4 +1,4 @@
-"""Write the report of a job whose process ended before it could; whoever waited for that process calls this."""
+"""Write the report of a job whose process crashed; the parent process calls this."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlace:
-    """Where a job leaves what it came to, as text that another process can read.
+    """The paths of a job's files, as text that another process can read.
 
     Attributes:
-        started_at: when the command began, in ISO 8601.
-        folder: of the reports; None for no reports.
-        journal: its path, as the user may type it; None for no journal.
-        shard: such as `2/5`; None for all of every experiment.
-        github_files: where the GitHub Action expects files; None outside of it.
-        is_dry_run: whether nothing is recorded.
+        started_at: the start time of the command, in ISO 8601.
+        directory: the report directory; None for no reports.
+        journal: the path of the journal, as the user can type it; None for no journal.
+        shard: the shard, for example `2/5`; None for all examples.
+        github_files: the directory for files of the GitHub Action; None outside of the action.
+        is_dry_run: whether the job is a dry run.
     """
 
     started_at: str
-    folder: str | None
+    directory: str | None
     journal: str | None
     shard: str | None
     github_files: str | None
@@ -44,11 +44,11 @@ class JobPlace:
 
     @classmethod
     def of(cls, writer: ReportWriter, journal: Path | None) -> JobPlace:
-        """Return where this job leaves what it comes to."""
+        """Return the place of a job."""
         files = writer.files
         return cls(
             started_at=writer.start.at.isoformat(),
-            folder=_text(files.folder),
+            directory=_text(files.directory),
             journal=writer.start.shown(journal) if journal else None,
             shard=_text(files.shard),
             github_files=_text(files.github_files),
@@ -56,14 +56,14 @@ class JobPlace:
         )
 
     def to_text(self) -> str:
-        """Return this as one line; names of files that are not UTF-8 become escapes."""
+        """Return a single line, with escapes for file names that are not UTF-8."""
         return json.dumps(asdict(self))
 
     @property
     def files(self) -> ReportFiles:
         """Return the files of the report."""
         return ReportFiles(
-            folder=Path(self.folder) if self.folder else None,
+            directory=Path(self.directory) if self.directory else None,
             shard=Shard.parse(self.shard) if self.shard else None,
             github_files=Path(self.github_files) if self.github_files else None,
             is_dry_run=self.is_dry_run,
@@ -75,16 +75,16 @@ def _text(value: object) -> str | None:
 
 
 def report_crash(place: str, exit_code: int) -> str:
-    """Write the report of a job whose process has ended, unless the job wrote one; return what is left of the job.
+    """Write the report of a job whose process has ended; return a description of its journal.
 
-    A report that the job wrote keeps its results, and gets the exit code.
+    If the job already wrote a report, only correct the exit code and the outcome in it.
 
     Args:
         place: the text of the job's `JobPlace`.
-        exit_code: what the command ends with.
+        exit_code: the exit code of the command.
 
     Returns:
-        the end of a sentence, such as `; 812 results are in the journal: evalwire resume PATH`.
+        The end of a sentence, such as `; 812 results are in the journal: evalwire resume PATH`.
     """
     job = JobPlace(**json.loads(place))
     problems: list[str] = []
@@ -98,13 +98,13 @@ def report_crash(place: str, exit_code: int) -> str:
 
 
 def _written_report(job: JobPlace) -> Report | None:
-    """Return the report that the job wrote; None where there is none, or another job's."""
+    """Return the report that the job wrote; None if it is missing or belongs to another job."""
     path = job.files.path_of("json")
     if path is None or not path.exists():
         return None
     try:
         report = reports.load_results(path)
-    except UsageError:  # of another version of evalwire, or damaged: not this job's
+    except UsageError:  # damaged, or from another version of evalwire: not the report of this job
         return None
     return report if report.started_at == datetime.fromisoformat(job.started_at) else None
 
@@ -130,6 +130,6 @@ def _results_in(journal: Path) -> str:
     except OSError as error:
         return f"; the journal {journal} cannot be read: {error.strerror}"
     if not count:
-        return "; no result is in the journal"
+        return "; the journal has no results"
     results = "1 result is" if count == 1 else f"{count} results are"
     return f"; {results} in the journal: evalwire resume {shlex.quote(str(journal))}"

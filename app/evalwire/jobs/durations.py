@@ -1,4 +1,4 @@
-"""Add to a resumed job the time that its earlier parts took."""
+"""Add the time of earlier attempts to the duration of a resumed job."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ if TYPE_CHECKING:
 
 
 def with_earlier_time(results: Sequence[ExperimentResult], since: datetime) -> list[ExperimentResult]:
-    """Return results whose seconds include the runs from before a job began."""
+    """Return results whose seconds include runs from before the start of a job."""
     return [
-        replace(one, seconds=one.seconds + busy_seconds(_before(one.runs, since))) if _before(one.runs, since) else one
-        for one in results
+        replace(result, seconds=result.seconds + busy_seconds(earlier))
+        if (earlier := _before(result.runs, since))
+        else result
+        for result in results
     ]
 
 
 def earlier_seconds(results: Sequence[ExperimentResult], since: datetime) -> float:
-    """Return the seconds in which any run from before a job began was under way."""
-    return busy_seconds(chain.from_iterable(_before(one.runs, since) for one in results))
+    """Return the seconds during which any run from before the start of a job was running."""
+    return busy_seconds(chain.from_iterable(_before(result.runs, since) for result in results))
 
 
 def busy_seconds(runs: Iterable[TaskRun]) -> float:
-    """Return the seconds in which any of the runs, or an evaluation of one, was under way; pauses do not count."""
+    """Return the seconds during which any of the runs or their evaluations was running, without pauses."""
     runs = list(runs)
     spans = [(run.start_time, run.end_time) for run in runs]
-    spans += [(one.start_time, one.end_time) for run in runs for one in run.evaluations]
+    spans += [(evaluation.start_time, evaluation.end_time) for run in runs for evaluation in run.evaluations]
     seconds = 0.0
     reached: datetime | None = None
     for start, end in sorted(spans):
-        begun = start if reached is None else max(start, reached)
-        if end > begun:
-            seconds += (end - begun).total_seconds()
+        counted_from = start if reached is None else max(start, reached)
+        if end > counted_from:
+            seconds += (end - counted_from).total_seconds()
             reached = end
     return seconds
 

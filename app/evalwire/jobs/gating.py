@@ -1,4 +1,4 @@
-"""Gates and baselines around a job: found before anything runs, held against what came out."""
+"""Resolve gates and baselines before a job, and apply them to its results."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRequest:
-    """What is asked of some experiments, before it is known which these are.
+    """The gate settings of a job.
 
     Attributes:
         thresholds: the limits.
-        baseline: which one; None for the default, `auto` where a drop is limited.
-        prices: of models whose spans tell no cost.
+        baseline: the choice of baseline; None for the default, which is `auto` for gates on a drop.
+        prices: prices of models whose spans report no cost.
     """
 
     thresholds: GateConfig
@@ -54,20 +54,20 @@ class GateRequest:
 
     @classmethod
     def of(cls, settings: Settings) -> GateRequest:
-        """Read what the settings ask of the gates."""
+        """Return the gate settings."""
         return cls(thresholds=settings.thresholds, baseline=settings.baseline, prices=settings.prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gating:
-    """What is asked of a job's experiments.
+    """The resolved gates and baselines of a job.
 
     Attributes:
-        gates: every limit.
-        asked: which baseline.
-        prices: of models whose spans tell no cost.
-        baselines: by experiment, what it is compared with, or the note why with nothing.
-        is_base_branch: whether the job runs on the branch that baselines are of.
+        gates: all gates.
+        asked: the choice of baseline.
+        prices: prices of models whose spans report no cost.
+        baselines: by experiment, its baseline or the reason why it has no baseline.
+        is_base_branch: whether the job runs on the base branch.
     """
 
     gates: Sequence[Gate]
@@ -83,12 +83,12 @@ class Gating:
         today: Callable[[str], str | None] = lambda _: None,
         usage: Mapping[tuple[str, str], Usage | None] | None = None,
     ) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-        """Return what the gates came to, and how each experiment compares with its baseline.
+        """Apply the gates; return the gate results and the comparisons with baselines.
 
         Args:
-            results: of the experiments, with what changed evaluators returned for the baselines' outputs.
-            today: the digest of a file of the project as it is now; None where this cannot be told.
-            usage: what scoring baselines again used of language models, by experiment and evaluator.
+            results: results of the experiments, with rescored baselines.
+            today: returns the current digest of a project file, or None if it is unknown.
+            usage: token usage of rescoring, by experiment and evaluator.
         """
         directions: dict[str, dict[str, Direction]] = {}
         for gate in self.gates:
@@ -110,7 +110,8 @@ class Gating:
                         changed_task=changed_task(result, before, today),
                     )
                     rescored = (
-                        replace(one, usage=(usage or {}).get((result.name, one.evaluator))) for one in baseline.rescored
+                        replace(score, usage=(usage or {}).get((result.name, score.evaluator)))
+                        for score in baseline.rescored
                     )
                     found[result.name] = replace(baseline, rescored=tuple(rescored))
         gates = judge_gates(
@@ -120,17 +121,18 @@ class Gating:
 
 
 NO_GATING = Gating(gates=(), asked=BaselineChoice("none"), prices={}, baselines={})
-"""No gates: an experiment passes when all of it ran, was scored and was recorded."""
+"""No gates: an experiment passes if all examples ran, were scored and were recorded."""
 
 
-def known_names(folder: Path, experiments: Sequence[Experiment]) -> KnownNames:
-    """Return what gates may name: these experiments with their evaluators, and the others of the folder."""
+def known_names(directory: Path, experiments: Sequence[Experiment]) -> KnownNames:
+    """Return the names that gates may use: experiments of the job with their evaluators, and other experiments."""
     names = [experiment.name for experiment in experiments]
     return KnownNames(
         judged={
-            one.name: None if one.problems else [evaluator.name for evaluator in one.evaluators] for one in experiments
+            experiment.name: None if experiment.problems else [evaluator.name for evaluator in experiment.evaluators]
+            for experiment in experiments
         },
-        others=[path.name for path in find_experiments(folder)[0] if path.name not in names],
+        others=[path.name for path in find_experiments(directory)[0] if path.name not in names],
     )
 
 
@@ -143,19 +145,19 @@ def prepare_gating(
     is_judged: bool = True,
     is_base_branch: bool = False,
 ) -> Gating:
-    """Find the limits and the baselines of some experiments.
+    """Resolve the gates and find the baselines of experiments.
 
     Args:
-        wanted: what is asked.
+        wanted: the gate settings.
         subjects: the experiments.
-        known: what limits may name.
-        phoenix: where the baselines are; None where there is none to ask.
-        is_judged: find the baselines too; False only checks what is asked.
-        is_base_branch: whether the job runs on the branch that baselines are of.
+        known: names that gates may use.
+        phoenix: the server of the baselines; None without a server.
+        is_judged: whether to find the baselines; False only checks the settings.
+        is_base_branch: whether the job runs on the base branch.
 
     Raises:
-        UsageError: a limit or a baseline names what does not exist.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: a gate or a baseline has an unknown name.
+        EvalwireError: Phoenix cannot be reached.
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
@@ -170,7 +172,7 @@ def prepare_gating(
             is_base_branch=is_base_branch,
         )
     needing = {gate.experiment for gate in gates if gate.rule == "max_drop"}
-    wanting = [one for one in subjects if wanted.baseline is not None or one.experiment in needing]
+    wanting = [query for query in subjects if wanted.baseline is not None or query.experiment in needing]
     baselines = find_baselines(asked, wanting, phoenix) if wanting else {}
     for gate in gates:
         check_drop(gate, baselines.get(gate.experiment))
@@ -178,22 +180,22 @@ def prepare_gating(
 
 
 def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
-    return {gate.experiment: "none was asked for (--baseline none)" for gate in gates if gate.rule == "max_drop"}
+    return {gate.experiment: "disabled by --baseline none" for gate in gates if gate.rule == "max_drop"}
 
 
 def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) -> Gating:
-    """Find the gates and baselines of a job before anything runs.
+    """Resolve the gates and baselines of a job before it runs.
 
-    Where the settings are silent, the gates and the baseline of the earlier job that is resumed hold.
+    Settings that are not set now are taken from the resumed job.
 
     Args:
-        job: with its experiments.
-        settings: what was asked for now.
-        say: receives what will not be judged.
+        job: the job and its experiments.
+        settings: the current settings.
+        say: receives the names of gates that do not apply.
 
     Raises:
-        UsageError: a gate or a baseline names what does not exist.
-        EvalwireError: Phoenix cannot be asked for a baseline.
+        UsageError: a gate or a baseline has an unknown name.
+        EvalwireError: Phoenix cannot be reached.
     """
     request = _request(job.spec, settings)
     ci = ci_metadata(job.environ)
@@ -210,15 +212,15 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
             branches=branches,
             base_branch=base_branch,
             experiment_ids=own_ids,
-            before=_begun(job, experiment.name),
+            before=_started_at(job, experiment.name),
         )
         for experiment in job.experiments
     ]
     known = known_names(settings.experiments, job.experiments)
     if job.dry_run is not None and not request.thresholds.is_empty:
-        say("a dry run: the gates are not judged")
+        say("dry run: the gates are not applied")
     if others := [name for name in unjudged_gates(request.thresholds, known) if name not in known.others]:
-        say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
+        say(f"these gates are skipped, because their experiments are not selected: {', '.join(others)}")
     return prepare_gating(
         request,
         queries,
@@ -229,8 +231,8 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
     )
 
 
-def _begun(job: Job, experiment: str) -> datetime | None:
-    """Return when an experiment began that shards share; None for one that this job begins."""
+def _started_at(job: Job, experiment: str) -> datetime | None:
+    """Return when a shared experiment started; None for an experiment that this job starts."""
     past = job.past.get(experiment)
     if past is None or job.spec.sharing is None:
         return None
@@ -238,7 +240,7 @@ def _begun(job: Job, experiment: str) -> datetime | None:
 
 
 def _request(spec: JobSpec, settings: Settings) -> GateRequest:
-    """Return what the settings ask; where they are silent, what the job's spec has from an earlier job."""
+    """Return the gate settings; the spec of an earlier job replaces missing settings."""
     thresholds, baseline = settings.thresholds, settings.baseline
     if not settings.gate:
         thresholds = thresholds.with_flags(spec.gates)

@@ -1,4 +1,4 @@
-"""Write into the journal what user code has read by now, so that a job that goes on knows whether it was changed."""
+"""Add the inputs of user code to the journal, so that a resumed job can detect changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class JournalWithInputs:
-    """Writes a journal, and before an output or an evaluation what was read for it, where more was than is known.
+    """Writes a journal, with new inputs of user code before each output or evaluation.
 
     Args:
-        journal: is written.
+        journal: the journal to write.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -25,7 +25,7 @@ class JournalWithInputs:
         self._reads: dict[str, int] = {}
 
     def creating(self, opened: OpenExperiment) -> None:
-        """Write that an experiment is about to be created in Phoenix, with what it had read when it was loaded."""
+        """Write that an experiment will be created in Phoenix, with the inputs from its import."""
         self._journal.creating(opened)
 
     def opened(self, opened: OpenExperiment) -> None:
@@ -33,12 +33,12 @@ class JournalWithInputs:
         self._journal.opened(opened)
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write what a task returned, or why it failed for good."""
+        """Write the output or the final failure of a task."""
         self._note_inputs(opened)
         self._journal.returned(opened, run)
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write what an evaluator returned for a run, or why it failed for good."""
+        """Write the evaluations of a run by an evaluator, or its final failure."""
         self._note_inputs(opened)
         self._journal.evaluated(opened, run, evaluations)
 

@@ -1,4 +1,4 @@
-"""Take a job from its beginning to its report and exit code: what `run` and `resume` share."""
+"""Take a job from its start to its report and exit code, for `run` and `resume`."""
 
 from __future__ import annotations
 
@@ -46,31 +46,31 @@ def run_and_report(
     """Run a job and write its report; return the exit code.
 
     Args:
-        settings: of the job.
-        environ: the environment, the `.env` file merged into it.
-        console: the streams.
-        begin: makes the job, with the experiments folder importable; its context lasts as long as the job runs.
-        announce: receives the text of the `JobPlace`, before any user code is imported.
-        journal: the journal of the earlier job that is resumed; None for a new one.
-        has_journal: whether there is a journal at all; a dry run, which records nothing, has none.
-        shard: the part of every experiment that is run, which the reports have in their names; None for all.
+        settings: settings of the job.
+        environ: the environment, with the `.env` file merged in.
+        console: the standard streams.
+        begin: creates the job while the experiments directory is importable; the job runs within its context.
+        announce: receives the text of the `JobPlace` before user code is imported.
+        journal: the journal of the resumed job; None for a new journal.
+        has_journal: whether the job has a journal; False for a dry run.
+        shard: the shard to run, which file names of reports contain; None for all examples.
 
     Raises:
-        UsageError: a path that was named does not exist or cannot be written; nothing has run.
-        EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
-        Interrupted: a signal came before the engine ran, or a second one did.
+        UsageError: a given path does not exist or cannot be written; nothing has run.
+        EvalwireError: Phoenix cannot be reached, or the local Phoenix did not start.
+        Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
     writer = ReportWriter(settings, environ, console, shard=shard, is_dry_run=not has_journal)
-    folder = writer.files.folder if has_journal else None
-    if journal is None and shard is None and folder is not None and (left := unfinished_journal(folder)):
+    directory = writer.files.directory if has_journal else None
+    if journal is None and shard is None and directory is not None and (left := unfinished_journal(directory)):
         path = shlex.quote(writer.start.shown(left))
-        console.say(f"an earlier job did not finish: `evalwire resume {path}` goes on with it; this is a new run")
-    code: int | None = None  # once the report is written
-    with Signals() as signals, writer.files.held(), _journal(console, journal, folder) as own_journal:
+        console.say(f"an earlier job did not finish. To resume it, run `evalwire resume {path}`. This is a new run")
+    code: int | None = None  # set when the report is written
+    with Signals() as signals, writer.files.reserved(), _journal(console, journal, directory) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())
         try:
-            with failing_exits(), importable(settings.experiments), begin(signals) as begun:
-                job = check_unchanged(begun, say=console.say)
+            with failing_exits(), importable(settings.experiments), begin(signals) as requested:
+                job = check_unchanged(requested, say=console.say)
                 gating = job_gating(job, settings, say=console.say)
                 job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
@@ -85,13 +85,15 @@ def run_and_report(
                         warn=console.warn,
                         say=console.say,
                     )
-                # before a local Phoenix is ended, which may take longer than there is
+                # before the local Phoenix stops, which may take longer than the grace period
                 code = writer.write(masked(report, console.mask))
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)
         except PhoenixMisconfigured as error:
-            writer.write_bare("infrastructure", error.exit_code)  # no earlier report may pass for this job's
+            writer.write_bare(
+                "infrastructure", error.exit_code
+            )  # an earlier report must not be taken for the report of this job
             raise
         except UsageError:
             raise
@@ -106,31 +108,31 @@ def run_and_report(
                 return code
             writer.write_bare("interrupted", error.exit_code)
             raise
-        except SystemExit as asked:  # raised by a signal handler of user code; exit code 0 is not a success
+        except SystemExit as asked:  # from a signal handler of user code; exit code 0 is not a success
             console.warn(f"user code asked the process to exit (SystemExit: {asked.code}); the job is interrupted")
             return code or 1 if code is not None else writer.write_bare("interrupted", 1)
         return code
 
 
 def _stopping_what_fails(job: Job, gating: Gating) -> Job:
-    """Have each experiment of which no error is tolerated end when its first runs all fail alike."""
+    """Stop experiments early if their first runs all fail in the same way, unless a gate tolerates errors."""
     tolerant = {gate.experiment for gate in gating.gates if gate.rule == "max_error_rate" and gate.threshold > 0}
-    if not job.is_judged:  # the gates of a shard are judged elsewhere
+    if not job.is_judged:  # the gates of a shard are applied after the merge
         return job
-    names = frozenset(one.name for one in job.experiments if one.name not in tolerant)
+    names = frozenset(experiment.name for experiment in job.experiments if experiment.name not in tolerant)
     return replace(job, limits=replace(job.limits, stop_failing=names))
 
 
 @contextlib.contextmanager
-def _journal(console: Console, journal: Journal | None, folder: Path | None) -> Iterator[Journal | None]:
-    """Give the journal of the job, where there is a folder for it.
+def _journal(console: Console, journal: Journal | None, directory: Path | None) -> Iterator[Journal | None]:
+    """Yield the journal of the job; None without a directory for it.
 
-    A new journal is there, empty, before user code is imported: a job that is killed meanwhile leaves a trace, so that
-    `resume` does not take an older journal for it.
+    An empty journal is created before user code is imported. If the job is killed during the import, `resume` finds
+    this journal instead of an older journal.
     """
-    if journal is None and folder is not None:
+    if journal is None and directory is not None:
         try:
-            journal = Journal.create(folder, now=clocks.now())
+            journal = Journal.create(directory, now=clocks.now())
         except OSError as error:
             console.warn(f"Cannot create a journal: results that Phoenix does not accept will be lost: {error}")
     try:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _Held:
-    """A descriptor whose lock this process holds, and not one that it forks."""
+class _Lock:
+    """A descriptor whose lock belongs to this process but not to its forks."""
 
     def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
@@ -25,12 +25,12 @@ class _Held:
             self.descriptor = None
 
 
-_held: weakref.WeakSet[_Held] = weakref.WeakSet()
+_owned: weakref.WeakSet[_Lock] = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
-    for one in list(_held):
-        one.close()
+    for lock in list(_owned):
+        lock.close()
 
 
 os.register_at_fork(after_in_child=_close_in_child)
@@ -38,36 +38,36 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Lock a file, which is there for as long; give whether no other process has it.
+    """Create and lock a file; yield whether no other process has the lock.
 
-    The lock ends with the process, however it ends. On a file system without locks, everybody has it.
+    The lock ends with the process, also after a crash. On a file system without locks, every process gets the lock.
     """
-    held = _acquire(path)
+    lock = _acquire(path)
     try:
-        yield held is not None
+        yield lock is not None
     finally:
-        if held is not None:
+        if lock is not None:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-            held.close()
+            lock.close()
 
 
-def _acquire(path: Path) -> _Held | None:
+def _acquire(path: Path) -> _Lock | None:
     while True:
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:  # what is to be written there will be told
-            return _Held(None)
-        held = _Held(descriptor)
-        _held.add(held)
+        except OSError:  # later writes to this directory report the problem
+            return _Lock(None)
+        lock = _Lock(descriptor)
+        _owned.add(lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held.close()
+            lock.close()
             return None
         except OSError:  # a file system without locks
-            return held
+            return lock
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return held
-        held.close()  # its owner has just removed it
+                return lock
+        lock.close()  # the owner of the lock has just removed the file

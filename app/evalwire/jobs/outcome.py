@@ -1,4 +1,4 @@
-"""Decide why a job ended as it did, and record it in Phoenix."""
+"""Decide the outcome of a job, and record it in Phoenix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ExperimentMetadata(Protocol):
-    """Replaces the metadata of experiments in Phoenix."""
+    """Access to the metadata of experiments in Phoenix."""
 
     def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
         """Replace an experiment's metadata."""
@@ -22,41 +22,41 @@ class ExperimentMetadata(Protocol):
 def decide_outcome(
     results: Sequence[ExperimentResult], gates: Sequence[GateResult], *, interrupted: bool = False
 ) -> Outcome:
-    """Return why a job, or one experiment of it, ended as it did.
+    """Return the outcome of a job or of an experiment.
 
-    An outage is told from a defect by the kinds of the failures: `infrastructure` means that Phoenix alone failed.
+    The kinds of the failures distinguish an outage from a defect: `infrastructure` means that only Phoenix failed.
 
     Args:
-        results: of the experiments.
-        gates: what the gates came to.
-        interrupted: whether the job was stopped before its end.
+        results: results of the experiments.
+        gates: the gate results.
+        interrupted: whether the job was stopped early.
     """
     if interrupted:
         return "interrupted"
     if not results:
         return "nothing_to_run"
     names = {result.name for result in results}
-    is_red = any(gate.is_red for gate in gates if gate.experiment not in names)
-    if not is_red and all(has_passed(result, gates) for result in results):
+    has_failed_gate = any(gate.is_red for gate in gates if gate.experiment not in names)
+    if not has_failed_gate and all(has_passed(result, gates) for result in results):
         return "passed"
-    broken = [
+    failed = [
         result
         for result in results
         if not result.passed and not (result.is_complete and tolerates_errors(result, gates))
     ]
-    if not broken:
+    if not failed:
         return "gate_failed"
-    kinds = {failure.kind for result in broken for failure in result.failures}
+    kinds = {failure.kind for result in failed for failure in result.failures}
     return "infrastructure" if kinds == {"phoenix"} else "errors"
 
 
 def record_outcomes(
     experiments: ExperimentMetadata, results: Sequence[ExperimentResult], gates: Sequence[GateResult]
 ) -> None:
-    """Record in Phoenix how each experiment ended; an experiment without an outcome is nobody's baseline.
+    """Record the outcome of each experiment in Phoenix; an experiment without an outcome is never a baseline.
 
     Raises:
-        EvalwireError: Phoenix did not accept it.
+        EvalwireError: Phoenix did not accept an outcome.
     """
     for result in results:
         if result.opened is not None and result.opened.id is not None:

@@ -1,4 +1,4 @@
-"""How far a job is, on standard error: bars on a terminal, a plain line every few seconds elsewhere."""
+"""Report progress on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ PLAIN_SECONDS = 5.0
 
 
 class Quiet:
-    """Says nothing while the job runs."""
+    """Ignores progress events."""
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def finished(self, result: ExperimentResult) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing."""
 
 
 class Lines:
-    """A line when an experiment starts and ends, and one every few seconds in between."""
+    """Writes a line when an experiment starts and ends, and every few seconds in between."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Lines:
         self._every = every_seconds
         self._clock = clock
         self._said_at = clock()
-        self._counts: dict[str, list[int]] = {}  # experiment -> runs done, failed, of
+        self._counts: dict[str, list[int]] = {}  # experiment -> runs done, runs failed, all runs
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Name the experiment and its page."""
+        """Report the experiment and its page in Phoenix."""
         name = opened.experiment.name
         self._counts[name] = [0, 0, run_count]
         times = f" x {opened.repetitions}" if opened.repetitions > 1 else ""
@@ -62,7 +62,7 @@ class Lines:
         self._say(f"{name}: {run_count // opened.repetitions} examples{times}{page}")
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Count, and say so if the last line is old enough."""
+        """Count the run, and report progress every few seconds."""
         counts = self._counts[opened.experiment.name]
         counts[0] += 1
         counts[1] += bool(run.failures)
@@ -72,13 +72,13 @@ class Lines:
                 self._say(f"{name}: {done}/{of}" + (f", {failed} failed" if failed else ""))
 
     def finished(self, result: ExperimentResult) -> None:
-        """Say how it ended."""
+        """Report how the experiment ended."""
         self._counts.pop(result.name, None)
         word = "done" if result.passed else "FAILED"
         self._say(f"{result.name}: {word}, {len(result.runs)}/{result.expected_runs} in {result.seconds:.1f} s")
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing."""
 
     def _say(self, line: str) -> None:
         self._stream.write(f"{plain_line(line)}\n")
@@ -96,19 +96,19 @@ class BaselineProgress:
         self._observer = observer
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Report that scoring a baseline began; the run's page in Phoenix does not show it."""
+        """Report that rescoring of a baseline started, without a link: Phoenix does not show it."""
         self._observer.started(replace(self._named(opened), url=None), run_count)
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Report that an output of a baseline is scored."""
+        """Report that an output of a baseline was scored."""
         self._observer.ran(self._named(opened), run)
 
     def finished(self, result: ExperimentResult) -> None:
-        """Report that all outputs of a baseline are scored."""
+        """Report that all outputs of a baseline were scored."""
         self._observer.finished(replace(result, name=self._name(result.name)))
 
     def close(self) -> None:
-        """Close nothing: the job's observer still shows the experiments."""
+        """Do nothing: the observer of the job is still in use."""
 
     def _named(self, opened: OpenExperiment) -> OpenExperiment:
         return replace(opened, experiment=replace(opened.experiment, name=self._name(opened.experiment.name)))
@@ -119,7 +119,7 @@ class BaselineProgress:
 
 @contextlib.contextmanager
 def progress_of(console: Console) -> Iterator[Observer]:
-    """Show how far a job is: bars on a terminal, lines elsewhere, nothing when the console is quiet."""
+    """Yield an observer that shows bars on a terminal, lines elsewhere, and nothing on a quiet console."""
     observer: Observer
     if console.quiet:
         observer = Quiet()
@@ -130,13 +130,13 @@ def progress_of(console: Console) -> Iterator[Observer]:
     try:
         yield observer
     finally:
-        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+        with contextlib.suppress(OSError, ValueError):  # the terminal was closed
             observer.close()
 
 
 @contextlib.contextmanager
 def progress_counter(name: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
-    """Show how far something of one kind is; what it gives is called with how many more are done."""
+    """Show the progress of a counter; yield a function to call with each increment."""
     if console.quiet:
         yield lambda _: None
     elif console.err.isatty():

@@ -1,4 +1,4 @@
-"""Read recorded experiments: export them, or report them."""
+"""Export recorded experiments, or render reports of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export wrote: where to, how many runs, how many of them had failed, and how many were never made."""
+    """The path of an exported file, and its numbers of runs, failed runs and missing runs."""
 
     path: Path
     runs: int
@@ -37,28 +37,29 @@ def export_experiment(
     path: Path | None,
     mask: Callable[[str], str],
 ) -> Exported:
-    """Write an experiment to a file, whole or not at all, never holding more than a run of it.
+    """Write an experiment to a file atomically, with a single run in memory at a time.
 
     Args:
-        phoenix: where it is recorded.
-        experiment_id: Phoenix's.
-        format_: one of `evalwire.reports.EXPORT_FORMATS`.
-        path: of the file; `<id>.<format>` by default.
-        mask: takes secrets out of every text.
+        phoenix: the server of the experiment.
+        experiment_id: the ID in Phoenix.
+        format_: a name in `evalwire.reports.EXPORT_FORMATS`.
+        path: the file to write; None for `<id>.<format>`.
+        mask: replaces secrets in a text.
 
     Raises:
-        UsageError: there is no such format, or the file cannot be written.
-        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
+        UsageError: the format is unknown, or the file cannot be written.
+        EvalwireError: Phoenix does not have the experiment, or cannot be reached.
     """
     if format_ not in EXPORT_FORMATS:
         raise UsageError(f"the format {format_!r}: expected one of: {', '.join(EXPORT_FORMATS)}.")
     record = phoenix.experiments.find(experiment_id)
     path = path or Path(f"{record['id']}.{format_}")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{path} cannot be written: it is no file but {'a folder' if path.is_dir() else 'a device'}.")
+        kind = "directory" if path.is_dir() else "device"
+        raise UsageError(f"{path} cannot be written: it is a {kind}. Choose a file with --output.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent) as document:  # elsewhere may be read-only
+        with tempfile.TemporaryFile(dir=path.parent) as document:  # other directories may be read-only
             recording = phoenix.recorded.download(record, document)
             url = phoenix.experiments.url(record["dataset_id"], record["id"])
             experiment = masked({**recording.experiment, "url": url}, mask)
@@ -76,12 +77,12 @@ def export_experiment(
 
 
 def experiment_report(phoenix: Phoenix | PublicClient, experiment_id: str) -> str:
-    """An experiment as a page of Markdown."""
+    """Return the report of an experiment in Markdown."""
     return reports.experiment_markdown.render(counted_result(phoenix, experiment_id))
 
 
 def counted_result(phoenix: Phoenix | PublicClient, experiment_id: str) -> ExperimentResult:
-    """An experiment with every evaluation that counts: those of runs that failed are of no output."""
+    """Return an experiment without the evaluations of failed runs, which have no output."""
     result = phoenix.recorded.result(experiment_id, is_whole=True)
     runs = (run if run.failure is None else replace(run, evaluations=()) for run in result.runs)
     return replace(result, runs=tuple(runs))

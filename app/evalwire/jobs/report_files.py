@@ -1,4 +1,4 @@
-"""Write the files of a report, each whole or not at all."""
+"""Write the files of a report atomically."""
 
 from __future__ import annotations
 
@@ -20,63 +20,62 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """The files of one job's report.
+    """The files of a job's report.
 
     Attributes:
-        folder: the report folder; None for no report.
-        shard: the part of every experiment that is run, which the files have in their names; None for all.
-        github_files: where the GitHub Action expects its outputs and annotations; None outside of it.
-        is_dry_run: whether nothing is recorded: its files have other names than those of a run.
+        directory: the report directory; None for no report.
+        shard: the shard that the file names contain; None for all examples.
+        github_files: the directory for outputs and annotations of the GitHub Action; None outside of the action.
+        is_dry_run: whether the job is a dry run, whose files have different names.
     """
 
-    folder: Path | None
+    directory: Path | None
     shard: Shard | None
     github_files: Path | None
     is_dry_run: bool = False
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Return the names of the files, each with its format."""
+        """Return the format of each file name."""
         return reports.files(self.shard, is_dry_run=self.is_dry_run)
 
     def path_of(self, format_: str) -> Path | None:
-        """Return the file of one format; None for no report."""
+        """Return the path of the file in a format; None for no report."""
         return self._paths().get(format_)
 
     def _paths(self) -> Mapping[str, Path]:
-        return {format_: self.folder / name for name, format_ in self.names.items()} if self.folder else {}
+        return {format_: self.directory / name for name, format_ in self.names.items()} if self.directory else {}
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the files for one job, for as long as it runs.
+    def reserved(self) -> Iterator[None]:
+        """Lock the files while a job runs.
 
-        A shard has none to itself: one that is started again takes the place of one that stands still, and their
-        gate reads what Phoenix has.
+        The files of a shard are not locked: a restarted shard can replace a stalled shard, because the gate reads
+        the results from Phoenix.
 
         Raises:
-            UsageError: another job has them.
+            UsageError: another job uses the files.
         """
-        if self.folder is None or self.shard is not None:
+        if self.directory is None or self.shard is not None:
             yield
             return
         name = next(iter(self.names)).removesuffix(".json")
-        with locked(self.folder / f".{name}.lock") as is_mine:
+        with locked(self.directory / f".{name}.lock") as is_mine:
             if not is_mine:
                 raise UsageError(
-                    f"another job is running that writes its reports to {self.folder}/.\n"
-                    "Wait for its end, or name another folder with --report-dir."
+                    f"another job is writing its reports to {self.directory}/.\n"
+                    "Wait until it ends, or choose another directory with --report-dir."
                 )
             yield
 
     def write(self, report: Report, warn: Callable[[str], object]) -> Report:
-        """Write the files, results.json first; return the report that they tell.
+        """Write the files, results.json first; return the report that they contain.
 
-        A file that cannot be written costs only itself. It fails the job, though, so the others are written again and
-        tell that.
+        A file that cannot be written fails the job. The other files are then written again with this failure.
 
         Args:
-            report: what is told.
-            warn: receives why a file could not be written; an earlier one of its name is removed.
+            report: the report to write.
+            warn: receives the reason why a file could not be written; an older file of this name is removed.
         """
         failed: set[Path] = set()
         while problems := self._write(report, failed):
@@ -87,7 +86,7 @@ class ReportFiles:
         return report
 
     def _write(self, report: Report, failed: Collection[Path]) -> dict[Path, str]:
-        """Write the files that have not failed before; return those that do now, each with the reason."""
+        """Write files that have not failed before; return the reason for each file that fails now."""
         problems: dict[Path, str] = {}
         for path, render in self._renderers(report).items():
             if path in failed:
@@ -96,15 +95,17 @@ class ReportFiles:
                 reports.write(path, render())
             except OSError as error:
                 problems[path] = str(error.strerror or error)
-            except Exception as error:  # of one format, which the others need not share
+            except Exception as error:  # an error in this format must not affect the others
                 problems[path] = f"{type(error).__name__}: {error}"
             if path in problems:
-                with contextlib.suppress(OSError):  # an earlier job's must not be taken for this one's
+                with contextlib.suppress(
+                    OSError
+                ):  # a file of an earlier job must not be taken for the file of this job
                     path.unlink(missing_ok=True)
         return problems
 
     def _renderers(self, report: Report) -> dict[Path, Callable[[], Iterable[str]]]:
-        """Give each file that is to be written, with what renders its text in pieces."""
+        """Return a function for each file that renders its text in pieces."""
         files = self._paths()
         found: dict[Path, Callable[[], Iterable[str]]] = {
             path: partial(reports.pieces, report, format_) for format_, path in files.items()

@@ -1,4 +1,4 @@
-"""Write the report of a job: the files first, then the screen, so that a closed pipe does not cost the files."""
+"""Write the report of a job: first to files, then to standard output, which may be a closed pipe."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 
 class ReportWriter:
-    """Writes what a job came to.
+    """Writes the report of a job.
 
     Args:
-        settings: where reports go.
-        environ: the environment, for what is known of the CI job.
-        console: the streams.
-        shard: the part of every experiment that is run, which the files have in their names; None for all.
-        writes: whether there are files at all.
-        is_dry_run: whether nothing is recorded: the files have other names than those of a run.
+        settings: settings of the reports.
+        environ: the environment, for metadata of the CI job.
+        console: the standard streams.
+        shard: the shard that the file names contain; None for all examples.
+        writes: whether to write files.
+        is_dry_run: whether the job is a dry run, whose files have different names.
 
     Attributes:
-        start: when and where the command began.
-        files: of the report; their folder is None when there is none that can be written.
+        start: the time and directory in which the command started.
+        files: the files of the report; their `directory` is None if no directory can be written.
 
     Raises:
-        UsageError: the folder that was named cannot be written.
+        UsageError: the given report directory cannot be written.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class ReportWriter:
         self._shard = shard
         self.start = JobStart()
         self.files = ReportFiles(
-            folder=self._make_folder() if writes else None,
+            directory=self._make_directory() if writes else None,
             shard=shard,
             github_files=settings.github_files,
             is_dry_run=is_dry_run,
         )
 
-    def _make_folder(self) -> Path | None:
-        """Make the report folder; None when the default one cannot be written.
+    def _make_directory(self) -> Path | None:
+        """Create the report directory; return None if the default directory cannot be written.
 
         Raises:
-            UsageError: the folder that was named cannot be written.
+            UsageError: the given report directory cannot be written.
         """
         settings = self._settings
         directory: Path = settings.report_dir.absolute()
@@ -77,37 +77,38 @@ class ReportWriter:
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            reason = f"the report folder {settings.report_dir} cannot be written: {error.strerror}."
+            reason = f"Cannot write to the report directory {settings.report_dir}: {error.strerror}."
             if settings.source("report_dir") != "default":
                 raise UsageError(
-                    f"{reason}\nMake it beforehand, owned by user {os.getuid()} (a folder that Docker makes "
-                    "for a mount belongs to root), or name another one."
+                    f"{reason}\nCreate it before the run, owned by user {os.getuid()} (Docker creates missing mount "
+                    "directories as root), or choose another directory."
                 ) from error
             self._console.warn(
-                f"no report and no journal are written, so results that Phoenix does not accept are lost: {reason}"
+                f"{reason} No report and no journal will be written, "
+                "and results that Phoenix does not accept will be lost."
             )
             return None
         return directory
 
     def remove_earlier(self) -> None:
-        """Remove the reports of an earlier job, just before this one runs: a baseline may have been among them.
+        """Remove reports of an earlier job, just before this job runs, because they may contain its baseline.
 
         Raises:
-            UsageError: one cannot be removed.
+            UsageError: a file cannot be removed.
         """
-        if self.files.folder is None:
+        if self.files.directory is None:
             return
         for file in self.files.names:
             try:
-                (self.files.folder / file).unlink(missing_ok=True)
+                (self.files.directory / file).unlink(missing_ok=True)
             except OSError as error:
                 raise UsageError(
                     f"Cannot remove {self._settings.report_dir}/{file} of an earlier job: {error.strerror}. "
-                    "Remove it, or name another folder with --report-dir."
+                    "Remove it, or choose another directory with --report-dir."
                 ) from error
 
     def write_bare(self, outcome: Outcome, exit_code: int) -> int:
-        """Write the report of a job that has no results; return its exit code."""
+        """Write the report of a job without results; return its exit code."""
         report = Report(
             outcome=outcome,
             exit_code=exit_code,
@@ -121,15 +122,15 @@ class ReportWriter:
         return self.files.write(report, self._console.warn).exit_code
 
     def write(self, report: Report) -> int:
-        """Write the report and show it; return its exit code, which is not 0 when any of it could not be written."""
+        """Write and show the report; return its exit code, which is not 0 if a part could not be written."""
         console, settings = self._console, self._settings
         report = self.files.write(report, console.warn)
         if problem := self._show(report):
-            console.warn(f"the result cannot be shown: {problem}")
+            console.warn(f"Cannot show the result: {problem}")
             report = self.files.write(report.without([f"the screen: {problem}"]), console.warn)
         for number, message in (
-            (report.abandoned_threads, "plain functions did not return in time; their threads were left behind"),
-            (report.lost_spans, "spans could not be delivered; runs and scores are not affected"),
+            (report.abandoned_threads, "plain functions did not return in time, and their threads are still running"),
+            (report.lost_spans, "spans could not be delivered. Runs and scores are not affected"),
         ):
             if number:
                 console.warn(f"{number} {message}")
@@ -138,10 +139,10 @@ class ReportWriter:
         return report.exit_code
 
     def _is_there(self, name: str) -> bool:
-        return self.files.folder is not None and (self.files.folder / name).exists()
+        return self.files.directory is not None and (self.files.directory / name).exists()
 
     def _show(self, report: Report) -> str:
-        """Write the result to the screen; return why it cannot be, or an empty text."""
+        """Write the result to standard output; return the reason if this fails, else an empty text."""
         console = self._console
         try:
             text = reports.console.render(report, color=console.color, width=console.width, verbose=console.verbose)
@@ -151,6 +152,6 @@ class ReportWriter:
                 console.write_command("".join(f"{line}\n" for line in reports.annotations.lines(report)))
         except OSError as error:
             return str(error.strerror or error)
-        except Exception as error:  # of this format, which the files need not share
+        except Exception as error:  # an error in this format must not affect the files
             return f"{type(error).__name__}: {error}"
         return ""

@@ -1,4 +1,4 @@
-"""Have today's evaluators score the baselines again, where they are not the ones that scored them."""
+"""Score the outputs of baselines again with evaluators that changed since."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoredResults:
-    """What a job's experiments came to, with today's scores of their baselines beside their own.
+    """The results of a job, with the current scores of their baselines.
 
     Attributes:
-        results: of the experiments.
-        usage: what scoring the baselines used of language models, by experiment and evaluator.
+        results: results of the experiments.
+        usage: token usage of rescoring, by experiment and evaluator.
     """
 
     results: Sequence[ExperimentResult]
@@ -47,18 +47,18 @@ def rescore_baselines(
     observer: Observer,
     say: Callable[[str], object],
 ) -> RescoredResults:
-    """Score the outputs of baselines with the evaluators of drop gates that were changed since; no task is called.
+    """Score the outputs of baselines again with changed evaluators of drop gates, without calling tasks.
 
     Args:
-        experiments: of the job; call it within `importable`.
-        results: what they came to, in the same order.
+        experiments: experiments of the job, which must be importable.
+        results: results of the experiments, in the same order.
         gating: the gates and the baselines.
-        recorder: of the results.
-        tracer: traces the evaluators' calls.
-        limits: how much at once, for how long, and how often.
+        recorder: records the results.
+        tracer: traces calls of evaluators.
+        limits: limits on concurrency, time and retries.
         stop: ends the job early.
         observer: receives progress events.
-        say: receives what is scored again, before it costs anything.
+        say: receives an announcement before each baseline is rescored.
     """
     by_name = {result.name: result for result in results}
     rescorings = {
@@ -71,7 +71,7 @@ def rescore_baselines(
     for rescoring in rescorings.values():
         say(_announcement(rescoring))
     outcome = run_engine(
-        [one.experiment for one in rescorings.values()],
+        [rescoring.experiment for rescoring in rescorings.values()],
         recorder=RescoringRecorder(rescorings, recorder),
         tracer=tracer,
         observer=BaselineProgress(observer),
@@ -88,7 +88,7 @@ def rescore_baselines(
 
 
 def _rescoring(experiment: Experiment, result: ExperimentResult, gating: Gating) -> Rescoring | None:
-    """Return what of a baseline is to be scored again; None for nothing."""
+    """Return the part of a baseline to score again; None if it is empty."""
     before = gating.baselines.get(experiment.name)
     if not isinstance(before, ExperimentResult) or result.failure is not None or not result.runs:
         return None
@@ -96,9 +96,12 @@ def _rescoring(experiment: Experiment, result: ExperimentResult, gating: Gating)
     changed = changed_evaluators(result, before, digest_today)
     is_task_changed = bool(changed_task(result, before, digest_today))
     wanted = {_evaluator_of(gate, result) for gate in own if not (gate.refuses_change and is_task_changed)}
-    evaluators = tuple(one for one in experiment.evaluators if one.name in wanted and one.name in changed)
+    evaluators = tuple(
+        evaluator for evaluator in experiment.evaluators if evaluator.name in wanted and evaluator.name in changed
+    )
     baseline_id = before.experiment_id or ""
-    part = _unscored_part(result, comparable_part(result, before), [one.name for one in evaluators], baseline_id)
+    names = [evaluator.name for evaluator in evaluators]
+    part = _unscored_part(result, comparable_part(result, before), names, baseline_id)
     if not evaluators or not part.runs:
         return None
     return Rescoring(
@@ -108,27 +111,27 @@ def _rescoring(experiment: Experiment, result: ExperimentResult, gating: Gating)
 
 def _evaluator_of(gate: Gate, result: ExperimentResult) -> str | None:
     """Return the evaluator that gives the score of a gate."""
-    names = {one.name: one.evaluator for run in result.runs for one in run.evaluations}
+    names = {evaluation.name: evaluation.evaluator for run in result.runs for evaluation in run.evaluations}
     return names.get(gate.evaluation or "", gate.evaluation)
 
 
 def _unscored_part(
     result: ExperimentResult, before: ExperimentResult, evaluators: Sequence[str], baseline_id: str
 ) -> ExperimentResult:
-    """Return the runs of a baseline beside which an earlier job has not recorded the scores of all evaluators."""
+    """Return the runs of a baseline that an earlier job has not completely rescored."""
     done = {
         (run.example.id, run.repetition)
         for run in result.runs
         if all(
-            one.baseline_score is not None and one.baseline_score.experiment_id == baseline_id
-            for one in run.evaluations
-            if one.evaluator in evaluators
+            evaluation.baseline_score is not None and evaluation.baseline_score.experiment_id == baseline_id
+            for evaluation in run.evaluations
+            if evaluation.evaluator in evaluators
         )
     }
-    # the engine runs whole examples, and would call the task where a repetition is not there
+    # the engine runs whole examples and would call the task for a missing repetition
     counts = Counter(run.example.id for run in before.runs)
     wanted = {run.example.id for run in before.runs if (run.example.id, run.repetition) not in done}
-    wanted = {one for one in wanted if counts[one] == before.repetitions}
+    wanted = {example_id for example_id in wanted if counts[example_id] == before.repetitions}
     examples = {run.example.id: run.example for run in result.runs}
     return replace(
         before, runs=tuple(_unmasked(run, examples[run.example.id]) for run in before.runs if run.example.id in wanted)
@@ -136,15 +139,16 @@ def _unscored_part(
 
 
 def _unmasked(run: TaskRun, example: Example) -> TaskRun:
-    """Return a baseline's run with the example of the run under test: equal content, which a file may have masked."""
+    """Return a run of a baseline with the example of the current run: equal, but not masked by a results file."""
     return replace(run, example=replace(example, node_id=run.example.node_id))
 
 
 def _announcement(rescoring: Rescoring) -> str:
-    names = [one.name for one in rescoring.experiment.evaluators]
+    names = [evaluator.name for evaluator in rescoring.experiment.evaluators]
     outputs = sum(run.failure is None for run in rescoring.before.runs)
     text = f"{rescoring.result.name}: {', '.join(names)} changed; scoring the {outputs} outputs of the baseline again"
-    spent = [one.usage for run in rescoring.result.runs for one in run.evaluations if one.evaluator in names]
+    evaluations = [evaluation for run in rescoring.result.runs for evaluation in run.evaluations]
+    spent = [evaluation.usage for evaluation in evaluations if evaluation.evaluator in names]
     tokens = sum(token_count(usage) for usage in spent if usage)
     if tokens:
         calls = len([usage for usage in spent if usage])

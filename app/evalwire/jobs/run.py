@@ -1,4 +1,4 @@
-"""Run a job: the one composition of recorder, tracing, engine, gates and outcome, for the command and for scripts."""
+"""Run a job: compose recorder, tracing, engine, gates and outcome, for commands and for scripts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
 
 _FLUSH_SECONDS = 10.0
-_LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills at 10 s, of which the grace period took 8
+_LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills after 10 s, and the grace period took 8 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +50,17 @@ class Job:
     """A job that is ready to run.
 
     Attributes:
-        experiments: loaded.
-        phoenix: where the datasets are, and where results are recorded.
-        spec: what is run.
-        limits: how much at once, for how long, and how often.
-        environ: the environment when the job began.
+        experiments: the loaded experiments.
+        phoenix: the server of the datasets and results.
+        spec: the specification of the job.
+        limits: limits on concurrency, time and retries.
+        environ: the environment at the start of the job.
         mask: replaces secrets.
-        dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
-        record_connections: requests that record at once.
-        past: what is known of an earlier job that is resumed, or by a plan; by experiment.
-        retry_failed: try the failures of the earlier job again.
-        accept_changes: go on where code or examples were changed since the earlier job, or the plan.
+        dry_run: the number of examples per experiment to run without recording; None for a real run.
+        record_connections: the number of parallel requests that record results.
+        past: by name, experiments of a resumed job or of a plan.
+        retry_failed: whether to retry failures of the earlier job.
+        accept_changes: whether to continue after changes to code or examples.
     """
 
     experiments: Sequence[Experiment]
@@ -77,18 +77,18 @@ class Job:
 
     @property
     def is_judged(self) -> bool:
-        """Check whether the job has a verdict of its own: a dry run has none, and a shard's is the gate's."""
+        """Check whether gates apply to the job: not to a dry run, and to shards only after their merge."""
         return self.dry_run is None and self.spec.sharing is None
 
 
 @dataclass(frozen=True, slots=True)
 class JobStart:
-    """When and where a job began.
+    """The time and directory in which a job started.
 
     Attributes:
-        at: the time of day.
-        monotonic: the same, in seconds of the monotonic clock.
-        directory: the working directory, which user code may change.
+        at: the date and time.
+        monotonic: the time in seconds of the monotonic clock.
+        directory: the working directory, which user code may change later.
     """
 
     at: datetime = field(default_factory=clocks.now)
@@ -97,11 +97,11 @@ class JobStart:
 
     @property
     def seconds(self) -> float:
-        """Return the seconds since then."""
+        """Return the seconds since the start."""
         return clocks.monotonic() - self.monotonic
 
     def shown(self, path: Path) -> str:
-        """Return a path as the user may type it: relative to the working directory where it is below."""
+        """Return a path as the user can type it: relative to the working directory if it is inside."""
         with contextlib.suppress(ValueError):
             return str(path.relative_to(self.directory))
         return str(path)
@@ -118,21 +118,21 @@ def run_job(
     warn: Callable[[str], object],
     say: Callable[[str], object] = lambda _: None,
 ) -> Report:
-    """Run a job and return its report; call it with the experiments folder importable.
+    """Run a job and return its report; the experiments directory must be importable.
 
-    Of an interrupted job, no outcome is recorded in Phoenix, and an interruption ends the recording of outcomes:
-    `docker stop` kills ten seconds after it has asked, and a slow Phoenix would cost the report. An experiment without
-    an outcome is nobody's baseline, and `resume` adds it.
+    An interrupted job records no outcomes in Phoenix, because `docker stop` kills the process after ten seconds and a
+    slow Phoenix could prevent the report. An experiment without an outcome is never a baseline. `resume` adds the
+    outcome.
 
     Args:
-        job: what to run.
-        gating: the gates and baselines, found before anything runs.
+        job: the job to run.
+        gating: the gates and baselines, resolved before the run.
         observer: receives progress events.
         stop: ends the job early.
-        start: when and where the job began.
-        journal: written before anything is sent; None for no journal.
-        warn: receives what went wrong at the end.
-        say: receives what scoring a baseline again costs, before it does.
+        start: the time and directory of the start.
+        journal: written before results are sent; None for no journal.
+        warn: receives problems at the end of the job.
+        say: receives the cost of rescoring baselines before they are rescored.
     """
     if journal is not None and journal.is_empty:
         journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint)
@@ -145,7 +145,7 @@ def run_job(
     result = replace(result, results=with_earlier_time(rescored.results, start.at))
     judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
     gates, baselines = judged
-    job.mask.learn(os.environ)  # user code may have loaded some
+    job.mask.learn(os.environ)  # user code may have loaded secrets
     outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
     if job.is_judged and not stop.requested:
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)
@@ -176,10 +176,10 @@ def _rescore(
     stop: Stop,
     say: Callable[[str], object],
 ) -> RescoredResults:
-    """Note what each experiment has read, and have changed evaluators score the baselines again."""
+    """Add the inputs of each experiment to its result, and rescore baselines with changed evaluators."""
     results = [
-        with_inputs(one, read_inputs(experiment))
-        for experiment, one in zip(job.experiments, result.results, strict=True)
+        with_inputs(original, read_inputs(experiment))
+        for experiment, original in zip(job.experiments, result.results, strict=True)
     ]
     if job.dry_run is not None:
         return RescoredResults(results=results)
@@ -204,7 +204,7 @@ def _record_outcomes(
     outcome: Outcome,
     warn: Callable[[str], object],
 ) -> Outcome:
-    """Record how each experiment ended; a job that cannot has not passed."""
+    """Record the outcome of each experiment; a failure to record fails the job."""
     try:
         record_outcomes(job.phoenix.experiments, results, gates)
     except Interrupted:
@@ -258,7 +258,7 @@ def _report(
 
 @contextlib.contextmanager
 def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Recorder, Tracer]]:
-    """Give Phoenix's recorder with tracing around it, or the recorder of a dry run."""
+    """Yield the recorder and tracer of the job; a dry run records nothing."""
     if job.dry_run is not None:
         with contextlib.closing(DryRunRecorder(job.phoenix.datasets, job.spec, examples=job.dry_run)) as dry:
             yield dry, NoTracing()
@@ -294,7 +294,7 @@ def opener(
     past: Mapping[str, PastExperiment],
     retry_failed: bool = False,
 ) -> Opener:
-    """Choose how experiments begin in Phoenix: created, resumed, or shared with other jobs."""
+    """Return the opener that creates, resumes or shares experiments in Phoenix."""
     creation = CreateExperiments(server, spec, journal)
     resumption = ResumeExperiments(server, spec, journal, creation=creation, past=past, retry_failed=retry_failed)
     sharing = spec.sharing

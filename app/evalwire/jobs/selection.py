@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def discover(settings: Settings, names: Sequence[str] | None = None) -> Discovered:
-    """Import the experiments of these names, else the selected ones; call it within `experiments.importable`.
+    """Import the experiments with these names, or by default the selected experiments; they must be importable.
 
     Raises:
-        UsageError: the folder, or an experiment of evalwire.toml, was named and does not exist; or the folder cannot
-            be read.
-        NothingToRunError: `--name` names no experiment.
+        UsageError: the given directory or an experiment in evalwire.toml does not exist, or the directory cannot be
+            read.
+        NothingToRunError: no experiment matches `--name`.
     """
     root = settings.experiments
     known = [path.name for path in find_experiments(root)[0]]
     if not root.is_dir() and settings.source("experiments") != "default":
-        raise UsageError(f"the experiments folder {root} does not exist (from: {settings.source('experiments')}).")
+        raise UsageError(f"the experiments directory {root} does not exist (from: {settings.source('experiments')}).")
     for name in settings.configured_experiments:
         if name not in known:
-            raise UsageError(f"evalwire.toml: [experiments.{name}], but {root}/ has no experiment {name!r}.")
+            raise UsageError(f"evalwire.toml has a table [experiments.{name}], but {root}/ has no experiment {name!r}.")
     return load_experiments(
         root,
         names=(settings.names or None) if names is None else names,
@@ -48,16 +48,16 @@ def load_selected(
     signals: Signals,
     names: Sequence[str] | None = None,
 ) -> tuple[Experiment, ...]:
-    """Import the experiments of these names, or those that the settings select.
+    """Import the experiments with these names, or by default the selected experiments.
 
     Raises:
-        NothingToRunError: there is none.
-        Interrupted: a signal came while they were imported.
+        NothingToRunError: there is no experiment.
+        Interrupted: a signal arrived during the import.
     """
     found = discover(settings, names)
     console.learn_secrets()
     signals.reclaim()
-    if signals.received is not None:  # an import of the user's may have caught it
+    if signals.received is not None:  # user code may have caught the exception during its import
         raise Interrupted(signals.received)
     root = settings.experiments
     for name in found.skipped:
@@ -65,22 +65,22 @@ def load_selected(
     if not found.experiments:
         raise NothingToRunError(
             f"no experiment in {root.resolve()}/, so there is nothing to run.\n"
-            "An experiment is a folder in it with a task.py; in a container, mount your folder there."
+            "An experiment is a subdirectory with a task.py. In a container, mount your experiments there."
         )
     return found.experiments
 
 
 def select_names(settings: Settings, names: Sequence[str], *, of: str) -> list[str]:
-    """Return the experiments of an earlier job or of a plan that the settings select: all, unless some are named.
+    """Return the experiments of an earlier job or of a plan that `--name` selects; all without `--name`.
 
     Raises:
-        NothingToRunError: it has none.
-        UsageError: an experiment that is named is not among them.
+        NothingToRunError: the job or plan has no experiments.
+        UsageError: it does not have a given experiment.
     """
     if not names:
         raise NothingToRunError(f"the {of} has no experiment, so there is nothing to run.")
     wanted = settings.names
     for name in wanted:
         if name not in names:
-            raise UsageError(f"the {of} had no experiment {name!r}; it had: {', '.join(names)}.")
+            raise UsageError(f"the {of} has no experiment {name!r}. It has: {', '.join(names)}.")
     return [name for name in names if name in wanted] if wanted else list(names)

@@ -1,4 +1,4 @@
-"""Reach the Phoenix server of a job: the configured one, or one started for it."""
+"""Connect to the configured Phoenix server, or to a local server that is started for the job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evalwire.settings import Settings
 
 Connect = Callable[[str | None], "Phoenix"]
-"""Connects to a Phoenix server: given an address, to that one without credentials, else to the configured one."""
+"""Connects to a Phoenix server: to an address without credentials, or for None to the configured server."""
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def reachable_phoenix(
     local: bool,
     with_testset: bool,
 ) -> Iterator[Phoenix]:
-    """Give the Phoenix to run against; with `local`, one started for this job, with the testset if asked."""
+    """Yield the Phoenix server of a job; with `local`, start a server and upload the testset if requested."""
     if not local:
         yield connect(None)
         return
@@ -41,7 +41,7 @@ def reachable_phoenix(
 
 
 def _upload_testset(settings: Settings, console: Console, phoenix: Phoenix) -> None:
-    """Make the file's rows the newest version of each dataset: this Phoenix is the project's own."""
+    """Make the rows of the file the newest version of each dataset in the local Phoenix."""
     path, columns = testset_path(settings), testset_columns(settings)
     inspection = check_testset(path, columns)
     for line in describe_upload(inspection, columns):

@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-# A signal to the whole process group reaches this process twice: directly, and passed on by its parent. `timeout` sends
-# its signal to the command and to the group.
+# A signal to the process group arrives twice: directly, and forwarded by the parent. `timeout` sends its signal to the
+# command and to the group.
 _SAME_SECONDS = 0.3
 
 
 @dataclass(slots=True)
 class Signals:
-    """Handles SIGINT and SIGTERM: the first stops the engine, if it runs; any other ends the command at once.
+    """Handles SIGINT and SIGTERM: the first stops a running engine, and each later signal ends the command immediately.
 
-    The same signal within 0.3 s of another counts once.
-    At the end, the handlers are there again that were there before, or that user code has set meanwhile.
+    A signal that repeats within 0.3 s counts once. At the end, the previous handlers are restored.
     """
 
     stop: Stop = field(default_factory=Stop)
@@ -41,20 +40,19 @@ class Signals:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self in _active:  # not so in a process that user code forked
+        if self in _active:  # False in a process that user code forked
             _active.remove(self)
         self.give_back()
 
     def give_back(self) -> None:
-        """Put back the handlers that were there before."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def reclaim(self) -> None:
-        """Handle the signals again, where a module of the user's has set a handler when it was imported.
+        """Replace handlers that user code set during its import.
 
-        While the engine runs, only its own thread, and threads of plain functions, call user code; Python lets none of
-        them set a handler.
+        While the engine runs, user code runs only on other threads, where Python does not allow setting handlers.
         """
         for number in self._before:
             if signal.getsignal(number) != self._handle:
@@ -74,7 +72,7 @@ _active: list[Signals] = []
 
 
 def _give_back_in_fork() -> None:
-    """Let the signals of a process that user code forked be its own: a pool ends its workers by SIGTERM."""
+    """Restore handlers in a process that user code forked, because a pool ends its workers with SIGTERM."""
     while _active:
         _active.pop().give_back()
 
@@ -84,16 +82,18 @@ os.register_at_fork(after_in_child=_give_back_in_fork)
 
 @contextlib.contextmanager
 def failing_exits() -> Iterator[None]:
-    """Make `os._exit(0)` in user code fail: it ends the process at once, and nothing could be reported.
+    """Make `os._exit(0)` in user code fail, because it ends the process without a report.
 
-    Forked children, which may use it as they like, are told by their process ID.
+    Forked children, recognized by their process ID, can still use it.
     """
     leave, own = os._exit, os.getpid()
 
     def leave_failing(status: int) -> NoReturn:
         if os.getpid() != own:
             leave(status)
-        os.write(2, f"\nevalwire: user code ended the process by os._exit({status}); the run is lost\n".encode())
+        os.write(
+            2, f"\nevalwire: user code ended the process with os._exit({status}), so the job is aborted\n".encode()
+        )
         leave(status or 1)
 
     os._exit = leave_failing

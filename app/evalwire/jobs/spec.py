@@ -1,4 +1,4 @@
-"""Make the spec of a job from the settings, or from an earlier job."""
+"""Create the spec of a job from the settings or from an earlier job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def job_spec(settings: Settings, environ: Mapping[str, str], *, sharing: Sharing | None = None) -> JobSpec:
-    """Return what the settings say of a new job."""
+    """Return the spec of a new job."""
     return JobSpec(
         prefix=settings.prefix,
         metadata=ci_metadata(environ),
@@ -31,7 +31,7 @@ def job_spec(settings: Settings, environ: Mapping[str, str], *, sharing: Sharing
 
 
 def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | None) -> JobSpec:
-    """Return what a resumed job runs: the earlier job's spec, with the gates and the baseline that are given now."""
+    """Return the spec of a resumed job: the earlier spec, with the current gates and baseline if they are set."""
     return replace(
         earlier,
         sharing=sharing,
@@ -41,7 +41,7 @@ def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | Non
 
 
 def engine_limits(settings: Settings) -> Limits:
-    """Return what the settings say of concurrency, time limits and retries."""
+    """Return the limits on concurrency, time and retries."""
     return Limits(
         concurrency=settings.concurrency,
         task_concurrency=settings.task_concurrency,

@@ -17,16 +17,16 @@ def testset_path(settings: Settings) -> Path:
     """Return the path of the testset.
 
     Raises:
-        UsageError: no testset is named.
+        UsageError: no testset was given.
     """
     path: Path | None = settings.csv_path
     if path is None:
-        raise UsageError("no testset is named: use --csv FILE, or csv_path under [dataset] in evalwire.toml.")
+        raise UsageError("no testset was given. Use --csv FILE, or set csv_path under [dataset] in evalwire.toml.")
     return path
 
 
 def testset_columns(settings: Settings) -> Columns:
-    """Return what the testset's columns mean."""
+    """Return the roles of the columns of the testset."""
     return Columns(
         inputs=settings.input_keys,
         outputs=settings.output_keys,

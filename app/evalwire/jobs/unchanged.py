@@ -1,4 +1,4 @@
-"""Check that a job that goes on has the code and the examples that it began with."""
+"""Check that a resumed job has the same code and examples as at its start."""
 
 from __future__ import annotations
 
@@ -19,43 +19,46 @@ if TYPE_CHECKING:
 
 
 def check_unchanged(job: Job, *, say: Callable[[str], object]) -> Job:
-    """Return a job whose experiments go on as they began; call it within `importable`, before anything runs.
+    """Check the inputs of resumed experiments before the run; the experiments must be importable.
 
-    Where changes are accepted, an experiment that has any is marked as mixed, in Phoenix too: it is nobody's baseline.
+    An experiment with accepted changes is marked as mixed, also in Phoenix, and is never used as a baseline.
 
     Args:
-        job: with what is known of its experiments.
-        say: receives what is accepted.
+        job: the job and its past experiments.
+        say: receives the accepted changes.
+
+    Returns:
+        The job with its mixed experiments marked.
 
     Raises:
-        UsageError: code or examples were changed, and this is not accepted.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: code or examples changed, and changes are not accepted.
+        EvalwireError: Phoenix cannot be reached.
     """
     past = dict(job.past)
     refused: list[str] = []
     for experiment in job.experiments:
-        begun = past.get(experiment.name)
-        changes = list(_changes(experiment, begun, job.phoenix)) if begun is not None and begun.metadata else []
-        if begun is None or not changes:
+        earlier = past.get(experiment.name)
+        changes = list(_changes(experiment, earlier, job.phoenix)) if earlier is not None and earlier.metadata else []
+        if earlier is None or not changes:
             continue
-        text = f"{experiment.name} began with another version of {', '.join(changes)}"
+        text = f"{experiment.name} started with another version of {', '.join(changes)}"
         if not job.accept_changes:
             refused.append(text)
             continue
-        say(f"{text}; it is marked as mixed, and is nobody's baseline")
-        past[experiment.name] = _mark_mixed(begun, experiment, job.phoenix)
+        say(f"{text}. It is marked as mixed and will not be used as a baseline")
+        past[experiment.name] = _mark_mixed(earlier, experiment, job.phoenix)
     if refused:
         raise UsageError(
-            f"{'; '.join(refused)}, so its results would be of two versions.\n"
-            "Put back what was changed, or start a new run with `evalwire run`. With --accept-changes the job goes on, "
-            "and the experiment is marked as mixed and is nobody's baseline."
+            f"{'; '.join(refused)}, so its results would mix two versions.\n"
+            "Undo the changes, or start a new run with `evalwire run`. With --accept-changes the job continues, but "
+            "the experiment is marked as mixed and will not be used as a baseline."
         )
     return replace(job, past=past)
 
 
-def _changes(experiment: Experiment, begun: PastExperiment, phoenix: Phoenix) -> Iterator[str]:
-    """Name the files and the data that are not what an experiment began with."""
-    facts = own_metadata(begun.metadata)
+def _changes(experiment: Experiment, earlier: PastExperiment, phoenix: Phoenix) -> Iterator[str]:
+    """Yield the names of files and data that changed since an experiment started."""
+    facts = own_metadata(earlier.metadata)
     recorded = Inputs.from_json(facts.get("inputs"))
     if recorded.is_known:
         files = set(changed_files(experiment.inputs.task, recorded.task, digest_today))
@@ -65,7 +68,7 @@ def _changes(experiment: Experiment, begun: PastExperiment, phoenix: Phoenix) ->
         yield from sorted(files)
     else:
         yield from _changed_evaluators(experiment, facts.get("evaluators"))
-    dataset = begun.dataset
+    dataset = earlier.dataset
     if dataset is not None and isinstance(digest := facts.get("data"), str):
         found = phoenix.datasets.fetch_version(dataset.id, dataset.version_id, split=dataset.split)
         if data_digest(found) != digest:
@@ -73,17 +76,17 @@ def _changes(experiment: Experiment, begun: PastExperiment, phoenix: Phoenix) ->
 
 
 def _changed_evaluators(experiment: Experiment, recorded: object) -> Iterator[str]:
-    """Name the files of evaluators by the hashes that an older version of evalwire recorded."""
+    """Yield changed files of evaluators, by hashes that an older version of evalwire recorded."""
     then: Mapping[str, str] = recorded if isinstance(recorded, dict) else {}
     now = evaluator_hashes(experiment)
     if then:
         yield from (f"{experiment.name}/{name}.py" for name in sorted({*now, *then}) if now.get(name) != then.get(name))
 
 
-def _mark_mixed(begun: PastExperiment, experiment: Experiment, phoenix: Phoenix) -> PastExperiment:
-    """Return an experiment that goes on with what it reads today, after Phoenix has noted that it is mixed."""
+def _mark_mixed(earlier: PastExperiment, experiment: Experiment, phoenix: Phoenix) -> PastExperiment:
+    """Mark an experiment as mixed in Phoenix, and return it with its current inputs."""
     own = {"mixed": True, "inputs": experiment.inputs.to_json()}
-    if begun.id is not None:
-        recorded = phoenix.experiments.find(begun.id).get("metadata") or {}
-        phoenix.experiments.note_end(begun.id, {**recorded, FACTS_KEY: {**own_metadata(recorded), **own}})
-    return replace(begun, metadata={**begun.metadata, FACTS_KEY: {**own_metadata(begun.metadata), **own}})
+    if earlier.id is not None:
+        recorded = phoenix.experiments.find(earlier.id).get("metadata") or {}
+        phoenix.experiments.note_end(earlier.id, {**recorded, FACTS_KEY: {**own_metadata(recorded), **own}})
+    return replace(earlier, metadata={**earlier.metadata, FACTS_KEY: {**own_metadata(earlier.metadata), **own}})

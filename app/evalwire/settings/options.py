@@ -10,7 +10,7 @@ from evalwire.settings.parsers import PATH, Parser
 T = TypeVar("T")
 
 # The panels of the help, in order.
-WHAT, HOW, JUDGED, SHOWN, TESTSET = "Experiments and settings", "Execution", "Gates", "Output", "Testset"
+WHAT, HOW, JUDGED, SHOWN, TESTSET = "Experiments and settings", "Limits and retries", "Gates", "Output", "Testset"
 PANELS = (WHAT, TESTSET, HOW, JUDGED, SHOWN)
 
 

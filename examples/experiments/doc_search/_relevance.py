@@ -1,4 +1,4 @@
-"""What both evaluators of this folder need; the leading underscore says it is not one itself."""
+"""Shared code of both evaluators. A file with a leading underscore is not an evaluator."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,6 @@ NOTHING = "out_of_scope"
 
 
 def relevant_ids(expected: Mapping[str, str]) -> set[str]:
-    """Return the ids of the articles that answer the question, which are written with spaces between."""
+    """Return the IDs of the articles that answer the question, which are separated by spaces."""
     answer = expected["expected_output"]
     return set() if answer == NOTHING else set(answer.split())

@@ -1,4 +1,4 @@
-"""Which share of the relevant articles is among the first three?"""
+"""Share of relevant articles among the first three results."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from ._relevance import relevant_ids
 
 
 def recall_at_3(output: list[str], expected: Mapping[str, str]) -> float:
-    """Return the share found; a question that no article answers asks for an empty result."""
+    """Return the share of relevant articles; without relevant articles, the result should be empty."""
     relevant = relevant_ids(expected)
     if not relevant:
         return float(not output)

@@ -1,4 +1,4 @@
-"""Search the help centre for a customer's question."""
+"""Search the help center for the question of a customer."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,6 @@ from agent.corpus import search
 
 
 async def task(example: Any) -> list[str]:
-    """Return the ids of the best articles, best first."""
-    await asyncio.sleep(0.02)  # stands in for the network: a real search would await its server here
+    """Return the IDs of the best articles, best first."""
+    await asyncio.sleep(0.02)  # a real search would await its server here
     return search(example.input["user_query"])

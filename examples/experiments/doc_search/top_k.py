@@ -1,4 +1,4 @@
-"""How near the top is the first article that answers the question?"""
+"""Reciprocal rank of the first relevant article."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from ._relevance import relevant_ids
 
 
 def top_k(output: list[str], expected: Mapping[str, str]) -> tuple[float, str, str]:
-    """Score 1 for the first place, 1/2 for the second, 1/3 for the third, and so on; 0 if it is missing."""
+    """Return 1 for the first place, 1/2 for the second, 1/3 for the third, and so on; 0 if it is missing."""
     relevant = relevant_ids(expected)
     if not relevant:
         return (0.0, "noise", f"expected nothing, got {output[0]}") if output else (1.0, "silent", "")

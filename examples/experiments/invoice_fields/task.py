@@ -6,5 +6,5 @@ from agent.invoices import extract
 
 
 def task(input: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the fields by name, with None for what the invoice does not say."""
+    """Return the fields by name, with None for missing fields."""
     return extract(input["user_query"])

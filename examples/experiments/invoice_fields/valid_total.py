@@ -1,4 +1,4 @@
-"""Is the total an amount that could be paid?"""
+"""Validity of the total amount."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,6 @@ from decimal import Decimal
 
 
 def valid_total(output: Mapping[str, str | None]) -> bool:
-    """Accept plain decimal text with two decimals that is above zero, right or not."""
+    """Check that the total is a positive decimal number with two decimals, correct or not."""
     total = output.get("total") or ""
     return re.fullmatch(r"\d+\.\d{2}", total) is not None and Decimal(total) > 0

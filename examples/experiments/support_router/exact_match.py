@@ -1,8 +1,8 @@
-"""Did the ticket reach exactly the expected queue?"""
+"""Exact match of the queue."""
 
 from collections.abc import Mapping
 
 
 def exact_match(output: str, expected: Mapping[str, str]) -> bool:
-    """Compare the queue's name with the expected one."""
+    """Check that the ticket was routed to the expected queue."""
     return output == expected["expected_output"]

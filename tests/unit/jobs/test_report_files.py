@@ -106,7 +106,7 @@ def test_a_screen_that_cannot_be_written_is_in_the_files(tmp_path):
     told = json.loads((tmp_path / "results.json").read_text())
     assert (code, told["exit_code"], told["outcome"]) == (1, 1, "errors")
     assert told["unwritten"] == ["the screen: No space left on device"]
-    assert "the result cannot be shown: No space left on device" in warned
+    assert "Cannot show the result: No space left on device" in warned
 
 
 def test_a_screen_that_cannot_be_rendered_is_in_the_files(tmp_path, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_screen_that_cannot_be_rendered_is_in_the_files(tmp_path, monkeypatch)
     monkeypatch.setattr(reports.console, "render", render)
     code, _, warned = write(tmp_path, GREEN)
     assert (code, load_results(tmp_path / "results.json").exit_code) == (1, 1)
-    assert "the result cannot be shown: OverflowError: too large" in warned
+    assert "Cannot show the result: OverflowError: too large" in warned
 
 
 def test_what_failed_for_another_reason_keeps_its_outcome(tmp_path, monkeypatch):
@@ -162,19 +162,19 @@ def test_a_dry_run_has_files_of_its_own(tmp_path):
 )
 def test_two_jobs_do_not_share_the_files(tmp_path, first, second, is_refused):
     one, other = (
-        ReportFiles(folder=tmp_path, github_files=None, **{"shard": None, **fields}) for fields in (first, second)
+        ReportFiles(directory=tmp_path, github_files=None, **{"shard": None, **fields}) for fields in (first, second)
     )
-    with one.held():
+    with one.reserved():
         if is_refused:
             with (
-                pytest.raises(UsageError, match=r"another job .*\nWait for its end, or name another folder"),
-                other.held(),
+                pytest.raises(UsageError, match=r"another job .*\nWait until it ends, or choose another directory"),
+                other.reserved(),
             ):
                 pass
         else:
-            with other.held():
+            with other.reserved():
                 pass
-    with other.held():
+    with other.reserved():
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -182,14 +182,14 @@ def test_two_jobs_do_not_share_the_files(tmp_path, first, second, is_refused):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_does_not_hold_the_files(tmp_path):
     """It may live longer than the job."""
-    files = ReportFiles(folder=tmp_path, shard=None, github_files=None)
+    files = ReportFiles(directory=tmp_path, shard=None, github_files=None)
     read, write_end = os.pipe()
-    with files.held():
+    with files.reserved():
         child = os.fork()
         if child == 0:
             os.read(read, 1)
             os._exit(0)
-    with files.held():
+    with files.reserved():
         pass
     os.write(write_end, b"x")
     os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""One verb a module; a command's module is imported when the command runs."""
+"""The commands, a module each, imported when the command runs."""
 
 from typing import TYPE_CHECKING
 

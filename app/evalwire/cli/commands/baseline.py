@@ -1,4 +1,4 @@
-"""`evalwire baseline pin`: give a recorded experiment a tag, as a fixed point to compare with."""
+"""`evalwire baseline pin`: tag a recorded experiment as a baseline."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _TAG = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 
 
 def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
-    """Tag an experiment; the exit code.
+    """Tag an experiment and return the exit code.
 
     Raises:
-        UsageError: Phoenix takes no such tag.
-        ExperimentNotFound: there is no such experiment.
-        PhoenixError: Phoenix refused, or gave no usable answer.
+        UsageError: Phoenix does not allow this tag.
+        ExperimentNotFound: the experiment does not exist.
+        PhoenixError: Phoenix rejected the request or did not answer.
     """
     if _TAG.fullmatch(tag) is None:
-        raise UsageError(f"--tag {tag}: Phoenix takes small letters, digits, - and _, such as `release`.")
+        raise UsageError(f"--tag {tag}: a tag has only lowercase letters, digits, - and _. Example: `release`.")
     phoenix = invocation.connect(None)
     record = phoenix.experiments.find(experiment_id)
     phoenix.experiments.tag(experiment_id, tag)

@@ -1,4 +1,4 @@
-"""`evalwire check`: everything short of running, so that a pipeline's set-up can be judged without a model call."""
+"""`evalwire check`: check the setup of a pipeline without a model call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of a check."""
 
     ok: bool
     what: str
@@ -36,14 +36,14 @@ class Finding:
 
 
 def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool = False) -> int:
-    """Look at the settings, Phoenix, each dataset, and each task and evaluator.
+    """Check the settings, Phoenix, and all datasets, tasks and evaluators.
 
     Returns:
-        0 when a run could start, 1 when anything is missing.
+        0 if a run can start, 1 if anything is missing.
 
     Raises:
-        UsageError: a path that was named does not exist, or Phoenix's address or credentials cannot be used.
-        NothingToRunError: `--name` names no experiment.
+        UsageError: a given path does not exist, or Phoenix's address or credentials are invalid.
+        NothingToRunError: no experiment matches `--name`.
     """
     findings: list[Finding] = []
     phoenix, server = _check_phoenix(invocation)
@@ -53,12 +53,12 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         found = discover(invocation.settings)
     if not found.experiments:
         findings.append(
-            Finding(ok=False, what="experiments", detail=f"none in {root.resolve()}/ (folders with a task.py)")
+            Finding(ok=False, what="experiments", detail=f"none in {root.resolve()}/ (directories with a task.py)")
         )
     for experiment in found.experiments:
         findings.extend(_check_code(experiment))
         if "./" in (table := experiment_table(experiment.name)):
-            detail = f"in evalwire.toml, the table of this folder is [{table}]"
+            detail = f"the table of this directory in evalwire.toml is [{table}]"
             findings.append(Finding(ok=True, what=experiment.name, detail=detail))
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
@@ -124,22 +124,22 @@ def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
         count = len(phoenix.datasets.fetch(experiment.dataset_name).examples)
     except PhoenixError as error:
         return Finding(ok=False, what=what, detail=str(error))
-    return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "it has no examples")
+    return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "the dataset has no examples")
 
 
 def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> Finding:
-    """Check whether each limit names what exists; the run itself looks for the baseline."""
+    """Check that each gate names an existing score or experiment; only the run itself looks for the baseline."""
     try:
         gates = resolve_gates(invocation.settings.thresholds, known_names(invocation.settings.experiments, experiments))
     except UsageError as error:
         return Finding(ok=False, what="gates", detail=str(error))
-    return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "none but the default: no errors")
+    return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "only the default: no errors")
 
 
 def _check_testset(settings: Settings) -> list[Finding]:
-    """Check whether the testset, where it is there, can be uploaded as it is."""
+    """Check whether the testset, if it exists, can be uploaded without changes."""
     path, columns = settings.csv_path, testset_columns(settings)
-    if path is None or not path.is_file():  # a job may run without it: the dataset is in Phoenix
+    if path is None or not path.is_file():  # optional: the dataset may already be in Phoenix
         return []
     try:
         inspection = check_testset(path, columns)
@@ -149,7 +149,7 @@ def _check_testset(settings: Settings) -> list[Finding]:
 
 
 def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:
-    """Each setting's value and source, secrets masked; Phoenix's own variables as far as they are set."""
+    """Return the value and source of each setting and of Phoenix's variables that are set, with secrets masked."""
     shown: dict[str, dict[str, Any]] = {
         name: {
             "value": str(entry.value) if isinstance(entry.value, Path | BaselineChoice) else entry.value,

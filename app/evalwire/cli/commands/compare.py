@@ -1,4 +1,4 @@
-"""`evalwire compare A B`: two recorded experiments side by side, for people."""
+"""`evalwire compare A B`: show the differences between two recorded experiments."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def compare(invocation: Invocation, *, before: str, after: str, form: ComparisonForm = "text") -> int:
-    """Compare `after` with `before`, experiment by experiment; the exit code, which no difference changes.
+    """Compare the experiments of `after` with `before`; return exit code 0 even if they differ.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        before: an experiment's id, `branch:NAME`, `tag:NAME` or `file:PATH`.
-        after: likewise.
-        form: as text, Markdown or JSON.
+        before: experiment ID, `branch:NAME`, `tag:NAME` or `file:PATH`.
+        after: the same notation.
+        form: text, Markdown or JSON.
 
     Raises:
-        UsageError: one of them is not there, or they have no experiment in common.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: an experiment does not exist, or the two sides have no experiment in common.
+        EvalwireError: Phoenix cannot be reached.
     """
     sides = []
     for text in (before, after):
@@ -38,15 +38,18 @@ def compare(invocation: Invocation, *, before: str, after: str, form: Comparison
         except ValueError as error:
             raise UsageError(f"{text!r}: {error}.") from None
         if asked.kind in ("auto", "none"):
-            raise UsageError(f"{text!r} names no experiment: give an id, branch:NAME, tag:NAME or file:PATH.")
+            raise UsageError(
+                f"{text!r} is not an experiment. Give an experiment ID, branch:NAME, tag:NAME or file:PATH."
+            )
         sides.append((asked, _find(invocation, asked)))
     (asked_before, there), (asked_after, here) = sides
     pairs = [(here[name], there[name]) for name in here if name in there]
-    if not pairs and len(here) == len(there) == 1:  # two folders on one dataset, compared on purpose
+    if not pairs and len(here) == len(there) == 1:  # two different experiments on the same dataset
         pairs = [(*here.values(), *there.values())]  # type: ignore[list-item]
     if not pairs:
         raise UsageError(
-            f"{asked_before} has {', '.join(there)} and {asked_after} has {', '.join(here)}: no experiment in common."
+            f"{asked_before} and {asked_after} have no experiment in common: "
+            f"{', '.join(there)} in the first, {', '.join(here)} in the second."
         )
     found = [
         (masked(compare_results(new, old, asked=str(asked_before)), invocation.console.mask), new, old)
@@ -61,15 +64,16 @@ def compare(invocation: Invocation, *, before: str, after: str, form: Comparison
 
 
 def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, ExperimentResult]:
-    """The experiments of one side by name.
+    """Return the experiments of one side by name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no experiment was found.
     """
     if asked.kind == "file":
         names = invocation.settings.names
         found = reports.load_results(Path(asked.value)).results
-        return _some({one.name: one for one in found if one.opened and (not names or one.name in names)}, asked)
+        recorded = {result.name: result for result in found if result.opened and (not names or result.name in names)}
+        return _some(recorded, asked)
     phoenix = invocation.connect(None)
     if asked.kind == "id":
         try:
@@ -82,12 +86,14 @@ def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, Experiment
 
 def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str, ExperimentResult]:
     if not found:
-        raise UsageError(f"nothing recorded is {asked}; name the experiments with --name, or give an id.")
+        raise UsageError(
+            f"no recorded experiment matches {asked}. Select experiments with --name, or give an experiment ID."
+        )
     return found
 
 
 def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) -> dict[str, ExperimentResult]:
-    """The newest of each experiment of the folder, or of those named, on a branch or with a tag."""
+    """Return the newest recorded experiment by name, on a branch or with a tag."""
     settings = invocation.settings
     names = settings.names
     if not names:
@@ -98,7 +104,7 @@ def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) ->
         try:
             records = phoenix.experiments.on_dataset(dataset)
             if asked.kind == "tag":
-                record = next((one for one in records if asked.value in phoenix.experiments.tags(one["id"])), None)
+                record = next((item for item in records if asked.value in phoenix.experiments.tags(item["id"])), None)
             else:
                 wanted = BaselineQuery(
                     experiment=name,

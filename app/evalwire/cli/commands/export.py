@@ -1,4 +1,4 @@
-"""`evalwire export`: a recorded experiment as a file for other programs."""
+"""`evalwire export`: write a recorded experiment to a file for other programs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def export(invocation: Invocation, *, experiment_id: str, format_: str, output: Path | None = None) -> int:
-    """Write an experiment to a file; the exit code, which failures in it do not change.
+    """Write an experiment to a file; return exit code 0 even if it has failures.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_id: Phoenix's.
+        experiment_id: the ID in Phoenix.
         format_: `csv` or `json`.
-        output: the file; `<id>.<format>` by default.
+        output: the file to write; None for `<id>.<format>`.
 
     Raises:
-        UsageError: there is no such format, or the file cannot be written.
-        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
+        UsageError: the format is unknown, or the file cannot be written.
+        EvalwireError: Phoenix does not have the experiment, or cannot be reached.
     """
     phoenix = invocation.connect(None)
     found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=invocation.console.mask)

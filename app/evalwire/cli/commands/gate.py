@@ -1,4 +1,4 @@
-"""`evalwire gate`: judge what is already recorded, without running anything."""
+"""`evalwire gate`: apply gates to recorded results without running anything."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _CI_KEYS = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recorded:
-    """Recorded experiments that are to be judged.
+    """Recorded experiments to apply gates to.
 
     Attributes:
-        results: of the experiments.
-        ci: what is known of the CI job that recorded them.
-        known: what gates may name; None for anything, where what is judged was recorded elsewhere.
+        results: results of the experiments.
+        ci: metadata of the CI job that recorded them.
+        known: names that gates may use; None for any name, if the experiments were recorded elsewhere.
     """
 
     results: Sequence[ExperimentResult]
@@ -50,8 +50,8 @@ class _Recorded:
 
     @classmethod
     def of(cls, results: Sequence[ExperimentResult], *, known: KnownNames | None = None) -> _Recorded:
-        """Return results that Phoenix has, with what their metadata say of CI."""
-        ci = {key: value for one in results for key, value in one.experiment_metadata.items() if key in _CI_KEYS}
+        """Return results from Phoenix with the CI metadata that they contain."""
+        ci = {key: value for result in results for key, value in result.experiment_metadata.items() if key in _CI_KEYS}
         return cls(results=results, ci=ci, known=known)
 
 
@@ -63,47 +63,47 @@ def gate(
     shards: int | None = None,
     fresh: bool = False,
 ) -> int:
-    """Judge recorded experiments by the gates; return the exit code that their run would have.
+    """Apply the gates to recorded experiments; return the exit code of an equivalent run.
 
-    For shards, this gives their joint verdict: it writes the reports that a run would write, and records in Phoenix
-    how the experiments ended. For everything else, it writes reports only where `--report-dir` asks for them.
+    For shards, this decides the outcome of all shards together, writes the same reports as a run, and records the
+    outcomes in Phoenix. Otherwise, it writes reports only with `--report-dir`.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_ids: of Phoenix.
-        results: a results.json; the one in the report folder, where there is nothing else to judge, a plan included.
-        shards: the number of jobs of this pipeline run that recorded without a plan.
-        fresh: they had `--fresh`.
+        experiment_ids: IDs of experiments in Phoenix.
+        results: a results.json; without experiments, plan and shards, None stands for the file in the report directory.
+        shards: the number of shards of this pipeline run, which ran without a plan.
+        fresh: whether the shards ran with `--fresh`.
 
     Raises:
-        UsageError: an experiment, a file, a gate or a baseline that was named is not there.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: a given experiment, file, gate or baseline does not exist.
+        EvalwireError: Phoenix cannot be reached.
     """
     settings, console = invocation.settings, invocation.console
     if shards is not None or (settings.plan is not None and not experiment_ids and results is None):
-        return _judge_shards(invocation, shards=shards, fresh=fresh)
+        return _gate_shards(invocation, shards=shards, fresh=fresh)
     if experiment_ids:
         phoenix = invocation.connect(None)
         report = _report(invocation, phoenix, _Recorded.of(_fetch(phoenix, experiment_ids)))
     else:
-        report = _judge_again(invocation, reports.load_results(results or settings.report_dir / "results.json"))
+        report = _gate_report(invocation, reports.load_results(results or settings.report_dir / "results.json"))
     writes = settings.source("report_dir") == "flag"
     writer = ReportWriter(settings, invocation.environ, console, writes=writes)
     return writer.write(masked(report, console.mask))
 
 
-def _judge_again(invocation: Invocation, report: Report) -> Report:
-    """Judge the report of a results.json.
+def _gate_report(invocation: Invocation, report: Report) -> Report:
+    """Apply the gates to the report in a results.json.
 
     Raises:
-        UsageError: it is of a dry run, or of one shard.
+        UsageError: the report is from a dry run or from a single shard.
     """
     if report.dry_run:
-        raise UsageError("this results.json is of a dry run, of which no gates are judged.")
+        raise UsageError("Cannot apply gates to the results.json of a dry run. Run without --dry-run first.")
     if report.shard is not None:
         raise UsageError(
-            f"Cannot judge this results.json: it holds shard {report.shard} alone. Judge all shards with `evalwire "
-            "gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
+            f"Cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
+            "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
     judged = replace(report, unwritten=(), gates=gates, baselines=baselines, prices=invocation.settings.prices)
@@ -113,8 +113,8 @@ def _judge_again(invocation: Invocation, report: Report) -> Report:
     return replace(judged, outcome=outcome, exit_code=int(outcome != "passed"))
 
 
-def _judge_shards(invocation: Invocation, *, shards: int | None, fresh: bool) -> int:
-    """Judge all shards, with a report of its own whatever comes of it."""
+def _gate_shards(invocation: Invocation, *, shards: int | None, fresh: bool) -> int:
+    """Apply the gates to all shards, and write a report in any case."""
     console = invocation.console
     writer = ReportWriter(invocation.settings, invocation.environ, console)
     try:
@@ -131,10 +131,10 @@ def _judge_shards(invocation: Invocation, *, shards: int | None, fresh: bool) ->
 
 
 def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fresh: bool) -> list[ExperimentResult]:
-    """Return what the shards recorded, by the plan or by the key of this pipeline run.
+    """Return the merged results of the shards, found by the plan or by the run key.
 
     Raises:
-        UsageError: there is no such plan or key, or an experiment is gone.
+        UsageError: the plan, the run key or an experiment is missing.
         NothingToRunError: there is no experiment.
     """
     settings = invocation.settings
@@ -146,24 +146,26 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
         invocation.console.learn_secrets()
         if not experiments:
             raise NothingToRunError(
-                f"no experiment in {settings.experiments.resolve()}/, so there is nothing to judge."
+                f"no experiment in {settings.experiments.resolve()}/, so there are no results to apply gates to."
             )
         spec = job_spec(settings, invocation.environ)
         return merge_agreed(phoenix, experiments, spec, run_key=key, shards=shards)
 
 
 def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> KnownNames:
-    """Return what gates may name: what the shards ran, and the experiments of the folder, where there is one."""
-    folders = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
+    """Return the names that gates may use: experiments of the shards and of the experiments directory."""
+    experiment_names = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
     judged = {result.name: _names(result) for result in results}
-    return KnownNames(judged=judged, others=[name for name in folders if name not in judged], is_lenient=not folders)
+    return KnownNames(
+        judged=judged, others=[name for name in experiment_names if name not in judged], is_lenient=not experiment_names
+    )
 
 
 def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentResult]:
-    """Fetch experiments of different folders.
+    """Fetch recorded experiments with different names.
 
     Raises:
-        UsageError: an experiment is not there, or two are of one folder.
+        UsageError: an experiment does not exist, or two have the same name.
     """
     try:
         results = [phoenix.recorded.result(experiment_id) for experiment_id in experiment_ids]
@@ -172,12 +174,12 @@ def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentRe
     names = [result.name for result in results]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"two of these experiments are of the folder {name!r}; judge one at a time.")
+            raise UsageError(f"two of these experiments have the name {name!r}. Apply the gates to one at a time.")
     return results
 
 
 def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, records_outcomes: bool = False) -> Report:
-    """Judge recorded experiments; with `records_outcomes`, tell Phoenix, so that they may be baselines from now on."""
+    """Apply the gates; with `records_outcomes`, record the outcomes in Phoenix so that later jobs find baselines."""
     results = recorded.results
     gates, baselines = _gating(invocation, phoenix, recorded)
     outcome = decide_outcome(results, gates) if results else "errors"
@@ -205,9 +207,9 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
 def _gating(
     invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded
 ) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-    """Return what the gates came to, and how each experiment compares with its baseline."""
+    """Return the gate results and the comparison of each experiment with its baseline."""
     settings, results = invocation.settings, recorded.results
-    known = recorded.known or KnownNames(judged={one.name: _names(one) for one in results}, is_lenient=True)
+    known = recorded.known or KnownNames(judged={result.name: _names(result) for result in results}, is_lenient=True)
     choice = settings.baseline or BaselineChoice("auto")
     base_branch = find_base_branch(recorded.ci, settings.base_branch)
     branches = branches_for(choice, recorded.ci, base_branch)
@@ -216,7 +218,9 @@ def _gating(
     if phoenix is None and choice.kind not in ("none", "file"):
         phoenix = invocation.connect(None)
     if others := unjudged_gates(settings.thresholds, known):
-        invocation.console.say(f"not among what is judged, so these gates are not either: {', '.join(others)}")
+        invocation.console.say(
+            f"these gates are skipped, because their experiments are not selected: {', '.join(others)}"
+        )
     gating = prepare_gating(
         GateRequest.of(settings),
         queries,

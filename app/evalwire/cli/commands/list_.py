@@ -1,4 +1,4 @@
-"""`evalwire list`: what was discovered, without talking to Phoenix."""
+"""`evalwire list`: show the discovered experiments without contacting Phoenix."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def list_(invocation: Invocation) -> int:
-    """Show each experiment: its dataset, the kind of its task, its evaluators, and what is wrong with it.
+    """Show the dataset, task, evaluators and problems of each experiment.
 
     Returns:
-        0 when there are experiments and none has a problem, else 1.
+        0 if there are experiments without problems, else 1.
 
     Raises:
-        UsageError: the folder that was named does not exist.
-        NothingToRunError: a name has no experiment.
+        UsageError: the given experiments directory does not exist.
+        NothingToRunError: no experiment matches `--name`.
     """
     root = invocation.settings.experiments
     with importable(root):
@@ -33,7 +33,7 @@ def list_(invocation: Invocation) -> int:
     for name in found.skipped:
         invocation.console.show(f"{plain_line(name)}/  skipped: no task.py\n")
     if not found.experiments:
-        invocation.console.show(f"no experiment in {root.resolve()}/ (a folder with a task.py)\n")
+        invocation.console.show(f"no experiment in {root.resolve()}/ (a directory with a task.py)\n")
     broken = sum(bool(experiment.problems) for experiment in found.experiments)
     return 1 if broken or not found.experiments else 0
 

@@ -1,4 +1,4 @@
-"""`evalwire plan`: create the experiments that several shards will record to, and write which they are."""
+"""`evalwire plan`: create the experiments that all shards record to, and write the plan file."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fresh: bool = False) -> int:
-    """Create the experiments, or find those that jobs of this pipeline run have begun, and write the plan.
+    """Create or find the experiments of this pipeline run, and write the plan.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
         shards: the number of shards.
-        output: the file to write; None for the screen.
-        fresh: create new experiments in any case.
+        output: the file to write; None for standard output.
+        fresh: always create new experiments.
 
     Returns:
-        0 when there is a plan; 1 when an experiment cannot be planned, and nothing is written.
+        0 if the plan was written; 1 if an experiment has a problem, without a plan.
 
     Raises:
-        UsageError: a path that was named does not exist or cannot be written.
-        EvalwireError: Phoenix cannot be asked.
+        UsageError: a given path does not exist or cannot be written.
+        EvalwireError: Phoenix cannot be reached.
     """
     settings, console = invocation.settings, invocation.console
     phoenix = invocation.connect(None)
@@ -44,7 +44,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         found = discover(settings)
         console.learn_secrets()
         if not found.experiments:
-            raise NothingToRunError(f"Cannot write a plan: {settings.experiments.resolve()}/ holds no experiment.")
+            raise NothingToRunError(f"Cannot write a plan: no experiment in {settings.experiments.resolve()}/.")
         failures = [
             f"{experiment.name}: {problem}" for experiment in found.experiments for problem in experiment.problems
         ]
@@ -65,15 +65,15 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         endpoint=phoenix.endpoint,
     )
     _write(invocation, made, output)
-    for one in opened:
-        console.say(f"{one.experiment.name}: {len(one.dataset.examples)} examples in {shards} shards, {one.url}")
+    for each in opened:
+        console.say(f"{each.experiment.name}: {len(each.dataset.examples)} examples in {shards} shards, {each.url}")
     return 0
 
 
 def _open(
     invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment], *, shards: int, fresh: bool
 ) -> tuple[list[OpenExperiment], list[str]]:
-    """Return the experiments in Phoenix, and why some could not be opened."""
+    """Return the opened experiments and the failures to open others."""
     settings, environ = invocation.settings, invocation.environ
     knows_run = settings.run_key is not None or pipeline_run(environ) is not None
     key = find_run_key(settings, environ)[0] if knows_run and not fresh else None
@@ -82,13 +82,13 @@ def _open(
     opened, failures = [], []
     for experiment in experiments:
         try:
-            one = experiment_opener.open(experiment)
+            found = experiment_opener.open(experiment)
         except EvalwireError as error:
             failures.append(f"{experiment.name}: {error}")
             continue
-        if one.id is None:
-            failures.append(f"{experiment.name}: the dataset {one.dataset.name!r} has no examples")
-        opened.append(one)
+        if found.id is None:
+            failures.append(f"{experiment.name}: the dataset {found.dataset.name!r} has no examples")
+        opened.append(found)
     return opened, failures
 
 
@@ -100,4 +100,4 @@ def _write(invocation: Invocation, made: ShardPlan, output: Path | None) -> None
     try:
         reports.write(output, [made.dump()])
     except OSError as error:
-        raise UsageError(f"the plan cannot be written to {output}: {error.strerror}.") from error
+        raise UsageError(f"Cannot write the plan to {output}: {error.strerror}.") from error

@@ -1,4 +1,4 @@
-"""`evalwire report`: a finished run in another format, from its results.json; or an experiment that Phoenix has."""
+"""`evalwire report`: show a results.json or a recorded experiment in another format."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 
 def report(invocation: Invocation, *, path: Path | None, format_: str, output: Path | None = None) -> int:
-    """Render a results.json; the exit code.
+    """Render a results.json and return the exit code.
 
     Args:
         invocation: settings and streams.
-        path: the file; the one in the report folder by default.
-        format_: one of `evalwire.reports.FORMATS`.
-        output: where to; standard output by default.
+        path: the file; None for results.json in the report directory.
+        format_: a name in `evalwire.reports.FORMATS`.
+        output: the file to write; None for standard output.
 
     Raises:
-        UsageError: there is no such file or format, it is no results.json, or the output cannot be written.
+        UsageError: the file does not exist or is not a results.json, the format is unknown, or the output cannot be
+            written.
     """
     if format_ not in reports.FORMATS:
         raise UsageError(f"--format {format_}: expected one of: {', '.join(reports.FORMATS)}.")
@@ -42,16 +43,16 @@ def report(invocation: Invocation, *, path: Path | None, format_: str, output: P
 
 
 def report_experiment(invocation: Invocation, *, experiment_id: str, output: Path | None = None) -> int:
-    """Tell of a recorded experiment in Markdown; the exit code.
+    """Show a recorded experiment in Markdown and return the exit code.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_id: Phoenix's.
-        output: where to; standard output by default.
+        experiment_id: the ID in Phoenix.
+        output: the file to write; None for standard output.
 
     Raises:
         UsageError: the output cannot be written.
-        EvalwireError: Phoenix does not know the experiment, or cannot be asked.
+        EvalwireError: Phoenix does not have the experiment, or cannot be reached.
     """
     text = experiment_report(invocation.connect(None), experiment_id)
     if output is None:

@@ -1,4 +1,4 @@
-"""`evalwire resume`: deliver what a journal holds, run what never finished, and end as the run would have ended."""
+"""`evalwire resume`: record the results in a journal, run the remaining examples, and apply the gates."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def resume(
     local: bool = False,
     accept_changes: bool = False,
 ) -> int:
-    """Go on with an earlier job, report, and give the exit code.
+    """Resume an earlier job, write the report, and return the exit code.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        path: the job's journal; the newest in the report folder by default.
-        experiment_id: a Phoenix experiment to complete instead, from what Phoenix has of it.
-        retry_failed: try failed tasks and evaluators again.
-        local: start the local Phoenix for it.
-        accept_changes: go on where code or examples were changed since the job began.
+        path: the journal of the job; None for the newest in the report directory.
+        experiment_id: a Phoenix experiment to complete instead of resuming a journal.
+        retry_failed: retry failed tasks and evaluators.
+        local: start the local Phoenix for the job.
+        accept_changes: continue even if code or examples changed since the job started.
 
     Raises:
-        UsageError: there is no such journal, it is still being written, or it cannot be read.
-        EvalwireError: there is no Phoenix to talk to.
-        Interrupted: a signal came before the engine ran, or a second one did.
+        UsageError: the journal is missing, in use or unreadable.
+        EvalwireError: Phoenix cannot be reached.
+        Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
     settings, environ, console = invocation.settings, invocation.environ, invocation.console
     journal: Journal | None = None
@@ -58,7 +58,7 @@ def resume(
     if experiment_id is None:
         journal, earlier = Journal.reopen(path or _newest(settings.report_dir))
         if earlier.damaged:
-            console.warn(f"{journal.path}: {earlier.damaged} lines cannot be read and are left out")
+            console.warn(f"{journal.path}: ignored {earlier.damaged} damaged lines")
         console.say(f"resuming {journal.path}")
     sharing = earlier.spec.sharing if earlier else None
 
@@ -93,30 +93,30 @@ def resume(
     )
 
 
-def _newest(folder: Path) -> Path:
-    path = newest_journal(folder)
+def _newest(directory: Path) -> Path:
+    path = newest_journal(directory)
     if path is None:
         raise UsageError(
-            f"Cannot find a journal in {folder}/. Name a journal, name an experiment with --experiment ID, or start a "
-            "new run with `evalwire run`."
+            f"Cannot find a journal in {directory}/. Name a journal, name an experiment with --experiment ID, or start "
+            "a new run with `evalwire run`."
         )
     return path
 
 
 def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) -> PastJob:
-    """Return what Phoenix knows of an experiment, in the form of a journal's past job."""
+    """Return the past job that matches an experiment in Phoenix."""
     found = phoenix.experiments.find(experiment_id)
     dataset = phoenix.datasets.fetch_version(found["dataset_id"], found["dataset_version_id"])
     settings = invocation.settings
-    folders = [path.name for path in find_experiments(settings.experiments)[0]]
-    names = [name for name in folders if settings.dataset_names.get(name, name) == dataset.name]
+    experiment_names = [path.name for path in find_experiments(settings.experiments)[0]]
+    names = [name for name in experiment_names if settings.dataset_names.get(name, name) == dataset.name]
     if settings.names:
         names = [name for name in names if name in settings.names]
     if len(names) != 1:
-        which = f"several do: {', '.join(names)}; choose one with --name" if names else "none does"
+        found_here = f"several use it: {', '.join(names)}. Select one with --name" if names else "none uses it"
         raise UsageError(
-            f"the experiment {experiment_id} ran on the dataset {dataset.name!r}: one experiment in "
-            f"{settings.experiments}/ should be on it, and {which}."
+            f"Cannot find the code of the experiment {experiment_id}: a single experiment in {settings.experiments}/ "
+            f"must use its dataset {dataset.name!r}, but {found_here}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
     spec = JobSpec(

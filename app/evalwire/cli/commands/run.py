@@ -1,4 +1,4 @@
-"""`evalwire run`: discover, fetch, run, score, record, report. Start here, and go on in `evalwire.jobs.lifecycle`."""
+"""`evalwire run`: discover, fetch, run, score, record, report. Read `evalwire.jobs.lifecycle` next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evalwire.shards import Membership
 
 _AT_ONCE = (
-    "note: {} examples run at once; evalwire 0.6 ran one at a time. If a task keeps state between examples, set "
+    "note: {} examples run in parallel; evalwire 0.6 ran one at a time. If a task keeps state between examples, set "
     "task_concurrency = 1 under [experiments]. To hide this note, set it to any number"
 )
 
@@ -45,27 +45,30 @@ def run(
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        dry_run: the number of examples of each experiment, with nothing recorded; None for a real run.
-        local: start a Phoenix for this run, and upload the testset to it.
+        dry_run: the number of examples per experiment to run without recording; None for a real run.
+        local: start a local Phoenix for this job and upload the testset to it.
         fresh: start new experiments instead of continuing an earlier attempt of the same pipeline run (shards only).
-        accept_changes: go on where code or examples were changed since the plan was made.
+        accept_changes: continue even if code or examples changed since the plan was written.
 
     Raises:
-        UsageError: a path that was named does not exist or cannot be written; nothing has run.
-        EvalwireError: there is no Phoenix to talk to: a wrong address, or the local one did not start.
-        Interrupted: a signal came before the engine ran, or a second one did.
+        UsageError: a given path does not exist or cannot be written; nothing has run.
+        EvalwireError: Phoenix cannot be reached, or the local Phoenix did not start.
+        Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
     settings, environ, console = invocation.settings, invocation.environ, invocation.console
     membership = find_membership(settings, environ, fresh=fresh, is_recorded=dry_run is None)
     if membership is not None and local:
-        raise UsageError("--local: the Phoenix of one job is out of the reach of the other shards.")
+        raise UsageError(
+            "--local cannot be used with shards: the local Phoenix of a job is not reachable from the other jobs. "
+            "Use a Phoenix server that all jobs can reach."
+        )
     planned = membership.plan.past if membership is not None and membership.plan is not None else None
     spec = _spec(invocation, membership, planned)
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
         if not local:
-            invocation.connect(None)  # fail on a wrong address before user code is imported
+            invocation.connect(None)  # fail on an invalid address before importing user code
         names = select_names(settings, planned.experiments, of="plan") if planned else None
         experiments = load_selected(settings, console, signals, names)
         _check_version(settings.dataset_version, experiments)
@@ -84,7 +87,7 @@ def run(
                 dry_run=dry_run,
                 record_connections=settings.record_connections,
                 past=planned.past if planned else {},
-                retry_failed=membership is not None,  # a shard that is started again completes what it can
+                retry_failed=membership is not None,  # a restarted shard completes its experiments
                 accept_changes=accept_changes,
             )
 
@@ -98,12 +101,12 @@ def run(
         shard=spec.sharing.shard if spec.sharing else None,
     )
     if local:
-        console.say("to look at these results in the local Phoenix: evalwire serve")
+        console.say("to view these results in the local Phoenix, run: evalwire serve")
     return code
 
 
 def _spec(invocation: Invocation, membership: Membership | None, planned: PastJob | None) -> JobSpec:
-    """Return what the job runs: what the plan says, else what the settings say."""
+    """Return the spec of the job, from the plan or else from the settings."""
     sharing = membership.sharing if membership else None
     if planned is None:
         return job_spec(invocation.settings, invocation.environ, sharing=sharing)
@@ -111,14 +114,14 @@ def _spec(invocation: Invocation, membership: Membership | None, planned: PastJo
 
 
 def _check_version(version: str | None, experiments: Sequence[Experiment]) -> None:
-    """Check that a version is asked of one dataset only.
+    """Check that --dataset-version applies to a single dataset.
 
     Raises:
-        UsageError: the selected experiments have several.
+        UsageError: the selected experiments use several datasets.
     """
     datasets = {experiment.dataset_name for experiment in experiments}
     if version is not None and len(datasets) > 1:
         raise UsageError(
-            f"--dataset-version is of one dataset, and the selected experiments have {len(datasets)}: "
-            f"{', '.join(sorted(datasets))}. Select one with --name."
+            f"--dataset-version needs a single dataset, but the selected experiments use {len(datasets)}: "
+            f"{', '.join(sorted(datasets))}. Select an experiment with --name."
         )

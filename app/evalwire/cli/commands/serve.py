@@ -1,4 +1,4 @@
-"""`evalwire serve`: the Phoenix of `run --local`, for as long as one looks at it."""
+"""`evalwire serve`: run the local Phoenix of `run --local` until it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def serve(invocation: Invocation, *, port: int | None = None) -> int:
-    """Serve it until SIGINT or SIGTERM, which is its ordinary end.
+    """Serve the local Phoenix until SIGINT or SIGTERM.
 
     Returns:
-        0, or 1 when the server ended by itself.
+        0 after a signal or if the server is already running; 1 if the server stopped on its own.
 
     Raises:
-        LocalServerError: it could not be started.
+        LocalServerError: the server could not be started.
     """
     try:
         with (
@@ -29,12 +29,12 @@ def serve(invocation: Invocation, *, port: int | None = None) -> int:
             ) as server,
         ):
             if server.process is None:
-                invocation.console.out.write(f"{server.url} is served already\n")
+                invocation.console.out.write(f"Phoenix is already running at {server.url}\n")
                 return 0
-            invocation.console.out.write(f"Phoenix: {server.url} (end with Ctrl-C)\n")
+            invocation.console.out.write(f"Phoenix: {server.url} (stop with Ctrl-C)\n")
             invocation.console.out.flush()
             server.process.wait()
     except Interrupted:
         return 0
-    invocation.console.warn(f"the local Phoenix ended by itself; see {invocation.settings.local_dir}/server.log")
+    invocation.console.warn(f"the local Phoenix stopped unexpectedly. See {invocation.settings.local_dir}/server.log")
     return 1

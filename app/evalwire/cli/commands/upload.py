@@ -1,4 +1,4 @@
-"""`evalwire upload`: a testset file -> Phoenix datasets."""
+"""`evalwire upload`: upload a testset to Phoenix datasets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MOST_IDS = 5
 
 
 def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = False) -> int:
-    """Upload the testset, one dataset for each tag, saying before what will change and after what became of each.
+    """Upload the testset as one dataset per tag, and report the changes before and the result after each upload.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        strict: upload nothing of a file that has a row to complain about.
-        dry_run: say what would change, and upload nothing.
+        strict: upload nothing if any row has an issue.
+        dry_run: report the changes without uploading them.
 
     Raises:
-        UsageError: no file is named, or it has no row with a tag.
-        TestsetError: the file cannot be uploaded as it is; nothing was.
-        PhoenixError: Phoenix did not take it.
+        UsageError: no file was given, or it has no row with a tag.
+        TestsetError: the file has errors; nothing was uploaded.
+        PhoenixError: Phoenix rejected an upload.
     """
     path, columns = testset_path(invocation.settings), testset_columns(invocation.settings)
     inspection = check_testset(path, columns, strict=strict)
@@ -66,22 +66,21 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
         except BaseException:
             if to_send > ROWS_PER_PART:
                 invocation.console.warn(
-                    f"{found.name}: interrupted; {count} of {to_send} examples have arrived. Until the same "
-                    "upload is repeated, which sends only the rest, runs "
-                    f"{'use the version before it' if found.held else 'refuse the dataset'}."
+                    f"{found.name}: the upload was interrupted after {count} of {to_send} examples. Repeat it to send "
+                    f"the rest. Until then, runs {'use the previous version' if found.held else 'reject the dataset'}."
                 )
             raise
 
 
 def _planned(found: Upload) -> Iterator[str]:
-    """Say what the upload will change; return nothing where every dataset is new, or none changes."""
+    """Yield a description of the changes; nothing for a new or an unchanged dataset."""
     if found.plan is None or found.held is None or found.plan.is_empty:
         return
     plan = found.plan
     same = len(plan.ids) - len(plan.added) - len(plan.changed)
-    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed, {same} as they are"
-    yield f"{found.name}: {'goes on with an upload that was interrupted: ' if found.is_repeat else ''}{counts}"
-    removed = [one.id for one in plan.removed]
+    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed, {same} unchanged"
+    yield f"{found.name}: {'continues an interrupted upload: ' if found.is_repeat else ''}{counts}"
+    removed = [example.id for example in plan.removed]
     for word, ids in (("added", plan.added), ("changed", plan.changed), ("removed", removed)):
         if ids:
             yield f"  {word}: {_listed(ids)}"

@@ -1,4 +1,4 @@
-"""`evalwire validate`: everything that is wrong with a testset file."""
+"""`evalwire validate`: check a testset for errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def validate(invocation: Invocation) -> int:
-    """Look at the testset without talking to anybody; 1 where there is something to mend.
+    """Check the testset without contacting Phoenix; return 1 if it has issues, else 0.
 
     Raises:
-        UsageError: no file is named.
-        TestsetError: it cannot be read.
+        UsageError: no file was given.
+        TestsetError: the file cannot be read.
     """
     path = testset_path(invocation.settings)
     columns = testset_columns(invocation.settings)

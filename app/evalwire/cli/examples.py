@@ -1,0 +1,30 @@
+"""Examples for the help of each command, in the order in which a project uses the commands."""
+
+EXAMPLES = {
+    "evalwire": ("evalwire init my-evals",),
+    "init": ("evalwire init my-evals", "evalwire init --ci github"),
+    "check": ("evalwire check", "evalwire check --show-settings"),
+    "list": ("evalwire list --experiments my-evals/experiments",),
+    "validate": ("evalwire validate --csv testset.csv",),
+    "upload": ("evalwire upload --csv testset.csv --dry-run", "evalwire upload --csv testset.csv"),
+    "run": ("evalwire run --local", "evalwire run --gate 'exact_match pass_rate >= 90%'"),
+    "resume": ("evalwire resume", "evalwire resume --retry-failed"),
+    "gate": (
+        "evalwire gate --baseline tag:release",
+        "evalwire gate --plan plan.json",
+    ),
+    "compare": ("evalwire compare branch:main file:test-results/results.json",),
+    "report": ("evalwire report --format html --output report.html",),
+    "export": ("evalwire export --experiment RXhwZXJpbWVudDox --output runs.csv",),
+    "baseline": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
+    "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
+    "plan": ("evalwire plan --shards 4 --output plan.json",),
+    "serve": ("evalwire serve", "evalwire serve --port 6007"),
+}
+
+
+def epilog(name: str | None) -> str | None:
+    """Return the text below the help of a command; None without examples."""
+    examples = EXAMPLES.get(name or "", ())
+    title = "Example:" if len(examples) == 1 else "Examples:"
+    return "\n\n".join([title, *(f"$ {example}" for example in examples)]) if examples else None
