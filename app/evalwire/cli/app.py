@@ -11,6 +11,7 @@ import typer
 from evalwire.cli import commands
 from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, takes
 from evalwire.cli.process import execute
+from evalwire.cli.project_templates import Template
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
@@ -372,6 +373,15 @@ def init(
         Path,
         typer.Argument(metavar="DIR", help="Directory of the project; created when missing.", show_default=False),
     ] = Path(),
+    template: Annotated[
+        Template,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, "
+            "langchain, pydantic-ai or rag.",
+        ),
+    ] = "basic",
     ci: Annotated[
         Literal["github", "gitlab"] | None,
         typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
@@ -379,7 +389,7 @@ def init(
 ) -> None:
     """Write a small project that runs as it is, to start your own from; change no file that is there."""
     execute(
-        lambda invocation: commands.init.init(invocation, directory, ci=ci),
+        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
         {},
         config=None,
         env_file=None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_file, is_folder, list_folder
 from evalwire.experiments.inputs import read_inputs, watching
+from evalwire.experiments.requirements import with_requirement, without_repeats
 from evalwire.loading import load_needed, project_folder
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import (
@@ -241,7 +242,7 @@ def _load_experiment(
             "add a file such as exact_match.py that defines `exact_match`"
         )
         problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
-    return replace(nothing, task=task, evaluators=tuple(evaluators), problems=tuple(problems))
+    return replace(nothing, task=task, evaluators=tuple(evaluators), problems=without_repeats(problems))
 
 
 def _say_what_it_gets(task: Callee, experiment: str) -> None:
@@ -317,6 +318,7 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
         failure = _with_denial(failure, cast("PermissionError", error), path)
     if issubclass(kind, ModuleNotFoundError):
         failure = _with_mount(failure, cast("ModuleNotFoundError", error), folder.parent)
+    failure = with_requirement(failure, error, folder.parent.parent)
     return failure if failure.where else replace(failure, where=str(path))
 
 
