@@ -166,7 +166,7 @@ def _embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def model_server(answer: Callable[[str], str], verdict: Callable[[str], bool]) -> Iterator[ModelServer]:
-    """Serve a provider for as long as the context lasts.
+    """Serve a provider for as long as the context lasts; each connection is closed after its response.
 
     Args:
         answer: returns the answer to the last text of a request.
@@ -175,8 +175,6 @@ def model_server(answer: Callable[[str], str], verdict: Callable[[str], bool]) -
     model = ModelServer(answer, verdict)
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}
