@@ -50,7 +50,8 @@ WARM = """
 import json, os, sys
 from evalwire.phoenix.connection import _skip_server_imports
 _skip_server_imports()
-import openinference.instrumentation.openai, phoenix.client, phoenix.otel
+import anthropic, langchain_core.tracers, phoenix.client, phoenix.otel
+import openinference.instrumentation.anthropic, openinference.instrumentation.langchain, openinference.instrumentation.openai
 
 for line in sys.stdin:
     code, folder, environ, out, err = json.loads(line)

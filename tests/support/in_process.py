@@ -122,7 +122,7 @@ def _interpreter(cwd: Path) -> Iterator[None]:
         sys.argv, sys.excepthook, threading.excepthook, sys.dont_write_bytecode = flags
         for one, items in lists.values():
             one[:] = items
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name not in modules and _is_below(module, cwd):
                 del sys.modules[name]
         sys.modules.update(modules)

@@ -24,6 +24,7 @@ from evalwire.cli.flags import (
     takes,
 )
 from evalwire.cli.process import execute
+from evalwire.cli.project_templates import Template
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
@@ -371,6 +372,15 @@ def init(
             metavar="DIR", help="Directory of the project, created if missing (default: .).", show_default=False
         ),
     ] = Path(),
+    template: Annotated[
+        Template,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, "
+            "langchain, pydantic-ai or rag.",
+        ),
+    ] = "basic",
     ci: Annotated[
         Literal["github", "gitlab"] | None,
         typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
@@ -378,7 +388,7 @@ def init(
 ) -> None:
     """Create a small project that runs without changes. Existing files are not overwritten."""
     execute(
-        lambda invocation: commands.init.init(invocation, directory, ci=ci),
+        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
         {},
         config=None,
         env_file=None,

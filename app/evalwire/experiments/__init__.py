@@ -2,9 +2,11 @@
 
 from evalwire.experiments.discovery import Discovered, find_experiments, importable, load_experiments
 from evalwire.experiments.inputs import count_reads, digest_today, read_inputs
+from evalwire.experiments.requirements import check_requirements
 
 __all__ = [
     "Discovered",
+    "check_requirements",
     "count_reads",
     "digest_today",
     "find_experiments",

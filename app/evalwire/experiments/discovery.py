@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from evalwire.errors import Interrupted, NothingToRunError, UsageError
 from evalwire.experiments.access import describe_denial, is_dangling, is_directory, is_file, list_directory
 from evalwire.experiments.inputs import read_inputs, watching
+from evalwire.experiments.requirements import with_requirement, without_repeats
 from evalwire.loading import load_needed, project_directory
 from evalwire.model import Callee, Experiment, Failure
 from evalwire.usercode import (
@@ -247,7 +248,7 @@ def _load_experiment(
             "add a file such as exact_match.py that defines `exact_match`"
         )
         problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
-    return replace(nothing, task=task, evaluators=tuple(evaluators), problems=tuple(problems))
+    return replace(nothing, task=task, evaluators=tuple(evaluators), problems=without_repeats(problems))
 
 
 def _warn_of_parameter(task: Callee, experiment: str) -> None:
@@ -322,6 +323,7 @@ def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
         failure = _with_denial(failure, cast("PermissionError", error), path)
     if issubclass(kind, ModuleNotFoundError):
         failure = _with_mount(failure, cast("ModuleNotFoundError", error), folder.parent)
+    failure = with_requirement(failure, error, folder.parent.parent)
     return failure if failure.where else replace(failure, where=str(path))
 
 

@@ -56,12 +56,14 @@ class SpanUsage:
     Attributes:
         id: of the span. `parent_id`: of the span around it.
         is_llm: whether it is a call of a language model, by its OpenInference kind.
+        is_refused: whether the provider refused it, such as for its rate limit, so that it used nothing.
         model: as far as the span tells it; likewise all that follows.
     """
 
     id: int
     parent_id: int | None = None
     is_llm: bool = False
+    is_refused: bool = False
     model: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -80,13 +82,14 @@ _NUMBERS = tuple(item.name for item in fields(ModelUsage) if item.name != "model
 def usage_of_spans(spans: Iterable[SpanUsage]) -> Usage:
     """Return the usage that the LLM spans of one trace tell.
 
-    Only LLM spans count, since the spans around them repeat their figures. Of LLM spans within each other (a
-    framework's around its provider's) the outermost that tells its tokens counts, since they tell of one call; where
-    none of them does, the outermost counts as a call without.
+    Only LLM spans count, since the spans around them repeat their figures. A refused call without tokens does not
+    count. Of LLM spans within each other (a framework's around its provider's) the outermost that tells its tokens
+    counts, since they tell of one call; where none of them does, the outermost counts as a call without.
     """
     by_id = {span.id: span for span in spans}
-    llm = [span for span in by_id.values() if span.is_llm]
-    around = {span.id: [one for one in _around(span, by_id) if one.is_llm] for span in llm}
+    llm = [span for span in by_id.values() if span.is_llm and (span.is_counted or not span.is_refused)]
+    ids = {span.id for span in llm}
+    around = {span.id: [one for one in _around(span, by_id) if one.id in ids] for span in llm}
     covering = {one.id for span in llm if span.is_counted for one in around[span.id]}
     counted = [
         span

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_llm_spans_without_tokens_within_each_other_are_one_call_without_a_count
 def test_a_call_without_a_count_is_not_lost_beside_one_with():
     """Under a span that tells nothing itself."""
     assert figures(llm(1), llm(2, 1, 7), llm(3, 1)) == (2, 7, 1)
+
+
+def test_a_refused_call_used_nothing():
+    refused = llm(1, is_refused=True)
+    assert usage_of_spans([refused, llm(2, 1, is_refused=True)]) == ()
+    assert figures(refused, llm(2, None, 7)) == (1, 7, 0)
+    assert figures(llm(1, None, 3, is_refused=True)) == (1, 3, 0)
 
 
 def test_spans_that_claim_to_be_around_each_other_end_no_run():
@@ -188,6 +196,34 @@ def test_a_span_of_another_kind_uses_nothing(tracing):
     span.context.run(work)
     span.finish(output="x")
     assert (span.usage[0].calls, token_count(span.usage)) == (1, 100)
+
+
+@pytest.mark.parametrize(("name", "is_refused"), [("RateLimitError", True), ("APITimeoutError", False)])
+def test_a_call_that_its_provider_refuses_leaves_the_usage_known(tracing, name, is_refused):
+    """A call that timed out may have used tokens."""
+    span = call(tracing)
+
+    def work() -> None:
+        with contextlib.suppress(RuntimeError), trace_api.get_tracer("mine").start_as_current_span("model call") as model:
+            model.set_attribute("openinference.span.kind", "LLM")
+            model.set_attribute("llm.model_name", "m")
+            raise type(name, (RuntimeError,), {})("Error code: 429")
+
+    span.context.run(work)
+    span.context.run(make_llm_span, token_count__prompt=7)
+    span.finish(output="x")
+    uncounted = 0 if is_refused else 1
+    assert span.usage == (
+        ModelUsage(
+            model="m",
+            calls=1 + uncounted,
+            prompt_tokens=7,
+            total_tokens=7,
+            uncounted=uncounted,
+            unpriced=1 + uncounted,
+            unpriced_prompt_tokens=7,
+        ),
+    )
 
 
 def test_a_total_without_its_parts_is_not_free():

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from evalwire.cli.project_templates import (
+    Template,
+    gitignore_file,
+    project_files,
+    read_template,
+    set_up_commands,
+    workflow,
+)
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,25 +25,16 @@ if TYPE_CHECKING:
 
 CI = Literal["github", "gitlab"]
 
-_EXPERIMENT = "experiments/ticket_router"
-
-_PROJECT = (
-    "evalwire.toml",
-    "testset.csv",
-    f"{_EXPERIMENT}/task.py",
-    f"{_EXPERIMENT}/exact_match.py",
-    f"{_EXPERIMENT}/known_team.py",
-)
-
 _WORKFLOWS: Mapping[CI, str] = {"github": ".github/workflows/evalwire.yml", "gitlab": ".gitlab-ci.yml"}
 
 
-def init(invocation: Invocation, directory: Path, *, ci: CI | None = None) -> int:
+def init(invocation: Invocation, directory: Path, *, template: Template = "basic", ci: CI | None = None) -> int:
     """Write the project: all of its files, or none.
 
     Args:
         invocation: the streams.
         directory: made when missing.
+        template: the project to write.
         ci: the CI system to write a workflow for; None for no workflow.
 
     Raises:
@@ -44,20 +42,23 @@ def init(invocation: Invocation, directory: Path, *, ci: CI | None = None) -> in
     """
     if os.path.lexists(directory) and not directory.is_dir():
         raise UsageError(f"{directory} is no folder.")
-    templates = {name: name for name in _PROJECT} | ({_WORKFLOWS[ci]: f"{ci}.yml"} if ci else {})
-    if there := [str(directory / name) for name in templates if os.path.lexists(directory / name)]:
+    texts = {name: read_template(file) for name, file in project_files(template).items()}
+    if ci:
+        texts[_WORKFLOWS[ci]] = workflow(f"{ci}.yml", template)
+    if there := [str(directory / name) for name in texts if os.path.lexists(directory / name)]:
         raise UsageError(
             f"nothing was written, as this is there already: {', '.join(there)}.\n"
             "Name a folder without it: evalwire init DIR."
         )
+    gitignore = read_template(gitignore_file(template))
     has_gitignore = os.path.lexists(directory / ".gitignore")
     if not has_gitignore:
-        templates[".gitignore"] = "gitignore"
-    _write(directory, {name: _template(file) for name, file in templates.items()})
-    for name in templates:
+        texts[".gitignore"] = gitignore
+    _write(directory, texts)
+    for name in texts:
         invocation.console.show(f"wrote {directory / name}\n")
     if has_gitignore:
-        lines = ", ".join(_template("gitignore").split())
+        lines = ", ".join(gitignore.split())
         invocation.console.show(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
     if ci and (root := _repository_above(directory)):
         invocation.console.show(
@@ -66,12 +67,9 @@ def init(invocation: Invocation, directory: Path, *, ci: CI | None = None) -> in
     invocation.console.show("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
     if directory.resolve() != Path.cwd():
         invocation.console.show(f"  cd {shlex.quote(str(directory))}\n")
-    invocation.console.show("  evalwire run --local\n")
+    for command in (*set_up_commands(template), "evalwire run --local"):
+        invocation.console.show(f"  {command}\n")
     return 0
-
-
-def _template(name: str) -> str:
-    return files("evalwire.cli").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _write(directory: Path, texts: Mapping[str, str]) -> None:

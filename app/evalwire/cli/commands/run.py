@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
+from evalwire.experiments import check_requirements
 from evalwire.jobs import (
     Job,
     Signals,
@@ -72,6 +73,8 @@ def run(
         names = select_names(settings, planned.experiments, of="plan") if planned else None
         experiments = load_selected(settings, console, signals, names)
         _check_version(settings.dataset_version, experiments)
+        if local:
+            check_requirements(experiments)
         if settings.source("task_concurrency") == "default" and dry_run != 1:
             console.say(_AT_ONCE.format(settings.task_concurrency))
         with reachable_phoenix(

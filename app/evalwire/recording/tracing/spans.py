@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 SPAN_KIND = "openinference.span.kind"
 
+_REFUSALS = (  # of providers' clients, for HTTP 4xx, 503 and 529
+    "AuthenticationError",
+    "BadRequestError",
+    "ConflictError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "ResourceExhausted",
+    "ServiceUnavailableError",
+    "TooManyRequests",
+    "UnprocessableEntityError",
+)
+
 
 class CallSpan:
     """The span around one call of the user's code.
@@ -128,12 +143,19 @@ def _usage_of(span: trace_sdk.ReadableSpan, span_id: int) -> SpanUsage:
         id=span_id,
         parent_id=parent_id,
         is_llm=True,
+        is_refused=_is_refused(span),
         model=str(attributes.get("llm.model_name") or ""),
         prompt_tokens=count("prompt"),
         completion_tokens=count("completion"),
         total_tokens=count("total"),
         cost_usd=number("llm.cost.total"),
     )
+
+
+def _is_refused(span: trace_sdk.ReadableSpan) -> bool:
+    """Check whether a call ended with an error by which its provider refuses it."""
+    raised = [(event.attributes or {}).get("exception.type") for event in span.events if event.name == "exception"]
+    return any(isinstance(type_, str) and type_.endswith(_REFUSALS) for type_ in raised)
 
 
 class SpanFan(trace_sdk.SpanProcessor):
