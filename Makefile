@@ -8,7 +8,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 # Without cached bytecode, each process that a test starts would compile evalwire again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema messages docs docs-serve lint lint-python lint-rest format pictures lock clean
+.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ test-image: $(VENV)/installed  # timing-sensitive tests run alone
 		$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not alone" tests/image -- \
 		$(BIN)/pytest -m "alone and not slow" tests/image
 
-lint: lint-python lint-rest  ## Check style, types, import layers, shell scripts, Dockerfile, workflows, the action and the CI examples.
+lint: lint-python lint-rest lint-words  ## Check style, types, import layers, shell scripts, Dockerfile, workflows, the action and the CI examples.
 
 lint-python: $(VENV)/installed
 	$(BIN)/ruff check
@@ -54,6 +54,9 @@ lint-python: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/mypy image .github/release action/comment.py
 	$(BIN)/lint-imports
+
+lint-words: $(VENV)/installed
+	$(BIN)/python tests/support/words.py
 
 lint-rest: $(VENV)/installed
 	$(BIN)/shellcheck --external-sources entrypoint.sh image/evalwire-install .ci/run action/*.sh examples/kubernetes/run.sh
