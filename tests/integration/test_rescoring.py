@@ -157,7 +157,7 @@ def test_a_weakened_judge_shows_in_the_first_line_and_in_the_summary(judged, cli
     done = judged.run("run", **PULL, WRONG="1")
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].endswith("; 1 baseline scored again: 0.50 to 1.00")
-    said = f"same scored {EXAMPLES} outputs of the baseline again (changed: experiments/{judged.name}/same.py): 0.50 to 1.00"
+    said = f"same scored {EXAMPLES} baseline outputs again (changed: experiments/{judged.name}/same.py): 0.50 to 1.00"
     assert said in done.stdout
     summary = (judged.directory / "test-results" / "summary.md").read_text()
     assert "1 baseline scored again: 0.50 to 1.00" in summary.splitlines()[0]
