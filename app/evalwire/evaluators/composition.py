@@ -161,17 +161,17 @@ class _Member:
     def score(self, returned: Any) -> float | None:
         """Return the only score in the result of the evaluator; None if it is not applicable."""
         try:
-            verdicts = parse_scores(returned, name=self.name)
+            results = parse_scores(returned, name=self.name)
         except TypeError as error:
             raise TypeError(f"`{self.name}`: {error}") from error
         except (ValueError, OverflowError) as error:
             raise ValueError(f"`{self.name}`: {error}") from error
-        if len(verdicts) > 1:
-            raise ValueError(f"`{self.name}` returned {len(verdicts)} results instead of one")
-        [verdict] = verdicts
-        if verdict.kind == "label":
-            raise ValueError(f"`{self.name}` returned the label {verdict.label!r} without a score")
-        return verdict.score
+        if len(results) > 1:
+            raise ValueError(f"`{self.name}` returned {len(results)} results instead of one")
+        [result] = results
+        if result.kind == "label":
+            raise ValueError(f"`{self.name}` returned the label {result.label!r} without a score")
+        return result.score
 
 
 def _members(evaluators: Iterable[Any]) -> list[_Member]:

@@ -61,7 +61,7 @@ def _vacuous(gate: Gate) -> str:
     )
 
 
-def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> GateResult:
+def apply_drop_gate(result: ExperimentResult, gate: Gate, comparing: Comparing) -> GateResult:
     """Apply a gate on the drop of a score below the baseline.
 
     Args:
@@ -94,7 +94,7 @@ def judge_drop(result: ExperimentResult, gate: Gate, comparing: Comparing) -> Ga
     compared = baseline.comparison(name)
     if compared is None:
         return _no_baseline(gate, comparing, f"{recorded} has no score with this name")
-    return _judge_change(gate, compared, comparing)
+    return _apply_to_change(gate, compared, comparing)
 
 
 def _evaluator_of(name: str, result: ExperimentResult) -> str:
@@ -124,11 +124,11 @@ def _failed_rescoring(gate: Gate, baseline: Baseline, error_rate: float) -> str:
     )
 
 
-def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> GateResult:
+def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> GateResult:
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
-        text = f"{gate.evaluation}: inconclusive, no unchanged example has a score on both sides"
+        text = f"{gate.evaluation}: inconclusive, no unchanged example has a score in both experiments"
         return gate_result(gate, "inconclusive", is_red=fails, text=text)
     if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
         return passed_or_failed(gate, None, _vacuous(gate), failed=True)
@@ -147,7 +147,7 @@ def _judge_change(gate: Gate, compared: Comparison, comparing: Comparing) -> Gat
     text = f"{gate.evaluation} {_movement(compared, drop)}: "
     text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
     if compared.unscored:
-        text += f"; {compared.unscored} unchanged examples have no score on at least one side"
+        text += f"; {compared.unscored} unchanged examples have no score in this run or in the baseline"
     return gate_result(
         gate,
         status,

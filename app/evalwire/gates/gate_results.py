@@ -16,7 +16,7 @@ SLACK = 1e-9  # a rounding error does not fail a gate
 def passed_or_failed(
     gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None
 ) -> GateResult:
-    """Return the result of a gate that a value passes or fails."""
+    """Return the result of a gate that either passed or failed."""
     status: Status = "failed" if failed else "passed"
     return gate_result(gate, status, is_red=failed, text=text, value=value, interval=interval)
 

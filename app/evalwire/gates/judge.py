@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalwire.gates.drops import Comparing, judge_drop
+from evalwire.gates.drops import Comparing, apply_drop_gate
 from evalwire.gates.gate_results import SLACK, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
 from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd, written
@@ -57,8 +57,8 @@ def judge_gates(
                     error_rate=max((limit.threshold for limit in own if limit.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
                 )
-                verdict = judge_drop(result, gate, comparing)
-                found.append(_over_missing(result, gate, comparing.baseline, verdict, score))
+                dropped = apply_drop_gate(result, gate, comparing)
+                found.append(_over_missing(result, gate, comparing.baseline, dropped, score))
             elif gate.evaluation is None:
                 found.append(_of_experiment(result, gate, prices))
             else:

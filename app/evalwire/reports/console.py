@@ -65,7 +65,7 @@ def render(
         legacy_windows=False,
     )
     style = "bold green" if report.exit_code == 0 else "bold red"
-    console.print(Text(verdict(report), style=style))
+    console.print(Text(headline(report), style=style))
     if report.results:
         console.print()
         console.print(_table(report), soft_wrap=False, crop=False)
@@ -113,7 +113,7 @@ def _to_resume(report: Report) -> str:
     return ""
 
 
-def verdict(report: Report) -> str:
+def headline(report: Report) -> str:
     """Return the outcome of the job and its size, on a single line."""
     digest = Digest.of(report)
     word: str = digest.word

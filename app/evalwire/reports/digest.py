@@ -53,7 +53,7 @@ class Digest:
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
         ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}
-        is_judged = any(not result.problems for result in results) and not report.dry_run and report.shard is None
+        applies_gates = any(not result.problems for result in results) and not report.dry_run and report.shard is None
         return cls(
             word=ended.get(report.outcome, "FAILED"),
             failed_experiments=sum(not report.passed(result) for result in results),
@@ -65,5 +65,5 @@ class Digest:
             not_run=sum(result.not_run for result in results),
             failed_gates=sum(gate.is_red for gate in report.gates),
             tolerating=report.tolerated,
-            has_no_gates=is_judged and all(gate.source == "default" for gate in report.gates),
+            has_no_gates=applies_gates and all(gate.source == "default" for gate in report.gates),
         )

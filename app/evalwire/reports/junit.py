@@ -161,7 +161,7 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         type=gate.rule,
         message=gate_sentence(gate),
         body=body if gate.is_red else None,
-        said=None if gate.is_red else body,
+        output=None if gate.is_red else body,
         file=_file(report, result, gate.evaluation) if result else "",
     )
 
@@ -211,26 +211,31 @@ class _Runs:
             return self._failed(run, "task", run.failure, tolerated=self.tolerated, seconds=run.seconds)
         return Case(group="task", name=self._name("task", run), file=self._file(), seconds=run.seconds)
 
-    def _evaluation(self, run: TaskRun, said: Evaluation, seconds: float) -> Case:
-        if said.failure:
+    def _evaluation(self, run: TaskRun, evaluation: Evaluation, seconds: float) -> Case:
+        if evaluation.failure:
             return self._failed(
-                run, said.name, said.failure, tolerated=self.tolerated, evaluator=said.evaluator, seconds=seconds
+                run,
+                evaluation.name,
+                evaluation.failure,
+                tolerated=self.tolerated,
+                evaluator=evaluation.evaluator,
+                seconds=seconds,
             )
-        if said.score is None and said.label is None:
-            return self._error(run, said.name, "the evaluator returned neither a score nor a label")
-        comparison, pair = self.worse.get((said.name, run.example.id), (None, None))
+        if evaluation.score is None and evaluation.label is None:
+            return self._error(run, evaluation.name, "the evaluator returned neither a score nor a label")
+        comparison, pair = self.worse.get((evaluation.name, run.example.id), (None, None))
         worse = ""
-        if comparison and pair and said.score is not None and _is_worse(comparison, pair, said.score):
-            worse = f"{said.name} is {written(said.score)}, but was {written(pair.before)} in the baseline"
+        if comparison and pair and evaluation.score is not None and _is_worse(comparison, pair, evaluation.score):
+            worse = f"{evaluation.name} is {written(evaluation.score)}, but was {written(pair.before)} in the baseline"
         return Case(
-            group=said.name,
-            name=self._name(said.name, run),
-            kind="failure" if worse else "passed" if said.is_applicable else "skipped",
+            group=evaluation.name,
+            name=self._name(evaluation.name, run),
+            kind="failure" if worse else "passed" if evaluation.is_applicable else "skipped",
             type="regression" if worse else "",
-            message=worse or ("" if said.is_applicable else "not applicable"),
-            body=(lambda: self._regression(run, said, worse)) if worse else None,
-            said=None if worse else lambda: self._said(run, said),
-            file=self._file(said.evaluator),
+            message=worse or ("" if evaluation.is_applicable else "not applicable"),
+            body=(lambda: self._regression(run, evaluation, worse)) if worse else None,
+            output=None if worse else lambda: self._scores(run, evaluation),
+            file=self._file(evaluation.evaluator),
             seconds=seconds,
         )
 
@@ -254,7 +259,7 @@ class _Runs:
             type=failure.type,
             message=f"tolerated: {failure}" if tolerated else str(failure),
             body=None if tolerated else body,
-            said=body if tolerated else None,
+            output=body if tolerated else None,
             file=self._file(evaluator),
             seconds=seconds,
         )
@@ -287,17 +292,17 @@ class _Runs:
     def _file(self, evaluator: str | None = None) -> str:
         return _file(self.report, self.result, evaluator)
 
-    def _said(self, run: TaskRun, said: Evaluation) -> str:
-        score = f"score {_number(said.score)}" if said.score is not None else ""
-        label = f"label {single_line(said.label)}" if said.label is not None else ""
-        lines = [", ".join(filter(None, (score, label))), _shown(said.explanation), link(self.result, run)]
+    def _scores(self, run: TaskRun, evaluation: Evaluation) -> str:
+        score = f"score {_number(evaluation.score)}" if evaluation.score is not None else ""
+        label = f"label {single_line(evaluation.label)}" if evaluation.label is not None else ""
+        lines = [", ".join(filter(None, (score, label))), _shown(evaluation.explanation), link(self.result, run)]
         return "\n".join(filter(None, lines))
 
-    def _regression(self, run: TaskRun, said: Evaluation, message: str) -> str:
+    def _regression(self, run: TaskRun, evaluation: Evaluation, message: str) -> str:
         baseline = self.report.baseline_of(self.result.name)
         against = f"baseline: {_name_of(baseline)}" if baseline else ""
-        why = f"explanation: {_shown(said.explanation)}" if said.explanation else ""
-        return "\n".join(filter(None, [message, against, self._texts(run), why]))
+        explanation = f"explanation: {_shown(evaluation.explanation)}" if evaluation.explanation else ""
+        return "\n".join(filter(None, [message, against, self._texts(run), explanation]))
 
     def _texts(self, run: TaskRun) -> str:
         page = link(self.result, run)

@@ -33,7 +33,7 @@ class Case:
     type: str = ""
     message: str = ""
     body: Callable[[], str] | None = None
-    said: Callable[[], str] | None = None
+    output: Callable[[], str] | None = None
     file: str = ""
     seconds: float = 0.0
 
@@ -97,9 +97,9 @@ class _Writer:
             kind = f' type="{_attribute(case.type)}"' if case.type else ""
             start = f'      <{case.kind}{kind} message="{_attribute(case.message)}"'
             inner += f"{start}>{body}</{case.kind}>\n" if body else f"{start}/>\n"
-        if case.said and self._other_left > 0 and (said := _element(case.said())):
-            self._other_left -= len(said)
-            inner += f"      <system-out>{said}</system-out>\n"
+        if case.output and self._other_left > 0 and (text := _element(case.output())):
+            self._other_left -= len(text)
+            inner += f"      <system-out>{text}</system-out>\n"
         return f"    <testcase {attributes}>\n{inner}    </testcase>\n" if inner else f"    <testcase {attributes}/>\n"
 
     def _own_name(self, classname: str, name: str) -> str:

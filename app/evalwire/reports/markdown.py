@@ -62,10 +62,10 @@ def render(report: Report) -> str:
         text = "\n".join(_Summary(report, room, parts).lines())
         if len(text.encode()) <= MOST_BYTES:
             return text
-    return f"## {_verdict(report)}\n\nThe rest is too long to show here; {_ELSEWHERE}.\n"
+    return f"## {_headline(report)}\n\nThe rest is too long to show here; {_ELSEWHERE}.\n"
 
 
-def _verdict(report: Report) -> str:
+def _headline(report: Report) -> str:
     """Return the outcome of the job and its numbers, on a single line."""
     digest = Digest.of(report)
     word = f"{digest.word} ({report.scope})" if report.scope else digest.word
@@ -136,7 +136,7 @@ class _Summary:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the text."""
-        yield f"## {_verdict(self._report)}"
+        yield f"## {_headline(self._report)}"
         yield ""
         if about := self._about():
             yield about

@@ -25,7 +25,7 @@ def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
     Raises:
         NothingToRunError: the plan has no experiment.
         UsageError: an experiment of the plan no longer exists.
-        EvalwireError: Phoenix cannot be reached.
+        EvalwireError: Phoenix cannot be queried.
     """
     if not plan.experiments:
         raise NothingToRunError("the plan has no experiments, so there are no results to apply gates to.")
@@ -46,7 +46,7 @@ def merge_agreed(
 
     Raises:
         UsageError: an experiment no longer exists, or has another number of shards.
-        EvalwireError: Phoenix cannot be reached.
+        EvalwireError: Phoenix cannot be queried.
     """
     finder = FindSharedExperiments(phoenix, spec, run_key=run_key)
     results = []

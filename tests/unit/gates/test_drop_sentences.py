@@ -246,7 +246,7 @@ def test_what_lacks_a_score_on_a_side_is_counted_behind_the_sentence():
     found = ran(*SAME, None)
     its = verdict(found, gate("max_drop", 0.1), before=ran(*SAME, 0.5))
     assert "12 pairs" in its.text
-    assert its.text.endswith("1 unchanged examples have no score on at least one side")
+    assert its.text.endswith("1 unchanged examples have no score in this run or in the baseline")
 
 
 def test_the_interval_of_the_change_is_told():
@@ -298,7 +298,7 @@ def test_the_strict_mode_says_nothing_of_significance():
 def test_no_pair_is_told():
     before = result("search", [run(99, evaluations=(evaluation("s", 0.5),))], evaluators=("s",))
     its = verdict(ran(0.5), gate("max_drop", 0.1, drop_policy=DropPolicy(min_paired=0)), before=before)
-    assert its.text == "s: inconclusive, no unchanged example has a score on both sides"
+    assert its.text == "s: inconclusive, no unchanged example has a score in both experiments"
 
 
 def test_a_changed_evaluator_without_a_score_is_refused_too():

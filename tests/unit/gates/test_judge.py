@@ -288,8 +288,11 @@ def test_an_example_that_it_applies_to_on_one_side_only_is_missing(swapped):
     found, before = (before, found) if swapped else (found, before)
     its = verdict(found, gate("max_drop", 0.1), before=before)
     assert its.is_red
-    assert "3 unchanged examples have no score on at least one side" in its.text
-    assert 'it applies to 3 examples on only one side; set missing = "ignore"' in its.text
+    assert "3 unchanged examples have no score in this run or in the baseline" in its.text
+    assert (
+        'it applies to 3 examples in either this run or the baseline, but not in both; set missing = "ignore"'
+        in its.text
+    )
     assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
 
 
@@ -665,7 +668,7 @@ def test_a_relative_drop_is_a_share_of_the_baselines_mean(mean, by, is_red):
 
 def test_unchanged_examples_without_a_score_on_a_side_are_named():
     its = verdict(ran(None, *UP[1:]), gate("max_drop", 0), before=ran(*UP))
-    assert "1 unchanged examples have no score on at least one side" in its.text
+    assert "1 unchanged examples have no score in this run or in the baseline" in its.text
 
 
 def many(count: int) -> tuple[GateResult, ...]:

@@ -89,7 +89,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     name: Annotated[str, describe("Name of the evaluation.")]
     direction: Annotated[Direction, describe("Whether higher or lower scores are better.")]
     is_bool: Annotated[bool, describe("Whether the scores are bools on both sides.")]
-    unscored: Annotated[Count, describe("Unchanged examples that have no score on at least one side.")]
+    unscored: Annotated[Count, describe("Unchanged examples that have no score in this run or in the baseline.")]
     before: Annotated[Number | None, describe("Mean of the baseline over the pairs.")]
     after: Annotated[Number | None, describe("Mean of this run over the pairs.")]
     change: Annotated[Number | None, describe("`after - before`.")]
@@ -100,7 +100,8 @@ class Comparison(Record, frozen=True, kw_only=True):
         Number | None, describe("Smallest change for the worse that would be detected with a power of 80%.")
     ]
     half_applicable: Annotated[
-        Count, describe("Number of `unscored` examples that the evaluation applies to on only one side.")
+        Count,
+        describe("Number of `unscored` examples that the evaluation applies to in only this run or only the baseline."),
     ] = 0
     pairs: Annotated[tuple[Pair, ...], describe("Pairs, in dataset order.")]
 
