@@ -30,7 +30,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 # --- settings ------------------------------------------------------------------------------------------
 
 _SECTIONS = {
-    "": "Without a section",
+    "": "Flags and variables only",
     "experiments": "[experiments]",
     "gates": "[gates]",
     "phoenix": "[phoenix]",

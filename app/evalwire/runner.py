@@ -55,7 +55,7 @@ class ExperimentRunner:
         max_failures: number of failed runs after which the job stops; below 1, a fraction of the runs. None for no
             limit.
         isolated: names of the experiments whose async calls run on the event loop of a worker thread.
-        record_timeout_seconds: total time limit for attempts to record a run or an evaluation, in seconds.
+        record_timeout_seconds: total time limit for recording a run or an evaluation, with all retries, in seconds.
         journal_dir: directory of a journal of paid results, which `evalwire resume` reads; None for no journal.
 
     Raises:

@@ -212,7 +212,7 @@ def test_a_phoenix_that_may_be_changing_an_earlier_ones_tables_is_ended_when_it_
 @pytest.mark.needs_phoenix
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, other):
     with (
-        pytest.raises(LocalServerError, match=f"port {other} of 127.0.0.1 is taken"),
+        pytest.raises(LocalServerError, match=f"port {other} on 127.0.0.1 is in use"),
         local_phoenix(tmp_path, os.environ, port=other),
     ):
         pass
@@ -325,7 +325,7 @@ def test_what_speaks_another_language_at_its_port_is_another_program(tmp_path):
 
         threading.Thread(target=greet, daemon=True).start()
         port = other.getsockname()[1]
-        taken = pytest.raises(LocalServerError, match=f"port {port} of 127.0.0.1 is taken")
+        taken = pytest.raises(LocalServerError, match=f"port {port} on 127.0.0.1 is in use")
         with taken, local_phoenix(tmp_path, os.environ, port=port):
             pass
         other.shutdown(socket.SHUT_RDWR)

@@ -73,9 +73,9 @@ def test_an_optional_package_is_left_out_in_this_thread_alone(tmp_path_factory, 
     library(site, "light_library", text, monkeypatch)
     light = loading.load("light_library", without="heavy_part")
     assert light.heavy_part is None
-    assert [one.__name__ for one in light.found] == ["heavy_part"]
+    assert [module.__name__ for module in light.found] == ["heavy_part"]
     del sys.modules["heavy_part"]
-    assert loading.load("heavy_part").__name__ == "heavy_part", "it is there for whoever asks for it"
+    assert loading.load("heavy_part").__name__ == "heavy_part", "it is there for everybody"
     del sys.modules["light_library"], sys.modules["heavy_part"]
 
 

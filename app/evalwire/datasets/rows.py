@@ -41,7 +41,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An example for its datasets.
+    """An example from a testset.
 
     Attributes:
         number: row number from 1, without a CSV header; empty lines count in JSON Lines.

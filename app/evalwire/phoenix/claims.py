@@ -29,7 +29,7 @@ class Claims:
         """Return the ID of the experiment that has a claim, or None.
 
         Raises:
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            PhoenixError: Phoenix did not send a valid response within the policy.
         """
         what = "look for the experiment of this pipeline run"
         return self._connection.fetch(what, lambda rest: rest.project_description(claim))
@@ -38,7 +38,7 @@ class Claims:
         """Claim for an experiment, unless another experiment has the claim; return the ID of the claim's holder.
 
         Raises:
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            PhoenixError: Phoenix did not send a valid response within the policy.
         """
 
         def create_or_read(rest: Rest) -> str:

@@ -156,8 +156,8 @@ def _attributed(run: TaskRun, scores: Mapping[str, str]) -> TaskRun:
 def _with_own_evaluations(run: TaskRun, evaluators: Mapping[str, str] | None) -> TaskRun:
     """Return a run with only the evaluations that gates use.
 
-    These are the evaluations of the experiment's listed evaluators. Without a list, they are all evaluations except
-    those from people. A failed run has no evaluations, although Phoenix's client lets evaluators score failed tasks.
+    These are the evaluations of the experiment's listed evaluators. Without a list, they are all evaluations that are
+    not from people. A failed run has no evaluations, although Phoenix's client lets evaluators score failed tasks.
     """
     if run.failure is not None:
         return replace(run, evaluations=())

@@ -1,4 +1,4 @@
-"""A Phoenix server as an object with its parts."""
+"""The interface to a Phoenix server."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Spans:
                     raise PhoenixUnreachable(reason(error)) from error
                 if is_transient(error) and not self._connection.gave_up:
                     raise
-                log.debug("Phoenix did not take %d spans: %s", len(spans), reason(error))
+                log.debug("Phoenix did not accept %d spans: %s", len(spans), reason(error))
                 return len(spans)
             return len(invalid) + (self.deliver(project, rest) if rest else 0)
         return 0

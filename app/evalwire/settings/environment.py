@@ -65,7 +65,7 @@ def phoenix_variables(environ: Mapping[str, str], *, directory: Path | None = No
 
 
 def _added(environ: Mapping[str, str], entries: Mapping[str, str]) -> dict[str, str]:
-    """Return the entries that are not in an environment, without groups of which the environment has a variable."""
+    """Return the entries that an environment does not set, except groups that it sets in part."""
     added = {name: value for name, value in entries.items() if name not in environ}
     for group in ((*ENDPOINT_VARIABLES, "EVALWIRE_ENDPOINT"), CREDENTIAL_VARIABLES):
         if any(environ.get(name, "").strip() for name in group):

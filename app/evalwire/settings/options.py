@@ -79,7 +79,7 @@ def option(
     is_repeatable: bool = False,
     is_read: bool = False,
 ) -> T:
-    """Declare a setting as a dataclass field, typed for mypy by its default."""
+    """Declare a setting as a dataclass field; mypy infers the type from the default."""
     declared: Any = field(
         default=default,
         metadata={

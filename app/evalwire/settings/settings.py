@@ -151,7 +151,7 @@ class Settings:
     )
     shard: ShardOption | None = option(
         SHARD,
-        "Run only part I of N of every experiment. `auto` reads I and N from the CI system, `auto/N` only I.",
+        "Run only part I of N of every experiment. `auto` reads I and N from the CI system; `auto/N` reads only I.",
         default=None,
         flag="--shard",
     )
@@ -228,7 +228,7 @@ class Settings:
     )
     fetch_timeout_seconds: float = option(
         NUMBER,
-        "Total time limit for these attempts and the waits between them, in seconds.",
+        "Total time limit for fetching a dataset or creating an experiment, with all retries, in seconds.",
         default=120.0,
         key="phoenix.fetch_timeout_seconds",
         flag="--fetch-timeout",
@@ -237,7 +237,7 @@ class Settings:
     )
     record_timeout_seconds: float = option(
         NUMBER,
-        "Total time limit for attempts to record a run or an evaluation, in seconds.",
+        "Total time limit for recording a run or an evaluation, with all retries, in seconds.",
         default=600.0,
         key="phoenix.record_timeout_seconds",
     )

@@ -76,7 +76,9 @@ def test_what_a_spreadsheet_saves_comes_back(
     ],
 )
 def test_a_broken_row_is_told_with_its_number_and_its_line(tmp_path, text, problem):
-    assert [one for one in issues(tmp_path, HEADER + text) if one.startswith(problem)], issues(tmp_path, HEADER + text)
+    assert [issue for issue in issues(tmp_path, HEADER + text) if issue.startswith(problem)], issues(
+        tmp_path, HEADER + text
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_a_separator_in_the_text_is_not_that_of_the_file(tmp_path):
 )
 def test_a_tag_that_is_probably_not_meant_is_noted(tmp_path, tags, note):
     text = f"{HEADER}q,a,{tags}\nr,a,{tags}\n"
-    assert [one[: len(note)] for one in issues(tmp_path, text)] == [note]
+    assert [issue[: len(note)] for issue in issues(tmp_path, text)] == [note]
 
 
 # --- lists ---------------------------------------------------------------------------------------------
@@ -224,4 +226,4 @@ def test_ids_of_an_export_are_noted_and_refused_before_anything_is_sent(tmp_path
 def test_other_ids_are_the_authors(tmp_path_factory, name):
     text = json.dumps({"id": name, "input": {"q": 1}, "output": {"a": "x"}, "tags": ["t"]}) + "\n"
     path = write(tmp_path_factory.mktemp("set"), text, "set.jsonl")
-    assert [one for one in inspect_testset(path, Columns()).issues if "Phoenix's own" in one.message] == []
+    assert [issue for issue in inspect_testset(path, Columns()).issues if "assigned by Phoenix" in issue.message] == []

@@ -472,7 +472,7 @@ def test_the_validator_has_its_own_error_for_a_missing_file(tmp_path):
 
 def test_an_inspection_gives_issues_by_severity():
     found = Inspection(issues=[Issue(1, "a", "note"), Issue(None, "b", "file")])
-    assert ([one.message for one in found.of("file")], len(found.of())) == (["b"], 2)
+    assert ([issue.message for issue in found.of("file")], len(found.of())) == (["b"], 2)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ class Memory:
 
     def stored(self, dataset_id: str) -> list[StoredExample]:
         return [
-            StoredExample(name, f"N{name}", content_hash(one["input"], one["output"], one["metadata"]), splits)
-            for name, (one, splits) in self.newest.items()
+            StoredExample(name, f"N{name}", content_hash(row["input"], row["output"], row["metadata"]), splits)
+            for name, (row, splits) in self.newest.items()
         ]
 
     def create(self, name: str, unfinished: UnfinishedUpload) -> None:
@@ -80,18 +80,18 @@ class Memory:
         for _ in self._write(f"{'update' if as_whole else 'append'} {len(rows)}"):
             self.metadata = self.metadata or {}
             before = {} if as_whole else dict(self.newest)
-            for one in rows:
-                old = self.newest.get(one["id"], ({}, frozenset()))[1]
-                before[one["id"]] = (one, frozenset(one["splits"]) if "splits" in one else old)
+            for row in rows:
+                old = self.newest.get(row["id"], ({}, frozenset()))[1]
+                before[row["id"]] = (row, frozenset(row["splits"]) if "splits" in row else old)
             self.versions.append(before)
 
     def remove(self, dataset_id: str, node_ids: Sequence[str]) -> None:
         for _ in self._write(f"remove {len(node_ids)}"):
-            self.versions.append({name: one for name, one in self.newest.items() if f"N{name}" not in node_ids})
+            self.versions.append({name: row for name, row in self.newest.items() if f"N{name}" not in node_ids})
 
     @property
     def contents(self) -> list[tuple[str, str]]:
-        return [(one["input"]["q"], one["output"]["a"]) for one, _ in self.newest.values()]
+        return [(row["input"]["q"], row["output"]["a"]) for row, _ in self.newest.values()]
 
     @property
     def unfinished(self) -> UnfinishedUpload | None:
@@ -106,7 +106,7 @@ def upload(store: Memory, rows: Sequence[Row], *, on_exist: OnExist = "overwrite
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    return [(one.input["q"], one.output["a"]) for one in rows]
+    return [(row.input["q"], row.output["a"]) for row in rows]
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_ids_of_the_file_win(store):
     done = upload(store, [row("other", id="x"), row("3", id="z")])
     assert (list(store.newest), store.contents) == (["x", "z"], [("other", "a"), ("3", "a")])
     assert done.plan is not None
-    assert (done.plan.changed, done.plan.added, [one.id for one in done.plan.removed]) == (["x"], ["z"], ["y"])
+    assert (done.plan.changed, done.plan.added, [row.id for row in done.plan.removed]) == (["x"], ["z"], ["y"])
 
 
 def test_an_example_that_another_tool_uploaded_keeps_its_id(store):

@@ -41,17 +41,17 @@ def loaded(root: Path, **options: Any) -> Discovered:
 
 
 def only(root: Path, **options: Any) -> Experiment:
-    [one] = loaded(root, **options).experiments
-    return one
+    [experiment] = loaded(root, **options).experiments
+    return experiment
 
 
 def value(root: Path, name: str = "a") -> Any:
     """What the plain task of an experiment returns, called while it is importable."""
     with importable(root):
-        [one] = load_experiments(root, names=[name]).experiments
-        assert one.problems == ()
-        assert one.task
-        return one.task.function({})
+        [experiment] = load_experiments(root, names=[name]).experiments
+        assert experiment.problems == ()
+        assert experiment.task
+        return experiment.task.function({})
 
 
 def returning(name: str) -> str:
@@ -64,7 +64,7 @@ def returning(name: str) -> str:
 def test_experiments_are_sorted_by_name(tmp_path):
     """Experiments come in the order of their names, whatever the order on the disk."""
     root = write(tmp_path, experiment("c") | experiment("a") | experiment("B"))
-    assert [one.name for one in loaded(root).experiments] == ["B", "a", "c"]
+    assert [experiment.name for experiment in loaded(root).experiments] == ["B", "a", "c"]
 
 
 def test_folders_without_a_task_and_plain_files_are_skipped(tmp_path):
@@ -79,7 +79,7 @@ def test_folders_without_a_task_and_plain_files_are_skipped(tmp_path):
         "experiments/odd/task.py/x": "task.py is a folder here",
     }
     found = loaded(write(tmp_path, experiment("a") | files))
-    assert [one.name for one in found.experiments] == ["a"]
+    assert [experiment.name for experiment in found.experiments] == ["a"]
     assert found.skipped == ("data", "nested", "odd")
 
 
@@ -92,7 +92,7 @@ def test_a_missing_or_empty_root_holds_nothing(tmp_path):
 def test_evaluators_are_the_other_files_sorted_and_named_like_them(tmp_path):
     """Each other *.py file is an evaluator by its file's name, in the order of the names."""
     root = write(tmp_path, experiment(top_10="def top_10(o): return 1", exact="def exact(o): return 1"))
-    assert [one.name for one in only(root).evaluators] == ["always", "exact", "top_10"]
+    assert [evaluator.name for evaluator in only(root).evaluators] == ["always", "exact", "top_10"]
     assert only(root).dataset_name == "a"
 
 
@@ -100,7 +100,7 @@ def test_evaluators_are_the_other_files_sorted_and_named_like_them(tmp_path):
 def test_some_files_are_never_evaluators(tmp_path, stem):
     """conftest.py, test_*.py, dunder files and files that start with an underscore are no evaluators."""
     found = only(write(tmp_path, experiment(**{stem: f"def {stem}(output): return 1"})))
-    assert [one.name for one in found.evaluators] == ["always"]
+    assert [evaluator.name for evaluator in found.evaluators] == ["always"]
     assert found.problems == ()
 
 
@@ -114,7 +114,7 @@ def test_a_dataset_may_be_named_otherwise(tmp_path):
     """A dataset named for an experiment replaces the folder's name, for that experiment only."""
     root = write(tmp_path, experiment("a") | experiment("b"))
     found = loaded(root, dataset_names={"b": "Other Set"}).experiments
-    assert [one.dataset_name for one in found] == ["a", "Other Set"]
+    assert [experiment.dataset_name for experiment in found] == ["a", "Other Set"]
 
 
 @pytest.mark.parametrize("name", ["my-search", "v1.2", "two words", "naïve", "class"])
@@ -164,7 +164,7 @@ def test_two_experiments_may_each_have_helpers(tmp_path):
         files |= experiment(name, task=task, helpers=f"WHO = '{name}'", always=always)
     with importable(root := write(tmp_path, files)):
         found = load_experiments(root).experiments
-        said = [(one.task.function({}), one.evaluators[0].function(1)) for one in found]
+        said = [(experiment.task.function({}), experiment.evaluators[0].function(1)) for experiment in found]
     assert said == [("a", "a"), ("b", "b")]
 
 
@@ -251,7 +251,7 @@ def test_nothing_is_written(tmp_path, monkeypatch):
         return sorted((str(path), path.stat().st_mtime_ns) for path in [tmp_path, *tmp_path.rglob("*")])
 
     before = listing()
-    assert [one.problems for one in loaded(root).experiments] == [(), ()]
+    assert [experiment.problems for experiment in loaded(root).experiments] == [(), ()]
     assert listing() == before
 
 
@@ -323,7 +323,11 @@ def test_in_a_container_with_the_experiments_alone_the_folder_above_is_missing(t
 def test_every_broken_file_of_an_experiment_is_a_problem(tmp_path):
     """All broken files of a folder are found in one go, not one at each attempt."""
     root = write(tmp_path, experiment(task="1 / 0", top_k="import nope", regex="x = 1"))
-    assert [one.type for one in only(root).problems] == ["ZeroDivisionError", "MissingCallable", "ModuleNotFoundError"]
+    assert [problem.type for problem in only(root).problems] == [
+        "ZeroDivisionError",
+        "MissingCallable",
+        "ModuleNotFoundError",
+    ]
 
 
 @pytest.mark.parametrize("text", ["1 / 0", "import sys\nsys.exit(0)", "def ("])
@@ -339,7 +343,7 @@ def test_a_module_that_fails_fails_for_everyone_who_imports_it(tmp_path):
     """A half-run module of one experiment is not handed to another that imports it."""
     broken = experiment("a", shared="X = 1\n1 / 0\ndef shared(output): return 1")
     root = write(tmp_path, broken | experiment("b", task="from experiments.a import shared\n" + TASK))
-    assert [bool(one.problems) for one in loaded(root).experiments] == [True, True]
+    assert [bool(experiment.problems) for experiment in loaded(root).experiments] == [True, True]
 
 
 def test_ctrl_c_while_importing_is_no_problem_of_the_experiment(tmp_path):
@@ -391,7 +395,7 @@ def test_helpers_may_be_named(tmp_path, helpers: Mapping[str, Collection[str]], 
     """A file listed as a helper, for all experiments or for one, needs no callable of its name."""
     root = write(tmp_path, experiment("a", scoring="X = 1") | experiment("b", scoring="X = 1"))
     found = loaded(root, helpers=helpers).experiments
-    assert [one.name for one in found if one.problems] == problems
+    assert [experiment.name for experiment in found if experiment.problems] == problems
 
 
 def test_helpers_py_is_a_helper(tmp_path):
@@ -404,7 +408,7 @@ def test_a_named_helper_is_no_evaluator(tmp_path, text):
     """A file listed as a helper does not judge, even when it defines a callable of its name."""
     found = only(write(tmp_path, experiment(scoring=text)), helpers={"*": ["scoring.py"]})
     assert found.problems == ()
-    assert [one.name for one in found.evaluators] == ["always"]
+    assert [evaluator.name for evaluator in found.evaluators] == ["always"]
 
 
 # --- selection -----------------------------------------------------------------------------------------
@@ -414,7 +418,7 @@ def test_names_select_and_import_only_those(tmp_path):
     """Selecting one experiment does not import the others, so a broken one does not matter."""
     root = write(tmp_path, experiment("a") | experiment("b", task="raise SystemExit") | experiment("c"))
     found = loaded(root, names=["c", "a"]).experiments
-    assert [(one.name, one.problems) for one in found] == [("a", ()), ("c", ())]
+    assert [(experiment.name, experiment.problems) for experiment in found] == [("a", ()), ("c", ())]
 
 
 @pytest.mark.parametrize(
@@ -450,9 +454,9 @@ def test_a_link_that_leads_nowhere_is_a_problem_and_no_silence(tmp_path):
     (root / "b/task.py").unlink()
     (root / "b/task.py").symlink_to("/nowhere/task.py")
     (root / "c").symlink_to("/nowhere/c")
-    found = {one.name: one for one in loaded(root).experiments}
+    found = {experiment.name: experiment for experiment in loaded(root).experiments}
     assert sorted(found) == ["a", "b", "c"]
-    assert all(one.problems for one in found.values())
+    assert all(experiment.problems for experiment in found.values())
     assert "links to /nowhere/c" in found["c"].problems[0].message
 
 

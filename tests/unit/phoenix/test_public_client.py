@@ -52,7 +52,7 @@ def test_scores_of_two_are_compared():
     as_object = SimpleNamespace(experiment_run_id="R1", name="exact", result={"score": 0.25}, error=None)
     collector = ResultCollector(client_of(A=ran(said("exact", 1.0), said("size", 3.0)), B=ran(as_object)))
     compared = collector.compare("A", "B")
-    assert {name: (one["score_a"], one["score_b"], one["delta"]) for name, one in compared.items()} == {
+    assert {name: (scores["score_a"], scores["score_b"], scores["delta"]) for name, scores in compared.items()} == {
         "exact": (1.0, 0.25, -0.75),
         "size": (3.0, None, None),
     }
