@@ -95,7 +95,7 @@ def leaves(command: Any, path: tuple[str, ...] = ("evalwire",)) -> Iterator[tupl
     if not hasattr(command, "commands"):
         yield path, command
         return
-    for name, child in sorted(command.commands.items()):
+    for name, child in command.commands.items():
         yield from leaves(child, (*path, name))
 
 
@@ -108,6 +108,7 @@ def _command(path: tuple[str, ...], command: Any) -> Iterator[str]:
     yield f"## {name} {{ #{'-'.join(path[1:])} }}"
     yield _sentence(_prose(command.help))
     yield f"```text\n{usage}\n```"
+    yield "```text\n" + (command.epilog or "").replace("\n\n", "\n") + "\n```"
     if arguments:
         yield _table("argument", [(f"`{_cell(argument.metavar)}`", argument.help) for argument in arguments])
     panels = dict.fromkeys(getattr(option, "rich_help_panel", None) for option in options)

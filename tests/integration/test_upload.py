@@ -386,4 +386,4 @@ def test_an_upload_that_is_interrupted_says_what_is_there(phoenix, phoenix_proje
         process.communicate()
     assert process.returncode == 143
     assert "interrupted after 5000 of 5400 examples" in err
-    assert "Until the same upload is repeated, which sends only the rest, runs refuse the dataset." in err
+    assert "Repeat it to send the rest. Until then, runs reject the dataset." in err

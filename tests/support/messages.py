@@ -104,8 +104,9 @@ def _texts(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
         if _is_message(text, words=3 if kind == "text" and not re.search("[a-z]: {", text) else 2):
             yield kind, text
         return
+    arguments = node.args[1:] if isinstance(node, ast.Call) and kind == "log" else []
     for child in ast.iter_child_nodes(node):
-        yield from _texts(child, kind)
+        yield from _texts(child, "text" if child in arguments else kind)
 
 
 def _with_constants(tree: ast.Module) -> ast.Module:
