@@ -280,7 +280,7 @@ def _grow(folder: Path, drawing: str) -> dict[str, set[str]]:
             path.mkdir(parents=True)
             above.append((depth, path))
             continue
-        path.write_text(f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "what")) else "")
+        path.write_text(f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "the task")) else "")
         if name == "task.py":
             evaluators.setdefault(path.parent.name, set())
         elif said.strip().startswith("an evaluator"):
@@ -414,7 +414,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], object]] = {
     "make": check_make,
     "pip": check_pip,
     "docker": check_docker,
-    **dict.fromkeys(("cat", "cd", "mkdir", sys.executable), len),
+    **dict.fromkeys(("cat", "cd", "mkdir", "pytest", "python3", sys.executable), len),
 }
 COMMANDS = dict(leaves(get_command(app)))
 FLAGS = {flag for leaf in COMMANDS.values() for one in leaf.params for flag in one.opts if flag.startswith("-")}
