@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,6 +91,7 @@ def spans(page: Path) -> Iterator[str]:
 # --- every block, in the page's order --------------------------------------------------------------------
 
 
+A_JOB = "on: push\njobs:\n  evaluate:\n    runs-on: ubuntu-latest\n    steps:\n"
 TASK = "def task(input):\n    return ['refunds', 'billing']\n"
 ALWAYS = "def always(output):\n    return 1.0\n"
 EXAMPLE = {"input": {"user_query": "How do I get a refund?"}, "output": {"expected_output": "refunds"}, "metadata": {}}
@@ -151,8 +153,12 @@ class Walk:
             ]
 
     def yaml(self, block: Block) -> None:
-        """A workflow, by its CI system's schema; each of its commands exists."""
-        path = self.file(block)
+        """Check a workflow, or steps of GitHub without a title, by its CI system's schema and its commands."""
+        if block.title:
+            path = self.file(block)
+        else:
+            path = self.root / "evalwire.yml"
+            path.write_text(f"{A_JOB}{textwrap.indent(block.text, ' ' * 6)}")
         schema = {"evalwire.yml": "vendor.github-workflows", ".gitlab-ci.yml": "vendor.gitlab-ci"}[path.name]
         checked = subprocess.run(
             [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path], capture_output=True, text=True
@@ -280,7 +286,7 @@ def _grow(folder: Path, drawing: str) -> dict[str, set[str]]:
             path.mkdir(parents=True)
             above.append((depth, path))
             continue
-        path.write_text(f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "what")) else "")
+        path.write_text(f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "the task")) else "")
         if name == "task.py":
             evaluators.setdefault(path.parent.name, set())
         elif said.strip().startswith("an evaluator"):
@@ -414,7 +420,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], object]] = {
     "make": check_make,
     "pip": check_pip,
     "docker": check_docker,
-    **dict.fromkeys(("cat", "cd", "mkdir", sys.executable), len),
+    **dict.fromkeys(("cat", "cd", "mkdir", "pytest", "python3", sys.executable), len),
 }
 COMMANDS = dict(leaves(get_command(app)))
 FLAGS = {flag for leaf in COMMANDS.values() for one in leaf.params for flag in one.opts if flag.startswith("-")}
@@ -710,8 +716,3 @@ def test_a_browser_shows_each_page_on_a_phone_and_asks_nobody_else(site):
             too_wide = phone.js("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert too_wide <= 0, page.name
         assert not [one for one in phone.requests if not one.startswith(("file:", "data:", "blob:"))]
-
-
-def test_the_pipeline_for_gitlab_is_the_one_that_init_writes():
-    written = (ROOT / "app/evalwire/cli/templates/gitlab.yml").read_text()
-    assert f'```yaml title=".gitlab-ci.yml"\n{written}```\n' in (DOCS / "ci.md").read_text()

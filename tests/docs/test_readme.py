@@ -116,7 +116,7 @@ def test_the_installation_names_extras_that_exist():
 
 def test_the_step_uses_inputs_that_the_action_has():
     (block,) = [block for block in BLOCKS if "uses: " in block]
-    (step,) = yaml.safe_load(block)
+    checkout, step = yaml.safe_load(block)
     inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
-    assert step["uses"] == "./"
+    assert step["uses"] == f"./{checkout['with']['path']}"
     assert step["with"].keys() <= inputs.keys()

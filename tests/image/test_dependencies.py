@@ -146,7 +146,7 @@ def test_the_page_works_word_for_word(docker, image, phoenix, commands_of_the_pa
                 (work / "Dockerfile").write_text(text.replace("FROM evalwire", f"FROM {image}"))
                 if own_code:
                     docker("build", "-q", "-t", mine, str(work), timeout=280)
-            for line in text.splitlines() if language == "sh" else ():
+            for line in text.replace("\\\n", "").splitlines() if language == "sh" else ():
                 command = re.sub(r" evalwire$", f" {image}", line).replace("my-evals", mine)
                 command = command.replace("docker run", options)
                 ended = subprocess.run(
@@ -154,7 +154,7 @@ def test_the_page_works_word_for_word(docker, image, phoenix, commands_of_the_pa
                 )
                 assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
                 passed += ended.stdout.startswith("PASSED: 1 experiment, 3 examples")
-        assert passed == sum(text.count("docker run") for _, _, text in commands_of_the_page) > 3
+        assert passed == sum(text.count("docker run") for _, _, text in commands_of_the_page) >= 3
         where = docker("run", "--rm", mine, "python", "-c", "import answers, tabulate; print(answers.__file__)").stdout
         assert where == "/work/src/answers/__init__.py\n"
     finally:

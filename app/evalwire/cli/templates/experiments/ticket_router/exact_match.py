@@ -1,4 +1,4 @@
-"""An evaluator, which evalwire brings along: is the output the expected one?"""
+"""A built-in evaluator: checks that the output equals the expected output."""
 
 from evalwire.evaluators import make_exact_match_evaluator
 

@@ -1,8 +1,8 @@
-"""An evaluator of your own: a file that defines a function of its name."""
+"""A custom evaluator: the function has the name of the file."""
 
 from .task import WORDS
 
 
 def known_team(output: str) -> bool:
-    """Tell whether there is such a team at all; return a number, or (score, label, explanation), as you like."""
+    """Check that the output is a known team. An evaluator can also return a number, or (score, label, explanation)."""
     return output in (*WORDS, "other")

@@ -1,4 +1,4 @@
-"""What is evaluated: `task` gets an example of the dataset, and returns what your application says to it."""
+"""The task: takes an example and returns the output of your application."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ WORDS = {
 
 
 async def task(example: Any) -> str:
-    """Route a ticket to a team, by its words; call your application here instead."""
+    """Route a ticket to a team by keywords. Replace this with a call to your application."""
     ticket = example.input["user_query"].lower()
     for team, words in WORDS.items():
         if any(word in ticket for word in words):
