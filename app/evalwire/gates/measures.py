@@ -83,8 +83,10 @@ def missing_in_drop(
         return f"{score.unscored} of {result.expected_runs} runs have a label but no score: {_REMEDY}"
     if compared is not None and compared.half_applicable:
         number = compared.half_applicable
-        applies = f"it applies to {number} examples in either this run or the baseline, but not in both"
-        return f'{applies}; set missing = "ignore" to allow this'
+        return (
+            f"it applies to {number} examples in either this run or the baseline, but not in both; "
+            'set missing = "ignore" to allow this'
+        )
     return ""
 
 
