@@ -42,8 +42,8 @@ class DatasetUploader:
         delimiter: text that separates the tags in a cell.
         split_columns: columns of the expected output with several items in a cell, separated like tags. None splits
             every cell that has the delimiter between spaces, such as `billing | refunds`, and warns of such columns.
-        id_column: optional column with an ID for each example; an empty text for no column.
-        split_column: optional column that lists the dataset splits of a row; an empty text for no column.
+        id_column: optional column with an ID for each example; an empty string for no column.
+        split_column: optional column that lists the dataset splits of a row; an empty string for no column.
         separator: character that separates the cells of a CSV file; None to detect it from the header.
     """
 

@@ -766,7 +766,7 @@ def test_a_run_that_phoenix_never_got_is_found_and_named(seat, proxy):
     )
     ended = its.run(proxy.url)
     assert (ended.code, ended.report["outcome"]) == (1, "infrastructure"), ended.out
-    assert f"runs that are missing: 1 (example {its.examples[1]})" in ended.out
+    assert f"missing runs: 1 (example {its.examples[1]})" in ended.out
     its.check_journal()
     found = its.compare()
     assert (its.examples[1], 1) in found.missing
@@ -780,7 +780,7 @@ def test_an_evaluation_that_phoenix_never_got_is_found_and_named(seat, proxy, na
     proxy.rule = Schedule({"evaluations": [None] * place + [Fault(lie=True)]})
     ended = its.run(proxy.url)
     assert (ended.code, ended.report["outcome"]) == (1, "infrastructure"), ended.out
-    assert f"evaluations {name!r} that are missing: 1 (example {its.examples[1]})" in ended.out
+    assert f"missing evaluations {name!r}: 1 (example {its.examples[1]})" in ended.out
     assert its.compare().missing == [((its.examples[1], 1), name)]
 
 

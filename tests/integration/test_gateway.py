@@ -218,17 +218,17 @@ def test_what_is_missing_is_named(phoenix, dataset):
     assert phoenix.runs.missing(created["id"], [replace(one, evaluations=()), replace(other, evaluations=())]) == []
     phoenix.runs.record_evaluation(one.id, evaluation(), error=None)
     assert phoenix.runs.missing(created["id"], [one, other]) == [
-        f"evaluations 'e' that are missing: 1 (example {other.example.id})"
+        f"missing evaluations 'e': 1 (example {other.example.id})"
     ]
     phoenix.runs.record_evaluation(other.id, evaluation(), error=None)
     assert phoenix.runs.missing(created["id"], [one, other]) == []
     lost = replace(other, id="RXhwZXJpbWVudFJ1bjo5OTk5OTk5")
     told = phoenix.runs.missing(created["id"], [one, other, lost])
-    assert told == [f"runs that are missing: 1 (example {other.example.id})"]
+    assert told == [f"missing runs: 1 (example {other.example.id})"]
     assert phoenix.runs.missing(created["id"], [one]) == ["runs of another job: 1"]
     failed = replace(other, evaluations=(), failure=Failure(kind="user", stage="task", type="KeyError", message="q"))
     assert phoenix.runs.missing(created["id"], [one, failed]) == [
-        f"runs that differ: 1 (example {other.example.id} is recorded as a success)"
+        f"different runs: 1 (example {other.example.id} is recorded as a success)"
     ]
 
 

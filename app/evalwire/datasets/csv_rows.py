@@ -50,7 +50,7 @@ def _advice(header: Sequence[str], missing: str, columns: Columns) -> str:
         return "Its header is not UTF-8; save the file as UTF-8."
     if like := [name for name in header if _plain(name) == _plain(missing)]:
         return f"{like[0]!r} is not {missing!r}: case, spaces and dashes matter."
-    advice = f"Its columns are: {', '.join(header)}. Rename them, or name yours with --input-keys, "
+    advice = f"The file's columns are: {', '.join(header)}. Rename them, or name yours with --input-keys, "
     advice += "--output-keys and --tag-column."
     if missing in columns.outputs and {*columns.inputs, columns.tags}.issubset(header):
         advice += " If no row has an expected output, write output_keys = [] under [dataset] in evalwire.toml."

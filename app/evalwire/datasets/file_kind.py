@@ -53,7 +53,7 @@ def _problem_of_text(path: Path, start: bytes) -> Issue | None:
     if not text:
         return Issue(None, "is empty", "file") if len(start) < _START else None
     if text.lower().startswith(("<!doctype", "<html", "<?xml", "<table")):
-        return Issue(None, "is an HTML or XML page", "file", "Perhaps it was downloaded without a login.")
+        return Issue(None, "is an HTML or XML page", "file", "It may have been downloaded without a login.")
     if text.startswith("{\\rtf"):
         return Issue(None, "is a word processor document", "file", "Save it as CSV in UTF-8.")
     lines = "Write each object on a separate line, without enclosing brackets or commas, to a .jsonl file."

@@ -83,7 +83,7 @@ def _of_object(number: int, found: Mapping[str, Any], columns: Columns) -> Itera
     tags, splits = (_texts(found, key, columns.delimiter) for key in ("tags", "split"))
     id_ = found.get("id")
     if id_ is not None and (isinstance(id_, bool) or not isinstance(id_, str | int)):
-        raise ValueError("'id' is not a text")
+        raise ValueError("'id' is not a string")
     if not tags:
         yield Issue(number, "empty tag in 'tags'", "row")
     for what, key in (("expected output", "output"), ("input", "input")):
@@ -101,7 +101,7 @@ def _texts(found: Mapping[str, Any], key: str, delimiter: str) -> tuple[str, ...
     if isinstance(value, str):
         return unique(split_cell(value, delimiter))
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{key!r} is neither a text nor a list of texts")
+        raise ValueError(f"{key!r} is neither a string nor a list of strings")
     return unique(item.strip() for item in value if item.strip())
 
 

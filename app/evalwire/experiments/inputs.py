@@ -88,7 +88,7 @@ class InputWatch:
             self.reads += 1
 
     def _find_reader(self, frame: types.FrameType | None) -> str | None:
-        """Return the file of the innermost project code; empty text if unknown, None if evalwire opened the file."""
+        """Return the file of the innermost project code; empty string if unknown, None if evalwire opened the file."""
         caller: str | None = None  # the innermost frame's file in evalwire
         while frame is not None:
             file = frame.f_code.co_filename
@@ -119,7 +119,7 @@ class InputWatch:
         )
 
     def today(self, path: str) -> str:
-        """Return the current digest of a recorded input file; empty text if the file cannot be read."""
+        """Return the current digest of a recorded input file; empty string if the file cannot be read."""
         return self._digest(os.path.normpath(Path(self._import_root, path)))
 
     def _files(self, callee: Callee, declared: set[str]) -> FileDigests:

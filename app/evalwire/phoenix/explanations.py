@@ -50,7 +50,7 @@ def explain(error: Exception, what: str, *, server: str, proxy: str = "") -> Pho
     if remedy := _remedy(error, status, proxy):
         return PhoenixError(f"{server} did not {what}: {reason(error).rstrip('.?!')}.\n{remedy}")
     if is_transient(error) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
-        way = f" through the proxy of {proxy}" if proxy else ""
+        way = f" through the proxy in {proxy}" if proxy else ""
         return PhoenixUnreachable(
             f"{server} could not be reached{way} to {what}: {reason(error).rstrip('.?!')}.\n"
             "Check that Phoenix is running and that PHOENIX_ENDPOINT is its address; `evalwire run --local` starts a "

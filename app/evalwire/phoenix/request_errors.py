@@ -44,7 +44,7 @@ def is_refused_by_proxy(error: BaseException | None) -> bool:
 
 
 def tls_problem(error: BaseException | None) -> str:
-    """Return OpenSSL's name of a TLS failure, such as `CERTIFICATE_VERIFY_FAILED`, or an empty text."""
+    """Return OpenSSL's name of a TLS failure, such as `CERTIFICATE_VERIFY_FAILED`, or an empty string."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

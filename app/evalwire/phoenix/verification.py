@@ -54,8 +54,8 @@ def _missing_runs(
         for key, run in there.items()
     )
     return [
-        *([f"runs that are missing: {_list(missing)}"] if missing else []),
-        *([f"runs that differ: {_list(strange)}"] if strange else []),
+        *([f"missing runs: {_list(missing)}"] if missing else []),
+        *([f"different runs: {_list(strange)}"] if strange else []),
         *([f"runs of another job: {other}"] if other else []),
     ]
 
@@ -69,7 +69,7 @@ def _incomplete_runs(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]
         for repetition in entry["repetition_numbers"]
         if (run := successful.get((entry["dataset_example"]["node_id"], repetition)))
     ]
-    return [f"runs that are missing: {_list(missing)}"] if missing else []
+    return [f"missing runs: {_list(missing)}"] if missing else []
 
 
 def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, TaskRun]) -> list[str]:
@@ -88,7 +88,7 @@ def _missing_evaluations(rest: Rest, experiment_id: str, sent: Mapping[str, Task
         run_id = entry["experiment_run"]["id"]
         for name in given.get(run_id, set()).intersection(entry["evaluation_names"]):
             missing.setdefault(name, []).append(_named(sent[run_id]))
-    return [f"evaluations {name!r} that are missing: {_list(runs)}" for name, runs in sorted(missing.items())]
+    return [f"missing evaluations {name!r}: {_list(runs)}" for name, runs in sorted(missing.items())]
 
 
 def _named(run: TaskRun) -> str:

@@ -32,7 +32,7 @@ class Parser(Generic[T_co]):
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected a non-empty text")
+        raise ValueError("expected a non-empty string")
     return value
 
 
@@ -51,7 +51,7 @@ def _separator(value: Any) -> str:
 
 def _column_or_none(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected a column name, or an empty text")
+        raise ValueError("expected a column name, or an empty string")
     return value
 
 
@@ -62,10 +62,10 @@ def _path(value: Any) -> Path:
 def _texts(value: Any) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError("expected a list of texts, or a comma-separated text")
+        raise ValueError("expected a list of strings, or a comma-separated string")
     texts = tuple(item.strip() for item in items if item.strip())
     if items and not texts:
-        raise ValueError("expected at least 1 non-empty text")
+        raise ValueError("expected at least 1 non-empty item")
     return texts
 
 
@@ -142,7 +142,7 @@ def _gates(value: Any) -> tuple[str, ...]:
         texts = tuple(text.strip() for text in value)
         is_empty = not all(texts)
     if is_empty:  # such as from an unset pipeline variable: no gate would be applied
-        raise ValueError("expected a limit, such as 'accuracy >= 0.9', not an empty text")
+        raise ValueError("expected a limit, such as 'accuracy >= 0.9', not an empty string")
     GateConfig().with_flags(texts)
     return texts
 

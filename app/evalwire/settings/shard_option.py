@@ -56,7 +56,9 @@ class ShardOption:
         if self.number is not None and total is not None:
             return Shard(self.number, total)
         if place is None or not (place.index or place.total):
-            raise ValueError("cannot find the shard's number in a variable of a known CI system. Name it, such as 2/5")
+            raise ValueError(
+                "cannot determine the shard: no variable of a known CI system is set. Name the shard, such as 2/5"
+            )
         parallel = _number(place.total, place) if place.total else None
         if not place.index:
             if parallel == 1 and total in (None, 1):  # GitLab sets only the total in a job that is not parallel

@@ -229,8 +229,12 @@ def test_a_header_alone_is_an_empty_testset(tmp_path):
 @pytest.mark.parametrize(
     ("text", "missing", "says"),
     [
-        ("query,expected_output,tags\nq,a,t\n", ["user_query"], "Its columns are: query, expected_output, tags."),
-        ("a,b\n", ["user_query", "expected_output", "tags"], "Its columns are: a, b."),
+        (
+            "query,expected_output,tags\nq,a,t\n",
+            ["user_query"],
+            "The file's columns are: query, expected_output, tags.",
+        ),
+        ("a,b\n", ["user_query", "expected_output", "tags"], "The file's columns are: a, b."),
         (b"user_qu\xe9ry,expected_output,tags\n", ["user_query"], "Its header is not UTF-8"),
     ],
 )
@@ -406,8 +410,8 @@ def test_what_is_false_is_not_empty(tmp_path, output):
         ('{"input": "q", "output": {"a": 1}, "tags": "t"}', "'input' is not a JSON object"),
         ('{"input": [], "output": {"a": 1}, "tags": "t"}', "'input' is not a JSON object"),
         ('{"input": {}, "ouput": {"a": 1}, "tags": "t"}', "unknown key 'ouput'; perhaps 'output'"),
-        ('{"input": {}, "output": {"a": 1}, "tags": [1]}', "'tags' is neither a text nor a list of texts"),
-        ('{"input": {}, "output": {"a": 1}, "tags": "t", "id": true}', "'id' is not a text"),
+        ('{"input": {}, "output": {"a": 1}, "tags": [1]}', "'tags' is neither a string nor a list of strings"),
+        ('{"input": {}, "output": {"a": 1}, "tags": "t", "id": true}', "'id' is not a string"),
         ("[" * 100_000, "is nested too deeply"),
         (
             '{"input": ' + '{"a": ' * 900 + "1" + "}" * 900 + ', "tags": "t"}',

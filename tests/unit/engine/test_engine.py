@@ -1078,7 +1078,7 @@ def test_a_resumed_job_runs_judges_and_records_what_is_missing_only():
 
 
 def test_what_phoenix_does_not_have_at_the_end_is_red():
-    recorder = FakeRecorder(missing=["runs that are missing: 1 (example e3)"])
+    recorder = FakeRecorder(missing=["missing runs: 1 (example e3)"])
 
     async def task(example):
         return 1

@@ -273,7 +273,7 @@ def test_a_wrong_way_is_told_with_its_remedy_and_not_tried_again(answer, says):
 def test_a_proxy_that_is_away_for_a_while_is_tried_again(error):
     server = Server(fails(error))
     phoenix = Phoenix(server.client, fetch=RetryPolicy(attempts=3, sleep=lambda _: None), proxy="ALL_PROXY")
-    with pytest.raises(PhoenixUnreachable, match="through the proxy of ALL_PROXY"):
+    with pytest.raises(PhoenixUnreachable, match="through the proxy in ALL_PROXY"):
         phoenix.experiments.tags("E1")
     assert len(server.requests) == 3
 
