@@ -132,6 +132,12 @@ def test_an_example_with_an_error_does_not_parse(line, error):
         parse(line)
 
 
+@pytest.mark.parametrize("command", list(named(get_command(app))), ids=lambda command: command.name)
+def test_a_paragraph_of_help_has_no_line_break(command):
+    """The help keeps a line break within a paragraph, at any width of the terminal."""
+    assert not [part for part in command.help.strip().split("\n\n") if "\n" in part]
+
+
 def test_examples_belong_to_commands():
     assert set(EXAMPLES) == {command.name for command in named(get_command(app))}
 

@@ -130,10 +130,9 @@ def resume(
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
 ) -> None:
-    """Resume an interrupted job.
+    """Resume an interrupted job: record pending results, run the remaining examples, and apply the gates.
 
-    Record the results in its journal, run the remaining examples, and apply the gates. The exit code is the same as if
-    the job had not been interrupted.
+    The exit code is the same as that of an uninterrupted job.
     """
     if journal is not None and experiment is not None:
         raise typer.BadParameter("cannot be combined with JOURNAL. Omit either of them", param_hint="--experiment")
