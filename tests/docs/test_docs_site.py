@@ -528,17 +528,17 @@ def _nested(levels: int) -> list[Any]:
 UNFIT = [
     (
         {"team": threading.Lock()},
-        "output… is a …, which has no JSON form; return JSON values, a dataclass or a pydantic model",
+        "output… is a …, which JSON cannot represent; return JSON values, a dataclass, or a pydantic model",
     ),
-    ([math.nan], "output… is …, which has no JSON form; return None, or a number"),
+    ([math.nan], "output… is …, which JSON cannot represent; return None or a number"),
     (
         _stream(),
-        'output is an async_generator, which has no JSON form; collect it: "".join([part async for part in stream])',
+        'output is an async_generator, which JSON cannot represent; collect it: "".join([part async for part in stream])',
     ),
-    ([2**64], "output… is an integer of more than 64 bits, which Phoenix does not store; write it as text"),
-    (["a\0"], "output… is a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"),
+    ([2**64], "output… is an integer of more than 64 bits, which Phoenix does not store; convert it to text"),
+    (["a\0"], "output… is text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"),
     (_nested(300), "output… has more than … levels of lists and dicts, which Phoenix does not store; flatten it"),
-    ({1.5: 1}, "output has a … as a key, which JSON does not have; use text"),
+    ({1.5: 1}, "output has a … as a key, which JSON does not allow; use text"),
 ]
 IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted} | {message for _, message in UNFIT}
 

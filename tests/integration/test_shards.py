@@ -178,7 +178,7 @@ def test_a_plan_says_where_shards_record_and_the_gate_judges_them_together(shard
     shards.project.write({"plan.json": planned.stdout})
     first = shards.run("1/2", "--plan", "plan.json")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.startswith("PASSED (shard 1/2, whose gates are judged with the others)")
+    assert first.stdout.startswith("PASSED (shard 1/2, gates are applied after the merge)")
     assert (shards.results("-1-of-2")["shard"], shards.results("-1-of-2")["gates"]) == ("1/2", [])
     assert shards.run("2/2", EVALWIRE_PLAN=planned.stdout).returncode == 0
 
@@ -225,7 +225,7 @@ def test_a_run_that_nobody_judged_is_not_there_yet(shards):
     answer.raise_for_status()
     red = shards.evalwire("gate", EVALWIRE_PLAN=plan)
     assert red.returncode == 1
-    assert "shard 1 of 1 is not complete: it lacks 12 examples" in red.stdout
+    assert "shard 1 of 1 is incomplete: missing 12 examples" in red.stdout
     assert shards.run("1/1", EVALWIRE_PLAN=plan).returncode == 0
     assert len(shards.calls) == 11
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 0
@@ -343,7 +343,7 @@ def test_a_shard_without_an_example_passes(shards):
     [
         (("--shard", "0/5"), {}, "there is no shard 0 of 5"),
         (("--shard", "6/5"), {}, "there is no shard 6 of 5"),
-        (("--shard", "3"), {}, "expected 2/5"),
+        (("--shard", "3"), {}, "expected the form 2/5"),
         (("--shard", "auto"), {}, "no variable of a CI system"),
         (("--shard", "auto"), {"CIRCLECI": "1", "CIRCLE_NODE_INDEX": "1"}, "does not tell how many shards"),
         (("--shard", "auto"), {"GITLAB_CI": "1", "CI_NODE_TOTAL": "3"}, "only half of it is set"),

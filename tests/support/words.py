@@ -185,8 +185,9 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 
 def sentences(prose: str) -> list[str]:
-    """Split prose into sentences."""
-    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n", prose) if part.strip()]
+    """Split prose into sentences; each entry of a docstring's section (`Args:`) is a sentence."""
+    ends = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n|(?<=:)\n|\n(?= {4,}\w+: )"
+    return [part for part in re.split(ends, prose) if part.strip()]
 
 
 def counted(texts: Iterable[Text]) -> tuple[int, int, int, float, float]:

@@ -63,7 +63,7 @@ class CreateExperiments:
         dataset = self._server.datasets.fetch(
             experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
-        facts = start_metadata(experiment, spec, dataset, begun=clocks.now())
+        facts = start_metadata(experiment, spec, dataset, started=clocks.now())
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:

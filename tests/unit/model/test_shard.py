@@ -58,7 +58,7 @@ def test_what_is_missing_is_told_of_each_shard(ids, total, name, data):
     lacking = {numbers[id_] for id_ in incomplete}
     wholly = lacking - {numbers[id_] for id_ in ids if id_ not in incomplete or id_ in begun}
     assert len(said) == bool(wholly) + len(lacking - wholly)
-    counts = [int(re.search(r"(?:with|lacks) (\d+) examples? \(", one)[1]) for one in said]
+    counts = [int(re.search(r"(?:with|missing) (\d+) examples? \(", one)[1]) for one in said]
     assert sum(counts) == len(incomplete)
 
 
@@ -70,13 +70,13 @@ def test_missing_shards_are_named_with_some_of_their_examples():
     second = [id_ for id_, number in zip(ids, numbers, strict=True) if number == 2]
     assert missing_shards(ids, {*first, second[0]}, second, 2, experiment="e") == [
         f"shard 1 of 2 is missing, with 3 examples ({', '.join(first)})",
-        f"shard 2 of 2 is not complete: it lacks 1 example ({second[0]})",
+        f"shard 2 of 2 is incomplete: missing 1 example ({second[0]})",
     ]
     assert missing_shards(ids, set(ids), (), 2, experiment="e") == [
         f"shards 1, 2 of 2 are missing, with 6 examples ({', '.join([*first, *second][:5])}, ...)"
     ]
     assert missing_shards(ids, set(first), first[:1], 2, experiment="e") == [
-        f"shard 1 of 2 is not complete: it lacks 3 examples ({', '.join(first)})"
+        f"shard 1 of 2 is incomplete: missing 3 examples ({', '.join(first)})"
     ]
     assert missing_shards(ids, set(), ids, 2, experiment="e") == []
 
