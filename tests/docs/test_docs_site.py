@@ -497,8 +497,8 @@ PROVOKED = {
     "list EVALWIRE_PREFFIX=x": ["unknown variable …. Perhaps you meant …"],
     "list": [
         "… has no evaluator, so nothing would be judged; add a file such as exact_match.py that defines `exact_match`",
-        "cannot bind …: with several parameters their names must be of: …",
-        "it takes no parameter; give it one or more of: …",
+        "cannot bind …: the names of several parameters must be among: …",
+        "it takes no parameters; add at least one of: …",
         (
             "… defines no `…`. An evaluator is a callable named like its file; a helper is named _…, or listed in "
             'evalwire.toml: [experiments] helpers = ["…"]'
