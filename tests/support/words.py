@@ -186,7 +186,7 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 def sentences(prose: str) -> list[str]:
     """Split prose into sentences; each entry of a docstring's section (`Args:`) is a sentence."""
-    ends = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n|(?<=:)\n|\n(?= {4,}\w+: )"
+    ends = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n|(?<=:)\n|\n(?= {4,}\w+: |\s*- )"
     return [part for part in re.split(ends, prose) if part.strip()]
 
 

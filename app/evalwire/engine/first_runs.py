@@ -1,4 +1,4 @@
-"""Notice when the first runs of an experiment all fail alike."""
+"""Detection of experiments whose first runs all fail in the same way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENOUGH = 10
 
 
 class FirstRuns:
-    """Counts the first runs of an experiment for as long as each fails with one type at one line."""
+    """Counts the first runs of an experiment, as long as all fail with the same exception type at the same line."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -23,11 +23,11 @@ class FirstRuns:
         self._is_decided = False
 
     def add(self, run: TaskRun, *, root: Path) -> Failure | None:
-        """Count a run that is over; return why no further one should start, or None.
+        """Count a finished run; return a failure if the experiment should not start further runs, or else None.
 
         Args:
-            run: with its evaluations.
-            root: the project's folder; the place of a failure is relative to it.
+            run: the run with its evaluations.
+            root: the project's directory, to which the line of the failure is relative.
         """
         if self._is_decided:
             return None
@@ -43,7 +43,7 @@ class FirstRuns:
         self._is_decided = True
         type_, where = place
         message = (
-            f"its first {_ENOUGH} runs all failed with {type_} at {where.removeprefix(f'{root}/')}, "
-            "so no further one was started"
+            f"the first {_ENOUGH} runs all failed with {type_} at {where.removeprefix(f'{root}/')}; "
+            "no further runs were started"
         )
         return Failure(kind="user", stage="task", type="TooManyFailures", message=message)

@@ -61,11 +61,11 @@ def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
 
     Accepted values:
 
-    - a bool, int or float, numpy's included, or a str, which is a label
-    - a tuple (score, label[, explanation]), whose score may be a number as text and whose label may have any type
-    - a dict with `score`, `label`, `explanation` and `metadata`, or a phoenix-evals score
-    - a list of dicts or scores, named by `name`, or numbered as by Phoenix's client
-    - `NOT_APPLICABLE`, alone or as a score
+    - A bool, int or float, numpy's included, or a str, which is a label.
+    - A tuple (score, label[, explanation]), whose score may be a number as text and whose label may have any type.
+    - A dict with `score`, `label`, `explanation` and `metadata`, or a phoenix-evals score.
+    - A list of dicts or scores, named by `name`, or numbered as by Phoenix's client.
+    - `NOT_APPLICABLE`, alone or as a score.
 
     Raises:
         TypeError: the value has another type.

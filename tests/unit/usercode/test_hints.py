@@ -78,7 +78,10 @@ WHOLE = "this is the whole example; the input is `example.input`"
             "asyncio.run() cannot be called from a running event loop; await the coroutine, or make the",
         ),
         (runs_the_loop, "This event loop is already running; await the coroutine"),
-        (of_another_loop, "attached to a different loop; the object belongs to an event loop from import time: create it"),
+        (
+            of_another_loop,
+            "attached to a different loop; the object belongs to an event loop from import time: create it",
+        ),
         (without_a_loop, "no running event loop; create the object in an `async def`"),
         (asks_the_database, "; calls and imports run on different threads: connect with `check_same_thread=False`"),
         (asks_the_database_on_a_thread, "; calls and imports run on different threads"),
