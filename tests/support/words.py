@@ -84,10 +84,11 @@ def texts_of_python(path: Path) -> Iterator[Text]:
 
 
 def sentence_like(literal: str) -> bool:
-    """Check whether a string literal is for people: three words or more, and not a pattern, a path or markup."""
+    """Check whether a string literal is for people: three words or more, and not a list of names, a pattern, a path or markup."""
     return (
         len(re.findall(r"[A-Za-z]{2,}", literal)) >= 3
         and " " in literal.strip()
+        and not literal.isupper()
         and not re.search(r"\(\?|\\[bdsw]|</|{%", literal)
     )
 
