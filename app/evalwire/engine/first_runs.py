@@ -19,7 +19,7 @@ class FirstRuns:
 
     def __init__(self) -> None:
         self._count = 0
-        self._place: tuple[str, str] | None = None
+        self._location: tuple[str, str] | None = None
         self._is_decided = False
 
     def add(self, run: TaskRun, *, root: Path) -> Failure | None:
@@ -32,16 +32,16 @@ class FirstRuns:
         if self._is_decided:
             return None
         failure = next(iter(run.failures), None)
-        place = (failure.type, failure.where) if failure is not None and failure.where is not None else None
+        location = (failure.type, failure.where) if failure is not None and failure.where is not None else None
         self._count += 1
-        if place is None or self._place not in (None, place):
+        if location is None or self._location not in (None, location):
             self._is_decided = True
             return None
-        self._place = place
+        self._location = location
         if self._count < _ENOUGH:
             return None
         self._is_decided = True
-        type_, where = place
+        type_, where = location
         message = (
             f"the first {_ENOUGH} runs all failed with {type_} at {where.removeprefix(f'{root}/')}; "
             "no further runs were started"

@@ -44,9 +44,9 @@ class CommandFilter:
         start = known
         for found in _COMMAND.finditer(text):
             # between the first two characters, or at the start of the piece if these were already written
-            place = max(found.end() - 1 if found[0].endswith("::") else found.start() + 1, known)
-            made.append(text[start:place] + SEPARATOR)
-            start = place
+            split = max(found.end() - 1 if found[0].endswith("::") else found.start() + 1, known)
+            made.append(text[start:split] + SEPARATOR)
+            start = split
         made.append(text[start:])
         result = "".join(made)
         self._line = _remembered(self._line + result)

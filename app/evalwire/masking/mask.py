@@ -17,9 +17,7 @@ from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
-_LONG_RUN = (
-    500  # possible base64 characters; in shorter runs, the prefix of each spelling is looked up at each position
-)
+_LONG_RUN = 500  # possible base64 characters; in shorter runs, each position is compared with all prefixes
 _Spelling = tuple[str, bool]
 """A spelling of a secret, and whether it is in base64."""
 

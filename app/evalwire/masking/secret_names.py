@@ -114,15 +114,15 @@ class SecretRules:
 def is_secret_name(name: str) -> bool:
     """Check whether a name contains a word for a secret and does not only describe a secret."""
     words = [word.upper() for word in _WORD.findall(name)]
-    found = [word for place, word in enumerate(words) if _is_secret_word(words, place)]
+    found = [word for index, word in enumerate(words) if _is_secret_word(words, index)]
     last = next((word for word in reversed(words) if not word.isdigit()), "")
     if last in ("URL", "URI") and not _ADDRESSES.isdisjoint(found):
         return True
     return bool(found) and last not in _DESCRIPTIONS and name not in _NEVER
 
 
-def _is_secret_word(words: list[str], place: int) -> bool:
-    word, before = words[place], words[place - 1] if place else ""
+def _is_secret_word(words: list[str], index: int) -> bool:
+    word, before = words[index], words[index - 1] if index else ""
     if word in _KEYS:
         return before not in _KINDS_OF_KEYS
     if word in _TOKENS:
@@ -154,9 +154,7 @@ def _is_ordinary(value: str, *, of_password: bool = False) -> bool:
         return True
     if _NUMBER.fullmatch(value) or _PATH.fullmatch(value) or _FILE.fullmatch(value) or _is_there(value):
         return True
-    if _VARIABLE.fullmatch(value) and is_secret_name(
-        value
-    ):  # a list of names of secrets, or the name of a secret to look up
+    if _VARIABLE.fullmatch(value) and is_secret_name(value):  # the name of a secret to look up, or a list of names
         return True
     if of_password or not _NAME.fullmatch(value):
         return False

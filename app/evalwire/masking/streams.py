@@ -53,10 +53,10 @@ class MaskedStream(io.TextIOBase):
         """Write complete lines, masked; buffer the rest."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        whole, newline, rest = (self._pending + text).rpartition("\n")
+        complete, newline, rest = (self._pending + text).rpartition("\n")
         self._pending = rest
         if newline:
-            self._put(whole + newline)
+            self._put(complete + newline)
         if len(rest) > _LONGEST_PENDING:
             self.flush()
         return len(text)

@@ -32,17 +32,17 @@ class Inputs:
     is_known: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return the inputs as JSON: each file once, and for the task and each evaluator indexes into that list."""
+        """Return the inputs as JSON: each file once; the task and the evaluators refer to files by index."""
         everything = {**self.task}
         for files in self.evaluators.values():
             everything |= files
-        places = {path: place for place, path in enumerate(sorted(everything))}
+        indexes = {path: index for index, path in enumerate(sorted(everything))}
 
         def numbered(files: FileDigests) -> list[int]:
-            return sorted(places[path] for path in files)
+            return sorted(indexes[path] for path in files)
 
         return {
-            "files": {path: everything[path] for path in places},
+            "files": {path: everything[path] for path in indexes},
             "task": numbered(self.task),
             "evaluators": {name: numbered(files) for name, files in self.evaluators.items()},
         }
@@ -53,10 +53,10 @@ class Inputs:
         try:
             paths = list(value["files"])
 
-            def named(places: Iterable[int]) -> dict[str, str]:
-                return {paths[place]: str(value["files"][paths[place]]) for place in places}
+            def named(indexes: Iterable[int]) -> dict[str, str]:
+                return {paths[index]: str(value["files"][paths[index]]) for index in indexes}
 
-            evaluators = {str(name): named(places) for name, places in value["evaluators"].items()}
+            evaluators = {str(name): named(indexes) for name, indexes in value["evaluators"].items()}
             return cls(task=named(value["task"]), evaluators=evaluators)
         except (TypeError, KeyError, IndexError, AttributeError):
             return UNKNOWN_INPUTS

@@ -45,8 +45,8 @@ class _Unfit(Exception):
         self.verb = verb
         self.path = ""
 
-    def below(self, place: str) -> _Unfit:
-        self.path = f"[{place}]{self.path}"
+    def below(self, key: str) -> _Unfit:
+        self.path = f"[{key}]{self.path}"
         return self
 
 

@@ -13,7 +13,7 @@ _LARGE = 1e100  # sums and squares of values up to this limit stay within the ra
 
 _HUGE = 1e9  # from here on, scientific notation is easier to read
 
-_SCALE = 2.0**-700  # a power of two, so that no digit is lost
+_SCALE = 2.0**-700  # a power of two, which keeps all digits
 
 
 def within(value: float) -> float:

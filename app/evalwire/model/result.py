@@ -134,8 +134,8 @@ class ExperimentResult(Mapping[str, Any]):
         """True if all repetitions of every example ran, every evaluator scored them, and all were recorded."""
         if self.is_empty_part:
             return not self.failures
-        whole = not self.failure and not self.problems and self.expected_runs > 0
-        if not whole or self.not_run or self.failed_runs:
+        is_sound = not self.failure and not self.problems and self.expected_runs > 0
+        if not is_sound or self.not_run or self.failed_runs:
             return False
         return all(map(self.is_evaluated, self.runs)) and not self.incomplete_scores
 

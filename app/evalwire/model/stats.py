@@ -18,31 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIGNIFICANCE = 0.05
-
 """The highest accepted probability that the comparison of two equal runs reports a regression."""
 
 POWER = 0.8
-
 """The probability that a regression of the minimum detectable size is found."""
 
 DRAWS = 10_000
-
 """The number of random sign choices if there are too many gains to try all: a p-value of 0.05 is within ±0.004."""
 
 _ENUMERATED = 24  # gains: two tables of 2¹² sums, a few milliseconds
-
 _CHUNK = 8  # gains: a random byte chooses their signs, as an index into a table of their 256 sums
-
 _ROUNDS = 20  # times as many draws if no sum of the first round is as low
 _FAR = 1e-6  # a tail with a bound of at most this size needs no more draws
 _FLAT = 20.0  # tanh is 1 beyond this value
-
 _ROUNDING = 1e-12  # the rounding error of the difference of two scores around 1
-
 _TIE = 1e-9  # times the sum of all magnitudes: far above rounding errors, far below differences that draws can show
-
 _CONVERGED = 1e-15
-
 _MOST_TERMS = 200  # of the continued fraction, which needs at most 90 for any t and any degrees of freedom
 
 _MOST_FREEDOM = 1e7  # degrees; beyond it, Student's t equals the normal distribution to eight digits
@@ -89,7 +80,7 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that is at least as large as this share of the values (the nearest rank).
+    """Return the smallest value that at least this share of the values does not exceed (the nearest rank).
 
     Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.6.2, without the interpolation.
 

@@ -162,7 +162,7 @@ def token_count(usage: Usage) -> int:
 
 
 def usage_cost_usd(usage: Usage, prices: Mapping[str, Price]) -> tuple[float, list[str]]:
-    """Return the cost in USD, and the models whose cost is unknown and missing, at least in part, from that cost.
+    """Return the cost in USD, and the models whose cost is not fully known; unknown costs are not included.
 
     The cost in a span takes precedence. Calls without a reported cost are priced by `prices`, by the model's name.
     """

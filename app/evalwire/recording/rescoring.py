@@ -68,9 +68,9 @@ class Rescoring:
         errors = {(run.example.id, run.repetition): run.record_failure for run in outcome.runs}
         runs = []
         for run in self.result.runs:
-            place = run.example.id, run.repetition
-            scored = own.get(place, run)
-            runs.append(replace(scored, record_failure=scored.record_failure or errors.get(place)))
+            key = run.example.id, run.repetition
+            scored = own.get(key, run)
+            runs.append(replace(scored, record_failure=scored.record_failure or errors.get(key)))
         is_stopped = outcome.failure is None or outcome.failure.stage == "interrupted"
         return replace(self.result, runs=tuple(runs), failure=None if is_stopped else outcome.failure)
 

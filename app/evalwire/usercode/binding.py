@@ -266,9 +266,8 @@ def _plan(
         own = list(inspect.signature(function).parameters.values())
         if own == parameters:
             raise
-        return _plan_of(
-            own, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest
-        )  # the decorator fills in some parameters
+        # the decorator fills in some parameters
+        return _plan_of(own, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest)
 
 
 def _plan_of(
@@ -288,7 +287,7 @@ def _plan_of(
         raise BindingError(f"it takes no parameters; add at least one of: {', '.join(names)}")
     if not bound and fixed:  # every parameter has a default and an unknown name: bind the first
         bound = needed = fixed[:1]
-    if not bound:  # only *args or **kwargs, as of a decorator without functools.wraps
+    if not bound:  # only *args or **kwargs, as for a decorator without functools.wraps
         if any(p.kind is _P.VAR_POSITIONAL for p in parameters):
             return (lone,), {}
         return (), {name: name for name in names}

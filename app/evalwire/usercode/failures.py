@@ -38,7 +38,7 @@ def _failure_of(error: BaseException, stage: FailureStage, kind: FailureKind, ro
         error = error.exceptions[0]  # a TaskGroup's wrapper adds no information
     captured = traceback.TracebackException.from_exception(error, capture_locals=False)
     frames = _without_our_frames(captured)
-    where = _place(frames, root)
+    where = _location(frames, root)
     below = str(root) + os.sep if root else ""
     if isinstance(error, SyntaxError) and error.filename and (not where or _is_users(error.filename, below)):
         where = f"{error.filename}:{error.lineno}"
@@ -63,12 +63,12 @@ def _least_of(error: BaseException, stage: FailureStage, kind: FailureKind, root
         stage=stage,
         type=name_of(type(error)),
         message=_text_of(error),
-        where=_place(frames, root),
+        where=_location(frames, root),
         traceback=f"{lines}{text}\n",
     )
 
 
-def _place(frames: Sequence[traceback.FrameSummary], root: Path | None) -> str | None:
+def _location(frames: Sequence[traceback.FrameSummary], root: Path | None) -> str | None:
     """Return `file:line` of the last frame in `root`, or else of the last frame."""
     below = str(root) + os.sep if root else None
     named = [frame for frame in frames if below and _is_users(frame.filename, below)] or frames

@@ -153,9 +153,7 @@ def _is_limit(error: BaseException) -> bool:
     return (
         not _LIMITED.isdisjoint(_statuses(error))
         or not _LIMITED_CLASSES.isdisjoint(name_of(base) for base in type(error).__mro__)
-        or (
-            _text(_get(error, "response", "Error", "Code")).lower() in _LIMITED_AWS
-        )  # lowercased, because event streams start it with a lowercase letter
+        or _text(_get(error, "response", "Error", "Code")).lower() in _LIMITED_AWS  # event streams use lowercase
     )
 
 

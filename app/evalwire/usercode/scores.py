@@ -76,8 +76,8 @@ def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
             raise ValueError("the evaluator returned an empty list")
         several = len(returned) > 1
         verdicts = [
-            _to_verdict(item, name=f"{name}-{place}" if several and _has_fields(item) else name, named=several)
-            for place, item in enumerate(returned, start=1)
+            _to_verdict(item, name=f"{name}-{number}" if several and _has_fields(item) else name, named=several)
+            for number, item in enumerate(returned, start=1)
         ]
         repeated = {verdict.name for verdict in verdicts if sum(verdict.name == v.name for v in verdicts) > 1}
         if repeated:
