@@ -23,7 +23,7 @@ class Limits:
     Attributes:
         concurrency: the number of experiments that run in parallel.
         task_concurrency: the number of examples in flight in the whole job; `auto` finds the number that the provider
-            accepts. In addition, evaluators may work on fewer examples than this number.
+            accepts. Additional examples, fewer than this number, may be in evaluation.
         timeout_seconds: the time limit of a call of a task or an evaluator.
         grace_seconds: the time for runs in flight after the job is stopped, including recording.
         backlog: the number of finished runs that may wait for Phoenix; beyond it, no further examples start.
@@ -53,7 +53,7 @@ class Stop:
         requested_at: the time of the request, on the monotonic clock; None without a request.
         signal_number: the number of the signal that caused the request; None without a signal.
         is_heeded: whether the engine is running, which ends in an orderly way after a request.
-        process_id: the ID of the job's process; user code forked any other process.
+        process_id: the ID of the job's process; a process with another ID was forked by user code.
     """
 
     def __init__(self) -> None:
