@@ -54,7 +54,7 @@ class Comparison:
         is_bool: whether all scores are bools, in the baseline and in this run.
         pairs: the examples with a score in both runs, in the dataset's order.
         unscored: the number of shared examples that are not paired, because a run or both have no score for them.
-        half_applicable: the number of unscored examples to which the evaluation applies in only one of the two runs.
+        half_applicable: the number of unscored examples to which the evaluation applies in a single run only.
         before: the baseline's mean over the pairs; None without a pair.
         after: this run's mean over the pairs; None without a pair.
         change: `after - before`.
@@ -145,7 +145,7 @@ class Baseline:
     Attributes:
         experiment: the name of the experiment's directory.
         asked: the requested baseline: `auto`, an ID, `branch:main`, `tag:release` or `file:main.json`.
-        note: the reason why no baseline was found; empty if there is one.
+        note: the reason why no baseline was found; empty if a baseline was found.
         experiment_id: Phoenix's ID of the baseline; None without an ID.
         recorded_name: the baseline's name in Phoenix.
         url: the baseline's page in Phoenix.

@@ -41,7 +41,7 @@ class GateResult:
             regression.
         interval: the two-sided confidence interval of the value or, for `max_drop`, of the change.
         p_value: for `max_drop`: the one-sided p-value, corrected over all drop gates of the job (Holm).
-        text: a summary in one sentence.
+        text: a summary in a sentence.
         source: the file, flag or variable that defines the gate; `default` for the built-in limit on the error rate.
         label: the label whose share is limited, for `min_label_share` and `max_label_share`.
     """

@@ -75,7 +75,7 @@ def kind_by_score(score: float | None, label: str | None) -> EvaluationKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """A run of the task on one example, and the evaluations of its output.
+    """A run of the task on an example, and the evaluations of its output.
 
     Attributes:
         output: the returned value as JSON; None if the task failed.
