@@ -159,7 +159,7 @@ def test_a_process_that_user_code_forks_does_not_run_the_job(phoenix_project, cl
     for pid in {pid for _, pid in calls} - {job}:  # its own function to its end, and no other
         assert sum(other == pid for _, other in calls) <= 1
     assert client.experiments.get(experiment_id=entry["experiment_id"])["successful_run_count"] == 4
-    assert ("came back into evalwire" in done.stderr) == (where != "exit"), done.stderr
+    assert ("returned to evalwire and was ended" in done.stderr) == (where != "exit"), done.stderr
 
 
 def test_a_pool_of_processes_is_left_alone(phoenix_project, make_dataset):

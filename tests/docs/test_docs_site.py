@@ -493,8 +493,8 @@ PROVOKED = {
     "list EVALWIRE_PREFFIX=x": ["unknown variable …. Perhaps you meant …"],
     "list": [
         "… has no evaluator, so its runs would have no scores; add a file such as exact_match.py that defines `exact_match`",
-        "cannot bind …: with several parameters their names must be of: …",
-        "it takes no parameter; give it one or more of: …",
+        "cannot bind …: the names of several parameters must be among: …",
+        "it takes no parameters; add at least one of: …",
         (
             "… does not define `…`. An evaluator is a callable named like its file; a helper is named _…, or listed in "
             'evalwire.toml: [experiments] helpers = ["…"]'
@@ -524,17 +524,17 @@ def _nested(levels: int) -> list[Any]:
 UNFIT = [
     (
         {"team": threading.Lock()},
-        "output… is a …, which has no JSON form; return JSON values, a dataclass or a pydantic model",
+        "output… is a …, which JSON cannot represent; return JSON values, a dataclass, or a pydantic model",
     ),
-    ([math.nan], "output… is …, which has no JSON form; return None, or a number"),
+    ([math.nan], "output… is …, which JSON cannot represent; return None or a number"),
     (
         _stream(),
-        'output is an async_generator, which has no JSON form; collect it: "".join([part async for part in stream])',
+        'output is an async_generator, which JSON cannot represent; collect it: "".join([part async for part in stream])',
     ),
-    ([2**64], "output… is an integer of more than 64 bits, which Phoenix does not store; write it as text"),
-    (["a\0"], "output… is a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"),
+    ([2**64], "output… is an integer of more than 64 bits, which Phoenix does not store; convert it to text"),
+    (["a\0"], "output… is text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"),
     (_nested(300), "output… has more than … levels of lists and dicts, which Phoenix does not store; flatten it"),
-    ({1.5: 1}, "output has a … as a key, which JSON does not have; use text"),
+    ({1.5: 1}, "output has a … as a key, which JSON does not allow; use text"),
 ]
 IS_PROVOKED = {message for quoted in PROVOKED.values() for message in quoted} | {message for _, message in UNFIT}
 

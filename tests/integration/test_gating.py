@@ -360,7 +360,7 @@ def test_an_experiment_whose_first_runs_all_fail_is_stopped_unless_errors_are_to
 
     count, said = runs()
     assert 10 <= count < 20
-    assert "its first 10 runs all failed with ValueError at " in said
+    assert "the first 10 runs all failed with ValueError at " in said
     (searching.directory / "evalwire.toml").write_text("[gates]\nmax_error_rate = 0.5\n")
     assert runs()[0] == 30
 

@@ -355,7 +355,7 @@ def test_what_is_no_journal_is_refused_by_name(tmp_path, content):
     path = tmp_path / "other.jsonl"
     path.write_bytes(content)
     for reading in (read_journal, Journal.reopen):
-        with pytest.raises(UsageError, match=r"other\.jsonl is not a journal"):
+        with pytest.raises(UsageError, match=r"other\.jsonl is not an evalwire journal"):
             reading(path)
         assert path.read_bytes() == content, "it is somebody else's file"
 
@@ -607,7 +607,7 @@ def test_a_run_whose_disk_is_full_goes_on_and_is_told_so(phoenix_project, make_d
         timeout=120,
         preexec_fn=limit,
     )
-    assert done.stderr.count("the run goes on without it") == 1, done.stderr
+    assert done.stderr.count("the job continues without it") == 1, done.stderr
     assert "40 examples, not written: results.json: File too large" in done.stdout, done.stdout
     assert "none failed" in done.stdout
     assert "results.json cannot be written" in done.stderr

@@ -47,19 +47,19 @@ def test_exit_0_means_that_everything_held(phoenix_project, make_dataset):
             ),
             (
                 {"task.py": "async def task(e): return object()", "e.py": "def e(output): return 1"},
-                "output is an object, which has no JSON form",
+                "output is an object, which JSON cannot represent",
             ),
             (
                 {"task.py": "async def task(e): return float('nan')", "e.py": "def e(o): return 1"},
-                "output is nan, which has no JSON form",
+                "output is nan, which JSON cannot represent",
             ),
             (
                 {"task.py": "async def task(e): return 2**64", "e.py": "def e(o): return 1"},
-                "an integer of more than 64 bits, which Phoenix does not store; write it as text",
+                "an integer of more than 64 bits, which Phoenix does not store; convert it to text",
             ),
             (
                 {"task.py": "async def task(e): return 'a\\0b'", "e.py": "def e(o): return 1"},
-                "a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
+                "text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
             ),
             (
                 {

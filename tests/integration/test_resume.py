@@ -837,7 +837,7 @@ def test_a_journal_that_is_not_there_or_is_none_is_wrong_use(counted):
     """A file that is none stays as it is."""
     text = '{"some": "thing"}\nand no newline at the end'
     counted.write({"other.jsonl": text})
-    for name, said in (("missing.jsonl", "cannot be opened"), ("other.jsonl", "is not a journal")):
+    for name, said in (("missing.jsonl", "cannot be opened"), ("other.jsonl", "is not an evalwire journal")):
         done = counted.run("resume", name)
         assert done.returncode == 2, (name, done.stderr)
         assert f"{name} {said}" in done.stderr

@@ -127,7 +127,7 @@ def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(sha
         assert process.returncode == (-9 if name == "2/4" else 0), (out, err)
     red = shards.evalwire("gate", "--shards", "4")
     assert red.returncode == 1
-    assert "shard 2 of 4 is not complete" in red.stdout, red.stdout
+    assert "shard 2 of 4 is incomplete" in red.stdout, red.stdout
     (experiment,) = shards.results()["experiments"]
     lacking = {example["example_id"] for example in experiment["examples_not_run"]}
     assert lacking
@@ -135,7 +135,7 @@ def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(sha
 
     again = shards.run("2/4")
     assert again.returncode == 0, again.stderr
-    assert "of this shard are recorded already" in again.stderr
+    assert "of this shard are already recorded" in again.stderr
     green = shards.evalwire("gate", "--shards", "4")
     assert green.returncode == 0, green.stdout
     assert green.stdout.startswith("PASSED: 1 experiment, 12 examples, none failed")
@@ -178,7 +178,7 @@ def test_a_plan_says_where_shards_record_and_the_gate_judges_them_together(shard
     shards.project.write({"plan.json": planned.stdout})
     first = shards.run("1/2", "--plan", "plan.json")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.startswith("PASSED (shard 1/2, whose gates are judged with the others)")
+    assert first.stdout.startswith("PASSED (shard 1/2, gates are applied after the merge)")
     assert (shards.results("-1-of-2")["shard"], shards.results("-1-of-2")["gates"]) == ("1/2", [])
     assert shards.run("2/2", EVALWIRE_PLAN=planned.stdout).returncode == 0
 
@@ -225,7 +225,7 @@ def test_a_run_that_nobody_judged_is_not_there_yet(shards):
     answer.raise_for_status()
     red = shards.evalwire("gate", EVALWIRE_PLAN=plan)
     assert red.returncode == 1
-    assert "shard 1 of 1 is not complete: it lacks 12 examples" in red.stdout
+    assert "shard 1 of 1 is incomplete: missing 12 examples" in red.stdout
     assert shards.run("1/1", EVALWIRE_PLAN=plan).returncode == 0
     assert len(shards.calls) == 11
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 0
@@ -400,7 +400,7 @@ def test_a_key_that_comes_again_does_not_bring_the_results_of_other_code(shards)
     assert shards.run("1/1", **jenkins, GIT_COMMIT="a" * 40).returncode == 0
     red = shards.run("1/1", **jenkins, GIT_COMMIT="b" * 40)
     assert red.returncode == 1
-    assert f"was begun at commit {'a' * 40}" in red.stdout
+    assert f"was started at commit {'a' * 40}" in red.stdout
     assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="b" * 40).returncode == 2
     assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="a" * 40).returncode == 0
     assert len(shards.calls) == 12
@@ -416,7 +416,7 @@ def test_an_experiment_that_somebody_deleted_is_not_replaced_in_silence(shards):
     shards.client.experiments.delete(experiment_id=experiment["id"])
     red = shards.run("2/2")
     assert red.returncode == 1
-    assert "start new experiments, with --fresh" in red.stdout
+    assert "start new experiments with --fresh" in red.stdout
     assert shards.experiments == []
 
 
@@ -427,7 +427,7 @@ def test_an_experiment_that_a_plan_names_and_somebody_deleted(shards):
     shards.client.experiments.delete(experiment_id=experiment["id"])
     red = shards.run("1/1", EVALWIRE_PLAN=plan)
     assert red.returncode == 1
-    assert "somebody deleted it" in red.stdout
+    assert "but it was deleted" in red.stdout
     assert shards.experiments == []
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 2
 
@@ -443,7 +443,7 @@ def test_another_experiment_that_has_the_id_of_one_of_a_plan(shards):
         before = len(shards.calls)
         red = shards.run("1/1", EVALWIRE_PLAN=json.dumps(plan))
         assert red.returncode == 1
-        assert "is another one now" in red.stdout
+        assert "on this Phoenix server is now" in red.stdout
         assert len(shards.calls) == before
         refused = shards.evalwire("gate", EVALWIRE_PLAN=json.dumps(plan))
         assert refused.returncode == 2, refused.stdout
@@ -464,11 +464,11 @@ def test_another_experiment_that_has_the_id_of_one_that_was_agreed_on(shards):
     before = len(shards.calls)
     red = shards.run("1/1", EVALWIRE_RUN_KEY=own)
     assert red.returncode == 1
-    assert "is another one now" in red.stdout
+    assert "on this Phoenix server is now" in red.stdout
     assert len(shards.calls) == before
     refused = shards.evalwire("gate", "--shards", "1", EVALWIRE_RUN_KEY=own)
     assert refused.returncode == 2, refused.stdout
-    assert "is another one now" in refused.stderr
+    assert "on this Phoenix server is now" in refused.stderr
 
 
 def test_a_plan_without_a_shard_runs_nothing(shards):

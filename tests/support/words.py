@@ -86,10 +86,11 @@ def texts_of_python(path: Path) -> Iterator[Text]:
 
 
 def sentence_like(literal: str) -> bool:
-    """Check whether a string literal is for people: three words or more, and not a pattern, a path or markup."""
+    """Check whether a string literal is for people: three words or more, and not a list of names, a pattern, a path or markup."""
     return (
         len(re.findall(r"[A-Za-z]{2,}", literal)) >= 3
         and " " in literal.strip()
+        and not literal.isupper()
         and not re.search(r"\(\?|\\[bdsw]|</|{%|\(\$", literal)
     )
 
@@ -190,10 +191,10 @@ def named_badly(words: dict, path: Path) -> Iterator[str]:
 
 
 def sentences(prose: str) -> list[str]:
-    """Split prose into sentences; each argument or attribute that a docstring lists starts another sentence."""
+    """Split prose into sentences; each list item, and each entry of a docstring's section, is a sentence."""
     prose = re.sub(r"\n\s*(?:Args|Attributes|Raises|Returns|Yields):(?=\s*\n)", "\n\n", prose)
-    end = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n|\n +(?=\w+: )"
-    return [part for part in re.split(end, prose) if part.strip()]
+    ends = r"(?<=[.!?])\s+(?=[A-Z`\"'(\[]|evalwire\b)|\n\s*\n|(?<=:)\n|\n(?= +\w+: |\s*- )"
+    return [part for part in re.split(ends, prose) if part.strip()]
 
 
 def counted(texts: Iterable[Text]) -> tuple[int, int, int, float, float]:

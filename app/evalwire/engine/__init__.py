@@ -1,4 +1,4 @@
-"""Run experiments concurrently; a failure of the users' code becomes a `Failure` in the result, not an exception."""
+"""The engine that runs experiments concurrently; errors of user code become `Failure`s in the result."""
 
 from evalwire.engine.engine import run_engine
 from evalwire.engine.limits import EngineResult, Limits, Stop

@@ -1,4 +1,4 @@
-"""Retry calls to user code."""
+"""Retries of calls to user code."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_AUTO_RETRIES = 5  # of rate limits, which an "auto" concurrency runs into on purpose
+_AUTO_RETRIES = 5  # after rate limits, which "auto" concurrency provokes on purpose
 
-_FIRST_WAIT = 1.0  # seconds before the first retry; twice as long before each further one
+_FIRST_WAIT = 1.0  # seconds before the first retry; doubled for each further retry
 
 _LONGEST_WAIT = 60.0
 
-_LONGEST_ASKED = 600.0  # of what a provider may ask for; beyond it the call has failed
+_LONGEST_ASKED = 600.0  # seconds; the call fails if a provider asks to wait longer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CallResult(Generic[T]):
-    """What the user's code came to on one example.
+    """The result of a call to user code, after retries.
 
     Attributes:
-        call: the last one.
-        attempts: how many there were.
-        value: what it returned, converted; None when it failed.
-        failure: why it failed, or None.
-        usage: what all of them used of language models; None when that is not known of each.
+        call: the last attempt.
+        attempts: the number of attempts.
+        value: the converted return value; None after a failure.
+        failure: the failure, or None.
+        usage: the language model usage of all attempts; None if it is unknown for any attempt.
     """
 
     call: Call
@@ -52,7 +52,7 @@ class CallResult(Generic[T]):
 
 
 class _Tries(Generic[R]):
-    """The tries of one call, and the final outcome as it was written down."""
+    """The attempts of a call, and the settled result."""
 
     def __init__(self, settle: Callable[[CallResult[Any]], R]) -> None:
         self.count = 0
@@ -61,7 +61,7 @@ class _Tries(Generic[R]):
         self._settled: list[R] = []
 
     def ended(self, call: Call) -> None:
-        """Note the end of a try; settle at once what returned, since nothing will be tried after it."""
+        """Record the end of an attempt; settle a successful attempt immediately, because it is the last."""
         self.count += 1
         if self._usage is not None:
             usage = call.usage
@@ -70,7 +70,7 @@ class _Tries(Generic[R]):
             self._settled.append(self._settle(self._outcome(call)))
 
     def result_of(self, call: Call) -> R:
-        """Return what was settled; settle what failed for good."""
+        """Return the settled result; settle the call first if its last attempt failed."""
         return self._settled[0] if self._settled else self._settle(self._outcome(call))
 
     def _outcome(self, call: Call) -> CallResult[Any]:
@@ -78,15 +78,15 @@ class _Tries(Generic[R]):
 
 
 class CallRetries:
-    """The retries of a job's calls: how often and when; none waits longer than the job.
+    """The retry policy for a job's calls; waiting ends when the job ends.
 
     Args:
-        pace: receives the rate limits that calls run into.
-        turns: gives the turns of the event loop in which calls begin.
-        ends: happens when the job is to end; then nothing is retried.
-        retries: further calls of one whose error is worth it; None for none, or a few after rate limits where `pace`
-            looks for them.
-        retry_on: `module.ExceptionName` of errors that are worth it too.
+        pace: the pace, which is notified of rate limits.
+        turns: the turns of the event loop in which calls start.
+        ends: the event for the end of the job, after which calls are not retried.
+        retries: the number of retries of a call whose error is worth a retry. None for no retries, or for a few after
+            rate limits if the limit of `pace` is "auto".
+        retry_on: additional exceptions to retry, as `module.ExceptionName`.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class CallRetries:
     async def outcome(
         self, begin: Callable[[Callable[[Call], None]], Call], settle: Callable[[CallResult[Any]], R], *, ticket: Ticket
     ) -> R:
-        """Return what `settle` makes of the final outcome of a call, retries included.
+        """Make a call, retry it as needed, and return the value of `settle` for its final result.
 
         Args:
-            begin: begins a try of the call, which is to tell its end to what is given.
-            settle: writes the outcome down. Of a call that returned, it is called before any other code runs.
-            ticket: the place in flight that the call has.
+            begin: a function that starts an attempt and passes its end to the given callback.
+            settle: a function that saves the result. For a successful call, it runs before any other code.
+            ticket: the ticket of the call's example.
         """
         tries = _Tries(settle)
         while True:
@@ -124,9 +124,9 @@ class CallRetries:
                     call.add_to_failure(f"not retried: {refusal}")
                 break
             backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))
-            wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - so that not all come at once
+            wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads the retries
             if (asked or 0.0) > _LONGEST_ASKED:
-                call.add_to_failure(f"not retried: the provider asks to wait {asked:.0f} s")
+                call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
                 break
             if await self._ends_within(wait):
                 break
@@ -137,13 +137,13 @@ class CallRetries:
         return tries.result_of(call)
 
     def _most_after(self, error: BaseException, *, is_limited: bool) -> int:
-        """Return how many times a call that ended in this error may be retried."""
+        """Return the maximum number of retries after this error."""
         if self._retries is None:
             return _AUTO_RETRIES if is_limited and self._pace.is_auto else 0
         return self._retries if is_worth_retrying(error, self._retry_on) else 0
 
     async def _ends_within(self, seconds: float) -> bool:
-        """Wait; whether the job is to end meanwhile."""
+        """Wait, and return whether the job should end."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ends.wait(), seconds)
         return self._ends.is_set()

@@ -1,4 +1,4 @@
-"""How many examples may be in flight: a fixed number, or as many as the provider bears."""
+"""The limit on examples in flight: a fixed number, or as many as the provider accepts."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
 _FIRST_LIMIT = 10
 
-_LONGEST_PAUSE = 60.0  # seconds, whatever a provider asks for
+_LONGEST_PAUSE = 60.0  # seconds, even if a provider asks for more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
-    """Leave to have one example in flight.
+    """A permit to have an example in flight.
 
     Attributes:
-        change: how often the limit had changed when it was issued.
+        change: the number of limit changes before the ticket was issued.
     """
 
     change: int
 
 
 class Pace:
-    """Issues a ticket for each example in flight, as many at once as the limit allows, in the order of asking.
+    """Issues tickets for examples in flight, within the limit, first come, first served.
 
-    A limit of "auto" finds its height as TCP does: slow start doubles it with each full window of successes until
-    the first rate limit; from there on, additive increase and multiplicative decrease (AIMD), which settle at a fair
-    share. A window counts only when it was full, and a burst of errors is one cut.
+    A limit of "auto" adapts as in TCP. In slow start, each full window of successes doubles the limit until the first
+    rate limit. After that, additive increase and multiplicative decrease (AIMD) converge to a fair share. A window
+    counts only if it was full, and a burst of errors cuts the limit only once.
 
     Sources: D.-M. Chiu and R. Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance in
     Computer Networks", Computer Networks and ISDN Systems 17, 1989; RFC 5681, section 3.1 (slow start, congestion
-    avoidance). A cut leaves 0.7, as in RFC 9438, section 4.6.
+    avoidance). A cut multiplies the limit by 0.7, as in RFC 9438, section 4.6.
 
-    It belongs to one event loop, and no other thread may call it.
+    An instance belongs to a single event loop and must not be called from other threads.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class Pace:
         clock: Callable[[], float] = clocks.monotonic,
         on_change: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Begin with nothing in flight.
+        """Create a pace without examples in flight.
 
         Args:
-            limit: of tickets out at once; "auto" begins at 10.
-            highest: of an "auto" limit.
-            clock: seconds that only grow.
-            on_change: told each new limit, as (before, after), once it is in force.
+            limit: the number of tickets that may be in use at the same time; "auto" starts at 10.
+            highest: the maximum of an "auto" limit.
+            clock: a function that returns monotonic seconds.
+            on_change: a callback that receives each new limit, as (before, after), once it is in effect.
 
         Raises:
-            ValueError: a limit below 1 would let nothing run.
+            ValueError: a limit is below 1.
         """
         if highest < 1 or (limit != "auto" and limit < 1):
-            raise ValueError(f"nothing could run with a limit of {limit} and a highest of {highest}")
+            raise ValueError(f"limits must be at least 1, got a limit of {limit} and a highest of {highest}")
         self._auto = limit == "auto"
         self._limit = min(_FIRST_LIMIT, highest) if limit == "auto" else limit
         self._highest = highest
@@ -73,40 +73,40 @@ class Pace:
         self._waiters: OrderedDict[asyncio.Future[Ticket], None] = OrderedDict()
         self._most_out = 0
         self._changes = 0
-        self._last_cut = 0  # which change it was
+        self._last_cut = 0  # the number of its change
         self._full = False  # whether this limit has been reached since it was set
-        self._succeeded: set[Ticket] = set()  # of those issued since then
+        self._succeeded: set[Ticket] = set()  # tickets issued since this limit was set
         self._resume_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_auto(self) -> bool:
-        """True if the limit is searched for, which runs into the provider's own limit."""
+        """True if the limit is adapted, which provokes rate limits of the provider."""
         return self._auto
 
     @property
     def limit(self) -> int:
-        """The number of tickets that may be out now."""
+        """The number of tickets that may be in use now."""
         return self._limit
 
     @property
     def in_flight(self) -> int:
-        """The number of tickets that are out."""
+        """The number of tickets in use."""
         return len(self._out)
 
     @property
     def highest_reached(self) -> int:
-        """The most tickets that were out at once."""
+        """The highest number of tickets in use so far."""
         return self._most_out
 
     # --- tickets ---------------------------------------------------------------------------------------
 
     def try_acquire(self) -> Ticket | None:
-        """A ticket if there is one now and nobody else waits."""
+        """Return a ticket if one is available and no other caller waits, or else None."""
         return self._issue() if not self._waiters and self._has_room() else None
 
     async def acquire(self) -> Ticket:
-        """Wait for a ticket, behind those who already do."""
+        """Wait for a ticket, behind earlier callers."""
         if ticket := self.try_acquire():
             return ticket
         waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
@@ -120,14 +120,14 @@ class Pace:
             raise
 
     def release(self, ticket: Ticket) -> None:
-        """Give a ticket back; once more does nothing."""
+        """Return a ticket; repeated calls have no effect."""
         self._out.discard(ticket)
         self._wake()
 
     def renew(self, ticket: Ticket) -> Ticket | None:
-        """A new ticket in the place of one that is given back, past the one who waits; None when others wait too.
+        """Exchange a ticket for a new one, ahead of a single waiting caller; return None if more callers wait.
 
-        Also None when the limit is lower by now, or nothing may begin yet.
+        The result is also None if the limit has been lowered or a pause is in effect.
         """
         self._out.discard(ticket)
         if len(self._waiters) <= 1 and self._has_room():
@@ -148,13 +148,13 @@ class Pace:
     def _wake(self) -> None:
         while self._waiters and self._has_room():
             waiter, _ = self._waiters.popitem(last=False)
-            if not waiter.done():  # cancelled, and its task has not run yet
+            if not waiter.done():  # otherwise cancelled, but its task has not run yet
                 waiter.set_result(self._issue())
 
     # --- reports ---------------------------------------------------------------------------------------
 
     def succeeded(self, ticket: Ticket) -> None:
-        """A call of this ticket's example met no rate limit; an example of several calls counts once."""
+        """Record a call without a rate limit; several calls with the same ticket count once."""
         if not self._auto or not self._full or ticket.change != self._changes:
             return
         self._succeeded.add(ticket)
@@ -162,11 +162,11 @@ class Pace:
             self._change(self._limit + 1 if self._last_cut else self._limit * 2)
 
     def rate_limited(self, ticket: Ticket, wait_seconds: float | None) -> None:
-        """A call of this ticket's example met a rate limit.
+        """Record a call with a rate limit.
 
         Args:
-            ticket: one from before the last cut does not cut again.
-            wait_seconds: that the provider asked for: until then no ticket is issued, for a minute at most.
+            ticket: the ticket of the call's example; a ticket from before the last cut does not cut the limit again.
+            wait_seconds: the wait that the provider asked for. No tickets are issued in this time, up to a minute.
         """
         if wait_seconds is not None and wait_seconds > 0:
             self._resume_at = max(self._resume_at, self._clock() + min(wait_seconds, _LONGEST_PAUSE))
@@ -190,7 +190,7 @@ class Pace:
             self._timer = asyncio.get_running_loop().call_later(left, self._resume)
 
     def _resume(self) -> None:
-        """The pause is over, unless it has been prolonged meanwhile."""
+        """End the pause, unless it has been extended."""
         self._timer = None
         if self._clock() < self._resume_at:
             self._set_timer()

@@ -1,4 +1,4 @@
-"""Run the experiments of a job on an event loop of their own."""
+"""The entry point of the engine, which runs a job's experiments on a separate event loop."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def run_engine(
     limits: Limits,
     stop: Stop,
 ) -> EngineResult:
-    """Run all experiments; return every result, in the order of `experiments`.
+    """Run all experiments; return all results, in the order of `experiments`.
 
-    The event loop has a thread of its own: so a notebook's running loop does not matter, signals reach the
-    calling thread at once, and a task that blocks the loop cannot keep a stopped job from ending.
+    The event loop runs on a separate thread, so a notebook's running loop does not matter. Signals reach the calling
+    thread immediately, and a task that blocks the loop cannot keep a stopped job from ending.
 
     Args:
-        experiments: loaded.
-        recorder: opens experiments and records runs.
-        tracer: traces calls of user code.
-        observer: receives progress events.
-        limits: how much at once, for how long, and how often.
-        stop: ends the job early.
+        experiments: the loaded experiments.
+        recorder: the object that opens experiments and records runs.
+        tracer: the tracer for calls of user code.
+        observer: the receiver of progress events.
+        limits: the limits on concurrency, time, retries and failures.
+        stop: the request to end the job early.
 
     Raises:
-        KeyboardInterrupt: passed on from the calling thread after the grace period.
+        KeyboardInterrupt: re-raised in the calling thread after the grace period.
     """
     job = JobState(experiments, recorder=recorder, tracer=tracer, observer=observer, limits=limits, stop=stop)
     runs = [ExperimentRun(job, experiment) for experiment in experiments]
@@ -69,7 +69,7 @@ def run_engine(
 
 
 def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> KeyboardInterrupt | None:
-    """Start the thread and wait for its end; after a stop, for the grace period at most."""
+    """Start the thread and wait for its end; after a stop, wait for the grace period at most."""
     interrupt: KeyboardInterrupt | None = None
     thread.start()
     while not thread.ended.is_set() and not thread.broken:
@@ -86,14 +86,14 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
         except KeyboardInterrupt as pressed:
             interrupt = pressed
             stop.request()
-        except SystemExit as asked:  # raised by a signal handler of user code, such as one of SIGALRM
-            log.error("user code asked the process to exit (SystemExit: %s); the job ends early", asked.code)  # noqa: TRY400 - its traceback is the user's
+        except SystemExit as asked:  # raised by a signal handler of user code, for example for SIGALRM
+            log.error("user code asked the process to exit (SystemExit: %s); the job ends early", asked.code)  # noqa: TRY400 - the traceback is in user code
             stop.request()
     return interrupt
 
 
 async def _run(job: JobState, runs: Sequence[ExperimentRun]) -> None:
-    """Run the experiments, so many at once as the limits allow."""
+    """Run the experiments concurrently, within the limits."""
     loop = asyncio.get_running_loop()
 
     def wake() -> None:
@@ -104,9 +104,9 @@ async def _run(job: JobState, runs: Sequence[ExperimentRun]) -> None:
     job.stop.on_request(wake)
     slots = asyncio.Semaphore(job.limits.concurrency)
 
-    async def run_one(run: ExperimentRun) -> None:
+    async def run_in_slot(run: ExperimentRun) -> None:
         async with slots:
             await run.run()
 
-    await asyncio.gather(*(run_one(run) for run in runs))
+    await asyncio.gather(*(run_in_slot(run) for run in runs))
     job.threads.close()

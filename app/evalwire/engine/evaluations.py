@@ -1,4 +1,4 @@
-"""What evaluators returned, as the evaluations of a run."""
+"""Conversion of evaluators' results to the evaluations of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation]:
-    """Return an evaluator's evaluations, or its failure."""
+    """Return an evaluator's evaluations, or an evaluation with its failure."""
     call = outcome.call
     name = call.callee.name
     common: dict[str, Any] = {
@@ -45,20 +45,20 @@ def evaluations_of(outcome: CallResult[list[EvaluatorScore]]) -> list[Evaluation
 
 
 def is_evaluated(opened: OpenExperiment, run: TaskRun) -> bool:
-    """Check whether every evaluator has evaluated a run, or the run needs no evaluation."""
-    said = {evaluation.evaluator for evaluation in run.evaluations}
-    return run.failure is not None or said.issuperset(one.name for one in opened.experiment.evaluators)
+    """Check whether all evaluators have evaluated a run; a failed run needs no evaluation."""
+    done = {evaluation.evaluator for evaluation in run.evaluations}
+    return run.failure is not None or done.issuperset(evaluator.name for evaluator in opened.experiment.evaluators)
 
 
 def with_all(opened: OpenExperiment, run: TaskRun, evaluations: Iterable[Evaluation]) -> TaskRun:
-    """A run with its evaluations in the order of the evaluators, whichever of them spoke first."""
-    order = {evaluator.name: place for place, evaluator in enumerate(opened.experiment.evaluators)}
+    """Return a run with the evaluations in the order of the evaluators, independent of which finished first."""
+    order = {evaluator.name: index for index, evaluator in enumerate(opened.experiment.evaluators)}
     in_order = sorted(evaluations, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
     return replace(run, evaluations=_without_repeats(in_order))
 
 
 def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
-    """Fail an evaluation whose name another one of the run has: Phoenix would keep only the last of them."""
+    """Turn evaluations with a name that is already in use into failures: Phoenix would keep only the last."""
     seen: dict[str, str] = {}
     kept: list[Evaluation] = []
     for evaluation in evaluations:
@@ -70,7 +70,7 @@ def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
             kind="user",
             stage="evaluator",
             type="ValueError",
-            message=f"the result {evaluation.name!r} has the name of one from {owner!r}; give it another `name`",
+            message=f"the result {evaluation.name!r} has the same name as a result of {owner!r}; change its `name`",
         )
         name = f"{evaluation.evaluator}.{evaluation.name}"
         kept.append(replace(evaluation, name=name, score=None, label=None, kind=None, failure=clash, id=None))

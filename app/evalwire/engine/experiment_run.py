@@ -1,4 +1,4 @@
-"""Run one experiment: its examples concurrently, the evaluators behind each, every failure a value."""
+"""The run of an experiment: its examples run concurrently, each followed by its evaluators; failures are values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _PendingRun:
-    """One run to be made: an example, its repetition, and what an earlier job already has of it."""
+    """A pending run: an example, its repetition, and the run from an earlier job, which may be incomplete."""
 
     index: int
     example: Example
@@ -43,11 +43,11 @@ class _PendingRun:
 
 
 class ExperimentRun:
-    """The run of one experiment.
+    """The run of an experiment.
 
     Args:
-        job: what all experiments of the job share.
-        experiment: what is run.
+        job: the shared state of the job's experiments.
+        experiment: the experiment to run.
     """
 
     def __init__(self, job: JobState, experiment: Experiment) -> None:
@@ -62,15 +62,15 @@ class ExperimentRun:
         self._feed: asyncio.Task[None] | None = None
         self._first_runs = FirstRuns()
         self._is_given_up = False
-        self._dropped: set[tuple[str, str]] = set()  # evaluators' keys that were named
+        self._dropped: set[tuple[str, str]] = set()  # (evaluator, key) pairs already reported
 
     @property
     def _is_ending(self) -> bool:
-        """Check whether no further example of this experiment starts."""
+        """True if no further example of this experiment starts."""
         return self._is_given_up or self._job.is_ending
 
     async def run(self) -> None:
-        """Run the experiment to its end; its result is in `snapshot`."""
+        """Run the experiment to its end; `snapshot` returns the result."""
         self._started_at = clocks.monotonic()
         task = self._experiment.task
         if task is not None and not self._experiment.problems and not self._job.is_ending:
@@ -81,11 +81,11 @@ class ExperimentRun:
         self._job.notify(self._job.observer.finished, self._result)
 
     def snapshot(self, *, broken: str) -> ExperimentResult:
-        """Return the result so far, on any thread; `broken` says why the event loop ended before the job did."""
+        """Return the result so far, on any thread; `broken` is the reason why the event loop ended early."""
         return self._result or self._make_result(is_over=False, broken=broken)
 
     def _make_result(self, *, is_over: bool, broken: str = "") -> ExperimentResult:
-        """Return the result; an experiment that is not over, say not verified, has not passed, though all ran."""
+        """Return the result; an unfinished experiment does not pass, even if only its verification is missing."""
         experiment, opened = self._experiment, self._opened
         failure = self._failure
         runs = tuple(run for _, run in sorted(self._runs.copy().items()))
@@ -136,7 +136,7 @@ class ExperimentRun:
         job.notify(job.observer.started, opened, run_count)
         feed = self._feed = asyncio.create_task(self._start_workers(opened, task))
         await job.feed(feed)
-        if not feed.cancelled() and (defect := feed.exception()):  # a defect of evalwire's own: be red
+        if not feed.cancelled() and (defect := feed.exception()):  # a bug in evalwire: fail
             self._failure = engine_failure(defect, stage="record")
         await self._drain()
         if not job.stopped.is_set() and not job.outage:
@@ -145,7 +145,7 @@ class ExperimentRun:
     # --- workers -------------------------------------------------------------------------------------
 
     async def _start_workers(self, opened: OpenExperiment, task: Callee) -> None:
-        """Start a worker for each place in flight that the pace gives; cancelled when the job is to end."""
+        """Start a worker for each ticket from the pace; cancelled when the job should end."""
         pending = self._pending(opened)
         for first in pending:
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
@@ -155,7 +155,7 @@ class ExperimentRun:
             self._start(self._work(opened, task, first, pending, ticket))
 
     def _pending(self, opened: OpenExperiment) -> Iterator[_PendingRun]:
-        """Give every example in every repetition, in the dataset's order, unless an earlier job completed it."""
+        """Yield every repetition of every example, in the dataset's order, unless an earlier job completed it."""
         pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
         for index, (example, repetition) in enumerate(pairs):
             earlier = opened.earlier.get((example.node_id, repetition))
@@ -175,11 +175,11 @@ class ExperimentRun:
         pending: Iterator[_PendingRun],
         first_ticket: Ticket,
     ) -> None:
-        """Run the task on one example after the other, in one place in flight, for as long as it may be kept.
+        """Run the task on examples, in sequence, as long as the pace renews the ticket.
 
-        The next task starts before the last output is evaluated and recorded: an event loop that had other things to
-        do first would leave the provider idle meanwhile. As many examples, less one, may be behind their tasks as are
-        in them; one more keeps its place. With one place, examples come strictly one after the other.
+        The next task starts before the last output is evaluated and recorded, which keeps the provider busy. With a
+        limit of N tickets, N - 1 examples may be evaluated without a ticket. The next example keeps its ticket until it
+        is evaluated. With a limit of 1, examples therefore run strictly in sequence.
         """
         job = self._job
         current: _PendingRun | None = first
@@ -204,11 +204,11 @@ class ExperimentRun:
                 job.pace.release(ticket)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a part of the experiment, which the experiment waits for at its end."""
+        """Start a part of the experiment; the experiment waits for all parts at its end."""
 
         def over(task: asyncio.Task[None]) -> None:
             self._running.discard(task)
-            if not task.cancelled() and (error := task.exception()):  # a defect of evalwire's own: be red
+            if not task.cancelled() and (error := task.exception()):  # a bug in evalwire: fail
                 self._failure = engine_failure(error, stage="record")
 
         task = asyncio.create_task(work)
@@ -216,7 +216,7 @@ class ExperimentRun:
         task.add_done_callback(over)
 
     async def _drain(self) -> None:
-        """Wait for the examples in flight: as long as it takes, or for the grace period after a stop."""
+        """Wait for the examples in flight: without a limit, or for the grace period after a stop."""
         job, running = self._job, self._running
         stopped = asyncio.create_task(job.stopped.wait())
         while running and not job.stopped.is_set():
@@ -224,7 +224,7 @@ class ExperimentRun:
         stopped.cancel()
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
-            while running and (left := latest - clocks.monotonic()) > 0:  # a worker leaves an example to be finished
+            while running and (left := latest - clocks.monotonic()) > 0:  # workers hand examples to `_finish`
                 await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         late = list(running)
         for task in late:
@@ -233,7 +233,7 @@ class ExperimentRun:
             await asyncio.wait(late, timeout=CLEAN_UP_SECONDS)
 
     async def _verify(self, opened: OpenExperiment) -> None:
-        """Compare the experiment with what Phoenix has of it."""
+        """Check that Phoenix has all records of the experiment."""
         try:
             missing = await _unless(self._job.stopped, self._job.recorder.verify(opened, self._runs.values()))
         except Exception as error:
@@ -244,13 +244,13 @@ class ExperimentRun:
                 kind="phoenix",
                 stage="record",
                 type="RecordsMissing",
-                message=f"Phoenix accepted records that it does not have: {'; '.join(missing)}",
+                message=f"Phoenix accepted records that are now missing: {'; '.join(missing)}",
             )
 
-    # --- one example ---------------------------------------------------------------------------------
+    # --- examples ------------------------------------------------------------------------------------
 
     async def _finish(self, opened: OpenExperiment, pending: _PendingRun, run: TaskRun, ticket: Ticket) -> None:
-        """Evaluate and record what the task returned; give its place back, if it still has it."""
+        """Evaluate and record the task's output, and release the ticket if the example still has it."""
         job = self._job
         try:
             try:
@@ -263,8 +263,8 @@ class ExperimentRun:
                 job.finishing -= 1
                 job.pace.release(ticket)
             run = await self._record(opened, run)
-        except asyncio.CancelledError:  # its output was paid for: it is in the report at least
-            message = "the job ended before it was recorded"
+        except asyncio.CancelledError:  # keep the paid output in the report at least
+            message = "the job ended before the run was recorded"
             left_over = Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
             self._runs[pending.index] = dataclasses.replace(run, record_failure=left_over)
             raise
@@ -272,7 +272,7 @@ class ExperimentRun:
         job.notify(job.observer.ran, opened, run)
 
     def _look_at_first(self, run: TaskRun) -> None:
-        """Start no further example where the first runs all fail alike: each would cost what these did."""
+        """Stop starting examples if the first runs all fail in the same way, to avoid further costs."""
         name = self._experiment.name
         if name not in self._job.limits.stop_failing:
             return
@@ -284,7 +284,7 @@ class ExperimentRun:
             self._feed.cancel()
 
     async def _record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
-        """Record a run that has a place in the backlog; end the job when no other record would succeed either."""
+        """Record a run that has a place in the backlog; end the job if other records would fail, too."""
         job = self._job
         failed = bool(run.failures)
         if failed and not run.failure:
@@ -302,7 +302,7 @@ class ExperimentRun:
         return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
 
     async def _run_task(self, opened: OpenExperiment, task: Callee, pending: _PendingRun, ticket: Ticket) -> TaskRun:
-        """Run the task on one example; what it returned is written down."""
+        """Run the task on an example and save the result."""
         job = self._job
 
         def begin(on_end: Callable[[Call], None]) -> Call:
@@ -328,9 +328,9 @@ class ExperimentRun:
         return await job.retries.outcome(begin, settle, ticket=ticket)
 
     async def _evaluate(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
-        """Call every evaluator that has not returned anything yet, all at once."""
+        """Call all evaluators without a result concurrently."""
         done = {evaluation.evaluator for evaluation in run.evaluations}
-        left = [one for one in opened.experiment.evaluators if one.name not in done]
+        left = [evaluator for evaluator in opened.experiment.evaluators if evaluator.name not in done]
         calls = [self._call_evaluator(opened, run, evaluator, ticket) for evaluator in left]
         found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
         return with_all(opened, run, itertools.chain(run.evaluations, *found))
@@ -338,7 +338,7 @@ class ExperimentRun:
     async def _call_evaluator(
         self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, ticket: Ticket
     ) -> list[Evaluation]:
-        """Return what one evaluator returned; it is written down."""
+        """Call an evaluator, save its evaluations and return them."""
         job = self._job
 
         def convert(returned: Any) -> list[EvaluatorScore]:
@@ -358,13 +358,13 @@ class ExperimentRun:
         return await job.retries.outcome(begin, settle, ticket=ticket)
 
     def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
-        """Name the keys that an evaluator returned and that are not recorded, each key once."""
+        """Warn of returned keys that are not recorded, once for each key of an evaluator."""
         dropped = {(evaluator, key) for score in scores for key in score.dropped} - self._dropped
         if not dropped:
             return
         self._dropped |= dropped
         log.warning(
-            "%s: the evaluator %s returned keys that are not recorded: %s. Put them into `metadata`, or drop them.",
+            "%s: the evaluator %s returned keys that are not recorded: %s. Move them to `metadata`, or remove them.",
             self._experiment.name,
             evaluator,
             ", ".join(sorted(key for _, key in dropped)),
@@ -384,7 +384,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | Non
 
 
 def _is_outage(error: EvalwireError, opened: OpenExperiment) -> bool:
-    """Check whether no other record would succeed: Phoenix is gone, or another job has taken over this shard."""
+    """Check whether other records would fail, too: Phoenix is gone, or another job has taken over this shard."""
     return isinstance(error, PhoenixUnreachable | PhoenixRefused) or (
         opened.shard is not None and isinstance(error, RunTaken)
     )

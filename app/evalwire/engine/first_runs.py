@@ -1,4 +1,4 @@
-"""Notice when the first runs of an experiment all fail alike."""
+"""Detection of experiments whose first runs all fail in the same way."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ _ENOUGH = 10
 
 
 class FirstRuns:
-    """Counts the first runs of an experiment for as long as each fails with one type at one line."""
+    """Counts the first runs of an experiment, as long as all fail with the same exception type at the same line."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._place: tuple[str, str] | None = None
+        self._location: tuple[str, str] | None = None
         self._is_decided = False
 
     def add(self, run: TaskRun, *, root: Path) -> Failure | None:
-        """Count a run that is over; return why no further one should start, or None.
+        """Count a finished run; return a failure if the experiment should not start further runs, or else None.
 
         Args:
-            run: with its evaluations.
-            root: the project's folder; the place of a failure is relative to it.
+            run: the run with its evaluations.
+            root: the project's directory, to which the line of the failure is relative.
         """
         if self._is_decided:
             return None
         failure = next(iter(run.failures), None)
-        place = (failure.type, failure.where) if failure is not None and failure.where is not None else None
+        location = (failure.type, failure.where) if failure is not None and failure.where is not None else None
         self._count += 1
-        if place is None or self._place not in (None, place):
+        if location is None or self._location not in (None, location):
             self._is_decided = True
             return None
-        self._place = place
+        self._location = location
         if self._count < _ENOUGH:
             return None
         self._is_decided = True
-        type_, where = place
+        type_, where = location
         message = (
-            f"its first {_ENOUGH} runs all failed with {type_} at {where.removeprefix(f'{root}/')}, "
-            "so no further one was started"
+            f"the first {_ENOUGH} runs all failed with {type_} at {where.removeprefix(f'{root}/')}; "
+            "no further runs were started"
         )
         return Failure(kind="user", stage="task", type="TooManyFailures", message=message)

@@ -1,4 +1,4 @@
-"""The state of a job on its event loop, which the runs of all its experiments share."""
+"""The state of a job on its event loop, shared by the runs of all experiments."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ log = logging.getLogger("evalwire")
 
 
 class JobState:
-    """What the runs of a job's experiments share: seams, limits, counts, and the end of the job.
+    """The shared state of a job's experiments: interfaces, limits, counters, and the end of the job.
 
     Attributes:
-        pace: limits the examples in flight, of all experiments.
-        turns: gives the turns of the event loop in which calls begin.
-        clock: the time limit of calls, and the time that counts against them.
-        backlog: limits the runs that wait for Phoenix.
-        stopped: set when somebody asked for the job to end.
-        ends: set when no further example starts: after a stop, an outage, or too many failures.
-        finishing: examples whose task has returned, and which are evaluated or wait to be recorded.
-        outage: why Phoenix accepts no further record; None when it does.
-        stop_reason: why the job was ended for its failures; empty when it was not.
+        pace: the limit on examples in flight, over all experiments.
+        turns: the turns of the event loop in which calls start.
+        clock: the time limit of calls, and the clock for it.
+        backlog: the limit on runs that wait for Phoenix.
+        stopped: the event for a request to end the job.
+        ends: the event after which no further example starts: a stop, an outage, or too many failures.
+        finishing: the number of examples whose task has returned and which are being evaluated or wait for recording.
+        outage: the error because of which Phoenix does not accept records; None without an outage.
+        stop_reason: the reason for ending the job early because of failures; empty if it was not.
     """
 
     def __init__(
@@ -68,37 +68,37 @@ class JobState:
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
         self._failed = 0
-        self._planned = 0  # runs of the experiments that have begun
+        self._planned = 0  # runs of the started experiments
         self._has_observer_failed = False
 
     @property
     def is_ending(self) -> bool:
-        """Check whether no further example starts."""
+        """True if no further example starts."""
         return self.ends.is_set() or self.stop.requested  # a blocked loop has not set `ends` yet
 
     def end(self) -> None:
-        """Start no further example."""
+        """Stop starting examples."""
         self.ends.set()
         for feed in self._feeds:
             feed.cancel()
 
     def end_for_outage(self, error: EvalwireError) -> None:
-        """Start no further example: what cannot be recorded should not be paid for."""
+        """Stop starting examples, because results that cannot be recorded should not cost money."""
         self.outage = self.outage or error
         self.end()
 
     async def feed(self, feed: asyncio.Task[None]) -> None:
-        """Wait for the task that starts an experiment's workers, which the end of the job cancels."""
+        """Wait for the task that starts an experiment's workers; the end of the job cancels it."""
         self._feeds.add(feed)
         await asyncio.wait({feed})
         self._feeds.discard(feed)
 
     def plan(self, run_count: int) -> None:
-        """Count the runs of an experiment that begins."""
+        """Add the runs of an experiment that starts to the planned runs."""
         self._planned += run_count
 
     def count_failure(self) -> None:
-        """Count a failed run; end the job when there are more than it may have."""
+        """Count a failed run; end the job if the limit on failures is reached."""
         self._failed += 1
         most = self.limits.max_failures
         if most is None or self.is_ending:
@@ -111,16 +111,16 @@ class JobState:
             self.end()
 
     def notify(self, event: Callable[..., None], *about: Any) -> None:
-        """Send an event to the observer. A closed terminal or pipe must not cost what was paid for."""
+        """Notify the observer of an event; errors such as a closed pipe do not stop the job."""
         try:
             event(*about)
         except Exception as error:
             if not self._has_observer_failed:
-                log.warning("the progress cannot be shown, and the job goes on: %r", error)
+                log.warning("cannot show the progress; the job continues: %r", error)
             self._has_observer_failed = True
 
     async def turn(self, callee: Callee) -> None:
-        """Wait until a function may be called; at once for one that runs on a thread."""
+        """Wait until a function may be called; functions on threads do not wait."""
         if callee.on_loop:
             await self.turns.take()
 
@@ -134,7 +134,7 @@ class JobState:
         convert: Callable[[Any], Any],
         on_end: Callable[[Call], None],
     ) -> Call:
-        """Start a call of user code, traced and timed."""
+        """Start a call of user code, with a trace and a time limit."""
         trace = self._tracer.trace(opened, callee, values)
         root = self._roots[opened.experiment.name]
         call = Call(callee, trace, clock=self.clock, root=root, stage=stage, convert=convert, on_end=on_end)
@@ -142,17 +142,17 @@ class JobState:
         return call
 
     def unfinished(self) -> Failure:
-        """Return why an experiment did not come to its end."""
+        """Return the failure of an experiment that did not finish."""
         if self.outage:
             return engine_failure(self.outage, stage="record")
         if self.stop_reason:
             return Failure(kind="user", stage="task", type="TooManyFailures", message=self.stop_reason)
-        message = "the job was stopped before its end"
+        message = "the job was stopped before it finished"
         return Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
 
 
 def engine_failure(error: BaseException, *, stage: FailureStage) -> Failure:
-    """Return an error that did not come from user code as a value; evalwire's own messages say it all."""
+    """Convert an error from outside user code to a failure; evalwire's own errors need no traceback."""
     if isinstance(error, EvalwireError):
         return Failure(kind=error.failure_kind, stage=stage, type=type(error).__name__, message=str(error))
     return failure_of(error, stage=stage, kind="evalwire")

@@ -1,4 +1,4 @@
-"""How much a job may do at once, how it is stopped, and what the engine returns."""
+"""The limits of a job, the request to stop it, and the result of the engine."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much at once, for how long, and how often.
+    """The limits on concurrency, time, retries and failures.
 
     Attributes:
-        concurrency: experiments in parallel.
-        task_concurrency: examples in flight over the whole job; `auto` finds how many the provider bears. Behind
-            them, fewer examples than that may be with their evaluators.
-        timeout_seconds: for one call of a task or of an evaluator.
-        grace_seconds: for what is in flight when the job is stopped, recording included.
-        backlog: finished runs that may wait for Phoenix before no further example is started.
-        retries: further calls of a task or an evaluator whose error can be retried; None for none, or, with an `auto`
+        concurrency: the number of experiments that run in parallel.
+        task_concurrency: the number of examples in flight in the whole job; `auto` finds the number that the provider
+            accepts. Additional examples, fewer than this number, may be in evaluation.
+        timeout_seconds: the time limit of a call of a task or an evaluator.
+        grace_seconds: the time for runs in flight after the job is stopped, including recording.
+        backlog: the number of finished runs that may wait for Phoenix; beyond it, no further examples start.
+        retries: the number of retries of a call whose error is worth a retry. None for no retries or, with `auto`
             concurrency, a few after rate limits.
-        retry_on: `module.ExceptionName` of additional exceptions to retry.
-        max_failures: the number of failed runs (or, below 1, the share of the runs) that stops the job; None for never.
-        stop_failing: experiments that start no further example when their first ten runs all fail alike.
+        retry_on: additional exceptions to retry, as `module.ExceptionName`.
+        max_failures: the number of failed runs (or, below 1, the fraction of the runs) that stops the job; None for no
+            limit.
+        stop_failing: the experiments that stop starting examples if their first ten runs all fail in the same way.
     """
 
     concurrency: int = 1
@@ -46,13 +47,13 @@ class Limits:
 
 
 class Stop:
-    """A request to end the job early, made on any thread.
+    """A request to end the job early, from any thread.
 
     Attributes:
-        requested_at: when it was made, on the monotonic clock; None when it was not.
-        signal_number: the signal that made it; None for none.
-        is_heeded: whether the engine is running, which ends in order when it is asked to stop.
-        process_id: of the job's process; another one was forked by user code.
+        requested_at: the time of the request, on the monotonic clock; None without a request.
+        signal_number: the number of the signal that caused the request; None without a signal.
+        is_heeded: whether the engine is running, which ends in an orderly way after a request.
+        process_id: the ID of the job's process; a process with another ID was forked by user code.
     """
 
     def __init__(self) -> None:
@@ -65,11 +66,11 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Check whether the job is to end."""
+        """True if the job should end."""
         return self._event.is_set()
 
     def request(self, signal_number: int | None = None) -> None:
-        """Start no further example; those in flight have the grace period."""
+        """Stop starting examples; examples in flight have the grace period to finish."""
         self.signal_number = signal_number if signal_number is not None else self.signal_number
         if not self._event.is_set():
             self.requested_at = clocks.monotonic()
@@ -78,14 +79,14 @@ class Stop:
                 wake()
 
     def on_request(self, wake: Callable[[], None]) -> None:
-        """Call `wake` once when the stop is requested, at once if it already is."""
+        """Call `wake` once when the stop is requested, or immediately if it already is."""
         self._wake.append(wake)
         if self.requested:
             wake()
 
     @contextlib.contextmanager
     def heeded(self) -> Iterator[None]:
-        """Say that the block ends in order when the stop is requested."""
+        """Declare that the block ends in an orderly way when the stop is requested."""
         self.is_heeded = True
         try:
             yield
@@ -95,12 +96,12 @@ class Stop:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EngineResult:
-    """What the engine returns.
+    """The result of the engine.
 
     Attributes:
-        results: one for each experiment, in the order given.
-        interrupted: whether the job was stopped before its end.
-        abandoned_threads: plain functions still running on a thread when their time was up.
+        results: the result of each experiment, in the given order.
+        interrupted: whether the job was stopped early.
+        abandoned_threads: the number of plain functions that were still running after their timeout.
     """
 
     results: list[ExperimentResult]

@@ -1,4 +1,4 @@
-"""The seams of the engine: where experiments come from and runs go, who traces calls, who watches progress."""
+"""The interfaces that the engine needs: to open experiments and record runs, trace calls, and report progress."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 class Recorder(Protocol):
-    """Opens experiments and records runs: in Phoenix, or nowhere in a dry run."""
+    """Opens experiments and records runs in Phoenix; in a dry run, nothing is recorded."""
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset and open the experiment.
 
         Raises:
-            EvalwireError: this experiment cannot run.
+            EvalwireError: the experiment cannot run.
         """
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write down what a task returned, at once."""
+        """Save the result of a task immediately."""
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write down what an evaluator returned, at once."""
+        """Save the result of an evaluator immediately."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record what has no ID yet; return the run with the IDs of what Phoenix has, and why that is not all."""
+        """Record the parts of a run without an ID; return the run with its IDs, and the error if any part failed."""
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """Describe what Phoenix lacks, at the end, of what it accepted.
+        """Describe accepted records that are missing in Phoenix at the end.
 
         Raises:
-            EvalwireError: Phoenix cannot be asked.
+            EvalwireError: Phoenix cannot be queried.
         """
 
 
@@ -43,28 +43,28 @@ class Tracer(Protocol):
     """Traces calls of user code.
 
     Attributes:
-        lost: spans that could not be delivered.
+        lost: the number of spans that could not be delivered.
     """
 
     @property
     def lost(self) -> int:
-        """Return the number of spans that could not be delivered."""
+        """The number of spans that could not be delivered."""
 
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> Trace:
-        """Begin the trace of one call."""
+        """Start the trace of a call."""
 
 
 class Observer(Protocol):
     """Receives progress events, on the engine's thread."""
 
     def started(self, opened: OpenExperiment, run_count: int) -> None:
-        """Receive that an experiment's dataset is there and its first example is about to run."""
+        """Notify that an experiment's dataset is available and its first example is about to run."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Receive that a run is over and recorded, or failed."""
+        """Notify that a run has ended: it is recorded, or has failed."""
 
     def finished(self, result: ExperimentResult) -> None:
-        """Receive that an experiment is over."""
+        """Notify that an experiment has ended."""
 
     def close(self) -> None:
-        """Give back what was opened to show the progress."""
+        """Release the resources for the progress display."""

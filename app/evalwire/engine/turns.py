@@ -1,4 +1,4 @@
-"""Give out the turns of the event loop."""
+"""Allocation of the event loop's turns to calls."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import collections
 
 
 class Turns:
-    """Gives each turn of the event loop to one call, in the order of asking.
+    """Allocates each turn of the event loop to a single call, first come, first served.
 
-    Calls that began in one turn would run one after the other, with nothing between them: no record, no progress,
-    no stop. It belongs to one event loop.
+    Calls that start in the same turn would run back to back and delay recording, progress and a stop. An instance
+    belongs to a single event loop.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Turns:
         self._is_taken = False
 
     async def take(self) -> None:
-        """Wait for a turn that no other call has."""
+        """Wait for a free turn."""
         if not self._is_taken:
             self._take()
             return
@@ -34,7 +34,7 @@ class Turns:
         self._is_taken = False
         while self._waiters:
             waiter = self._waiters.popleft()
-            if not waiter.done():  # else cancelled
+            if not waiter.done():  # not cancelled
                 self._take()
                 waiter.set_result(None)
                 return

@@ -1,4 +1,4 @@
-"""Keep secrets, and commands to a CI system, out of whatever is shown."""
+"""Masking of secrets, and of commands to CI systems, in all output."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Replace secrets in texts, and in values of any depth."""
+"""Replacement of secrets in text, and in nested values."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
-_LONG_RUN = 500  # characters that may be base64; in fewer, the beginnings of all spellings are looked up at each place
+_LONG_RUN = 500  # possible base64 characters; in shorter runs, each position is compared with all prefixes
 _Spelling = tuple[str, bool]
-"""How a secret may be written, and whether that is in base64."""
+"""A spelling of a secret, and whether it is in base64."""
 
-_ALPHABET = str.maketrans("+/", "-_")  # of URLs
+_ALPHABET = str.maketrans("+/", "-_")  # URL-safe base64
 
 
 class Mask:
-    """Replaces every secret in a text by `***`; secrets can be added as they become known.
+    """Replaces every secret in a text with `***`; secrets can be added at any time.
 
     Args:
-        secrets: to mask.
-        rules: which variables of an environment hold secrets.
+        secrets: the secrets to mask.
+        rules: the rules that identify environment variables with secrets.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, rules: SecretRules | None = None) -> None:
@@ -40,32 +40,32 @@ class Mask:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Mask these as well from now on."""
+        """Add secrets to mask."""
         given = [secret for secret in secrets if len(secret) >= SHORTEST]
         self._given += given
         self._mask(given)
 
     def learn(self, environ: Mapping[str, str]) -> None:
-        """Mask the secrets of an environment as well from now on."""
+        """Add the secrets of an environment."""
         self._mask(self._rules.secrets_in(environ))
 
     def follow(self, rules: SecretRules, environ: Mapping[str, str]) -> None:
-        """Mask what was added, and the secrets that an environment has by other rules."""
+        """Replace the rules; mask the added secrets, and the secrets of an environment by the new rules."""
         self._rules, self._found, self._search = rules, set(), _Search(())
         self._mask(self._given)
         self.learn(environ)
 
     def watch(self) -> None:
-        """Mask secrets from the moment on at which code puts them into the process's environment."""
+        """Add secrets as soon as code sets them in the process's environment."""
         _Watch.start(self)
 
     def is_secret(self, name: str) -> bool:
-        """Check whether a variable of this name holds a secret."""
+        """Check whether a variable with this name contains a secret."""
         return self._rules.is_secret(name)
 
     def __call__(self, text: str) -> str:
-        """`text` without its secrets."""
-        if self._search.count != len(self._found):  # here, since several threads may learn at once
+        """Return `text` with its secrets replaced."""
+        if self._search.count != len(self._found):  # here, because several threads may call `learn` at the same time
             self._search = _Search(self._found.copy())
         return self._search.replace(text)
 
@@ -77,14 +77,14 @@ class Mask:
 
 
 class _Search:
-    """Looks for spellings one by one, which is quicker than by one pattern of all; most texts have none."""
+    """Searches for each spelling separately, which is faster than a combined pattern; most texts have no secret."""
 
     def __init__(self, spellings: Collection[_Spelling]) -> None:
         self.count = len(spellings)
         self._longest_first = sorted((text for text, _ in spellings), key=len, reverse=True)
         self._plain = [text for text, is_encoded in spellings if not is_encoded]
         self._encoded = [text for text, is_encoded in spellings if is_encoded]
-        self._beginnings = {text[:SHORTEST] for text in self._encoded}
+        self._prefixes = {text[:SHORTEST] for text in self._encoded}
         shortest = min(map(len, self._encoded), default=SHORTEST)
         self._runs = re.compile(f"[A-Za-z0-9+/_=-]{{{shortest},}}")
 
@@ -103,11 +103,11 @@ class _Search:
     def _is_in_run(self, run: str) -> bool:
         if len(run) > _LONG_RUN:
             return any(spelling in run for spelling in self._encoded)
-        return any(run[place : place + SHORTEST] in self._beginnings for place in range(len(run) - SHORTEST + 1))
+        return any(run[index : index + SHORTEST] in self._prefixes for index in range(len(run) - SHORTEST + 1))
 
 
 class _Watch:
-    """Tells masks of variables that are set. Python's hooks stay for ever, so there is one."""
+    """Notifies masks of set variables, with a single hook, because Python cannot remove hooks."""
 
     masks: ClassVar[weakref.WeakSet[Mask]] = weakref.WeakSet()
     is_on: ClassVar[bool] = False
@@ -131,9 +131,9 @@ T = TypeVar("T")
 
 
 def masked(value: T, mask: Callable[[str], str]) -> T:
-    """A value without secrets in any text of it, keys included; what has none is the very same object.
+    """Return a value with the secrets in all its texts and keys replaced; a value without secrets is not copied.
 
-    Of dataclasses, those that no report shows (a dataset's examples, the user's functions) are left as they are.
+    Dataclasses that no report shows (a dataset's examples, the user's functions) are returned unchanged.
     """
     return cast("T", _masked(value, mask))
 
@@ -149,7 +149,7 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
         new = {name: _masked(part, mask) for name, part in parts.items()}
         changed = {name: part for name, part in new.items() if part is not parts[name]}
         if changed and isinstance(value, Example):
-            changed["recorded_hash"] = value.content_hash  # it is still the same example
+            changed["recorded_hash"] = value.content_hash  # keeps the identity of the example
         return dataclasses.replace(value, **changed) if changed else value
     if isinstance(value, Mapping):
         items = [(_masked(key, mask), _masked(item, mask)) for key, item in value.items()]
@@ -162,15 +162,15 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
-    """Return the secret values of an environment, by the rules that hold without a setting."""
+    """Return the secret values of an environment, by the default rules."""
     return SecretRules().secrets_in(environ)
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it looks in plain text, on one line, line by line, in JSON, in a `repr`, and in a URL."""
+    """Yield a secret as it appears in plain text, on a single line, line by line, in JSON, in a `repr` and in a URL."""
     yield secret
     yield " ".join(secret.split())
-    if secret[:1] not in "{[":  # lines of JSON are in other texts, too
+    if secret[:1] not in "{[":  # lines of JSON occur in other texts, too
         yield from (line.strip() for line in secret.splitlines() if "-----" not in line)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
@@ -181,13 +181,13 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def _base64(secret: bytes) -> Iterator[str]:
-    """A secret within any base64 of a longer text, such as `user:password`, where it begins at one of three places."""
+    """Yield a secret as it appears in base64, alone and in longer text such as `user:password`, at all 3 offsets."""
     alone = base64.b64encode(secret).decode()
     yield alone
     yield alone.translate(_ALPHABET)
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + secret).decode()
-        first = -(-offset * 8 // 6)  # the characters before have bits of something else
+        first = -(-offset * 8 // 6)  # earlier characters contain bits of other text
         inner = encoded[first : (offset + len(secret)) * 8 // 6]
         if len(inner) >= SHORTEST:
             yield inner

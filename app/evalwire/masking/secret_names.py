@@ -1,4 +1,4 @@
-"""Tell secrets in an environment from everything else: by the words of a name, and by what a value looks like."""
+"""Detection of secrets in an environment, by the words in a variable's name and by the form of the value."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 HEADER_VARIABLES = ("PHOENIX_CLIENT_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
-SHORTEST = 8  # characters; shorter values would blot out ordinary words
-_SHORTEST_NAMED = 4  # of a variable that the user has named
-_SHORTEST_TOKEN = 16  # where a user's name may stand in its place
+SHORTEST = 8  # characters; masking shorter values would hide ordinary words
+_SHORTEST_NAMED = 4  # for variables that the user has named
+_SHORTEST_TOKEN = 16  # where a user name is possible, too
 _SHORTEST_RANDOM = 16  # letters; fewer may be a word
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -36,7 +36,7 @@ _OTHERS = _words(
 _ENDINGS = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET)S?$")
 _PAIRS = (("CONNECTION", "STRING"), ("CONN", "STRING"), ("CONN", "STR"))
 
-# The last word of a name when the variable tells something of a secret, and is none.
+# Last words of names whose variables only describe a secret.
 _DESCRIPTIONS = _words(
     "AGE ALG ALGORITHM ALGORITHMS ALIAS ATTRIBUTE BACKEND BUDGET CMD COLUMN COLUMNS COMMAND COUNT DAYS DIR DOMAIN "
     "EMAIL ENABLED ENDPOINT EXPIRATION EXPIRES EXPIRY FIELD FIELDS FILE FILENAME FILES FOLDER FORMAT HEADER "
@@ -47,7 +47,7 @@ _DESCRIPTIONS = _words(
 )
 _ADDRESSES = _words("DSN WEBHOOK WEBHOOKS STRING CONNECTIONSTRING SAS")  # the URL is the secret
 
-# What stands before KEY, or before TOKEN, when it opens nothing.
+# Words before KEY or TOKEN in names of variables that are not secret.
 _KINDS_OF_KEYS = _words(
     "BUILD CACHE COLUMN COMPOSITE FOREIGN GROUP HOT INDEX ISSUE JOB JOIN NATURAL OBJECT PARTITION PLAN PRIMARY PROJECT "
     "PUBLIC RESULT ROUTING ROW RUN SHARD SORT STEP UNIQUE"
@@ -77,27 +77,28 @@ _OF_QUERIES = ("sig", "signature")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRules:
-    """Which variables hold secrets.
+    """The rules that identify variables with secrets.
 
     Attributes:
-        named: variables that do, whatever they are called and whatever they hold.
-        excepted: variables that do not.
+        named: variables that always contain secrets, independent of their names and values.
+        excepted: variables that never contain secrets.
     """
 
     named: frozenset[str] = frozenset()
     excepted: frozenset[str] = frozenset()
 
     def is_secret(self, name: str) -> bool:
-        """Check whether a variable of this name holds a secret."""
+        """Check whether a variable with this name contains a secret."""
         if name in self.excepted or name in self.named:
             return name not in self.excepted
         return name in HEADER_VARIABLES or is_secret_name(name)
 
     def secrets_in(self, environ: Mapping[str, str]) -> list[str]:
-        """Return the secret values of an environment, and those within its values.
+        """Return the secret values of an environment, including secrets in parts of values.
 
-        They are the values of variables with a secret's name, unless they are paths, numbers or ordinary words; the
-        values of client headers; passwords in URLs; and what is assigned to a secret's name within a value.
+        Values of variables with a secret name are secret, unless they are paths, numbers or ordinary words. Values of
+        client headers and passwords in URLs are secret, too. The same is true of values that are assigned to a secret
+        name inside a variable's value.
         """
         found: dict[str, None] = {}
         for name, value in environ.items():
@@ -111,17 +112,17 @@ class SecretRules:
 
 
 def is_secret_name(name: str) -> bool:
-    """Check whether a name has a secret's word in it, and is not of something about a secret."""
+    """Check whether a name contains a word for a secret and does not only describe a secret."""
     words = [word.upper() for word in _WORD.findall(name)]
-    found = [word for place, word in enumerate(words) if _is_secret_word(words, place)]
+    found = [word for index, word in enumerate(words) if _is_secret_word(words, index)]
     last = next((word for word in reversed(words) if not word.isdigit()), "")
     if last in ("URL", "URI") and not _ADDRESSES.isdisjoint(found):
         return True
     return bool(found) and last not in _DESCRIPTIONS and name not in _NEVER
 
 
-def _is_secret_word(words: list[str], place: int) -> bool:
-    word, before = words[place], words[place - 1] if place else ""
+def _is_secret_word(words: list[str], index: int) -> bool:
+    word, before = words[index], words[index - 1] if index else ""
     if word in _KEYS:
         return before not in _KINDS_OF_KEYS
     if word in _TOKENS:
@@ -130,7 +131,7 @@ def _is_secret_word(words: list[str], place: int) -> bool:
 
 
 def _secrets_of(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets of one variable."""
+    """Yield the secrets of a variable."""
     parts = list(_parts_of(value))
     if name in HEADER_VARIABLES:
         parts += _header_values(value)
@@ -145,15 +146,15 @@ def _is_password(name: str) -> bool:
 
 
 def _is_ordinary(value: str, *, of_password: bool = False) -> bool:
-    """Check whether a value is too short to be masked, or a path, a number, or a word that texts are made of.
+    """Check whether a value is too short to mask, or is a path, a number or an ordinary word.
 
-    A password may be a word; only the commonest are left.
+    A password may be any word except the most common words.
     """
     if len(value) < SHORTEST or value.lower() in _ORDINARY:
         return True
     if _NUMBER.fullmatch(value) or _PATH.fullmatch(value) or _FILE.fullmatch(value) or _is_there(value):
         return True
-    if _VARIABLE.fullmatch(value) and is_secret_name(value):  # where secrets are listed, or looked up by their names
+    if _VARIABLE.fullmatch(value) and is_secret_name(value):  # the name of a secret to look up, or a list of names
         return True
     if of_password or not _NAME.fullmatch(value):
         return False
@@ -163,15 +164,15 @@ def _is_ordinary(value: str, *, of_password: bool = False) -> bool:
 def _is_there(value: str) -> bool:
     try:
         return value.startswith("/") and os.path.lexists(value)
-    except ValueError:  # no file's name has a NUL
+    except ValueError:  # the value has a NUL, which file names cannot have
         return False
 
 
-# --- what is within a value ---
+# --- parts of values ---
 
 
 def _parts_of(value: str) -> Iterator[str]:
-    """Yield the passwords of URLs in any value, and what is assigned to a secret's name in it."""
+    """Yield the passwords of URLs in a value, and the values assigned to secret names in it."""
     if "://" in value and "@" in value:
         yield from _PASSWORD_OF_URL.findall(value)
         for user in _TOKEN_OF_URL.findall(value):
@@ -186,7 +187,7 @@ def _parts_of(value: str) -> Iterator[str]:
 
 
 def _password_of(value: str) -> str:
-    """Return the password of a value that is a URL as a whole, which may have other characters in it."""
+    """Return the password of a value that as a whole is a URL; it may contain unusual characters."""
     try:
         return urlsplit(value).password or ""
     except ValueError:
@@ -194,9 +195,9 @@ def _password_of(value: str) -> str:
 
 
 def _within(secret: str, *, is_cookie: bool) -> Iterator[str]:
-    """Yield parts of a secret that are secrets by themselves."""
+    """Yield parts of a secret that are secret on their own."""
     yield from _decoded(secret)
-    if "://" in secret:  # of a webhook, the path is the secret
+    if "://" in secret:  # the path of a webhook is secret
         path = secret.partition("://")[2].partition("/")[2]
         if len(path) >= _SHORTEST_TOKEN:
             yield path
@@ -220,7 +221,7 @@ def _secrets_of_json(value: Any) -> Iterator[str]:
 
 
 def _header_values(headers: str) -> Iterator[str]:
-    """Yield the values of `name=value,name=value`, as written and decoded, with and without `Bearer`."""
+    """Yield the values of `name=value,name=value`, both raw and decoded, with and without `Bearer`."""
     for pair in headers.split(","):
         value = pair.partition("=")[2].strip()
         for form in (value, unquote(value)):
@@ -228,13 +229,13 @@ def _header_values(headers: str) -> Iterator[str]:
             bare = form.partition(" ")[2].strip()
             yield bare
             yield from _decoded(bare)
-    if "=" not in headers:  # of another form, which is refused
+    if "=" not in headers:  # an invalid form
         yield headers.strip()
         yield headers.rpartition(" ")[2].strip(" \"'}")
 
 
 def _decoded(secret: str) -> Iterator[str]:
-    """Yield the text that a secret is the base64 of, and the password in `user:password`."""
+    """Decode a secret in base64; yield the text, and the password if the text is `user:password`."""
     if len(secret) < SHORTEST or len(secret) % 4:
         return
     try:

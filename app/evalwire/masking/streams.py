@@ -1,4 +1,4 @@
-"""Put a mask before a standard stream, for evalwire's own text and for what user code prints."""
+"""Masked standard streams, for the output of evalwire and of user code."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from evalwire.masking.commands import CommandFilter
 
-_LONGEST_HELD = 65_536  # characters of a line that may wait for its end
+_LONGEST_PENDING = 65_536  # characters of an incomplete line that are buffered
 
 
 class MaskedStream(io.TextIOBase):
-    """A text stream that masks what is written to it; everything else is the stream's own.
+    """A text stream that masks written text and otherwise behaves like the wrapped stream.
 
-    A line is held until it is complete or flushed, so that a secret written in pieces is masked too. What the
-    stream's encoding cannot write is escaped. User code may close or detach it as it likes: evalwire goes on to write.
+    Lines are buffered until they are complete or flushed, so secrets that are written in pieces are masked, too.
+    Characters that the stream's encoding cannot represent are escaped. evalwire can still write after user code has
+    closed or detached the stream.
 
     Args:
-        stream: to write to.
-        mask: replaces secrets.
-        filters: make lines harmless to a CI system; several where streams may end in one log. None where nobody reads
-            commands.
-        mark: what the lines of `write_command` stand between, where a parent process filters the output.
+        stream: the stream to write to.
+        mask: a function that replaces secrets.
+        filters: the filters that make lines harmless to a CI system. Several filters are needed if streams share a log.
+            None are needed if the CI system does not read commands.
+        mark: the delimiter around the lines of `write_command`, if a parent process filters the output.
     """
 
     def __init__(
@@ -40,75 +41,75 @@ class MaskedStream(io.TextIOBase):
         self._mask = mask
         self._filters = tuple(filters)
         self._mark = mark
-        self._held = ""
+        self._pending = ""
         self._buffer = _MaskedBuffer(self)
 
     @property
     def buffer(self) -> io.BufferedIOBase:
-        """The stream for bytes; they are masked as text is."""
+        """The stream for bytes, which are masked in the same way as text."""
         return self._buffer
 
     def write(self, text: str) -> int:
-        """Write what ends a line, masked; hold the rest."""
+        """Write complete lines, masked; buffer the rest."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        whole, newline, rest = (self._held + text).rpartition("\n")
-        self._held = rest
+        complete, newline, rest = (self._pending + text).rpartition("\n")
+        self._pending = rest
         if newline:
-            self._put(whole + newline)
-        if len(rest) > _LONGEST_HELD:
+            self._put(complete + newline)
+        if len(rest) > _LONGEST_PENDING:
             self.flush()
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held, masked."""
-        held, self._held = self._held, ""
-        if held:
-            self._put(held)
+        """Write the buffered text, masked."""
+        pending, self._pending = self._pending, ""
+        if pending:
+            self._put(pending)
         self._stream.flush()
 
     def write_command(self, text: str) -> None:
-        """Write lines that a CI system is to take for commands."""
+        """Write commands for the CI system."""
         self.flush()
-        if any(one.is_within_line for one in self._filters):
+        if any(command_filter.is_within_line for command_filter in self._filters):
             self._put("\n")
         self._stream.write(f"{self._mark}{self._encodable(self._mask(text))}{self._mark}")
         self._stream.flush()
 
     def close(self) -> None:
-        """Write what is held; the process's stream stays open, since evalwire's report is still to come."""
-        with contextlib.suppress(ValueError, OSError):  # the command's end flushes it again, and tells
+        """Write the buffered text; the process's stream stays open for evalwire's report."""
+        with contextlib.suppress(ValueError, OSError):  # the end of the command flushes again and reports errors
             self.flush()
 
-    def detach(self) -> io.BufferedIOBase:  # type: ignore[override]  # it says BinaryIO, which no class of io is
-        """Return the stream for bytes; this one can be written to all the same."""
+    def detach(self) -> io.BufferedIOBase:  # type: ignore[override]  # declared as BinaryIO there
+        """Return the stream for bytes; the text stream remains usable."""
         self.flush()
         return self._buffer
 
     def _put(self, text: str) -> None:
         shown = self._mask(text)
-        for harmless in self._filters:
-            shown = harmless(shown)
+        for command_filter in self._filters:
+            shown = command_filter(shown)
         self._stream.write(self._encodable(shown))
 
     def _encodable(self, text: str) -> str:
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
-    # --- what `io.TextIOBase` has, and the stream's own is better ---
+    # --- overrides of `io.TextIOBase` that delegate to the stream ---
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a plain attribute there
-        """The stream's."""
+        """The stream's encoding."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     @property
-    def errors(self) -> str | None:  # type: ignore[override]  # likewise
-        """The stream's."""
+    def errors(self) -> str | None:  # type: ignore[override]  # a plain attribute there
+        """The stream's error handler."""
         return getattr(self._stream, "errors", None)
 
     @property
-    def newlines(self) -> Any:  # type: ignore[override]  # likewise
-        """The stream's."""
+    def newlines(self) -> Any:  # type: ignore[override]  # a plain attribute there
+        """The stream's newlines."""
         return getattr(self._stream, "newlines", None)
 
     def fileno(self) -> int:
@@ -128,14 +129,14 @@ class MaskedStream(io.TextIOBase):
 
 
 class _MaskedBuffer(io.BufferedIOBase):
-    """The bytes side of a masked stream, for those who write to `sys.stdout.buffer`, or wrap it again."""
+    """The stream for bytes behind a masked stream, for code that writes to `sys.stdout.buffer` or wraps it."""
 
     def __init__(self, stream: MaskedStream) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def write(self, data: Any) -> int:
-        """Write bytes; a letter may come in pieces."""
+        """Write bytes; a character may be split between calls."""
         if isinstance(data, str):
             raise TypeError("a bytes-like object is required, not 'str'")
         raw = bytes(data)
@@ -143,21 +144,21 @@ class _MaskedBuffer(io.BufferedIOBase):
         return len(raw)
 
     def flush(self) -> None:
-        """Write what is held, masked."""
+        """Write the buffered text, masked."""
         with contextlib.suppress(ValueError):
             self._stream.flush()
 
     def close(self) -> None:
-        """Write what is held; whoever wraps this in a stream of its own closes it with that."""
+        """Write the buffered text; the stream stays usable, because wrappers of it close it, too."""
         self.flush()
 
     def detach(self) -> Any:
-        """Return this: there is no raw stream that would be masked, too."""
+        """Return this stream, because a raw stream would not be masked."""
         return self
 
     @property
     def raw(self) -> Any:
-        """This: there is no raw stream that would be masked, too."""
+        """This stream, because a raw stream would not be masked."""
         return self
 
     @property
@@ -167,7 +168,7 @@ class _MaskedBuffer(io.BufferedIOBase):
 
     @property
     def mode(self) -> str:
-        """As of a file that is written."""
+        """The mode of a writable binary file."""
         return "wb"
 
     def fileno(self) -> int:

@@ -1,4 +1,4 @@
-"""Hold the nouns that pass between stages, all immutable and named as Phoenix names them."""
+"""The immutable types that all stages share, named as in Phoenix."""
 
 from evalwire.model.baseline import (
     Baseline,

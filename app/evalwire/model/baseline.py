@@ -1,4 +1,4 @@
-"""A baseline, and how a run compares with it."""
+"""Baselines, and comparisons of a run with a baseline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Direction = Literal["maximize", "minimize"]
 
 EvaluationKind = Literal["bool", "number", "label", "not_applicable"]
-"""What an evaluator returned: a bool, another number, a label alone, or that it does not apply to the run."""
+"""The kind of an evaluator's return value: a bool, another number, only a label, or "does not apply to this run"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,10 @@ class Interval:
     """A two-sided confidence interval.
 
     Attributes:
-        method: such as `Wilson` or `paired t`.
-        confidence: 0.95 for one of 95 %.
+        low: the lower end.
+        high: the upper end.
+        method: the method that computed it, for example `Wilson` or `paired t`.
+        confidence: the confidence level as a fraction, for example 0.95.
     """
 
     low: float
@@ -35,7 +37,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One example under one evaluator, in the baseline and in this run: the means over its repetitions."""
+    """The mean scores of an example in the baseline and in this run, for an evaluator, over all repetitions."""
 
     example_id: str
     before: float
@@ -44,22 +46,22 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One evaluation of an experiment beside its baseline, over the examples that are the same in both.
+    """The comparison of an evaluation with the baseline, over the examples that both runs share.
 
     Attributes:
-        name: of the evaluation.
+        name: the name of the evaluation.
         direction: whether higher or lower scores are better.
-        is_bool: whether the scores are passes and failures on both sides.
-        pairs: the examples that have a score on both sides, in the dataset's order.
-        unscored: examples that are the same in both, but lack a score on a side, so that they could not be paired.
-        half_applicable: those of them that the evaluation applies to on one side only.
+        is_bool: whether all scores are bools, in the baseline and in this run.
+        pairs: the examples with a score in both runs, in the dataset's order.
+        unscored: the number of shared examples that are not paired, because a run or both have no score for them.
+        half_applicable: the number of unscored examples to which the evaluation applies in a single run only.
         before: the baseline's mean over the pairs; None without a pair.
-        after: this run's.
+        after: this run's mean over the pairs; None without a pair.
         change: `after - before`.
-        interval: of the change, two-sided; None where there are too few pairs.
-        p_value: one-sided, of a change for the worse; None without a pair.
-        test: the test's name.
-        minimum_detectable: the smallest change for the worse that would have been found in four of five cases.
+        interval: the two-sided confidence interval of the change; None with too few pairs.
+        p_value: the one-sided p-value of a regression; None without a pair.
+        test: the name of the statistical test.
+        minimum_detectable: the smallest drop that the test finds with a power of 80%.
     """
 
     name: str
@@ -77,31 +79,31 @@ class Comparison:
     minimum_detectable: float | None = None
 
     def gain(self, pair: Pair) -> float:
-        """The improvement of an example; negative for a regression."""
+        """Return the improvement of an example; negative for a regression."""
         change = difference(pair.after, pair.before)
         return -change if self.direction == "minimize" else change
 
     @property
     def worse(self) -> list[Pair]:
-        """The examples that became worse, the worst first."""
+        """The regressions, largest first."""
         return sorted((pair for pair in self.pairs if self.gain(pair) < 0), key=self.gain)
 
     @property
     def better(self) -> list[Pair]:
-        """The examples that became better, the best first."""
+        """The improvements, largest first."""
         return sorted((pair for pair in self.pairs if self.gain(pair) > 0), key=self.gain, reverse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineScore:
-    """What today's evaluator returned for the baseline's output in the place of a run.
+    """The current evaluator's result for the baseline's output that corresponds to a run.
 
     Attributes:
-        experiment_id: Phoenix's ID of the baseline; empty where it is a file.
-        score: as that of an evaluation.
-        label: likewise.
-        kind: likewise.
-        failed: whether the evaluator failed on the baseline's output, so that there is nothing to compare.
+        experiment_id: Phoenix's ID of the baseline; empty if the baseline is a file.
+        score: the score, as in `Evaluation`.
+        label: the label, as in `Evaluation`.
+        kind: the kind, as in `Evaluation`.
+        failed: whether the evaluator failed on the baseline's output, which leaves nothing to compare.
     """
 
     experiment_id: str
@@ -113,17 +115,17 @@ class BaselineScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescored:
-    """An evaluator that was changed, and therefore scored the baseline's outputs again.
+    """A changed evaluator that scored the baseline's outputs again.
 
     Attributes:
-        evaluator: its name.
+        evaluator: the name of the evaluator.
         evaluation: the name of the score.
-        reason: what was changed.
-        outputs: how many of the baseline's outputs it scored.
-        failed: on how many it failed.
-        recorded: the mean that was recorded with the baseline, over the same outputs; None where it has none.
-        today: the mean of today's scores of them; None where there is none.
-        usage: what scoring them used of language models; None where it is not known.
+        reason: the description of the change.
+        outputs: the number of baseline outputs that were scored again.
+        failed: the number of baseline outputs on which the evaluator failed.
+        recorded: the mean recorded with the baseline, over the same outputs; None without recorded scores.
+        today: the mean of the new scores; None without a new score.
+        usage: the language model usage of the scoring; None if unknown.
     """
 
     evaluator: str
@@ -138,27 +140,27 @@ class Rescored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What an experiment was compared with, or why with nothing.
+    """The recorded experiment that an experiment was compared with, or the reason why there was none.
 
     Attributes:
-        experiment: the name of the experiment's folder.
-        asked: how it was chosen: `auto`, an id, `branch:main`, `tag:release`, `file:main.json`.
-        note: why there is none; empty when there is one.
-        experiment_id: Phoenix's id of it; None when it has none.
-        recorded_name: its name in Phoenix.
-        url: its page in Phoenix.
-        branch: that it ran on, where CI said so.
-        commit: likewise.
-        paired: how many examples are the same in both.
-        added: ids of the examples that the baseline does not have.
-        removed: ids of those that only the baseline has.
-        changed: ids of those that are in both with another content.
-        comparisons: one for each evaluation that both have.
-        examples: how many examples this run has; `paired` of them are in the baseline.
+        experiment: the name of the experiment's directory.
+        asked: the requested baseline: `auto`, an ID, `branch:main`, `tag:release` or `file:main.json`.
+        note: the reason why no baseline was found; empty if a baseline was found.
+        experiment_id: Phoenix's ID of the baseline; None without an ID.
+        recorded_name: the baseline's name in Phoenix.
+        url: the baseline's page in Phoenix.
+        branch: the branch on which the baseline ran; None if CI did not report it.
+        commit: the commit on which the baseline ran; None if CI did not report it.
+        paired: the number of examples that are the same in both.
+        added: the IDs of the examples that only this run has.
+        removed: the IDs of the examples that only the baseline has.
+        changed: the IDs of the examples whose content differs between the two.
+        comparisons: a comparison for each evaluation that both have.
+        examples: the number of examples in this run; `paired` of them are in the baseline.
         rescored: the evaluators that scored the baseline again.
-        changed_evaluators: why scores of these evaluators cannot be compared: they were changed, and did not score the
-            baseline again.
-        changed_task: the files of the task that were changed; empty where none was.
+        changed_evaluators: the evaluators whose scores cannot be compared, with the reason: the evaluator changed and
+            did not score the baseline again.
+        changed_task: the changed files of the task; empty if none changed.
     """
 
     experiment: str
@@ -180,5 +182,5 @@ class Baseline:
     changed_task: tuple[str, ...] = ()
 
     def comparison(self, name: str) -> Comparison | None:
-        """The comparison of one evaluation."""
-        return next((one for one in self.comparisons if one.name == name), None)
+        """Return the comparison of an evaluation; None if there is no comparison."""
+        return next((comparison for comparison in self.comparisons if comparison.name == name), None)

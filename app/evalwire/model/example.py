@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def content_hash(input_: Mapping[str, Any], output: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    """A digest of an example's contents, in 16 hexadecimal digits."""
+    """Return a digest of an example's content, as 16 hexadecimal digits."""
     content = json.dumps([dict(input_), dict(output), dict(metadata)], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-@functools.lru_cache(maxsize=1024)  # examples that were uploaded together have one between them
+@functools.lru_cache(maxsize=1024)  # examples that were uploaded together share a time
 def moment_of(text: str) -> datetime | None:
-    """Return a moment that is written in ISO 8601; None for another text."""
+    """Parse an ISO 8601 time; return None for any other text."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -31,17 +31,17 @@ def moment_of(text: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example(Mapping[str, Any]):
-    """One example of a dataset, with attribute and item access: `example.input["q"]`, `example["input"]["q"]`.
+    """An example of a dataset, with attribute and item access: `example.input["q"]`, `example["input"]["q"]`.
 
     Attributes:
-        id: the id the dataset's author gave, else Phoenix's own.
-        node_id: Phoenix's global id, which runs are recorded under.
-        input: what the task is given.
-        output: what the example expects; evaluators see it as `expected`.
-        metadata: whatever else the author attached.
-        updated_at: when Phoenix last changed it, or None.
-        recorded_hash: the `content_hash` that it had before secrets were taken out of it, or that a file has of it;
-            no key of the mapping, since it is none of the dataset's.
+        id: the ID from the dataset's author, or Phoenix's own ID.
+        node_id: Phoenix's global ID, under which runs are recorded.
+        input: the input of the task.
+        output: the expected output; evaluators receive it as `expected`.
+        metadata: additional data from the author.
+        updated_at: the time of the last change in Phoenix, or None.
+        recorded_hash: the `content_hash` from before secrets were masked, or from a results file. It is not a key of
+            the mapping, because it is not part of the dataset.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Example(Mapping[str, Any]):
 
     @property
     def content_hash(self) -> str:
-        """A digest of what it asks and expects: examples of two dataset versions with the same one are the same."""
+        """A digest of the content; examples of two dataset versions are the same if their digests are equal."""
         if self.recorded_hash is not None:
             return self.recorded_hash
         return content_hash(self.input, self.output, self.metadata)
@@ -75,7 +75,7 @@ class Example(Mapping[str, Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """One version of a Phoenix dataset, or of a split of it, with its examples in the dataset's order."""
+    """A version of a Phoenix dataset, or of a split of it, with the examples in the dataset's order."""
 
     id: str
     name: str

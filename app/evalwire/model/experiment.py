@@ -1,4 +1,4 @@
-"""An experiment of the user's, before and after it is opened in Phoenix."""
+"""A user's experiment, before and after it is opened in Phoenix."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callee:
-    """A task or an evaluator of the user's, ready to be called.
+    """A user's task or evaluator, ready to be called.
 
     Attributes:
-        name: what it is called in reports and in Phoenix: `task`, or the evaluator file's name.
-        path: the file that defines it.
-        function: what is called.
-        is_async: whether its author wrote a coroutine function.
-        on_loop: whether it is called on the event loop; else on a thread, and what it returns is awaited if need be.
+        name: the name in reports and in Phoenix: `task`, or the name of the evaluator's file.
+        path: the file that defines the function.
+        function: the callable.
+        is_async: whether the author wrote a coroutine function.
+        on_loop: whether the function is called on the event loop. Otherwise it is called on a thread, and an awaitable
+            result is awaited.
         is_isolated: whether it is a coroutine function that runs on the event loop of a worker thread.
         positional: the names of the values bound by position, in order.
-        keywords: parameter name -> the name of the value bound to it.
-        whole: call with one mapping of all values, or with all of them as keywords (evaluator objects).
-        annotator_kind: how Phoenix files its evaluations.
-        gives_bools: whether its author declared that 0 and 1 are its only scores, so that they are bools.
+        keywords: a mapping from each parameter's name to the name of the value bound to it.
+        whole: whether to pass all values as a single mapping or as keywords (evaluator objects); None for neither.
+        annotator_kind: the annotator kind of the evaluations in Phoenix.
+        gives_bools: whether the author declared that the scores 0 and 1 are bools.
     """
 
     name: str
@@ -50,12 +51,12 @@ class Callee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A folder of the user's: a task, its evaluators, and the dataset they run on.
+    """A user's directory with a task and evaluators, and the dataset on which they run.
 
     Attributes:
-        problems: what was found wrong when it was loaded; a non-empty tuple means that it cannot run.
-        input_globs: patterns of files that it reads unseen, relative to `import_root`.
-        inputs: what it had read of the project when it was loaded.
+        problems: the problems found while loading; the experiment can run only if there are none.
+        input_globs: patterns of the files that it reads without evalwire noticing, relative to `import_root`.
+        inputs: the project files that were read while loading.
     """
 
     name: str
@@ -69,22 +70,22 @@ class Experiment:
 
     @property
     def import_root(self) -> Path:
-        """The folder that is importable while it runs: the parent of the experiments folder."""
+        """The directory that is importable during the run: the parent of the experiments directory."""
         return self.path.parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenExperiment:
-    """An experiment with its dataset fetched and, except in a dry run, created in Phoenix.
+    """An experiment whose dataset is fetched and which, except in a dry run, exists in Phoenix.
 
     Attributes:
-        id: Phoenix's id of it, or None in a dry run.
-        url: its page in Phoenix, or None in a dry run.
+        id: Phoenix's ID of the experiment, or None in a dry run.
+        url: the experiment's page in Phoenix, or None in a dry run.
         recorded_name: `{prefix}_{dataset}_{timestamp}`.
-        project_name: the Phoenix project that its traces go to.
-        repetitions: how many times each example is run.
-        earlier: runs of an earlier job that goes on, by the example's node id and the repetition.
-        shard: which part of the dataset's examples are here; None for all of them.
+        project_name: the Phoenix project that receives the traces.
+        repetitions: the number of runs of each example.
+        earlier: the runs of the earlier job that is resumed, by the example's node ID and the repetition.
+        shard: the shard whose examples `dataset` contains; None for all examples.
     """
 
     experiment: Experiment
@@ -100,5 +101,5 @@ class OpenExperiment:
 
     @property
     def is_empty_part(self) -> bool:
-        """True if there is nothing to run because other shards have all the examples."""
+        """True if there is nothing to run because all examples belong to other shards."""
         return self.shard is not None and not self.dataset.examples

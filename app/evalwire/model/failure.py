@@ -1,4 +1,4 @@
-"""Why something did not work, as a value."""
+"""Failures as values."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ FailureStage = Literal["import", "open", "task", "evaluator", "record", "interru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why something did not work; a value, never raised.
+    """A description of an error; a value that is never raised.
 
     Attributes:
-        kind: whose failure it is: the user's code or data, Phoenix, or the job itself (`evalwire`), such as an
-            interruption. It is set where the failure is made, and decides the outcome of the job.
-        stage: where in the run it happened.
-        type: the exception's class name, such as `KeyError`.
+        kind: the source of the failure: the user's code or data (`user`), Phoenix, or the job itself (`evalwire`), for
+            example an interruption. The code that creates the failure sets it. It decides the outcome of the job.
+        stage: the stage of the run in which the failure occurred.
+        type: the exception's class name, for example `KeyError`.
         message: the exception's text.
-        cause: the first exception of a chain (`raise ... from ...`), or those in a group; None when it stands alone.
-        where: `file:line` of the last frame in the user's code, or None where there is no such frame.
+        cause: the first exception of a chain (`raise ... from ...`), or the exceptions of a group; None without either.
+        where: `file:line` of the last frame in the user's code; None without a frame there.
         traceback: the formatted traceback without evalwire's own frames; may be empty.
     """
 
@@ -39,12 +39,12 @@ class Failure:
         return f"{text} ({self.where})" if self.where else text
 
 
-# what failures of Phoenix were called in files that have no `kind`
+# types of Phoenix failures in files from before `kind` existed
 _PHOENIX_TYPES = frozenset({"PhoenixError", "PhoenixRefused", "PhoenixUnreachable", "RecordsMissing", "RunTaken"})
 
 
 def kind_without_record(stage: str, type_: str) -> FailureKind:
-    """Return the kind of a failure from a file that was written before failures had one."""
+    """Return the kind of a failure from a file that was written before `kind` existed."""
     if stage in ("open", "record") and type_ in _PHOENIX_TYPES:
         return "phoenix"
     return "evalwire" if stage == "interrupted" or type_ in ("Interrupted", "ShardsMissing") else "user"

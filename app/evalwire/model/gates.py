@@ -1,4 +1,4 @@
-"""What a gate came to."""
+"""Gate results."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ Rule = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """What one gate came to.
+    """The result of a gate.
 
     Attributes:
-        experiment: the name of the experiment's folder.
-        evaluation: what it is over; None for one over the whole experiment.
-        rule: which limit it is.
+        experiment: the name of the experiment's directory.
+        evaluation: the evaluation that the gate limits; None for a gate on the whole experiment.
+        rule: the kind of limit.
         threshold: the limit, as a number.
-        status: what it came to.
-        is_red: whether it fails the job.
-        value: what was held to the limit; None where there is none. For `max_drop`: the drop, above 0 when worse.
-        interval: of the value, or for `max_drop` of the change; two-sided.
-        p_value: for `max_drop`: one-sided, corrected over all drop gates of the job (Holm).
-        text: it all in one sentence.
-        source: where it was asked for; `default` for the error rate of an experiment without one.
-        label: whose share is limited, for `min_label_share` and `max_label_share`.
+        status: the status of the gate.
+        is_red: whether the gate fails the job.
+        value: the value compared with the limit; None without a value. For `max_drop`: the drop, positive for a
+            regression.
+        interval: the two-sided confidence interval of the value or, for `max_drop`, of the change.
+        p_value: for `max_drop`: the one-sided p-value, corrected over all drop gates of the job (Holm).
+        text: a summary in a sentence.
+        source: the file, flag or variable that defines the gate; `default` for the built-in limit on the error rate.
+        label: the label whose share is limited, for `min_label_share` and `max_label_share`.
     """
 
     experiment: str
@@ -60,10 +61,10 @@ class GateResult:
 
     @property
     def is_tolerance(self) -> bool:
-        """True if it is a limit on the error rate that held: errors below it do not fail the job."""
+        """True for a passed gate on the error rate: errors within the limit do not fail the job."""
         return self.rule == "max_error_rate" and not self.is_red
 
     @property
     def name(self) -> str:
-        """The name of the gate: `top_k min`, `max_error_rate`, `judge max_label_share incorrect`."""
+        """The name of the gate, for example `top_k min`, `max_error_rate` or `judge max_label_share incorrect`."""
         return " ".join(part for part in (self.evaluation, self.rule, self.label) if part)

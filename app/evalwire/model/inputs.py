@@ -1,4 +1,4 @@
-"""What a task and its evaluators read of their project, so that a later run can tell what has changed."""
+"""The project files that a task and its evaluators read, which let a later run detect changes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FileDigests = Mapping[str, str]
-"""The path of each file, relative to the parent of the experiments folder -> a digest of its content."""
+"""A mapping from each file's path, relative to the parent of the experiments directory, to a digest of its content."""
 
-_MOST_FILES = 2_000  # recorded one by one; metadata of an experiment is read with every list of experiments
+_MOST_FILES = 2_000  # recorded individually; each listing of experiments reads their metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class Inputs:
 
     Attributes:
         task: the files of the task.
-        evaluators: the files of each evaluator, by its name.
-        is_known: whether the inputs were recorded; an older version of evalwire, or another tool, recorded none.
+        evaluators: the files of each evaluator, by the evaluator's name.
+        is_known: whether the inputs were recorded; older versions of evalwire and other tools do not record inputs.
     """
 
     task: FileDigests = field(default_factory=lambda: EMPTY)
@@ -32,31 +32,31 @@ class Inputs:
     is_known: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return the inputs as JSON: each file once, and the places of each callee's files in that list."""
+        """Return the inputs as JSON: each file once; the task and the evaluators refer to files by index."""
         everything = {**self.task}
         for files in self.evaluators.values():
             everything |= files
-        places = {path: place for place, path in enumerate(sorted(everything))}
+        indexes = {path: index for index, path in enumerate(sorted(everything))}
 
         def numbered(files: FileDigests) -> list[int]:
-            return sorted(places[path] for path in files)
+            return sorted(indexes[path] for path in files)
 
         return {
-            "files": {path: everything[path] for path in places},
+            "files": {path: everything[path] for path in indexes},
             "task": numbered(self.task),
             "evaluators": {name: numbered(files) for name, files in self.evaluators.items()},
         }
 
     @classmethod
     def from_json(cls, value: Any) -> Inputs:
-        """Return recorded inputs; unknown ones where there are none, or of another form."""
+        """Return recorded inputs, or `UNKNOWN_INPUTS` if they are missing or in an unknown format."""
         try:
             paths = list(value["files"])
 
-            def named(places: Iterable[int]) -> dict[str, str]:
-                return {paths[place]: str(value["files"][paths[place]]) for place in places}
+            def named(indexes: Iterable[int]) -> dict[str, str]:
+                return {paths[index]: str(value["files"][paths[index]]) for index in indexes}
 
-            evaluators = {str(name): named(places) for name, places in value["evaluators"].items()}
+            evaluators = {str(name): named(indexes) for name, indexes in value["evaluators"].items()}
             return cls(task=named(value["task"]), evaluators=evaluators)
         except (TypeError, KeyError, IndexError, AttributeError):
             return UNKNOWN_INPUTS
@@ -66,11 +66,11 @@ UNKNOWN_INPUTS = Inputs(is_known=False)
 
 
 def limited(files: FileDigests, digest: Callable[[bytes], str]) -> FileDigests:
-    """Return the files as they are, or as one entry where there are more than can be recorded one by one.
+    """Return the files unchanged, or a single entry with a combined digest if there are too many to record.
 
     Args:
-        files: of a task or an evaluator.
-        digest: gives the digest of a text.
+        files: the files of a task or an evaluator.
+        digest: a function that returns the digest of a text.
     """
     if len(files) <= _MOST_FILES:
         return files
@@ -79,15 +79,15 @@ def limited(files: FileDigests, digest: Callable[[bytes], str]) -> FileDigests:
 
 
 def changed_files(now: FileDigests, before: FileDigests, today: Callable[[str], str | None]) -> list[str]:
-    """Return the paths of the files that differ between two runs of a task or an evaluator; sorted.
+    """Return the sorted paths of the files that differ between two runs of a task or an evaluator.
 
-    A run need not read every file that an earlier one read: with fewer examples, it may open fewer files. A file that
-    only the earlier run read counts as changed where its content is another one today.
+    A run with fewer examples may open fewer files than an earlier run. A file that only the earlier run read counts as
+    changed if its current content differs.
 
     Args:
-        now: what this run read.
-        before: what the earlier run read.
-        today: the digest of a file as it is now; None where this cannot be told, and it counts as unchanged.
+        now: the files that this run read.
+        before: the files that the earlier run read.
+        today: a function that returns a file's current digest, or None if it is unknown; the file is then unchanged.
     """
     changed = {path for path, digest in now.items() if before.get(path) != digest}
     for path in before.keys() - now.keys():

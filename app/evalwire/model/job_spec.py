@@ -1,4 +1,4 @@
-"""What a job runs."""
+"""The specification of a job."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What a job runs, and how its experiments are created in Phoenix.
+    """The work of a job, and the parameters with which its experiments are created in Phoenix.
 
-    A job that resumes an earlier one has the earlier one's spec.
+    A resumed job has the spec of the earlier job.
 
     Attributes:
         prefix: the first part of the experiments' names in Phoenix.
-        metadata: recorded with each experiment, beside evalwire's own.
-        repetitions: runs of each example.
+        metadata: the user's metadata for each experiment; evalwire adds its own.
+        repetitions: the number of runs of each example.
         split: the split of the datasets; None for whole datasets.
-        dataset_version: the ID of the version of the dataset; None for the newest version of each.
-        gates: the gates that were given beside those of `evalwire.toml`, as `--gate` has them.
-        baseline: the baseline that was given, as `--baseline` has it; empty for none.
+        dataset_version: the ID of the dataset version; None for the newest version of each dataset.
+        gates: additional gates that `evalwire.toml` does not have, in the syntax of `--gate`.
+        baseline: the baseline in the syntax of `--baseline`; empty for none.
         calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
-        sharing: how the experiments are shared with jobs that run other shards; None for a job that runs everything.
+        sharing: the division of the experiments among shards; None for a job that runs everything.
     """
 
     prefix: str = "eval"

@@ -1,4 +1,4 @@
-"""Convert what user code returns to JSON values: without loss, or, for the journal, as near as JSON comes."""
+"""Conversion of values from user code to JSON: without loss or, for the journal, as closely as JSON allows."""
 
 from __future__ import annotations
 
@@ -21,67 +21,67 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# NOTE: Phoenix answers HTTP 500 for what lies beyond these, however often it is sent: orjson, which writes its JSON,
-# takes integers of 64 bits and 254 levels, a few of which are Phoenix's own.
+# NOTE: Phoenix always answers HTTP 500 beyond these limits. It writes JSON with orjson, which accepts 64-bit integers
+# and 254 levels, a few of which Phoenix itself uses.
 _LEAST, _GREATEST = -(2**63), 2**64 - 1
 _MOST_LEVELS = 250
 
-_MOST_SHOWN = 10_000  # characters of what a lossy form shows of one value
+_MOST_SHOWN = 10_000  # characters of a value's lossy form
 
-_TEXTS = (uuid.UUID, PurePath, fractions.Fraction)  # `str` says all of them
+_TEXTS = (uuid.UUID, PurePath, fractions.Fraction)  # `str` represents them fully
 
 _KEYS = (str, int, date, time, decimal.Decimal, *_TEXTS)
 
-_NO_FORM = "which has no JSON form"
+_NO_FORM = "which JSON cannot represent"
 
 
 class _Unfit(Exception):
-    """A value without a JSON form: where it is, and what."""
+    """Raised for a value that JSON cannot represent; has the path to the value and the problem."""
 
-    def __init__(self, kind: type[Exception], what: str, *, verb: str = "is") -> None:
-        super().__init__(what)
+    def __init__(self, kind: type[Exception], problem: str, *, verb: str = "is") -> None:
+        super().__init__(problem)
         self.kind = kind
-        self.what = what
+        self.problem = problem
         self.verb = verb
         self.path = ""
 
-    def below(self, place: str) -> _Unfit:
-        self.path = f"[{place}]{self.path}"
+    def below(self, key: str) -> _Unfit:
+        self.path = f"[{key}]{self.path}"
         return self
 
 
 def to_json(value: Any, *, name: str = "output") -> Any:
-    """Turn what user code returned into JSON values, converting what converts without loss.
+    """Convert a value from user code to JSON values, without loss.
 
-    Dataclasses, pydantic models, attrs classes, named constants, dates and times, UUIDs, paths, decimal numbers, sets,
-    bytes of UTF-8 text, and values of numpy and pandas are converted.
+    Converted types are dataclasses, pydantic models, attrs classes, enum members, dates and times, UUIDs and paths.
+    Decimal numbers, sets, bytes of UTF-8 text, and values of numpy and pandas are converted, too.
 
     Args:
-        value: what was returned.
-        name: what an error calls it: it names the place, such as `output["team"]`.
+        value: the returned value.
+        name: the value's name in errors, which add the path, as in `output["team"]`.
 
     Raises:
-        TypeError: something in it has no JSON form (the Phoenix client would store `{}` without a word).
-        ValueError: a NaN, an infinity, an integer of more than 64 bits, text that has a NUL or is not Unicode, or
-            more than 250 levels.
+        TypeError: JSON cannot represent a part of the value (the Phoenix client would silently store `{}`).
+        ValueError: the value contains a NaN, an infinity, an integer of more than 64 bits, or more than 250 levels.
+            Text with a NUL and text that is not Unicode are errors, too.
     """
     try:
         return _to_json(value, _MOST_LEVELS)
     except _Unfit as unfit:
-        raise unfit.kind(f"{name}{unfit.path} {unfit.verb} {unfit.what}") from None
+        raise unfit.kind(f"{name}{unfit.path} {unfit.verb} {unfit.problem}") from None
 
 
 def unstorable(value: Any) -> str | None:
-    """Return what a JSON value has that Phoenix does not store; None for nothing."""
+    """Describe the part of a JSON value that Phoenix cannot store; None if it can store everything."""
     try:
         _to_json(value, _MOST_LEVELS)
     except _Unfit as unfit:
-        return unfit.what
+        return unfit.problem
     return None
 
 
 def to_lossy_json(value: Any) -> Any:
-    """Return a value as near as JSON comes: what has no JSON form is a text such as `<Client: its repr>`."""
+    """Convert a value to JSON as closely as possible; parts that JSON cannot represent become their repr as text."""
     return _to_lossy(value, _MOST_LEVELS, ())
 
 
@@ -94,12 +94,12 @@ def _to_json(value: Any, levels: int) -> Any:
             return value
         case int():
             if not _LEAST <= value <= _GREATEST:
-                text = "an integer of more than 64 bits, which Phoenix does not store; write it as text"
+                text = "an integer of more than 64 bits, which Phoenix does not store; convert it to text"
                 raise _Unfit(ValueError, text)
             return int(value)
         case float():
             if not math.isfinite(value):
-                raise _Unfit(ValueError, f"{value}, {_NO_FORM}; return None, or a number")
+                raise _Unfit(ValueError, f"{value}, {_NO_FORM}; return None or a number")
             return float(value)
         case str():
             return _to_text(value)
@@ -114,7 +114,7 @@ def _to_array(items: Iterable[Any], levels: int) -> list[Any]:
     converted: list[Any] = []
     try:
         for item in items:
-            converted.append(_to_json(item, levels - 1))  # noqa: PERF401 - its length is the place of what is unfit
+            converted.append(_to_json(item, levels - 1))  # noqa: PERF401 - its length is the index of the unfit item
     except _Unfit as unfit:
         raise unfit.below(str(len(converted))) from None
     return converted
@@ -129,7 +129,7 @@ def _to_object(items: Iterable[tuple[Any, Any]], size: int, levels: int) -> dict
         except _Unfit as unfit:
             raise unfit.below(json.dumps(text, ensure_ascii=False)) from None
     if len(converted) < size:
-        raise _Unfit(ValueError, "two keys that are the same text in JSON", verb="has")
+        raise _Unfit(ValueError, "two keys that become the same text in JSON", verb="has")
     return converted
 
 
@@ -137,10 +137,10 @@ def _to_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Unfit(ValueError, "a text with half of a surrogate pair, which is no text") from None
+        raise _Unfit(ValueError, "text with half of a surrogate pair, which is not valid Unicode") from None
     if "\0" in text:  # Phoenix accepts it on SQLite, and always answers HTTP 500 on PostgreSQL
-        what = "a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"
-        raise _Unfit(ValueError, what)
+        problem = "text with a NUL character, which Phoenix does not store on PostgreSQL; remove it"
+        raise _Unfit(ValueError, problem)
     return str.__str__(text)
 
 
@@ -150,7 +150,7 @@ def _to_key(key: Any) -> str:
     elif _package(key) == "numpy" and getattr(key, "ndim", None) == 0:
         key = key.item()
     if isinstance(key, bool | float) or not isinstance(key, _KEYS):
-        raise _Unfit(TypeError, f"{_named(key)} as a key, which JSON does not have; use text", verb="has")
+        raise _Unfit(TypeError, f"{_named(key)} as a key, which JSON does not allow; use text", verb="has")
     if isinstance(key, str):
         try:
             return _to_text(key)
@@ -161,7 +161,7 @@ def _to_key(key: Any) -> str:
 
 
 def _converted(value: Any, levels: int) -> Any:
-    """Return the JSON form of a value that is none itself."""
+    """Return the JSON form of a value of another type."""
     for kind, convert in _BY_TYPE:
         if isinstance(value, kind):
             return convert(value, levels)
@@ -172,7 +172,7 @@ def _converted(value: Any, levels: int) -> Any:
         if callable(dump := getattr(value, "model_dump", None)):
             return _to_json(dump(mode="json"), levels)
         if (own := getattr(type(value), "__attrs_attrs__", None)) is not None:
-            return _to_object([(one.name, getattr(value, one.name)) for one in own], len(own), levels)
+            return _to_object([(field.name, getattr(value, field.name)) for field in own], len(own), levels)
         if (convert_all := _BY_PACKAGE.get(_package(value))) is not None:
             return convert_all(value, levels)
     raise _without_form(value)
@@ -186,14 +186,14 @@ def _from_enum(value: enum.Enum, levels: int) -> Any:
 
 def _from_date(value: date | time, _: int) -> str:
     text = value.isoformat()
-    if text == "NaT":  # pandas has a date that is none
+    if text == "NaT":  # pandas's missing date
         raise _Unfit(ValueError, f"NaT, {_NO_FORM}; return None")
     return text
 
 
 def _from_timedelta(value: timedelta, _: int) -> str:
     """Return a duration in ISO 8601, in days and seconds as Python keeps them."""
-    if callable(own := getattr(value, "isoformat", None)):  # of pandas, which counts nanoseconds
+    if callable(own := getattr(value, "isoformat", None)):  # from pandas, which counts nanoseconds
         text: str = own()
         return text
     return f"P{value.days}DT{value.seconds}" + (f".{value.microseconds:06}S" if value.microseconds else "S")
@@ -201,7 +201,7 @@ def _from_timedelta(value: timedelta, _: int) -> str:
 
 def _from_decimal(value: decimal.Decimal, _: int) -> str:
     if not value.is_finite():
-        raise _Unfit(ValueError, f"{value}, {_NO_FORM}; return None, or a number")
+        raise _Unfit(ValueError, f"{value}, {_NO_FORM}; return None or a number")
     return str(value)
 
 
@@ -209,7 +209,7 @@ def _from_bytes(value: bytes | bytearray | memoryview, _: int) -> str:
     try:
         return _to_text(bytes(value).decode())
     except UnicodeDecodeError:
-        raise _Unfit(TypeError, f"bytes that are no UTF-8 text, {_NO_FORM}; encode them, such as by base64") from None
+        raise _Unfit(TypeError, f"bytes that are not UTF-8 text, {_NO_FORM}; encode them, as with base64") from None
 
 
 def _from_set(value: AbstractSet[Any], levels: int) -> list[Any]:
@@ -234,8 +234,8 @@ def _from_pandas(value: Any, levels: int) -> Any:
         raise _Unfit(ValueError, f"NA, {_NO_FORM}; return None")
     if kind in ("DataFrame", "Series"):
         if type(value.index).__name__ != "RangeIndex" or (value.index.start, value.index.step) != (0, 1):
-            what = f"a {kind} with an index of its own, {_NO_FORM}; call its `reset_index()`, or `to_dict()`"
-            raise _Unfit(TypeError, what)
+            problem = f"a {kind} with a custom index, {_NO_FORM}; call its `reset_index()` or `to_dict()`"
+            raise _Unfit(TypeError, problem)
         if kind == "DataFrame":
             return _to_array(value.to_dict("records"), levels) if value.columns.is_unique else _twice()
     if callable(listed := getattr(value, "tolist", None)):
@@ -244,7 +244,7 @@ def _from_pandas(value: Any, levels: int) -> Any:
 
 
 def _twice() -> Any:
-    raise _Unfit(ValueError, "two columns of one name", verb="has")
+    raise _Unfit(ValueError, "two columns with the same name", verb="has")
 
 
 _BY_TYPE: tuple[tuple[Any, Callable[[Any, int], Any]], ...] = (
@@ -266,23 +266,23 @@ def _package(value: Any) -> str:
 
 
 def _named(value: Any) -> str:
-    """Return the name of a value's type with its article."""
+    """Return the name of a value's type with an article."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _without_form(value: Any) -> _Unfit:
-    advice = "return JSON values, a dataclass or a pydantic model"
+    advice = "return JSON values, a dataclass, or a pydantic model"
     if inspect.iscoroutine(value):
         advice = "await it"
     elif isinstance(value, AsyncIterator) or hasattr(value, "__aiter__"):
         advice = 'collect it: "".join([part async for part in stream])'
     elif isinstance(value, io.IOBase):
-        advice = "return what it holds: call its `read()`"
+        advice = "return its content: call its `read()`"
     elif isinstance(value, Iterator):
-        advice = 'collect it: "".join(stream), or list(stream)'
+        advice = 'collect it: "".join(stream) or list(stream)'
     elif isinstance(value, type):
-        return _Unfit(TypeError, f"the class {value.__name__}, {_NO_FORM}; return an instance, or its name")
+        return _Unfit(TypeError, f"the class {value.__name__}, {_NO_FORM}; return an instance or its name")
     elif callable(value):
         advice = "call it"
     return _Unfit(TypeError, f"{_named(value)}, {_NO_FORM}; {advice}")
@@ -291,7 +291,7 @@ def _without_form(value: Any) -> _Unfit:
 def _to_lossy(value: Any, levels: int, above: tuple[int, ...]) -> Any:
     try:
         return _to_json(value, levels)
-    except Exception:  # of evalwire's own, or of the user's classes
+    except Exception:  # from evalwire, or from the user's classes
         if levels > 0 and id(value) not in above:
             below = (*above, id(value))
             if isinstance(value, Mapping):
@@ -307,7 +307,7 @@ def _to_lossy(value: Any, levels: int, above: tuple[int, ...]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a text that stands for a value, whatever its class does when it is asked."""
+    """Represent a value as text; never raises, even if its `repr` does."""
     try:
         text = value if isinstance(value, str) else f"<{type(value).__name__}: {value!r}>"
         return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:_MOST_SHOWN]

@@ -1,4 +1,4 @@
-"""JSON values: an empty one for all, and comparison."""
+"""JSON values: a shared empty mapping, and comparison."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 
 
 class _Empty(dict[str, Any]):
-    """An empty dict for all to share: nothing can be put into it, and a copy of it is a dict as any other."""
+    """An empty, read-only dict that can be shared; copies are ordinary dicts."""
 
     __slots__ = ()
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("this mapping is shared and cannot be changed")
+        raise TypeError("this mapping is shared and read-only: change a copy")
 
     __setitem__ = setdefault = update = __ior__ = _refuse
 
@@ -23,19 +23,19 @@ class _Empty(dict[str, Any]):
 EMPTY: Mapping[str, Any] = _Empty()  # thousands of evaluations without metadata share it
 
 
-def is_same_json(one: Any, other: Any) -> bool:
+def is_same_json(left: Any, right: Any) -> bool:
     """Check whether two JSON values are equal; as in JSON, and unlike in Python, `true` is not 1.
 
-    An integer equals the float that is nearest to it: PostgreSQL gives 1.844674407370955e19 back as one.
+    An integer equals the nearest float, because PostgreSQL returns 1.844674407370955e19 as an integer.
     """
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(is_same_json(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(is_same_json, one, other))
-    if isinstance(one, bool) != isinstance(other, bool):
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(is_same_json(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(is_same_json, left, right))
+    if isinstance(left, bool) != isinstance(right, bool):
         return False
-    if isinstance(one, float) and isinstance(other, int):
-        return one == float(other)
-    if isinstance(one, int) and isinstance(other, float):
-        return float(one) == other
-    return bool(one == other)
+    if isinstance(left, float) and isinstance(right, int):
+        return left == float(right)
+    if isinstance(left, int) and isinstance(right, float):
+        return float(left) == right
+    return bool(left == right)

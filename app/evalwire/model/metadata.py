@@ -1,4 +1,4 @@
-"""What evalwire records in an experiment's metadata, so that later runs can find a baseline and judge it again."""
+"""evalwire's entries in an experiment's metadata, with which later runs find a baseline and score it again."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from evalwire.model.run import Evaluation, TaskRun
     from evalwire.model.usage import Usage
 
-CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: which creation it came from
+CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: the key of the request that created it
 
-FACTS_KEY = "evalwire"  # likewise: what evalwire recorded, and how it ended
+FACTS_KEY = "evalwire"  # in a Phoenix experiment's metadata: evalwire's own entry
 
 
-def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, begun: datetime) -> dict[str, Any]:
-    """Build the entry under `FACTS_KEY` in the metadata of an experiment that begins.
+def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, started: datetime) -> dict[str, Any]:
+    """Build the entry under `FACTS_KEY` in the metadata of an experiment that starts.
 
     Args:
-        experiment: loaded; what it has read of the project by now is recorded, for later comparisons.
-        spec: what its job runs.
-        dataset: that it runs on.
-        begun: when it begins, with its zone.
+        experiment: the loaded experiment; the files it has read so far are recorded for later comparisons.
+        spec: the job's specification.
+        dataset: the experiment's dataset.
+        started: the start of the experiment, with its time zone.
     """
     return {
         "experiment": experiment.name,
@@ -45,7 +45,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, b
         "split": spec.split,
         "repetitions": spec.repetitions,
         "evaluators": evaluator_hashes(experiment),
-        "begun": begun.isoformat(),
+        "begun": started.isoformat(),
         "data": data_digest(dataset),
         "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),
@@ -53,7 +53,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, b
 
 
 def begun_at(metadata: Mapping[str, Any]) -> datetime | None:
-    """Return when an experiment began, by its metadata; None where they do not say."""
+    """Return the start of an experiment according to its metadata; None if they do not have it."""
     try:
         return datetime.fromisoformat(own_metadata(metadata)["begun"])
     except (KeyError, TypeError, ValueError):
@@ -61,14 +61,14 @@ def begun_at(metadata: Mapping[str, Any]) -> datetime | None:
 
 
 def data_digest(dataset: Dataset) -> str:
-    """Return a digest of the examples' ids and contents, in any order."""
+    """Return a digest of the examples' IDs and contents, independent of their order."""
     parts = sorted((example.id, example.content_hash) for example in dataset.examples)
     return _digest(parts)
 
 
 def _settings_digest(experiment: Experiment, spec: JobSpec) -> str:
-    """Return a digest of the settings that can change the results of an experiment; it leaves out gates."""
-    evaluators = sorted(one.name for one in experiment.evaluators)
+    """Return a digest of the settings that can change the results of an experiment; gates cannot."""
+    evaluators = sorted(evaluator.name for evaluator in experiment.evaluators)
     asked = {"repetitions": spec.repetitions, "split": spec.split, "dataset": experiment.dataset_name}
     return _digest({**asked, **spec.calls, "inputs": experiment.input_globs, "evaluators": evaluators})
 
@@ -78,7 +78,7 @@ def _digest(value: object) -> str:
 
 
 def with_inputs(result: ExperimentResult, inputs: Inputs) -> ExperimentResult:
-    """Return a result whose metadata say what its task and evaluators had read by the end of the run."""
+    """Return a result with the files that its task and evaluators had read by the end of the run in its metadata."""
     if result.opened is None:
         return result
     metadata = result.experiment_metadata
@@ -87,16 +87,16 @@ def with_inputs(result: ExperimentResult, inputs: Inputs) -> ExperimentResult:
 
 
 def inputs_of(result: ExperimentResult) -> Inputs:
-    """Return what a result's metadata say of what its task and evaluators read."""
+    """Return the files that a result's task and evaluators read, from its metadata."""
     return Inputs.from_json(own_metadata(result.experiment_metadata).get("inputs"))
 
 
 def recorded_prefix(record: Mapping[str, Any], dataset_name: str) -> str | None:
-    """Return the prefix that an experiment was recorded with; None where neither facts nor name tell it.
+    """Return the prefix of a recorded experiment; None if neither its metadata nor its name has it.
 
     Args:
-        record: Phoenix's of the experiment.
-        dataset_name: the name of its dataset.
+        record: Phoenix's record of the experiment.
+        dataset_name: the name of the dataset.
     """
     facts = own_metadata(record.get("metadata"))
     if isinstance(prefix := facts.get("prefix"), str):
@@ -106,12 +106,12 @@ def recorded_prefix(record: Mapping[str, Any], dataset_name: str) -> str | None:
 
 
 def evaluator_hashes(experiment: Experiment) -> dict[str, str]:
-    """A digest of each evaluator's file, by its name."""
-    return {one.name: file_hash(one.path) for one in experiment.evaluators}
+    """Return a digest of each evaluator's file, by the evaluator's name."""
+    return {evaluator.name: file_hash(evaluator.path) for evaluator in experiment.evaluators}
 
 
 def file_hash(path: Path) -> str:
-    """A digest of a file, in 16 hexadecimal digits; empty when it cannot be read."""
+    """Return a digest of a file, as 16 hexadecimal digits; empty if the file cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError:
@@ -119,9 +119,10 @@ def file_hash(path: Path) -> str:
 
 
 def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome) -> dict[str, Any]:
-    """The whole metadata of an experiment that has ended, by what it was; Phoenix replaces it as one."""
+    """Return the complete metadata of an experiment that has ended; Phoenix cannot update a part of it."""
     usage = result.usage
-    scores = {one.name: one.evaluator for run in result.runs for one in run.evaluations if one.name != one.evaluator}
+    evaluations = [evaluation for run in result.runs for evaluation in run.evaluations]
+    scores = {each.name: each.evaluator for each in evaluations if each.name != each.evaluator}
     return {
         **metadata,
         FACTS_KEY: {
@@ -129,7 +130,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "outcome": outcome,
             "examples": result.example_count,
             "seconds": round(result.seconds, 3),
-            "scores": scores,  # of evaluators that give several: whose each is
+            "scores": scores,  # score name -> evaluator, for evaluators that return several scores
             "usage": usage_to_json(usage),
             "models": _models(result),
         },
@@ -139,28 +140,28 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
 def _models(result: ExperimentResult) -> dict[str, Any]:
     """Return the sorted model names in the spans of the task and of each evaluator."""
     evaluators: dict[str, set[str]] = {}
-    for one in (evaluation for run in result.runs for evaluation in run.evaluations):
-        evaluators.setdefault(one.evaluator, set()).update(part.model for part in one.usage or () if part.model)
+    for each in (evaluation for run in result.runs for evaluation in run.evaluations):
+        evaluators.setdefault(each.evaluator, set()).update(part.model for part in each.usage or () if part.model)
     task = {part.model for run in result.runs for part in run.usage or () if part.model}
     return {"task": sorted(task), "evaluators": {name: sorted(models) for name, models in evaluators.items()}}
 
 
 def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> dict[str, Any]:
-    """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty where its record tells it all.
+    """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty if Phoenix's record suffices.
 
-    The kind is in it where score and label do not tell it. Phoenix does not know an evaluator from the names of its
-    evaluations, nor what it and the task used, which the gate of an experiment that several jobs share has to know.
-    The first evaluation of a run tells of its task, too.
+    The entry has the kind if it does not follow from score and label. Phoenix stores neither the evaluator of an
+    evaluation nor the usage of the evaluator and the task. The gates of an experiment that several jobs share need
+    both. The first evaluation of a run also has the task's usage.
 
     Args:
-        evaluation: that is recorded.
-        run: that it is of.
+        evaluation: the evaluation to record.
+        run: the run of the evaluation.
         is_shared: whether several jobs share the experiment.
     """
-    is_told = evaluation.failure or evaluation.kind == kind_by_score(evaluation.score, evaluation.label)
-    facts: dict[str, Any] = {} if is_told else {"kind": evaluation.kind}
+    is_kind_known = evaluation.failure or evaluation.kind == kind_by_score(evaluation.score, evaluation.label)
+    facts: dict[str, Any] = {} if is_kind_known else {"kind": evaluation.kind}
     if is_shared:
-        own = [one for one in run.evaluations if one.evaluator == evaluation.evaluator]
+        own = [each for each in run.evaluations if each.evaluator == evaluation.evaluator]
         facts |= {"evaluator": evaluation.evaluator, "of": len(own), "usage": usage_to_json(evaluation.usage)}
         if run.evaluations and run.evaluations[0].name == evaluation.name:
             facts["task_usage"] = usage_to_json(run.usage)
@@ -170,27 +171,27 @@ def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool
 
 
 def recorded_baseline_score(facts: Mapping[str, Any]) -> BaselineScore | None:
-    """Return what the facts of an evaluation say of the baseline's output in its place."""
+    """Return the score of the corresponding baseline output from an evaluation's metadata entry."""
     try:
         return BaselineScore(**facts["baseline_score"])
-    except (KeyError, TypeError):  # there is none, or it is of another version
+    except (KeyError, TypeError):  # missing, or from another version
         return None
 
 
 def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The entry under `FACTS_KEY`; empty where an experiment has none, because another tool recorded it."""
+    """Return the entry under `FACTS_KEY`; empty for an experiment that another tool recorded."""
     found = (metadata or {}).get(FACTS_KEY)
     return found if isinstance(found, Mapping) else {}
 
 
 def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
-    """Return the recorded kind of an evaluation; None where its facts have none, or one of another version."""
+    """Return the recorded kind of an evaluation; None if it is missing or from another version."""
     return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)
 
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
-    """Return the recorded usage of an experiment or an evaluation; None where its facts have none."""
+    """Return the recorded usage of an experiment or an evaluation; None if it is missing."""
     try:
         return usage_from_json(facts.get(key))
-    except TypeError:  # of another version
+    except TypeError:  # from another version
         return None

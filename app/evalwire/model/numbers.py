@@ -1,4 +1,4 @@
-"""Average and subtract scores of any size: a result that floats cannot hold is the largest that they can."""
+"""Arithmetic on scores of any size: results beyond the range of floats become the largest float."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LARGE = 1e100  # sums and squares of so many values as there are stay within floats
+_LARGE = 1e100  # sums and squares of values up to this limit stay within the range of floats
 
-_HUGE = 1e9  # digits before the point that nobody reads
+_HUGE = 1e9  # from here on, scientific notation is easier to read
 
-_SCALE = 2.0**-700  # a power of two, so that no digit is lost
+_SCALE = 2.0**-700  # a power of two, which keeps all digits
 
 
 def within(value: float) -> float:
-    """Return a number that is not beyond the largest that floats can hold."""
+    """Limit a number to the range of floats."""
     return max(-sys.float_info.max, min(sys.float_info.max, value))
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean of one value or more."""
+    """Return the mean of values, at least 1."""
     try:
         return math.fsum(values) / len(values)
     except OverflowError:
@@ -30,19 +30,19 @@ def mean(values: Sequence[float]) -> float:
 
 
 def difference(after: float, before: float) -> float:
-    """Return how much larger one number is than another."""
+    """Return `after - before`, within the range of floats."""
     return within(after - before)
 
 
 def scaled(values: Sequence[float]) -> tuple[Sequence[float], float]:
-    """Return values whose squares can be added, and the factor by which they are smaller."""
+    """Scale values down until their squares can be added; return them with the factor."""
     if max(map(abs, values), default=0.0) <= _LARGE:
         return values, 1.0
     return [value * _SCALE for value in values], _SCALE
 
 
 def written(value: float | None, *, digits: int = 3) -> str:
-    """Return a score with these digits behind the point; a huge one with a power of ten, a dash for none."""
+    """Format a score with a number of decimals: huge scores in scientific notation, None as a dash."""
     if value is None:
         return "-"
     return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"

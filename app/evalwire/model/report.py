@@ -1,4 +1,4 @@
-"""A finished job, as every report and the exit code are made from it."""
+"""A finished job, the source of every report and of the exit code."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A finished job: what every report and the exit code are made from.
+    """A finished job, the source of every report and of the exit code.
 
     Attributes:
-        outcome: why it ended as it did, for programs.
+        outcome: the reason why the job ended, for programs.
         dry_run: whether nothing was written to Phoenix.
-        abandoned_threads: plain functions that were still running when their time was up.
-        lost_spans: spans that could not be delivered; they are not part of the verdict.
-        journal: the file that `evalwire resume` goes on with; None without one.
-        ci: what is known of the CI job.
-        gates: what each gate came to; empty where none was judged, as in a dry run.
-        baselines: what each experiment was compared with, of those that were to be.
-        prices: of models whose spans tell no cost.
-        directory: the job's working directory: paths below it are shown relative to it.
-        shard: which part of every experiment this job ran; None for all of each.
+        abandoned_threads: the number of plain functions that were still running after their timeout.
+        lost_spans: the number of spans that could not be delivered; they do not affect the outcome.
+        journal: the file that `evalwire resume` reads; None without a journal.
+        ci: facts about the CI job.
+        gates: the gate results; empty if no gate was applied, as in a dry run.
+        baselines: the baseline of each experiment for which a comparison was requested.
+        prices: the prices of models whose spans do not report a cost.
+        directory: the job's working directory; reports show paths in it as relative.
+        shard: the part of every experiment that this job ran; None for whole experiments.
         unwritten: the reports that could not be written, each with the reason.
     """
 
@@ -58,53 +58,53 @@ class Report:
 
     @property
     def scope(self) -> str:
-        """The limit of the verdict in words; empty for a whole run."""
+        """The restriction of the outcome in words; empty for a complete run."""
         parts = ["dry run, nothing recorded"] if self.dry_run else []
         if self.shard:
-            parts.append(f"shard {self.shard}, whose gates are judged with the others")
+            parts.append(f"shard {self.shard}, gates are applied after the merge")
         return "; ".join(parts)
 
     def gates_of(self, name: str) -> list[GateResult]:
-        """Return the results of one experiment's gates."""
+        """Return the gate results of an experiment."""
         return [gate for gate in self.gates if gate.experiment == name]
 
     def baseline_of(self, name: str) -> Baseline | None:
-        """Return the comparison of one experiment with its baseline; None where none was asked for."""
+        """Return the comparison of an experiment with its baseline; None if no comparison was requested."""
         return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
 
     def without(self, problems: Sequence[str]) -> Report:
-        """Return the report of the same job, in which some reports could not be written: it has not passed."""
+        """Return a copy with reports that could not be written; a job with unwritten reports does not pass."""
         outcome: Outcome = "errors" if self.outcome == "passed" else self.outcome
         unwritten = (*self.unwritten, *problems)
         return replace(self, unwritten=unwritten, outcome=outcome, exit_code=self.exit_code or 1)
 
     def passed(self, result: ExperimentResult) -> bool:
-        """Check whether an experiment passed, and all its gates."""
+        """Check whether an experiment and all its gates passed."""
         return has_passed(result, self.gates)
 
     def tolerates(self, result: ExperimentResult) -> bool:
-        """Check whether the errors of an experiment do not fail the job."""
+        """Check whether a gate on the error rate keeps the errors of an experiment from failing the job."""
         return tolerates_errors(result, self.gates)
 
     @property
     def tolerated(self) -> list[GateResult]:
-        """The gates on error rates that passed though there were errors."""
+        """The gates on error rates that passed despite errors."""
         return [gate for gate in self.gates if gate.is_tolerance and gate.value]
 
     @property
     def undelivered(self) -> int:
         """The number of runs and evaluations that could not be recorded."""
         runs = [run for result in self.results for run in result.runs if run.record_failure]
-        return sum((run.id is None) + sum(one.id is None for one in run.evaluations) for run in runs)
+        return sum((run.id is None) + sum(evaluation.id is None for evaluation in run.evaluations) for run in runs)
 
 
 def has_passed(result: ExperimentResult, gates: Sequence[GateResult]) -> bool:
-    """Check whether an experiment passed, and all its gates; a tolerated rate of errors is a gate that passed."""
+    """Check whether an experiment and all its gates passed; a gate on the error rate can tolerate errors."""
     own = [gate for gate in gates if gate.experiment == result.name]
     is_sound = result.passed or (result.is_complete and tolerates_errors(result, own))
     return is_sound and not any(gate.is_red for gate in own)
 
 
 def tolerates_errors(result: ExperimentResult, gates: Sequence[GateResult]) -> bool:
-    """Check whether a gate on the error rate of an experiment passed, so that its errors do not fail the job."""
+    """Check whether an experiment passed a gate on its error rate: its errors do not fail the job."""
     return any(gate.experiment == result.name and gate.is_tolerance for gate in gates)

@@ -1,4 +1,4 @@
-"""The result of one experiment."""
+"""The result of an experiment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRun:
-    """One recorded evaluation in the shape of the Phoenix client's `ExperimentEvaluationRun`."""
+    """A recorded evaluation in the shape of the Phoenix client's `ExperimentEvaluationRun`."""
 
     experiment_run_id: str
     name: str
@@ -42,18 +42,18 @@ class EvaluationRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentResult(Mapping[str, Any]):
-    """How one experiment went; also a mapping with the keys of the Phoenix client's `RanExperiment`.
+    """The result of an experiment; also a mapping with the keys of the Phoenix client's `RanExperiment`.
 
     Attributes:
-        name: the experiment's folder.
-        opened: the dataset and Phoenix's ids, or None when it did not get that far.
-        runs: one for each example and repetition that ran, in the dataset's order, then by repetition.
-        example_count: how many examples were to run.
-        repetitions: how many times each.
-        failure: what stopped the experiment as a whole, or None.
-        seconds: wall time.
-        path: of the folder.
-        used: of language models, where it is known of the whole only: an experiment that was read from Phoenix.
+        name: the name of the experiment's directory.
+        opened: the dataset and Phoenix's IDs; None if the experiment was never opened.
+        runs: the runs that were made, in the dataset's order, then by repetition.
+        example_count: the number of examples to run.
+        repetitions: the number of runs for each example.
+        failure: the failure that stopped the experiment as a whole, or None.
+        seconds: the wall time in seconds.
+        path: the path of the experiment's directory.
+        used: the language model usage of an experiment read from Phoenix, where only the total is known.
     """
 
     name: str
@@ -71,12 +71,12 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def experiment_id(self) -> str:
-        """Phoenix's id of the experiment; `DRY_RUN` when nothing was written."""
+        """Phoenix's ID of the experiment; `DRY_RUN` if nothing was written."""
         return (self.opened and self.opened.id) or "DRY_RUN"
 
     @property
     def dataset_id(self) -> str:
-        """Phoenix's id of the dataset, or an empty text when it was not fetched."""
+        """Phoenix's ID of the dataset; empty if it was not fetched."""
         return self.opened.dataset.id if self.opened else ""
 
     @property
@@ -91,17 +91,17 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def project_name(self) -> str | None:
-        """The Phoenix project of its traces."""
+        """The Phoenix project that has the traces."""
         return self.opened.project_name if self.opened else None
 
     @property
     def url(self) -> str | None:
-        """Its page in Phoenix."""
+        """The experiment's page in Phoenix."""
         return self.opened.url if self.opened else None
 
     @property
     def expected_runs(self) -> int:
-        """The number of runs that the experiment was to have."""
+        """The number of runs that the experiment should have."""
         return self.example_count * self.repetitions
 
     @property
@@ -110,7 +110,7 @@ class ExperimentResult(Mapping[str, Any]):
         return self.expected_runs - len(self.runs)
 
     def missing_runs(self, score: ScoreSummary) -> int:
-        """Return how many of the expected runs have no such score: they failed, have none, or were never made."""
+        """Return the number of expected runs without a score: failed runs, unscored runs, and runs never made."""
         return score.missing + self.not_run
 
     @property
@@ -125,28 +125,28 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def failures(self) -> list[Failure]:
-        """Everything that went wrong, from its loading to the recording of its runs."""
+        """All failures, from loading the experiment to recording its runs."""
         own = [self.failure] if self.failure else []
         return [*self.problems, *own, *(failure for run in self.runs for failure in run.failures)]
 
     @property
     def passed(self) -> bool:
-        """True if every example ran as often as asked, every evaluator scored it, and every record arrived."""
+        """True if all repetitions of every example ran, every evaluator scored them, and all were recorded."""
         if self.is_empty_part:
             return not self.failures
-        whole = not self.failure and not self.problems and self.expected_runs > 0
-        if not whole or self.not_run or self.failed_runs:
+        is_sound = not self.failure and not self.problems and self.expected_runs > 0
+        if not is_sound or self.not_run or self.failed_runs:
             return False
         return all(map(self.is_evaluated, self.runs)) and not self.incomplete_scores
 
     @property
     def is_empty_part(self) -> bool:
-        """True if there was nothing to run because other shards have all the examples."""
+        """True if there was nothing to run because all examples belong to other shards."""
         return self.opened is not None and self.opened.is_empty_part and not self.example_count
 
     @property
     def is_complete(self) -> bool:
-        """True if everything ran and was recorded, though tasks and evaluators may have failed."""
+        """True if everything ran and was recorded, even if tasks or evaluators failed."""
         if self.is_empty_part:
             return self.passed
         if self.failure or self.problems or not self.expected_runs or self.not_run or self.incomplete_scores:
@@ -157,44 +157,44 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def error_rate(self) -> float:
-        """The share of the expected runs that failed, in the task or in an evaluator, or were not made."""
+        """The fraction of the expected runs that failed, in the task or in an evaluator, or were not made."""
         if not self.expected_runs:
             return 0.0 if self.is_empty_part else 1.0
         return self.bad_runs / self.expected_runs
 
     @property
     def usage(self) -> Usage | None:
-        """The usage of language models; None where that of some run is not known."""
+        """The usage of language models; None if the usage of any run is unknown."""
         parts = [run.total_usage for run in self.runs]
         known = [part for part in parts if part is not None]
         return total_usage(known) if parts and len(known) == len(parts) else self.used
 
     @property
     def incomplete_scores(self) -> list[ScoreSummary]:
-        """The evaluations that some run which did not fail has not got: an evaluator's lists differed."""
+        """The scores that are missing in some runs without failures, because an evaluator's lists differed."""
         sound = [run for run in self.runs if not run.failures]
         names = {evaluation.name for run in sound for evaluation in run.evaluations}
-        lacking = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
-        return [score for score in self.scores if score.name in lacking] if lacking else []
+        missing = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
+        return [score for score in self.scores if score.name in missing] if missing else []
 
     def is_evaluated(self, run: TaskRun) -> bool:
         """Check whether every evaluator gave the run a score or a label."""
-        said = {one.evaluator for one in run.evaluations if one.score is not None or one.label is not None}
-        return bool(self.evaluator_names) and said.issuperset(self.evaluator_names)
+        scored = {each.evaluator for each in run.evaluations if each.score is not None or each.label is not None}
+        return bool(self.evaluator_names) and scored.issuperset(self.evaluator_names)
 
     @property
     def scores(self) -> list[ScoreSummary]:
-        """One summary for each evaluation name, sorted; a run without that evaluation counts as missing."""
+        """A summary for each evaluation, sorted by name; runs without the evaluation count as missing."""
         names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
         reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
-        names.update(set(self.evaluator_names) - reported)  # one that returns a list is there by the names in it
+        names.update(set(self.evaluator_names) - reported)  # lists contribute the names of their items
         return summarize_scores(
             sorted(names), self.runs, repetitions=self.repetitions, expected=self.expected_runs or len(self.runs)
         )
 
     @property
     def task_runs(self) -> list[dict[str, Any]]:
-        """The runs as the Phoenix client's `ExperimentRun` dictionaries."""
+        """The runs as dictionaries in the shape of the Phoenix client's `ExperimentRun`."""
         return [
             {
                 "id": run.id or _unrecorded(run),
@@ -212,7 +212,7 @@ class ExperimentResult(Mapping[str, Any]):
 
     @property
     def evaluation_runs(self) -> list[EvaluationRun]:
-        """The evaluations, run by run, in the client's shape."""
+        """The evaluations, run by run, in the shape of the Phoenix client."""
         return [
             EvaluationRun(
                 experiment_run_id=run.id or _unrecorded(run),
@@ -259,6 +259,6 @@ class ExperimentResult(Mapping[str, Any]):
 
 
 def _unrecorded(run: TaskRun) -> str:
-    """Return the placeholder for the ID of a run that Phoenix does not have."""
+    """Return a placeholder for the ID of a run that Phoenix does not have."""
     repetition = f"_{run.repetition}" if run.repetition > 1 else ""
     return f"DRY_RUN_{run.example.node_id}{repetition}"

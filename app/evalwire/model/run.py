@@ -1,4 +1,4 @@
-"""One run of a task, and its evaluations."""
+"""A run of a task, and its evaluations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.model.baseline import BaselineScore, EvaluationKind  # noqa: TC001 - likewise
+from evalwire.model.baseline import BaselineScore, EvaluationKind  # noqa: TC001 - the journal's reader evaluates the annotations
 from evalwire.model.failure import Failure  # noqa: TC001 - the journal's reader evaluates the annotations
 from evalwire.model.json_values import EMPTY
 from evalwire.model.usage import Usage, total_usage
@@ -19,19 +19,20 @@ AnnotatorKind = Literal["CODE", "LLM", "HUMAN"]
 
 
 RunKey = tuple[str, int]
-"""The node ID of a run's example, and its repetition: what a run is known by within its experiment."""
+"""The key of a run within its experiment: the example's node ID and the repetition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What one evaluator said of one run: a finite score, a label, or both; or the failure instead.
+    """The result of an evaluator for a run: a finite score, a label, or both; or else a failure.
 
     Attributes:
-        kind: by the type that was returned; by score and label where that is not given. None for a failure.
-        attempts: how many calls it took.
-        usage: what they used of language models; empty for all but the first of one evaluator, None when not known.
-        baseline_score: what the same evaluator returned today for the baseline's output in this place; None where it
-            was not asked.
+        kind: the kind by the type of the returned value, or by score and label if it is not given. None for a failure.
+        attempts: the number of calls.
+        usage: the language model usage of all attempts; None if unknown. Only an evaluator's first evaluation of a run
+            has it; it is empty for the others.
+        baseline_score: the same evaluator's current score for the corresponding baseline output; None if it did not
+            score the baseline.
     """
 
     name: str
@@ -52,20 +53,20 @@ class Evaluation:
     kind: EvaluationKind | None = None
 
     def __post_init__(self) -> None:
-        """Work out the kind where it is not given."""
+        """Derive the kind if it is not given."""
         if self.kind is None and self.failure is None:
             object.__setattr__(self, "kind", kind_by_score(self.score, self.label))
 
     @property
     def is_applicable(self) -> bool:
-        """True unless the evaluator said that it does not apply to the run."""
+        """False if the evaluator reported that it does not apply to the run."""
         return self.kind != "not_applicable"
 
 
 def kind_by_score(score: float | None, label: str | None) -> EvaluationKind:
-    """Return the kind of an evaluation that does not tell it.
+    """Return the kind of an evaluation by its score and label.
 
-    A bool without a label of its own is recorded with the label `True` or `False`, by Phoenix's client as well.
+    evalwire and Phoenix's client record a bool without a label with the label `True` or `False`.
     """
     if score is None:
         return "label"
@@ -74,19 +75,18 @@ def kind_by_score(score: float | None, label: str | None) -> EvaluationKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """One run of the task on one example, and the evaluations of what it returned.
+    """A run of the task on an example, and the evaluations of its output.
 
     Attributes:
-        output: the returned value as JSON; None when the task failed.
-        failure: why the task failed, or None.
-        record_failure: why Phoenix does not have (all of) this run, or None.
-        repetition: which run of the example it is, from 1.
-        attempts: how many calls of the task it took.
-        usage: what the task used of language models, by the spans seen, over all attempts; None when not known, as in
-            a dry run.
-        id: Phoenix's id of the run, or None when it is not recorded.
-        lossy_output: what a failed run returned, as near as JSON comes, where it has no JSON form or came too late; the
-            journal has it.
+        output: the returned value as JSON; None if the task failed.
+        failure: the failure of the task, or None.
+        record_failure: the failure because of which Phoenix does not have (all of) this run, or None.
+        repetition: the number of this run among the example's runs, from 1.
+        attempts: the number of calls of the task.
+        usage: the task's language model usage over all attempts, from the spans; None if unknown, as in a dry run.
+        id: Phoenix's ID of the run, or None if the run is not recorded.
+        lossy_output: the value that a failed run returned, if JSON cannot represent it or it was returned too late. It
+            is converted to JSON as closely as possible, for the journal.
     """
 
     example: Example
@@ -105,7 +105,7 @@ class TaskRun:
 
     @property
     def key(self) -> RunKey:
-        """Return what the run is known by within its experiment."""
+        """The key of the run within its experiment."""
         return self.example.node_id, self.repetition
 
     @property
@@ -120,19 +120,19 @@ class TaskRun:
 
     @property
     def total_usage(self) -> Usage | None:
-        """The usage of the task and its evaluators; None where that of some is not known."""
+        """The usage of the task and its evaluators; None if any part is unknown."""
         parts = [self.usage, *(evaluation.usage for evaluation in self.evaluations)]
         known = [part for part in parts if part is not None]
         return total_usage(known) if len(known) == len(parts) else None
 
     @property
     def retries(self) -> int:
-        """The number of retries of the task and its evaluators; one call may give several evaluations."""
+        """The number of retries of the task and its evaluators; a call may return several evaluations."""
         attempts = {evaluation.evaluator: evaluation.attempts for evaluation in self.evaluations}
         return sum(attempts.values(), self.attempts) - len(attempts) - 1
 
     @property
     def failures(self) -> list[Failure]:
-        """Everything that went wrong with it, as far as it is known: the task, its evaluators, the recording."""
+        """The failures of the task, its evaluators and the recording."""
         found = [self.failure, *(evaluation.failure for evaluation in self.evaluations), self.record_failure]
         return [failure for failure in found if failure]

@@ -1,4 +1,4 @@
-"""What an evaluator said over all runs of an experiment, and of each example, in a few numbers."""
+"""Summaries of an evaluator's scores over all runs of an experiment, and per example."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleScore:
-    """What an evaluator said of one example over its repetitions.
+    """The scores of an evaluator for an example, over all repetitions.
 
     Attributes:
-        mean: of the scores there are; None when there is none.
-        spread: their sample standard deviation; None below two scores.
-        count: how many repetitions have a score, or a label where the evaluator gives labels alone.
-        missing: how many have none, though the evaluator applies to them.
+        example_id: the ID of the example.
+        mean: the mean score; None without a score.
+        spread: the sample standard deviation of the scores; None for fewer than two scores.
+        count: the number of repetitions with a score, or with a label if the evaluator returns only labels.
+        missing: the number of repetitions without a score to which the evaluator applies.
     """
 
     example_id: str
@@ -36,12 +37,12 @@ class ExampleScore:
 
     @classmethod
     def of(cls, example_id: str, counted: Sequence[Evaluation], *, repetitions: int) -> ExampleScore:
-        """Summarise one example.
+        """Summarize an example.
 
         Args:
-            example_id: its ID.
-            counted: its evaluations that count.
-            repetitions: how many of its runs the evaluator applies to.
+            example_id: the ID of the example.
+            counted: the evaluations that count.
+            repetitions: the number of runs to which the evaluator applies.
         """
         scores = _scores(counted)
         return cls(
@@ -55,24 +56,25 @@ class ExampleScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSummary:
-    """What an evaluator said over all runs of an experiment.
+    """The scores of an evaluator over all runs of an experiment.
 
-    Each run is in one of `count`, `missing` and `not_applicable`. The attributes from `spread` to `pass_hat` are of
-    repeated examples, those that ran at least once; else they are empty.
+    Each run counts in `count`, `missing` or `not_applicable`. The attributes from `spread` to `pass_hat` describe
+    repeated examples that ran at least once. They are empty without repetitions.
 
     Attributes:
-        mean: of the scores there are; None when there is none.
-        count: how many runs have a score, or a label where the evaluator gives labels alone.
-        missing: how many have none: the task or the evaluator failed, or there is a label without a score.
-        labels: how often each label was given, where the evaluator applies.
-        pass_rate: of an evaluator that returns bools, over all expected runs that it applies to. A run that is missing,
-            or was not made, did not pass.
-        spread: the mean of the examples' spreads; None when no example has one.
-        per_example: one for each example, in the dataset's order.
-        pass_at: of an evaluator that returns bools: k -> pass@k, the mean over examples, for k = 1 .. repetitions.
-        pass_hat: likewise pass^k. What failed or was not run counts as not passed in both.
-        unscored: how many of the missing runs have a label without a score.
-        not_applicable: how many runs the evaluator does not apply to.
+        name: the name of the evaluation.
+        mean: the mean score; None without a score.
+        count: the number of runs with a score, or with a label if the evaluator returns only labels.
+        missing: the number of runs without a score: the task or the evaluator failed, or only a label was returned.
+        labels: the number of times each label was returned, where the evaluator applies.
+        pass_rate: for an evaluator that returns bools: the fraction of passes among all expected runs to which it
+            applies. A missing run, or a run that was never made, did not pass.
+        spread: the mean of the examples' spreads; None if no example has a spread.
+        per_example: the scores of each example, in the dataset's order.
+        pass_at: for an evaluator that returns bools: k -> pass@k, the mean over examples, for k = 1 .. repetitions.
+        pass_hat: the same for pass^k. Failed runs and runs never made count as not passed in both.
+        unscored: the number of missing runs with a label but without a score.
+        not_applicable: the number of runs to which the evaluator does not apply.
     """
 
     name: str
@@ -90,7 +92,7 @@ class ScoreSummary:
 
     @property
     def given(self) -> int:
-        """The number of runs that have an evaluation, of whatever kind."""
+        """The number of runs with an evaluation of any kind."""
         return self.count + self.unscored + self.not_applicable
 
 
@@ -100,21 +102,21 @@ def summarize_scores(
     """Summarize the evaluations of each name.
 
     Args:
-        names: of the evaluations.
-        runs: that were made; those of one example stand together.
-        repetitions: how many of each example there were to be.
-        expected: how many runs there were to be in all.
+        names: the names of the evaluations.
+        runs: the runs that were made; an example's runs are adjacent.
+        repetitions: the expected number of runs of each example.
+        expected: the expected number of runs in total.
     """
     examples = [list(group) for _, group in groupby(runs, key=lambda run: run.example.node_id)]
-    said: defaultdict[str, defaultdict[int, list[Evaluation]]] = defaultdict(lambda: defaultdict(list))
-    for place, its_runs in enumerate(examples):
-        for run in its_runs:
-            for one in run.evaluations:
-                if one.failure is None:
-                    said[one.name][place].append(one)
-    ids = [its_runs[0].example.id for its_runs in examples]
+    found: defaultdict[str, defaultdict[int, list[Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    for index, example_runs in enumerate(examples):
+        for run in example_runs:
+            for evaluation in run.evaluations:
+                if evaluation.failure is None:
+                    found[evaluation.name][index].append(evaluation)
+    ids = [example_runs[0].example.id for example_runs in examples]
     size = {"runs": len(runs), "repetitions": repetitions, "expected": expected}
-    return [_summary(name, said[name], ids, **size) for name in names]
+    return [_summary(name, found[name], ids, **size) for name in names]
 
 
 def _summary(
@@ -126,55 +128,55 @@ def _summary(
     repetitions: int,
     expected: int,
 ) -> ScoreSummary:
-    said = [one for its in by_example.values() for one in its]
-    is_bool, is_scored = are_bools(said), bool(_scores(said))
-    counted = _counted(said, is_scored=is_scored)
-    others = _not_applicable(said)
+    every = [evaluation for found in by_example.values() for evaluation in found]
+    is_bool, is_scored = are_bools(every), bool(_scores(every))
+    counted = _counted(every, is_scored=is_scored)
+    others = _not_applicable(every)
     per_example: list[ExampleScore] = []
-    passes: Counter[tuple[int, int]] = Counter()  # how many examples passed c times in n runs
-    for place, example_id in enumerate(example_ids) if repetitions > 1 else ():
-        found = by_example.get(place, ())
-        its = _counted(found, is_scored=is_scored)
+    passes: Counter[tuple[int, int]] = Counter()  # (n, c) -> the number of examples with c passes in n runs
+    for index, example_id in enumerate(example_ids) if repetitions > 1 else ():
+        found = by_example.get(index, ())
+        own = _counted(found, is_scored=is_scored)
         size = repetitions - _not_applicable(found)
-        per_example.append(ExampleScore.of(example_id, its, repetitions=size))
+        per_example.append(ExampleScore.of(example_id, own, repetitions=size))
         if is_bool:
-            passes[size, _passes(its)] += 1
+            passes[size, _passes(own)] += 1
     return ScoreSummary(
         name=name,
-        mean=_mean(_scores(said)),
+        mean=_mean(_scores(every)),
         count=len(counted),
         missing=runs - others - len(counted),
-        pass_rate=_passes(said) / (expected - others) if is_bool else None,
-        labels=Counter(one.label for one in said if one.is_applicable and one.label is not None),
-        spread=_mean([one.spread for one in per_example if one.spread is not None]),
+        pass_rate=_passes(every) / (expected - others) if is_bool else None,
+        labels=Counter(each.label for each in every if each.is_applicable and each.label is not None),
+        spread=_mean([score.spread for score in per_example if score.spread is not None]),
         per_example=tuple(per_example),
         pass_at=_for_each_k(pass_at_k, repetitions, passes),
         pass_hat=_for_each_k(pass_hat_k, repetitions, passes),
-        unscored=len(said) - others - len(counted),
+        unscored=len(every) - others - len(counted),
         not_applicable=others,
     )
 
 
-def are_bools(said: Sequence[Evaluation]) -> bool:
-    """Check whether all scores of these evaluations, which did not fail, are bools, and there are any."""
-    return {one.kind for one in said if one.score is not None} == {"bool"}
+def are_bools(evaluations: Sequence[Evaluation]) -> bool:
+    """Check whether these evaluations, none of which failed, have scores and all scores are bools."""
+    return {evaluation.kind for evaluation in evaluations if evaluation.score is not None} == {"bool"}
 
 
-def _counted(said: Sequence[Evaluation], *, is_scored: bool) -> list[Evaluation]:
-    """Return the evaluations with a score, or, where the evaluator gives none, those with a label."""
-    return [one for one in said if one.is_applicable and (one.score is not None or not is_scored)]
+def _counted(evaluations: Sequence[Evaluation], *, is_scored: bool) -> list[Evaluation]:
+    """Return the evaluations with a score, or with a label if the evaluator returns only labels."""
+    return [each for each in evaluations if each.is_applicable and (each.score is not None or not is_scored)]
 
 
-def _not_applicable(said: Sequence[Evaluation]) -> int:
-    return sum(not one.is_applicable for one in said)
+def _not_applicable(evaluations: Sequence[Evaluation]) -> int:
+    return sum(not evaluation.is_applicable for evaluation in evaluations)
 
 
-def _scores(said: Sequence[Evaluation]) -> list[float]:
-    return [evaluation.score for evaluation in said if evaluation.score is not None]
+def _scores(evaluations: Sequence[Evaluation]) -> list[float]:
+    return [evaluation.score for evaluation in evaluations if evaluation.score is not None]
 
 
-def _passes(said: Sequence[Evaluation]) -> int:
-    return sum(one.score == 1 for one in said)
+def _passes(evaluations: Sequence[Evaluation]) -> int:
+    return sum(evaluation.score == 1 for evaluation in evaluations)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -184,12 +186,12 @@ def _mean(values: Sequence[float]) -> float | None:
 def _for_each_k(
     formula: Callable[[int, int, int], float], most: int, passes: Mapping[tuple[int, int], int]
 ) -> dict[int, float]:
-    """The mean of `formula(n, c, k)` over the examples with at least k runs, for k = 1 .. most.
+    """Return the mean of `formula(n, c, k)` over the examples with at least k runs, for k = 1 .. most.
 
     Args:
         formula: pass@k or pass^k.
         most: the largest k.
-        passes: how many examples have c passes in n runs, by n and c.
+        passes: the number of examples with c passes in n runs, by n and c.
     """
     found: dict[int, float] = {}
     for k in range(1, most + 1):

@@ -1,4 +1,4 @@
-"""Which part of an experiment a job runs: shard 2 of 5, by a stable order of the examples (pure)."""
+"""Shards: the parts into which the examples of an experiment are divided, by a stable order (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_NAMED = 5  # missing examples that a sentence lists
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `total` parts of every experiment; `number` counts from 1."""
+    """A part of every experiment: `number`, counted from 1, of `total`."""
 
     number: int
     total: int
@@ -26,14 +26,14 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read `2/5`, the second shard of five.
+        """Parse a text such as `2/5`, the second of five shards.
 
         Raises:
-            ValueError: the text has another form, or there is no such shard.
+            ValueError: the text has another form, or the number is not between 1 and the total.
         """
         found = re.fullmatch(r"([0-9]+)/([0-9]+)", text.strip())
         if found is None:
-            raise ValueError("expected 2/5 (the second of five)")
+            raise ValueError("expected the form 2/5 (the second of five shards)")
         return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
@@ -41,19 +41,19 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """The part of its reports' names that tells the shard: `-2-of-5`."""
+        """The suffix of the shard's report names, for example `-2-of-5`."""
         return f"-{self.number}-of-{self.total}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """How the experiments of a job are shared with the jobs that run other shards.
+    """The division of experiments among the jobs of a pipeline run, a shard for each job.
 
     Attributes:
         total: the number of shards.
-        shard: the shard that this job runs; None for a job that runs none of them.
-        run_key: the key by which the jobs find the experiments of their pipeline run; None where a plan names them.
-        job: the name that the shards' jobs have in common; empty where it is not known.
+        shard: the shard that this job runs; None for a job that does not run a shard.
+        run_key: the key by which the jobs find the experiments of their pipeline run; None if a plan names them.
+        job: the common name of the shards' jobs; empty if unknown.
     """
 
     total: int
@@ -63,16 +63,16 @@ class Sharing:
 
 
 def deal_examples(ids: Sequence[str], total: int, *, experiment: str) -> list[int]:
-    """The number of the shard, from 1, that each example of an experiment belongs to.
+    """Return the number of the shard, from 1, to which each example of an experiment belongs.
 
-    The examples are dealt out in the order of their ids' SHA-256, so the parts differ by one example at most, and do
-    not depend on the dataset's order. Which shard gets the first one depends on the experiment's name: small
-    experiments do not all end up with shard 1.
+    The examples are assigned in turn, in the order of the SHA-256 of their IDs. The sizes of the shards differ by at
+    most 1 and do not depend on the dataset's order. The shard of the first example depends on the experiment's name, so
+    small experiments do not all end up in shard 1.
 
     Args:
-        ids: of all examples, each once.
-        total: of shards.
-        experiment: its name.
+        ids: the IDs of all examples, without duplicates.
+        total: the number of shards.
+        experiment: the name of the experiment.
     """
     first = int.from_bytes(_digest(experiment)[:8])
     order = sorted(range(len(ids)), key=lambda index: _digest(ids[index]))
@@ -87,31 +87,31 @@ def _digest(text: str) -> bytes:
 
 
 def missing_shards(
-    ids: Sequence[str], incomplete: Collection[str], begun: Collection[str], total: int, *, experiment: str
+    ids: Sequence[str], incomplete: Collection[str], started: Collection[str], total: int, *, experiment: str
 ) -> list[str]:
-    """Which shards of an experiment are missing, wholly or in part, in sentences; none when all is there.
+    """Describe the missing and incomplete shards of an experiment, in sentences; empty if it is complete.
 
     Args:
-        ids: of all examples, each once.
-        incomplete: those that were not run, or not as often as they were to, or not evaluated.
-        begun: those of which there is a run.
-        total: of shards.
-        experiment: its name.
+        ids: the IDs of all examples, without duplicates.
+        incomplete: the IDs of the examples with missing runs or missing evaluations.
+        started: the IDs of the examples with at least one run.
+        total: the number of shards.
+        experiment: the name of the experiment.
     """
     parts: dict[int, list[str]] = {}
     for id_, number in zip(ids, deal_examples(ids, total, experiment=experiment), strict=True):
         parts.setdefault(number, []).append(id_)
-    lacking = {number: [id_ for id_ in part if id_ in incomplete] for number, part in sorted(parts.items())}
-    wholly = [number for number, part in lacking.items() if part == parts[number] and not set(part) & set(begun)]
+    missing = {number: [id_ for id_ in part if id_ in incomplete] for number, part in sorted(parts.items())}
+    wholly = [number for number, part in missing.items() if part == parts[number] and not set(part) & set(started)]
     sentences = []
     if wholly:
         shards = f"shard {wholly[0]}" if len(wholly) == 1 else f"shards {', '.join(map(str, wholly))}"
-        none_of = [id_ for number in wholly for id_ in lacking[number]]
+        none_of = [id_ for number in wholly for id_ in missing[number]]
         verb = "is" if len(wholly) == 1 else "are"
         sentences.append(f"{shards} of {total} {verb} missing, with {_counted(none_of)}")
-    for number, part in lacking.items():
+    for number, part in missing.items():
         if part and number not in wholly:
-            sentences.append(f"shard {number} of {total} is not complete: it lacks {_counted(part)}")
+            sentences.append(f"shard {number} of {total} is incomplete: missing {_counted(part)}")
     return sentences
 
 

@@ -1,4 +1,4 @@
-"""The formulas behind repeated runs, intervals and comparisons; pure, and of the standard library alone."""
+"""Statistics for repeated runs, intervals and comparisons; pure functions that need only the standard library."""
 
 from __future__ import annotations
 
@@ -18,54 +18,47 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIGNIFICANCE = 0.05
-
-"""How likely a comparison of two runs of the same may at most come out as a change for the worse."""
+"""The highest accepted probability that the comparison of two equal runs reports a regression."""
 
 POWER = 0.8
-
-"""How likely a change for the worse of the minimum detectable size is found."""
+"""The probability that a regression of the minimum detectable size is found."""
 
 DRAWS = 10_000
-
-"""Of signs, where there are too many gains for all of their signs: a p-value of 0.05 is then within ±0.004."""
+"""The number of random sign choices if there are too many gains to try all: a p-value of 0.05 is within ±0.004."""
 
 _ENUMERATED = 24  # gains: two tables of 2¹² sums, a few milliseconds
-
-_CHUNK = 8  # gains: the signs of that many are a random byte, which is a place in a table of their 256 sums
-
-_ROUNDS = 20  # times as many draws where none of the first round is as low
-_FAR = 1e-6  # a tail whose bound is at most this needs no more draws
-_FLAT = 20.0  # beyond, tanh is 1
-
-_ROUNDING = 1e-12  # of the difference of two scores around 1
-
-_TIE = 1e-9  # of the sum of all magnitudes: far above what adding rounds, far below what a draw could show
-
+_CHUNK = 8  # gains: a random byte chooses their signs, as an index into a table of their 256 sums
+_ROUNDS = 20  # times as many draws if no sum of the first round is as low
+_FAR = 1e-6  # a tail with a bound of at most this size needs no more draws
+_FLAT = 20.0  # tanh is 1 beyond this value
+_ROUNDING = 1e-12  # the rounding error of the difference of two scores around 1
+_TIE = 1e-9  # times the sum of all magnitudes: far above rounding errors, far below differences that draws can show
 _CONVERGED = 1e-15
+_MOST_TERMS = 200  # of the continued fraction, which needs at most 90 for any t and any degrees of freedom
 
-_MOST_TERMS = 200  # of the continued fraction: at most 90 are needed, for any t and any number of degrees
-
-_MOST_FREEDOM = 1e7  # degrees; from there on Student's t is the normal distribution to eight digits
+_MOST_FREEDOM = 1e7  # degrees; beyond it, Student's t equals the normal distribution to eight digits
 
 
 def sample_deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation, sqrt(sum((x - mean)²) / (n - 1)), with Bessel's correction.
+    """Return the sample standard deviation, sqrt(sum((x - mean)²) / (n - 1)), with Bessel's correction.
 
     Source: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.6.
 
     Raises:
-        ValueError: fewer than two values have none.
+        ValueError: there are fewer than two values.
     """
     if len(values) < 2:  # noqa: PLR2004 - the formula's own bound
-        raise ValueError(f"a deviation needs two values or more, not {len(values)}")
+        raise ValueError(f"a standard deviation needs two values or more, got {len(values)}")
     small, factor = scaled(values)
-    shifted = [value - small[0] for value in small]  # so that equal values have none, not even by a rounding
+    shifted = [value - small[0] for value in small]  # keeps rounding errors out for equal values
     middle = mean(shifted)
     return within(math.hypot(*(value - middle for value in shifted)) / math.sqrt(len(shifted) - 1) / factor)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """pass@k: how likely one of `k` tries passes at least, by `c` passes in `n` tries: 1 - C(n-c, k) / C(n, k).
+    """Estimate pass@k, the probability that at least 1 of `k` tries passes, from `c` passes in `n` tries.
+
+    The estimate is 1 - C(n-c, k) / C(n, k).
 
     Source: Chen et al. 2021, "Evaluating Large Language Models Trained on Code", arXiv 2107.03374, equation 1.
 
@@ -76,7 +69,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float:
-    """pass^k: how likely all of `k` tries pass, by `c` passes in `n` tries: C(c, k) / C(n, k).
+    """Estimate pass^k, the probability that all of `k` tries pass, from `c` passes in `n` tries: C(c, k) / C(n, k).
 
     Source: Yao et al. 2024, "τ-bench", arXiv 2406.12045.
 
@@ -87,42 +80,42 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of the values does not exceed: the nearest rank, with nothing between.
+    """Return the smallest value that at least this share of the values does not exceed (the nearest rank).
 
-    Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.6.2, without its interpolation.
+    Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.6.2, without the interpolation.
 
     Raises:
         ValueError: there are no values.
     """
     if not values:
-        raise ValueError("no values have no percentile")
+        raise ValueError("a percentile needs at least one value, got 0")
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def student_t_cdf(t: float, df: float) -> float:
-    """Return the probability that a value of Student's t distribution with `df` degrees of freedom is `t` or less.
+    """Return the cumulative distribution function of Student's t with `df` degrees of freedom at `t`.
 
-    Source: Abramowitz, Stegun, "Handbook of Mathematical Functions", 26.5.27: the tail beyond |t| is half the
-    regularised incomplete beta function of x = df / (df + t²) with a = df / 2 and b = 1 / 2.
+    Source: Abramowitz, Stegun, "Handbook of Mathematical Functions", 26.5.27. The tail beyond |t| is half the
+    regularized incomplete beta function of x = df / (df + t²) with a = df / 2 and b = 1 / 2.
 
     Raises:
-        ValueError: below one degree of freedom.
+        ValueError: `df` is below 1.
     """
     tail = _student_t_tail(abs(t), df)
     return 1 - tail if t > 0 else tail
 
 
-@functools.lru_cache(maxsize=1_024)  # hundreds of gates over the same examples ask for the same ones
+@functools.lru_cache(maxsize=1_024)  # hundreds of gates over the same examples need the same quantiles
 def student_t_quantile(p: float, df: float) -> float:
-    """The value that one of Student's t distribution with `df` degrees of freedom does not exceed with probability `p`.
+    """Return the quantile of Student's t distribution with `df` degrees of freedom for the probability `p`.
 
-    By bisection of the tail, down to neighbouring floats.
+    The tail is bisected down to adjacent floats.
 
     Raises:
-        ValueError: not 0 < p < 1; below one degree of freedom.
+        ValueError: not 0 < p < 1, or `df` is below 1.
     """
     if not 0 < p < 1:
-        raise ValueError(f"no quantile of probability {p}: it is to be between 0 and 1")
+        raise ValueError(f"the probability of a quantile must be between 0 and 1, got {p}")
     tail = min(p, 1 - p)
     low, high = 0.0, 1.0
     while _student_t_tail(high, df) > tail:
@@ -136,16 +129,16 @@ def student_t_quantile(p: float, df: float) -> float:
 
 
 def wilson_interval(passes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The two-sided score interval of a rate of which `passes` of `n` were seen; within 0 and 1, and never of no width.
+    """Return Wilson's two-sided score interval of a rate, from `passes` of `n`; within 0 and 1, with a width above 0.
 
-    Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22(158);
+    Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22(158),
     without a continuity correction, as in NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.4.1.
 
     Raises:
         ValueError: not 0 <= passes <= n, n below 1, or not 0 < confidence < 1.
     """
     if not 0 <= passes <= n or n < 1:
-        raise ValueError(f"{passes} of {n} is no rate")
+        raise ValueError(f"{passes} of {n} is not a rate")
     square = NormalDist().inv_cdf(_upper(confidence)) ** 2
     centre = (passes + square / 2) / (n + square)
     half = math.sqrt(square * (passes * (n - passes) / n + square / 4)) / (n + square)
@@ -153,9 +146,9 @@ def wilson_interval(passes: int, n: int, *, confidence: float = 0.95) -> tuple[f
 
 
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's two-sided t interval of a mean, in the values' unit; of paired differences, the paired t interval.
+    """Return Student's two-sided t interval of a mean, in the values' unit; for differences, the paired t interval.
 
-    Equal values give one of no width: then it says nothing.
+    For equal values, the width is 0 and the interval is not informative.
 
     Source: Student 1908, "The Probable Error of a Mean"; NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2.
 
@@ -171,25 +164,25 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple
 
 
 def mcnemar_midp(worse: int, better: int) -> float:
-    """McNemar's mid-p, one-sided: how surprising so many that became worse are, if becoming better was as likely.
+    """Return the one-sided p-value of McNemar's mid-p test for a regression.
 
-    That is P(X > worse) + P(X = worse) / 2 of a binomial X of `worse + better` throws of a coin. Pairs that stayed as
-    they were say nothing. As many worse as better is 0.5, none of either included: so says the formula.
+    The value is P(X > worse) + P(X = worse) / 2 for a binomial X of `worse + better` tosses of a fair coin. Unchanged
+    pairs carry no information. The value is 0.5 for equal counts, and therefore also if both are 0.
 
     Source: Fagerland, Lydersen, Laake 2013, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
-    better than exact conditional", BMC Medical Research Methodology 13:91; half of their two-sided value.
+    better than exact conditional", BMC Medical Research Methodology 13:91. The value is half of their two-sided value.
 
     Raises:
         ValueError: a count is below 0.
     """
     if worse < 0 or better < 0:
-        raise ValueError(f"{worse} worse and {better} better are no counts")
+        raise ValueError(f"counts must not be negative, got {worse} worse and {better} better")
     if worse < better:
         return 1 - mcnemar_midp(better, worse)
     n = worse + better
-    term = math.comb(n, worse) / (1 << n)  # of integers, so that it is right to the last digit whatever n is
+    term = math.comb(n, worse) / (1 << n)  # a ratio of integers is exact to the last digit for any n
     total = term / 2
-    for count in range(worse, n):  # from the largest term on: each next one is at most as large
+    for count in range(worse, n):  # starts with the largest term; no later term is larger
         term *= (n - count) / (count + 1)
         if term <= total * _CONVERGED:
             break
@@ -198,32 +191,35 @@ def mcnemar_midp(worse: int, better: int) -> float:
 
 
 def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> float:
-    """The sign-flip permutation test, one-sided: how surprising so low a mean gain is, if its negative was as likely.
+    """Return the one-sided p-value of the sign-flip permutation test for a regression.
 
-    A gain is how much better one example became. If nothing changed, the two runs could as well be exchanged in any
-    example, which turns its sign. So the p-value is the share of all ways to choose signs of which the sum is as low as
-    the one seen, ties included: exact for up to 24 gains that are not 0, beyond that by seeded random signs, as
-    (1 + hits) / (1 + draws), which is never 0, and valid for any number of draws. Neither gains of 0 nor the order
-    matter. A gain of at most 1e-12 is a rounding error of scores around 1, and counts as 0; with no other, it is 1.
+    A gain is the improvement of an example. If nothing changed, the two runs of any example could be exchanged, which
+    turns the sign of its gain. The p-value is the share of all choices of signs whose sum is at most the observed sum,
+    ties included. It is exact for up to 24 nonzero gains.
 
-    Where no draw is as low, a p-value of 1 / (1 + draws) could never be significant among hundreds of gates. Then
-    there are 20 times as many draws, and if none of those is as low either, the exact p-value's upper bound counts
-    where it is smaller. It decides only below every p-value that draws can have, so the test keeps its level.
+    Beyond that, the p-value is (1 + hits) / (1 + draws) from seeded random signs. It is never 0 and is valid for any
+    number of draws. Gains of 0 and the order of the gains do not matter. A gain of at most 1e-12 counts as 0, because
+    it is a rounding error of scores around 1. Without a nonzero gain, the p-value is 1.
 
-    Source: Fisher 1935, "The Design of Experiments", section 21; Phipson, Smyth 2010, "Permutation P-values Should
-    Never Be Zero", arXiv 1603.05766, for the random signs; Besag, Clifford 1991, "Sequential Monte Carlo p-values",
-    Biometrika 78, for drawing on.
+    If no draw is as low as the observed sum, a p-value of 1 / (1 + draws) could never be significant among hundreds of
+    gates. In this case there are 20 times as many draws. If these have no hit either, an upper bound of the exact
+    p-value replaces the result if it is smaller. The bound decides only below all p-values that draws can have, so the
+    test keeps its level.
+
+    Source: Fisher 1935, "The Design of Experiments", section 21. For random signs, Phipson, Smyth 2010, "Permutation
+    P-values Should Never Be Zero", arXiv 1603.05766. For additional draws, Besag, Clifford 1991, "Sequential Monte
+    Carlo p-values", Biometrika 78.
 
     Args:
-        gains: in the scores' unit; above 0 is better.
-        draws: random choices of signs in the first round.
-        seed: of the draws.
+        gains: the gains in the scores' unit; above 0 is better.
+        draws: the number of random sign choices in the first round.
+        seed: the seed of the draws.
 
     Raises:
-        ValueError: fewer than one draw.
+        ValueError: `draws` is below 1.
     """
     if draws < 1:
-        raise ValueError(f"a p-value cannot be had by {draws} draws")
+        raise ValueError(f"a p-value needs at least one draw, got {draws} draws")
     changed, _ = scaled([gain for gain in gains if abs(gain) > _ROUNDING])
     sizes = sorted(map(abs, changed))
     limit = math.fsum(changed) + math.fsum(sizes) * _TIE
@@ -232,7 +228,7 @@ def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> f
         ends = sorted(_signed_sums(sizes[half:]))
         hits = sum(bisect_right(ends, limit - start) for start in _signed_sums(sizes[:half]))
         return hits / (1 << len(sizes))
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)  # noqa: S311 - not for secrets
     hits = _drawn_hits(sizes, limit, draws, chance)
     if hits:
         return (1 + hits) / (1 + draws)
@@ -244,7 +240,7 @@ def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> f
 
 
 def _drawn_hits(sizes: list[float], limit: float, draws: int, chance: random.Random) -> int:
-    """Return how many random choices of signs have a sum of at most `limit`."""
+    """Return the number of random sign choices whose sum is at most `limit`."""
     sizes = sizes + [0.0] * (-len(sizes) % _CHUNK)
     totals = [0.0] * draws
     for start in range(0, len(sizes), _CHUNK):
@@ -254,9 +250,9 @@ def _drawn_hits(sizes: list[float], limit: float, draws: int, chance: random.Ran
 
 
 def _tail_bound(sizes: Sequence[float], excess: float) -> float:
-    """Return an upper bound, above 0, of the chance that random signs sum to `excess` or more.
+    """Return an upper bound, above 0, of the probability that the sum with random signs is `excess` or more.
 
-    That is the least exp(sum of log cosh(r * size) - r * excess) over all r above 0; any r gives a bound.
+    The bound is the minimum of exp(sum of log cosh(r * size) - r * excess) over r > 0; each r yields a valid bound.
 
     Source: Chernoff 1952, "A Measure of Asymptotic Efficiency for Tests of a Hypothesis Based on the Sum of
     Observations", Annals of Mathematical Statistics 23.
@@ -274,15 +270,15 @@ def _tail_bound(sizes: Sequence[float], excess: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the given order: those below a level stand all together at that level.
+    """Return Holm's adjusted p-values in the given order, which control the family-wise error rate.
 
     Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6.
 
     Raises:
-        ValueError: one is not within 0 and 1.
+        ValueError: a p-value is not between 0 and 1.
     """
     if wrong := [p for p in p_values if not 0 <= p <= 1]:
-        raise ValueError(f"{wrong[0]} is no p-value")
+        raise ValueError(f"a p-value must be between 0 and 1, got {wrong[0]}")
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -294,34 +290,36 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def minimum_detectable_change(
     gains: Sequence[float], *, is_bool: bool, significance: float = SIGNIFICANCE, power: float = POWER
 ) -> float | None:
-    """The smallest true drop of the mean that the one-sided test would mostly find: above 0, in the scores' unit.
+    """Return the smallest true drop of the mean that the test for a regression finds with this power.
 
-    It is for as many pairs as these, and noise of the spread of these gains, besides which all scores drop by the same:
-    (t of 1 - significance + t of power) * deviation / sqrt(n), with n - 1 degrees of freedom. For bools it is k / n for
-    the smallest number k of examples that fail for good while the others go on changing at random:
-    k >= z of 1 - significance * sqrt(noise + k) + z of power * sqrt(noise), with noise = deviation² * (n - k), and no
-    fewer than are significant when nothing else changes. It is never above 1 then.
+    The drop is in the scores' unit.
 
-    None if there is no such drop: pairs so few that not even all of them would be significant, or scores that are no
-    bools and of which all gains are equal, which say nothing of how far scores are spread.
+    The number of pairs and the noise are taken from the gains. For numbers, all scores drop by the same amount:
+    (t of 1 - significance + t of power) * deviation / sqrt(n), with n - 1 degrees of freedom. For bools, the drop is
+    k / n, at most 1. Here k is the smallest number of examples that fail permanently while the others change at random:
+    k >= z of 1 - significance * sqrt(noise + k) + z of power * sqrt(noise), with noise = deviation² * (n - k). It is at
+    least the number of failures that are significant without any other change.
+
+    Return None if no drop can be found because there are too few pairs. The result is also None if the scores are not
+    bools and all gains are equal, which hides the spread of the scores.
 
     Source: Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640, section 5, solved for the difference,
-    one-sided, and with Student's t in place of the normal distribution; for bools Connor 1987, "Sample Size for Testing
-    Differences in Proportions for the Paired-Sample Design", Biometrics 43, with the variances that such a drop has.
+    one-sided, with Student's t instead of the normal distribution. For bools, Connor 1987, "Sample Size for Testing
+    Differences in Proportions for the Paired-Sample Design", Biometrics 43, with the variances of this drop.
 
     Args:
-        gains: how much better each example became; above 0 is better.
-        is_bool: whether they are of one pass or failure each, and so tested by `mcnemar_midp`; else by `sign_flip`.
-        significance: of the test, such as 0.05.
-        power: in which share of the cases it would be found, such as 0.8.
+        gains: the improvement of each example; above 0 is better.
+        is_bool: whether each gain compares two bools, for `mcnemar_midp`; `sign_flip` tests other gains.
+        significance: the significance level of the test, for example 0.05.
+        power: the probability that the test finds the drop, for example 0.8.
 
     Raises:
         ValueError: not 0 < significance < 1, or not 0 < power < 1.
     """
     if not 0 < significance < 1:
-        raise ValueError(f"a significance of {significance} is not between 0 and 1")
+        raise ValueError(f"a significance level must be between 0 and 1, got {significance}")
     if not 0 < power < 1:
-        raise ValueError(f"a power of {power} is not between 0 and 1")
+        raise ValueError(f"a power must be between 0 and 1, got {power}")
     n = len(gains)
     fewest = next(k for k in itertools.count(1) if (mcnemar_midp(k, 0) if is_bool else 0.5**k) <= significance)
     if n < max(fewest, 2):
@@ -340,16 +338,16 @@ def minimum_detectable_change(
 
 
 def _upper(confidence: float) -> float:
-    """The upper end of a two-sided interval, as a probability."""
+    """Return the probability at the upper end of a two-sided interval."""
     if not 0 < confidence < 1:
-        raise ValueError(f"a confidence of {confidence} is not between 0 and 1")
+        raise ValueError(f"a confidence level must be between 0 and 1, got {confidence}")
     return (1 + confidence) / 2
 
 
 def _student_t_tail(t: float, df: float) -> float:
-    """Return the probability that a value is above `t`, which is not below 0."""
+    """Return the probability of a value above `t`, for `t` of at least 0."""
     if not df >= 1:
-        raise ValueError(f"{df} degrees of freedom are too few")
+        raise ValueError(f"degrees of freedom must be at least 1, got {df}")
     df = min(df, _MOST_FREEDOM)
     square = t * t / df
     if math.isinf(square):
@@ -363,7 +361,7 @@ def _student_t_tail(t: float, df: float) -> float:
 
 
 def _beta_fraction(x: float, a: float, b: float) -> float:
-    """The continued fraction of the incomplete beta function for x < (a + 1) / (a + b + 2), by Lentz's method.
+    """Return the continued fraction of the incomplete beta function for x < (a + 1) / (a + b + 2), by Lentz's method.
 
     Source: NIST Digital Library of Mathematical Functions, 8.17.22 and 3.10(iii).
     """
@@ -384,7 +382,7 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
 
 
 def _signed_sums(sizes: Sequence[float]) -> list[float]:
-    """The sums of all ways to choose signs."""
+    """Return the sums for all choices of signs."""
     sums = [0.0]
     for size in sizes:
         sums = [total + signed for signed in (size, -size) for total in sums]
@@ -392,7 +390,7 @@ def _signed_sums(sizes: Sequence[float]) -> list[float]:
 
 
 def _share_of_subsets(n: int, members: int, k: int) -> float:
-    """Return the share of all ways to draw `k` of `n` things that draw from some `members` of them only."""
+    """Return the probability that `k` of `n` items, drawn at random, all belong to a subset of `members` items."""
     if not (1 <= k <= n and 0 <= members <= n):
-        raise ValueError(f"no {k} of {n} can be drawn, {members} of which are of one kind")
+        raise ValueError(f"cannot draw {k} of {n} items, {members} of which belong to the subset")
     return math.comb(members, k) / math.comb(n, k)

@@ -1,4 +1,4 @@
-"""What an upload knows of a dataset that Phoenix holds, and the mark of one that is not finished."""
+"""Datasets stored in Phoenix, as uploads need them, and the mark of an unfinished upload."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ OnExist = Literal["skip", "append", "overwrite"]
 
 @dataclass(frozen=True, slots=True)
 class StoredExample:
-    """An example that a dataset holds, without its contents.
+    """An example of a stored dataset, without its content.
 
     Attributes:
-        id: that of its author, else Phoenix's.
-        node_id: Phoenix's.
-        content_hash: as `evalwire.model.content_hash` has it.
+        id: the ID from the author, or Phoenix's ID.
+        node_id: Phoenix's global ID.
+        content_hash: the digest from `evalwire.model.content_hash`.
+        splits: the names of the splits to which the example belongs.
     """
 
     id: str
@@ -29,12 +30,12 @@ class StoredExample:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedUpload:
-    """What a dataset's metadata says while an upload takes its requests, and after one that was interrupted.
+    """The mark in a dataset's metadata during an upload, which an interrupted upload leaves behind.
 
     Attributes:
-        rows: how many the file has for it.
-        on_exist: how they are uploaded, `append` or `overwrite`.
-        base_version_id: the dataset's version before the upload; None where it held nothing.
+        rows: the number of rows that the file has for the dataset.
+        on_exist: the mode of the upload, `append` or `overwrite`.
+        base_version_id: the dataset's version before the upload; None if the dataset was empty.
     """
 
     rows: int
@@ -43,7 +44,7 @@ class UnfinishedUpload:
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any] | None) -> UnfinishedUpload | None:
-        """Read the mark of a dataset's metadata; None where there is none."""
+        """Read the mark from a dataset's metadata; None without a mark."""
         facts = (metadata or {}).get(FACTS_KEY)
         found = facts.get("unfinished_upload") if isinstance(facts, Mapping) else None
         return None if found is None else cls(found["rows"], found["on_exist"], found["base_version_id"])
@@ -52,27 +53,29 @@ class UnfinishedUpload:
 def mark_unfinished(
     metadata: Mapping[str, Any] | None, mark: UnfinishedUpload | None, *, number: int
 ) -> dict[str, Any]:
-    """A dataset's metadata with the mark in it, or without it; all else stays.
+    """Return a dataset's metadata with the mark set or removed; other entries are kept.
 
-    The number of marks set and taken away since stays too, so that who reads it twice sees whether an upload began
-    or ended in between.
+    The metadata also has a count of all marks set and removed. Two reads with different counts show that an upload
+    started or ended in between.
     """
     return {**(metadata or {}), FACTS_KEY: {"unfinished_upload": asdict(mark) if mark else None, "marks": number}}
 
 
 def mark_count(metadata: Mapping[str, Any] | None) -> int:
-    """Return how many times a dataset was marked, or its mark taken away."""
+    """Return the number of times that a dataset's mark was set or removed."""
     facts = (metadata or {}).get(FACTS_KEY)
     return int(facts.get("marks", 0)) if isinstance(facts, Mapping) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDataset:
-    """A dataset as an upload finds it.
+    """A dataset in Phoenix at the start of an upload.
 
     Attributes:
-        version_id: its newest version; None where it has none yet.
-        example_count: of that version.
+        id: Phoenix's ID of the dataset.
+        version_id: the ID of the newest version; None without a version.
+        example_count: the number of examples in that version.
+        metadata: the dataset's metadata in Phoenix.
     """
 
     id: str
@@ -82,5 +85,5 @@ class StoredDataset:
 
     @property
     def unfinished(self) -> UnfinishedUpload | None:
-        """The mark of an upload that is under way, or was interrupted."""
+        """The mark of an upload that is in progress or was interrupted."""
         return UnfinishedUpload.of(self.metadata)

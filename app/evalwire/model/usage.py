@@ -1,4 +1,4 @@
-"""What calls of language models used: tokens and money, by model (pure)."""
+"""Usage of language models: tokens and cost, by model (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model costs, in US dollars per million tokens."""
+    """The price of a model, in USD per million tokens."""
 
     input: float
     output: float
@@ -19,19 +19,20 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUsage:
-    """What the calls of one model used.
+    """The usage of a model.
 
     Attributes:
-        model: its name, as the spans have it; empty where they do not say.
-        calls: LLM spans.
-        prompt_tokens: sent to it.
-        completion_tokens: made by it.
-        total_tokens: of the two, or as the spans give it.
-        cost_usd: of the calls whose spans tell their cost.
-        uncounted: calls whose spans have no token counts.
-        unpriced: calls whose spans do not tell their cost.
-        unpriced_prompt_tokens: of those calls, to be priced by a table.
-        unpriced_completion_tokens: likewise, with what is in a span's total and in neither of its parts.
+        model: the name of the model in the spans; empty if they do not have a name.
+        calls: the number of LLM spans.
+        prompt_tokens: the number of tokens sent to the model.
+        completion_tokens: the number of tokens that the model generated.
+        total_tokens: the sum of both, or the total that the spans report.
+        cost_usd: the cost of the calls whose spans report a cost, in USD.
+        uncounted: the number of calls whose spans have no token counts.
+        unpriced: the number of calls whose spans do not report a cost.
+        unpriced_prompt_tokens: the prompt tokens of unpriced calls, to which a price table applies.
+        unpriced_completion_tokens: the completion tokens of unpriced calls. They include tokens that a span counts only
+            in its total.
     """
 
     model: str
@@ -51,13 +52,18 @@ Usage = tuple[ModelUsage, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanUsage:
-    """One span of a trace, and what it says of usage.
+    """The usage that a span of a trace reports.
 
     Attributes:
-        id: of the span. `parent_id`: of the span around it.
-        is_llm: whether it is a call of a language model, by its OpenInference kind.
-        is_refused: whether the provider refused it, such as for its rate limit, so that it used nothing.
-        model: as far as the span tells it; likewise all that follows.
+        id: the ID of the span.
+        parent_id: the ID of the parent span; None for a root span.
+        is_llm: whether the span is a call to a language model, by its OpenInference kind.
+        is_refused: whether the provider refused the call, such as for a rate limit, so that it used nothing.
+        model: the name of the model; empty if the span does not report it.
+        prompt_tokens: the number of prompt tokens; None if not reported.
+        completion_tokens: the number of completion tokens; None if not reported.
+        total_tokens: the total number of tokens; None if not reported.
+        cost_usd: the cost in USD; None if not reported.
     """
 
     id: int
@@ -72,7 +78,7 @@ class SpanUsage:
 
     @property
     def is_counted(self) -> bool:
-        """True if the usage has any number of tokens."""
+        """True if the span reports any token count."""
         return any(count is not None for count in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
 
 
@@ -80,28 +86,28 @@ _NUMBERS = tuple(item.name for item in fields(ModelUsage) if item.name != "model
 
 
 def usage_of_spans(spans: Iterable[SpanUsage]) -> Usage:
-    """Return the usage that the LLM spans of one trace tell.
+    """Return the usage that the LLM spans of a trace report.
 
-    Only LLM spans count, since the spans around them repeat their figures. A refused call without tokens does not
-    count. Of LLM spans within each other (a framework's around its provider's) the outermost that tells its tokens
-    counts, since they tell of one call; where none of them does, the outermost counts as a call without.
+    Only LLM spans count, because other spans repeat the figures of the LLM spans in them. A refused call without tokens
+    does not count. Nested LLM spans (a framework's span around its provider's) describe a single call. Of these, the
+    outermost span with token counts counts. If none has token counts, the outermost span counts as a call without them.
     """
     by_id = {span.id: span for span in spans}
     llm = [span for span in by_id.values() if span.is_llm and (span.is_counted or not span.is_refused)]
     ids = {span.id for span in llm}
-    around = {span.id: [one for one in _around(span, by_id) if one.id in ids] for span in llm}
-    covering = {one.id for span in llm if span.is_counted for one in around[span.id]}
+    around = {span.id: [outer for outer in _around(span, by_id) if outer.id in ids] for span in llm}
+    covering = {outer.id for span in llm if span.is_counted for outer in around[span.id]}
     counted = [
         span
         for span in llm
-        if not any(one.is_counted for one in around[span.id])  # else the one around it tells
-        and (span.is_counted or not (span.id in covering or any(one.id not in covering for one in around[span.id])))
+        if not any(outer.is_counted for outer in around[span.id])
+        and (span.is_counted or not (span.id in covering or any(outer.id not in covering for outer in around[span.id])))
     ]
     return total_usage((_of_span(span),) for span in counted)
 
 
 def _around(span: SpanUsage, by_id: Mapping[int, SpanUsage]) -> list[SpanUsage]:
-    """The spans around one, from the inside out."""
+    """Return the ancestors of a span, innermost first."""
     found: list[SpanUsage] = []
     parent = span.parent_id
     while parent is not None and parent in by_id and len(found) < len(by_id):
@@ -112,7 +118,7 @@ def _around(span: SpanUsage, by_id: Mapping[int, SpanUsage]) -> list[SpanUsage]:
 
 def _of_span(span: SpanUsage) -> ModelUsage:
     prompt, completion = span.prompt_tokens or 0, span.completion_tokens or 0
-    unsplit = max(0, (span.total_tokens or 0) - prompt - completion)  # thoughts, or a client that tells the total only
+    unsplit = max(0, (span.total_tokens or 0) - prompt - completion)  # reasoning tokens, or only a total is reported
     is_priced = span.cost_usd is not None
     return ModelUsage(
         model=span.model,
@@ -124,54 +130,54 @@ def _of_span(span: SpanUsage) -> ModelUsage:
         uncounted=int(not span.is_counted),
         unpriced=int(not is_priced),
         unpriced_prompt_tokens=0 if is_priced else prompt,
-        unpriced_completion_tokens=0 if is_priced else completion + unsplit,  # the dearer price
+        unpriced_completion_tokens=0 if is_priced else completion + unsplit,  # the higher price
     )
 
 
 def total_usage(parts: Iterable[Usage]) -> Usage:
-    """The sum of several usages, by model, in the order of the names."""
+    """Add up several usages, by model, sorted by name."""
     sums: dict[str, dict[str, float]] = {}
     for part in parts:
-        for one in part:
-            mine = sums.setdefault(one.model, dict.fromkeys(_NUMBERS, 0))
+        for usage in part:
+            model_sums = sums.setdefault(usage.model, dict.fromkeys(_NUMBERS, 0))
             for name in _NUMBERS:
-                mine[name] += getattr(one, name)
+                model_sums[name] += getattr(usage, name)
     return tuple(ModelUsage(model=model, **sums[model]) for model in sorted(sums))  # type: ignore[arg-type]
 
 
 def usage_to_json(usage: Usage | None) -> list[dict[str, Any]] | None:
-    """A usage as `from_json` reads it."""
+    """Convert a usage to JSON, for `usage_from_json`; None stays None."""
     return None if usage is None else [asdict(part) for part in usage]
 
 
 def usage_from_json(parts: Iterable[Mapping[str, Any]] | None) -> Usage | None:
-    """A usage as `to_json` wrote it; None stays None.
+    """Read a usage that `usage_to_json` wrote; None stays None.
 
     Raises:
-        TypeError: they are of another version.
+        TypeError: another version wrote the usage.
     """
     return None if parts is None else tuple(ModelUsage(**part) for part in parts)
 
 
 def token_count(usage: Usage) -> int:
-    """All tokens of a usage."""
-    return sum(one.total_tokens for one in usage)
+    """Return the total number of tokens of a usage."""
+    return sum(part.total_tokens for part in usage)
 
 
 def usage_cost_usd(usage: Usage, prices: Mapping[str, Price]) -> tuple[float, list[str]]:
-    """The cost in US dollars, and the models whose cost is not known (part of it then lacks in the sum).
+    """Return the cost in USD, and the models whose cost is not fully known; unknown costs are not included.
 
-    A span's own cost counts first; what has none is priced by `prices`, by the model's name.
+    The cost in a span takes precedence. Calls without a reported cost are priced by `prices`, by the model's name.
     """
     cost, unknown = 0.0, []
-    for one in usage:
-        cost += one.cost_usd
-        price = prices.get(one.model)
-        if not one.unpriced:
+    for part in usage:
+        cost += part.cost_usd
+        price = prices.get(part.model)
+        if not part.unpriced:
             continue
-        if price is None or one.uncounted:
-            unknown.append(one.model)
+        if price is None or part.uncounted:
+            unknown.append(part.model)
         if price is not None:
-            cost += one.unpriced_prompt_tokens * price.input / 1e6
-            cost += one.unpriced_completion_tokens * price.output / 1e6
+            cost += part.unpriced_prompt_tokens * price.input / 1e6
+            cost += part.unpriced_completion_tokens * price.output / 1e6
     return cost, unknown

@@ -1,4 +1,4 @@
-"""Record runs in Phoenix, in the journal and as traces."""
+"""Recording of runs in Phoenix, in the journal and as traces."""
 
 from typing import TYPE_CHECKING
 

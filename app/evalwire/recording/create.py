@@ -1,4 +1,4 @@
-"""Create experiments in Phoenix."""
+"""Creation of experiments in Phoenix."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger("evalwire")
 
 
 class CreateExperiments:
-    """Creates a new experiment for each folder.
+    """Creates a new experiment in Phoenix for each experiment of a job.
 
     Args:
         server: the Phoenix server.
-        spec: what the job runs.
-        journal: written before anything is created.
-        now: the time, for the names.
+        spec: the job's specification.
+        journal: the journal, which is written before anything is created.
+        now: a function that returns the current time, for the names.
     """
 
     def __init__(
@@ -48,22 +48,22 @@ class CreateExperiments:
         """Fetch the dataset and create the experiment, unless the dataset is empty.
 
         Raises:
-            EvalwireError: this experiment cannot run.
+            EvalwireError: the experiment cannot run.
         """
         return self.own_part(self.create_new(experiment))
 
     def create_new(self, experiment: Experiment, *, claim: str | None = None) -> OpenExperiment:
-        """Create an experiment on its whole dataset; one on an empty dataset has no ID.
+        """Create an experiment on its whole dataset; with an empty dataset, it gets no ID.
 
         Args:
-            experiment: the folder.
-            claim: the claim that the experiment is created for, where several jobs share it.
+            experiment: the experiment.
+            claim: the claim for which the experiment is created; None unless several jobs share it.
         """
         spec = self._spec
         dataset = self._server.datasets.fetch(
             experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
-        facts = start_metadata(experiment, spec, dataset, begun=clocks.now())
+        facts = start_metadata(experiment, spec, dataset, started=clocks.now())
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:
@@ -87,7 +87,7 @@ class CreateExperiments:
         return self.create(opened, adopt=False)
 
     def create(self, opened: OpenExperiment, *, adopt: bool) -> OpenExperiment:
-        """Create an experiment in Phoenix, or with `adopt` find the one that an earlier process created."""
+        """Create an experiment in Phoenix; with `adopt`, use the experiment that an earlier process created, if any."""
         created = self._server.experiments.create(
             opened.dataset,
             name=opened.recorded_name,
@@ -105,7 +105,7 @@ class CreateExperiments:
         return opened
 
     def own_part(self, opened: OpenExperiment) -> OpenExperiment:
-        """Return an experiment with the examples of this job's shard alone."""
+        """Return an experiment with only the examples of this job's shard."""
         shard = self._spec.sharing.shard if self._spec.sharing else None
         examples = opened.dataset.examples
         if shard is None or not examples:
@@ -116,7 +116,7 @@ class CreateExperiments:
 
 
 def part_of(dataset: Dataset, shard: Shard, *, experiment: str) -> Dataset:
-    """Return a dataset with the examples of one shard of an experiment alone, in the dataset's order."""
+    """Return a dataset with only the examples of a shard of an experiment, in the dataset's order."""
     numbers = deal_examples([example.id for example in dataset.examples], shard.total, experiment=experiment)
     own = (example for example, number in zip(dataset.examples, numbers, strict=True) if number == shard.number)
     return replace(dataset, examples=tuple(own))

@@ -1,4 +1,4 @@
-"""Declare what recording needs of a journal, and how experiments are opened; `jobs` passes both in."""
+"""The interfaces of journals and openers, whose implementations `jobs` passes in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JournalWriter(Protocol):
-    """Writes everything down before it is sent: `evalwire.recording.Journal`."""
+    """Saves everything before it is sent; `evalwire.recording.Journal` implements it."""
 
     def creating(self, opened: OpenExperiment) -> None:
         """Write that an experiment is about to be created in Phoenix."""
@@ -20,14 +20,14 @@ class JournalWriter(Protocol):
         """Write that an experiment was created."""
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write what a task returned, or why it failed for good."""
+        """Write the output of a task, or its final failure."""
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write what an evaluator returned for a run, or why it failed for good."""
+        """Write an evaluator's evaluations of a run, or its final failure."""
 
 
 class NoJournal:
-    """Writes nothing: there is no folder for a journal."""
+    """Writes nothing, if there is no directory for a journal."""
 
     def creating(self, opened: OpenExperiment) -> None:
         """Write nothing."""
@@ -43,11 +43,11 @@ class NoJournal:
 
 
 class Opener(Protocol):
-    """Opens experiments in Phoenix: creates, resumes or shares them."""
+    """Opens experiments in Phoenix by creating, resuming or sharing them."""
 
     def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset of an experiment and open the experiment.
 
         Raises:
-            EvalwireError: this experiment cannot run.
+            EvalwireError: the experiment cannot run.
         """

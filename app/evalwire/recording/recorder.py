@@ -1,4 +1,4 @@
-"""Record runs: in Phoenix, or, in a dry run, nowhere."""
+"""Recorders of runs: in Phoenix or, for a dry run, nowhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Requests:
-    """Makes the client's blocking requests on a few threads: so many at a time, and no more."""
+    """Makes the client's blocking requests on threads, with a limited number of concurrent requests."""
 
     def __init__(self, connections: int) -> None:
         self._slots = asyncio.Semaphore(connections)
@@ -35,19 +35,19 @@ class _Requests:
             return result
 
     def close(self) -> None:
-        """Let idle threads end."""
+        """End the idle threads."""
         self._threads.close()
 
 
 class PhoenixRecorder:
-    """Opens experiments in Phoenix, and records every run there.
+    """Opens experiments in Phoenix and records every run there.
 
     Args:
         server: the Phoenix server.
-        opener: opens the experiments.
-        journal: written before anything is sent.
-        connections: requests at once.
-        mask: replaces secrets in the text of a failure.
+        opener: the object that opens the experiments.
+        journal: the journal, which is written before anything is sent.
+        connections: the maximum number of concurrent requests.
+        mask: a function that replaces secrets in the text of a failure.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class PhoenixRecorder:
         self._mask = mask
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
-        """Fetch the dataset; open the experiment."""
+        """Fetch the dataset and open the experiment."""
         return await self._requests.run(partial(self._opener.open, experiment))
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write what a task returned into the journal."""
+        """Write the result of a task to the journal."""
         self._journal.returned(opened, run)
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write what an evaluator returned into the journal."""
+        """Write the result of an evaluator to the journal."""
         self._journal.evaluated(opened, run, evaluations)
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record what has no ID yet: the run, then each of its evaluations."""
+        """Record the parts without an ID: first the run, then each of its evaluations."""
         if run.is_recorded:
             return run, None
         return await self._requests.run(partial(self._record, opened, run))
@@ -98,13 +98,13 @@ class PhoenixRecorder:
         return replace(run, evaluations=tuple(evaluations)), None
 
     async def record_again(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record the evaluations that have a baseline's score once more; Phoenix replaces what it has of them."""
+        """Record evaluations with a baseline's score again; Phoenix replaces its records of them."""
         again = tuple(
-            replace(one, id=None) if one.baseline_score is not None else one for one in run.evaluations if one.id
+            replace(each, id=None) if each.baseline_score is not None else each for each in run.evaluations if each.id
         )
         sent, error = await self._requests.run(partial(self._record, opened, replace(run, evaluations=again)))
-        by_name = {one.name: one for one in sent.evaluations}
-        return replace(run, evaluations=tuple(by_name.get(one.name, one) for one in run.evaluations)), error
+        by_name = {evaluation.name: evaluation for evaluation in sent.evaluations}
+        return replace(run, evaluations=tuple(by_name.get(each.name, each) for each in run.evaluations)), error
 
     def _log_run(self, opened: OpenExperiment, run: TaskRun) -> str:
         if opened.id is None:
@@ -112,41 +112,41 @@ class PhoenixRecorder:
         return self._server.runs.record(opened.id, run, error=self._error_text(run.failure))
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """Compare Phoenix's counts with what it accepted; describe what is missing."""
+        """Compare Phoenix's counts with the accepted records; describe missing records."""
         return await self._requests.run(partial(self._verify, opened, runs))
 
     def _verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        if opened.id is None:  # its part of the dataset is empty, so nothing was created
+        if opened.id is None:  # not created, because its part of the dataset is empty
             return []
-        key = opened.metadata.get(CREATION_KEY)  # an experiment that somebody else created has none
-        is_part = opened.shard is not None  # whichever shard created it is sure of it, or removes a twin
+        key = opened.metadata.get(CREATION_KEY)  # None for an experiment that another tool created
+        is_part = opened.shard is not None  # the shard that created it has already removed any twins
         if key is not None and not is_part:
             self._server.experiments.remove_twins(opened.dataset.id, key, keep=opened.id)
         return self._server.runs.missing(opened.id, runs, is_part=is_part)
 
     def close(self) -> None:
-        """End the threads; nothing more is to be recorded."""
+        """End the threads; nothing can be recorded after this."""
         self._requests.close()
 
     def _error_text(self, failure: Failure | None) -> str | None:
-        """Return a failure as text that Phoenix can hold, without secrets."""
+        """Return a failure as text that Phoenix can store, without secrets."""
         if failure is None:
             return None
         return self._mask(str(failure)).encode(errors="replace").decode().replace("\0", " ")
 
 
 def _with_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> Evaluation:
-    """Return an evaluation whose metadata says what a later job cannot tell from its record."""
+    """Return an evaluation with metadata for facts that Phoenix's record does not have."""
     facts = evaluation_metadata(evaluation, run, is_shared=is_shared)
     return replace(evaluation, metadata={**evaluation.metadata, FACTS_KEY: facts}) if facts else evaluation
 
 
 class DryRunRecorder:
-    """Fetches datasets, gives the first examples of each, and writes nothing.
+    """Fetches datasets, opens experiments with only their first examples, and writes nothing.
 
     Args:
-        datasets: of the Phoenix server.
-        spec: what the job runs.
+        datasets: the datasets of the Phoenix server.
+        spec: the job's specification.
         examples: the number of examples of each experiment.
     """
 
@@ -181,15 +181,15 @@ class DryRunRecorder:
         """Write nothing."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Return the run as it is."""
+        """Return the run unchanged."""
         del opened
         return run, None
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """Return nothing: nothing was written, so nothing is missing."""
+        """Return an empty list, because nothing was written."""
         del opened, runs
         return []
 
     def close(self) -> None:
-        """End the threads; nothing more is to be fetched."""
+        """End the threads; nothing can be fetched after this."""
         self._requests.close()

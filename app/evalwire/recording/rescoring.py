@@ -1,4 +1,4 @@
-"""Give the outputs of baselines to today's evaluators, and record the scores with the run that is compared."""
+"""Rescoring of baseline outputs with the current evaluators; the scores are recorded with the compared run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescoring:
-    """One baseline whose outputs are scored again.
+    """A baseline whose outputs are scored again.
 
     Attributes:
-        experiment: with the evaluators that were changed alone.
-        result: the run that is compared with the baseline.
-        before: the runs of the baseline that are scored, one for each repetition of each of its examples.
-        baseline_id: Phoenix's ID of the baseline; empty where it is a file.
+        experiment: the experiment with only its changed evaluators.
+        result: the result that is compared with the baseline.
+        before: the runs of the baseline to score, with a run for each repetition of each example.
+        baseline_id: Phoenix's ID of the baseline; empty if the baseline is a file.
+        scored: the runs of `result` with scores of the baseline's outputs, by the keys of the baseline's runs.
     """
 
     experiment: Experiment
@@ -34,17 +35,17 @@ class Rescoring:
 
     @property
     def compared(self) -> OpenExperiment:
-        """Return the run that is compared with the baseline.
+        """The experiment that is compared with the baseline.
 
         Raises:
-            ValueError: it did not begin.
+            ValueError: the experiment did not start.
         """
         if self.result.opened is None:
-            raise ValueError(f"{self.result.name} did not begin, so nothing is compared with it")
+            raise ValueError(f"{self.result.name} did not start, so it cannot be compared")
         return self.result.opened
 
     def open(self) -> OpenExperiment:
-        """Return the baseline as an experiment whose tasks have returned, and whose evaluators have not."""
+        """Return the baseline as an experiment whose tasks have returned but whose evaluators have not."""
         opened = self.compared
         examples = {run.example.node_id: run.example for run in self.before.runs}
         return replace(
@@ -57,39 +58,39 @@ class Rescoring:
         )
 
     def finish(self, outcome: ExperimentResult) -> ExperimentResult:
-        """Return the run with what its evaluators returned for the baseline's outputs.
+        """Return the compared result with the scores of the baseline's outputs.
 
         Args:
-            outcome: what the engine came to on the baseline; what Phoenix did not take is a failure of the run, and so
-                is user code that broke the event loop.
+            outcome: the engine's result for the baseline. Records that Phoenix did not accept are failures of the
+                compared runs. User code that broke the event loop is a failure of the compared result.
         """
         own = {(run.example.id, run.repetition): run for run in self.scored.values()}
         errors = {(run.example.id, run.repetition): run.record_failure for run in outcome.runs}
         runs = []
         for run in self.result.runs:
-            place = run.example.id, run.repetition
-            scored = own.get(place, run)
-            runs.append(replace(scored, record_failure=scored.record_failure or errors.get(place)))
+            key = run.example.id, run.repetition
+            scored = own.get(key, run)
+            runs.append(replace(scored, record_failure=scored.record_failure or errors.get(key)))
         is_stopped = outcome.failure is None or outcome.failure.stage == "interrupted"
         return replace(self.result, runs=tuple(runs), failure=None if is_stopped else outcome.failure)
 
     def usage(self, outcome: ExperimentResult, evaluator: str) -> Usage | None:
-        """Return what an evaluator used of language models on the baseline's outputs; None where it is not known."""
-        parts = [one.usage for run in outcome.runs for one in run.evaluations if one.evaluator == evaluator]
+        """Return an evaluator's language model usage on the baseline's outputs; None if it is unknown."""
+        parts = [each.usage for run in outcome.runs for each in run.evaluations if each.evaluator == evaluator]
         known = [part for part in parts if part is not None]
         return total_usage(known) if len(known) == len(parts) else None
 
     def own_run(self, run: TaskRun) -> TaskRun | None:
-        """Return the run that stands beside a run of the baseline, with the scores of that one in its evaluations."""
+        """Return the run that corresponds to a baseline run, with the baseline's scores in its evaluations."""
         wanted = run.example.id, run.repetition
-        own = next((one for one in self.result.runs if (one.example.id, one.repetition) == wanted), None)
+        own = next((each for each in self.result.runs if (each.example.id, each.repetition) == wanted), None)
         if own is None:
             return None
         names = {evaluator.name for evaluator in self.experiment.evaluators}
-        by_name = {one.name: one for one in run.evaluations}
+        by_name = {evaluation.name: evaluation for evaluation in run.evaluations}
         evaluations = tuple(
-            replace(one, baseline_score=self._score(by_name.get(one.name))) if one.evaluator in names else one
-            for one in own.evaluations
+            replace(each, baseline_score=self._score(by_name.get(each.name))) if each.evaluator in names else each
+            for each in own.evaluations
         )
         return replace(own, evaluations=evaluations)
 
@@ -102,13 +103,13 @@ class Rescoring:
 
 
 class RescoringRecorder:
-    """Opens baselines for the engine, and records the scores of their outputs beside the run's own.
+    """Opens baselines for the engine, and records the scores of their outputs with the compared run.
 
     Nothing is written to a baseline.
 
     Args:
-        rescorings: by the name of the experiment.
-        recorder: of the run that is compared.
+        rescorings: the rescorings, by the name of the experiment.
+        recorder: the recorder of the compared run.
     """
 
     def __init__(self, rescorings: Mapping[str, Rescoring], recorder: PhoenixRecorder) -> None:
@@ -120,13 +121,13 @@ class RescoringRecorder:
         return self._rescorings[experiment.name].open()
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write nothing: every run of a baseline has returned already, so no task is called."""
+        """Write nothing: all runs of a baseline have outputs, so tasks are not called."""
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write nothing: what is lost is scored again."""
+        """Write nothing: lost scores are computed again."""
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
-        """Record the scores of a baseline's run with the run that stands beside it."""
+        """Record the scores of a baseline run with the corresponding run."""
         rescoring = self._rescorings[opened.experiment.name]
         own = rescoring.own_run(run)
         if own is None or run.failure is not None:
@@ -136,6 +137,6 @@ class RescoringRecorder:
         return run, error
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:
-        """Return nothing: a request that failed has raised."""
+        """Return an empty list, because failed requests have raised."""
         del opened, runs
         return []

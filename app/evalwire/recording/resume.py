@@ -1,4 +1,4 @@
-"""Resume the experiments of an earlier job, or those that a plan names."""
+"""Resumption of the experiments of an earlier job or of a plan."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("evalwire")
 
-_START_NEW = "The jobs of this pipeline run share it, and somebody deleted it: start new experiments, with --fresh."
+_START_NEW = (
+    "The jobs of this pipeline run share the experiment, but it was deleted: start new experiments with --fresh."
+)
 
 
 class ResumeExperiments:
-    """Continues each experiment on the version of the dataset that it began with.
+    """Continues experiments on their original dataset versions.
 
     Args:
         server: the Phoenix server.
-        spec: what the job runs.
-        journal: written before anything is sent.
-        creation: creates what is not there.
-        past: what is known of the earlier job, by experiment.
-        retry_failed: forget the failures of the earlier job, so that they are tried again.
+        spec: the job's specification.
+        journal: the journal, which is written before anything is sent.
+        creation: the creator of missing experiments.
+        past: the known state of the earlier job, by experiment.
+        retry_failed: whether to discard the failures of the earlier job, which retries the runs.
     """
 
     def __init__(
@@ -53,19 +55,19 @@ class ResumeExperiments:
         self._retry_failed = retry_failed
 
     def open(self, experiment: Experiment) -> OpenExperiment:
-        """Resume an experiment; create it when the earlier job did not begin it.
+        """Resume an experiment, or create it if the earlier job did not start it.
 
         Raises:
-            EvalwireError: this experiment cannot run.
+            EvalwireError: the experiment cannot run.
         """
         past = self._past.get(experiment.name)
         return self.reopen(experiment, past) if past else self._creation.open(experiment)
 
     def reopen(self, experiment: Experiment, past: PastExperiment) -> OpenExperiment:
-        """Continue an experiment on the version of the dataset that it began with.
+        """Continue an experiment on its original dataset version.
 
         Raises:
-            EvalwireError: this Phoenix does not have that experiment, or that version of the dataset.
+            EvalwireError: Phoenix does not have the experiment or the dataset version.
         """
         if past.dataset is None:
             return self._creation.open(experiment)
@@ -89,56 +91,56 @@ class ResumeExperiments:
             url=self._server.experiments.url(dataset.id, past.id),
             project_name=past.project_name or record.get("project_name"),
         )
-        self._journal.creating(opened)  # once more: the journal may be a new one
+        self._journal.creating(opened)  # again, because the journal may be new
         self._journal.opened(opened)
         opened = self._creation.own_part(opened)
         recorded = self._server.runs.read(past.id, opened.dataset)
         if opened.shard is not None and recorded:
-            log.info("%s: %d runs of this shard are recorded already", experiment.name, len(recorded))
+            log.info("%s: %d runs of this shard are already recorded", experiment.name, len(recorded))
         return replace(opened, earlier=self._earlier_runs(past, opened.dataset, experiment, recorded))
 
     def _dataset(self, past: PastDataset) -> Dataset:
         dataset = self._server.datasets.fetch_version(past.id, past.version_id, split=past.split)
         if dataset.name != past.name:
             raise UsageError(
-                f"the dataset {past.id} of this Phoenix is {dataset.name!r}, not {past.name!r}: "
-                "is PHOENIX_ENDPOINT the server that the job recorded to?"
+                f"the dataset {past.id} on this Phoenix server is {dataset.name!r}, not {past.name!r}: "
+                "check that PHOENIX_ENDPOINT is the server on which the job was recorded."
             )
         if len(dataset.examples) != past.examples:
             raise PhoenixError(
                 f"version {dataset.version_id} of the dataset {dataset.name!r} has {len(dataset.examples)} examples, "
-                f"and had {past.examples} when the job began, so it cannot be resumed; start it again with "
+                f"but had {past.examples} when the job started, so the job cannot be resumed. Start a new job with "
                 "`evalwire run`."
             )
         return dataset
 
     def _record(self, past: PastExperiment, experiment_id: str) -> Mapping[str, Any] | None:
-        """Fetch Phoenix's record of the experiment; None when it is gone, though its creation was answered.
+        """Fetch Phoenix's record of the experiment; None if the experiment was deleted.
 
         Raises:
-            UsageError: Phoenix has another experiment under this ID.
-            ExperimentNotFound: it is gone, or is another one, and other jobs count on it.
+            UsageError: Phoenix has another experiment with this ID.
+            ExperimentNotFound: the experiment was deleted or replaced, and other jobs rely on it.
         """
         try:
             record = self._server.experiments.find(experiment_id)
         except ExperimentNotFound as error:
             if self._is_shared:
                 raise deleted_experiment(error) from error
-            log.warning("%s\nIts dataset is here, so the experiment is created again.", error)
+            log.warning("%s\nThe dataset still exists, so the experiment is created again.", error)
             return None
         if past.is_same(recorded_name=record["name"], metadata=record["metadata"]):
             return record
         if self._is_shared:
             raise replaced_experiment(experiment_id, record)
         raise UsageError(
-            f"the experiment {experiment_id} of this Phoenix is another one ({record['name']!r}) than the job began "
-            f"({past.recorded_name!r}): is PHOENIX_ENDPOINT the server that it recorded to?"
+            f"the experiment {experiment_id} on this Phoenix server is {record['name']!r}, not {past.recorded_name!r}: "
+            "check that PHOENIX_ENDPOINT is the server on which the job was recorded."
         )
 
     def _earlier_runs(
         self, past: PastExperiment, dataset: Dataset, experiment: Experiment, recorded: Collection[TaskRun]
     ) -> Mapping[RunKey, TaskRun]:
-        """Return the runs that the journal and Phoenix know; what Phoenix has of each, by Phoenix alone."""
+        """Return the runs from the journal and Phoenix, with the IDs of records that Phoenix really has."""
         by_key = {run.key: run for run in recorded}
         others = {key: _own_evaluations(experiment, run) for key, run in by_key.items()}
         runs = past.runs_on(dataset.examples, others=others)
@@ -147,19 +149,19 @@ class ResumeExperiments:
 
 
 def replaced_experiment(experiment_id: str, record: Mapping[str, Any]) -> ExperimentNotFound:
-    """Return the error for an ID that Phoenix gave to a new experiment; SQLite gives those of deleted ones again."""
+    """Return the error for an ID that now belongs to a new experiment; SQLite reuses the IDs of deleted rows."""
     return ExperimentNotFound(
-        f"the experiment {experiment_id} of this Phoenix is another one now ({record['name']!r}).\n{_START_NEW}"
+        f"the experiment {experiment_id} on this Phoenix server is now {record['name']!r}.\n{_START_NEW}"
     )
 
 
 def deleted_experiment(error: ExperimentNotFound) -> ExperimentNotFound:
-    """Return the error for a shared experiment that somebody deleted."""
+    """Return the error for a deleted shared experiment."""
     return ExperimentNotFound(f"{error}\n{_START_NEW}")
 
 
 def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
-    """Return a run with the IDs of what Phoenix has of it, and with no others."""
+    """Return a run with only the IDs of records that Phoenix has."""
     is_recorded = recorded is not None and (
         is_same_json(run.output, recorded.output) and (run.failure is None) == (recorded.failure is None)
     )
@@ -172,7 +174,7 @@ def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
 
 
 def _as_recorded(evaluation: Evaluation, recorded: Evaluation | None) -> Evaluation:
-    """Return an evaluation with the ID, and the score of the baseline's output, that Phoenix has with the same one."""
+    """Return an evaluation with the ID and the baseline's score from Phoenix, if Phoenix has the same evaluation."""
     if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
         return replace(evaluation, id=None)
     own = (evaluation.kind, evaluation.score, evaluation.label, evaluation.explanation)
@@ -182,19 +184,19 @@ def _as_recorded(evaluation: Evaluation, recorded: Evaluation | None) -> Evaluat
 
 
 def _own_evaluations(experiment: Experiment, run: TaskRun) -> TaskRun:
-    """Return a run that only Phoenix knows with the evaluations that have an evaluator's name.
+    """Return a run that only Phoenix knows, without evaluations that are not named like an evaluator.
 
-    Phoenix does not tell whose the others are: of an evaluator that returns a list, or a person's. The evaluators that
-    seem to have returned nothing are called again.
+    Such names may come from an evaluator that returned a list, or from a person; Phoenix does not say which. Evaluators
+    without a remaining evaluation are called again.
     """
     names = {evaluator.name for evaluator in experiment.evaluators}
-    return replace(run, evaluations=tuple(one for one in run.evaluations if one.name in names))
+    return replace(run, evaluations=tuple(evaluation for evaluation in run.evaluations if evaluation.name in names))
 
 
 def _without_failures(runs: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
-    """Return the runs whose task did not fail, without the evaluations that did."""
+    """Return the runs whose task did not fail, without their failed evaluations."""
     return {
-        key: replace(run, evaluations=tuple(one for one in run.evaluations if one.failure is None))
+        key: replace(run, evaluations=tuple(each for each in run.evaluations if each.failure is None))
         for key, run in runs.items()
         if run.failure is None
     }

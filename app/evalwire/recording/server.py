@@ -1,4 +1,4 @@
-"""Declare what recording needs of a Phoenix server; `evalwire.phoenix.Phoenix` has it."""
+"""The interface of a Phoenix server for recording; `evalwire.phoenix.Phoenix` implements it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Datasets(Protocol):
         """Fetch a dataset."""
 
     def fetch_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
-        """Fetch one version of a dataset."""
+        """Fetch a version of a dataset."""
 
 
 class Experiments(Protocol):
@@ -25,13 +25,13 @@ class Experiments(Protocol):
     def create(
         self, dataset: Dataset, *, name: str, metadata: Mapping[str, Any], repetitions: int = 1, adopt: bool = False
     ) -> Mapping[str, Any]:
-        """Create an experiment; return Phoenix's record of it."""
+        """Create an experiment; return Phoenix's record."""
 
     def remove(self, experiment_id: str) -> None:
-        """Delete an experiment; nothing when it is gone."""
+        """Delete an experiment, if it exists."""
 
     def remove_twins(self, dataset_id: str, key: str, *, keep: str) -> None:
-        """Delete what an earlier try of the creation left behind."""
+        """Delete duplicates from earlier attempts to create an experiment."""
 
     def find(self, experiment_id: str) -> Mapping[str, Any]:
         """Return an experiment's record, with the counts of its runs."""
@@ -44,26 +44,26 @@ class Runs(Protocol):
     """Records runs, and reads them."""
 
     def record(self, experiment_id: str, run: TaskRun, *, error: str | None) -> str:
-        """Record a run; return its id."""
+        """Record a run; return the ID."""
 
     def record_evaluation(self, run_id: str, evaluation: Evaluation, *, error: str | None) -> str:
-        """Record an evaluation; return its id."""
+        """Record an evaluation; return the ID."""
 
     def read(self, experiment_id: str, dataset: Dataset) -> list[TaskRun]:
         """Return the recorded runs of an experiment."""
 
     def missing(self, experiment_id: str, runs: Collection[TaskRun], *, is_part: bool = False) -> list[str]:
-        """Return what the server lacks of the runs that it accepted."""
+        """Describe accepted runs and evaluations that are missing on the server."""
 
 
 class Claims(Protocol):
     """Lets jobs agree on an experiment."""
 
     def holder(self, claim: str) -> str | None:
-        """Return the experiment that has a claim, if there is one."""
+        """Return the ID of the experiment that has a claim, or None."""
 
     def take(self, claim: str, experiment_id: str) -> str:
-        """Claim for an experiment, unless another one has the claim already; return the claim's holder."""
+        """Claim for an experiment, unless another experiment has the claim; return the holder's ID."""
 
 
 class Server(Protocol):
@@ -71,16 +71,16 @@ class Server(Protocol):
 
     @property
     def datasets(self) -> Datasets:
-        """Its datasets."""
+        """The server's datasets."""
 
     @property
     def experiments(self) -> Experiments:
-        """Its experiments."""
+        """The server's experiments."""
 
     @property
     def runs(self) -> Runs:
-        """Its runs."""
+        """The server's runs."""
 
     @property
     def claims(self) -> Claims:
-        """Its claims."""
+        """The server's claims."""

@@ -1,4 +1,4 @@
-"""Share one experiment between the jobs of a pipeline run that run its shards."""
+"""Sharing of an experiment among the jobs of a pipeline run, which run its shards."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class FindSharedExperiments:
-    """Finds the experiments that the jobs of a pipeline run agreed on.
+    """Finds the experiments on which the jobs of a pipeline run agreed.
 
     Args:
         server: the Phoenix server.
-        spec: what the job runs.
+        spec: the job's specification.
         run_key: the key by which the jobs find their experiments.
     """
 
@@ -36,18 +36,18 @@ class FindSharedExperiments:
         self._run_key = run_key
 
     def find(self, experiment: Experiment) -> PastExperiment | None:
-        """Return what Phoenix knows of the experiment that the jobs agreed on; None when no job has begun it.
+        """Return the shared experiment from Phoenix; None if no job has started it.
 
         Raises:
-            ExperimentNotFound: somebody deleted it.
-            PhoenixError: Phoenix gave no usable answer within the policy.
+            ExperimentNotFound: the experiment was deleted.
+            PhoenixError: Phoenix did not give a usable response within the retry policy.
         """
         claim = self.claim_of(experiment)
         experiment_id = self._server.claims.holder(claim)
         return None if experiment_id is None else self.claimed_experiment(experiment, claim, experiment_id)
 
     def claim_of(self, experiment: Experiment) -> str:
-        """Return the claim of one experiment in one pipeline run: the same in all of its jobs, and nowhere else."""
+        """Return the claim for an experiment of a pipeline run, unique to it and the same in all its jobs."""
         spec = self._spec
         task = file_hash(experiment.task.path) if experiment.task else ""
         parts = [self._run_key, experiment.name, experiment.dataset_name, spec.prefix, spec.split, spec.repetitions]
@@ -55,11 +55,11 @@ class FindSharedExperiments:
         return f"evalwire-claim-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
     def claimed_experiment(self, experiment: Experiment, claim: str, experiment_id: str) -> PastExperiment:
-        """Return what Phoenix knows of the experiment that has a claim.
+        """Return the experiment that has a claim, from Phoenix.
 
         Raises:
-            ExperimentNotFound: somebody deleted it.
-            UsageError: it was begun for other code.
+            ExperimentNotFound: the experiment was deleted.
+            UsageError: the experiment was started at another commit.
         """
         try:
             record = self._server.experiments.find(experiment_id)
@@ -71,35 +71,35 @@ class FindSharedExperiments:
         return past_experiment(record, experiment.name, dataset_name=experiment.dataset_name)
 
     def _check_commit(self, experiment: Experiment, metadata: Mapping[str, Any]) -> None:
-        """Check that the recorded runs came from this code: a later pipeline run may have the same key.
+        """Check that the recorded runs are from this commit, because a later pipeline run may have the same key.
 
         Raises:
-            UsageError: they came from another commit.
+            UsageError: the runs are from another commit.
         """
         own = self._spec.metadata
         before, now = metadata.get("commit"), own.get("commit")
         merged_by_each_agent = own.get("ci") == "jenkins" and own.get("pull_request")
         if before and now and before != now and not merged_by_each_agent:
             raise UsageError(
-                f"{experiment.name} was begun at commit {before} under the key of this pipeline run, and this is "
-                f"{now}: an earlier run has had the same key.\nGive this run an EVALWIRE_RUN_KEY of its own."
+                f"{experiment.name} was started at commit {before} with the key of this pipeline run, but this commit "
+                f"is {now}: an earlier run had the same key.\nGive this run a unique EVALWIRE_RUN_KEY."
             )
 
 
 class ShareExperiments:
-    """Opens the one experiment that all jobs of a pipeline run share; the first job creates it.
+    """Opens the experiment that all jobs of a pipeline run share; the first job creates it.
 
-    A job that finds no claim creates an experiment and claims for it. Phoenix gives a claim, which is the name of a
-    project, to one of the jobs; the others delete their experiments. So a job that dies in between leaves an empty
-    experiment at worst, and none that others wait for.
+    A job that does not find a claim creates an experiment and claims for it. A claim is the name of a project, which
+    Phoenix gives to a single job. The other jobs delete their experiments. A job that dies in between leaves an
+    empty experiment at worst, for which no other job waits.
 
     Args:
         server: the Phoenix server.
-        finder: finds the experiments that were begun.
-        sharing: how this job shares them.
-        creation: creates the experiments that are not there.
-        resumption: continues those that are.
-        past: what an earlier attempt of this job knows, by experiment.
+        finder: the finder of experiments that other jobs have started.
+        sharing: the division into shards.
+        creation: the creator of missing experiments.
+        resumption: the object that continues existing experiments.
+        past: the known state of an earlier attempt of this job, by experiment.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ShareExperiments:
         """Open the shared experiment with the examples of this job's shard.
 
         Raises:
-            EvalwireError: this experiment cannot run.
+            EvalwireError: the experiment cannot run.
         """
         past, claim = self._past.get(experiment.name), self._finder.claim_of(experiment)
         experiment_id = self._server.claims.holder(claim)
@@ -143,28 +143,28 @@ class ShareExperiments:
         return self._resumption.reopen(experiment, found)
 
     def _check_sharing(self, found: PastExperiment) -> None:
-        """Check that the jobs that share an experiment divide it alike.
+        """Check that all jobs divide the experiment in the same way.
 
         Raises:
-            UsageError: they do not.
+            UsageError: another job divides it differently.
         """
         recorded = own_metadata(found.metadata)
-        advice = "Give each group of shards an EVALWIRE_RUN_KEY of its own."
+        advice = "Give each group of shards a unique EVALWIRE_RUN_KEY."
         if recorded.get("shards") != self._sharing.total:
             raise UsageError(
                 f"{found.experiment} was divided into {recorded.get('shards')} shards by another job of this pipeline "
-                f"run, and is now to have {self._sharing.total}.\n{advice}"
+                f"run, but this job expects {self._sharing.total}.\n{advice}"
             )
         job, own = recorded.get("job"), self._sharing.job
         if job and own and self._sharing.shard is not None and job != own:
             raise UsageError(
-                f"{found.experiment} is run by the shards of the job {job!r} of this pipeline run, and this is "
+                f"{found.experiment} is run by the shards of the job {job!r} of this pipeline run, but this job is "
                 f"{own!r}.\n{advice}"
             )
 
 
 def past_experiment(record: Mapping[str, Any], experiment: str, *, dataset_name: str) -> PastExperiment:
-    """Return what Phoenix's record says of an experiment of this folder, as if a journal had said it."""
+    """Convert Phoenix's record of an experiment to the form in which a journal has it."""
     metadata = record["metadata"] or {}
     return PastExperiment(
         experiment=experiment,

@@ -1,4 +1,4 @@
-"""Trace nothing: a dry run writes nothing to Phoenix."""
+"""Tracing without effect, for dry runs, which write nothing to Phoenix."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class NoTracing:
-    """Begins traces that are delivered nowhere."""
+    """Starts traces that are not delivered."""
 
     lost = 0
 
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> NoTrace:
-        """Begin a trace that is delivered nowhere."""
+        """Start a trace that is not delivered."""
         del opened, callee, values
         return NoTrace()
 
 
 class NoTrace:
-    """The trace of a call that is not traced: it has a context and no ID."""
+    """The trace of an untraced call: it has a context but not an ID."""
 
     def __init__(self) -> None:
         self.trace_id: str | None = None

@@ -1,4 +1,4 @@
-"""Bind, call and read the user's functions."""
+"""Functions that bind and call the user's code and parse the results."""
 
 from evalwire.usercode.binding import (
     EVALUATOR_NAMES,

@@ -1,4 +1,4 @@
-"""Bind the arguments of the user's functions by name."""
+"""Binding of the arguments of the user's functions, by name."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _P = inspect.Parameter
 
 
 class BindingError(TypeError):
-    """A callable that cannot be given its arguments, found before anything runs."""
+    """Raised for a callable whose parameters cannot be bound, before anything runs."""
 
 
 def bind_task(function: Callable[..., Any], *, path: Path) -> Callee:
     """Decide how to call a task.
 
-    An async task of one parameter receives the example, whatever the parameter is called. A plain one is
-    bound by name (`input, expected, reference, metadata, example`), and a single parameter of another name
-    receives the input. Several parameters are bound by name in both.
+    The only parameter of an async task receives the example, independent of its name. The only parameter of a plain
+    task receives the value of its name (`input, expected, reference, metadata, example`), or the input if it has
+    another name. Several parameters are bound by name in both cases.
 
     Raises:
-        BindingError: it is not callable, or has parameters that nothing can be bound to.
+        BindingError: the task is not callable, or has parameters that cannot be bound.
     """
     _refuse_uncallable("task", function)
     is_async = _is_async(function)
@@ -52,13 +52,13 @@ def bind_task(function: Callable[..., Any], *, path: Path) -> Callee:
 
 
 def with_twin(plain: Callable[..., Any], twin: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `plain`, which the engine calls by its coroutine function `twin`; a user's own code calls it as it is."""
+    """Return `plain` for user code to call directly; the engine calls the coroutine function `twin` instead."""
     vars(plain)[_TWIN], vars(twin)[_PLAIN] = twin, plain
     return plain
 
 
 def _twin_of(function: Any) -> Any:
-    """Return the twin of a function; not of a wrapper, to which functools.wraps has copied what names it."""
+    """Return the twin of a function; None for a wrapper to which functools.wraps copied the attributes."""
     twin = getattr(function, _TWIN, None)
     return twin if getattr(twin, _PLAIN, None) is function else None
 
@@ -69,13 +69,13 @@ _TWIN, _PLAIN = "__evalwire_twin__", "__evalwire_plain__"
 def bind_evaluator(name: str, evaluator: Any, *, path: Path, awaits: bool = True) -> Callee:
     """Decide how to call an evaluator: a function, a callable object, or a Phoenix evaluator object.
 
-    Functions are bound by name from `input, output, expected, reference, metadata, example, trace_id`; a
-    single parameter of another name receives the output. Objects with `evaluate` (and, preferred,
-    `async_evaluate`), as phoenix-evals and the Phoenix client make them, are given all values. A judge that is
-    plain for a user's own code is awaited, unless `awaits` is False.
+    Functions are bound by name from `input, output, expected, reference, metadata, example, trace_id`. A single
+    parameter of another name receives the output. Objects with `evaluate` or, preferred, `async_evaluate`, as from
+    phoenix-evals and the Phoenix client, receive all values. A judge with a plain interface for user code is awaited
+    through its twin, unless `awaits` is False.
 
     Raises:
-        BindingError: it is not callable, or has parameters that nothing can be bound to.
+        BindingError: the evaluator is not callable, or has parameters that cannot be bound.
     """
     evaluator = (_twin_of(evaluator) if awaits else None) or evaluator
     _refuse_class(name, evaluator)
@@ -87,7 +87,7 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path, awaits: bool = True
         )
         whole: Literal["mapping", "keywords"] | None = None
         bound: tuple[tuple[str, ...], dict[str, str]] = ((), {})
-        if by_position and parameters[0].name not in EVALUATOR_NAMES:  # phoenix-evals calls it `eval_input`
+        if by_position and parameters[0].name not in EVALUATOR_NAMES:  # `eval_input` in phoenix-evals
             whole = "mapping"
         elif any(parameter.kind is _P.VAR_KEYWORD for parameter in parameters):
             whole = "keywords"
@@ -119,10 +119,10 @@ def bind_evaluator(name: str, evaluator: Any, *, path: Path, awaits: bool = True
 
 
 def _refuse_class(name: str, thing: Any) -> None:
-    """Refuse a class where an instance was meant; Python's own, such as `bool`, and one that makes a score are fine.
+    """Reject a class where an instance was meant; builtins such as `bool` and classes that return a score are fine.
 
     Raises:
-        BindingError: it is a class.
+        BindingError: `thing` is a class without a use as an evaluator or a task.
     """
     if not isinstance(thing, type) or thing.__module__ == "builtins":
         return
@@ -130,14 +130,14 @@ def _refuse_class(name: str, thing: Any) -> None:
     if any(method in vars(base) for base in thing.__mro__ for method in methods):
         raise BindingError(f"`{name}` is a class; define an instance: {name} = {thing.__name__}(...)")
     if not any(method in vars(base) for base in thing.__mro__[:-1] for method in ("__init__", "__new__")):
-        raise BindingError(f"`{name}` is a class that takes nothing; define a function of that name")
+        raise BindingError(f"`{name}` is a class that takes no arguments; define a function with that name")
 
 
 def _refuse_uncallable(name: str, thing: Any) -> None:
-    """Refuse what is no function.
+    """Reject a value that is not a function.
 
     Raises:
-        BindingError: it is a class, or nothing that can be called.
+        BindingError: `thing` is a class, or not callable.
     """
     _refuse_class(name, thing)
     if not callable(thing):
@@ -149,22 +149,22 @@ def _article(name: str) -> str:
 
 
 def _evaluator_method(evaluator: Any) -> Callable[..., Any] | None:
-    """The method to call on a Phoenix evaluator object; None for functions and plain callable objects.
+    """Return the method to call on a Phoenix evaluator object; None for functions and plain callable objects.
 
-    The client's base class has an `async_evaluate` that calls a plain `evaluate` on the event loop, and blocks it;
-    that of phoenix-evals calls a plain `_evaluate` on a thread of asyncio's, out of the call's context, or raises:
-    where only the plain one is the author's, it is called, on a thread of ours.
+    If the author wrote only the plain method, it is called on one of evalwire's threads. The inherited `async_evaluate`
+    does not work for it: the Phoenix client's calls `evaluate` on the event loop and blocks it. The method of
+    phoenix-evals calls `_evaluate` on a thread of asyncio's without the call's context, or raises.
     """
     if isinstance(evaluator, type) or inspect.isroutine(evaluator):
         return None
-    authors: set[str] = set()  # what classes below the one with the methods define
+    authors: set[str] = set()  # names that subclasses of the class with the methods define
     for base in type(evaluator).__mro__:
         found = [name for name in ("async_evaluate", "evaluate") if name in vars(base)]
         if not found:
             authors.update(vars(base))
             continue
         own_call = vars(base).get("__call__")
-        # a plain function that a decorator made an evaluator, or a class of phoenix-evals
+        # a plain function that a decorator turned into an evaluator, or a phoenix-evals class
         is_plain = inspect.isfunction(own_call) and not inspect.iscoroutinefunction(own_call)
         is_plain = is_plain or ("_evaluate" in authors and "_async_evaluate" not in authors)
         return getattr(evaluator, "evaluate" if len(found) > 1 and is_plain else found[0], None)
@@ -178,21 +178,21 @@ def _annotator_kind(evaluator: Any) -> AnnotatorKind:
 
 
 def _gives_bools(evaluator: Any) -> bool:
-    """Check for a classifier of phoenix-evals whose choices score 0 and 1, such as `{"yes": 1, "no": 0}`."""
+    """Check for a phoenix-evals classifier whose choices score 0 and 1, for example `{"yes": 1, "no": 0}`."""
     choices = getattr(evaluator, "label_score_map", None)
     return isinstance(choices, Mapping) and set(choices.values()) == {0, 1}
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Check whether calling it, or its `__call__`, gives a coroutine."""
+    """Check whether a function, or the `__call__` of an object, is a coroutine function."""
     while isinstance(function, functools.partial):
         function = function.func
-    call_method = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is asked
+    call_method = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is inspected
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call_method)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    """Check whether its author wrote a coroutine, seen through partials and decorators."""
+    """Check whether the author wrote a coroutine function, looking through partials and decorators."""
     while isinstance(function, functools.partial):
         function = function.func
     written = inspect.unwrap(function)
@@ -203,43 +203,42 @@ def _hides_a_coroutine(function: Callable[..., Any]) -> bool:
     """Check for a decorator's `def inner(*args, **kwargs)` around a coroutine function, without functools.wraps."""
     left, seen = _hidden(function), {id(function)}
     while left:
-        held = left.pop()
-        if _is_coroutine_function(held):
+        inner = left.pop()
+        if _is_coroutine_function(inner):
             return True
-        if id(held) not in seen:  # a function may hold itself
-            seen.add(id(held))
-            left += _hidden(held)
+        if id(inner) not in seen:  # a function may contain itself
+            seen.add(id(inner))
+            left += _hidden(inner)
     return False
 
 
 def _hidden(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """Return the functions that a decorator without functools.wraps holds: in its closure, or in its object."""
+    """Return the functions in the closure or the attributes of a decorator without functools.wraps."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return []
     if any(parameter.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD) for parameter in parameters):
         return []
-    held: list[Any] = []
+    values: list[Any] = []
     if inspect.isfunction(function):
-        held = list(inspect.getclosurevars(function).nonlocals.values())
+        values = list(inspect.getclosurevars(function).nonlocals.values())
     elif not inspect.isroutine(function) and not isinstance(function, functools.partial):
-        held = list(getattr(function, "__dict__", {}).values())
-    return [one for one in held if callable(one) and not isinstance(one, type) and not inspect.isbuiltin(one)]
+        values = list(getattr(function, "__dict__", {}).values())
+    return [
+        value for value in values if callable(value) and not isinstance(value, type) and not inspect.isbuiltin(value)
+    ]
 
 
 def _parameters(function: Callable[..., Any]) -> list[_P] | None:
-    """Return the parameters of a function, seen through a decorator that hides those of the one function it holds.
-
-    None where they are not known.
-    """
+    """Return the parameters of a function, or of the only function that a decorator hides; None if unknown."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # some C callables show no signature
         return None
     seen = {id(function)}
-    while len(held := _hidden(inspect.unwrap(function))) == 1 and id(held[0]) not in seen:
-        function = held[0]
+    while len(hidden := _hidden(inspect.unwrap(function))) == 1 and id(hidden[0]) not in seen:
+        function = hidden[0]
         seen.add(id(function))
         with contextlib.suppress(TypeError, ValueError):
             parameters = list(inspect.signature(function).parameters.values())
@@ -249,14 +248,14 @@ def _parameters(function: Callable[..., Any]) -> list[_P] | None:
 def _plan(
     function: Callable[..., Any], names: tuple[str, ...], *, lone: str, lone_wins: bool, fills_rest: bool = False
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Map parameters to the names of values: those bound by position, then those bound by keyword.
+    """Map parameters to the names of values: first the parameters bound by position, then those bound by keyword.
 
     Args:
-        function: that is to be called.
-        names: of the values.
-        lone: the value of a single parameter of another name.
-        lone_wins: whether a single parameter is given `lone` whatever its name.
-        fills_rest: whether `**kwargs` beside named parameters is given the values that these are not.
+        function: the function to call.
+        names: the names of the values.
+        lone: the value for a single parameter of another name.
+        lone_wins: whether a single parameter receives `lone` independent of its name.
+        fills_rest: whether `**kwargs` next to named parameters receives the remaining values.
     """
     parameters = _parameters(function)
     if parameters is None:
@@ -267,7 +266,8 @@ def _plan(
         own = list(inspect.signature(function).parameters.values())
         if own == parameters:
             raise
-        return _plan_of(own, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest)  # it fills some in
+        # the decorator fills in some parameters
+        return _plan_of(own, function, names, lone=lone, lone_wins=lone_wins, fills_rest=fills_rest)
 
 
 def _plan_of(
@@ -284,15 +284,15 @@ def _plan_of(
     needed = [p for p in fixed if p.default is _P.empty]
     bound = [p for p in fixed if p in needed or p.name in names]
     if not parameters:
-        raise BindingError(f"it takes no parameter; give it one or more of: {', '.join(names)}")
-    if not bound and fixed:  # every parameter has a default and an unknown name: the first one is meant
+        raise BindingError(f"it takes no parameters; add at least one of: {', '.join(names)}")
+    if not bound and fixed:  # every parameter has a default and an unknown name: bind the first
         bound = needed = fixed[:1]
-    if not bound:  # only *args or **kwargs, as of a decorator without functools.wraps
+    if not bound:  # only *args or **kwargs, as for a decorator without functools.wraps
         if any(p.kind is _P.VAR_POSITIONAL for p in parameters):
             return (lone,), {}
         return (), {name: name for name in names}
     values = _values(bound, needed, names, lone=lone, lone_wins=lone_wins)
-    # by position as far as that goes: a wrapper that shows the signature of what it wraps may take *args only
+    # bind by position where possible: a wrapper may take only *args and show the wrapped function's signature
     by_position = 0
     for parameter in fixed:
         if parameter.name not in values or parameter.kind is _P.KEYWORD_ONLY:
@@ -307,7 +307,7 @@ def _plan_of(
 
 
 def misnamed_parameter(function: Callable[..., Any]) -> str | None:
-    """Return the one parameter of an async task, which gets the example, where it has another value's name."""
+    """Return the single parameter of an async task, which receives the example, if it has another value's name."""
     parameters = (_parameters(function) or []) if _is_async(function) else []
     named = [p for p in parameters if p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)]
     asked = [p.name for p in named if p.default is _P.empty or p.name in TASK_NAMES]
@@ -315,7 +315,7 @@ def misnamed_parameter(function: Callable[..., Any]) -> str | None:
 
 
 def _values(bound: list[_P], needed: list[_P], names: tuple[str, ...], *, lone: str, lone_wins: bool) -> dict[str, str]:
-    """Which value each parameter is given: that of its name, or, for a single one of another name, `lone`."""
+    """Map each parameter to the value of its name, or to `lone` for a single parameter of another name."""
     values = {p.name: p.name for p in bound if p.name in names}
     if len(bound) == 1 or (len(needed) == 1 and needed[0].name not in names):
         single = bound[0] if len(bound) == 1 else needed[0]
@@ -323,12 +323,12 @@ def _values(bound: list[_P], needed: list[_P], names: tuple[str, ...], *, lone: 
             values[single.name] = lone
     if unknown := [p.name for p in bound if p.name not in values]:
         listed = ", ".join(f"`{name}`" for name in unknown)
-        raise BindingError(f"cannot bind {listed}: with several parameters their names must be of: {', '.join(names)}")
+        raise BindingError(f"cannot bind {listed}: the names of several parameters must be among: {', '.join(names)}")
     return values
 
 
 def with_values(callee: Callee, values: Mapping[str, Any]) -> Callable[[], Any]:
-    """The user's function with its arguments."""
+    """Return the user's function with its arguments bound."""
     match callee.whole:
         case "mapping":
             return functools.partial(callee.function, dict(values))
@@ -341,7 +341,7 @@ def with_values(callee: Callee, values: Mapping[str, Any]) -> Callable[[], Any]:
 
 
 def isolate_experiment(experiment: Experiment) -> Experiment:
-    """The experiment with its async functions each on the event loop of a worker thread, blocking nobody else."""
+    """Return the experiment with async functions that run on event loops of worker threads, where they may block."""
 
     def on_thread(callee: Callee) -> Callee:
         return dataclasses.replace(callee, is_isolated=True, on_loop=False) if callee.is_async else callee

@@ -1,4 +1,4 @@
-"""Call the user's functions: await or thread them, within a time limit."""
+"""Calls of the user's functions, on the event loop or on threads, within a time limit."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from evalwire.usercode.time_limit import Clock, OwnTime
 
 _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 
-_NOT_BEGUN = datetime.min.replace(tzinfo=UTC)
+_NOT_STARTED = datetime.min.replace(tzinfo=UTC)
 
 _SCALARS = (str, int, float, bool, type(None))
 
 
 def task_values(example: Example) -> dict[str, Any]:
-    """Return the values that a task can be bound to: copies, so that it cannot change what the evaluators see."""
+    """Return the values that a task can be bound to, as copies: changes by the task do not reach the evaluators."""
     own = Example(
         id=example.id,
         node_id=example.node_id,
@@ -50,12 +50,12 @@ def task_values(example: Example) -> dict[str, Any]:
 
 
 def evaluator_values(example: Example, output: Any, trace_id: str | None) -> dict[str, Any]:
-    """Return the values that an evaluator can be bound to: copies of its own."""
+    """Return the values that an evaluator can be bound to, as its own copies."""
     return {**task_values(example), "output": _copy(output), "trace_id": trace_id}
 
 
 def _copy(value: Any) -> Any:
-    """A deep copy of JSON values, at a tenth of what `copy.deepcopy` takes."""
+    """Return a deep copy of JSON values, ten times as fast as `copy.deepcopy`."""
     if type(value) is dict:
         return {key: _copy(item) for key, item in value.items()}
     if type(value) is list:
@@ -64,12 +64,12 @@ def _copy(value: Any) -> Any:
 
 
 class Trace(Protocol):
-    """The span around one call of the user's code.
+    """The span around a call of the user's code.
 
     Attributes:
-        trace_id: of the trace it began, or None when there is none.
-        context: what the call runs in, so that the spans it makes are part of the trace.
-        usage: what it used of language models, once it is finished; None when that is not seen.
+        trace_id: the ID of the trace that the span starts, or None without a trace.
+        context: the context in which the call runs, which makes its spans part of the trace.
+        usage: the language model usage of the finished call; None if it is not observed.
     """
 
     trace_id: str | None
@@ -77,31 +77,31 @@ class Trace(Protocol):
     usage: Usage | None
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
-        """Note what the call returned, or why it failed."""
+        """Record the output of the call, or its failure."""
 
 
 class Call:
-    """One call of a user's function, within a time limit, in a context of its own.
+    """A call of a user's function, within a time limit, in a separate context.
 
-    It is a task of its own on the event loop, or a function on a thread, so that one which swallows its
-    cancellation can be left behind. Make it on the event loop, start it, then await `over`.
+    The function runs as a separate task on the event loop or on a thread. A function that ignores its cancellation can
+    therefore be abandoned. Create the call on the event loop, start it, then await `over`.
 
     Args:
         callee: the function.
         trace: the span around the call.
         clock: the time limit.
-        root: the project's folder, which failures point into.
-        stage: of its failures.
-        convert: makes of what it returned what is wanted; an error of it is a failure that no retry mends.
-        on_end: told of the end at once, in the step of the event loop in which the function returned: no other code
-            runs between the return and this.
+        root: the project's directory, which contains the lines that failures point to.
+        stage: the stage for failures.
+        convert: a function that converts the returned value; if it raises, the call fails and is not retried.
+        on_end: a callback for the end of the call. It is called in the step of the event loop in which the function
+            returned, before any other code runs.
 
     Attributes:
-        value: what it returned, converted; None when it failed.
-        failure: why it failed, or None.
-        unusable: what it returned, in a tuple, where that cannot be converted, or came too late.
-        error: what it raised, a TimeoutError when its time was up, or None; of a value that cannot be converted too.
-        usage: what it used of language models; None when that is not seen.
+        value: the converted return value; None after a failure.
+        failure: the failure, or None.
+        unusable: the return value in a tuple, if it cannot be converted or was returned too late.
+        error: the raised exception or a TimeoutError, or None; None also if the value cannot be converted.
+        usage: the language model usage; None if it is not observed.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Call:
         self.unusable: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self.usage: Usage | None = None
-        self.start_time = self.end_time = _NOT_BEGUN
+        self.start_time = self.end_time = _NOT_STARTED
         self._trace = trace
         self._root = root
         self._stage = stage
@@ -135,7 +135,7 @@ class Call:
         self._is_on_loop = False
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._cancel: Callable[[], object] | None = None  # None: a plain function, which cannot be
+        self._cancel: Callable[[], object] | None = None  # None for a plain function, which cannot be cancelled
 
     def start(self, values: Mapping[str, Any], threads: Threads) -> None:
         """Call the function with these values, on the event loop or on a thread."""
@@ -153,14 +153,14 @@ class Call:
             threads.start(self._time.timed(function), self._trace.context, self._from_thread)
 
     def _await(self, function: Callable[[], Any]) -> None:
-        """Call `function` on this event loop, and await what it returns."""
+        """Call `function` on this event loop, and await its result."""
         task = self._loop.create_task(self._run(function), context=self._trace.context)
         self._cancel = task.cancel
         task.add_done_callback(lambda _: self._settle(None, asyncio.CancelledError()))  # before its first step
 
     async def _run(self, function: Callable[[], Any]) -> None:
-        """Await an async function; note its result or its exception, SystemExit and CancelledError included."""
-        if self._over.done():  # nobody waits for it any more
+        """Await an async function; record its result or exception, including SystemExit and CancelledError."""
+        if self._over.done():  # the caller no longer waits
             return
         if self._time.began is None:
             self.start_time = clocks.now()
@@ -189,7 +189,7 @@ class Call:
             self._settle(returned, error)
 
     def expire(self) -> None:
-        """The time is up: cancel it, and leave it behind if it is still there after its clean-up."""
+        """End the call at its timeout: cancel the function, and abandon it if it still runs after its clean-up."""
         self._timed_out = True
         if self._cancel is None:
             self._settle(None, None)
@@ -198,11 +198,11 @@ class Call:
         self._loop.call_later(_CLEAN_UP_SECONDS, self._settle, None, None)
 
     def _settle(self, returned: Any, error: BaseException | None) -> None:
-        """Note the end, once: the value or the failure, the trace, and whoever is to be told."""
+        """Record the end, once: set the value or the failure, finish the trace, and call `on_end`."""
         if self._is_over or self._over.done():
             return
         self._is_over = True
-        if self.start_time is _NOT_BEGUN:
+        if self.start_time is _NOT_STARTED:
             self.start_time = clocks.now()
         self._time.end()
         self._clock.stop(self)
@@ -212,13 +212,13 @@ class Call:
             self._trace.finish(output=self.value, failure=self.failure)
             self.usage = self._trace.usage
             self._on_end(self)
-        except Exception as defect:  # of evalwire's own
+        except Exception as defect:  # a bug in evalwire
             self._over.set_exception(defect)
         else:
             self._over.set_result(None)
 
     async def over(self) -> None:
-        """Wait for the end of the call; a cancellation of this is one of the call."""
+        """Wait for the end of the call; cancelling the wait cancels the call."""
         try:
             await self._over
         except asyncio.CancelledError:
@@ -234,7 +234,7 @@ class Call:
             raise
 
     def add_to_failure(self, remark: str) -> None:
-        """Say one more thing of why the call failed."""
+        """Append a remark to the failure's message."""
         if self.failure is not None:
             self.failure = dataclasses.replace(self.failure, message=f"{self.failure.message}; {remark}")
 
@@ -251,30 +251,30 @@ class Call:
             return None, failure_of(error, stage=self._stage, root=self._root)
         try:
             return self._convert(returned), None
-        except BaseException as unfit:  # of evalwire's own, or of a `model_dump` of the user's
+        except BaseException as unfit:  # from the conversion, or from the user's `model_dump`
             self.unusable = (returned,)
             bad = failure_of(unfit, stage=self._stage, root=self._root)
             return None, bad if bad.where else dataclasses.replace(bad, where=str(self.callee.path), traceback="")
 
     def _why_late(self) -> str | None:
-        """Return why its time was up; None when it was not."""
+        """Describe how the call exceeded its time limit; None if it did not."""
         limit = f"{self._clock.limit_seconds:g}"
-        if self._is_on_loop and self._time.held > self._clock.limit_seconds:
+        if self._is_on_loop and self._time.loop_seconds > self._clock.limit_seconds:
             return (
-                f"it blocked the event loop for {self._time.held:.1f} s, {limit} s being the limit; "
-                "make it a plain `def`"
+                f"blocked the event loop for {self._time.loop_seconds:.1f} s (limit: {limit} s); "
+                "make the function a plain `def`"
             )
         if self._timed_out:
             return self._why_timed_out(limit)
         taken = self._time.counted if self._is_on_loop else self._time.seconds
-        return f"it took {taken:.1f} s, {limit} s being the limit" if taken > self._clock.limit_seconds else None
+        return f"took {taken:.1f} s (limit: {limit} s)" if taken > self._clock.limit_seconds else None
 
     def _why_timed_out(self, limit: str) -> str:
         message = f"no result within {limit} s"
         if self.callee.is_isolated:
-            return f"{message}; if it blocks, its thread is left behind"
+            return f"{message}; if the function blocks, its thread keeps running"
         if not self.callee.is_async:
-            return f"{message}; a plain function cannot be stopped, its thread is left behind"
+            return f"{message}; a plain function cannot be stopped, so its thread keeps running"
         return message
 
 
@@ -282,7 +282,7 @@ class Call:
 def _in_steps(
     function: Callable[[], Any], own_time: OwnTime, step_ended: Callable[[], None]
 ) -> Generator[Any, None, Any]:
-    """Await what `function` returns, as `await` does, and note the time of each step on the event loop."""
+    """Await the result of `function`, as `await` does, and measure each step on the event loop."""
     own_time.begin_step()
     result = function()
     if not isinstance(result, Awaitable):
@@ -305,6 +305,6 @@ def _in_steps(
 
 
 def _throw(steps: Any, error: BaseException) -> Any:
-    if (throw := getattr(steps, "throw", None)) is None:  # an iterator of the user's own
+    if (throw := getattr(steps, "throw", None)) is None:  # an iterator that the user wrote
         raise error
     return throw(error)

@@ -1,4 +1,4 @@
-"""Follow an exception to what led to it, past whatever its class makes of its attributes."""
+"""Traversal of exception chains, independent of attributes that the exceptions' classes override."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MEMBERS: Any = BaseExceptionGroup.__dict__["exceptions"]
 
 
 def links(error: BaseException) -> Iterator[BaseException]:
-    """Give the error, the members of a group, and all that led to it, each once: an error may be its own cause."""
+    """Yield the error, its causes and contexts, and members of groups, each once: an error may be its own cause."""
     seen: set[int] = set()
     left: list[BaseException | None] = [error]
     while left:
@@ -28,24 +28,24 @@ def links(error: BaseException) -> Iterator[BaseException]:
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """Return what an exception was raised from."""
+    """Return the exception from which another was raised."""
     cause: BaseException | None = slot(error, "__cause__")
     return cause
 
 
 def slot(error: BaseException, name: str) -> Any:
-    """Return what Python itself keeps with an exception, such as its `__traceback__`."""
+    """Return an attribute that Python itself stores with an exception, for example `__traceback__`."""
     return _SLOTS[name].__get__(error)
 
 
 def name_of(type_: type) -> str:
-    """Return the name of a class, whatever its metaclass says."""
+    """Return the real name of a class, independent of its metaclass."""
     name: str = type.__dict__["__name__"].__get__(type_)
     return name
 
 
 def has_own_attributes(error: BaseException) -> bool:
-    """Check whether the class of the error, or of what led to it, has its own way to read what Python keeps."""
+    """Check whether a class in the error's chain overrides the attributes that Python stores with exceptions."""
     return any(
         name in vars(base)
         for link in links(error)

@@ -1,9 +1,9 @@
-"""End processes that user code forks, where they would go on as the job."""
+"""Termination of processes that user code forks, which would otherwise continue as the job."""
 
 from __future__ import annotations
 
-# NOTE: it releases in a fork the lock that it takes before one, in the order of imports. A tracer provider of
-# OpenTelemetry's starts threads in a fork, and waits for that lock for ever where it was made before this import.
+# NOTE: this module acquires a lock before a fork and releases it in the child, in the order of imports. OpenTelemetry's
+# tracer provider starts threads in the child. If it was created before this import, it would wait for the lock forever.
 import concurrent.futures.thread  # noqa: F401
 import contextlib
 import os
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 _LINE = (
-    "a process that user code forked (by os.fork) came back into evalwire; it ends here, and the job goes on without it"
+    "a process that user code forked (with os.fork) returned to evalwire and was ended; the job continues without it"
 )
 
 
 @contextlib.contextmanager
 def in_one_process() -> Iterator[None]:
-    """Run user code; a process that it forks ends where the user code returns or raises.
+    """Run user code; processes that it forks end when the user code returns or raises.
 
-    A child that user code ends itself, as `multiprocessing` does, never comes here. One that raises SystemExit ends
-    with its code.
+    Children that user code ends itself, as `multiprocessing` does, never get here. A child that raises SystemExit ends
+    with the exit code of the exception.
     """
     own = os.getpid()
     try:
@@ -32,7 +32,7 @@ def in_one_process() -> Iterator[None]:
 
 
 def leave_fork(raised: BaseException | None = None) -> NoReturn:
-    """End this process, a fork of the job's: silently where user code raised SystemExit, else with a line."""
+    """End this process, a fork of the job: silently if user code raised SystemExit, or else with a message."""
     if isinstance(raised, SystemExit) and (raised.code is None or isinstance(raised.code, int)):
         os._exit(raised.code or 0)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Say what to do about errors of user code whose own message does not."""
+"""Hints for errors of user code whose messages do not suggest a fix."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     import types
 
 _OTHER_LOOP: Final = (
-    "it belongs to an event loop that was made at import: make it within the function, at the first call"
+    "the object belongs to an event loop from import time: create it in the function, at the first call"
 )
 
 _BY_MESSAGE: Final = (
     (
         r"asyncio\.run\(\) cannot be called from a running event loop|This event loop is already running",
-        "await the coroutine here, or make the function a plain `def`, which runs on a thread",
+        "await the coroutine, or make the function a plain `def`, which runs on a thread",
     ),
     (r"attached to a different loop|is bound to a different event loop", _OTHER_LOOP),
-    (r"Event loop is closed", f"{_OTHER_LOOP}, or leave its loop open"),
+    (r"Event loop is closed", f"{_OTHER_LOOP}, or do not close its loop"),
     (
         r"no running event loop|There is no current event loop",
-        "make it within an `async def`; at import, and in a plain `def`, no event loop runs",
+        "create the object in an `async def`; no event loop runs at import time or in a plain `def`",
     ),
 )
 
@@ -32,22 +32,22 @@ _SAME_THREAD: Final = "SQLite objects created in a thread can only be used in th
 
 
 def hint_for(error: BaseException, raised_at: types.TracebackType | None) -> str | None:
-    """Return what to do about an error, or None where its message says all.
+    """Return a hint on how to fix an error, or None if its message suffices.
 
     Args:
-        error: what was raised.
-        raised_at: its traceback.
+        error: the raised exception.
+        raised_at: the traceback.
     """
     kind = type(error)
     if issubclass(kind, RuntimeError):
         text = _text(error)
         return next((hint for pattern, hint in _BY_MESSAGE if re.search(pattern, text)), None)
     if name_of(kind) == "ProgrammingError" and _SAME_THREAD in _text(error):
-        return "calls run on other threads than imports: connect with `check_same_thread=False`, or within the function"
+        return "calls and imports run on different threads: connect with `check_same_thread=False`, or in the function"
     if issubclass(kind, KeyError) and _is_of_example(raised_at):
-        return "this is the whole example: its input is `example.input`"
+        return "this is the whole example; the input is `example.input`"
     if issubclass(kind, AttributeError) and type(getattr(error, "obj", None)) is Example:
-        return "this is the whole example: its input is `example.input`"
+        return "this is the whole example; the input is `example.input`"
     return None
 
 
@@ -56,7 +56,7 @@ def _text(error: BaseException) -> str:
 
 
 def _is_of_example(raised_at: types.TracebackType | None) -> bool:
-    """Check whether an item of an example was asked for."""
+    """Check whether the error was raised by item access on an example."""
     while raised_at is not None and raised_at.tb_next is not None:
         raised_at = raised_at.tb_next
     return raised_at is not None and raised_at.tb_frame.f_code is Example.__getitem__.__code__

@@ -1,4 +1,4 @@
-"""Make event loops whose timers go by the machine's clock; jobs of one process share theirs, one after the other."""
+"""Event loops whose timers use the machine's clock; consecutive jobs of a process share a loop."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 def new_event_loop(selector: selectors.BaseSelector | None = None) -> asyncio.AbstractEventLoop:
-    """Return an event loop whose timers go by the machine's clock.
+    """Return an event loop whose timers use the machine's clock.
 
     Args:
-        selector: what the loop waits with; None for a loop of the kind that the policy makes.
+        selector: the selector with which the loop waits; None for a loop from the event loop policy.
     """
     loop = asyncio.new_event_loop() if selector is None else asyncio.SelectorEventLoop(selector)
-    with contextlib.suppress(AttributeError):  # a loop that is not written in Python has a clock of its own
+    with contextlib.suppress(AttributeError):  # loops that are not written in Python have their own clock
         loop.time = clocks.monotonic  # type: ignore[method-assign]
     return loop
 
 
 class _TimedSelector(selectors.DefaultSelector):
-    """What an event loop waits with: tells a clock when the loop waits, and when it has something to do."""
+    """A selector that notifies a clock when the event loop starts and stops waiting."""
 
     clock: Clock | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for events, as every selector does."""
+        """Wait for events."""
         clock = self.clock
         if clock is not None:
             clock.end_turn()
@@ -49,11 +49,11 @@ class _TimedSelector(selectors.DefaultSelector):
 class JobLoop:
     """The event loop of a job.
 
-    What user code makes once and keeps (a semaphore, a pool of connections) belongs to the loop that it was first used
-    on. So the jobs of a process share one loop, one after the other; a job beside another one has a loop of its own.
+    Objects that user code creates once and keeps, such as a semaphore or a connection pool, belong to the loop of their
+    first use. Consecutive jobs of a process therefore share a loop. Concurrent jobs have separate loops.
 
     Attributes:
-        loop: the event loop, for one thread at a time.
+        loop: the event loop, for use by one thread at a time.
     """
 
     def __init__(self) -> None:
@@ -64,28 +64,28 @@ class JobLoop:
 
     @classmethod
     def take(cls, clock: Clock) -> JobLoop:
-        """Return the process's loop where it is free, else a new one; `clock` is told when it waits."""
+        """Return the process's loop if it is free, or else a new loop; it notifies `clock` of its waits."""
         with _lock:
-            free = [one for one in _free if one.is_usable]
+            free = [loop for loop in _free if loop.is_usable]
             _free.clear()
             taken = free[0] if free else cls()
         taken.begin(clock)
         return taken
 
     def begin(self, clock: Clock) -> None:
-        """Be the loop of a job; its threads, for `asyncio.to_thread`, end with it."""
+        """Prepare the loop for a job; the threads for `asyncio.to_thread` end with the job."""
         self._selector.clock = clock
         self._executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
         self.loop.set_default_executor(self._executor)
 
     @property
     def is_usable(self) -> bool:
-        """Check whether another job may run on it: it is of this process, open, and runs nothing."""
+        """True if another job can use the loop: it belongs to this process, is open, and is idle."""
         is_idle = not self.loop.is_closed() and not self.loop.is_running()
         return self._process_id == os.getpid() and is_idle
 
     def give_back(self, *, whole: bool) -> None:
-        """Keep the loop for the next job, or close it where another job has left one, or where it is not `whole`."""
+        """Keep the loop for the next job; close it if it is not `whole` or another loop is already kept."""
         self._selector.clock = None
         if self._executor is not None:
             self._executor.shutdown(wait=False)
@@ -96,16 +96,16 @@ class JobLoop:
         self.close()
 
     def close(self) -> None:
-        """Close the loop, unless it was closed, or belongs to the process that forked this one."""
+        """Close the loop, unless it is closed already or belongs to the process that forked this process."""
         if self._process_id == os.getpid() and not self.loop.is_closed() and not self.loop.is_running():
             self.loop.close()
 
 
 _lock = threading.Lock()
-_free: list[JobLoop] = []  # one at most
+_free: list[JobLoop] = []  # at most 1
 
 
 @atexit.register
 def _close_free() -> None:
-    for one in _free:
-        one.close()
+    for loop in _free:
+        loop.close()

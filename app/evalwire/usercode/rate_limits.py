@@ -1,4 +1,4 @@
-"""What the errors of providers' clients say of load: a rate limit, worth another try, how long to wait."""
+"""Interpretation of errors from providers' clients: rate limits, errors worth a retry, and waiting times."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _OVERLOADED = 529  # Anthropic's
 
 _LIMITED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, _OVERLOADED})
 
-_PASSING = frozenset(  # as the providers' own clients have it
+_PASSING = frozenset(  # as in the providers' own clients
     {
         HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,  # of a lock that was not free in time
+        HTTPStatus.CONFLICT,  # a timeout on a lock
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,  # this one and the next are a gateway's, in front of the provider
+        HTTPStatus.BAD_GATEWAY,  # from a gateway in front of the provider, as the next two are
         HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.GATEWAY_TIMEOUT,
-        *range(520, 525),  # of a content delivery network whose origin does not answer
+        *range(520, 525),  # from a content delivery network whose origin does not answer
     }
 )
 
@@ -40,7 +40,7 @@ _GRPC = {
 
 _LIMITED_CLASSES = frozenset({"ResourceExhausted", "TooManyRequests"})
 
-_USED_UP = "insufficient_quota"  # OpenAI's, a 429 too; no wait helps
+_USED_UP = "insufficient_quota"  # OpenAI's; also a 429, but waiting does not help
 
 _LIMITED_AWS = frozenset({"throttling", "throttlingexception", "toomanyrequestsexception"})
 
@@ -54,25 +54,25 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
-_EARLIEST_TIMESTAMP = 1e9  # in 2001; a smaller number is a wait
+_EARLIEST_TIMESTAMP = 1e9  # in 2001; smaller numbers are waiting times
 
 _EARLIEST_MILLISECONDS = 1e11
 
 
 def is_rate_limit(error: BaseException) -> bool:
-    """Check whether a provider refused for load: HTTP 429 or 529, gRPC's RESOURCE_EXHAUSTED, AWS's throttling.
+    """Check whether a provider limited the rate: HTTP 429 or 529, gRPC's RESOURCE_EXHAUSTED, AWS's throttling.
 
-    Seen also in what caused the error, in what was being handled when it was raised, and in the members of a group.
+    The check includes the causes and contexts of the error, and the members of groups.
     """
     return any(_is_limit(link) for link in links(error))
 
 
 def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
-    """Check whether the same call may soon succeed: a rate limit, a timeout, a lost connection, a server's 5xx.
+    """Check whether a retry may succeed: after a rate limit, a timeout, a lost connection, or a server's 5xx.
 
     Args:
-        error: what the user's code raised. An exit or a cancellation counts only where `also` names it.
-        also: further exceptions, or bases of them, as `module.Name`; builtins as `Name`.
+        error: the exception from user code. Exits and cancellations count only if `also` has them.
+        also: additional exceptions to retry, or their base classes, as `module.Name`; builtins as `Name`.
     """
     behind = list(links(error))
     if any(_is_named(link, name) for link in behind for name in also):
@@ -81,39 +81,41 @@ def is_worth_retrying(error: BaseException, also: Collection[str] = ()) -> bool:
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """Return what a provider answered that no retry mends, such as `HTTP 400`; None where it answered nothing.
+    """Return a provider's permanent refusal, for example `HTTP 400`; None if the error has no response.
 
     Args:
-        error: what the user's code raised, which is not worth retrying.
+        error: the exception from user code, which is not worth retrying.
     """
     for link in links(error):
         if _text(_get(link, "code")) == _USED_UP:
             return _USED_UP
-        if (status := next((one for one in _statuses(link) if 400 <= one <= 599), None)) is not None:  # noqa: PLR2004 - the errors of HTTP
+        errors = (status for status in _statuses(link) if 400 <= status <= 599)  # noqa: PLR2004 - HTTP's errors
+        if (status := next(errors, None)) is not None:
             return f"HTTP {status}"
     return None
 
 
 def wait_asked(error: BaseException, now: Callable[[], float] = clocks.timestamp) -> float | None:
-    """Seconds that the provider asked to wait, however many; None when its answer says nothing of it.
+    """Return the seconds that the provider asked to wait, without an upper limit; None if it did not ask.
 
-    `Retry-After` (RFC 9110, 10.2.3) wins, in milliseconds where it comes in both; else the latest reset of the
-    limits that are used up, or of those that do not tell what remains.
+    `Retry-After` (RFC 9110, 10.2.3) takes precedence; its variant in milliseconds is preferred. Without it, the latest
+    reset among the exhausted limits counts. If no limit is reported as exhausted, limits without a remaining count are
+    used.
 
     Args:
-        error: what the user's code raised; of several answers behind it, the longest wait counts.
-        now: seconds since the epoch.
+        error: the exception from user code; the longest wait counts if there are several responses.
+        now: a function that returns the seconds since the epoch.
     """
     waits = [_wait(headers, now()) for link in links(error) for headers in _headers(link)]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _get(holder: object, *names: str) -> Any:
-    """An attribute or an item at the end of a path, or None."""
+    """Return the attribute or item at the end of a path, or None."""
     for name in names:
         try:
             holder = holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
-        except BaseException:  # a property of the library's, or of the user's, which may raise anything
+        except BaseException:  # a property may raise anything
             return None
     return holder
 
@@ -123,8 +125,8 @@ def _text(value: object) -> str:
 
 
 def _statuses(error: BaseException) -> Iterator[int]:
-    """Every HTTP status that an error carries; a gRPC one as its HTTP equivalent."""
-    if not issubclass(type(error), Exception):  # the code of a SystemExit is none
+    """Yield every HTTP status of an error; a gRPC status becomes its HTTP equivalent."""
+    if not issubclass(type(error), Exception):  # the `code` of SystemExit is not a status
         return
     code = _get(error, "code")
     if callable(code):
@@ -151,9 +153,7 @@ def _is_limit(error: BaseException) -> bool:
     return (
         not _LIMITED.isdisjoint(_statuses(error))
         or not _LIMITED_CLASSES.isdisjoint(name_of(base) for base in type(error).__mro__)
-        or (
-            _text(_get(error, "response", "Error", "Code")).lower() in _LIMITED_AWS
-        )  # in an event stream its first letter is small
+        or _text(_get(error, "response", "Error", "Code")).lower() in _LIMITED_AWS  # event streams use lowercase
     )
 
 
@@ -163,7 +163,7 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _is_named(error: BaseException, name: str) -> bool:
-    """Check whether it is of this class, called by where it is defined or by where a loaded module offers it."""
+    """Check whether the error's class has this name in its own module or in a loaded module that exports it."""
     module, _, attribute = name.rpartition(".")
     module = module or "builtins"
     offered = getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
@@ -174,10 +174,10 @@ def _is_named(error: BaseException, name: str) -> bool:
 
 
 def _headers(error: BaseException) -> Iterator[dict[str, str]]:
-    """The headers of the answers that an error carries, their names in small letters."""
+    """Yield the headers of an error's responses, with lowercase names."""
     for path in (("headers",), ("response", "headers"), ("response", "ResponseMetadata", "HTTPHeaders")):
         found: dict[str, str] = {}
-        with contextlib.suppress(BaseException):  # None, or something else of that name
+        with contextlib.suppress(BaseException):  # None, or an unrelated attribute of this name
             found = {str(name).lower(): str(value).strip() for name, value in _get(error, *path).items()}
         yield found
 
@@ -188,16 +188,16 @@ def _wait(headers: Mapping[str, str], now: float) -> float | None:
     if wait is not None:
         return wait
     used_up: list[float] = []
-    untold: list[float] = []
+    unclear: list[float] = []
     for name in filter(_RESET.fullmatch, headers):
         seconds, remaining = _seconds(headers[name], now), headers.get(name.replace("reset", "remaining"))
         if seconds is not None and remaining in {None, "0"}:
-            (untold if remaining is None else used_up).append(seconds)
-    return max(used_up or untold, default=None)
+            (unclear if remaining is None else used_up).append(seconds)
+    return max(used_up or unclear, default=None)
 
 
 def _seconds(text: str, now: float) -> float | None:
-    """A wait, given as seconds, as a duration like 1h2m3s, or as the moment of its end in any usual form."""
+    """Parse a wait: seconds, a duration such as 1h2m3s, or the time of its end in any usual form."""
     try:
         number = float(text)
     except ValueError:
@@ -213,7 +213,7 @@ def _seconds(text: str, now: float) -> float | None:
 
 
 def _moment(text: str) -> float | None:
-    """Seconds since the epoch of an ISO time or an HTTP date; one without a zone is in UTC."""
+    """Convert an ISO time or an HTTP date to seconds since the epoch; without a time zone, it is in UTC."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         with contextlib.suppress(ValueError, OverflowError):
             moment = read(text)

@@ -1,4 +1,4 @@
-"""Parse what an evaluator returned into scores and labels."""
+"""Parsing of evaluators' return values into scores and labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evalwire.model import EvaluationKind
 
 _FIELDS = ("name", "score", "label", "explanation", "metadata")
-_EXPLANATIONS = ("explanation", "reason", "reasoning", "comment")  # the first that is there counts
+_EXPLANATIONS = ("explanation", "reason", "reasoning", "comment")  # the first key that is present counts
 
 
 class NotApplicable(enum.Enum):
@@ -23,28 +23,28 @@ class NotApplicable(enum.Enum):
     NOT_APPLICABLE = "not applicable"
 
     def __bool__(self) -> NoReturn:
-        """Refuse to be true or false.
+        """Raise an error, because a true value would silently pass in `all([...])`.
 
         Raises:
-            TypeError: always: in `all([...])` it would silently be a pass.
+            TypeError: always.
         """
         raise TypeError("NOT_APPLICABLE is neither true nor false; compare with `is NOT_APPLICABLE`")
 
 
 NOT_APPLICABLE: Final = NotApplicable.NOT_APPLICABLE
-"""What an evaluator returns, alone or as a score, for a run that it does not apply to.
+"""The return value, alone or as a score, of an evaluator for a run to which it does not apply.
 
-Such a run has no place in means, rates and numbers of examples. `None` is a failure instead.
+Means, rates and example counts exclude the run. `None` is a failure instead.
 """
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorScore:
-    """One evaluation as the user's evaluator said it, before it has times and ids.
+    """An evaluation as the user's evaluator returned it, without times and IDs.
 
     Attributes:
-        kind: what was returned, by its type.
-        dropped: the keys of a dict that are not recorded.
+        kind: the kind, by the type of the returned value.
+        dropped: the keys of a returned dict that are not recorded.
     """
 
     name: str
@@ -57,30 +57,33 @@ class EvaluatorScore:
 
 
 def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
-    """Turn what an evaluator returned into evaluations with a finite score, a label, or both.
+    """Convert an evaluator's return value to evaluations with a finite score, a label, or both.
 
-    Accepted: bool, int or float (numpy's too), str (a label), a tuple (score, label[, explanation]), whose score may
-    be a number as text and whose label anything; a dict with `score`, `label`, `explanation`, `metadata`; a
-    phoenix-evals score; a list of dicts or scores, each named by its own `name`, or numbered as Phoenix's client does;
-    and `NOT_APPLICABLE`, alone or as a score.
+    Accepted values:
+
+    - A bool, int or float, numpy's included, or a str, which is a label.
+    - A tuple (score, label[, explanation]), whose score may be a number as text and whose label may have any type.
+    - A dict with `score`, `label`, `explanation` and `metadata`, or a phoenix-evals score.
+    - A list of dicts or scores, named by `name`, or numbered as by Phoenix's client.
+    - `NOT_APPLICABLE`, alone or as a score.
 
     Raises:
-        TypeError: a value of another kind.
-        ValueError: None, NaN, an infinity, an empty result, or two results of one name.
+        TypeError: the value has another type.
+        ValueError: the value is None, NaN, an infinity or empty, or has two results with the same name.
     """
     if isinstance(returned, list) or (isinstance(returned, tuple) and returned and _is_score_object(returned[0])):
         if not returned:
             raise ValueError("the evaluator returned an empty list")
         several = len(returned) > 1
         verdicts = [
-            _to_verdict(item, name=f"{name}-{place}" if several and _has_fields(item) else name, named=several)
-            for place, item in enumerate(returned, start=1)
+            _to_verdict(item, name=f"{name}-{number}" if several and _has_fields(item) else name, named=several)
+            for number, item in enumerate(returned, start=1)
         ]
         repeated = {verdict.name for verdict in verdicts if sum(verdict.name == v.name for v in verdicts) > 1}
         if repeated:
             raise ValueError(
                 f"the evaluator returned several results named {', '.join(sorted(repeated))}; "
-                "give each dict a `name` of its own"
+                "give each dict a unique `name`"
             )
         return verdicts
     return [_to_verdict(returned, name=name, named=False)]
@@ -89,7 +92,7 @@ def parse_scores(returned: Any, *, name: str) -> list[EvaluatorScore]:
 def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
     match value:
         case None:
-            raise ValueError("the evaluator returned None, which is no score")
+            raise ValueError("the evaluator returned None, which is not a score")
         case bool():
             return EvaluatorScore(name=name, kind="bool", score=float(value), label=str(value))
         case str():
@@ -100,7 +103,8 @@ def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
             return _from_fields(value, name=name, named=named)
         case tuple():
             if len(value) not in (2, 3):
-                raise ValueError(f"a tuple is (score, label) or (score, label, explanation), not {len(value)} items")
+                text = f"a tuple must be (score, label) or (score, label, explanation), not {len(value)} items"
+                raise ValueError(text)
             score, label, *explanation = value
             fields = {
                 "score": _from_text(score),
@@ -119,17 +123,17 @@ def _to_verdict(value: Any, *, name: str, named: bool) -> EvaluatorScore:
 
 
 def _from_text(score: Any) -> Any:
-    """Return a score of a tuple, which may be a number as text.
+    """Convert the score of a tuple, which may be a number as text.
 
     Raises:
-        TypeError: it is another text.
+        TypeError: the text is not a number.
     """
     if not isinstance(score, str):
         return score
     try:
         return float(score)
     except ValueError:
-        raise TypeError(f"a score is a number, not the text {score!r}; a tuple is (score, label)") from None
+        raise TypeError(f"a score must be a number, not the text {score!r}; a tuple is (score, label)") from None
 
 
 def _as_label(label: Any) -> Any:
@@ -151,7 +155,7 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
         raise ValueError(f"the evaluator returned neither `score` nor `label` (it has: {keys})")
     own_name = fields.get("name")
     if named and own_name is not None and not (isinstance(own_name, str) and own_name):
-        raise ValueError(f"the name of a result is text, not {own_name!r}")
+        raise ValueError(f"the name of a result must be text, not {own_name!r}")
     explained_by = next((key for key in _EXPLANATIONS if fields.get(key) is not None), "explanation")
     explanation = fields.get(explained_by)
     known = (*_FIELDS, explained_by)
@@ -174,7 +178,7 @@ def _from_fields(fields: Mapping[str, Any], *, name: str, named: bool) -> Evalua
 
 def _metadata(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"metadata is a dict, not a {type(value).__qualname__}")
+        raise TypeError(f"metadata must be a dict, not a {type(value).__qualname__}")
     metadata: dict[str, Any] = to_json(value or {}, name="metadata")
     return metadata
 
@@ -188,9 +192,9 @@ def _score(value: Any) -> tuple[float | None, EvaluationKind]:
     if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
         value = value.item()
     if not isinstance(value, int | float):
-        raise TypeError(f"a score is a number, not a {type(value).__qualname__}")
+        raise TypeError(f"a score must be a number, not a {type(value).__qualname__}")
     if not math.isfinite(value):
-        raise ValueError(f"the score is {value}, which is no score")
+        raise ValueError(f"a score must be a finite number, not {value}")
     return float(value), "bool" if isinstance(value, bool) else "number"
 
 
@@ -198,12 +202,12 @@ def _label(value: Any) -> str:
     if isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise TypeError(f"a label is text, not a {type(value).__qualname__}")
+        raise TypeError(f"a label must be text, not a {type(value).__qualname__}")
     if not value.strip():
         raise ValueError("the label is empty")
     return _clean(str.__str__(value))
 
 
 def _clean(text: str) -> str:
-    """Text that can be sent and stored: no half of a surrogate pair, and no NUL, which PostgreSQL refuses."""
+    """Replace halves of surrogate pairs, which cannot be sent, and NULs, which PostgreSQL does not store."""
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""Run plain functions on threads."""
+"""Threads for plain functions."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ Done = Callable[[Any, BaseException | None], None]
 
 
 class Threads:
-    """Daemon threads for plain functions: as many as are asked for at once, reused when idle.
+    """Daemon threads for plain functions: a thread for each concurrent call, reused when idle.
 
-    Daemon, since a plain function cannot be stopped from outside: one that never returns must not keep the
-    job from ending, as it would on a `concurrent.futures` pool.
+    A plain function cannot be stopped from outside. On daemon threads, a function that never returns does not keep the
+    job from ending, as it would in a `concurrent.futures` pool.
     """
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._free = 0  # threads that wait for a job which nobody has put yet
+        self._free = 0  # threads that wait for a job that is not queued yet
         self._busy = 0
         self._is_closed = False
         self._settled: collections.deque[Callable[[], None]] = collections.deque()
-        self._waking = False  # whether the loop has been told of what is settled
+        self._waking = False  # whether the loop is scheduled to process `_settled`
 
     @property
     def busy(self) -> int:
-        """The number of functions that are running now, abandoned ones included."""
+        """The number of functions that are running now, including abandoned functions."""
         return self._busy
 
     async def run(self, function: Callable[[], Any]) -> Any:
-        """Run `function` on a thread, in a copy of this context, and wait for what it returns or raises."""
+        """Run `function` on a thread, in a copy of this context, and return or raise its result."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def settle(result: Any, error: BaseException | None) -> None:
             if future.done():
                 return
-            if isinstance(error, StopIteration):  # a Future refuses it
+            if isinstance(error, StopIteration):  # futures do not accept it
                 error = RuntimeError(f"the function raised StopIteration: {error}").with_traceback(error.__traceback__)
             if error is None:
                 future.set_result(result)
@@ -57,7 +57,7 @@ class Threads:
         return await future
 
     def start(self, function: Callable[[], Any], context: contextvars.Context, done: Done) -> None:
-        """Run `function` on a thread, in `context`; `done` is called on this event loop with what came of it."""
+        """Run `function` on a thread, in `context`, and call `done` on this event loop with the result or error."""
         loop = asyncio.get_running_loop()
 
         def job() -> None:
@@ -68,15 +68,15 @@ class Threads:
             except BaseException as raised:
                 error = raised
             self._settled.append(functools.partial(done, result, error))
-            if not self._waking:  # else it is on its way, and finds this one too
+            if not self._waking:  # a scheduled `_settle` processes this result, too
                 self._waking = True
-                with contextlib.suppress(RuntimeError):  # the loop is gone: this function had been abandoned
+                with contextlib.suppress(RuntimeError):  # the loop is closed and the function abandoned
                     loop.call_soon_threadsafe(self._settle)
 
         try:
             self._submit(job)
-        except RuntimeError as error:  # of a limit on processes
-            why = f"it was not called, since {error}: raise the limit of threads, or run fewer at once"
+        except RuntimeError as error:  # a limit on processes
+            why = f"not called: {error}; raise the limit on threads, or run fewer examples at the same time"
             loop.call_soon(done, None, RuntimeError(why))
 
     def _settle(self) -> None:
@@ -85,7 +85,7 @@ class Threads:
             self._settled.popleft()()
 
     def close(self) -> None:
-        """Let idle threads end; running ones end with their function."""
+        """End idle threads; busy threads end with their function."""
         with self._lock:
             self._is_closed = True
             for _ in range(self._free):
@@ -104,21 +104,21 @@ class Threads:
                 with self._lock:
                     self._busy -= 1
                 raise
-        self._jobs.put(job)  # for a thread that is there, or it would run when nobody waits for it
+        self._jobs.put(job)  # only once a thread exists, or the job would run later without a caller
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
             with self._lock:
                 self._busy -= 1
-                if self._is_closed:  # its result was seen, and all of it closed, before it came here
+                if self._is_closed:  # closed after the caller received the result
                     break
                 self._free += 1
         _end_own_loop()
 
 
 class OnOwnLoop:
-    """An async function to be run on the event loop of whichever thread calls this."""
+    """A wrapper that runs an async function on the event loop of the calling thread."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
@@ -127,7 +127,7 @@ class OnOwnLoop:
         self._is_cancelled = False
 
     def __call__(self) -> Any:
-        """Run the function to its end."""
+        """Run the function to completion."""
         loop = _own_loop()
         with self._lock:
             if self._is_cancelled:
@@ -140,7 +140,7 @@ class OnOwnLoop:
         return await result if isinstance(result, Awaitable) else result
 
     def cancel(self) -> None:
-        """Cancel it from another thread."""
+        """Cancel the function from another thread."""
         with self._lock:
             self._is_cancelled = True
             if self._task is not None:
@@ -152,7 +152,7 @@ _local = threading.local()
 
 
 def _own_loop() -> asyncio.AbstractEventLoop:
-    """This thread's event loop, which lives as long as the thread, so that pooled connections work across calls."""
+    """Return this thread's event loop; it lives as long as the thread, so pooled connections work across calls."""
     loop: asyncio.AbstractEventLoop | None = getattr(_local, "loop", None)
     if loop is None or loop.is_closed():
         loop = _local.loop = new_event_loop()

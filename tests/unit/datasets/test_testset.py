@@ -419,11 +419,11 @@ def test_what_is_false_is_not_empty(tmp_path, output):
         ),
         (
             '{"input": {"q": 18446744073709551616}, "output": {"a": 1}, "tags": "t"}',
-            "has an integer of more than 64 bits, which Phoenix does not store; write it as text",
+            "has an integer of more than 64 bits, which Phoenix does not store; convert it to text",
         ),
         (
             '{"input": {"q": "a\\u0000"}, "output": {"a": 1}, "tags": "t"}',
-            "has a text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
+            "has text with a NUL character, which Phoenix does not store on PostgreSQL; remove it",
         ),
     ],
 )

@@ -182,7 +182,7 @@ def test_a_function_on_a_thread_is_late_by_its_own_clock():
     held, late = go(
         experiment(blocking, name="a_1"), experiment(plain, name="b_1"), concurrency=2, timeout_seconds=0.2
     ).results
-    assert held.runs[0].failure.message.startswith("it blocked the event loop for 0.")
+    assert held.runs[0].failure.message.startswith("blocked the event loop for 0.")
     assert late.runs[0].failure.type == "TimeoutError"
 
 

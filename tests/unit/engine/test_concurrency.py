@@ -203,7 +203,7 @@ def test_a_fixed_limit_never_changes(limit):
 @pytest.mark.parametrize(("limit", "highest"), [(0, 200), (-1, 200), ("auto", 0)])
 def test_a_limit_that_lets_nothing_run_is_refused(limit, highest):
     """It would wait for ever."""
-    with pytest.raises(ValueError, match="nothing could run"):
+    with pytest.raises(ValueError, match="limits must be at least 1"):
         Pace(limit, highest=highest)
 
 

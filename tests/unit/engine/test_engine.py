@@ -614,7 +614,7 @@ def test_a_screen_that_is_gone_costs_nothing(caplog):
     assert all(result.passed for result in job.results)
     assert len(recorder.recorded) == 6
     assert [record.message for record in caplog.records if "progress" in record.message] == [
-        "the progress cannot be shown, and the job goes on: BrokenPipeError()"
+        "cannot show the progress; the job continues: BrokenPipeError()"
     ]
 
 
@@ -715,7 +715,7 @@ def test_many_short_blocks_are_told_once_for_each_experiment(caplog):
     assert all(f"{__file__}:{line} blocks" in message for message in told)
     advice = [message for message in caplog.messages if 'isolate = "thread"' in message]
     assert [message.partition(":")[0] for message in advice] == ["a_40", "b_40"]
-    assert all(re.search(r"held the event loop for \d+ s\..* saved up to \d+ s$", message) for message in advice)
+    assert all(re.search(r"blocked the event loop for \d+ s\..* saved up to \d+ s$", message) for message in advice)
 
 
 def test_a_task_that_awaits_is_not_told(caplog):
@@ -1152,8 +1152,8 @@ def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopp
     if is_stopped:
         line = alike.__code__.co_firstlineno + 1
         assert results[0].failure.type == "TooManyFailures"
-        assert results[0].failure.message.startswith("its first 10 runs all failed with KeyError at ")
-        assert f"test_engine.py:{line}, so no further one was started" in results[0].failure.message
+        assert results[0].failure.message.startswith("the first 10 runs all failed with KeyError at ")
+        assert f"test_engine.py:{line}; no further runs were started" in results[0].failure.message
         assert go(ones[0], task_concurrency=2).results[0].not_run == 0
 
 
@@ -1176,7 +1176,7 @@ def test_runs_of_an_earlier_job_say_nothing_of_this_one():
     [
         (400, {}, {"retries": 2}, "no; not retried: HTTP 400"),
         (400, {}, {}, "no"),
-        (429, {"retry-after": "3600"}, {"retries": 2}, "no; not retried: the provider asks to wait 3600 s"),
+        (429, {"retry-after": "3600"}, {"retries": 2}, "no; not retried: the provider asked to wait 3600 s"),
     ],
 )
 def test_what_is_not_retried_is_said(status, headers, limits, said):

@@ -394,7 +394,7 @@ def test_a_percentile_is_of_the_nearest_rank():
     assert percentile([*values, 21.0], 0.95) == 20
     assert percentile([3.0], 0.95) == percentile([3.0], 0.0) == 3
     assert percentile(values, 1.0) == 20
-    with pytest.raises(ValueError, match="no percentile"):
+    with pytest.raises(ValueError, match="a percentile needs at least one value"):
         percentile([], 0.95)
 
 

@@ -115,35 +115,44 @@ async def answer():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Plain.ONE, "output is an object, which has no JSON form; return JSON values, a dataclass or a pydantic model"),
-        ({"team": {1: [object()]}}, 'output["team"]["1"][0] is an object, which has no JSON form'),
+        (
+            Plain.ONE,
+            "output is an object, which JSON cannot represent; return JSON values, a dataclass, or a pydantic model",
+        ),
+        ({"team": {1: [object()]}}, 'output["team"]["1"][0] is an object, which JSON cannot represent'),
         (
             Answer("x", Team),
-            'output["team"] is the class Team, which has no JSON form; return an instance, or its name',
+            'output["team"] is the class Team, which JSON cannot represent; return an instance or its name',
         ),
         ({"a\nb": 1j}, 'output["a\\nb"] is a complex, which'),
-        (stream(), 'output is an async_generator, which has no JSON form; collect it: "".join([part async for part in'),
-        ([parts()], 'output[0] is a generator, which has no JSON form; collect it: "".join(stream), or list(stream)'),
-        ({"rows": map(str, [])}, 'output["rows"] is a map, which has no JSON form; collect it'),
-        ({"file": io.StringIO("x")}, 'output["file"] is a StringIO, which has no JSON form; return what it holds'),
-        ({"f": len}, 'output["f"] is a builtin_function_or_method, which has no JSON form; call it'),
-        ([1, {2: {None: 1}}], 'output[1]["2"] has a NoneType as a key, which JSON does not have; use text'),
+        (
+            stream(),
+            'output is an async_generator, which JSON cannot represent; collect it: "".join([part async for part in',
+        ),
+        (
+            [parts()],
+            'output[0] is a generator, which JSON cannot represent; collect it: "".join(stream) or list(stream)',
+        ),
+        ({"rows": map(str, [])}, 'output["rows"] is a map, which JSON cannot represent; collect it'),
+        ({"file": io.StringIO("x")}, 'output["file"] is a StringIO, which JSON cannot represent; return its content'),
+        ({"f": len}, 'output["f"] is a builtin_function_or_method, which JSON cannot represent; call it'),
+        ([1, {2: {None: 1}}], 'output[1]["2"] has a NoneType as a key, which JSON does not allow; use text'),
         ({True: 1}, "output has a bool as a key"),
-        ({"n": [2**64]}, 'output["n"][0] is an integer of more than 64 bits, which Phoenix does not store; write it'),
-        ({"t": ["ok", "a\0"]}, 'output["t"][1] is a text with a NUL character, which Phoenix does not store'),
-        ({"t": "\ud800"}, 'output["t"] is a text with half of a surrogate pair'),
-        ({"t": {"a\0": 1}}, 'output["t"] has a key that is a text with a NUL character'),
-        ({"x": float("nan")}, 'output["x"] is nan, which has no JSON form; return None, or a number'),
-        ({"x": decimal.Decimal("Infinity")}, 'output["x"] is Infinity, which has no JSON form'),
-        ({"x": pd.NaT}, 'output["x"] is NaT, which has no JSON form; return None'),
-        ({"x": np.datetime64("NaT")}, 'output["x"] is NaT, which has no JSON form; return None'),
-        ({"x": pd.NA}, 'output["x"] is NA, which has no JSON form; return None'),
-        (pd.DataFrame({"p": [1.0, None]}), 'output[1]["p"] is nan, which has no JSON form'),
-        (FRAME.set_index("id"), "output is a DataFrame with an index of its own, which has no JSON form; call its"),
-        ({"s": FRAME["id"][1:]}, 'output["s"] is a Series with an index of its own'),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "output has two columns of one name"),
-        ({"b": b"\xff"}, 'output["b"] is bytes that are no UTF-8 text, which has no JSON form; encode them'),
-        ({1: 1, "1": 2}, "output has two keys that are the same text in JSON"),
+        ({"n": [2**64]}, 'output["n"][0] is an integer of more than 64 bits, which Phoenix does not store; convert it'),
+        ({"t": ["ok", "a\0"]}, 'output["t"][1] is text with a NUL character, which Phoenix does not store'),
+        ({"t": "\ud800"}, 'output["t"] is text with half of a surrogate pair'),
+        ({"t": {"a\0": 1}}, 'output["t"] has a key that is text with a NUL character'),
+        ({"x": float("nan")}, 'output["x"] is nan, which JSON cannot represent; return None or a number'),
+        ({"x": decimal.Decimal("Infinity")}, 'output["x"] is Infinity, which JSON cannot represent'),
+        ({"x": pd.NaT}, 'output["x"] is NaT, which JSON cannot represent; return None'),
+        ({"x": np.datetime64("NaT")}, 'output["x"] is NaT, which JSON cannot represent; return None'),
+        ({"x": pd.NA}, 'output["x"] is NA, which JSON cannot represent; return None'),
+        (pd.DataFrame({"p": [1.0, None]}), 'output[1]["p"] is nan, which JSON cannot represent'),
+        (FRAME.set_index("id"), "output is a DataFrame with a custom index, which JSON cannot represent; call its"),
+        ({"s": FRAME["id"][1:]}, 'output["s"] is a Series with a custom index'),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "output has two columns with the same name"),
+        ({"b": b"\xff"}, 'output["b"] is bytes that are not UTF-8 text, which JSON cannot represent; encode them'),
+        ({1: 1, "1": 2}, "output has two keys that become the same text in JSON"),
         (np.array([1j]), "output[0] is a complex, which"),
         (np.longdouble(0.5), "output is a longdouble, which"),
     ],
@@ -156,7 +165,7 @@ def test_a_message_names_the_place_and_what_to_do(value, message):
 
 def test_a_coroutine_is_to_be_awaited():
     made = answer()
-    with pytest.raises(TypeError, match=r'output\["text"\] is a coroutine, which has no JSON form; await it'):
+    with pytest.raises(TypeError, match=r'output\["text"\] is a coroutine, which JSON cannot represent; await it'):
         to_json({"text": made})
     assert asyncio.run(made) == 1
 

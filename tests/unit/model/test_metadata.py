@@ -17,7 +17,7 @@ SPEC = JobSpec(calls={"timeout": 300.0, "retries": None, "retry_on": []})
 
 
 def settings_of(experiment: Experiment, spec: JobSpec) -> str:
-    return start_metadata(experiment, spec, DATASET, begun=datetime(2026, 1, 1, tzinfo=UTC))["settings"]
+    return start_metadata(experiment, spec, DATASET, started=datetime(2026, 1, 1, tzinfo=UTC))["settings"]
 
 
 @pytest.mark.parametrize(

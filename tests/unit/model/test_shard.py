@@ -50,15 +50,15 @@ def test_the_parts_stay_the_same_over_versions_of_evalwire():
 
 @given(ids, totals, names, st.data())
 def test_what_is_missing_is_told_of_each_shard(ids, total, name, data):
-    """Sentences come for exactly the shards that lack something, and count what they lack."""
+    """There is a sentence for each shard with missing examples, and it counts them."""
     some = st.sets(st.sampled_from(ids)) if ids else st.just(set())
-    incomplete, begun = data.draw(some), data.draw(some)
+    incomplete, started = data.draw(some), data.draw(some)
     numbers = dict(zip(ids, deal_examples(ids, total, experiment=name), strict=True))
-    said = missing_shards(ids, incomplete, begun, total, experiment=name)
-    lacking = {numbers[id_] for id_ in incomplete}
-    wholly = lacking - {numbers[id_] for id_ in ids if id_ not in incomplete or id_ in begun}
-    assert len(said) == bool(wholly) + len(lacking - wholly)
-    counts = [int(re.search(r"(?:with|lacks) (\d+) examples? \(", one)[1]) for one in said]
+    sentences = missing_shards(ids, incomplete, started, total, experiment=name)
+    missing = {numbers[id_] for id_ in incomplete}
+    wholly = missing - {numbers[id_] for id_ in ids if id_ not in incomplete or id_ in started}
+    assert len(sentences) == bool(wholly) + len(missing - wholly)
+    counts = [int(re.search(r"(?:with|missing) (\d+) examples? \(", sentence)[1]) for sentence in sentences]
     assert sum(counts) == len(incomplete)
 
 
@@ -70,13 +70,13 @@ def test_missing_shards_are_named_with_some_of_their_examples():
     second = [id_ for id_, number in zip(ids, numbers, strict=True) if number == 2]
     assert missing_shards(ids, {*first, second[0]}, second, 2, experiment="e") == [
         f"shard 1 of 2 is missing, with 3 examples ({', '.join(first)})",
-        f"shard 2 of 2 is not complete: it lacks 1 example ({second[0]})",
+        f"shard 2 of 2 is incomplete: missing 1 example ({second[0]})",
     ]
     assert missing_shards(ids, set(ids), (), 2, experiment="e") == [
         f"shards 1, 2 of 2 are missing, with 6 examples ({', '.join([*first, *second][:5])}, ...)"
     ]
     assert missing_shards(ids, set(first), first[:1], 2, experiment="e") == [
-        f"shard 1 of 2 is not complete: it lacks 3 examples ({', '.join(first)})"
+        f"shard 1 of 2 is incomplete: missing 3 examples ({', '.join(first)})"
     ]
     assert missing_shards(ids, set(), ids, 2, experiment="e") == []
 

@@ -92,7 +92,7 @@ HELD = GateResult(
         (report(GOOD, gates=(HELD,)), "PASSED (1 gate passed): 1 experiment, 2 examples, none failed, 3.2 s"),
         (
             report(GOOD, shard=Shard(1, 2)),
-            "PASSED (shard 1/2, whose gates are judged with the others): 1 experiment, 2 examples, none failed, 3.2 s",
+            "PASSED (shard 1/2, gates are applied after the merge): 1 experiment, 2 examples, none failed, 3.2 s",
         ),
         (
             report(GOOD, BAD),

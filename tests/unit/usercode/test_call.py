@@ -364,7 +364,7 @@ class Nothing:
 @pytest.mark.parametrize("thing", [Quality, Judging, Later, Inherits, Nothing])
 def test_a_class_in_place_of_an_instance_is_refused(bind, thing):
     name = "task" if bind is bind_task else "ev"
-    how = "that takes nothing" if thing is Nothing else f"define an instance: {name} = {thing.__name__}"
+    how = "that takes no arguments" if thing is Nothing else f"define an instance: {name} = {thing.__name__}"
     with pytest.raises(BindingError, match=f"`{name}` is a class.*{how}"):
         bind(thing, path=PATH)
 

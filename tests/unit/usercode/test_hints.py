@@ -67,7 +67,7 @@ async def takes_an_attribute(example):
     return example.q
 
 
-WHOLE = "this is the whole example: its input is `example.input`"
+WHOLE = "this is the whole example; the input is `example.input`"
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,16 @@ WHOLE = "this is the whole example: its input is `example.input`"
     [
         (
             runs_a_loop,
-            "asyncio.run() cannot be called from a running event loop; await the coroutine here, or make the",
+            "asyncio.run() cannot be called from a running event loop; await the coroutine, or make the",
         ),
-        (runs_the_loop, "This event loop is already running; await the coroutine here"),
-        (of_another_loop, "attached to a different loop; it belongs to an event loop that was made at import: make it"),
-        (without_a_loop, "no running event loop; make it within an `async def`"),
-        (asks_the_database, "; calls run on other threads than imports: connect with `check_same_thread=False`"),
-        (asks_the_database_on_a_thread, "; calls run on other threads than imports"),
+        (runs_the_loop, "This event loop is already running; await the coroutine"),
+        (
+            of_another_loop,
+            "attached to a different loop; the object belongs to an event loop from import time: create it",
+        ),
+        (without_a_loop, "no running event loop; create the object in an `async def`"),
+        (asks_the_database, "; calls and imports run on different threads: connect with `check_same_thread=False`"),
+        (asks_the_database_on_a_thread, "; calls and imports run on different threads"),
         (takes_an_item, f"'q'; {WHOLE}"),
         (takes_an_attribute, f"'Example' object has no attribute 'q'; {WHOLE}"),
     ],

@@ -1,4 +1,4 @@
-"""Write everything that was paid for into a file before it is sent, and read it back."""
+"""The journal: a file to which all results are written before they are sent, and from which a job resumes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Find the journals of earlier jobs in a folder."""
+"""Search for the journals of earlier jobs in a directory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _PATTERN = "journal_*.jsonl"
 
 _UNFINISHED = ("interrupted", "infrastructure")
 
-_LAST = 64 * 1024  # bytes, more than an end has
+_LAST = 64 * 1024  # bytes, more than an end line has
 
 
-def newest_journal(folder: Path) -> Path | None:
-    """The journal of a folder that was begun last, by its name; None when there is none."""
-    return max(folder.glob(_PATTERN), key=lambda path: path.stem, default=None)
+def newest_journal(directory: Path) -> Path | None:
+    """Return the newest journal in a directory, by name; None without a journal."""
+    return max(directory.glob(_PATTERN), key=lambda path: path.stem, default=None)
 
 
-def unfinished_journal(folder: Path) -> Path | None:
-    """Return the newest journal of a folder, where its job ended before it was through; None where it still runs."""
-    path = newest_journal(folder)
+def unfinished_journal(directory: Path) -> Path | None:
+    """Return the newest journal in a directory if its job ended early; None if the job finished or still runs."""
+    path = newest_journal(directory)
     try:
         return path if path is not None and _is_unfinished(path) else None
-    except OSError:  # whoever resumes it is told
+    except OSError:  # `resume` reports it
         return None
 
 
@@ -42,5 +42,5 @@ def _is_unfinished(path: Path) -> bool:
     try:
         last = json.loads(text.rstrip(b"\n").rpartition(b"\n")[2])
     except ValueError:
-        return size > 0  # torn, or longer than an end
+        return size > 0  # torn, or longer than an end line
     return not isinstance(last, dict) or last.get("type") != "end" or last.get("outcome") in _UNFINISHED

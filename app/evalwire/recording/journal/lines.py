@@ -1,7 +1,7 @@
-"""Declare the lines of a journal, and convert them to text and back.
+"""The lines of a journal, and their conversion to text and back.
 
-A journal has one JSON object per line, each with a `type`. A later line about the same run, or about the same evaluator
-of a run, replaces the earlier line. The journal does not say which records Phoenix has: Phoenix is asked.
+Each line of a journal is a JSON object with a `type`. A later line about the same run, or about the same evaluator of a
+run, replaces the earlier line. The journal does not have the IDs of records; only Phoenix knows its records.
 """
 
 # NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
@@ -23,7 +23,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class JobLine(_Line, frozen=True, tag="job"):
-    """The job begins; this is the first line."""
+    """The start of the job, as the first line."""
 
     format: int
     started_at: datetime
@@ -41,7 +41,7 @@ class JobLine(_Line, frozen=True, tag="job"):
 
 
 class CreateLine(_Line, frozen=True, tag="create"):
-    """An experiment is about to be created in Phoenix, under a key in its metadata."""
+    """The coming creation of an experiment in Phoenix, with a key in its metadata."""
 
     experiment: str
     dataset: PastDataset
@@ -51,7 +51,7 @@ class CreateLine(_Line, frozen=True, tag="create"):
 
 
 class OpenLine(_Line, frozen=True, tag="open"):
-    """An experiment was created in Phoenix, under this ID."""
+    """The creation of an experiment in Phoenix, with its ID."""
 
     experiment: str
     id: str | None
@@ -60,7 +60,7 @@ class OpenLine(_Line, frozen=True, tag="open"):
 
 
 class InputsLine(_Line, frozen=True, tag="inputs"):
-    """User code has read these files of the project by now; the field has the form of `Inputs.to_json`."""
+    """The project files that user code has read so far, in the form of `Inputs.to_json`."""
 
     experiment: str
     inputs: Mapping[str, Any]
@@ -73,14 +73,14 @@ class _LineOfRun(_Line, frozen=True):
 
     @property
     def key(self) -> RunKey:
-        """Return the key of the run within its experiment."""
+        """The key of the run within its experiment."""
         return self.example, self.repetition
 
 
 class RunLine(_LineOfRun, frozen=True, tag="run"):
-    """The task returned an output for one example, or failed.
+    """The output of a task for an example, or its failure.
 
-    `lossy_output` is what a failed run returned, as near as JSON comes; nothing is made of it.
+    `lossy_output` is the value that a failed run returned, as closely as JSON allows. evalwire does not read it.
     """
 
     output: Any
@@ -94,14 +94,14 @@ class RunLine(_LineOfRun, frozen=True, tag="run"):
 
 
 class EvaluationsLine(_LineOfRun, frozen=True, tag="evaluations"):
-    """An evaluator returned its evaluations of a run, or failed."""
+    """An evaluator's evaluations of a run, or its failure."""
 
     evaluator: str
     evaluations: tuple[Evaluation, ...]
 
 
 class EndLine(_Line, frozen=True, tag="end"):
-    """The job ended."""
+    """The end of the job."""
 
     outcome: str
     exit_code: int
@@ -112,17 +112,17 @@ _TYPES = {kind.__struct_config__.tag for kind in get_args(Line)}
 
 
 def encode(line: Line) -> bytes:
-    """Return a line as JSON with its newline; half of a surrogate pair, in a failure's text, becomes an escape."""
-    plain = msgspec.to_builtins(line, str_keys=True, enc_hook=str)  # other values are of a user's metadata
+    """Encode a line as JSON with a newline; halves of surrogate pairs, in a failure's text, are escaped."""
+    plain = msgspec.to_builtins(line, str_keys=True, enc_hook=str)  # other types come from a user's metadata
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def decode(text: str) -> Line | None:
-    """Return a line of a journal; None for a type that this version of evalwire does not know.
+    """Decode a line of a journal; None for a type that this version of evalwire does not know.
 
     Raises:
-        msgspec.ValidationError: it is JSON, and not a line of a journal.
-        json.JSONDecodeError: it is not JSON.
+        msgspec.ValidationError: the text is JSON, but not a line of a journal.
+        json.JSONDecodeError: the text is not JSON.
     """
     entry = json.loads(text)
     if isinstance(entry, dict) and isinstance(entry.get("type"), str) and entry["type"] not in _TYPES:

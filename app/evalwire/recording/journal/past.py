@@ -1,4 +1,4 @@
-"""What a journal, or Phoenix, knows of an earlier job."""
+"""The state of an earlier job, from a journal or from Phoenix."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastDataset:
-    """The dataset of an earlier experiment, as a later job finds and recognises it.
+    """The dataset of an earlier experiment, as a later job finds and recognizes it.
 
     Attributes:
-        examples: their number.
+        examples: the number of examples.
         split: the split that ran; None for the whole dataset.
     """
 
@@ -30,7 +30,7 @@ class PastDataset:
 
     @classmethod
     def of(cls, dataset: Dataset) -> PastDataset:
-        """Return a dataset as it is found again."""
+        """Return the identifying data of a dataset."""
         return cls(
             id=dataset.id,
             name=dataset.name,
@@ -42,12 +42,12 @@ class PastDataset:
 
 @dataclass(slots=True, kw_only=True)
 class PastExperiment:
-    """What a journal, or Phoenix, knows of one experiment of an earlier job.
+    """The state of an experiment of an earlier job, from a journal or from Phoenix.
 
     Attributes:
-        dataset: None before the experiment was to be created.
-        id: Phoenix's id of the experiment; None when its creation is not known to have succeeded.
-        runs: without examples, which only Phoenix has: see `runs_on`.
+        dataset: the dataset; None if the creation of the experiment was never attempted.
+        id: Phoenix's ID of the experiment; None unless its creation is known to have succeeded.
+        runs: the runs without their examples, which only Phoenix has; see `runs_on`.
     """
 
     experiment: str
@@ -63,7 +63,7 @@ class PastExperiment:
 
     @classmethod
     def of(cls, opened: OpenExperiment) -> PastExperiment:
-        """An experiment that has begun, and has no runs yet."""
+        """Return the state of an opened experiment, without runs."""
         return cls(
             experiment=opened.experiment.name,
             dataset=PastDataset.of(opened.dataset),
@@ -76,41 +76,41 @@ class PastExperiment:
         )
 
     def is_same(self, *, recorded_name: str, metadata: Mapping[str, Any] | None) -> bool:
-        """Check whether an experiment in Phoenix is this one, and not another that has its ID by now."""
+        """Check whether an experiment in Phoenix is this experiment, not another with a reused ID."""
         key = (metadata or {}).get(CREATION_KEY)
         return recorded_name == self.recorded_name and key == self.metadata.get(CREATION_KEY)
 
     def runs_on(self, examples: Sequence[Example], *, others: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
-        """Return what is known of the runs on these examples.
+        """Return the known runs on these examples.
 
         Args:
-            examples: of the dataset's version that ran.
-            others: runs that Phoenix has; they count where the journal holds none.
+            examples: the examples of the original dataset version.
+            others: the runs from Phoenix, for examples without a run in the journal.
         """
         found: dict[RunKey, TaskRun] = {}
         for example in examples:
             for repetition in range(1, self.repetitions + 1):
                 key = (example.node_id, repetition)
                 run = _run(example, self.runs[key]) if key in self.runs else others.get(key)
-                if run is not None:  # it may have been evaluated after it was found in Phoenix
+                if run is not None:  # the journal may have evaluations of a run from Phoenix
                     found[key] = self._with_evaluations(run, key)
         return found
 
     def _with_evaluations(self, run: TaskRun, key: RunKey) -> TaskRun:
         own = self.evaluations.get(key, {})
         others = [evaluation for evaluation in run.evaluations if evaluation.evaluator not in own]
-        return replace(run, evaluations=(*others, *(evaluation for said in own.values() for evaluation in said)))
+        return replace(run, evaluations=(*others, *(evaluation for found in own.values() for evaluation in found)))
 
 
 @dataclass(slots=True, kw_only=True)
 class PastJob:
-    """What a journal holds of a job.
+    """The state of a job, from its journal.
 
     Attributes:
-        experiments: the names of all experiments that were to run, those that never began included.
-        spec: what it ran.
-        past: what is known of each experiment that it began, by name.
-        damaged: lines in its midst that could not be read.
+        experiments: the names of all planned experiments, including experiments that never started.
+        spec: the job's specification.
+        past: the state of each started experiment, by name.
+        damaged: the number of unreadable lines before the last line.
     """
 
     experiments: list[str]

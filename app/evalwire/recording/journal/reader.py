@@ -1,4 +1,4 @@
-"""Read a journal."""
+"""Reading of journals."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def read_journal(path: Path) -> PastJob:
-    """Read a journal; a torn last line, of a process that was killed, is left out.
+    """Read a journal; skip a torn last line, which a killed process leaves.
 
     Raises:
-        UsageError: it cannot be read, or is not a journal that this version understands.
+        UsageError: the file cannot be read, or is not a journal of this version.
     """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -31,23 +31,23 @@ def read_journal(path: Path) -> PastJob:
         raise UsageError(f"the journal {path} cannot be read: {error.strerror or error}.") from error
     if job is None and path.stat().st_size == 0:
         raise UsageError(
-            f"the journal {path} is empty: its job ended before anything ran. Start a new run with `evalwire run`."
+            f"the journal {path} is empty: its job ended before anything ran. Start a new job with `evalwire run`."
         )
     if job is None:
-        raise UsageError(f"{path} is not a journal of evalwire: it does not begin with a job.")
+        raise UsageError(f"{path} is not an evalwire journal: the first line does not describe a job.")
     return job
 
 
 def count_runs(path: Path) -> int:
-    """Return how many runs of tasks a journal holds, one line at a time: the journal may be larger than the memory.
+    """Return the number of task runs in a journal, which is read line by line because it may exceed the memory.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the journal cannot be read.
     """
     found = set()
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
-            with contextlib.suppress(msgspec.ValidationError, json.JSONDecodeError):  # what `resume` reports
+            with contextlib.suppress(msgspec.ValidationError, json.JSONDecodeError):  # `resume` reports them
                 if isinstance(line := lines.decode(text), lines.RunLine):
                     found.add((line.experiment, line.key))
     return len(found)
@@ -65,8 +65,8 @@ def _read(file: Iterable[str], path: Path) -> PastJob | None:
                 _take(lines.decode(text), job)
         except msgspec.ValidationError as error:
             raise UsageError(
-                f"line {number} of the journal {path} is damaged: {error}. Remove the line; what it was about is then "
-                "run again."
+                f"line {number} of the journal {path} is damaged: {error}. Remove the line; its work is then done "
+                "again."
             ) from error
         except json.JSONDecodeError:
             is_torn = True
@@ -80,11 +80,11 @@ def _read(file: Iterable[str], path: Path) -> PastJob | None:
 def _first(text: str, path: Path) -> PastJob:
     entry = json.loads(text)
     if not isinstance(entry, dict) or entry.get("type") != "job" or "format" not in entry:
-        raise UsageError(f"{path} is not a journal of evalwire: it does not begin with a job.")
+        raise UsageError(f"{path} is not an evalwire journal: the first line does not describe a job.")
     if entry["format"] != lines.FORMAT:
         raise UsageError(
             f"the journal {path} was written by another version of evalwire (format {entry['format']}; this version "
-            f"reads {lines.FORMAT}). Resume it with that version, or start a new run with `evalwire run`."
+            f"reads {lines.FORMAT}). Resume it with that version, or start a new job with `evalwire run`."
         )
     return _job(msgspec.convert(entry, type=lines.JobLine))
 
@@ -106,22 +106,22 @@ def _job(line: lines.JobLine) -> PastJob:
 
 
 def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
-    """Return how an earlier job shared its experiments; None where it had them for itself.
+    """Return the sharing of an earlier job; None for a job without shards.
 
     Raises:
-        UsageError: the journal names a shard that cannot be.
+        UsageError: the journal has an invalid shard.
     """
     if text is None:
         return None
     try:
         shard = Shard.parse(text)
     except ValueError as error:
-        raise UsageError(f"the journal names the shard {text!r}: {error}.") from error
+        raise UsageError(f"the journal has an invalid shard, {text!r}: {error}.") from error
     return Sharing(total=shard.total, shard=shard, run_key=run_key)
 
 
 def _take(line: lines.Line | None, job: PastJob) -> None:
-    """Add one line to what is known."""
+    """Add a line to the state of the job."""
     if line is None or isinstance(line, lines.JobLine | lines.EndLine):
         return
     past = job.past.setdefault(line.experiment, PastExperiment(experiment=line.experiment))

@@ -1,4 +1,4 @@
-"""Write a journal: the append-only file behind `evalwire resume`."""
+"""Writing of journals, the append-only files for `evalwire resume`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _OWNER_ONLY = 0o600
 
 
 class Journal:
-    """Appends lines, from any thread; a disk that fails is told once, and the job goes on without.
+    """Appends lines to a file, from any thread; if the disk fails, it logs an error and the job continues.
 
-    The file is the owner's alone, since it holds outputs as they are. Each line is handed to the operating system
-    before the call returns, so it outlives this process; a crash of the machine may cost the last ones.
+    Only the owner can read the file, because it contains unmasked outputs. Each line reaches the operating system
+    before the call returns, so it outlives this process. A crash of the machine may lose the last lines.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         is_whole: whether every line could be written.
     """
 
@@ -49,28 +49,28 @@ class Journal:
         _open.add(self)
 
     @classmethod
-    def create(cls, folder: Path, *, now: datetime) -> Journal:
-        """Begin a new journal.
+    def create(cls, directory: Path, *, now: datetime) -> Journal:
+        """Create a journal.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the directory is not writable.
         """
         for attempt in range(1000):
             suffix = f"_{attempt:03}" if attempt else ""
-            path = folder / f"journal_{now:%Y%m%dT%H%M%SZ}{suffix}.jsonl"
+            path = directory / f"journal_{now:%Y%m%dT%H%M%SZ}{suffix}.jsonl"
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, _OWNER_ONLY)
-                os.fchmod(descriptor, _OWNER_ONLY)  # whatever the umask
+                os.fchmod(descriptor, _OWNER_ONLY)  # independent of the umask
                 _lock(descriptor, path)
                 return cls(path, descriptor)
-        raise FileExistsError(f"{folder} has a thousand journals of this second")
+        raise FileExistsError(f"{directory} already has 1,000 journals from this second")
 
     @classmethod
     def reopen(cls, path: Path) -> tuple[Journal, PastJob]:
-        """Go on with a journal: the journal, and what it holds; a torn last line is cut off.
+        """Open an existing journal and cut off a torn last line; return it with the state of its job.
 
         Raises:
-            UsageError: it cannot be opened, another process is writing it, or it is not a journal.
+            UsageError: the file cannot be opened, another process is writing it, or it is not a journal.
         """
         try:
             descriptor = os.open(path, os.O_APPEND | os.O_RDWR)
@@ -88,24 +88,24 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing was ever noted in the journal."""
+        """True if nothing was ever written to the journal."""
         return self._file is not None and os.fstat(self._file).st_size == 0
 
     def close(self) -> None:
-        """Let others have it."""
+        """Close the file, which releases its lock."""
         with self._lock:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
 
     def forget(self) -> None:
-        """Close the file in a forked child, without waiting for a lock that no thread of the child will release."""
+        """Close the file in a forked child, without the lock, which no thread of the child would release."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def append(self, line: lines.Line) -> None:
-        """Append one line."""
+        """Append a line."""
         rest = lines.encode(line)
         with self._lock:
             if self._file is None:
@@ -114,15 +114,15 @@ class Journal:
                 while rest:
                     rest = rest[os.write(self._file, rest) :]
             except OSError as error:
-                log.error(  # noqa: TRY400 - one line, and seen with --quiet too
-                    "the journal %s cannot be written (%s); the run goes on without it", self.path, error
+                log.error(  # noqa: TRY400 - a single line, also shown with --quiet
+                    "the journal %s cannot be written (%s); the job continues without it", self.path, error
                 )
                 self.is_whole = False
                 os.close(self._file)
                 self._file = None
 
     def begin(self, spec: JobSpec, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
-        """Write what is to run, as the first line."""
+        """Write the job's specification, as the first line."""
         sharing = spec.sharing
         self.append(
             lines.JobLine(
@@ -143,10 +143,10 @@ class Journal:
         )
 
     def end(self, outcome: str, exit_code: int) -> None:
-        """Write how the job ended, as the last line."""
+        """Write the outcome of the job, as the last line."""
         self.append(lines.EndLine(outcome=outcome, exit_code=exit_code))
 
-    # --- what a recorder tells -----------------------------------------------------------------------
+    # --- calls from recorders ------------------------------------------------------------------------
 
     def creating(self, opened: OpenExperiment) -> None:
         """Write that an experiment is about to be created in Phoenix."""
@@ -172,11 +172,11 @@ class Journal:
         )
 
     def read(self, opened: OpenExperiment, inputs: Inputs) -> None:
-        """Write what user code has read of the project by now."""
+        """Write the list of project files that user code has read so far."""
         self.append(lines.InputsLine(experiment=opened.experiment.name, inputs=inputs.to_json()))
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Write what a task returned, or why it failed for good."""
+        """Write the output of a task, or its final failure."""
         self.append(
             lines.RunLine(
                 experiment=opened.experiment.name,
@@ -194,7 +194,7 @@ class Journal:
         )
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write what an evaluator returned for a run, or why it failed for good."""
+        """Write an evaluator's evaluations of a run, or its final failure."""
         self.append(
             lines.EvaluationsLine(
                 experiment=opened.experiment.name,
@@ -210,7 +210,7 @@ _open: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
-    """A process that user code forks has this one's open files, and would hold the lock when this one is gone."""
+    """Close journals in a forked process, which would otherwise keep the lock after the job's process has ended."""
     for journal in list(_open):
         journal.forget()
 
@@ -223,13 +223,13 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise UsageError(f"another evalwire is still writing the journal {path}.") from error
+        raise UsageError(f"another evalwire process is still writing the journal {path}.") from error
     except OSError:  # a file system without locks
         pass
 
 
 def _cut_torn_line(descriptor: int) -> None:
-    """End the file after its last newline, or with one where the last line is whole without it."""
+    """Remove a torn last line, or add a newline to a complete last line."""
     size = os.fstat(descriptor).st_size
     keep, step = size, 64 * 1024
     tail = b""

@@ -1,4 +1,4 @@
-"""Trace each call of the user's code in its experiment's project."""
+"""Tracing of each call of user code, in the project of its experiment."""
 
 from evalwire.recording.tracing.spans import CallSpan
 from evalwire.recording.tracing.tracing import Tracing

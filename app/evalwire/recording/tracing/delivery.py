@@ -1,4 +1,4 @@
-"""Deliver spans in batches, on a thread."""
+"""Delivery of spans in batches, on a thread."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger("evalwire.tracing")
 
 _JSON_TEXT_ATTRIBUTES = ("document.metadata", "llm.prompt_template.variables", "metadata", "tool.parameters")
 
-_QUEUE_LIMIT = 20_000  # spans; beyond it the oldest are dropped and counted
+_QUEUE_LIMIT = 20_000  # spans; beyond this limit, the oldest are dropped and counted
 
 _BATCH_SIZE = 256
 
-_BATCH_SECONDS = 15.0  # Phoenix inserts a span at the cost of a record, so many at once and seldom
+_BATCH_SECONDS = 15.0  # a span costs Phoenix as much as a record, so batches are large and rare
 
 _TRIES = 5
 
@@ -41,11 +41,11 @@ Deliver = Callable[[str, Sequence[Mapping[str, Any]]], int]
 
 
 class Delivery:
-    """A bounded queue and a thread that empties it in batches; its troubles never reach the job.
+    """A bounded queue and a thread that empties it in batches; delivery errors never affect the job.
 
     Args:
-        deliver: sends spans to a project, and returns how many were refused. `PhoenixUnreachable` says that Phoenix is
-            away, and that they may wait.
+        deliver: a function that sends spans to a project and returns the number of rejected spans. If it raises
+            `PhoenixUnreachable`, the spans wait until Phoenix is reachable.
     """
 
     def __init__(self, deliver: Deliver) -> None:
@@ -63,7 +63,7 @@ class Delivery:
         self._thread.start()
 
     def put(self, project: str, span: trace_sdk.ReadableSpan) -> None:
-        """Queue a span for a project; drop the oldest when the queue is full."""
+        """Queue a span for a project; drop the oldest span if the queue is full."""
         if len(self._queue) >= _QUEUE_LIMIT:
             self._queue.popleft()
             self.lost += 1
@@ -73,7 +73,7 @@ class Delivery:
                 self._wake.notify()
 
     def close(self, flush_seconds: Callable[[], float]) -> None:
-        """Deliver what is queued, for as long as `flush_seconds` says, asked again and again; the rest is lost."""
+        """Deliver the queued spans until `flush_seconds`, which is called repeatedly, have passed; drop the rest."""
         began = clocks.monotonic()
         with self._wake:
             self._closing_at = began + flush_seconds()
@@ -88,7 +88,7 @@ class Delivery:
         self._queue.clear()
 
     def _work(self) -> None:
-        tries = 0  # of what could not be sent
+        tries = 0  # attempts to send the current spans
         while True:
             with self._wake:
                 if self._closing_at is None and len(self._queue) < _BATCH_SIZE and not tries:
@@ -106,7 +106,7 @@ class Delivery:
                 self._pause(tries)
 
     def _put_back(self, kept: Sequence[tuple[str, trace_sdk.ReadableSpan]]) -> None:
-        """Queue again what could not be sent, before what came since; drop the oldest when there is no room."""
+        """Return unsent spans to the front of the queue; drop the oldest if there is no room."""
         room = max(0, _QUEUE_LIMIT - len(self._queue))
         self.lost += max(0, len(kept) - room)
         self._queue.extendleft(reversed(kept[len(kept) - room :] if room < len(kept) else kept))
@@ -115,7 +115,7 @@ class Delivery:
         return (self._closing_at or math.inf) > clocks.monotonic() + _FIRST_WAIT_SECONDS
 
     def _pause(self, tries: int) -> None:
-        """Wait before the next try, until the job ends: then there is little time, and Phoenix may be back."""
+        """Wait before the next attempt; at the end of the job, wait only briefly, because little time is left."""
         with self._wake:
             if self._closing_at is None:
                 self._wake.wait(min(_FIRST_WAIT_SECONDS * 2 ** min(tries, 10), _LONGEST_WAIT_SECONDS))
@@ -125,16 +125,16 @@ class Delivery:
     def _send(
         self, project: str, spans: Sequence[trace_sdk.ReadableSpan], tries: int
     ) -> Sequence[trace_sdk.ReadableSpan]:
-        """Send spans; return those that are to be sent again.
+        """Send spans; return the spans that should be sent again.
 
-        While Phoenix is away they wait, as records do. What it answers with an error is tried a few times.
+        While Phoenix is unreachable, spans wait, as records do. After an error response, they are sent a few times.
         """
         readable, rows = [], []
         for span in spans:
             try:
                 rows.append(span_row(span))
                 readable.append(span)
-            except Exception as error:  # a span of the user's own making
+            except Exception as error:  # a span that user code created
                 self.lost += 1
                 log.debug("a span cannot be read (%s: %s)", type(error).__name__, error)
         try:
@@ -145,13 +145,13 @@ class Delivery:
                 return readable
             if not self._complained:
                 self._complained = True
-                log.warning("spans could not be delivered (%s: %s); the run goes on", type(error).__name__, error)
+                log.warning("spans could not be delivered (%s: %s); the job continues", type(error).__name__, error)
             self.lost += len(rows)
         return ()
 
 
 def span_row(span: trace_sdk.ReadableSpan) -> dict[str, Any]:
-    """Return a span in the JSON form that the Phoenix client takes.
+    """Convert a span to the JSON form that the Phoenix client accepts.
 
     Raises:
         ValueError: the span has no context.
@@ -185,7 +185,7 @@ def span_row(span: trace_sdk.ReadableSpan) -> dict[str, Any]:
 
 
 def _to_value(key: str, value: Any) -> Any:
-    """An attribute as JSON; some OpenInference attributes are JSON written as text, and are read here."""
+    """Convert an attribute to JSON; parse the OpenInference attributes that have JSON as text."""
     if isinstance(value, str):
         text = value.encode(errors="replace").decode()
         if key.endswith(_JSON_TEXT_ATTRIBUTES) and text[:1] == "{":

@@ -1,4 +1,4 @@
-"""Hook into OpenTelemetry while a job runs."""
+"""Hooks into OpenTelemetry for the time in which a job runs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _start(span: trace_sdk.Span, start_time: int | None = None, parent_context: 
 def on_each_span_start(hook: Callable[[trace_sdk.Span], None]) -> Iterator[None]:
     """Call `hook` with each span of any SDK provider before it starts.
 
-    NOTE: providers that exist already and are not the global one can be reached in no public way; the Phoenix
-    client's own experiments patch the same class.
+    NOTE: there is no public way to reach existing providers other than the global provider. The Phoenix client's own
+    experiments patch the same class.
     """
     with _hooks_lock:
         _hooks.append(hook)
@@ -48,10 +48,10 @@ def on_each_span_start(hook: Callable[[trace_sdk.Span], None]) -> Iterator[None]
 
 @contextlib.contextmanager
 def as_global_provider(provider: trace_api.TracerProvider) -> Iterator[None]:
-    """Be the global provider for as long as nobody else is.
+    """Use `provider` as the global provider, unless another provider is already set.
 
-    Set past `set_tracer_provider`, which works once in a process: the user's own call of it, now or after the
-    job, must find its place free.
+    This bypasses `set_tracer_provider`, which works only once in a process. The user's own call of it must still work,
+    during the job and after it.
     """
     job_provider = _JobProvider(provider)
     if trace_api._TRACER_PROVIDER is None:  # noqa: SLF001
@@ -65,7 +65,7 @@ def as_global_provider(provider: trace_api.TracerProvider) -> Iterator[None]:
 
 
 class _JobProvider(trace_api.TracerProvider):
-    """The job's provider while it runs; afterwards its tracers are whatever the global provider gives."""
+    """The job's provider while the job runs; afterwards, its tracers delegate to the global provider."""
 
     def __init__(self, provider: trace_api.TracerProvider) -> None:
         self._provider = provider
@@ -84,7 +84,7 @@ class _JobProvider(trace_api.TracerProvider):
 
 
 class _JobTracer(trace_api.Tracer):
-    """Asks again for each span: instrumented libraries keep their first tracer for ever."""
+    """Gets the real tracer for each span, because instrumented libraries keep their first tracer forever."""
 
     def __init__(self, provider: _JobProvider, args: Any, kwargs: Any) -> None:
         self._provider = provider

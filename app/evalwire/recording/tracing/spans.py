@@ -1,4 +1,4 @@
-"""Make the span around one call, and collect the spans below it."""
+"""The span around a call, and the collection of its descendants."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _REFUSALS = (  # of providers' clients, for HTTP 4xx, 503 and 529
 
 
 class CallSpan:
-    """The span around one call of the user's code.
+    """The span around a call of the user's code.
 
     Attributes:
-        usage: what its LLM spans used, those that ended before the call did; known once it is finished.
+        usage: the usage of the LLM spans that ended before the call; set when the call is finished.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class CallSpan:
         self._set_value("input", given)
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
-        """End it with what the call returned, or why it failed."""
+        """End the span with the output of the call, or with its failure."""
         if failure is None:
             self._set_value("output", output)
             self._span.set_status(trace_api.StatusCode.OK)
@@ -92,8 +92,8 @@ class CallSpan:
             return
         try:
             text = json.dumps(value, ensure_ascii=False, default=_to_jsonable)
-        except (TypeError, ValueError, RecursionError) as error:  # a span is not worth a run
-            text = json.dumps(f"it cannot be shown: {error}")
+        except (TypeError, ValueError, RecursionError) as error:  # a span must not fail a run
+            text = json.dumps(f"cannot be shown: {error}")
         self._span.set_attribute(f"{side}.value", text)
         self._span.set_attribute(f"{side}.mime_type", "application/json")
 
@@ -116,7 +116,7 @@ class SpanCollector(trace_sdk.SpanProcessor):
         self._spans = spans
 
     def on_end(self, span: trace_sdk.ReadableSpan) -> None:
-        """Queue a span that ended."""
+        """Queue an ended span."""
         identity = span.get_span_context()
         if identity is not None and (project := self._project_of(identity.trace_id)) is not None:
             self._delivery.put(project, span)
@@ -125,7 +125,7 @@ class SpanCollector(trace_sdk.SpanProcessor):
 
 
 def _usage_of(span: trace_sdk.ReadableSpan, span_id: int) -> SpanUsage:
-    """Return the tokens and the cost of a span, by the OpenInference semantic conventions."""
+    """Return the tokens and the cost of a span, according to the OpenInference semantic conventions."""
     attributes, parent_id = span.attributes or {}, span.parent.span_id if span.parent else None
     if attributes.get(SPAN_KIND) != "LLM":
         return SpanUsage(id=span_id, parent_id=parent_id)
@@ -159,13 +159,13 @@ def _is_refused(span: trace_sdk.ReadableSpan) -> bool:
 
 
 class SpanFan(trace_sdk.SpanProcessor):
-    """Hands one span to several processors."""
+    """Passes spans to several processors."""
 
     def __init__(self, processors: Sequence[trace_sdk.SpanProcessor]) -> None:
         self._processors = processors
 
     def on_start(self, span: trace_sdk.Span, parent_context: Context | None = None) -> None:
-        """Hand the span to each processor."""
+        """Pass the span to each processor."""
         for processor in self._processors:
             processor.on_start(span, parent_context)
 
@@ -174,6 +174,6 @@ class SpanFan(trace_sdk.SpanProcessor):
             processor._on_ending(span)  # noqa: SLF001 - part of the SDK's processor protocol, not yet public
 
     def on_end(self, span: trace_sdk.ReadableSpan) -> None:
-        """Hand the span to each processor."""
+        """Pass the span to each processor."""
         for processor in self._processors:
             processor.on_end(span)

@@ -1,4 +1,4 @@
-"""Trace each call of the user's code in its experiment's project."""
+"""Tracing of each call of user code, in the project of its experiment."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from evalwire.recording.tracing.delivery import Deliver, Delivery
 from evalwire.recording.tracing.hooks import as_global_provider, on_each_span_start
 from evalwire.recording.tracing.spans import SPAN_KIND, CallSpan, SpanCollector, SpanFan
 
-# Names of the OpenInference semantic conventions, and of OpenTelemetry's for exceptions.
+# From the OpenInference semantic conventions.
 _PROJECT_NAME = "openinference.project.name"
 
-_REMEMBERED_TRACES = 50_000  # a span that ends more than this many traces after its own is not routed
+_REMEMBERED_TRACES = 50_000  # spans that end more than this many traces after their own are not routed
 
 
 class Tracing:
-    """Traces the job's calls, and delivers every span made under them, whoever's tracer made it.
+    """Traces the job's calls, and delivers all spans created in them, by any tracer.
 
-    Phoenix files a trace under the project of whichever of its spans arrives first. A user's own tracer
-    provider (`phoenix.otel.register()` in a task, say) would send its spans to a project of its own and take
-    the trace along. So, while a job runs, each SDK span of a trace that the job began has the experiment's
-    project as its resource and is delivered here. Its own provider's processors see it too, except those of
-    `phoenix.otel`, which would only send it a second time.
+    Phoenix assigns a trace to the project of the first span that arrives. A user's own tracer provider, for example
+    from `phoenix.otel.register()` in a task, sends spans to another project, to which the whole trace might move.
+    While a job runs, SDK spans of the job's traces therefore get the experiment's project as a resource and are
+    delivered here. The processors of the span's own provider receive it, too. The exceptions are processors of
+    `phoenix.otel`, which would send the span twice.
     """
 
     def __init__(self, deliver: Deliver, *, mask: Callable[[str], str]) -> None:
         self._delivery = Delivery(deliver)
         self._mask = mask
         self._projects: OrderedDict[int, str] = OrderedDict()
-        self._spans: dict[int, list[SpanUsage]] = {}  # of the calls that run, by trace
+        self._spans: dict[int, list[SpanUsage]] = {}  # for running calls, by trace
         self._resource = Resource({})
         self._provider = trace_sdk.TracerProvider(sampler=ALWAYS_ON, resource=self._resource, shutdown_on_exit=False)
         self._processor = SpanCollector(self._project_of, self._delivery, self._spans)
@@ -53,10 +53,11 @@ class Tracing:
 
     @contextlib.contextmanager
     def installed(self, *, flush_seconds: Callable[[], float] = lambda: 10.0) -> Iterator[Tracing]:
-        """Route spans to the experiments' projects; afterwards everything is as it was, and delivered.
+        """Route spans to the experiments' projects; at the end, restore OpenTelemetry and deliver queued spans.
 
         Args:
-            flush_seconds: asked at the end, as long as it lasts, how long the delivery of what is left may take.
+            flush_seconds: a function that returns the time limit for the final delivery, in seconds. It is called
+                repeatedly during the delivery.
         """
         with on_each_span_start(self._adopt), as_global_provider(self._provider):
             self._delivery.start()
@@ -66,9 +67,9 @@ class Tracing:
                 self._delivery.close(flush_seconds)
 
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> CallSpan:
-        """Begin a trace around one call; spans made in its context are part of it.
+        """Start a trace around a call; spans created in its context are part of it.
 
-        A task is traced in the experiment's project, an evaluator in Phoenix's project `evaluators`.
+        Tasks are traced in the experiment's project, evaluators in Phoenix's project `evaluators`.
         """
         is_task = callee is opened.experiment.task
         project, kind = (opened.project_name, "CHAIN") if is_task else ("evaluators", "EVALUATOR")
@@ -86,13 +87,13 @@ class Tracing:
         return self._projects.get(trace_id)
 
     def _adopt(self, span: trace_sdk.Span) -> None:
-        """Give a span of another provider the project of the job's trace that it belongs to."""
+        """Assign a span of another provider to the project of its trace, if the job started the trace."""
         if span.resource is self._resource or (identity := span.get_span_context()) is None:
             return
         project = self._project_of(identity.trace_id)
         if project is None:
             return
-        own = span._span_processor  # noqa: SLF001 - no public way to add a processor to one span
+        own = span._span_processor  # noqa: SLF001 - no public way to add a processor to a span
         parts = getattr(own, "_span_processors", (own,))
         others = [part for part in parts if not type(part).__module__.startswith("phoenix.otel")]
         span._resource = span.resource.merge(Resource({_PROJECT_NAME: project}))  # noqa: SLF001
