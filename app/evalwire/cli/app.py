@@ -11,7 +11,7 @@ import typer
 from evalwire.cli import commands
 from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, takes
 from evalwire.cli.process import execute
-from evalwire.cli.project_templates import Template
+from evalwire.cli.project_templates import Template  # noqa: TC001 - Typer reads the choices
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(

@@ -45,5 +45,5 @@ helpful = make_llm_judge_evaluator(
     Verdict,
     result_key="helpful",
     on_error="reraise",  # evalwire retries a rate limit, and reports any other error
-    error_callback=lambda error: None,
+    error_callback=lambda _: None,
 )

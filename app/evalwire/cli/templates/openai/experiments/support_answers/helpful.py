@@ -28,9 +28,7 @@ class Judge:
 
     async def ainvoke(self, prompt):
         """Return the answer of the model as a `Verdict`."""
-        response = await client.responses.parse(
-            model="gpt-5.4-mini-2026-03-17", input=prompt, text_format=self.schema
-        )
+        response = await client.responses.parse(model="gpt-5.4-mini-2026-03-17", input=prompt, text_format=self.schema)
         return response.output_parsed
 
 
@@ -40,5 +38,5 @@ helpful = make_llm_judge_evaluator(
     Verdict,
     result_key="helpful",
     on_error="reraise",  # evalwire retries a rate limit, and reports any other error
-    error_callback=lambda error: None,
+    error_callback=lambda _: None,
 )
