@@ -14,7 +14,7 @@ client = AsyncAnthropic(api_key=os.environ["ANTHROPIC_API_KEY"], max_retries=0)
 
 
 class Verdict(BaseModel):
-    """The form of the judge's answer. The reason comes first, so that the model thinks before it decides."""
+    """The judge's answer. The reason comes first: the model thinks before it decides."""
 
     reason: str
     helpful: bool

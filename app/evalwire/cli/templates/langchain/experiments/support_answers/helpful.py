@@ -10,7 +10,7 @@ Is the answer polite, and does it agree with the fact?"""
 
 
 class Verdict(BaseModel):
-    """The form of the judge's answer. The reason comes first, so that the model thinks before it decides."""
+    """The judge's answer. The reason comes first: the model thinks before it decides."""
 
     reason: str
     helpful: bool
