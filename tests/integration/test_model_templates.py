@@ -176,10 +176,10 @@ def test_the_litellm_template_runs_with_a_stand_in_for_the_library(tmp_path, pro
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.needs_phoenix
-def test_the_litellm_template_calls_its_model_and_judge_and_counts_both(tmp_path, provider, phoenix_url):
-    """With LiteLLM as its requirements install it, in a folder of its own: other tests would import it as well."""
+def test_the_litellm_template_counts_its_model_and_judge(tmp_path, tmp_path_factory, provider, phoenix_url):
+    """With LiteLLM as its requirements install it, in a directory of its own: other tests would import it as well."""
     project = litellm_project(tmp_path, provider, PHOENIX_ENDPOINT=phoenix_url, LITELLM_LOCAL_MODEL_COST_MAP="True")
-    packages = tmp_path / "packages"
+    packages = tmp_path_factory.mktemp("packages")  # outside of the project, whose modules evalwire reads
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
     subprocess.run([*uv, "--target", packages, "-r", tmp_path / "requirements.txt"], check=True)
     process = project.start("run", PYTHONPATH=os.pathsep.join([str(packages), os.environ.get("PYTHONPATH", "")]))
