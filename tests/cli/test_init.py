@@ -145,7 +145,7 @@ def test_a_template_has_the_same_model_everywhere(empty):
         assert len({name for text in texts for name in re.findall(r"(?:gpt|claude)-[\w.-]+", text)}) == 1, template
 
 
-@pytest.mark.parametrize("template", ["openai", "anthropic"])
+@pytest.mark.parametrize("template", ["anthropic"])
 @pytest.mark.parametrize("ci", WORKFLOWS)
 def test_the_workflow_of_a_template_installs_its_packages_and_has_its_key(empty, template, ci):
     assert empty.run("init", "--template", template, "--ci", ci).returncode == 0

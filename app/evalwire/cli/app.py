@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, takes
+from evalwire.cli.flags import AcceptChanges, Command, FailFast, Fresh, Given, Group, Output, Project, Workflow, takes
 from evalwire.cli.process import execute
-from evalwire.cli.project_templates import Template  # noqa: TC001 - Typer reads the choices
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
@@ -373,19 +372,8 @@ def init(
         Path,
         typer.Argument(metavar="DIR", help="Directory of the project; created when missing.", show_default=False),
     ] = Path(),
-    template: Annotated[
-        Template,
-        typer.Option(
-            "--template",
-            metavar="NAME",
-            help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, "
-            "langchain, pydantic-ai or rag.",
-        ),
-    ] = "basic",
-    ci: Annotated[
-        Literal["github", "gitlab"] | None,
-        typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
-    ] = None,
+    template: Project = "basic",
+    ci: Workflow = None,
 ) -> None:
     """Write a small project that runs as it is, to start your own from; change no file that is there."""
     execute(
