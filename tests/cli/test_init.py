@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from conftest import Project, quiet_environment
+from evalwire.cli.project_templates import Template
+from evalwire.settings import load_settings
 
 PROJECT = [
     "evalwire.toml",
@@ -82,6 +87,84 @@ def test_it_runs_as_it_is(empty):
     kept = {name.split("/")[0] for name in contents(empty.directory)}
     ignored = set((empty.directory / ".gitignore").read_text().replace("/", "").split())
     assert kept - ignored == {".gitignore", "evalwire.toml", "experiments", "testset.csv"}
+
+
+# --- templates -----------------------------------------------------------------------------------------
+
+
+MODELS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "litellm": "OPENAI_API_KEY",
+    "rag": "OPENAI_API_KEY",
+}
+MODELS |= dict.fromkeys(("langchain", "pydantic-ai"), "OPENAI_API_KEY")
+
+
+def test_the_basic_template_is_the_default(empty):
+    assert empty.run("init", "--template", "basic").returncode == 0
+    assert sorted(contents(empty.directory)) == [".gitignore", *PROJECT]
+    assert set(get_args(Template)) == {"basic", *MODELS}
+
+
+@pytest.mark.parametrize("template", MODELS)
+def test_a_template_says_which_packages_and_which_key_it_needs(empty, template):
+    done = empty.run("init", "--template", template, "--ci", "github", "evals")
+    assert done.returncode == 0
+    written = contents(empty.directory / "evals")
+    assert {f"wrote evals/{name}" for name in written} <= set(done.stdout.splitlines())
+    commands = ["cd evals", "pip install -r requirements.txt", f"export {MODELS[template]}=...", "evalwire run --local"]
+    assert done.stdout.endswith("".join(f"  {command}\n" for command in commands))
+    assert MODELS[template] in written["evalwire.toml"].decode()
+    assert MODELS[template] in written["experiments/support_answers/task.py"].decode()
+    assert ".env" in written[".gitignore"].decode().split()
+
+
+@pytest.mark.parametrize("template", MODELS)
+def test_nothing_is_wrong_with_the_files_of_a_template(empty, template):
+    """Without the client of its model: the settings, the testset, and the syntax of each module."""
+    assert empty.run("init", "--template", template).returncode == 0
+    validated = empty.run("validate")
+    assert validated.returncode == 0, validated.stdout
+    assert "support_answers 5" in validated.stdout
+    shown = load_settings({}, {}, config=empty.directory / "evalwire.toml")
+    assert (shown.task_concurrency, shown.retries) == ("auto", 3)
+    experiment = empty.directory / "experiments/support_answers"
+    for path in experiment.glob("*.py"):
+        compile(path.read_text(), str(path), "exec")
+    evaluators = {path.stem for path in experiment.glob("[!_]*.py")} - {"task"}
+    gates = tomllib.loads((empty.directory / "evalwire.toml").read_text())["experiments"]["support_answers"]["gates"]
+    assert {name for name, gate in gates.items() if isinstance(gate, dict)} == evaluators
+
+
+def test_a_template_has_the_same_model_everywhere(empty):
+    """In the task, in the judge, and in the table of prices."""
+    for template in MODELS:
+        assert empty.run("init", "--template", template, template).returncode == 0
+        texts = [text.decode() for text in contents(empty.directory / template).values()]
+        assert len({name for text in texts for name in re.findall(r"(?:gpt|claude)-[\w.-]+", text)}) == 1, template
+
+
+@pytest.mark.parametrize("template", ["anthropic"])
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_the_workflow_of_a_template_installs_its_packages_and_has_its_key(empty, template, ci):
+    assert empty.run("init", "--template", template, "--ci", ci).returncode == 0
+    file = empty.directory / WORKFLOWS[ci]
+    checked = tool("check-jsonschema", "--builtin-schema", SCHEMAS[ci], file)
+    assert checked.returncode == 0, checked.stdout
+    assert re.search(r"pip install .* -r requirements.txt$", file.read_text(), re.MULTILINE)
+    secret = f"{MODELS[template]}: ${{{{ secrets.{MODELS[template]} }}}}"
+    assert (secret in file.read_text()) is (ci == "github")
+    if ci == "github":
+        checked = tool("zizmor", "--offline", "--quiet", empty.directory / ".github")
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_another_template_is_wrong_use(empty):
+    done = empty.run("init", "--template", "cohere")
+    assert done.returncode == 2
+    assert "'pydantic-ai'" in done.stderr
+    assert not contents(empty.directory)
 
 
 # --- the workflow --------------------------------------------------------------------------------------

@@ -307,6 +307,7 @@ KINDS: dict[str, Callable[[Walk, Block], None]] = {
 ELSEWHERE = {
     ("troubleshooting.md", "text"),  # messages: below
     ("evaluators.md", "python"),  # tests/docs/test_docs_evaluators.py
+    ("real-models.md", "python"),  # tests/docs/test_docs_real_models.py
     ("dependencies.md", "dockerfile"),  # tests/image/test_dependencies.py
 }
 
@@ -351,7 +352,8 @@ def test_every_block_of_a_page_runs_or_is_checked(page, tmp_path, served):
 
 
 OF_PHOENIX = {*ENDPOINT_VARIABLES, *CREDENTIAL_VARIABLES}
-VARIABLES = {option.variable for option in OPTIONS} | OF_PHOENIX
+OF_MODELS = {"OPENAI_API_KEY"}
+VARIABLES = {option.variable for option in OPTIONS} | OF_PHOENIX | OF_MODELS
 OF_THE_IMAGE = {"EVALWIRE_REQUIREMENTS"}  # read by image/overlay.py
 OF_A_REPOSITORY = {"EVALWIRE_IMAGE", "EVALWIRE_REPOSITORY"}  # variables of GitHub in the workflows of docs/github.md
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -376,6 +378,8 @@ def check_make(words: Sequence[str]) -> None:
 def check_pip(words: Sequence[str]) -> None:
     """evalwire is installed, with extras that it has."""
     assert words[0] == "install"
+    if words[1:] == ["-r", "requirements.txt"]:
+        return
     for package in words[1:]:
         named = re.fullmatch(
             r"(?:evalwire|\.|DIR)(?:\[([\w,-]+)\])?(?:>=\d+| @ \$\{INSTALL_EVALWIRE_FROM:.*\})?", package

@@ -24,6 +24,7 @@ class ModelServer:
         keys: the API keys that requests had.
         refusals: how many of the next requests get status 429.
         retry_after: the header of those refusals, in seconds.
+        refuses_verdicts: whether each request with a schema gets status 429, too.
     """
 
     def __init__(self, answer: Callable[[str], str], verdict: Callable[[str], bool]) -> None:
@@ -33,6 +34,7 @@ class ModelServer:
         self.keys: set[str] = set()
         self.refusals = 0
         self.retry_after = "0"
+        self.refuses_verdicts = False
         self._answer, self._verdict = answer, verdict
         self._lock = threading.Lock()
 
@@ -41,8 +43,8 @@ class ModelServer:
         with self._lock:
             self.models.add(request["model"])
             self.keys.add(headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer "))
-            if self.refusals:
-                self.refusals -= 1
+            if self.refusals or (self.refuses_verdicts and _schema(request)[0] is not None):
+                self.refusals = max(0, self.refusals - 1)
                 self.calls["refused"] += 1
                 return 429, {"type": "error", "error": {"type": "rate_limit_error", "message": "Rate limit reached"}}
         if path.endswith("/embeddings"):

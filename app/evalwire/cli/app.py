@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,11 @@ from evalwire.cli.flags import (
     Group,
     JournalPath,
     Output,
+    Project,
+    Workflow,
     takes,
 )
 from evalwire.cli.process import execute
-from evalwire.cli.project_templates import Template
 from evalwire.settings import SHOWN, WHAT
 
 app = typer.Typer(
@@ -371,19 +372,8 @@ def init(
             metavar="DIR", help="Directory of the project, created if missing (default: .).", show_default=False
         ),
     ] = Path(),
-    template: Annotated[
-        Template,
-        typer.Option(
-            "--template",
-            metavar="NAME",
-            help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, "
-            "langchain, pydantic-ai or rag.",
-        ),
-    ] = "basic",
-    ci: Annotated[
-        Literal["github", "gitlab"] | None,
-        typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
-    ] = None,
+    template: Project = "basic",
+    ci: Workflow = None,
 ) -> None:
     """Create a small project that runs without changes. Existing files are not overwritten."""
     execute(

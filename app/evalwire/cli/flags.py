@@ -7,12 +7,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from evalwire.cli.examples import EXAMPLES, epilog
+from evalwire.cli.project_templates import Template
 from evalwire.settings import HOW, OPTIONS, PANELS, SHOWN, WHAT, Option
 
 _OPTIONS = {option.name: option for option in OPTIONS}
@@ -247,4 +248,19 @@ GateShards = Annotated[
         help="Merge this number of shards that ran without a plan, and apply the gates.",
         rich_help_panel=WHAT,
     ),
+]
+
+Project = Annotated[
+    Template,
+    typer.Option(
+        "--template",
+        metavar="NAME",
+        help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, langchain, "
+        "pydantic-ai or rag.",
+    ),
+]
+
+Workflow = Annotated[
+    Literal["github", "gitlab"] | None,
+    typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
 ]

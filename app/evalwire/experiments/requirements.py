@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from evalwire.errors import UsageError
-from evalwire.model import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalwire.model import Experiment
+    from evalwire.model import Experiment, Failure
 
 _PACKAGE: Final = "MissingPackage"
 _VARIABLE: Final = "MissingVariable"
@@ -67,7 +66,8 @@ def check_requirements(experiments: Sequence[Experiment]) -> None:
     """
     missing = [list(filter(_is_missing, experiment.problems)) for experiment in experiments]
     if all(missing):
-        lines = {f"{one.message} ({_shown(Path(one.where or ''))})" for problems in missing for one in problems}
+        found = [problem for problems in missing for problem in problems]
+        lines = {f"{problem.message} ({_shown(Path(problem.where or ''))})" for problem in found}
         raise UsageError("\n".join(sorted(lines)))
 
 
@@ -86,7 +86,7 @@ def _is_required(module: object, file: Path) -> bool:
 
 
 def _variable_of(error: BaseException, failure: Failure) -> str | None:
-    """Return the environment variable that an import asked for in vain."""
+    """Return the environment variable that an import needs and that is not set."""
     if issubclass(type(error), KeyError):
         is_environment = _last_code(error) is os._Environ.__getitem__.__code__  # noqa: SLF001 - no public name
         return error.args[0] if is_environment and isinstance(error.args[0], str) else None

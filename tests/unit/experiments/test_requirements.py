@@ -81,7 +81,9 @@ def test_a_run_is_refused_only_where_no_experiment_can_be_loaded(tmp_path, monke
     with pytest.raises(UsageError) as caught:
         check_requirements([missing, other])
     assert str(caught.value).splitlines() == [
-        "ACME_API_KEY is not set. Run: export ACME_API_KEY=..., or add ACME_API_KEY=... to .env "
-        "(experiments/a/task.py:2)",
+        (
+            "ACME_API_KEY is not set. Run: export ACME_API_KEY=..., or add ACME_API_KEY=... to .env "
+            "(experiments/a/task.py:2)"
+        ),
         "No module named 'acme'. Run: pip install -r requirements.txt (experiments/b/task.py:1)",
     ]

@@ -204,7 +204,10 @@ def test_a_call_that_its_provider_refuses_leaves_the_usage_known(tracing, name, 
     span = call(tracing)
 
     def work() -> None:
-        with contextlib.suppress(RuntimeError), trace_api.get_tracer("mine").start_as_current_span("model call") as model:
+        with (
+            contextlib.suppress(RuntimeError),
+            trace_api.get_tracer("mine").start_as_current_span("model call") as model,
+        ):
             model.set_attribute("openinference.span.kind", "LLM")
             model.set_attribute("llm.model_name", "m")
             raise type(name, (RuntimeError,), {})("Error code: 429")

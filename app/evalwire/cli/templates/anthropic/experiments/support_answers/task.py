@@ -11,13 +11,16 @@ Refunds: within 30 days. Delivery: 3 to 5 working days. Payment: card or bank tr
 Support: 9:00 to 17:00 on weekdays."""
 
 setup_observability()  # records each call of the model with its tokens
-client = AsyncAnthropic(api_key=os.environ["ANTHROPIC_API_KEY"], max_retries=0)  # evalwire retries, see evalwire.toml
+KEY = os.environ["ANTHROPIC_API_KEY"]
+client = AsyncAnthropic(api_key=KEY, max_retries=0)  # evalwire retries, see evalwire.toml
 
 
 async def task(example):
     """Return the answer to a question of the testset. Call your application here instead."""
-    question = {"role": "user", "content": example.input["user_query"]}
     message = await client.messages.create(
-        model="claude-haiku-4-5-20251001", max_tokens=200, system=INSTRUCTIONS, messages=[question]
+        model="claude-haiku-4-5-20251001",
+        max_tokens=200,
+        system=INSTRUCTIONS,
+        messages=[{"role": "user", "content": example.input["user_query"]}],
     )
     return message.content[0].text

@@ -9,9 +9,10 @@ Where they do not answer the question, say: I do not know.
 Refunds: within 30 days. Delivery: 3 to 5 working days. Payment: card or bank transfer.
 Support: 9:00 to 17:00 on weekdays."""
 
-# Record each call with its tokens. A second instrumentor, such as the one of OpenAI's client, would count it twice.
+# Record each call with its tokens. With OpenAI's instrumentor as well, each call would count twice.
 setup_observability([LangChainInstrumentor()], auto_instrument=False)
-model = ChatOpenAI(model="gpt-5.4-mini-2026-03-17", max_retries=0)  # evalwire retries, see evalwire.toml
+# evalwire retries, by the settings in evalwire.toml
+model = ChatOpenAI(model="gpt-5.4-mini-2026-03-17", max_retries=0)
 
 
 async def task(example):

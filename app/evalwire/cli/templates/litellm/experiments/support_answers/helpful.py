@@ -14,7 +14,7 @@ KEY = os.environ["OPENAI_API_KEY"]
 
 
 class Verdict(BaseModel):
-    """The form of the judge's answer. The reason comes first, so that the model thinks before it decides."""
+    """The judge's answer. The reason comes first: the model thinks before it decides."""
 
     reason: str
     helpful: bool
@@ -46,5 +46,5 @@ helpful = make_llm_judge_evaluator(
     Verdict,
     result_key="helpful",
     on_error="reraise",  # evalwire retries a rate limit, and reports any other error
-    error_callback=lambda error: None,
+    error_callback=lambda _: None,
 )

@@ -1,4 +1,4 @@
-"""Answer a customer with LiteLLM. Set the key of the model's provider: OPENAI_API_KEY for this model."""
+"""Answer a customer with LiteLLM. Set OPENAI_API_KEY, or the key of another provider."""
 
 import os
 

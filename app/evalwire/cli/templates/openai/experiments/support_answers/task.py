@@ -14,6 +14,9 @@ client = AsyncOpenAI(max_retries=0)  # evalwire retries, by the settings in eval
 
 async def task(example):
     """Return the answer to a question of the testset. Call your application here instead."""
-    question = example.input["user_query"]
-    response = await client.responses.create(model="gpt-5.4-mini-2026-03-17", instructions=INSTRUCTIONS, input=question)
+    response = await client.responses.create(
+        model="gpt-5.4-mini-2026-03-17",
+        instructions=INSTRUCTIONS,
+        input=example.input["user_query"],
+    )
     return response.output_text

@@ -10,7 +10,7 @@ Is the answer polite, and does it agree with the fact?"""
 
 
 class Verdict(BaseModel):
-    """The form of the judge's answer. The reason comes first, so that the model thinks before it decides."""
+    """The judge's answer. The reason comes first: the model thinks before it decides."""
 
     reason: str
     helpful: bool
@@ -36,5 +36,5 @@ helpful = make_llm_judge_evaluator(
     Verdict,
     result_key="helpful",
     on_error="reraise",  # evalwire retries a rate limit, and reports any other error
-    error_callback=lambda error: None,
+    error_callback=lambda _: None,
 )

@@ -1,4 +1,4 @@
-"""A deterministic evaluator of the retrieval: 1.0 for the expected document in first place, 0.5 in second."""
+"""A deterministic evaluator of the retrieval: 1.0 for the expected document at rank 1, else less."""
 
 from evalwire.evaluators import make_top_k_evaluator
 

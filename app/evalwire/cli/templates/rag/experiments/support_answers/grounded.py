@@ -12,7 +12,7 @@ client = AsyncOpenAI(max_retries=0)
 
 
 class Verdict(BaseModel):
-    """The form of the judge's answer. The reason comes first, so that the model thinks before it decides."""
+    """The judge's answer. The reason comes first: the model thinks before it decides."""
 
     reason: str
     grounded: bool
@@ -29,7 +29,9 @@ class Judge:
     async def ainvoke(self, prompt):
         """Return the answer of the model as a `Verdict`."""
         response = await client.responses.parse(
-            model="gpt-5.4-mini-2026-03-17", input=prompt, text_format=self.schema
+            model="gpt-5.4-mini-2026-03-17",
+            input=prompt,
+            text_format=self.schema,
         )
         return response.output_parsed
 
@@ -40,5 +42,5 @@ grounded = make_llm_judge_evaluator(
     Verdict,
     result_key="grounded",
     on_error="reraise",  # evalwire retries a rate limit, and reports any other error
-    error_callback=lambda error: None,
+    error_callback=lambda _: None,
 )

@@ -7,7 +7,8 @@ from openai import AsyncOpenAI
 
 from ._documents import DOCUMENTS
 
-INSTRUCTIONS = """Answer the customer in one sentence. Use only the documents, and copy their facts word for word.
+INSTRUCTIONS = """Answer the customer in one sentence.
+Use only the documents, and copy their facts word for word.
 Where they do not answer the question, say: I do not know."""
 
 setup_observability()  # records each call of the model with its tokens
@@ -19,12 +20,12 @@ async def retrieve(question, count=2):
     texts = [question, *DOCUMENTS.values()]  # for more documents, keep their embeddings in an index
     response = await client.embeddings.create(model="text-embedding-3-small", input=texts)
     wanted, *vectors = (item.embedding for item in response.data)
-    nearness = {name: sum(map(mul, wanted, vector)) for name, vector in zip(DOCUMENTS, vectors, strict=True)}
-    return sorted(nearness, key=nearness.__getitem__, reverse=True)[:count]
+    nearness = [sum(map(mul, wanted, vector)) for vector in vectors]
+    return [name for _, name in sorted(zip(nearness, DOCUMENTS, strict=True), reverse=True)[:count]]
 
 
 async def task(example):
-    """Return the answer with the documents that it is made from. Call your application here instead."""
+    """Return the answer and its documents. Call your application here instead."""
     question = example.input["user_query"]
     names = await retrieve(question)
     context = "\n".join(DOCUMENTS[name] for name in names)

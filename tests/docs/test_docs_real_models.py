@@ -1,0 +1,33 @@
+"""The page on real models shows the projects that `evalwire init --template` writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from evalwire.cli.project_templates import Template, project_files, read_template
+
+PAGE = (Path(__file__).parents[2] / "docs/real-models.md").read_text()
+BLOCKS = re.findall(r'^```python title="([^\n]+), ([^\n]+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "template", "text"), BLOCKS, ids=[f"{one[1]}-{Path(one[0]).stem}" for one in BLOCKS])
+def test_the_code_of_the_page_is_the_templates(name, template, text):
+    assert text == read_template(project_files(template)[name])
+
+
+def test_the_page_has_the_task_of_each_client_and_a_judge():
+    shown = {(template, Path(name).name) for name, template, _ in BLOCKS}
+    clients = set(get_args(Template)) - {"basic", "rag"}
+    assert shown == {(client, "task.py") for client in clients} | {("openai", "helpful.py")}
+    assert all(f"| `{template}` |" in PAGE for template in {*clients, "rag"})
+
+
+def test_the_prices_of_the_page_are_the_templates():
+    prices = PAGE.partition("[prices.")[2].partition("```")[0]
+    assert re.findall(r"= ([\d.]+)", prices) == re.findall(
+        r"= ([\d.]+)", read_template("openai/evalwire.toml").partition("[prices.")[2]
+    )
