@@ -82,7 +82,7 @@ slow: $(VENV)/installed  ## Run slow tests, and property tests with more example
 	$(BIN)/pytest -m slow
 	$(BIN)/pytest $(SIDE_BY_SIDE) 2 --hypothesis-profile nightly -m "hypothesis and not slow" tests/unit
 
-mutation: $(VENV)/installed  ## Run mutation tests of the modules that decide the outcome (hours; MODULES=gates/judge.py for a single module).
+mutation: $(VENV)/installed  ## Run mutation tests of the modules that decide the outcome (hours; MODULES=gates/apply.py for a single module).
 	$(BIN)/python tests/support/mutation.py $(MODULES)
 
 bench: $(VENV)/installed  ## Compare speed and memory with their limits and with other libraries (30 minutes).

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from evalwire.gates import Gate, compare_results, judge_gates
+from evalwire.gates import Gate, apply_gates, compare_results
 from evalwire.model import BaselineScore, Evaluation, Example, ExperimentResult, TaskRun
 
 SPOILED = 0.2  # share of spoiled runs in a regression
@@ -76,7 +76,7 @@ def is_red(situation: Situation, chance: random.Random, n: int, spoiled: float) 
     changed = dict.fromkeys(result.evaluator_names, "changed") if situation.is_rescored else {}
     baseline = compare_results(result, before, asked="auto", changed=changed)
     gates = [Gate(experiment=_NAME, evaluation=name, rule="max_drop", threshold=0.0) for name in result.evaluator_names]
-    verdicts = judge_gates([result], gates, baselines={_NAME: baseline}, prices={})
+    verdicts = apply_gates([result], gates, baselines={_NAME: baseline}, prices={})
     if len(verdicts) != situation.evaluators or any(verdict.status == "no baseline" for verdict in verdicts):
         raise AssertionError(f"not every gate was compared: {verdicts[0].text}")
     return any(verdict.is_red for verdict in verdicts)

@@ -194,5 +194,5 @@ def _summary(report: Report) -> list[str]:
     failed = [result for result in report.results if not result.passed]
     lines = [f"{len(failed)} of {len(report.results)} experiments failed"] if failed else []
     for result in failed:
-        lines += [f"{result.name}:", *reports.console.failures(result, folder=Path.cwd())]
+        lines += [f"{result.name}:", *reports.console.failures(result, directory=Path.cwd())]
     return lines

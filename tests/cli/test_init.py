@@ -209,7 +209,7 @@ def test_a_workflow_that_would_not_be_read_is_told(empty, folder, repositories, 
         (empty.directory / repository / ".git").mkdir(parents=True)
     done = empty.run("init", folder, "--ci", "github")
     assert done.returncode == 0
-    assert (f"move .github/workflows/evalwire.yml to {empty.directory}, where alone it is read" in done.stdout) is told
+    assert (f"move .github/workflows/evalwire.yml to {empty.directory}, and set its working directory" in done.stdout) is told
 
 
 def test_another_ci_system_is_wrong_use(empty):
@@ -238,7 +238,7 @@ def test_one_file_of_the_users_is_enough_to_write_none(empty, name):
     empty.write({name: "# the user's own"})
     done = empty.run("init", "--ci", "gitlab")
     assert done.returncode == 2
-    assert f"this is there already: {name}.\n" in done.stderr
+    assert f"these files exist: {name}.\n" in done.stderr
     assert contents(empty.directory) == {name: b"# the user's own"}
 
 
@@ -246,7 +246,7 @@ def test_a_link_that_leads_nowhere_is_there_as_well(empty):
     (empty.directory / "testset.csv").symlink_to("../outside.csv")
     done = empty.run("init")
     assert done.returncode == 2
-    assert "this is there already: testset.csv.\n" in done.stderr
+    assert "these files exist: testset.csv.\n" in done.stderr
     assert not (empty.directory.parent / "outside.csv").exists()
 
 
@@ -254,7 +254,7 @@ def test_a_gitignore_is_left_as_it_is(empty):
     empty.write({".gitignore": "mine/\n", "README.md": "mine\n"})
     done = empty.run("init")
     assert done.returncode == 0
-    assert "left .gitignore as it is; it should have: test-results/, .evalwire/\n" in done.stdout
+    assert ".gitignore was not changed; add these lines: test-results/, .evalwire/\n" in done.stdout
     assert contents(empty.directory).keys() == {".gitignore", "README.md", *PROJECT}
     assert (empty.directory / ".gitignore").read_text() == "mine/\n"
 
@@ -280,4 +280,4 @@ def test_what_cannot_be_finished_is_undone(empty):
 def test_a_folder_that_nobody_may_make_is_told(empty):
     done = empty.run("init", "/proc/evalwire")
     assert done.returncode == 2
-    assert done.stderr.startswith("evalwire: nothing was written, as /proc/evalwire cannot be: ")
+    assert done.stderr.startswith("evalwire: nothing was written, because /proc/evalwire is not writable: ")

@@ -25,7 +25,7 @@ import pytest
 from conftest import Project, quiet_environment
 from evalwire.errors import LocalServerError
 from evalwire.phoenix.local import LocalServer, local_phoenix, readiness, sharing
-from evalwire.phoenix.local.folder import set_aside_unfinished
+from evalwire.phoenix.local.directory import set_aside_unfinished
 from evalwire.phoenix.local.locks import is_alone, turn
 from evalwire.phoenix.local.ports import choose_port, free_port
 from evalwire.phoenix.local.readiness import check_port, is_ready

@@ -53,8 +53,8 @@ def test_nobody_imports_another_rooms_insides():
 def test_an_import_of_insides_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "APP", tmp_path)
     path = tmp_path / "stray.py"
-    path.write_text("from evalwire.gates.judge import judge_gates\nfrom evalwire.gates import Gate\n")
-    assert insides_in(path, "jobs") == ["stray.py: evalwire.gates.judge"]
+    path.write_text("from evalwire.gates.apply import apply_gates\nfrom evalwire.gates import Gate\n")
+    assert insides_in(path, "jobs") == ["stray.py: evalwire.gates.apply"]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ from evalwire.cli.flags import (
     takes,
 )
 from evalwire.cli.process import execute
-from evalwire.settings import SHOWN, WHAT
+from evalwire.settings import OUTPUT, SCOPE
 
 app = typer.Typer(
     name="evalwire",
@@ -61,7 +61,9 @@ def run(
     local: Annotated[
         bool,
         typer.Option(
-            "--local", help="Start a local Phoenix for this job and upload the testset to it.", rich_help_panel=WHAT
+            "--local",
+            help="Start a local Phoenix for this job and upload the testset to it.",
+            rich_help_panel=SCOPE,
         ),
     ] = False,
     fresh: Fresh = False,
@@ -118,15 +120,15 @@ def resume(
             "--experiment",
             metavar="ID",
             help="Complete this Phoenix experiment instead of resuming a journal.",
-            rich_help_panel=WHAT,
+            rich_help_panel=SCOPE,
         ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Also retry failed tasks and evaluators.", rich_help_panel=WHAT),
+        typer.Option("--retry-failed", help="Also retry failed tasks and evaluators.", rich_help_panel=SCOPE),
     ] = False,
     local: Annotated[
-        bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=WHAT)
+        bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=SCOPE)
     ] = False,
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
@@ -162,14 +164,14 @@ def gate(
             "--experiment",
             metavar="ID",
             help="Apply the gates to this Phoenix experiment; repeatable.",
-            rich_help_panel=WHAT,
+            rich_help_panel=SCOPE,
         ),
     ] = None,
     results: GateResults = None,
     shards: GateShards = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Merge shards that ran with --fresh (only with --shards).", rich_help_panel=WHAT),
+        typer.Option("--fresh", help="Merge shards that ran with --fresh (only with --shards).", rich_help_panel=SCOPE),
     ] = False,
     report_dir: GateReportDir = None,
 ) -> None:
@@ -201,10 +203,10 @@ def compare(
     ],
     after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare with A, in the same notation.")],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Show the comparison as JSON.", rich_help_panel=SHOWN)
+        bool, typer.Option("--json", help="Show the comparison as JSON.", rich_help_panel=OUTPUT)
     ] = False,
     as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=SHOWN)
+        bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
     """Compare experiment B with A: scores, confidence intervals, regressions and improvements."""
@@ -328,9 +330,9 @@ def check(
     *,
     show_settings: Annotated[
         bool,
-        typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=SHOWN),
+        typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=OUTPUT),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show the findings as JSON.", rich_help_panel=SHOWN)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the findings as JSON.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Check settings, code, datasets, gates and access to Phoenix without running anything."""
     execute(

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from evalwire.cli.examples import EXAMPLES, epilog
 from evalwire.cli.project_templates import Template
-from evalwire.settings import HOW, OPTIONS, PANELS, SHOWN, WHAT, Option
+from evalwire.settings import LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
 _OPTIONS = {option.name: option for option in OPTIONS}
 
@@ -73,10 +73,10 @@ _FILES = {
 
 _LOUDNESS = {
     "quiet": Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show only the result and errors.", rich_help_panel=SHOWN)
+        bool, typer.Option("--quiet", "-q", help="Show only the result and errors.", rich_help_panel=OUTPUT)
     ],
     "verbose": Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also show tracebacks and debug logs.", rich_help_panel=SHOWN)
+        bool, typer.Option("--verbose", "-v", help="Also show tracebacks and debug logs.", rich_help_panel=OUTPUT)
     ],
 }
 
@@ -179,7 +179,7 @@ Fresh = Annotated[
     typer.Option(
         "--fresh",
         help="Start new experiments instead of continuing an earlier attempt (shards only).",
-        rich_help_panel=WHAT,
+        rich_help_panel=SCOPE,
     ),
 ]
 
@@ -189,7 +189,7 @@ AcceptChanges = Annotated[
         "--accept-changes",
         help="Continue even if code or examples changed since the experiment started. "
         "Its results are then never used as a baseline.",
-        rich_help_panel=WHAT,
+        rich_help_panel=SCOPE,
     ),
 ]
 
@@ -199,13 +199,15 @@ DryRun = Annotated[
         "--dry-run",
         metavar="[N]",
         help="Run only the first N examples of each experiment (1 without N) and record nothing.",
-        rich_help_panel=WHAT,
+        rich_help_panel=SCOPE,
     ),
 ]
 
 FailFast = Annotated[
     bool,
-    typer.Option("--fail-fast", help="Stop after the first failed run. Same as --max-failures 1.", rich_help_panel=HOW),
+    typer.Option(
+        "--fail-fast", help="Stop after the first failed run. Same as --max-failures 1.", rich_help_panel=LIMITS
+    ),
 ]
 
 Output = Annotated[
@@ -228,14 +230,14 @@ GateResults = Annotated[
         "--results",
         metavar="PATH",
         help="Apply the gates to this file (default: results.json in the report directory).",
-        rich_help_panel=WHAT,
+        rich_help_panel=SCOPE,
     ),
 ]
 
 GateReportDir = Annotated[
     str | None,
     typer.Option(
-        "--report-dir", metavar="PATH", help="Also write the reports to this directory.", rich_help_panel=SHOWN
+        "--report-dir", metavar="PATH", help="Also write the reports to this directory.", rich_help_panel=OUTPUT
     ),
 ]
 
@@ -246,7 +248,7 @@ GateShards = Annotated[
         metavar="INTEGER",
         min=1,
         help="Merge this number of shards that ran without a plan, and apply the gates.",
-        rich_help_panel=WHAT,
+        rich_help_panel=SCOPE,
     ),
 ]
 

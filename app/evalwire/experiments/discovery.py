@@ -24,9 +24,9 @@ from evalwire.usercode import (
     bind_evaluator,
     bind_task,
     failure_of,
-    in_one_process,
     isolate_experiment,
     misnamed_parameter,
+    single_process,
 )
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def load_experiments(
         UsageError: the directory cannot be read.
     """
     root = root.resolve()
-    folders, skipped = find_experiments(root, names=names)
+    directories, skipped = find_experiments(root, names=names)
     broken: tuple[Failure, ...] = ()
     try:
         _package(root.name, root)
@@ -203,13 +203,13 @@ def load_experiments(
     helpers = helpers or {}
     experiments = [
         _load_experiment(
-            folder,
-            package=f"{root.name}.{folder.name}",
-            helpers={*helpers.get("*", ()), *helpers.get(folder.name, ())},
+            directory,
+            package=f"{root.name}.{directory.name}",
+            helpers={*helpers.get("*", ()), *helpers.get(directory.name, ())},
             broken=broken,
-            dataset_name=(dataset_names or {}).get(folder.name, folder.name),
+            dataset_name=(dataset_names or {}).get(directory.name, directory.name),
         )
-        for folder in folders
+        for directory in directories
     ]
     experiments = [
         replace(experiment, input_globs=tuple((inputs or {}).get(experiment.name, ()))) for experiment in experiments
@@ -224,30 +224,30 @@ def load_experiments(
 
 
 def _load_experiment(
-    folder: Path, *, package: str, helpers: Collection[str], broken: tuple[Failure, ...], dataset_name: str
+    directory: Path, *, package: str, helpers: Collection[str], broken: tuple[Failure, ...], dataset_name: str
 ) -> Experiment:
-    nothing = Experiment(name=folder.name, dataset_name=dataset_name, path=folder, task=None)
+    nothing = Experiment(name=directory.name, dataset_name=dataset_name, path=directory, task=None)
     if broken:  # the parent package cannot be imported
         return replace(nothing, problems=broken)
     try:
-        files = list_directory(folder)
+        files = list_directory(directory)
     except OSError as error:
-        return replace(nothing, problems=(_unlisted(folder, error),))
+        return replace(nothing, problems=(_unlisted(directory, error),))
     problems: list[Failure] = []
     task: Callee | None = None
     try:
-        _package(package, folder)
-        task = bind_task(_attribute(_module(package, folder / TASK_FILE), "task"), path=folder / TASK_FILE)
-        _warn_of_parameter(task, folder.name)
+        _package(package, directory)
+        task = bind_task(_attribute(_module(package, directory / TASK_FILE), "task"), path=directory / TASK_FILE)
+        _warn_of_parameter(task, directory.name)
     except BaseException as error:
-        problems.append(_problem(error, folder / TASK_FILE, folder))
+        problems.append(_problem(error, directory / TASK_FILE, directory))
     evaluators = _load_evaluators(files, package, {*_NEVER_EVALUATORS, *helpers}, problems)
     if not evaluators and not problems:
         message = (
-            f"{folder.name}/ has no evaluator, so its runs would have no scores; "
+            f"{directory.name}/ has no evaluator, so its runs would have no scores; "
             "add a file such as exact_match.py that defines `exact_match`"
         )
-        problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(folder)))
+        problems.append(Failure(kind="user", stage="import", type="NoEvaluator", message=message, where=str(directory)))
     return replace(nothing, task=task, evaluators=tuple(evaluators), problems=without_repeats(problems))
 
 
@@ -285,11 +285,13 @@ def _load_evaluators(
     return evaluators
 
 
-def _unlisted(folder: Path, error: OSError) -> Failure:
-    message = describe_denial(folder, error)
+def _unlisted(directory: Path, error: OSError) -> Failure:
+    message = describe_denial(directory, error)
     if isinstance(error, FileNotFoundError):
-        message = f"{folder.name} links to {folder.readlink()}, which does not exist; in a container, mount it too"
-    return Failure(kind="user", stage="import", type=type(error).__name__, message=message, where=str(folder))
+        message = (
+            f"{directory.name} links to {directory.readlink()}, which does not exist; in a container, mount it too"
+        )
+    return Failure(kind="user", stage="import", type=type(error).__name__, message=message, where=str(directory))
 
 
 class _MissingCallable(LookupError):
@@ -311,19 +313,19 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
         ) from None
 
 
-def _problem(error: BaseException, path: Path, folder: Path) -> Failure:
+def _problem(error: BaseException, path: Path, directory: Path) -> Failure:
     kind = type(error)  # a user's class may override `__class__`
     if issubclass(kind, KeyboardInterrupt | Interrupted):
         raise error
     if issubclass(kind, _MissingCallable | BindingError):
         type_ = "MissingCallable" if issubclass(kind, _MissingCallable) else "BindingError"
         return Failure(kind="user", stage="import", type=type_, message=str(error), where=str(path))
-    failure = failure_of(error, stage="import", root=folder.parent.parent)
+    failure = failure_of(error, stage="import", root=directory.parent.parent)
     if issubclass(kind, PermissionError):
         failure = _with_denial(failure, cast("PermissionError", error), path)
     if issubclass(kind, ModuleNotFoundError):
-        failure = _with_mount(failure, cast("ModuleNotFoundError", error), folder.parent)
-    failure = with_requirement(failure, error, folder.parent.parent)
+        failure = _with_mount(failure, cast("ModuleNotFoundError", error), directory.parent)
+    failure = with_requirement(failure, error, directory.parent.parent)
     return failure if failure.where else replace(failure, where=str(path))
 
 
@@ -345,16 +347,16 @@ def _with_mount(failure: Failure, error: ModuleNotFoundError, experiments: Path)
     )
 
 
-def _package(name: str, folder: Path) -> None:
-    """Make `folder` the package `name`, even if `sys.path` has another package with that name."""
+def _package(name: str, directory: Path) -> None:
+    """Make `directory` the package `name`, even if `sys.path` has another package with that name."""
     if name in sys.modules:
         return
-    init = folder / "__init__.py"
+    init = directory / "__init__.py"
     if is_file(init):
-        _execute(name, init, search=[str(folder)])
+        _execute(name, init, search=[str(directory)])
         return
     spec = ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = [str(folder)]
+    spec.submodule_search_locations = [str(directory)]
     _register(name, importlib.util.module_from_spec(spec))
 
 
@@ -378,7 +380,7 @@ def _execute(name: str, path: Path, *, search: list[str] | None = None) -> types
     module = importlib.util.module_from_spec(spec)
     _register(name, module)
     try:
-        with in_one_process():
+        with single_process():
             spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)

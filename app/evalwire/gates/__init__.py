@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
+    from evalwire.gates.apply import apply_gates
     from evalwire.gates.baselines import (
         BaselineChoice,
         BaselineQuery,
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
     from evalwire.gates.drops import check_drop
-    from evalwire.gates.judge import judge_gates
-    from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unjudged_gates
+    from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "GateConfig",
     "GateTable",
     "KnownNames",
+    "apply_gates",
     "branches_for",
     "changed_evaluators",
     "changed_task",
@@ -42,10 +43,9 @@ __all__ = [
     "find_base_branch",
     "gates_schema",
     "is_of_base_branch",
-    "judge_gates",
     "read_gates",
     "resolve_gates",
-    "unjudged_gates",
+    "unapplied_gates",
 ]
 
 __getattr__ = lazy_names(
@@ -70,9 +70,9 @@ __getattr__ = lazy_names(
         "covered_share": "baselines",
         "evaluation_schema": "schema",
         "gates_schema": "schema",
-        "judge_gates": "judge",
+        "apply_gates": "apply",
         "read_gates": "config",
         "resolve_gates": "resolve",
-        "unjudged_gates": "resolve",
+        "unapplied_gates": "resolve",
     },
 )

@@ -147,13 +147,13 @@ class GateConfig:
         return self == GateConfig()
 
 
-def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False) -> GateTable:
+def read_gates(table: Mapping[str, Any], place: str, *, is_of_experiment: bool = False) -> GateTable:
     """Parse the gates of all experiments (`[gates]`) or of a single experiment (`[experiments.NAME.gates]`).
 
     Args:
         table: the table as written.
         place: file and name of the table, such as `evalwire.toml: [gates]`.
-        is_of_one: whether the gates belong to a single experiment.
+        is_of_experiment: whether the gates belong to a single experiment.
 
     Raises:
         UsageError: a key is unknown, or a value is invalid.
@@ -162,7 +162,7 @@ def read_gates(table: Mapping[str, Any], place: str, *, is_of_one: bool = False)
     evaluations = {}
     for name, inner in tables.items():
         where = f"{place.removesuffix(']')}.{_toml_key(name)}]"
-        if not is_of_one and any(
+        if not is_of_experiment and any(
             key in OF_EXPERIMENT or (isinstance(value, Mapping) and key != LABEL_SHARE) for key, value in inner.items()
         ):
             raise moved(where, name, inner)

@@ -54,13 +54,13 @@ class KnownNames:
     """The experiments that gates may name.
 
     Attributes:
-        judged: experiments that gates apply to, each with the names of its scores or evaluators; None for an
+        gated: experiments that gates apply to, each with the names of its scores or evaluators; None for an
             experiment that could not be loaded.
         others: other experiments that exist.
         is_lenient: whether the file may name unknown experiments, because the results were recorded elsewhere.
     """
 
-    judged: Mapping[str, Collection[str] | None]
+    gated: Mapping[str, Collection[str] | None]
     others: Collection[str] = ()
     is_lenient: bool = False
 
@@ -73,16 +73,16 @@ def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
     """
     _check_names(config, known)
     found: dict[tuple[str, str | None, Rule, str | None], Gate] = {}
-    for experiment, evaluations in known.judged.items():
+    for experiment, evaluations in known.gated.items():
         for gate in _of_experiment(config, experiment, evaluations, known):
             found[gate.experiment, gate.evaluation, gate.rule, gate.label] = gate
     return list(found.values())
 
 
-def unjudged_gates(config: GateConfig, known: KnownNames) -> list[str]:
+def unapplied_gates(config: GateConfig, known: KnownNames) -> list[str]:
     """Return the tables of the file without effect, because their experiments or evaluations are not in the job."""
     evaluations = [name for name in config.everywhere.evaluations if not _is_anywhere(name, known)]
-    return evaluations + [name for name in config.experiments if name not in known.judged]
+    return evaluations + [name for name in config.experiments if name not in known.gated]
 
 
 def _of_experiment(
@@ -127,7 +127,7 @@ def _has(evaluations: Collection[str] | None, name: str) -> bool:
 
 
 def _is_anywhere(name: str, known: KnownNames) -> bool:
-    return any(_has(evaluations, name) for evaluations in known.judged.values())
+    return any(_has(evaluations, name) for evaluations in known.gated.values())
 
 
 def _score_name(name: str | None, evaluations: Collection[str] | None) -> str | None:
@@ -140,21 +140,21 @@ def _target(flag: FlagLimit, known: KnownNames) -> tuple[str | None, str | None]
     """Return the experiment and the evaluation that `a.b` names, with the longest experiment name that matches."""
     if flag.name is None:
         return flag.experiment, None
-    fitting = [name for name in (*known.judged, *known.others) if flag.name.startswith(f"{name}.")]
+    fitting = [name for name in (*known.gated, *known.others) if flag.name.startswith(f"{name}.")]
     experiment = max(fitting, key=len, default=None)
     return (None, flag.name) if experiment is None else (experiment, flag.name[len(experiment) + 1 :])
 
 
 def _check_names(config: GateConfig, known: KnownNames) -> None:
-    everywhere = {name for evaluations in known.judged.values() for name in evaluations or ()}
-    is_whole = None not in known.judged.values() and not known.others and not known.is_lenient
+    everywhere = {name for evaluations in known.gated.values() for name in evaluations or ()}
+    is_whole = None not in known.gated.values() and not known.others and not known.is_lenient
     for name, table in config.everywhere.evaluations.items():
         if _has(everywhere, name):
             continue
-        if name in known.judged or name in known.others:
+        if name in known.gated or name in known.others:
             raise moved(table.place, name, table.written)
         if is_whole:
-            raise _unknown(table.place, "evaluation", name, [*everywhere, *known.judged])
+            raise _unknown(table.place, "evaluation", name, [*everywhere, *known.gated])
     for experiment, own in config.experiments.items():
         _check_own(experiment, own, known)
     for flag in config.flags:
@@ -162,12 +162,12 @@ def _check_names(config: GateConfig, known: KnownNames) -> None:
 
 
 def _check_own(experiment: str, own: GateTable, known: KnownNames) -> None:
-    evaluations = known.judged.get(experiment)
+    evaluations = known.gated.get(experiment)
     for name in own.evaluations:
         if evaluations is not None and not _has(evaluations, name):
             raise _unknown(own.place, "evaluation", name, evaluations)
-    if experiment not in known.judged and experiment not in known.others and not known.is_lenient:
-        raise _unknown(own.place, "experiment", experiment, [*known.judged, *known.others])
+    if experiment not in known.gated and experiment not in known.others and not known.is_lenient:
+        raise _unknown(own.place, "experiment", experiment, [*known.gated, *known.others])
 
 
 def _check_flag(flag: FlagLimit, known: KnownNames, everywhere: Collection[str]) -> None:
@@ -175,14 +175,14 @@ def _check_flag(flag: FlagLimit, known: KnownNames, everywhere: Collection[str])
     source = flag.limit.source
     if of in known.others:
         raise UsageError(f"{source}: the experiment {of!r} is not part of this job.")
-    if of is not None and of not in known.judged:
-        raise _unknown(source, "experiment", of, known.judged)
-    unloaded = None in known.judged.values() if of is None else known.judged[of] is None
+    if of is not None and of not in known.gated:
+        raise _unknown(source, "experiment", of, known.gated)
+    unloaded = None in known.gated.values() if of is None else known.gated[of] is None
     if name is None or unloaded:  # an experiment that cannot be loaded fails the job anyway
         return
-    if not _has(known.judged[of] if of else everywhere, name):
-        qualified = [f"{experiment}.{score}" for experiment, names in known.judged.items() for score in names or ()]
-        raise _unknown(source, "evaluation", flag.name or "", [*everywhere, *qualified, *known.judged])
+    if not _has(known.gated[of] if of else everywhere, name):
+        qualified = [f"{experiment}.{score}" for experiment, names in known.gated.items() for score in names or ()]
+        raise _unknown(source, "evaluation", flag.name or "", [*everywhere, *qualified, *known.gated])
 
 
 def _unknown(place: str, kind: str, name: str, known: Collection[str]) -> UsageError:

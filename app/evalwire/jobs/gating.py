@@ -12,6 +12,7 @@ from evalwire.gates import (
     Gate,
     GateConfig,
     KnownNames,
+    apply_gates,
     branches_for,
     changed_evaluators,
     changed_task,
@@ -19,12 +20,11 @@ from evalwire.gates import (
     compare_results,
     find_base_branch,
     is_of_base_branch,
-    judge_gates,
     resolve_gates,
-    unjudged_gates,
+    unapplied_gates,
 )
 from evalwire.jobs.baselines import find_baselines
-from evalwire.model import Baseline, GateResult, begun_at
+from evalwire.model import Baseline, GateResult, start_time_of
 from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Gating:
     baselines: Mapping[str, ExperimentResult | str]
     is_base_branch: bool = False
 
-    def judge(
+    def apply(
         self,
         results: Sequence[ExperimentResult],
         *,
@@ -114,7 +114,7 @@ class Gating:
                         for score in baseline.rescored
                     )
                     found[result.name] = replace(baseline, rescored=tuple(rescored))
-        gates = judge_gates(
+        gates = apply_gates(
             results, self.gates, baselines=found, prices=self.prices, is_base_branch=self.is_base_branch
         )
         return gates, tuple(found.values())
@@ -128,7 +128,7 @@ def known_names(directory: Path, experiments: Sequence[Experiment]) -> KnownName
     """Return the names that gates may use: experiments of the job with their evaluators, and other experiments."""
     names = [experiment.name for experiment in experiments]
     return KnownNames(
-        judged={
+        gated={
             experiment.name: None if experiment.problems else [evaluator.name for evaluator in experiment.evaluators]
             for experiment in experiments
         },
@@ -142,7 +142,7 @@ def prepare_gating(
     known: KnownNames,
     *,
     phoenix: Phoenix | None,
-    is_judged: bool = True,
+    applies_gates: bool = True,
     is_base_branch: bool = False,
 ) -> Gating:
     """Resolve the gates and find the baselines of experiments.
@@ -152,7 +152,7 @@ def prepare_gating(
         subjects: the experiments.
         known: names that gates may use.
         phoenix: the server of the baselines; None without a server.
-        is_judged: whether to find the baselines; False only checks the settings.
+        applies_gates: whether to find the baselines; False only checks the settings.
         is_base_branch: whether the job runs on the base branch.
 
     Raises:
@@ -161,7 +161,7 @@ def prepare_gating(
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
-    if not is_judged:
+    if not applies_gates:
         return Gating(gates=(), asked=asked, baselines={}, prices=wanted.prices)
     if asked.kind == "none":
         return Gating(
@@ -219,14 +219,14 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
     known = known_names(settings.experiments, job.experiments)
     if job.dry_run is not None and not request.thresholds.is_empty:
         say("dry run: the gates are not applied")
-    if others := [name for name in unjudged_gates(request.thresholds, known) if name not in known.others]:
+    if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
         say(f"these gates are skipped, because their experiments are not selected: {', '.join(others)}")
     return prepare_gating(
         request,
         queries,
         known,
         phoenix=job.phoenix,
-        is_judged=job.dry_run is None,
+        applies_gates=job.dry_run is None,
         is_base_branch=is_of_base_branch(ci, base_branch),
     )
 
@@ -236,7 +236,7 @@ def _started_at(job: Job, experiment: str) -> datetime | None:
     past = job.past.get(experiment)
     if past is None or job.spec.sharing is None:
         return None
-    return begun_at(past.metadata)
+    return start_time_of(past.metadata)
 
 
 def _request(spec: JobSpec, settings: Settings) -> GateRequest:

@@ -20,7 +20,7 @@ from evalwire.jobs.signals import Signals, failing_exits
 from evalwire.jobs.unchanged import check_unchanged
 from evalwire.masking import masked
 from evalwire.recording import Journal, unfinished_journal
-from evalwire.usercode import in_one_process
+from evalwire.usercode import single_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +74,7 @@ def run_and_report(
                 gating = job_gating(job, settings, say=console.say)
                 job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
-                with progress_of(console) as observer, in_one_process():
+                with progress_of(console) as observer, single_process():
                     report = run_job(
                         job,
                         gating=gating,
@@ -117,7 +117,7 @@ def run_and_report(
 def _stopping_what_fails(job: Job, gating: Gating) -> Job:
     """Stop experiments early if their first runs all fail in the same way, unless a gate tolerates errors."""
     tolerant = {gate.experiment for gate in gating.gates if gate.rule == "max_error_rate" and gate.threshold > 0}
-    if not job.is_judged:  # the gates of a shard are applied after the merge
+    if not job.applies_gates:  # the gates of a shard are applied after the merge
         return job
     names = frozenset(experiment.name for experiment in job.experiments if experiment.name not in tolerant)
     return replace(job, limits=replace(job.limits, stop_failing=names))

@@ -76,7 +76,7 @@ class Job:
     accept_changes: bool = False
 
     @property
-    def is_judged(self) -> bool:
+    def applies_gates(self) -> bool:
         """Check whether gates apply to the job: not to a dry run, and to shards only after their merge."""
         return self.dry_run is None and self.spec.sharing is None
 
@@ -143,11 +143,11 @@ def run_job(
         )
         rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
     result = replace(result, results=with_earlier_time(rescored.results, start.at))
-    judged = gating.judge(result.results, today=digest_today, usage=rescored.usage) if job.is_judged else ((), ())
-    gates, baselines = judged
+    applied = gating.apply(result.results, today=digest_today, usage=rescored.usage) if job.applies_gates else ((), ())
+    gates, baselines = applied
     job.mask.learn(os.environ)  # user code may have loaded secrets
     outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
-    if job.is_judged and not stop.requested:
+    if job.applies_gates and not stop.requested:
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)
     code = _exit_code(outcome, stop)
     if journal is not None:

@@ -21,7 +21,6 @@ from evalwire.model.json_values import EMPTY, is_same_json
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
-    begun_at,
     data_digest,
     end_metadata,
     evaluation_metadata,
@@ -34,6 +33,7 @@ from evalwire.model.metadata import (
     recorded_prefix,
     recorded_usage,
     start_metadata,
+    start_time_of,
     with_inputs,
 )
 from evalwire.model.numbers import difference, mean, written
@@ -112,7 +112,6 @@ __all__ = [
     "UnfinishedUpload",
     "Usage",
     "are_bools",
-    "begun_at",
     "changed_files",
     "content_hash",
     "data_digest",
@@ -145,6 +144,7 @@ __all__ = [
     "recorded_usage",
     "sign_flip",
     "start_metadata",
+    "start_time_of",
     "to_json",
     "to_lossy_json",
     "token_count",

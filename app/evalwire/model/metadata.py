@@ -52,7 +52,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
     }
 
 
-def begun_at(metadata: Mapping[str, Any]) -> datetime | None:
+def start_time_of(metadata: Mapping[str, Any]) -> datetime | None:
     """Return the start of an experiment according to its metadata; None if they do not have it."""
     try:
         return datetime.fromisoformat(own_metadata(metadata)["begun"])

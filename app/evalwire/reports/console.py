@@ -70,9 +70,9 @@ def render(
         console.print()
         console.print(_table(report), soft_wrap=False, crop=False)
     _print_gates(console, report)
-    folder = Path(report.directory) if report.directory else None
+    directory = Path(report.directory) if report.directory else None
     for result in report.results:
-        lines = [*failures(result, verbose=verbose, folder=folder), *_changes(report, result), *_unstable(result)]
+        lines = [*failures(result, verbose=verbose, directory=directory), *_changes(report, result), *_unstable(result)]
         if lines:
             console.print()
             console.print(Text(f"{plain(result.name)}: {_summary(report, result)}", style="bold"))
@@ -314,7 +314,7 @@ def failures(
     *,
     verbose: bool = False,
     mask: Callable[[str], str] = str,
-    folder: Path | None = None,
+    directory: Path | None = None,
 ) -> Iterator[str]:
     """Yield the failures of an experiment, with the stage, the exception, the line of the user's code and examples."""
 
@@ -322,7 +322,7 @@ def failures(
         kind = "" if failure.type in _SELF_EXPLAINING else f"{failure.type}: "
         cause = f" (from {failure.cause})" if failure.cause else ""
         text = plain(mask(f"{kind}{failure.message}{cause}"))
-        place = failure.where.removeprefix(f"{folder}{os.sep}") if failure.where and folder else failure.where
+        place = failure.where.removeprefix(f"{directory}{os.sep}") if failure.where and directory else failure.where
         return cut(text, _LONGEST_MESSAGE) + (f"  ({plain(mask(place))})" if place else "")
 
     def trace(failure: Failure, *, shown: bool) -> Iterator[str]:

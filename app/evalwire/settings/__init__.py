@@ -7,7 +7,7 @@ from evalwire.settings.ci import ci_metadata, parallel_job, pipeline_run
 from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 from evalwire.settings.known_keys import experiment_table
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
-from evalwire.settings.options import HOW, PANELS, SHOWN, WHAT, Option
+from evalwire.settings.options import LIMITS, OUTPUT, PANELS, SCOPE, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
-    "HOW",
+    "LIMITS",
     "OPTIONS",
+    "OUTPUT",
     "PANELS",
-    "SHOWN",
-    "WHAT",
+    "SCOPE",
     "Option",
     "Settings",
     "ShardOption",

@@ -136,7 +136,7 @@ def _experiment_tables(
             if key != "gates":
                 values[key] = _parse(known[key], value, f"{file}: [{place}] {key}")
             elif isinstance(value, dict):
-                gates[name] = read_gates(value, f"{file}: [{place}.gates]", is_of_one=True)
+                gates[name] = read_gates(value, f"{file}: [{place}.gates]", is_of_experiment=True)
             else:
                 raise UsageError(f"{file}: [{place}] gates = {value!r}: expected a table: write [{place}.gates].")
         tables[name] = ExperimentTable(**values)

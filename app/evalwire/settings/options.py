@@ -10,8 +10,14 @@ from evalwire.settings.parsers import PATH, Parser
 T = TypeVar("T")
 
 # The panels of the help, in order.
-WHAT, HOW, JUDGED, SHOWN, TESTSET = "Experiments and settings", "Limits and retries", "Gates", "Output", "Testset"
-PANELS = (WHAT, TESTSET, HOW, JUDGED, SHOWN)
+SCOPE, LIMITS, GATING, OUTPUT, TESTSET = (
+    "Experiments and settings",
+    "Limits and retries",
+    "Gates",
+    "Output",
+    "Testset",
+)
+PANELS = (SCOPE, TESTSET, LIMITS, GATING, OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,7 @@ class Option:
     key: str | None = None
     flag: str | None = None
     metavar: str = ""
-    panel: str = WHAT
+    panel: str = SCOPE
     is_repeatable: bool = False
     is_read: bool = False
 
@@ -75,7 +81,7 @@ def option(
     key: str | None = None,
     flag: str | None = None,
     metavar: str = "",
-    panel: str = WHAT,
+    panel: str = SCOPE,
     is_repeatable: bool = False,
     is_read: bool = False,
 ) -> T:

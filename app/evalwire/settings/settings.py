@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.gates import BaselineChoice, GateConfig
-from evalwire.settings.options import HOW, JUDGED, SHOWN, TESTSET, option, options_of
+from evalwire.settings.options import GATING, LIMITS, OUTPUT, TESTSET, option, options_of
 from evalwire.settings.parsers import (
     BASELINE,
     COLUMN_OR_NONE,
@@ -101,7 +101,7 @@ class Settings:
         default=1,
         key="experiments.concurrency",
         flag="--concurrency",
-        panel=HOW,
+        panel=LIMITS,
     )
     task_concurrency: int | Literal["auto"] = option(
         COUNT_OR_AUTO,
@@ -109,7 +109,7 @@ class Settings:
         default=10,
         key="experiments.task_concurrency",
         flag="--task-concurrency",
-        panel=HOW,
+        panel=LIMITS,
     )
     timeout_seconds: float = option(
         NUMBER,
@@ -118,7 +118,7 @@ class Settings:
         key="experiments.timeout_seconds",
         flag="--timeout",
         metavar="SECONDS",
-        panel=HOW,
+        panel=LIMITS,
     )
     retries: int | None = option(
         COUNT_FROM_0,
@@ -127,7 +127,7 @@ class Settings:
         default=None,
         key="experiments.retries",
         flag="--retries",
-        panel=HOW,
+        panel=LIMITS,
     )
     retry_on: tuple[str, ...] = option(
         TEXTS, "Additional exceptions to retry, as module.ExceptionName.", default=(), key="experiments.retry_on"
@@ -174,7 +174,7 @@ class Settings:
         key="experiments.max_failures",
         flag="--max-failures",
         metavar="N|P%",
-        panel=HOW,
+        panel=LIMITS,
     )
     grace_seconds: float = option(
         NUMBER,
@@ -188,7 +188,7 @@ class Settings:
         "In EVALWIRE_GATE, separate limits with semicolons.",
         default=(),
         flag="--gate",
-        panel=JUDGED,
+        panel=GATING,
         is_repeatable=True,
     )
     baseline: BaselineChoice | None = option(
@@ -198,7 +198,7 @@ class Settings:
         default=None,
         key="gates.baseline",
         flag="--baseline",
-        panel=JUDGED,
+        panel=GATING,
     )
     base_branch: str | None = option(
         TEXT,
@@ -224,7 +224,7 @@ class Settings:
         default=5,
         key="phoenix.fetch_attempts",
         flag="--fetch-attempts",
-        panel=HOW,
+        panel=LIMITS,
     )
     fetch_timeout_seconds: float = option(
         NUMBER,
@@ -233,7 +233,7 @@ class Settings:
         key="phoenix.fetch_timeout_seconds",
         flag="--fetch-timeout",
         metavar="SECONDS",
-        panel=HOW,
+        panel=LIMITS,
     )
     record_timeout_seconds: float = option(
         NUMBER,
@@ -253,7 +253,7 @@ class Settings:
         default=Path("test-results"),
         key="reports.dir",
         flag="--report-dir",
-        panel=SHOWN,
+        panel=OUTPUT,
     )
     github_files: Path | None = option(
         PATH,

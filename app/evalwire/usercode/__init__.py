@@ -12,7 +12,7 @@ from evalwire.usercode.binding import (
 )
 from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
 from evalwire.usercode.failures import failure_of
-from evalwire.usercode.forks import in_one_process, leave_fork
+from evalwire.usercode.forks import leave_fork, single_process
 from evalwire.usercode.loops import JobLoop
 from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, refusal_of, wait_asked
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
@@ -34,7 +34,6 @@ __all__ = [
     "bind_task",
     "evaluator_values",
     "failure_of",
-    "in_one_process",
     "is_rate_limit",
     "is_worth_retrying",
     "isolate_experiment",
@@ -42,6 +41,7 @@ __all__ = [
     "misnamed_parameter",
     "parse_scores",
     "refusal_of",
+    "single_process",
     "task_values",
     "wait_asked",
     "with_twin",

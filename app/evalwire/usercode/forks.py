@@ -17,7 +17,7 @@ _LINE = (
 
 
 @contextlib.contextmanager
-def in_one_process() -> Iterator[None]:
+def single_process() -> Iterator[None]:
     """Run user code; processes that it forks end when the user code returns or raises.
 
     Children that user code ends itself, as `multiprocessing` does, never get here. A child that raises SystemExit ends

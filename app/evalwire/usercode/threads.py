@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from evalwire.usercode.forks import in_one_process
+from evalwire.usercode.forks import single_process
 from evalwire.usercode.loops import new_event_loop
 
 Done = Callable[[Any, BaseException | None], None]
@@ -63,7 +63,7 @@ class Threads:
         def job() -> None:
             result, error = None, None
             try:
-                with in_one_process():
+                with single_process():
                     result = context.run(function)
             except BaseException as raised:
                 error = raised

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.errors import UsageError
-from evalwire.gates import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unjudged_gates
+from evalwire.gates import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unapplied_gates
 
 PLACE = "evalwire.toml: [gates]"
-KNOWN = KnownNames(judged={"es_search": ("top_k", "exact_match"), "router": ("exact_match", "quality")})
+KNOWN = KnownNames(gated={"es_search": ("top_k", "exact_match"), "router": ("exact_match", "quality")})
 
 
 def config(text: str) -> GateConfig:
@@ -22,7 +22,7 @@ def config(text: str) -> GateConfig:
     return GateConfig(
         everywhere=read_gates(document.get("gates", {}), PLACE),
         experiments={
-            name: read_gates(table["gates"], f"evalwire.toml: [experiments.{name}.gates]", is_of_one=True)
+            name: read_gates(table["gates"], f"evalwire.toml: [experiments.{name}.gates]", is_of_experiment=True)
             for name, table in document.get("experiments", {}).items()
         },
     )
@@ -106,7 +106,7 @@ def test_a_score_of_an_evaluator_that_returns_a_list_is_named_after_the_evaluato
 
 
 def test_a_score_whose_own_name_has_a_dot_keeps_it():
-    known = KnownNames(judged={"es.search": ("hit.rate",)})
+    known = KnownNames(gated={"es.search": ("hit.rate",)})
     assert limits('[experiments."es.search".gates]\n"hit.rate" = { min = 0.5 }', known=known) == {
         ("es.search", "hit.rate", "min"): 0.5
     }
@@ -299,7 +299,7 @@ def test_missing_scores_fail_a_gate_unless_they_are_to_be_ignored():
 
 
 def test_an_evaluator_may_be_called_missing():
-    known = KnownNames(judged={"a": ("missing",)})
+    known = KnownNames(gated={"a": ("missing",)})
     found = gates('[gates]\nmissing = { min = 0.5, missing = "ignore" }', known=known)
     assert found["a", "missing", "min"].missing == "ignore"
 
@@ -356,7 +356,7 @@ def test_a_share_that_is_none_is_refused_with_its_place(text, message):
 
 def test_shares_of_labels_are_of_an_evaluation():
     assert "unexpected table" in refusal("[experiments.es_search.gates.top_k.other.label_share]")
-    known = KnownNames(judged={"a": ("label_share",)})
+    known = KnownNames(gated={"a": ("label_share",)})
     assert limits("[gates]\nlabel_share = { min = 0.8 }", known=known) == {("a", "label_share", "min"): 0.8}
 
 
@@ -562,12 +562,12 @@ def test_a_flag_without_an_experiment_is_of_all_that_have_it():
 )
 def test_a_name_may_have_spaces(flag, key):
     names = ("with space", "with  two", "a drop", "v1.2 beta", "\u00e9t\u00e9 2")
-    known = KnownNames(judged=dict.fromkeys(names, ("same",)) | {"with space": ("same", "answer relevancy")})
+    known = KnownNames(gated=dict.fromkeys(names, ("same",)) | {"with space": ("same", "answer relevancy")})
     assert set(limits("", flag, known=known)) == {key}
 
 
 def test_the_longest_experiment_that_fits_a_dotted_name_is_meant():
-    known = KnownNames(judged={"es": ("search.hit", "hit"), "es.search": ("hit",)})
+    known = KnownNames(gated={"es": ("search.hit", "hit"), "es.search": ("hit",)})
     assert set(limits("", "es.search.hit >= 0.5", known=known)) == {("es.search", "hit", "min")}
     assert set(limits("", "es.hit >= 0.5", known=known)) == {("es", "hit", "min")}
     assert set(limits("", "es.search.error_rate <= 0", known=known)) == {("es.search", None, "max_error_rate")}
@@ -692,7 +692,9 @@ TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES | EXPERIMENTS, max_s
 def test_a_table_is_read_and_resolved_or_refused_whatever_is_in_it(table, own):
     try:
         everywhere = read_gates(table, PLACE)
-        experiments = {"es_search": read_gates(own, "evalwire.toml: [experiments.es_search.gates]", is_of_one=True)}
+        experiments = {
+            "es_search": read_gates(own, "evalwire.toml: [experiments.es_search.gates]", is_of_experiment=True)
+        }
         found = resolve_gates(GateConfig(everywhere=everywhere, experiments=experiments), KNOWN)
     except UsageError:
         return
@@ -745,7 +747,7 @@ def test_a_name_that_does_not_exist_is_refused_with_its_place_and_a_suggestion(t
 
 def test_the_file_may_speak_of_experiments_that_are_not_selected():
     """And of evaluations that only those may have."""
-    known = KnownNames(judged={"es_search": ("top_k",)}, others=("router",))
+    known = KnownNames(gated={"es_search": ("top_k",)}, others=("router",))
     text = "[experiments.router.gates]\nanything = { min = 1 }\n[experiments.es_search.gates]\ntop_k = { min = 0.5 }\n[gates.of_others]\nmin = 1"
     assert limits(text, known=known) == {("es_search", "top_k", "min"): 0.5}
     assert "Perhaps you meant 'router'" in refusal("[experiments.ruoter.gates]\nmax_error_rate = 1", known=known)
@@ -753,29 +755,29 @@ def test_the_file_may_speak_of_experiments_that_are_not_selected():
 
 @pytest.mark.parametrize("flag", ["router.exact_match >= 1", "router.error_rate <= 0"])
 def test_a_flag_of_an_experiment_that_is_not_selected_is_refused(flag):
-    known = KnownNames(judged={"es_search": ("top_k",)}, others=("router",))
+    known = KnownNames(gated={"es_search": ("top_k",)}, others=("router",))
     assert "the experiment 'router' is not part of this job" in refusal("", flag, known=known)
 
 
 def test_an_experiment_that_could_not_be_loaded_has_no_gates_on_evaluations_and_refuses_no_name():
     """It is red for that, and what it would have had cannot be known."""
-    known = KnownNames(judged={"es_search": ("top_k",), "router": None})
+    known = KnownNames(gated={"es_search": ("top_k",), "router": None})
     text = "[gates]\nelsewhere = { min = 1 }\n[experiments.router.gates]\nmax_error_rate = 0.5\nanything = { min = 1 }"
     assert limits(text, "some >= 1", "router.other >= 1", known=known) == {("router", None, "max_error_rate"): 0.5}
     assert "'es_search.top_q'" in refusal("", "es_search.top_q >= 1", known=known)
 
 
 def test_a_lenient_reading_lets_the_file_name_what_is_not_there_but_not_a_flag():
-    known = KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True)
+    known = KnownNames(gated={"es_search": ("top_k",)}, is_lenient=True)
     text = "[experiments.another.gates]\nmax_error_rate = 1\n[experiments.es_search.gates]\ntop_k = { min = 0.5 }\n[gates.of_another]\nmin = 1"
     assert limits(text, known=known) == {("es_search", "top_k", "min"): 0.5}
-    assert unjudged_gates(config(text), known) == ["of_another", "another"]
+    assert unapplied_gates(config(text), known) == ["of_another", "another"]
     assert "'another.top_k'" in refusal("", "another.top_k >= 1", known=known)
     assert "'top_q'" in refusal("", "top_q >= 1", known=known)
 
 
 def test_a_lenient_reading_still_knows_the_evaluations_of_what_is_judged():
-    known = KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True)
+    known = KnownNames(gated={"es_search": ("top_k",)}, is_lenient=True)
     assert "there is no evaluation 'top_q'" in refusal(
         "[experiments.es_search.gates]\ntop_q = { min = 1 }", known=known
     )
@@ -784,8 +786,8 @@ def test_a_lenient_reading_still_knows_the_evaluations_of_what_is_judged():
 @pytest.mark.parametrize(
     "known",
     [
-        KnownNames(judged={"es_search": ("top_k", "router")}, others=("router",)),
-        KnownNames(judged={"es_search": ("top_k", "router"), "router": ("router",)}),
+        KnownNames(gated={"es_search": ("top_k", "router")}, others=("router",)),
+        KnownNames(gated={"es_search": ("top_k", "router"), "router": ("router",)}),
     ],
 )
 def test_a_table_below_gates_is_of_an_evaluation_also_where_an_experiment_has_its_name(known):
@@ -795,7 +797,7 @@ def test_a_table_below_gates_is_of_an_evaluation_also_where_an_experiment_has_it
 
 def test_both_names_of_a_score_have_the_policy_that_is_said_of_it():
     """`length` is `style.length` where no other evaluator gives one; a further limit must not turn it round."""
-    known = KnownNames(judged={"s": ("length", "style")})
+    known = KnownNames(gated={"s": ("length", "style")})
     text = '[experiments.s.gates]\n"style.length" = { max_drop = "5%", direction = "minimize", mode = "strict" }'
     for flag in ("length <= 500", "length drop <= 6%", "style.length <= 500"):
         found = gates(text, flag, known=known)
@@ -805,9 +807,9 @@ def test_both_names_of_a_score_have_the_policy_that_is_said_of_it():
 def test_an_evaluations_limit_in_the_table_of_an_experiment_is_refused_whatever_is_selected():
     """It would limit nothing."""
     for known in (
-        KnownNames(judged={"es_search": ("top_k",)}, others=("router",)),
-        KnownNames(judged={"router": ("top_k",)}, others=("es_search",)),
-        KnownNames(judged={"es_search": ("top_k",)}, is_lenient=True),
+        KnownNames(gated={"es_search": ("top_k",)}, others=("router",)),
+        KnownNames(gated={"router": ("top_k",)}, others=("es_search",)),
+        KnownNames(gated={"es_search": ("top_k",)}, is_lenient=True),
     ):
         with pytest.raises(UsageError, match=r"\n\[experiments.es_search.gates\]\nmin_pass_rate = 0.9$"):
             gates("[gates.es_search]\nmin_pass_rate = 0.9", known=known)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from judging import gate, ran, verdict
+from applying import gate, ran, verdict
 from reporting import evaluation, result, run
 
 from evalwire.gates import DropPolicy
+from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
-from evalwire.gates.judge import judge_gates
 from evalwire.model import Rescored
 
 TWELVE = [0.5, 0.6] * 6
@@ -128,7 +128,7 @@ def test_two_gates_are_corrected_and_named():
         one.name: compare_results(one, dataclasses.replace(before, name=one.name), asked="auto")
         for one in (found, other)
     }
-    first = judge_gates([found, other], gates, baselines=baselines, prices={})[0]
+    first = apply_gates([found, other], gates, baselines=baselines, prices={})[0]
     assert first.status == "inconclusive"
     assert first.text.endswith("4 pairs cannot reach significance 0.05 (corrected over 2 drop gates)")
 
@@ -172,7 +172,7 @@ def changed(now, before, *, rescored=(), policy=None, error_rate=None, **fields)
     gates = [gate("max_drop", 0.1, drop_policy=policy or DropPolicy())]
     if error_rate is not None:
         gates.append(gate("max_error_rate", error_rate, evaluation=None))
-    results = judge_gates([found], gates, baselines={"search": baseline}, prices={})
+    results = apply_gates([found], gates, baselines={"search": baseline}, prices={})
     return next(one for one in results if one.rule == "max_drop")
 
 

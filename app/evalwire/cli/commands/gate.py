@@ -16,11 +16,11 @@ from evalwire.gates import (
     branches_for,
     find_base_branch,
     is_of_base_branch,
-    unjudged_gates,
+    unapplied_gates,
 )
 from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
 from evalwire.masking import masked
-from evalwire.model import Report, begun_at, own_metadata, recorded_prefix
+from evalwire.model import Report, own_metadata, recorded_prefix, start_time_of
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -106,11 +106,11 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
             "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
-    judged = replace(report, unwritten=(), gates=gates, baselines=baselines, prices=invocation.settings.prices)
+    applied = replace(report, unwritten=(), gates=gates, baselines=baselines, prices=invocation.settings.prices)
     if report.outcome == "interrupted":
-        return judged
+        return applied
     outcome = decide_outcome(report.results, gates) if report.results else report.outcome
-    return replace(judged, outcome=outcome, exit_code=int(outcome != "passed"))
+    return replace(applied, outcome=outcome, exit_code=int(outcome != "passed"))
 
 
 def _gate_shards(invocation: Invocation, *, shards: int | None, fresh: bool) -> int:
@@ -155,9 +155,9 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
 def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> KnownNames:
     """Return the names that gates may use: experiments of the shards and of the experiments directory."""
     experiment_names = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
-    judged = {result.name: _names(result) for result in results}
+    gated = {result.name: _names(result) for result in results}
     return KnownNames(
-        judged=judged, others=[name for name in experiment_names if name not in judged], is_lenient=not experiment_names
+        gated=gated, others=[name for name in experiment_names if name not in gated], is_lenient=not experiment_names
     )
 
 
@@ -209,7 +209,7 @@ def _gating(
 ) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
     """Return the gate results and the comparison of each experiment with its baseline."""
     settings, results = invocation.settings, recorded.results
-    known = recorded.known or KnownNames(judged={result.name: _names(result) for result in results}, is_lenient=True)
+    known = recorded.known or KnownNames(gated={result.name: _names(result) for result in results}, is_lenient=True)
     choice = settings.baseline or BaselineChoice("auto")
     base_branch = find_base_branch(recorded.ci, settings.base_branch)
     branches = branches_for(choice, recorded.ci, base_branch)
@@ -217,7 +217,7 @@ def _gating(
     queries = [replace(_query(result, branches, ids), base_branch=base_branch) for result in results]
     if phoenix is None and choice.kind not in ("none", "file"):
         phoenix = invocation.connect(None)
-    if others := unjudged_gates(settings.thresholds, known):
+    if others := unapplied_gates(settings.thresholds, known):
         invocation.console.say(
             f"these gates are skipped, because their experiments are not selected: {', '.join(others)}"
         )
@@ -228,7 +228,7 @@ def _gating(
         phoenix=phoenix,
         is_base_branch=is_of_base_branch(recorded.ci, base_branch),
     )
-    return gating.judge(results)
+    return gating.apply(results)
 
 
 def _names(result: ExperimentResult) -> list[str] | None:
@@ -250,5 +250,5 @@ def _query(result: ExperimentResult, branches: list[str | None], ids: set[str]) 
         contents={run.example.id: run.example.content_hash for run in result.runs},
         branches=branches,
         experiment_ids=ids,
-        before=begun_at(result.experiment_metadata) or min((run.start_time for run in result.runs), default=None),
+        before=start_time_of(result.experiment_metadata) or min((run.start_time for run in result.runs), default=None),
     )

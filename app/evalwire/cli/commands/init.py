@@ -38,17 +38,17 @@ def init(invocation: Invocation, directory: Path, *, template: Template = "basic
         ci: the CI system to write a workflow for; None for no workflow.
 
     Raises:
-        UsageError: a file of the project is there already, or the folder cannot be written.
+        UsageError: a file of the project exists, or the directory cannot be written.
     """
     if os.path.lexists(directory) and not directory.is_dir():
-        raise UsageError(f"{directory} is no folder.")
+        raise UsageError(f"{directory} is not a directory.")
     texts = {name: read_template(file) for name, file in project_files(template).items()}
     if ci:
         texts[_WORKFLOWS[ci]] = workflow(f"{ci}.yml", template)
     if there := [str(directory / name) for name in texts if os.path.lexists(directory / name)]:
         raise UsageError(
-            f"nothing was written, as this is there already: {', '.join(there)}.\n"
-            "Name a folder without it: evalwire init DIR."
+            f"nothing was written, because these files exist: {', '.join(there)}.\n"
+            "Choose another directory: evalwire init DIR."
         )
     gitignore = read_template(gitignore_file(template))
     has_gitignore = os.path.lexists(directory / ".gitignore")
@@ -59,12 +59,12 @@ def init(invocation: Invocation, directory: Path, *, template: Template = "basic
         invocation.console.show(f"wrote {directory / name}\n")
     if has_gitignore:
         lines = ", ".join(gitignore.split())
-        invocation.console.show(f"left {directory / '.gitignore'} as it is; it should have: {lines}\n")
+        invocation.console.show(f"{directory / '.gitignore'} was not changed; add these lines: {lines}\n")
     if ci and (root := _repository_above(directory)):
         invocation.console.show(
-            f"move {_WORKFLOWS[ci]} to {root}, where alone it is read, and have it work in {directory}\n"
+            f"move {_WORKFLOWS[ci]} to {root}, and set its working directory to {directory}\n"
         )
-    invocation.console.show("next, with a Phoenix for this run (pip install 'evalwire[local]'):\n")
+    invocation.console.show("next, with a local Phoenix (needs the extra `local`: pip install 'evalwire[local]'):\n")
     if directory.resolve() != Path.cwd():
         invocation.console.show(f"  cd {shlex.quote(str(directory))}\n")
     for command in (*set_up_commands(template), "evalwire run --local"):
@@ -84,11 +84,11 @@ def _write(directory: Path, texts: Mapping[str, str]) -> None:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
-        raise UsageError(f"nothing was written, as {directory} cannot be: {error}.") from error
+        raise UsageError(f"nothing was written, because {directory} is not writable: {error}.") from error
 
 
 def _repository_above(directory: Path) -> Path | None:
-    """The root of the repository that a folder is in, where it is not that root itself."""
+    """Return the root of the repository around a directory; None if the directory is the root, or in no repository."""
     directory = directory.resolve()
-    root = next((folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory)
+    root = next((parent for parent in (directory, *directory.parents) if (parent / ".git").exists()), directory)
     return root if root != directory else None

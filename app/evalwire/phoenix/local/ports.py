@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from evalwire.errors import LocalServerError
-from evalwire.phoenix.local.folder import read_state
+from evalwire.phoenix.local.directory import read_state
 
 _PREFERRED_PORT = 6006
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import psutil
 
 from evalwire import clocks
-from evalwire.phoenix.local.folder import NEW, layout_of, needs_migration, read_state, set_aside_unfinished, write_state
+from evalwire.phoenix.local.directory import (
+    NEW,
+    layout_of,
+    needs_migration,
+    read_state,
+    set_aside_unfinished,
+    write_state,
+)
 from evalwire.phoenix.local.ports import free_port
 from evalwire.phoenix.local.readiness import MIGRATION_SECONDS, is_ready
 from evalwire.phoenix.local.server import LocalServer

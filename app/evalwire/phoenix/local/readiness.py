@@ -14,7 +14,7 @@ import psutil
 
 from evalwire import clocks
 from evalwire.errors import LocalServerError
-from evalwire.phoenix.local.folder import log_tail, needs_migration
+from evalwire.phoenix.local.directory import log_tail, needs_migration
 from evalwire.phoenix.local.server import PortTakenError
 
 if TYPE_CHECKING:

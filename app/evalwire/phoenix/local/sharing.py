@@ -10,7 +10,7 @@ from typing import TextIO
 
 from evalwire.errors import LocalServerError
 from evalwire.phoenix import local
-from evalwire.phoenix.local.folder import installed_version, read_state, write_state
+from evalwire.phoenix.local.directory import installed_version, read_state, write_state
 from evalwire.phoenix.local.locks import is_alone, join, leave, left_on_error, open_users, turn
 from evalwire.phoenix.local.ports import choose_port
 from evalwire.phoenix.local.server import LocalServer, PortTakenError

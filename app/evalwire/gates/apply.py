@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evalwire.model import Baseline, Comparison, ExperimentResult, Interval, Price, ScoreSummary, Usage
 
 
-def judge_gates(
+def apply_gates(
     results: Sequence[ExperimentResult],
     gates: Sequence[Gate],
     *,

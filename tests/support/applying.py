@@ -7,8 +7,8 @@ from typing import Any
 from reporting import boolean, evaluation, failure, result, run
 
 from evalwire.gates import Gate
+from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
-from evalwire.gates.judge import judge_gates
 from evalwire.model.gates import GateResult
 from evalwire.model.result import ExperimentResult
 
@@ -44,7 +44,7 @@ def verdict(
     directions = {asked.evaluation or "": asked.direction}
     baselines = {"search": compare_results(found, before, asked="auto", directions=directions)} if before else {}
     fields = {"baselines": baselines, "prices": {}}
-    verdicts = judge_gates([found], [asked], **{**fields, **changes})
+    verdicts = apply_gates([found], [asked], **{**fields, **changes})
     (its,) = [one for one in verdicts if one.source != "default"]
     assert (its.experiment, its.rule, its.source) == (asked.experiment, asked.rule, asked.source)
     assert (its.evaluation, its.threshold) == (asked.evaluation, asked.threshold)

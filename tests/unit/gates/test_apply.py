@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from judging import Said, gate, ran, said, verdict
+from applying import Said, gate, ran, said, verdict
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
 from evalwire.errors import UsageError
 from evalwire.gates import DropPolicy, Gate
+from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
 from evalwire.gates.drops import check_drop
-from evalwire.gates.judge import judge_gates
 from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
 from evalwire.model.result import ExperimentResult
@@ -361,31 +361,31 @@ def test_an_evaluator_without_labels_breaks_a_limit_on_their_share():
 
 
 def test_without_a_limit_no_error_is_tolerated_and_none_is_not_told():
-    assert judge_gates([GRADED], [], baselines={}, prices={}) == ()
-    (its,) = judge_gates([ran(0.5, None)], [], baselines={}, prices={})
+    assert apply_gates([GRADED], [], baselines={}, prices={}) == ()
+    (its,) = apply_gates([ran(0.5, None)], [], baselines={}, prices={})
     assert (its.rule, its.source, its.is_red, its.value) == ("max_error_rate", "default", True, 0.5)
     assert its.text == "1 of 2 runs failed"
-    (its,) = judge_gates([ran(0.5, example_count=2)], [], baselines={}, prices={})
+    (its,) = apply_gates([ran(0.5, example_count=2)], [], baselines={}, prices={})
     assert (its.is_red, its.text) == (True, "1 of 2 were not run")
 
 
 @pytest.mark.parametrize(("threshold", "is_red"), [(0.25, False), (0.2499, True), (0, True), (1, False)])
 def test_a_rate_of_errors_is_tolerated_up_to_its_limit(threshold, is_red):
-    (its,) = judge_gates([ran(0.5, 0.5, 0.5, None)], [of_all("max_error_rate", threshold)], baselines={}, prices={})
+    (its,) = apply_gates([ran(0.5, 0.5, 0.5, None)], [of_all("max_error_rate", threshold)], baselines={}, prices={})
     assert (its.is_red, its.value) == (is_red, 0.25)
     assert "1 of 4 runs failed" in its.text
 
 
 def test_a_limit_on_the_errors_of_one_experiment_is_not_of_another():
     other = ran(None, 0.5, name="other")
-    found = judge_gates([ran(None, 0.5), other], [of_all("max_error_rate", 1)], baselines={}, prices={})
+    found = apply_gates([ran(None, 0.5), other], [of_all("max_error_rate", 1)], baselines={}, prices={})
     assert [(one.experiment, one.is_red) for one in found] == [("search", False), ("other", True)]
 
 
 def test_an_experiment_of_which_nothing_ran_has_no_verdicts():
     """It is red for why nothing ran."""
     found = result("search", [], evaluators=("s",), failure=failure(stage="import"))
-    assert judge_gates([found], [gate("min", 0.5), of_all("max_error_rate", 0)], baselines={}, prices={}) == ()
+    assert apply_gates([found], [gate("min", 0.5), of_all("max_error_rate", 0)], baselines={}, prices={}) == ()
 
 
 def test_a_percentile_is_of_the_nearest_rank():
@@ -554,7 +554,7 @@ def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, dro
     results = [now, *(ran(*[worse] * pairs, name=other.experiment) for other in others)]
     baselines = {"search": compare_results(now, before, asked="auto")}
     baselines |= {one.name: compare_results(one, one, asked="auto") for one in results[1:]}
-    first = judge_gates(results, [asked, *others], baselines=baselines, prices={})[0]
+    first = apply_gates(results, [asked, *others], baselines=baselines, prices={})[0]
     if can:
         assert (first.status, first.is_red) == ("failed", True)
         return
@@ -678,7 +678,7 @@ def many(count: int) -> tuple[GateResult, ...]:
     results = [ran(*(UP if n else fallen), name=name) for n, name in enumerate(names)]
     baselines = {one.name: compare_results(one, ran(*UP, name=one.name), asked="auto") for one in results}
     asked = [gate("max_drop", 0.01, experiment=name) for name in names]
-    return judge_gates(results, asked, baselines=baselines, prices={})
+    return apply_gates(results, asked, baselines=baselines, prices={})
 
 
 def test_p_values_are_corrected_over_all_drop_gates_of_the_job():
@@ -694,14 +694,14 @@ def test_only_drop_gates_take_part_in_the_correction():
     fallen = ran(*[score - (0.5 if n < 5 else 0) for n, score in enumerate(UP)])
     baselines = {"search": compare_results(fallen, ran(*UP), asked="auto")}
     asked = [gate("max_drop", 0.01), gate("min", 0), gate("max", 9), of_all("max_error_rate", 0)]
-    assert judge_gates([fallen], asked, baselines=baselines, prices={})[0].is_red
+    assert apply_gates([fallen], asked, baselines=baselines, prices={})[0].is_red
 
 
 # --- what they come to ---------------------------------------------------------------------------------
 
 
 def passes(found: ExperimentResult, *asked: Gate) -> bool:
-    verdicts = judge_gates([found], list(asked), baselines={}, prices={})
+    verdicts = apply_gates([found], list(asked), baselines={}, prices={})
     return red_report(results=(found,), gates=verdicts).passed(found)
 
 
@@ -736,7 +736,7 @@ def test_a_failed_run_counts_as_what_a_ceiling_limits():
     found = ran(*[True] * 15, *[False] * 55, *[None] * 30)
     for rule in ("max", "max_pass_rate"):
         its = [
-            one for one in judge_gates([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule
+            one for one in apply_gates([found], [gate(rule, 0.15), errors], baselines={}, prices={}) if one.rule == rule
         ]
         assert (its[0].is_red, its[0].value) == (True, pytest.approx(0.45))
         assert "30 of 100 runs have no score and count as passed" in its[0].text
