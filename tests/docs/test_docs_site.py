@@ -287,7 +287,9 @@ def _grow(folder: Path, drawing: str) -> dict[str, set[str]]:
             path.mkdir(parents=True)
             above.append((depth, path))
             continue
-        path.write_text(f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "the task")) else "")
+        path.write_text(
+            f"def {path.stem}(output): return 1\n" if said.strip().startswith(("an eval", "the task")) else ""
+        )
         if name == "task.py":
             evaluators.setdefault(path.parent.name, set())
         elif said.strip().startswith("an evaluator"):
