@@ -91,7 +91,7 @@ def spans(page: Path) -> Iterator[str]:
 # --- every block, in the page's order --------------------------------------------------------------------
 
 
-A_JOB = "on: push\njobs:\n  evaluate:\n    runs-on: ubuntu-latest\n    steps:\n"
+STEPS = "jobs:\n  evaluate:\n    runs-on: ubuntu-latest\n    steps:\n"
 TASK = "def task(input):\n    return ['refunds', 'billing']\n"
 ALWAYS = "def always(output):\n    return 1.0\n"
 EXAMPLE = {"input": {"user_query": "How do I get a refund?"}, "output": {"expected_output": "refunds"}, "metadata": {}}
@@ -153,12 +153,13 @@ class Walk:
             ]
 
     def yaml(self, block: Block) -> None:
-        """Check a workflow, or steps of GitHub without a title, by its CI system's schema and its commands."""
+        """Check a workflow, or jobs or steps of GitHub without a title, by its CI system's schema and its commands."""
         if block.title:
             path = self.file(block)
         else:
             path = self.root / "evalwire.yml"
-            path.write_text(f"{A_JOB}{textwrap.indent(block.text, ' ' * 6)}")
+            steps = f"{STEPS}{textwrap.indent(block.text, ' ' * 6)}"
+            path.write_text(f"on: push\n{block.text if block.text.startswith('jobs:') else steps}")
         schema = {"evalwire.yml": "vendor.github-workflows", ".gitlab-ci.yml": "vendor.gitlab-ci"}[path.name]
         checked = subprocess.run(
             [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path], capture_output=True, text=True
