@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -45,10 +46,12 @@ def provider() -> Iterator[ModelServer]:
 def _own_instrumentors() -> Iterator[None]:
     """Leave no client instrumented: each template has those that its own process would have."""
     yield
-    for found in entry_points(group="openinference_instrumentor"):
-        instrumentor: Any = found.load()()
-        if instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.uninstrument()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that are imported here first
+        for found in entry_points(group="openinference_instrumentor"):
+            instrumentor: Any = found.load()()
+            if instrumentor.is_instrumented_by_opentelemetry:
+                instrumentor.uninstrument()
 
 
 def environment(provider: ModelServer, **extra: str) -> dict[str, str]:
