@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -45,10 +46,12 @@ def provider() -> Iterator[ModelServer]:
 def _own_instrumentors() -> Iterator[None]:
     """Leave no client instrumented: each template has those that its own process would have."""
     yield
-    for found in entry_points(group="openinference_instrumentor"):
-        instrumentor: Any = found.load()()
-        if instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.uninstrument()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that are imported here first
+        for found in entry_points(group="openinference_instrumentor"):
+            instrumentor: Any = found.load()()
+            if instrumentor.is_instrumented_by_opentelemetry:
+                instrumentor.uninstrument()
 
 
 def environment(provider: ModelServer, **extra: str) -> dict[str, str]:
@@ -88,7 +91,7 @@ def test_a_template_calls_its_model_and_judge_and_counts_both(template, tmp_path
     means = {score["name"]: score["mean"] for score in result["scores"]}
     assert means["states_the_fact"] == 1.0
     assert means[judge] == (1.0 if template == "rag" else 0.8)
-    assert means.get("finds_document", 0.7) >= 0.7
+    assert means.get("finds_document", 1.0) == 1.0
 
     assert provider.calls == {"answer": 5, "verdict": 5, "refused": 1}
     assert provider.keys == {key}

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+from zlib import crc32
 
 TOKENS: Final = {"answer": (40, 10), "verdict": (60, 5)}  # of the prompt and the completion
-DIMENSIONS: Final = 64
+DIMENSIONS: Final = 512
 
 
 class ModelServer:
@@ -155,12 +156,12 @@ _FORMS: Final[Mapping[str, Callable[[str, str | None, int, int], dict[str, Any]]
 
 
 def _embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a vector for each text: how often it has words of each class, by their letters."""
+    """Return a vector for each text: how often it has each of its longer words, by their first letters."""
     data = []
     for index, text in enumerate(_texts(request["input"])):
         vector = [0.0] * DIMENSIONS
         for word in text.lower().replace(".", " ").replace("?", " ").split():
-            vector[sum(word[:5].encode()) % DIMENSIONS] += len(word) > 3
+            vector[crc32(word[:5].encode()) % DIMENSIONS] += len(word) > 3
         data.append({"object": "embedding", "index": index, "embedding": vector})
     usage = {"prompt_tokens": 8 * len(data), "total_tokens": 8 * len(data)}
     return {"object": "list", "model": request["model"], "data": data, "usage": usage}

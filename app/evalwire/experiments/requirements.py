@@ -36,8 +36,8 @@ def with_requirement(failure: Failure, error: BaseException, project: Path) -> F
         file = project / "requirements.txt"
         if not _is_required(cast("ModuleNotFoundError", error).name, file):
             return failure
-        command = f"pip install -r {shlex.quote(_shown(file))}"
-        return replace(failure, type=_PACKAGE, message=f"{failure.message}. Run: {command}", traceback="")
+        message = f"{failure.message}. Run: pip install -r {shlex.quote(_shown(file))}"
+        return replace(failure, type=_PACKAGE, message=message, traceback="")
     variable = _variable_of(error, failure)
     if variable is None:
         return failure
