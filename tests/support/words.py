@@ -222,8 +222,16 @@ def parts_of(root: Path) -> dict[str, list[Text]]:
     }
 
 
+def words_of_docs() -> int:
+    """Return the number of words in the pages of `docs/`, code included; decisions are records, not pages."""
+    pages = "\n".join(path.read_text() for path in files(ROOT, ["docs/*.md"]))
+    return sum(bool(re.search(r"\w", word)) for word in pages.replace("|", " ").split())
+
+
 def over_the_limits(limits: dict) -> Iterator[str]:
     """Yield a line for each count of this project that is above its limit."""
+    if (number := words_of_docs()) > limits["docs"]:
+        yield f"docs: {number:,} words, at most {limits['docs']:,}"
     for part, texts in parts_of(ROOT).items():
         words, number, long, whats, ones = counted(texts)
         shares = {"long": 100 * long / number, "what": whats, "one": ones}

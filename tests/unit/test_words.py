@@ -69,5 +69,5 @@ def test_a_count_above_its_limit_is_found(tmp_path, monkeypatch):
     (tmp_path / "app/a.py").write_text(SOURCE)
     (tmp_path / "README.md").write_text("What is one?\n")
     none = dict.fromkeys(("long", "what", "one"), -1.0)
-    lines = list(words.over_the_limits({"pages": none, "code": none}))
-    assert [line.partition(":")[0] for line in lines] == ["pages"] * 3 + ["code"] * 3
+    lines = list(words.over_the_limits({"docs": -1, "pages": none, "code": none}))
+    assert [line.partition(":")[0] for line in lines] == ["docs"] + ["pages"] * 3 + ["code"] * 3
