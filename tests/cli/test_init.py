@@ -209,7 +209,9 @@ def test_a_workflow_that_would_not_be_read_is_told(empty, folder, repositories, 
         (empty.directory / repository / ".git").mkdir(parents=True)
     done = empty.run("init", folder, "--ci", "github")
     assert done.returncode == 0
-    assert (f"move .github/workflows/evalwire.yml to {empty.directory}, and set its working directory" in done.stdout) is told
+    assert (
+        f"move .github/workflows/evalwire.yml to {empty.directory}, and set its working directory" in done.stdout
+    ) is told
 
 
 def test_another_ci_system_is_wrong_use(empty):

@@ -61,9 +61,7 @@ def init(invocation: Invocation, directory: Path, *, template: Template = "basic
         lines = ", ".join(gitignore.split())
         invocation.console.show(f"{directory / '.gitignore'} was not changed; add these lines: {lines}\n")
     if ci and (root := _repository_above(directory)):
-        invocation.console.show(
-            f"move {_WORKFLOWS[ci]} to {root}, and set its working directory to {directory}\n"
-        )
+        invocation.console.show(f"move {_WORKFLOWS[ci]} to {root}, and set its working directory to {directory}\n")
     invocation.console.show("next, with a local Phoenix (needs the extra `local`: pip install 'evalwire[local]'):\n")
     if directory.resolve() != Path.cwd():
         invocation.console.show(f"  cd {shlex.quote(str(directory))}\n")
