@@ -95,7 +95,7 @@ def test_the_guide_has_every_input_and_output(kind):
     """`docs/github.md` has a table of each, in the order of `action.yml`."""
     section = re.search(rf"^## {kind.title()}\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
     assert section
-    assert re.findall(r"^\|`([\w-]+)`\|", section[1], re.MULTILINE) == list(ACTION[kind])
+    assert re.findall(r"^\| ?`([\w-]+)` ?\|", section[1], re.MULTILINE) == list(ACTION[kind])
 
 
 # --- a cancelled job -------------------------------------------------------------------------------------
