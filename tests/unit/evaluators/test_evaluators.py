@@ -23,6 +23,7 @@ import jsonschema
 import numpy as np
 import pydantic
 import pytest
+from nightly import mostly_nightly
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.runnables import RunnableLambda
@@ -376,7 +377,9 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+@pytest.mark.parametrize(
+    "text", mostly_nightly([pytest.param(text, id=name) for name, text in LONG.items()], kept=range(0, 11, 3))
+)
 @pytest.mark.parametrize("output", ["text", ["a", 1, {"b": 2}]], ids=["text", "list"])
 def test_a_megabyte_is_read_in_little_time(text, output):
     """No evaluator spends seconds on reading what is expected."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from nightly import mostly_nightly
 from applying import Said, gate, ran, said, verdict
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
@@ -537,13 +538,16 @@ def test_pairs_too_few_for_any_drop_are_said_to_be():
 
 @pytest.mark.parametrize(
     ("by", "pairs", "drop_gates", "can"),
-    [
-        (boolean, 12, 1, True),
-        (boolean, 12, 500, False),
-        (evaluation, 12, 1, True),
-        (evaluation, 12, 500, False),
-        (evaluation, 20, 500, True),
-    ],
+    mostly_nightly(
+        [
+            (boolean, 12, 1, True),
+            (evaluation, 12, 500, False),
+            (boolean, 12, 500, False),
+            (evaluation, 12, 1, True),
+            (evaluation, 20, 500, True),
+        ],
+        kept=(0, 1),
+    ),
 )
 def test_a_level_that_no_number_of_worse_examples_reaches_is_told(by, pairs, drop_gates, can):
     """Corrected over hundreds of gates, 12 examples that all fell cannot be significant; the gate does not pass."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from nightly import mostly_nightly
 from hostile import CORPUS
 from hypothesis import given
 from markdown_it import MarkdownIt
@@ -86,10 +87,10 @@ HARMLESS = shape(hostile("x"))
 # --- what is hostile -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", mostly_nightly(range(3)))
 def test_what_a_model_says_is_no_markdown(part):
     """No link, image, element, mention or heading, and no row or item more or less than of a harmless text."""
-    for name, text in CORPUS[part::8]:
+    for name, text in CORPUS[part::3]:
         assert shape(hostile(text)) == HARMLESS, name
 
 
