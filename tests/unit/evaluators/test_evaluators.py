@@ -23,10 +23,10 @@ import jsonschema
 import numpy as np
 import pydantic
 import pytest
-from nightly import mostly_nightly
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.runnables import RunnableLambda
+from nightly import mostly_nightly
 
 import evalwire
 from evalwire import evaluators

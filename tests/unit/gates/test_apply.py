@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from nightly import mostly_nightly
 from applying import Said, gate, ran, said, verdict
+from nightly import mostly_nightly
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
 from evalwire.errors import UsageError

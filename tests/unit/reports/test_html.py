@@ -16,11 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from nightly import mostly_nightly
 import reporting
 from browser import Browser, Page, browser, find
 from hostile import CANARY, CORPUS
 from hypothesis import given
+from nightly import mostly_nightly
 from random_reports import few, hostile, random_reports
 
 from evalwire.model.baseline import Baseline, Comparison, Pair

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from nightly import mostly_nightly
 from hostile import CORPUS
 from hypothesis import given
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from nightly import mostly_nightly
 from random_reports import few, hostile, random_reports
 from reporting import boolean, evaluation, example, failure, red_report, result, run
 
