@@ -128,7 +128,7 @@ def test_an_exit_that_a_signal_handler_asks_for_beside_a_job_is_no_success(phoen
     with FaultyPhoenix(phoenix_url, hang_later).serving() as proxy:
         done = phoenix_project.run_process("check", PHOENIX_ENDPOINT=proxy.url)
     assert done.returncode == 1, (done.stdout, done.stderr)
-    assert "evalwire: user code asked the process to exit (SystemExit: 0)" in done.stderr
+    assert "evalwire: a signal handler of your code called sys.exit(0)" in done.stderr
 
 
 FORKS = {

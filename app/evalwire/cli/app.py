@@ -138,7 +138,9 @@ def resume(
     The exit code is the same as that of an uninterrupted job.
     """
     if journal is not None and experiment is not None:
-        raise typer.BadParameter("cannot be combined with JOURNAL. Omit either of them", param_hint="--experiment")
+        raise typer.BadParameter(
+            "cannot be combined with the argument JOURNAL. Omit --experiment or JOURNAL", param_hint="--experiment"
+        )
     execute(
         lambda invocation: commands.resume.resume(
             invocation,
@@ -182,7 +184,7 @@ def gate(
     named = {"--experiment": experiment, "--results": results, "--plan": given.flags["plan"], "--shards": shards}
     if len(several := [flag for flag, value in named.items() if value]) > 1:
         raise typer.BadParameter(
-            f"{', '.join(several)} cannot be combined. Omit either of them", param_hint=several[-1]
+            f"{', '.join(several)} cannot be combined. Use a single option", param_hint=several[-1]
         )
     execute(
         lambda invocation: commands.gate.gate(
@@ -211,7 +213,7 @@ def compare(
 ) -> None:
     """Compare experiment B with A: scores, confidence intervals, regressions and improvements."""
     if as_json and as_markdown:
-        raise typer.BadParameter("cannot be combined with --json. Omit either of them", param_hint="--markdown")
+        raise typer.BadParameter("cannot be combined with --json. Omit --markdown or --json", param_hint="--markdown")
     execute(
         lambda invocation: commands.compare.compare(
             invocation, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
@@ -249,7 +251,9 @@ def report(
 ) -> None:
     """Show the report of a finished job or of a recorded experiment in another format."""
     if experiment is not None and results is not None:
-        raise typer.BadParameter("cannot be combined with FILE. Omit either of them", param_hint="--experiment")
+        raise typer.BadParameter(
+            "cannot be combined with the argument FILE. Omit --experiment or FILE", param_hint="--experiment"
+        )
     if experiment is not None and format_ not in (None, "markdown"):
         raise typer.BadParameter(
             "must be markdown for an experiment. To write CSV or JSON, use `evalwire export`", param_hint="--format"

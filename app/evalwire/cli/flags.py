@@ -51,7 +51,7 @@ class Given:
         """
         if is_on and self.flags["max_failures"] is not None:
             raise typer.BadParameter(
-                "cannot be combined with --max-failures. Omit either of them", param_hint="--fail-fast"
+                "cannot be combined with --max-failures. Omit --fail-fast or --max-failures", param_hint="--fail-fast"
             )
         return {**self.flags, "max_failures": "1"} if is_on else self.flags
 

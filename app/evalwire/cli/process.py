@@ -81,7 +81,7 @@ def execute(
         sys.stderr.write("evalwire: interrupted\n")
         code = 130
     except SystemExit as asked:  # from a signal handler of user code; exit code 0 is not a success
-        sys.stderr.write(f"evalwire: user code asked the process to exit (SystemExit: {asked.code})\n")
+        sys.stderr.write(f"evalwire: a signal handler of your code called sys.exit({asked.code})\n")
         code = asked.code if isinstance(asked.code, int) and asked.code else 1
     parent_pipe.decide(code)  # before user code can exit with another code
     raise typer.Exit(code)

@@ -87,7 +87,7 @@ def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> Keybo
             interrupt = pressed
             stop.request()
         except SystemExit as asked:  # raised by a signal handler of user code, for example for SIGALRM
-            log.error("user code asked the process to exit (SystemExit: %s); the job ends early", asked.code)  # noqa: TRY400 - the traceback is in user code
+            log.error("a signal handler of your code called sys.exit(%s), so the job ends early", asked.code)  # noqa: TRY400 - the traceback is in user code
             stop.request()
     return interrupt
 

@@ -220,7 +220,7 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
     if job.dry_run is not None and not request.thresholds.is_empty:
         say("dry run: the gates are not applied")
     if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
-        say(f"these gates are skipped, because their experiments are not selected: {', '.join(others)}")
+        say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     return prepare_gating(
         request,
         queries,

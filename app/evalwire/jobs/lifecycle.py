@@ -109,7 +109,7 @@ def run_and_report(
             writer.write_bare("interrupted", error.exit_code)
             raise
         except SystemExit as asked:  # from a signal handler of user code; exit code 0 is not a success
-            console.warn(f"user code asked the process to exit (SystemExit: {asked.code}); the job is interrupted")
+            console.warn(f"a signal handler of your code called sys.exit({asked.code}), so the job is interrupted")
             return code or 1 if code is not None else writer.write_bare("interrupted", 1)
         return code
 

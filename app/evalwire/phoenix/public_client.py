@@ -189,7 +189,9 @@ class PublicClient:
                 return datasets.create_dataset(name=name, examples=new), "created"
             return datasets.add_examples_to_dataset(dataset=name, examples=new), "appended"
         except Exception as error:
-            raise PhoenixError(f"{name}: the client did not accept the dataset: {error}") from error
+            raise PhoenixError(
+                f"Cannot upload the dataset {name!r}: the given Phoenix client raised {type(error).__name__}: {error}"
+            ) from error
 
     def _held(self, name: str) -> Any:
         try:

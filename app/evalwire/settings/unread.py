@@ -65,8 +65,8 @@ def _has_gates(file: Path) -> bool:
         document = read_toml(file)
     except UsageError as error:
         raise UsageError(
-            f"cannot check {file} for gates that would be ignored: {error}\n"
-            "Fix the file, or name the file to read with --config."
+            f"cannot read {file}, which may contain gates: {error}\n"
+            "Fix this file, or name the configuration file to use with --config."
         ) from error
     experiments = document.get("experiments")
     tables: list[Any] = list(experiments.values()) if isinstance(experiments, dict) else []

@@ -93,7 +93,7 @@ def test_a_file_without_gates_beside_the_experiments_may_be_left_alone(here):
 @pytest.mark.parametrize("text", ["[gates", "\udcff"])
 def test_a_file_that_cannot_be_read_may_have_gates(here, text):
     (here / "svc/evalwire.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(UsageError, match=r"cannot check .*/svc/evalwire\.toml for gates that would be ignored"):
+    with pytest.raises(UsageError, match=r"cannot read .*/svc/evalwire\.toml, which may contain gates"):
         load("svc/experiments")
 
 

@@ -218,9 +218,7 @@ def _gating(
     if phoenix is None and choice.kind not in ("none", "file"):
         phoenix = invocation.connect(None)
     if others := unapplied_gates(settings.thresholds, known):
-        invocation.console.say(
-            f"these gates are skipped, because their experiments are not selected: {', '.join(others)}"
-        )
+        invocation.console.say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     gating = prepare_gating(
         GateRequest.of(settings),
         queries,

@@ -113,10 +113,10 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
     if settings.names:
         names = [name for name in names if name in settings.names]
     if len(names) != 1:
-        found_here = f"several use it: {', '.join(names)}. Select one with --name" if names else "none uses it"
+        found_here = f"{', '.join(names)} use it. Select a directory with --name" if names else "none does"
         raise UsageError(
-            f"Cannot find the code of the experiment {experiment_id}: a single experiment in {settings.experiments}/ "
-            f"must use its dataset {dataset.name!r}, but {found_here}."
+            f"Cannot find the code of the recorded experiment {experiment_id}: exactly 1 directory in "
+            f"{settings.experiments}/ must use the dataset {dataset.name!r}, but {found_here}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
     spec = JobSpec(
