@@ -160,7 +160,7 @@ class _LibraryFinder(importlib.abc.MetaPathFinder):
             if (spec := finder.find_spec(fullname, None, target)) is not None:
                 return spec
         raise ModuleNotFoundError(
-            f"the installed package {fullname!r} is missing; a module of your project has this name. Install the package, "
-            "or rename the module",
+            f"the package {fullname!r} is not installed, but a module of your project has this name. "
+            "Install the package, or rename the module",
             name=fullname,
         )

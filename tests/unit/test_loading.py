@@ -38,7 +38,10 @@ def test_a_library_wins_over_a_module_of_the_project(project, tmp_path_factory, 
 
 def test_a_module_that_only_the_project_has_is_no_library(project):
     (project / "only_here.py").write_text("")
-    with loading.project_directory(str(project)), pytest.raises(ModuleNotFoundError, match="the project has a module"):
+    with (
+        loading.project_directory(str(project)),
+        pytest.raises(ModuleNotFoundError, match="a module of your project has this name"),
+    ):
         loading.load("only_here")
 
 

@@ -29,7 +29,8 @@ def merge_planned(phoenix: Phoenix, plan: ShardPlan) -> list[ExperimentResult]:
     """
     if not plan.experiments:
         raise NothingToRunError(
-            "the plan has no experiments, so there are no results to apply gates to. Create a new plan with `evalwire plan`."
+            "the plan has no experiments, so there are no results to apply gates to. "
+            "Create a new plan with `evalwire plan`."
         )
     return [_merge(phoenix, started, plan.shards) for started in plan.past.past.values()]
 
