@@ -64,7 +64,7 @@ def test_a_default_is_shown_once_as_it_is_written():
     run = {param.name: param.help for param in COMMANDS["run"].params}
     assert run["concurrency"] == "Maximum number of experiments to run in parallel (default: 1)."
     assert run["timeout_seconds"] == "Timeout for each call of a task or an evaluator, in seconds (default: 300)."
-    assert run["split"] == "Run only the examples in this dataset split."
+    assert run["split"] == "Use only the examples in this dataset split (default: all examples)."
     validate = {param.name: param.help for param in COMMANDS["validate"].params}
     assert validate["input_keys"].endswith("(default: user_query).")
 

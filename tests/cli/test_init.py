@@ -267,7 +267,7 @@ def test_a_gitignore_is_left_as_it_is(empty):
 def test_a_file_is_no_folder(empty):
     empty.write({"taken": "a file"})
     done = empty.run("init", "taken")
-    assert (done.returncode, done.stderr) == (2, "evalwire: taken is no folder.\n")
+    assert (done.returncode, done.stderr) == (2, "evalwire: taken is not a directory.\n")
 
 
 def test_what_cannot_be_finished_is_undone(empty):

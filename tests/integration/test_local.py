@@ -224,7 +224,7 @@ def test_a_folder_is_not_joined_at_another_servers_address(tmp_path, other):
     (tmp_path / "server.json").write_text(json.dumps({"port": other, "pid": 2**30}))
     with (tmp_path / "users.lock").open("a+") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        with pytest.raises(LocalServerError, match="does not answer"), local_phoenix(tmp_path, os.environ):
+        with pytest.raises(LocalServerError, match="does not respond"), local_phoenix(tmp_path, os.environ):
             pass
 
 
@@ -307,7 +307,7 @@ def test_a_child_of_user_code_is_no_user_of_the_server(tmp_path):
 
 @pytest.mark.needs_phoenix
 def test_a_server_whose_folder_is_removed_meanwhile_is_ended(tmp_path, started):
-    with pytest.raises(LocalServerError, match="was lost"), local_phoenix(tmp_path / "its", os.environ):
+    with pytest.raises(LocalServerError, match="lost the directory"), local_phoenix(tmp_path / "its", os.environ):
         shutil.rmtree(tmp_path / "its")
     assert not is_alive(started[0].pid)
 
@@ -375,7 +375,7 @@ def test_a_folder_that_is_in_use_and_does_not_tell_where(tmp_path, state):
     (tmp_path / "server.json").write_text(state)
     with (tmp_path / "users.lock").open("a+") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        with pytest.raises(LocalServerError, match=r"server\.json does not tell"), local_phoenix(tmp_path, os.environ):
+        with pytest.raises(LocalServerError, match=r"server\.json is damaged"), local_phoenix(tmp_path, os.environ):
             pass
 
 
@@ -419,7 +419,7 @@ def test_the_extra_is_named_also_where_psutil_is_missing_too(tmp_path):
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LocalServerError, match="cannot be used"), local_phoenix(tmp_path / "file/dir", {}):
+    with pytest.raises(LocalServerError, match="cannot use the directory"), local_phoenix(tmp_path / "file/dir", {}):
         pass
 
 

@@ -80,7 +80,7 @@ def test_a_template_calls_its_model_and_judge_and_counts_both(template, tmp_path
     done = project.run("run")
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.startswith(
-        f"PASSED ({3 + (template == 'rag')} gates held): 1 experiment, 5 examples, none failed"
+        f"PASSED ({3 + (template == 'rag')} gates passed): 1 experiment, 5 examples, none failed"
     )
 
     result, (model, key) = result_of(project), CLIENTS[template]

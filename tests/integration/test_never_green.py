@@ -257,7 +257,7 @@ def test_an_empty_selection_is_wrong_use_and_not_everything(phoenix_project, mak
     phoenix_project.write({"t.csv": "user_query,expected_output,tags\na,b,c\n"})
     done = phoenix_project.experiment(make_dataset(1)).run(*arguments)
     assert done.returncode == 2
-    assert "expected at least one" in done.stderr
+    assert "expected at least 1" in done.stderr
 
 
 NEIGHBOURS = [

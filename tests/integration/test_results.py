@@ -227,8 +227,8 @@ def test_secrets_do_not_reach_a_report(phoenix_project, client):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--experiment", "E", "results.json"], "a file or an experiment"),
-        (["--experiment", "E", "--format", "html"], "shown in Markdown"),
+        (["--experiment", "E", "results.json"], "cannot be combined with the argument FILE"),
+        (["--experiment", "E", "--format", "html"], "must be markdown for an experiment"),
         (["--experiment", "E"], "could not be reached"),
     ],
 )

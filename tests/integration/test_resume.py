@@ -599,7 +599,7 @@ def test_a_journal_without_experiments_runs_none(counted):
     assert "the earlier job has no experiment, so there is nothing to run." in done.stderr
     done = counted.run("run")  # it did not finish
     name = f"test-results/{journal.name}"
-    said = f"an earlier job did not finish. To resume it, run `evalwire resume {name}`. This is a new run"
+    said = f"an earlier job did not finish. To resume it, run `evalwire resume {name}`. evalwire now starts a new job"
     assert done.stderr.splitlines()[0] == said
     assert "an earlier job" not in counted.run("run").stderr
 
@@ -848,14 +848,14 @@ def test_a_journal_that_is_not_there_or_is_none_is_wrong_use(counted):
 def test_a_journal_and_an_experiment_is_wrong_use(counted):
     done = counted.run("resume", "journal.jsonl", "--experiment", "RXhwZXJpbWVudDox")
     assert done.returncode == 2
-    assert "cannot be combined with JOURNAL" in done.stderr
+    assert "cannot be combined with the argument JOURNAL" in done.stderr
 
 
 @pytest.mark.parametrize("id_", ["RXhwZXJpbWVudDo5OTk5OTk5", pytest.param("nonsense", marks=pytest.mark.slow)])
 def test_an_experiment_that_phoenix_has_not_is_told(counted, id_):
     done = counted.run("resume", "--experiment", id_)
     assert done.returncode == 1, done.stderr
-    assert f"find the experiment '{id_}'" in done.stderr
+    assert f"no experiment with the ID '{id_}'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

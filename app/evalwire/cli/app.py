@@ -22,6 +22,8 @@ from evalwire.cli.flags import (
     JournalPath,
     Output,
     Project,
+    ReportFile,
+    ReportFormat,
     Workflow,
     takes,
 )
@@ -31,7 +33,7 @@ from evalwire.settings import OUTPUT, SCOPE
 app = typer.Typer(
     name="evalwire",
     cls=Group,
-    help="Evaluate LLM applications with Arize Phoenix, and pass or fail a CI job.",
+    help="Evaluate LLM applications with Arize Phoenix, and fail the CI job if a gate fails.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -97,10 +99,12 @@ def plan(
     output: Output = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Create new experiments instead of reusing the experiments of this pipeline run."),
+        typer.Option(
+            "--fresh", help="Create new experiments instead of reusing the experiments of an earlier attempt."
+        ),
     ] = False,
 ) -> None:
-    """Create the experiments of a sharded run, and write the plan for `run --plan`."""
+    """Create the experiments of a sharded job, and write the plan for `run --plan`."""
     execute(
         lambda invocation: commands.plan.plan(invocation, shards=shards, output=output, fresh=fresh),
         given.flags,
@@ -119,7 +123,7 @@ def resume(
         typer.Option(
             "--experiment",
             metavar="ID",
-            help="Complete this Phoenix experiment instead of resuming a journal.",
+            help="Resume this Phoenix experiment, without a journal.",
             rich_help_panel=SCOPE,
         ),
     ] = None,
@@ -165,7 +169,7 @@ def gate(
         typer.Option(
             "--experiment",
             metavar="ID",
-            help="Apply the gates to this Phoenix experiment; repeatable.",
+            help="Apply the gates to this Phoenix experiment (repeatable).",
             rich_help_panel=SCOPE,
         ),
     ] = None,
@@ -177,7 +181,7 @@ def gate(
     ] = False,
     report_dir: GateReportDir = None,
 ) -> None:
-    """Apply the gates to recorded results without running anything.
+    """Apply the gates to recorded results, without running an experiment.
 
     The exit code is the same as from `evalwire run`.
     """
@@ -211,7 +215,7 @@ def compare(
         bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Compare experiment B with A: scores, confidence intervals, regressions and improvements."""
+    """Compare experiment B with baseline A: scores, confidence intervals, regressions and improvements."""
     if as_json and as_markdown:
         raise typer.BadParameter("cannot be combined with --json. Omit --markdown or --json", param_hint="--markdown")
     execute(
@@ -229,27 +233,15 @@ def compare(
 def report(
     given: Given,
     *,
-    results: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE", help="File to show (default: results.json in the report directory).", show_default=False
-        ),
-    ] = None,
+    results: ReportFile = None,
     experiment: Annotated[
         str | None,
-        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead, as Markdown."),
+        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead of a file, as Markdown."),
     ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="Format: console, html, markdown, junit, json or annotations (default: console).",
-        ),
-    ] = None,
+    format_: ReportFormat = None,
     output: Output = None,
 ) -> None:
-    """Show the report of a finished job or of a recorded experiment in another format."""
+    """Show the report of a finished job or a recorded experiment, in a format of your choice."""
     if experiment is not None and results is not None:
         raise typer.BadParameter(
             "cannot be combined with the argument FILE. Omit --experiment or FILE", param_hint="--experiment"
@@ -283,8 +275,7 @@ def export(
         typer.Option("--format", metavar="csv|json", help="Format of the file (default: csv).", show_default=False),
     ] = "csv",
     output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json)."),
+        Path | None, typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json).")
     ] = None,
 ) -> None:
     """Export a recorded experiment to a CSV or JSON file, with one entry per run."""
@@ -336,9 +327,9 @@ def check(
         bool,
         typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=OUTPUT),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show the findings as JSON.", rich_help_panel=OUTPUT)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the result as JSON.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Check settings, code, datasets, gates and access to Phoenix without running anything."""
+    """Check settings, code, datasets, gates and access to Phoenix, without running an experiment."""
     execute(
         lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
         given.flags,
@@ -351,7 +342,9 @@ def check(
 def upload(
     given: Given,
     *,
-    strict: Annotated[bool, typer.Option("--strict", help="Upload nothing if the testset has any issue.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Upload nothing if `evalwire validate` reports an issue or a note.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without uploading them.")] = False,
 ) -> None:
     """Upload a testset to Phoenix, as one dataset per tag."""
@@ -375,13 +368,15 @@ def init(
     directory: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="Directory of the project, created if missing (default: .).", show_default=False
+            metavar="DIR",
+            help="Directory of the project, created if missing (default: current directory).",
+            show_default=False,
         ),
     ] = Path(),
     template: Project = "basic",
     ci: Workflow = None,
 ) -> None:
-    """Create a small project that runs without changes. Existing files are not overwritten."""
+    """Create a small project that runs without changes. Keep existing files."""
     execute(
         lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
         {},
@@ -397,8 +392,9 @@ def serve(
     given: Given,
     *,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="INTEGER", help="Port on 127.0.0.1 to listen on (default: 6006).")
+        int | None,
+        typer.Option("--port", metavar="INTEGER", help="Port to use on 127.0.0.1 (default: 6006, or a free port)."),
     ] = None,
 ) -> None:
-    """Serve the local Phoenix of `run --local` to view its results."""
+    """Start the local Phoenix of `run --local` again, to view the results."""
     execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)

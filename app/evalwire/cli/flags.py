@@ -178,7 +178,7 @@ Fresh = Annotated[
     bool,
     typer.Option(
         "--fresh",
-        help="Start new experiments instead of continuing an earlier attempt (shards only).",
+        help="Start new experiments instead of continuing an earlier attempt (only with --shard).",
         rich_help_panel=SCOPE,
     ),
 ]
@@ -188,7 +188,7 @@ AcceptChanges = Annotated[
     typer.Option(
         "--accept-changes",
         help="Continue even if code or examples changed since the experiment started. "
-        "Its results are then never used as a baseline.",
+        "Never use the experiment as a baseline afterwards.",
         rich_help_panel=SCOPE,
     ),
 ]
@@ -219,7 +219,7 @@ JournalPath = Annotated[
     Path | None,
     typer.Argument(
         metavar="JOURNAL",
-        help="Journal of the job to resume (default: the newest in the report directory).",
+        help="Journal of the job to resume (default: the newest journal in the report directory).",
         show_default=False,
     ),
 ]
@@ -229,7 +229,7 @@ GateResults = Annotated[
     typer.Option(
         "--results",
         metavar="PATH",
-        help="Apply the gates to this file (default: results.json in the report directory).",
+        help="Apply the gates to the results in this file (default: results.json in the report directory).",
         rich_help_panel=SCOPE,
     ),
 ]
@@ -237,7 +237,10 @@ GateResults = Annotated[
 GateReportDir = Annotated[
     str | None,
     typer.Option(
-        "--report-dir", metavar="PATH", help="Also write the reports to this directory.", rich_help_panel=OUTPUT
+        "--report-dir",
+        metavar="PATH",
+        help="Write the reports to this directory (default: no reports).",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -247,8 +250,26 @@ GateShards = Annotated[
         "--shards",
         metavar="INTEGER",
         min=1,
-        help="Merge this number of shards that ran without a plan, and apply the gates.",
+        help="Number of shards to merge first, if they ran without --plan.",
         rich_help_panel=SCOPE,
+    ),
+]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        help="Results file to show (default: results.json in the report directory).",
+        show_default=False,
+    ),
+]
+
+ReportFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="Format: console, html, markdown, junit, json or annotations (of GitHub) (default: console).",
     ),
 ]
 
@@ -257,12 +278,13 @@ Project = Annotated[
     typer.Option(
         "--template",
         metavar="NAME",
-        help="Write this project: basic, without a model, or a real model's: openai, anthropic, litellm, langchain, "
-        "pydantic-ai or rag.",
+        help="Project to create: basic (calls no model), openai, anthropic, litellm, langchain, pydantic-ai or rag "
+        "(default: basic).",
+        show_default=False,
     ),
 ]
 
 Workflow = Annotated[
     Literal["github", "gitlab"] | None,
-    typer.Option("--ci", metavar="github|gitlab", help="Also write a workflow for this CI system."),
+    typer.Option("--ci", metavar="github|gitlab", help="Also write a pipeline for this CI system."),
 ]

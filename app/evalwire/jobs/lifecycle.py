@@ -64,7 +64,9 @@ def run_and_report(
     directory = writer.files.directory if has_journal else None
     if journal is None and shard is None and directory is not None and (left := unfinished_journal(directory)):
         path = shlex.quote(writer.start.shown(left))
-        console.say(f"an earlier job did not finish. To resume it, run `evalwire resume {path}`. This is a new run")
+        console.say(
+            f"an earlier job did not finish. To resume it, run `evalwire resume {path}`. evalwire now starts a new job"
+        )
     code: int | None = None  # set when the report is written
     with Signals() as signals, writer.files.reserved(), _journal(console, journal, directory) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())

@@ -108,7 +108,10 @@ class PhoenixRecorder:
 
     def _log_run(self, opened: OpenExperiment, run: TaskRun) -> str:
         if opened.id is None:
-            raise PhoenixError(f"{opened.recorded_name} has no ID in Phoenix, so its runs cannot be recorded.")
+            raise PhoenixError(
+                f"the experiment {opened.recorded_name} got no ID from Phoenix, so its runs cannot be recorded. "
+                "Run the job again."
+            )
         return self._server.runs.record(opened.id, run, error=self._error_text(run.failure))
 
     async def verify(self, opened: OpenExperiment, runs: Collection[TaskRun]) -> list[str]:

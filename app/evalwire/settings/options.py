@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 # The panels of the help, in order.
 SCOPE, LIMITS, GATING, OUTPUT, TESTSET = (
-    "Experiments and settings",
+    "Experiments",
     "Limits and retries",
     "Gates",
     "Output",

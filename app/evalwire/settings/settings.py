@@ -122,8 +122,8 @@ class Settings:
     )
     retries: int | None = option(
         COUNT_FROM_0,
-        "Maximum number of retries for each call of your code, after rate limits, timeouts, connection errors or "
-        "server errors (default: 0, or 5 after rate limits with --task-concurrency auto).",
+        "Maximum number of retries for each call of a task or an evaluator, after rate limits, timeouts, connection "
+        "errors or server errors (default: 0, or 5 after rate limits with --task-concurrency auto).",
         default=None,
         key="experiments.retries",
         flag="--retries",
@@ -141,7 +141,7 @@ class Settings:
     )
     split: str | None = option(
         TEXT,
-        "Run only the examples in this dataset split.",
+        "Use only the examples in this dataset split (default: all examples).",
         default=None,
         key="experiments.split",
         flag="--split",
@@ -151,13 +151,14 @@ class Settings:
     )
     shard: ShardOption | None = option(
         SHARD,
-        "Run only part I of N of every experiment. `auto` reads I and N from the CI system; `auto/N` reads only I.",
+        "Run only shard I of N of every experiment, from 1/N to N/N. `auto` (also without a value) reads I and N from "
+        "the CI system; `auto/N` reads only I.",
         default=None,
         flag="--shard",
     )
     plan: str | None = option(
         TEXT,
-        "Plan file from `evalwire plan`, with the experiments of all shards. EVALWIRE_PLAN can also contain the JSON.",
+        "Plan file from `evalwire plan`, with the experiments of all shards. EVALWIRE_PLAN contains its path or JSON.",
         default=None,
         flag="--plan",
         metavar="PATH",
@@ -169,7 +170,7 @@ class Settings:
     )
     max_failures: float | None = option(
         FAILURES,
-        "Stop after N failed runs, or after P% of the runs have failed.",
+        "Stop after N failed runs, or after P% of the runs of the job have failed (default: no limit).",
         default=None,
         key="experiments.max_failures",
         flag="--max-failures",
@@ -184,8 +185,8 @@ class Settings:
     )
     gate: tuple[str, ...] = option(
         GATES,
-        "Fail the job unless this limit is met, such as 'doc_search.top_k >= 0.8' (repeatable). "
-        "In EVALWIRE_GATE, separate limits with semicolons.",
+        "Gate to apply, such as 'doc_search.top_k >= 0.8' (repeatable). It replaces the same gate in evalwire.toml. "
+        "In EVALWIRE_GATE, separate gates with semicolons.",
         default=(),
         flag="--gate",
         panel=GATING,
@@ -228,7 +229,7 @@ class Settings:
     )
     fetch_timeout_seconds: float = option(
         NUMBER,
-        "Total time limit for fetching a dataset or creating an experiment, with all retries, in seconds.",
+        "Time limit for fetching a dataset or creating an experiment, including all retries, in seconds.",
         default=120.0,
         key="phoenix.fetch_timeout_seconds",
         flag="--fetch-timeout",
@@ -237,7 +238,7 @@ class Settings:
     )
     record_timeout_seconds: float = option(
         NUMBER,
-        "Total time limit for recording a run or an evaluation, with all retries, in seconds.",
+        "Time limit for recording a run or an evaluation, including all retries, in seconds.",
         default=600.0,
         key="phoenix.record_timeout_seconds",
     )
@@ -272,7 +273,7 @@ class Settings:
     )
     csv_path: Path | None = option(
         PATH,
-        "Testset file: CSV, or .jsonl with one JSON object per line.",
+        "Testset file: CSV, or .jsonl with a JSON object per line (default: csv_path in evalwire.toml).",
         default=None,
         key="dataset.csv_path",
         flag="--csv",
@@ -281,7 +282,7 @@ class Settings:
     )
     on_exist: Literal["skip", "overwrite", "append"] = option(
         choice("skip", "overwrite", "append"),
-        "Action for a dataset that already exists.",
+        "Action for an existing dataset: keep it (skip), replace its examples, or add the new examples.",
         default="skip",
         key="dataset.on_exist",
         flag="--on-exist",

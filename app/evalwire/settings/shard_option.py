@@ -57,7 +57,8 @@ class ShardOption:
             return Shard(self.number, total)
         if place is None or not (place.index or place.total):
             raise ValueError(
-                "cannot determine the shard: no variable of a known CI system is set. Name the shard, such as 2/5"
+                "cannot determine the shard: no variable of a known CI system is set. "
+                "Set the shard, such as --shard 2/5"
             )
         parallel = _number(place.total, place) if place.total else None
         if not place.index:

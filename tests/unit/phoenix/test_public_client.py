@@ -165,5 +165,5 @@ def test_a_client_that_fails_is_told(testset, call):
     client = Mock()
     client.datasets.get_dataset.side_effect = ValueError("Dataset not found")
     getattr(client.datasets, call).side_effect = OSError("no route")
-    with pytest.raises(PhoenixError, match="client .*no route"):
+    with pytest.raises(PhoenixError, match=r"client .*no route"):
         DatasetUploader(testset, client).upload()

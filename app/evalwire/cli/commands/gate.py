@@ -99,7 +99,9 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
         UsageError: the report is from a dry run or from a single shard.
     """
     if report.dry_run:
-        raise UsageError("Cannot apply gates to the results.json of a dry run. Run without --dry-run first.")
+        raise UsageError(
+            "Cannot apply gates to the results.json of a dry run. Run `evalwire run` without --dry-run first."
+        )
     if report.shard is not None:
         raise UsageError(
             f"Cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "

@@ -4,5 +4,5 @@ from .task import WORDS
 
 
 def known_team(output: str) -> bool:
-    """Check that the output is a known team. An evaluator can also return a number, or (score, label, explanation)."""
+    """Check that the output is a known team. Evaluators can also return a number, or (score, label, explanation)."""
     return output in (*WORDS, "other")

@@ -10,7 +10,7 @@ WORDS = {
 
 
 async def task(example: Any) -> str:
-    """Route a ticket to a team by keywords. Replace this with a call to your application."""
+    """Route a ticket to a team by keywords. Replace the body with a call to your application."""
     ticket = example.input["user_query"].lower()
     for team, words in WORDS.items():
         if any(word in ticket for word in words):
