@@ -163,7 +163,7 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(project):
     project.write({"taken": "a file"})
     done = project.experiment("any").run("run", "--report-dir", "taken/reports")
     assert done.returncode == 2
-    assert "Cannot write to the report directory" in done.stderr
+    assert "cannot write to the report directory" in done.stderr
 
 
 def test_without_a_writable_report_folder_the_run_says_so_and_goes_on(project):

@@ -198,7 +198,7 @@ def test_output_that_cannot_be_written_is_an_error(project, unbuffered):
         )
     assert (done.returncode, done.stderr) == (
         1,
-        "evalwire: Cannot write the output: No space left on device\n",
+        "evalwire: cannot write the output: No space left on device\n",
     )
 
 

@@ -512,7 +512,7 @@ PROVOKED = {
     "upload --csv ragged.csv": ["… is not uploaded:", "… cells, the header has …"],
     "resume": [
         (
-            "Cannot find a journal in …. Name a journal, name an experiment with --experiment ID, or start a "
+            "cannot find a journal in …. Name a journal, name an experiment with --experiment ID, or start a "
             "new run with `evalwire run`."
         ),
     ],

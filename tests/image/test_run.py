@@ -121,7 +121,7 @@ def test_a_report_folder_that_was_asked_for_must_be_writable(evalwire, project, 
     _, options = _report_folder(tmp_path, 0o755)
     finished = evalwire("--report-dir", "/reports", options=(*options, *project("passing")))
     assert finished.returncode == 2
-    assert "Cannot write to the report directory /reports" in finished.stderr
+    assert "cannot write to the report directory /reports" in finished.stderr
     assert "owned by user 54321" in finished.stderr
 
 

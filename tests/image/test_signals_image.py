@@ -135,4 +135,4 @@ def test_resume_is_a_verb_of_the_image(evalwire):
     """As `run` is: what is no verb is executed, and there is no program of this name."""
     finished = evalwire("resume")
     assert finished.returncode == 2, finished.stderr
-    assert "Cannot find a journal in test-results/" in finished.stderr
+    assert "cannot find a journal in test-results/" in finished.stderr

@@ -220,7 +220,7 @@ def test_a_result_that_nobody_can_see_is_no_success_and_its_report_is_written(ph
     assert "Traceback" not in done.stderr
     if how == "> /dev/full":
         assert done.returncode == 1
-        assert done.stderr == "evalwire: Cannot show the result: No space left on device\n"
+        assert done.stderr == "evalwire: cannot show the result: No space left on device\n"
 
 
 def test_an_old_report_does_not_outlive_a_red_run(phoenix_project, make_dataset):

@@ -827,7 +827,7 @@ def test_without_a_journal_it_says_what_to_do(counted):
     (counted.directory / "test-results/results.json").unlink(missing_ok=True)
     done = counted.run("resume")
     assert done.returncode == 2
-    assert "Cannot find a journal in test-results/" in done.stderr
+    assert "cannot find a journal in test-results/" in done.stderr
     assert "--experiment ID" in done.stderr
     assert "evalwire run" in done.stderr
     assert not (counted.directory / "test-results/results.json").exists()

@@ -96,7 +96,7 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
         code, problem = 0, str(error.strerror or error)
     problem = _flush(sys.stdout) or problem
     if problem and not code:  # an error was already reported
-        sys.stderr.write(f"evalwire: Cannot write the output: {problem}\n")
+        sys.stderr.write(f"evalwire: cannot write the output: {problem}\n")
         code = 1
     _flush(sys.stderr)
     parent_pipe.decide(code)

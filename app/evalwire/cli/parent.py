@@ -93,7 +93,7 @@ def run_in_child(work: Callable[[], NoReturn]) -> int:
     try:
         child = os.fork()
     except OSError as error:
-        sys.stderr.write(f"evalwire: Cannot start a process: {error.strerror}. Raise the limit on processes.\n")
+        sys.stderr.write(f"evalwire: cannot start a process: {error.strerror}. Raise the limit on processes.\n")
         return 1
     if child == 0:
         os.close(messages)
@@ -118,7 +118,7 @@ def _report_problem(output: OutputFilter) -> int:
     """Report a failure to write the output, which only the parent notices; return the exit code."""
     if output.problem:
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(f"evalwire: Cannot write the output: {output.problem}\n")
+            sys.stderr.write(f"evalwire: cannot write the output: {output.problem}\n")
     return int(bool(output.problem))
 
 

@@ -39,7 +39,7 @@ def find_baselines(
         case _:
             found = {query.experiment: _newest(query, _asking(phoenix, asked)) for query in subjects}
     if asked.kind != "auto" and all(isinstance(baseline, str) for baseline in found.values()):
-        raise UsageError(f"Cannot find the baseline {asked}: {'; '.join(map(str, found.values()))}.")
+        raise UsageError(f"cannot find the baseline {asked}: {'; '.join(map(str, found.values()))}.")
     return found
 
 
@@ -74,7 +74,7 @@ def _by_id(
     try:
         result = phoenix.recorded.result(asked.value)
     except ExperimentNotFound as error:
-        raise UsageError(f"Cannot find the baseline {asked}: {error}") from error
+        raise UsageError(f"cannot find the baseline {asked}: {error}") from error
     fitting = [query for query in subjects if query.dataset_name == result.dataset_name]
     fitting = [query for query in fitting if query.experiment == result.name] or fitting
     note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"

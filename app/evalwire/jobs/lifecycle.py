@@ -136,7 +136,7 @@ def _journal(console: Console, journal: Journal | None, directory: Path | None) 
         try:
             journal = Journal.create(directory, now=clocks.now())
         except OSError as error:
-            console.warn(f"Cannot create a journal: {error}. Results that Phoenix does not accept will be lost")
+            console.warn(f"cannot create a journal: {error}. Results that Phoenix does not accept will be lost")
     try:
         yield journal
     finally:

@@ -77,7 +77,7 @@ class ReportWriter:
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            reason = f"Cannot write to the report directory {settings.report_dir}: {error.strerror}."
+            reason = f"cannot write to the report directory {settings.report_dir}: {error.strerror}."
             if settings.source("report_dir") != "default":
                 raise UsageError(
                     f"{reason}\nCreate it before the run, owned by user {os.getuid()} (Docker creates missing mount "
@@ -103,7 +103,7 @@ class ReportWriter:
                 (self.files.directory / file).unlink(missing_ok=True)
             except OSError as error:
                 raise UsageError(
-                    f"Cannot remove {self._settings.report_dir}/{file} of an earlier job: {error.strerror}. "
+                    f"cannot remove {self._settings.report_dir}/{file} of an earlier job: {error.strerror}. "
                     "Remove it, or choose another directory with --report-dir."
                 ) from error
 
@@ -126,7 +126,7 @@ class ReportWriter:
         console, settings = self._console, self._settings
         report = self.files.write(report, console.warn)
         if problem := self._show(report):
-            console.warn(f"Cannot show the result: {problem}")
+            console.warn(f"cannot show the result: {problem}")
             report = self.files.write(report.without([f"the screen: {problem}"]), console.warn)
         for number, message in (
             (report.abandoned_threads, "plain functions did not return in time, and their threads are still running"),

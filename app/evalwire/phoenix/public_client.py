@@ -190,7 +190,7 @@ class PublicClient:
             return datasets.add_examples_to_dataset(dataset=name, examples=new), "appended"
         except Exception as error:
             raise PhoenixError(
-                f"Cannot upload the dataset {name!r}: the given Phoenix client raised {type(error).__name__}: {error}"
+                f"cannot upload the dataset {name!r}: the given Phoenix client raised {type(error).__name__}: {error}"
             ) from error
 
     def _held(self, name: str) -> Any:

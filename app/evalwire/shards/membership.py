@@ -88,7 +88,7 @@ def find_run_key(settings: Settings, environ: Mapping[str, str], *, fresh: bool 
     run = pipeline_run(environ)
     if run is None:
         raise UsageError(
-            "Cannot determine which jobs belong to this run: no plan was given, and no supported CI system was "
+            "cannot determine which jobs belong to this run: no plan was given, and no supported CI system was "
             "detected.\n"
             "Set EVALWIRE_RUN_KEY to a value that only the jobs of this run have, or use `evalwire plan`."
         )

@@ -106,7 +106,7 @@ def test_a_screen_that_cannot_be_written_is_in_the_files(tmp_path):
     told = json.loads((tmp_path / "results.json").read_text())
     assert (code, told["exit_code"], told["outcome"]) == (1, 1, "errors")
     assert told["unwritten"] == ["the screen: No space left on device"]
-    assert "Cannot show the result: No space left on device" in warned
+    assert "cannot show the result: No space left on device" in warned
 
 
 def test_a_screen_that_cannot_be_rendered_is_in_the_files(tmp_path, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_screen_that_cannot_be_rendered_is_in_the_files(tmp_path, monkeypatch)
     monkeypatch.setattr(reports.console, "render", render)
     code, _, warned = write(tmp_path, GREEN)
     assert (code, load_results(tmp_path / "results.json").exit_code) == (1, 1)
-    assert "Cannot show the result: OverflowError: too large" in warned
+    assert "cannot show the result: OverflowError: too large" in warned
 
 
 def test_what_failed_for_another_reason_keeps_its_outcome(tmp_path, monkeypatch):

@@ -100,11 +100,11 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     """
     if report.dry_run:
         raise UsageError(
-            "Cannot apply gates to the results.json of a dry run. Run `evalwire run` without --dry-run first."
+            "cannot apply gates to the results.json of a dry run. Run `evalwire run` without --dry-run first."
         )
     if report.shard is not None:
         raise UsageError(
-            f"Cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
+            f"cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
             "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))

@@ -44,7 +44,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         found = discover(settings)
         console.learn_secrets()
         if not found.experiments:
-            raise NothingToRunError(f"Cannot write a plan: no experiment in {settings.experiments.resolve()}/.")
+            raise NothingToRunError(f"cannot write a plan: no experiment in {settings.experiments.resolve()}/.")
         failures = [
             f"{experiment.name}: {problem}" for experiment in found.experiments for problem in experiment.problems
         ]
@@ -100,4 +100,4 @@ def _write(invocation: Invocation, made: ShardPlan, output: Path | None) -> None
     try:
         reports.write(output, [made.dump()])
     except OSError as error:
-        raise UsageError(f"Cannot write the plan to {output}: {error.strerror}.") from error
+        raise UsageError(f"cannot write the plan to {output}: {error.strerror}.") from error

@@ -97,7 +97,7 @@ def _newest(directory: Path) -> Path:
     path = newest_journal(directory)
     if path is None:
         raise UsageError(
-            f"Cannot find a journal in {directory}/. Name a journal, name an experiment with --experiment ID, or start "
+            f"cannot find a journal in {directory}/. Name a journal, name an experiment with --experiment ID, or start "
             "a new run with `evalwire run`."
         )
     return path
@@ -115,7 +115,7 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
     if len(names) != 1:
         found_here = f"{', '.join(names)} use it. Select a directory with --name" if names else "none does"
         raise UsageError(
-            f"Cannot find the code of the recorded experiment {experiment_id}: exactly 1 directory in "
+            f"cannot find the code of the recorded experiment {experiment_id}: exactly 1 directory in "
             f"{settings.experiments}/ must use the dataset {dataset.name!r}, but {found_here}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
