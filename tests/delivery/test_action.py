@@ -366,7 +366,7 @@ def test_a_token_that_may_not_write_is_a_warning(github, write, status):
     """A pull request from a fork: it is said what is missing, and no job is red for it."""
     github.failures = [(status, "Resource not accessible by integration")]
     (said,) = write()
-    assert said.startswith("::warning title=evalwire::cannot write the comment on pull request 7")
+    assert said.startswith("::warning title=evalwire::Cannot write the comment on pull request 7")
     assert f"HTTP {status}: Resource not accessible by integration" in said
     assert "`permissions: pull-requests: write`" in said
     assert "fork" in said

@@ -227,7 +227,7 @@ def test_wrong_use(job):
         ),
         ({"report_dir": "."}, "a folder below the workspace"),
         ({"report_dir": "link"}, "a folder below the workspace"),
-        ({"report_dir": "a file"}, 'cannot create the report directory "a file"'),
+        ({"report_dir": "a file"}, 'Cannot create the report directory "a file"'),
         ({"version": ""}, "has no released image"),
         ({"version": "1.2"}, "has no released image"),
         ({"version": "--privileged:x"}, "is not an image name"),
@@ -414,5 +414,5 @@ def test_the_comment_tells_the_last_run(job):
         github.failures = [(403, "Resource not accessible by integration")]
         ended = it.run(comment="true")
         assert ended.steps["comment"].exit_code == 0
-        assert "::warning title=evalwire::cannot write the comment on pull request 7" in ended.commands[-1]
+        assert "::warning title=evalwire::Cannot write the comment on pull request 7" in ended.commands[-1]
         assert "pull-requests: write" in ended.commands[-1]
