@@ -848,7 +848,7 @@ def test_a_journal_that_is_not_there_or_is_none_is_wrong_use(counted):
 def test_a_journal_and_an_experiment_is_wrong_use(counted):
     done = counted.run("resume", "journal.jsonl", "--experiment", "RXhwZXJpbWVudDox")
     assert done.returncode == 2
-    assert "cannot be combined with the argument JOURNAL" in done.stderr
+    assert "cannot be combined with the argument JOURNAL" in " ".join(done.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("id_", ["RXhwZXJpbWVudDo5OTk5OTk5", pytest.param("nonsense", marks=pytest.mark.slow)])
