@@ -223,10 +223,10 @@ def test_wrong_use(job):
     [
         (
             {"report_dir": "../elsewhere"},
-            'a folder below the workspace, which is all that evalwire may write to; "../el',
+            'a directory inside the workspace, because evalwire can write only there: "../el',
         ),
-        ({"report_dir": "."}, "a folder below the workspace"),
-        ({"report_dir": "link"}, "a folder below the workspace"),
+        ({"report_dir": "."}, "a directory inside the workspace"),
+        ({"report_dir": "link"}, "a directory inside the workspace"),
         ({"report_dir": "a file"}, 'Cannot create the report directory "a file"'),
         ({"version": ""}, "has no released image"),
         ({"version": "1.2"}, "has no released image"),

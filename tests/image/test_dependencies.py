@@ -301,7 +301,7 @@ def test_a_project_can_be_named(overlaid, work):
     ("name", "mode", "said"),
     [
         ("no-such.txt", 0o644, "no-such.txt is not a file in /work"),
-        ("requirements.txt", 0o600, "requirements.txt cannot be read by user 54321"),
+        ("requirements.txt", 0o600, "requirements.txt is not readable by user 54321"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_wrong_use(overlaid, work, name, mode, said):

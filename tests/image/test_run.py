@@ -64,7 +64,7 @@ def test_nothing_mounted_exits_1(evalwire):
     finished = evalwire()
     assert finished.returncode == 1
     assert "no experiment in /work/experiments/" in finished.stderr
-    assert "mount your folder there" in finished.stderr
+    assert "mount your experiments there" in finished.stderr
 
 
 @pytest.mark.alone
