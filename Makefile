@@ -31,7 +31,7 @@ serve: $(VENV)/installed  ## View the results of the demo in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
 unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (1.5 minutes).
-	$(BIN)/pytest $(SIDE_BY_SIDE) 2 -m "not slow and not needs_phoenix and not browser" tests/unit
+	$(BIN)/pytest --dist worksteal --numprocesses 3 -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run the tests that depend on the Python version: unit tests, and tests with a real Phoenix.
 	$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not browser" tests/cli tests/integration tests/unit
@@ -105,7 +105,7 @@ docs-serve: $(VENV)/installed  ## Serve the documentation with live reload.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 pictures: $(VENV)/installed  ## Generate the pictures of the README from the demo (needs Chromium).
-	$(BIN)/python tests/support/pictures.py
+	PYTHONPATH=tests:tests/support $(BIN)/python tests/support/pictures.py
 
 lock: $(VENV)/installed  ## Update the pinned dependencies of the image, with hashes and without index URLs.
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

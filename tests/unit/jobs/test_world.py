@@ -233,7 +233,7 @@ flags = st.fixed_dictionaries(
     own_shards=st.sampled_from([1, 1, 2]),
     has_fork=st.booleans(),
 )
-@settings(max_examples=settings().max_examples // 5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples // 10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example("bool", {}, 1, [edit_evaluator], "pull request", {}, 2, False)
 @example("float", {}, 2, [rename_evaluator, edit_helper], "fork's main", {"repetitions": "2"}, 1, True)
 @example("bool", {"repetitions": "3"}, 1, [edit_an_example], "main", {"split": SMOKE}, 1, False)
