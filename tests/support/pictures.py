@@ -53,10 +53,9 @@ def main() -> None:
         screen.print(Text.from_ansi(console.render(report, color=True, width=WIDTH)))
         screen.save_svg(str(PICTURES / "console.svg"), title="evalwire run")
         with browser.browser(program) as chromium:
-            for name, width, height in (("report", 1280, 900), ("report-phone", 390, 844)):
-                with chromium.page(width=width, height=height) as page:
-                    page.open((demo / "test-results" / "report.html").as_uri())
-                    (PICTURES / f"{name}.png").write_bytes(page.picture())
+            with chromium.page(width=1280, height=900) as page:
+                page.open((demo / "test-results" / "report.html").as_uri())
+                (PICTURES / "report.png").write_bytes(page.picture())
 
 
 if __name__ == "__main__":
