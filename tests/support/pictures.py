@@ -52,10 +52,9 @@ def main() -> None:
         screen = Console(record=True, width=WIDTH, file=io.StringIO())
         screen.print(Text.from_ansi(console.render(report, color=True, width=WIDTH)))
         screen.save_svg(str(PICTURES / "console.svg"), title="evalwire run")
-        with browser.browser(program) as chromium:
-            with chromium.page(width=1280, height=900) as page:
-                page.open((demo / "test-results" / "report.html").as_uri())
-                (PICTURES / "report.png").write_bytes(page.picture())
+        with browser.browser(program) as chromium, chromium.page(width=1280, height=900) as page:
+            page.open((demo / "test-results" / "report.html").as_uri())
+            (PICTURES / "report.png").write_bytes(page.picture())
 
 
 if __name__ == "__main__":

@@ -361,7 +361,12 @@ def wordy(experiments: int, examples: int, length: int) -> Report:
 
 @pytest.mark.parametrize(
     ("experiments", "examples", "length"),
-    [(1, 500, 2_000), (30, 20, 100), pytest.param(200, 5, 50, marks=pytest.mark.slow), pytest.param(500, 1, 5, marks=pytest.mark.slow)],
+    [
+        (1, 500, 2_000),
+        (30, 20, 100),
+        pytest.param(200, 5, 50, marks=pytest.mark.slow),
+        pytest.param(500, 1, 5, marks=pytest.mark.slow),
+    ],
 )
 def test_it_fits_into_a_comment(experiments, examples, length):
     """Lists are cut before anything else, and say so; the text ends as it should, and the verdict is whole."""
