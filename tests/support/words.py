@@ -36,6 +36,7 @@ SCRIPTS = [
     "pyproject.toml",
 ]  # fmt: skip
 LONG = 25  # words in a sentence
+COLUMNS = 100  # of a line of Markdown
 NOT_CODE = {"test", "tests", "docs", "unit_test"}
 
 
@@ -222,6 +223,16 @@ def parts_of(root: Path) -> dict[str, list[Text]]:
     }
 
 
+def wide_lines(path: Path) -> Iterator[str]:
+    """Yield a line for each line of prose in a Markdown file that has more than 100 columns; links may have more."""
+    fenced = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        is_prose = not fenced and not line.startswith(("|", "    ", "!")) and not re.fullmatch(r"- \[.*\)", line)
+        if is_prose and len(line) > COLUMNS:
+            yield f"{path.relative_to(ROOT)}:{number}: {len(line)} columns, at most {COLUMNS}"
+
+
 def words_of_docs() -> int:
     """Return the number of words in the pages of `docs/`, code included; decisions are records, not pages."""
     pages = "\n".join(path.read_text() for path in files(ROOT, ["docs/*.md"]))
@@ -284,6 +295,8 @@ def main(arguments: list[str]) -> int:
     found = list(findings(words, house_texts()))
     for path in files(ROOT, PYTHON):
         found += named_badly(words, path)
+    for path in files(ROOT, PROSE):
+        found += wide_lines(path)
     found += over_the_limits(words["limits"])
     say("\n".join(found) or "no word is out")
     return bool(found)

@@ -71,3 +71,9 @@ def test_a_count_above_its_limit_is_found(tmp_path, monkeypatch):
     none = dict.fromkeys(("long", "what", "one"), -1.0)
     lines = list(words.over_the_limits({"docs": -1, "pages": none, "code": none}))
     assert [line.partition(":")[0] for line in lines] == ["docs"] + ["pages"] * 3 + ["code"] * 3
+
+
+def test_a_wide_line_of_prose_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(words, "ROOT", tmp_path)
+    (path := tmp_path / "a.md").write_text(f"{'word ' * 21}\n\n| {'cell ' * 21}|\n\n```sh\n{'code ' * 21}\n```\n")
+    assert list(words.wide_lines(path)) == ["a.md:1: 105 columns, at most 100"]
