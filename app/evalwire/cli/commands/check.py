@@ -133,7 +133,8 @@ def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> F
         gates = resolve_gates(invocation.settings.thresholds, known_names(invocation.settings.experiments, experiments))
     except UsageError as error:
         return Finding(ok=False, what="gates", detail=str(error))
-    return Finding(ok=True, what="gates", detail=f"{len(gates)} limits" if gates else "only the default: no errors")
+    number = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}" if gates else "only the default: no errors"
+    return Finding(ok=True, what="gates", detail=number)
 
 
 def _check_testset(settings: Settings) -> list[Finding]:
