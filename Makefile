@@ -30,7 +30,7 @@ demo: $(VENV)/installed  ## Run the example experiments with a local Phoenix.
 serve: $(VENV)/installed  ## View the results of the demo in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
 
-unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (1.5 minutes).
+unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (about a minute).
 	$(BIN)/pytest --dist worksteal --numprocesses 3 -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run the tests that depend on the Python version: unit tests, and tests with a real Phoenix.
