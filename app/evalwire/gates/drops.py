@@ -104,7 +104,7 @@ def _evaluator_of(name: str, result: ExperimentResult) -> str:
 
 def _no_baseline(gate: Gate, comparing: Comparing, reason: str) -> GateResult:
     is_red = gate.drop_policy.on_no_baseline == "fail" and not comparing.is_base_branch
-    text = f"{gate.evaluation}: no baseline: {reason}"
+    text = f"{gate.evaluation}: {reason}"
     if is_red:
         text += '; on_no_baseline = "fail" requires a baseline'
     return gate_result(gate, "no baseline", is_red=is_red, text=text)
@@ -128,7 +128,7 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
-        text = f"{gate.evaluation}: inconclusive, no unchanged example has a score in both experiments"
+        text = f"{gate.evaluation}: no unchanged example has a score in both experiments"
         return gate_result(gate, "inconclusive", is_red=fails, text=text)
     if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
         return passed_or_failed(gate, None, _vacuous(gate), failed=True)
@@ -166,7 +166,7 @@ def _unreachable(gate: Gate, compared: Comparison, drop_gates: int) -> str:
     if least * max(drop_gates, 1) <= gate.drop_policy.significance:
         return ""
     among = f" (corrected over {drop_gates} drop gates)" if drop_gates > 1 else ""
-    return f"inconclusive, {_pairs(pairs)} cannot reach significance {gate.drop_policy.significance:g}{among}"
+    return f"{_pairs(pairs)} cannot reach significance {gate.drop_policy.significance:g}{among}"
 
 
 def _movement(compared: Comparison, drop: float) -> str:
@@ -187,9 +187,7 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
         return f"a drop of at most {allowed} is allowed"
     if status == "inconclusive":
         least = compared.minimum_detectable
-        return "inconclusive, " + (
-            f"only a drop of {written(least)} or more could be detected" if least else "too few pairs"
-        )
+        return f"only a drop of {written(least)} or more could be detected" if least else "too few pairs"
     if is_beyond:
         return f"more than the {allowed} allowed, but this may be chance"
     return f"within the {allowed} allowed"

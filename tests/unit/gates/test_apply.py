@@ -531,9 +531,9 @@ def test_fewer_than_10_pairs_without_a_significant_drop_are_inconclusive(on_inco
 
 def test_pairs_too_few_for_any_drop_are_said_to_be():
     its = verdict(ran(0.1, 0.2), gate("max_drop", 0.01), before=ran(0.5, 0.5))
-    assert "inconclusive, 2 pairs cannot reach significance 0.05" in its.text
+    assert ": 2 pairs cannot reach significance 0.05" in its.text
     few = verdict(ran(*[0.5] * 5), gate("max_drop", 0.01), before=ran(*[0.5] * 5))
-    assert "inconclusive, too few pairs" in few.text
+    assert ": too few pairs" in few.text
 
 
 @pytest.mark.parametrize(
@@ -637,10 +637,10 @@ def test_a_drop_that_scores_cannot_have_is_refused(threshold, is_relative, score
 def test_without_a_baseline_a_drop_is_green_and_says_why(on_inconclusive):
     asked = gate("max_drop", 0, drop_policy=DropPolicy(mode="strict", on_inconclusive=on_inconclusive))
     its = verdict(GRADED, asked)
-    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: none was requested")
+    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: none was requested")
     none = {"search": Baseline(experiment="search", asked="auto", note="main has none yet")}
     its = verdict(GRADED, asked, baselines=none)
-    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: no baseline: main has none yet")
+    assert (its.status, its.is_red, its.text) == ("no baseline", False, "s: main has none yet")
 
 
 def test_an_evaluator_that_the_baseline_did_not_have_has_no_baseline():
