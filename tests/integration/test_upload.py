@@ -153,7 +153,7 @@ def test_lines_of_json_keep_their_values(phoenix_project: Project, client, tag):
     assert (example["input"], example["output"]) == ({"user_query": value}, {"expected_output": 7})
     assert (example["id"], example["metadata"]) == ("k", {"m": [1]})
     assert phoenix_project.run("upload", "--csv", "set.jsonl", "--on-exist", "overwrite").stdout == (
-        f"{tag}: unchanged, 1 examples\n"
+        f"{tag}: unchanged, 1 example\n"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from evalwire import clocks
 from evalwire.loading import load
 from evalwire.masking import plain_line
+from evalwire.model import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ class Lines:
         self._counts[name] = [0, 0, run_count]
         times = f" x {opened.repetitions}" if opened.repetitions > 1 else ""
         page = f", {opened.url}" if opened.url else ""
-        self._say(f"{name}: {run_count // opened.repetitions} examples{times}{page}")
+        self._say(f"{name}: {count(run_count // opened.repetitions, 'example')}{times}{page}")
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Count the run, and report progress every few seconds."""

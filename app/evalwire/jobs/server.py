@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire import phoenix as phoenix_room
 from evalwire.datasets import check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.jobs.testset import testset_columns, testset_path
+from evalwire.model import count
 
 if TYPE_CHECKING:
     from evalwire.jobs.console import Console
@@ -48,4 +49,4 @@ def _upload_testset(settings: Settings, console: Console, phoenix: Phoenix) -> N
         console.warn(f"{path}: {line}")
     for upload in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist="overwrite"):
         execute_upload(phoenix.uploads, upload)
-        console.say(f"dataset {upload.name}: {upload.example_count} examples")
+        console.say(f"dataset {upload.name}: {count(upload.example_count, 'example')}")

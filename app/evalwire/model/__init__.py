@@ -36,7 +36,7 @@ from evalwire.model.metadata import (
     start_time_of,
     with_inputs,
 )
-from evalwire.model.numbers import difference, mean, written
+from evalwire.model.numbers import count, difference, mean, written
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
@@ -114,6 +114,7 @@ __all__ = [
     "are_bools",
     "changed_files",
     "content_hash",
+    "count",
     "data_digest",
     "deal_examples",
     "difference",

@@ -1,4 +1,4 @@
-"""Arithmetic on scores of any size: results beyond the range of floats become the largest float."""
+"""Arithmetic on scores of any size, where results stay in the range of floats; numbers as text."""
 
 from __future__ import annotations
 
@@ -46,3 +46,8 @@ def written(value: float | None, *, digits: int = 3) -> str:
     if value is None:
         return "-"
     return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
+
+
+def count(size: int, noun: str) -> str:
+    """Return a number and a noun, in the plural unless the number is 1."""
+    return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"

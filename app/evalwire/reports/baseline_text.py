@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.model import written
-from evalwire.reports.text import count, plain
+from evalwire.model import count, written
+from evalwire.reports.text import plain
 
 if TYPE_CHECKING:
     from evalwire.model import Report, Rescored

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evalwire.model import written
+from evalwire.model import count, written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.causes import What, causes_of
 from evalwire.reports.digest import Digest
@@ -102,10 +102,10 @@ def _print_gates(console: Console, report: Report) -> None:
 def _to_resume(report: Report) -> str:
     """Return advice for records that did not reach Phoenix or for missing runs; empty if nothing is missing."""
     if report.undelivered and not report.journal:
-        return f"{_count(report.undelivered, 'record')} did not reach Phoenix, and no journal contains them"
+        return f"{count(report.undelivered, 'record')} did not reach Phoenix, and no journal contains them"
     if report.undelivered:
         return (
-            f"{_count(report.undelivered, 'record')} did not reach Phoenix, but the journal has them. "
+            f"{count(report.undelivered, 'record')} did not reach Phoenix, but the journal has them. "
             f"To send them: evalwire resume {shlex.quote(report.journal or '')}"
         )
     if report.journal and any(result.not_run for result in report.results if result.opened):
@@ -122,16 +122,16 @@ def headline(report: Report) -> str:
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     if failed := sum(gate.is_red and gate.source != "default" for gate in report.gates):
-        word += f" ({failed} of {_count(len(report.gates), 'gate')} failed)"
+        word += f" ({failed} of {count(len(report.gates), 'gate')} failed)"
     elif (passed := _passed_gates(report.gates)) and not digest.failed_experiments:
         word += f" ({passed})"
     word += drops_without_baseline(report)
-    parts = [_count(len(report.results), "experiment"), _size(report.results)]
+    parts = [count(len(report.results), "experiment"), _size(report.results)]
     parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
     if digest.failed_experiments:
         parts.append(f"{digest.failed_experiments} of {len(report.results)} experiments failed")
     if digest.failed_runs:
-        parts.append(f"{_count(digest.failed_runs, _noun(*report.results))} failed")
+        parts.append(f"{count(digest.failed_runs, _noun(*report.results))} failed")
     elif not digest.failed_experiments:
         parts.append("none failed")
     if digest.not_run:
@@ -145,14 +145,10 @@ def headline(report: Report) -> str:
 def _passed_gates(gates: Sequence[GateResult]) -> str:
     """Return how many gates passed, and how many were inconclusive."""
     passed = sum(gate.status == "passed" for gate in gates)
-    parts = [f"{_count(passed, 'gate')} passed"] if passed else []
+    parts = [f"{count(passed, 'gate')} passed"] if passed else []
     if inconclusive := sum(gate.status == "inconclusive" for gate in gates):
-        parts.append(f"{inconclusive if parts else _count(inconclusive, 'gate')} inconclusive")
+        parts.append(f"{inconclusive if parts else count(inconclusive, 'gate')} inconclusive")
     return ", ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _noun(*results: ExperimentResult) -> str:
@@ -163,13 +159,13 @@ def _noun(*results: ExperimentResult) -> str:
 def _size(results: Iterable[ExperimentResult]) -> str:
     """Return the number of examples and repetitions; if repetitions differ, the number of runs instead."""
     opened = [result for result in results if result.example_count]
-    examples = _count(sum(result.example_count for result in opened), "example")
+    examples = count(sum(result.example_count for result in opened), "example")
     match sorted({result.repetitions for result in opened}):
         case [] | [1]:
             return examples
         case [repetitions]:
             return f"{examples} x {repetitions} repetitions"
-    return f"{examples}, {_count(sum(result.expected_runs for result in opened), 'run')}"
+    return f"{examples}, {count(sum(result.expected_runs for result in opened), 'run')}"
 
 
 def _table(report: Report) -> Table:
@@ -250,7 +246,7 @@ def _changes(report: Report, result: ExperimentResult) -> Iterator[str]:
     worse, better = regressions(report, result), improvements(report, result)
     for name, found in _by_evaluation(worse).items():
         gained = sum(highlight.evaluation == name for highlight in better)
-        yield f"  {plain(name)}: {_count(len(found), 'example')} worse, {gained} better"
+        yield f"  {plain(name)}: {count(len(found), 'example')} worse, {gained} better"
         yield from _shown(result, found)
     for gate in gates:
         if gate.is_red and gate.rule in ("min", "min_pass_rate") and gate.evaluation not in _by_evaluation(worse):
@@ -278,7 +274,7 @@ def _shown(result: ExperimentResult, found: Sequence[Highlight]) -> Iterator[str
         if url := link(result, run):
             yield f"      {plain(url)}"
     if len(found) > _MOST_EXAMPLES:
-        yield f"    and {_count(len(found) - _MOST_EXAMPLES, 'more example')}"
+        yield f"    and {count(len(found) - _MOST_EXAMPLES, 'more example')}"
 
 
 def _compared(baseline: Baseline) -> str:
@@ -288,7 +284,7 @@ def _compared(baseline: Baseline) -> str:
         for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed))
         if ids
     )
-    same = _count(baseline.paired, "unchanged example") + (f", {numbers}" if numbers else "")
+    same = count(baseline.paired, "unchanged example") + (f", {numbers}" if numbers else "")
     name = baseline.recorded_name or baseline.asked
     return f"compared with {plain(name)}{f' ({plain(where)})' if where else ''}: {same}"
 
@@ -296,7 +292,7 @@ def _compared(baseline: Baseline) -> str:
 def _summary(report: Report, result: ExperimentResult) -> str:
     failed = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
     if result.passed and failed:
-        return f"{_count(failed, 'gate')} failed"
+        return f"{count(failed, 'gate')} failed"
     if result.passed:
         has_gates = report.gates_of(result.name) or report.baseline_of(result.name)
         return "passed" if has_gates else "scores differ between repetitions"
@@ -305,7 +301,7 @@ def _summary(report: Report, result: ExperimentResult) -> str:
     if result.incomplete_scores and not result.failed_runs and not result.failure:
         return f"an evaluator did not return all scores for every {_noun(result)}"
     if result.failed_runs:
-        return f"{len(result.failed_runs)} of {_count(result.expected_runs, _noun(result))} failed"
+        return f"{len(result.failed_runs)} of {count(result.expected_runs, _noun(result))} failed"
     return "did not finish" if result.opened else "did not start"
 
 
@@ -337,7 +333,7 @@ def failures(
         yield from trace(result.failure, shown=verbose)
     yield from _causes(result, line, trace, verbose=verbose, mask=mask)
     for score in result.incomplete_scores:
-        size = _count(len(result.runs), _noun(result))
+        size = count(len(result.runs), _noun(result))
         yield f"  score {plain(score.name)}: returned for only {score.given} of {size}"
 
 
@@ -347,7 +343,7 @@ def _unstable(result: ExperimentResult) -> Iterator[str]:
         spreads = [(found.spread, found) for found in score.per_example if found.spread and found.spread >= _STABLE]
         for spread, found in sorted(spreads, key=lambda item: -item[0])[:_MOST_EXAMPLES]:
             subject = f"{plain(score.name)}  {plain(found.example_id)}"
-            numbers = f"{written(found.mean, digits=2)} ± {written(spread, digits=2)} over {_count(found.count, 'run')}"
+            numbers = f"{written(found.mean, digits=2)} ± {written(spread, digits=2)} over {count(found.count, 'run')}"
             yield f"  unstable: {subject}  {numbers}"
 
 
@@ -370,9 +366,9 @@ def _causes(
             shown = plain(mask(json.dumps(dict(run.example.input), ensure_ascii=False, default=str)))
             yield f"    example {plain(run.example.id)}{which}{tried}  input {cut(shown, _LONGEST_INPUT)}"
         if len(cause.runs) > _MOST_EXAMPLES:
-            yield f"    and {_count(len(cause.runs) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
+            yield f"    and {count(len(cause.runs) - _MOST_EXAMPLES, f'more {_noun(result)}')}"
     if len(causes) > _MOST_CAUSES:
-        yield f"  and {_count(len(causes) - _MOST_CAUSES, 'more kind')} of failure"
+        yield f"  and {count(len(causes) - _MOST_CAUSES, 'more kind')} of failure"
 
 
 _WORDS: Mapping[What, str] = {"task": "task", "record": "not recorded", "evaluator": "evaluator"}

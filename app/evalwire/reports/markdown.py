@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
-from evalwire.model import token_count, total_usage, usage_cost_usd, written
+from evalwire.model import count, token_count, total_usage, usage_cost_usd, written
 from evalwire.reports.baseline_text import drops_without_baseline, rescored_line, scored_again
 from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.highlights import link, lowest, regressions
 from evalwire.reports.markdown_text import code, link_to, prose, score_in_table
-from evalwire.reports.text import count, gate_sentence, relative, single_line
+from evalwire.reports.text import gate_sentence, relative, single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -66,11 +66,6 @@ def cut_middle(text: str, length: int) -> str:
     return f"{text[: length // 3]}\n… {left:,} characters omitted …\n{text[len(text) - (length - length // 3) :]}"
 
 
-def count(size: int, noun: str) -> str:
-    """Return a number and a noun, in the plural unless the number is 1."""
-    return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"
-
-
 def without_score(score: ScoreSummary) -> str:
     """Return the number of runs without a score in brackets: missing or not applicable; empty if all have a score."""
     parts = [f"{score.missing} missing"] if score.missing else []

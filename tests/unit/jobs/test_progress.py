@@ -63,7 +63,7 @@ def test_the_start_names_the_experiment_its_size_and_its_page():
     progress = Lines(stream)
     progress.started(opened("a", "http://phoenix/x"), 3)
     progress.started(opened("b"), 1)
-    assert stream.getvalue() == "a: 3 examples, http://phoenix/x\nb: 1 examples\n"
+    assert stream.getvalue() == "a: 3 examples, http://phoenix/x\nb: 1 example\n"
 
 
 def test_with_repetitions_runs_are_counted():
@@ -152,7 +152,7 @@ def test_each_line_is_sent_at_once():
 
     stream = Flushed()
     Lines(stream).started(opened(), 1)
-    assert stream.seen == "a: 1 examples\n"
+    assert stream.seen == "a: 1 example\n"
 
 
 def test_quiet_says_nothing(capsys):

@@ -15,6 +15,7 @@ from evalwire.errors import EvalwireError, PhoenixError, TestsetError, UsageErro
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
 from evalwire.jobs import discover, known_names, testset_columns
+from evalwire.model import count
 from evalwire.settings import experiment_table
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ def _where(where: str | None) -> str:
 def _check_dataset(phoenix: Phoenix, experiment: Experiment) -> Finding:
     what = f"{experiment.name}: dataset {experiment.dataset_name!r}"
     try:
-        count = len(phoenix.datasets.fetch(experiment.dataset_name).examples)
+        size = len(phoenix.datasets.fetch(experiment.dataset_name).examples)
     except PhoenixError as error:
         return Finding(ok=False, what=what, detail=str(error))
-    return Finding(ok=count > 0, what=what, detail=f"{count} examples" if count else "the dataset has no examples")
+    return Finding(ok=size > 0, what=what, detail=count(size, "example") if size else "the dataset has no examples")
 
 
 def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> Finding:
@@ -133,7 +134,7 @@ def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> F
         gates = resolve_gates(invocation.settings.thresholds, known_names(invocation.settings.experiments, experiments))
     except UsageError as error:
         return Finding(ok=False, what="gates", detail=str(error))
-    number = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}" if gates else "only the default: no errors"
+    number = count(len(gates), "gate") if gates else "only the default: no errors"
     return Finding(ok=True, what="gates", detail=number)
 
 

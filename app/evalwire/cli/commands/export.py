@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalwire.jobs import export_experiment
+from evalwire.model import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ def export(invocation: Invocation, *, experiment_id: str, format_: str, output: 
     """
     phoenix = invocation.connect(None)
     found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=invocation.console.mask)
-    runs = "1 run" if found.runs == 1 else f"{found.runs} runs"
-    invocation.console.show(f"{found.path}: {runs}, {found.failed} failed, {found.not_run} not run\n")
+    invocation.console.show(
+        f"{found.path}: {count(found.runs, 'run')}, {found.failed} failed, {found.not_run} not run\n"
+    )
     return 0

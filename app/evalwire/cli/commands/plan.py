@@ -8,7 +8,7 @@ from evalwire import reports
 from evalwire.errors import EvalwireError, NothingToRunError, UsageError
 from evalwire.experiments import importable
 from evalwire.jobs import discover, job_spec, opener
-from evalwire.model import Sharing
+from evalwire.model import Sharing, count
 from evalwire.recording import NoJournal
 from evalwire.settings import pipeline_run
 from evalwire.shards import ShardPlan, find_run_key
@@ -66,7 +66,8 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
     )
     _write(invocation, made, output)
     for each in opened:
-        console.say(f"{each.experiment.name}: {len(each.dataset.examples)} examples in {shards} shards, {each.url}")
+        examples = count(len(each.dataset.examples), "example")
+        console.say(f"{each.experiment.name}: {examples} in {count(shards, 'shard')}, {each.url}")
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evalwire.datasets import ROWS_PER_PART, check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 from evalwire.jobs import Signals, progress_counter, testset_columns, testset_path
+from evalwire.model import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,18 +48,18 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
             if not dry_run:
                 _execute(invocation, phoenix, found)
             word = f"would be {found.action}" if dry_run else found.action
-            invocation.console.show(f"{found.name}: {word}, {found.example_count} examples\n")
+            invocation.console.show(f"{found.name}: {word}, {count(found.example_count, 'example')}\n")
     return 0
 
 
 def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
     to_send = sum(found.plan.sent) if found.plan else 0
-    count = 0
+    sent = 0
     with progress_counter(found.name, to_send, invocation.console) as advance:
 
         def arrived(number: int) -> None:
-            nonlocal count
-            count += number
+            nonlocal sent
+            sent += number
             advance(number)
 
         try:
@@ -66,7 +67,7 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
         except BaseException:
             if to_send > ROWS_PER_PART:
                 invocation.console.warn(
-                    f"{found.name}: the upload was interrupted after {count} of {to_send} examples. Repeat it to send "
+                    f"{found.name}: the upload was interrupted after {sent} of {to_send} examples. Repeat it to send "
                     f"the rest. Until then, runs {'use the previous version' if found.held else 'reject the dataset'}."
                 )
             raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from evalwire.model import count
 from evalwire.reports import text
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import link
@@ -66,7 +67,7 @@ def _page() -> jinja2.Template:
         **TEMPLATE_NAMES,
         amount=summary.amount,
         anchor=markup.anchor,
-        count=text.count,
+        count=count,
         cut=text.cut,
         cut_middle=text.cut_middle,
         duration=numbers.duration,

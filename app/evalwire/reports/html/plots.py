@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalwire.model import percentile
+from evalwire.model import count, percentile
 from evalwire.reports.html.markup import filled
 from evalwire.reports.html.numbers import number, percent
-from evalwire.reports.text import count
 
 if TYPE_CHECKING:
     from markupsafe import Markup

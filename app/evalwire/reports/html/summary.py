@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from evalwire.model import count
 from evalwire.reports.html.numbers import DASH, duration, number, percent
-from evalwire.reports.text import count
 
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
