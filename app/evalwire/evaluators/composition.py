@@ -48,7 +48,7 @@ def make_all_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
         argument, and for an awaitable from a plain function.
 
     Raises:
-        ValueError: there is no evaluator.
+        ValueError: the list of evaluators is empty.
         TypeError: the arguments of an evaluator cannot be bound.
     """
     return _compose(
@@ -72,7 +72,7 @@ def make_any_pass_evaluator(evaluators: Iterable[Any]) -> Callable[..., Any]:
         A function, as from `make_all_pass_evaluator`.
 
     Raises:
-        ValueError: there is no evaluator.
+        ValueError: the list of evaluators is empty.
         TypeError: the arguments of an evaluator cannot be bound.
     """
     return _compose(
@@ -97,7 +97,7 @@ def make_weighted_evaluator(evaluators: Iterable[tuple[Any, float]]) -> Callable
         A function, as from `make_all_pass_evaluator`, that returns a float instead of a bool.
 
     Raises:
-        ValueError: there is no evaluator, a weight is negative, NaN or infinite, or all weights are 0.
+        ValueError: the list of evaluators is empty, a weight is negative, NaN or infinite, or all weights are 0.
         TypeError: the arguments of an evaluator cannot be bound.
     """
     pairs = list(evaluators)
@@ -177,7 +177,7 @@ class _Member:
 def _members(evaluators: Iterable[Any]) -> list[_Member]:
     members = [_member(evaluator, position) for position, evaluator in enumerate(evaluators, start=1)]
     if not members:
-        raise ValueError("there is no evaluator to combine")
+        raise ValueError("the list of evaluators is empty")
     return members
 
 

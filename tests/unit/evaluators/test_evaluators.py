@@ -1298,7 +1298,7 @@ def test_full_scores_are_exactly_full():
 
 @pytest.mark.parametrize("make", [make_all_pass_evaluator, make_any_pass_evaluator, make_weighted_evaluator])
 def test_something_has_to_judge(make):
-    with pytest.raises(ValueError, match="there is no evaluator"):
+    with pytest.raises(ValueError, match="the list of evaluators is empty"):
         make([])
 
 
