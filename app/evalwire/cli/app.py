@@ -1,14 +1,15 @@
-"""Declare the commands and their own flags; the flags of settings are generated."""
+"""Declare the command line: the commands that run a job, and their own flags. Flags of settings are generated."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from evalwire.cli import commands
+from evalwire.cli import commands, project_commands, record_commands
 from evalwire.cli.flags import (
+    FETCHING,
+    SELECTION,
     AcceptChanges,
     Command,
     DryRun,
@@ -21,14 +22,10 @@ from evalwire.cli.flags import (
     Group,
     JournalPath,
     Output,
-    Project,
-    ReportFile,
-    ReportFormat,
-    Workflow,
     takes,
 )
 from evalwire.cli.process import execute
-from evalwire.settings import OUTPUT, SCOPE
+from evalwire.settings import SCOPE
 
 app = typer.Typer(
     name="evalwire",
@@ -39,10 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_SELECTION = ("experiments", "names")
-_FETCHING = ("fetch_attempts", "fetch_timeout_seconds")
 _CALLS = ("concurrency", "task_concurrency", "timeout_seconds", "retries", "max_failures")
-_COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
 _RECORD = ("prefix", "repetitions", "split", "dataset_version")
 
 
@@ -55,7 +49,7 @@ def _top(
 
 
 @app.command(cls=Command)
-@takes(*_SELECTION, *_RECORD, "shard", "plan", *_CALLS, *_FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
+@takes(*SELECTION, *_RECORD, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
 def run(
     given: Given,
     *,
@@ -88,7 +82,7 @@ def run(
 
 
 @app.command(cls=Command)
-@takes(*_SELECTION, *_RECORD, *_FETCHING, has_loudness=True)
+@takes(*SELECTION, *_RECORD, *FETCHING, has_loudness=True)
 def plan(
     given: Given,
     *,
@@ -113,7 +107,7 @@ def plan(
 
 
 @app.command(cls=Command)
-@takes(*_SELECTION, *_CALLS, *_FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
+@takes(*SELECTION, *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
 def resume(
     given: Given,
     *,
@@ -160,7 +154,7 @@ def resume(
 
 
 @app.command(cls=Command)
-@takes(*_SELECTION, *_RECORD, "plan", "gate", "baseline", has_loudness=True)
+@takes(*SELECTION, *_RECORD, "plan", "gate", "baseline", has_loudness=True)
 def gate(
     given: Given,
     *,
@@ -199,202 +193,5 @@ def gate(
     )
 
 
-@app.command(cls=Command)
-@takes(*_SELECTION)
-def compare(
-    given: Given,
-    *,
-    before: Annotated[
-        str, typer.Argument(metavar="A", help="Baseline: experiment ID, branch:NAME, tag:NAME or file:PATH.")
-    ],
-    after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare with A, in the same notation.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Show the comparison as JSON.", rich_help_panel=OUTPUT)
-    ] = False,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=OUTPUT)
-    ] = False,
-) -> None:
-    """Compare experiment B with baseline A: scores, confidence intervals, regressions and improvements."""
-    if as_json and as_markdown:
-        raise typer.BadParameter("cannot be combined with --json. Omit --markdown or --json", param_hint="--markdown")
-    execute(
-        lambda invocation: commands.compare.compare(
-            invocation, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
-        ),
-        given.flags,
-        **given.around,
-        error_code=2,
-    )
-
-
-@app.command(cls=Command)
-@takes()
-def report(
-    given: Given,
-    *,
-    results: ReportFile = None,
-    experiment: Annotated[
-        str | None,
-        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead of a file, as Markdown."),
-    ] = None,
-    format_: ReportFormat = None,
-    output: Output = None,
-) -> None:
-    """Show the report of a finished job or a recorded experiment, in a format of your choice."""
-    if experiment is not None and results is not None:
-        raise typer.BadParameter(
-            "cannot be combined with the argument FILE. Omit --experiment or FILE", param_hint="--experiment"
-        )
-    if experiment is not None and format_ not in (None, "markdown"):
-        raise typer.BadParameter(
-            "must be markdown for an experiment. To write CSV or JSON, use `evalwire export`", param_hint="--format"
-        )
-    execute(
-        lambda invocation: (
-            commands.report.report(invocation, path=results, format_=format_ or "console", output=output)
-            if experiment is None
-            else commands.report.report_experiment(invocation, experiment_id=experiment, output=output)
-        ),
-        given.flags,
-        **given.around,
-        error_code=2,
-    )
-
-
-@app.command(cls=Command)
-@takes()
-def export(
-    given: Given,
-    *,
-    experiment: Annotated[
-        str, typer.Option("--experiment", metavar="ID", help="ID of the Phoenix experiment to export.")
-    ],
-    format_: Annotated[
-        str,
-        typer.Option("--format", metavar="csv|json", help="Format of the file (default: csv).", show_default=False),
-    ] = "csv",
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json).")
-    ] = None,
-) -> None:
-    """Export a recorded experiment to a CSV or JSON file, with one entry per run."""
-    execute(
-        lambda invocation: commands.export.export(invocation, experiment_id=experiment, format_=format_, output=output),
-        given.flags,
-        **given.around,
-        error_code=2,
-    )
-
-
-baseline_app = typer.Typer(cls=Group, help="Manage baselines in Phoenix.", no_args_is_help=True)
-
-app.add_typer(baseline_app, name="baseline")
-
-
-@baseline_app.command(cls=Command)
-@takes()
-def pin(
-    given: Given,
-    *,
-    experiment: Annotated[str, typer.Argument(metavar="ID", help="ID of the Phoenix experiment to tag.")],
-    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Tag to set, for example release.")],
-) -> None:
-    """Tag an experiment for use with --baseline tag:NAME.
-
-    A tag marks a single experiment per dataset: the tag is removed from the experiment that had it before.
-    """
-    execute(
-        lambda invocation: commands.baseline.pin(invocation, experiment_id=experiment, tag=tag),
-        given.flags,
-        **given.around,
-    )
-
-
-@app.command(name="list", cls=Command)
-@takes(*_SELECTION)
-def list_(given: Given) -> None:
-    """List the experiments in the experiments directory, without contacting Phoenix."""
-    execute(commands.list_.list_, given.flags, **given.around)
-
-
-@app.command(cls=Command)
-@takes(*_SELECTION, *_FETCHING, has_loudness=True)
-def check(
-    given: Given,
-    *,
-    show_settings: Annotated[
-        bool,
-        typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show the result as JSON.", rich_help_panel=OUTPUT)] = False,
-) -> None:
-    """Check settings, code, datasets, gates and access to Phoenix, without running an experiment."""
-    execute(
-        lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
-        given.flags,
-        **given.around,
-    )
-
-
-@app.command(cls=Command)
-@takes("csv_path", "on_exist", *_COLUMNS, has_loudness=True)
-def upload(
-    given: Given,
-    *,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Upload nothing if `evalwire validate` reports an issue or a note.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without uploading them.")] = False,
-) -> None:
-    """Upload a testset to Phoenix, as one dataset per tag."""
-    execute(
-        lambda invocation: commands.upload.upload(invocation, strict=strict, dry_run=dry_run),
-        given.flags,
-        **given.around,
-        error_code=2,
-    )
-
-
-@app.command(cls=Command)
-@takes("csv_path", *_COLUMNS)
-def validate(given: Given) -> None:
-    """Check a testset for errors, without contacting Phoenix."""
-    execute(commands.validate.validate, given.flags, **given.around, error_code=2)
-
-
-@app.command(cls=Command)
-def init(
-    directory: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR",
-            help="Directory of the project, created if missing (default: current directory).",
-            show_default=False,
-        ),
-    ] = Path(),
-    template: Project = "basic",
-    ci: Workflow = None,
-) -> None:
-    """Create a small project that runs without changes. Keep existing files."""
-    execute(
-        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
-        {},
-        config=None,
-        env_file=None,
-        error_code=2,
-    )
-
-
-@app.command(cls=Command)
-@takes()
-def serve(
-    given: Given,
-    *,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="INTEGER", help="Port to use on 127.0.0.1 (default: 6006, or a free port)."),
-    ] = None,
-) -> None:
-    """Start the local Phoenix of `run --local` again, to view the results."""
-    execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)
+app.add_typer(record_commands.app)
+app.add_typer(project_commands.app)

@@ -16,6 +16,9 @@ from evalwire.cli.examples import EXAMPLES, epilog
 from evalwire.cli.project_templates import Template
 from evalwire.settings import LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
+SELECTION = ("experiments", "names")  # settings of several commands
+FETCHING = ("fetch_attempts", "fetch_timeout_seconds")
+
 _OPTIONS = {option.name: option for option in OPTIONS}
 
 _FILES_PANEL = "Settings files"

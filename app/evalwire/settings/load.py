@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
+from evalwire.settings.experiment_settings import ExperimentTable, Value
 from evalwire.settings.known_keys import KEYS, experiment_table, notes_on_keys, notes_on_variables, require_known
-from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, ExperimentTable, Settings, Value
+from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, Settings
 from evalwire.settings.text_files import read_toml
 from evalwire.settings.unread import is_there, reject_ignored_gates
 

@@ -1,0 +1,105 @@
+"""Declare the commands that create and check a project, and serve its local Phoenix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalwire.cli import commands
+from evalwire.cli.flags import FETCHING, SELECTION, Command, Given, Project, Workflow, takes
+from evalwire.cli.process import execute
+from evalwire.settings import OUTPUT
+
+app = typer.Typer()
+_COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
+
+
+@app.command(name="list", cls=Command)
+@takes(*SELECTION)
+def list_(given: Given) -> None:
+    """List the experiments in the experiments directory, without contacting Phoenix."""
+    execute(commands.list_.list_, given.flags, **given.around)
+
+
+@app.command(cls=Command)
+@takes(*SELECTION, *FETCHING, has_loudness=True)
+def check(
+    given: Given,
+    *,
+    show_settings: Annotated[
+        bool,
+        typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=OUTPUT),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the result as JSON.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Check settings, code, datasets, gates and access to Phoenix, without running an experiment."""
+    execute(
+        lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
+        given.flags,
+        **given.around,
+    )
+
+
+@app.command(cls=Command)
+@takes("csv_path", "on_exist", *_COLUMNS, has_loudness=True)
+def upload(
+    given: Given,
+    *,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Upload nothing if `evalwire validate` reports an issue or a note.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without uploading them.")] = False,
+) -> None:
+    """Upload a testset to Phoenix, as one dataset per tag."""
+    execute(
+        lambda invocation: commands.upload.upload(invocation, strict=strict, dry_run=dry_run),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
+@takes("csv_path", *_COLUMNS)
+def validate(given: Given) -> None:
+    """Check a testset for errors, without contacting Phoenix."""
+    execute(commands.validate.validate, given.flags, **given.around, error_code=2)
+
+
+@app.command(cls=Command)
+def init(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Directory of the project, created if missing (default: current directory).",
+            show_default=False,
+        ),
+    ] = Path(),
+    template: Project = "basic",
+    ci: Workflow = None,
+) -> None:
+    """Create a small project that runs without changes. Keep existing files."""
+    execute(
+        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
+        {},
+        config=None,
+        env_file=None,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
+@takes()
+def serve(
+    given: Given,
+    *,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="INTEGER", help="Port to use on 127.0.0.1 (default: 6006, or a free port)."),
+    ] = None,
+) -> None:
+    """Start the local Phoenix of `run --local` again, to view the results."""
+    execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)

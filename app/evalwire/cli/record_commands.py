@@ -1,0 +1,127 @@
+"""Declare the commands that read recorded results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalwire.cli import commands
+from evalwire.cli.flags import SELECTION, Command, Given, Group, Output, ReportFile, ReportFormat, takes
+from evalwire.cli.process import execute
+from evalwire.settings import OUTPUT
+
+app = typer.Typer()
+
+
+@app.command(cls=Command)
+@takes(*SELECTION)
+def compare(
+    given: Given,
+    *,
+    before: Annotated[
+        str, typer.Argument(metavar="A", help="Baseline: experiment ID, branch:NAME, tag:NAME or file:PATH.")
+    ],
+    after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare with A, in the same notation.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Show the comparison as JSON.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Show the comparison as Markdown.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Compare experiment B with baseline A: scores, confidence intervals, regressions and improvements."""
+    if as_json and as_markdown:
+        raise typer.BadParameter("cannot be combined with --json. Omit --markdown or --json", param_hint="--markdown")
+    execute(
+        lambda invocation: commands.compare.compare(
+            invocation, before=before, after=after, form="json" if as_json else "markdown" if as_markdown else "text"
+        ),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
+@takes()
+def report(
+    given: Given,
+    *,
+    results: ReportFile = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead of a file, as Markdown."),
+    ] = None,
+    format_: ReportFormat = None,
+    output: Output = None,
+) -> None:
+    """Show the report of a finished job or a recorded experiment, in a format of your choice."""
+    if experiment is not None and results is not None:
+        raise typer.BadParameter(
+            "cannot be combined with the argument FILE. Omit --experiment or FILE", param_hint="--experiment"
+        )
+    if experiment is not None and format_ not in (None, "markdown"):
+        raise typer.BadParameter(
+            "must be markdown for an experiment. To write CSV or JSON, use `evalwire export`", param_hint="--format"
+        )
+    execute(
+        lambda invocation: (
+            commands.report.report(invocation, path=results, format_=format_ or "console", output=output)
+            if experiment is None
+            else commands.report.report_experiment(invocation, experiment_id=experiment, output=output)
+        ),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
+@takes()
+def export(
+    given: Given,
+    *,
+    experiment: Annotated[
+        str, typer.Option("--experiment", metavar="ID", help="ID of the Phoenix experiment to export.")
+    ],
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="csv|json", help="Format of the file (default: csv).", show_default=False),
+    ] = "csv",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json).")
+    ] = None,
+) -> None:
+    """Export a recorded experiment to a CSV or JSON file, with one entry per run."""
+    execute(
+        lambda invocation: commands.export.export(invocation, experiment_id=experiment, format_=format_, output=output),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+baseline_app = typer.Typer(cls=Group, help="Manage baselines in Phoenix.", no_args_is_help=True)
+
+app.add_typer(baseline_app, name="baseline")
+
+
+@baseline_app.command(cls=Command)
+@takes()
+def pin(
+    given: Given,
+    *,
+    experiment: Annotated[str, typer.Argument(metavar="ID", help="ID of the Phoenix experiment to tag.")],
+    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Tag to set, for example release.")],
+) -> None:
+    """Tag an experiment for use with --baseline tag:NAME.
+
+    A tag marks a single experiment per dataset: the tag is removed from the experiment that had it before.
+    """
+    execute(
+        lambda invocation: commands.baseline.pin(invocation, experiment_id=experiment, tag=tag),
+        given.flags,
+        **given.around,
+    )
