@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.gates.changes import comparable_part, under_todays_evaluators
 from evalwire.model import (
     Baseline,
+    BaselineRun,
     Comparison,
     Interval,
     Pair,
@@ -21,7 +22,7 @@ from evalwire.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from evalwire.model import Direction, Evaluation, ExperimentResult, TaskRun
 
@@ -109,6 +110,17 @@ def compare_results(
     now = _first(result, then.result.repetitions)
     lost = {found.name for run in before.runs for found in run.evaluations if found.evaluator in then.lost}
     both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
+    comparisons = tuple(
+        _compare_scores(
+            name,
+            now,
+            then.result,
+            [example_id for example_id in same if example_id not in then.unscored.get(name, ())],
+            (directions or {}).get(name, "maximize"),
+            failed=len(then.unscored.get(name, ())),
+        )
+        for name in both
+    )
     opened = before.opened
     metadata = before.experiment_metadata
     return Baseline(
@@ -123,22 +135,48 @@ def compare_results(
         added=tuple(example_id for example_id in here if example_id not in there),
         removed=tuple(example_id for example_id in there if example_id not in here),
         changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
-        comparisons=tuple(
-            _compare_scores(
-                name,
-                now,
-                then.result,
-                [example_id for example_id in same if example_id not in then.unscored.get(name, ())],
-                (directions or {}).get(name, "maximize"),
-                failed=len(then.unscored.get(name, ())),
-            )
-            for name in both
-        ),
+        comparisons=comparisons,
         examples=len(here),
         rescored=then.rescored,
         changed_evaluators=then.lost,
         changed_task=tuple(changed_task),
+        runs=tuple(_differing_runs(now, comparable_part(result, before), comparisons, changed or {})),
     )
+
+
+def _differing_runs(
+    now: ExperimentResult, then: ExperimentResult, comparisons: Sequence[Comparison], changed: Collection[str]
+) -> Iterator[BaselineRun]:
+    """Yield the runs of a baseline that differ, in the order of the run.
+
+    Args:
+        now: the run, in the repetitions that both sides have.
+        then: the baseline's runs of unchanged examples, with their recorded scores.
+        comparisons: comparisons of the scores.
+        changed: changed evaluators, whose recorded explanations do not belong to the compared scores.
+    """
+    moved = {pair.example_id for compared in comparisons for pair in compared.pairs if pair.before != pair.after}
+    before = {(run.example.id, run.repetition): run for run in then.runs}
+    for run in now.runs:
+        old = before.get((run.example.id, run.repetition))
+        if old is None or (run.example.id not in moved and _ended_alike(run, old)):
+            continue
+        yield BaselineRun(
+            example_id=old.example.id,
+            repetition=old.repetition,
+            output=old.output,
+            error=str(old.failure) if old.failure else "",
+            explanations={
+                found.name: found.explanation
+                for found in old.evaluations
+                if found.explanation and found.evaluator not in changed
+            },
+            trace_id=old.trace_id,
+        )
+
+
+def _ended_alike(run: TaskRun, old: TaskRun) -> bool:
+    return (run.failure is None) == (old.failure is None) and run.output == old.output
 
 
 def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:

@@ -2,6 +2,7 @@
 
 from evalwire.model.baseline import (
     Baseline,
+    BaselineRun,
     BaselineScore,
     Comparison,
     Direction,
@@ -73,6 +74,7 @@ __all__ = [
     "UNKNOWN_INPUTS",
     "AnnotatorKind",
     "Baseline",
+    "BaselineRun",
     "BaselineScore",
     "Callee",
     "Comparison",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.json_values import EMPTY
 from evalwire.model.numbers import difference
@@ -139,6 +139,27 @@ class Rescored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineRun:
+    """A run of the baseline, as reports show it beside this job's run of the same example and repetition.
+
+    Attributes:
+        example_id: the ID of the example.
+        repetition: the number of the run among the example's runs, from 1.
+        output: the returned value as JSON; None if the task failed.
+        error: the failure of the task; empty if it returned a value.
+        explanations: the recorded explanations by evaluation; evaluations of changed evaluators are left out.
+        trace_id: the ID of the run's trace in Phoenix; None without a trace.
+    """
+
+    example_id: str
+    repetition: int = 1
+    output: Any = None
+    error: str = ""
+    explanations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """The recorded experiment that an experiment was compared with, or the reason why there was none.
 
@@ -161,6 +182,8 @@ class Baseline:
         changed_evaluators: the evaluators whose scores cannot be compared, with the reason: the evaluator changed and
             did not score the baseline again.
         changed_task: the changed files of the task; empty if none changed.
+        runs: the runs of the baseline on unchanged examples whose output, failure or score differs from this job's run,
+            in the dataset's order.
     """
 
     experiment: str
@@ -180,7 +203,13 @@ class Baseline:
     rescored: tuple[Rescored, ...] = ()
     changed_evaluators: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     changed_task: tuple[str, ...] = ()
+    runs: tuple[BaselineRun, ...] = ()
 
     def comparison(self, name: str) -> Comparison | None:
         """Return the comparison of an evaluation; None if there is no comparison."""
         return next((comparison for comparison in self.comparisons if comparison.name == name), None)
+
+    @property
+    def runs_by_key(self) -> dict[tuple[str, int], BaselineRun]:
+        """The differing runs of the baseline by example ID and repetition."""
+        return {(run.example_id, run.repetition): run for run in self.runs}

@@ -147,6 +147,17 @@ class Rescored(Record, frozen=True):
     usage: Annotated[Usage | None, describe("Usage of language models to score the outputs; null if unknown.")]
 
 
+class BaselineRun(Record, frozen=True):
+    """A run of the baseline, on an unchanged example, whose output, failure or score differs from this run's."""
+
+    example_id: Annotated[str, describe("ID of the example.")]
+    repetition: Annotated[int, describe("Number of the repetition, from 1.", minimum=1)]
+    output: Annotated[Any, describe("Return value of the task, any JSON value; null if the task failed.")]
+    error: Annotated[str, describe("Failure of the task; empty if it returned a value.")]
+    explanations: Annotated[dict[str, str], describe("Recorded explanations by evaluation.")]
+    trace_id: Annotated[str | None, describe("Trace ID of the run in Phoenix.")]
+
+
 class Baseline(Record, frozen=True):
     """The baseline of an experiment, or the reason why it has none."""
 
@@ -172,6 +183,10 @@ class Baseline(Record, frozen=True):
     ] = {}
     changed_task: Annotated[tuple[str, ...], describe("Files of the task that changed since the baseline.")] = ()
     comparisons: Annotated[tuple[Comparison, ...], describe("Comparisons of the evaluations on both sides.")] = ()
+    runs: Annotated[
+        tuple[BaselineRun, ...],
+        describe("Runs of the baseline on unchanged examples whose output, failure or score differs, in order."),
+    ] = ()
 
 
 class Failure(Record, frozen=True):

@@ -23,6 +23,7 @@ def _failure(**fields: Any) -> model.Failure:
 
 _NOUNS: dict[type[Record], Callable[..., Any]] = {
     document.Baseline: model.Baseline,
+    document.BaselineRun: model.BaselineRun,
     document.BaselineScore: model.BaselineScore,
     document.Comparison: model.Comparison,
     document.Evaluation: model.Evaluation,

@@ -92,7 +92,12 @@ def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
 
 
 def _baseline(baseline: Baseline) -> Iterator[str]:
-    return _object(to_record(baseline), depth=2, comparisons=map(_comparison, baseline.comparisons))
+    return _object(
+        to_record(baseline),
+        depth=2,
+        comparisons=map(_comparison, baseline.comparisons),
+        runs=([_text(to_record(run), depth=4)] for run in baseline.runs),
+    )
 
 
 def _comparison(comparison: Comparison) -> Iterator[str]:
