@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from evalwire.model import mean
 
 if TYPE_CHECKING:
-    from evalwire.model import Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
+    from evalwire.model import Baseline, BaselineRun, Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +20,13 @@ class Highlight:
     Attributes:
         run: run of the example; if it has repetitions, the run with the worst score.
         evaluation: name of the evaluation.
-        before: score of the example in the baseline; None without a baseline.
-        after: score of the example in this job, as the mean over repetitions; None without a score.
+        after: score of the example, as the mean over repetitions; None without a score.
     """
 
     run: TaskRun
     evaluation: str
-    before: float | None
     after: float | None
+    before: float | None = None
 
 
 def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:
@@ -55,6 +55,115 @@ def _changed(report: Report, result: ExperimentResult, choose: Callable[[Compari
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreChange:
+    """A score of an example in the baseline and in this job, as means over repetitions.
+
+    Attributes:
+        evaluation: name of the evaluation.
+        before: score in the baseline; None without a score.
+        after: score in this job; None without a score.
+        gain: improvement; negative for a regression, 0 if both are equal or cannot be compared.
+        is_bool: whether the score is a bool on both sides, in a single repetition.
+    """
+
+    evaluation: str
+    before: float | None
+    after: float | None
+    gain: float = 0.0
+    is_bool: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedExample:
+    """An example with a score that differs from the baseline.
+
+    Attributes:
+        run: run of the example; if it has repetitions, the run with the worst score in the evaluation that lost most.
+        scores: all compared scores of the example: regressions, largest first, then improvements, then equal scores.
+        baseline_run: the baseline's run of the same repetition; None if it is not known.
+    """
+
+    run: TaskRun
+    scores: tuple[ScoreChange, ...]
+    baseline_run: BaselineRun | None
+
+    @property
+    def is_worse(self) -> bool:
+        """Check whether any score became worse."""
+        return any(score.gain < 0 for score in self.scores)
+
+    @property
+    def is_better(self) -> bool:
+        """Check whether any score became better."""
+        return any(score.gain > 0 for score in self.scores)
+
+
+def changed_examples(baseline: Baseline | None, result: ExperimentResult) -> list[ChangedExample]:
+    """Return each example with a changed score once, with all its scores: largest regressions first.
+
+    The scores of an evaluation are weighted by its largest change, because evaluations have different scales.
+
+    Args:
+        baseline: comparison of the experiment with its baseline; None without a comparison.
+        result: the experiment.
+    """
+    comparisons = baseline.comparisons if baseline else ()
+    pairs = {compared.name: {pair.example_id: pair for pair in compared.pairs} for compared in comparisons}
+    largest = {
+        compared.name: max((abs(compared.gain(pair)) for pair in compared.pairs), default=0.0) or 1.0
+        for compared in comparisons
+    }
+    earlier = baseline.runs_by_key if baseline else {}
+    directions = {compared.name: compared.direction for compared in comparisons}
+    found: list[tuple[float, float, ChangedExample]] = []
+    for example_id, runs in _by_example(result).items():
+        scores = [
+            ScoreChange(
+                evaluation=compared.name,
+                before=pair.before,
+                after=pair.after,
+                gain=compared.gain(pair),
+                is_bool=compared.is_bool and result.repetitions == 1 and pair.before in (0.0, 1.0),
+            )
+            for compared in comparisons
+            if (pair := pairs[compared.name].get(example_id)) is not None
+        ]
+        shares = [score.gain / largest[score.evaluation] for score in scores]
+        if not any(shares):
+            continue
+        ordered = [scores[place] for place in sorted(range(len(scores)), key=lambda place: _rank(shares[place]))]
+        run = _worst_run(runs, ordered[0].evaluation, directions[ordered[0].evaluation])
+        example = ChangedExample(run=run, scores=tuple(ordered), baseline_run=earlier.get((example_id, run.repetition)))
+        found.append((sum(min(share, 0.0) for share in shares), -sum(shares), example))
+    return [example for *_, example in sorted(found, key=lambda item: item[:2])]
+
+
+def _rank(share: float) -> tuple[int, float]:
+    """Return the sort key of a change: regressions, then improvements, then equal scores, largest first."""
+    return (0 if share < 0 else 1 if share > 0 else 2), -abs(share)
+
+
+def comparison_link(baseline: Baseline | None, result: ExperimentResult) -> str | None:
+    """Return the address of Phoenix's page that shows an experiment beside its baseline.
+
+    None if they are not experiments of the same dataset on the same server, or if their addresses are not known.
+    """
+    if baseline is None or not baseline.experiment_id or not result.url or not result.opened or not result.opened.id:
+        return None
+    page, dataset_page = (_dataset_page(url) for url in (result.url, baseline.url or ""))
+    if page != dataset_page:
+        return None
+    ids = urlencode([("experimentId", baseline.experiment_id), ("experimentId", result.opened.id)])
+    return f"{page}/compare?{ids}"
+
+
+def _dataset_page(url: str) -> str:
+    """Return the address of the dataset that an experiment's address contains; empty without a dataset."""
+    site, found, rest = url.partition("/datasets/")
+    return f"{site}{found}{rest.partition('/')[0]}" if found else ""
+
+
 def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maximize", most: int = 5) -> list[Highlight]:
     """Return the examples with the worst scores of an evaluation; an empty list if all scores are equal."""
     runs = _by_example(result)
@@ -68,9 +177,7 @@ def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maxim
     best = (min if direction == "minimize" else max)(means.values())
     ordered = sorted(means, key=lambda example_id: means[example_id], reverse=direction == "minimize")
     return [
-        Highlight(
-            run=_worst_run(runs[example_id], name, direction), evaluation=name, before=None, after=means[example_id]
-        )
+        Highlight(run=_worst_run(runs[example_id], name, direction), evaluation=name, after=means[example_id])
         for example_id in ordered[:most]
         if means[example_id] != best
     ]

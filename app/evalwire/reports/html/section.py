@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.model import token_count, usage_cost_usd, written
 from evalwire.reports.causes import Cause, causes_of
-from evalwire.reports.highlights import Highlight, improvements, lowest, regressions
+from evalwire.reports.highlights import ChangedExample, Highlight, changed_examples, lowest
 from evalwire.reports.html.numbers import DASH, MINUS, number
 from evalwire.reports.text import single_line
 
@@ -152,14 +152,14 @@ class Section:
         return max((max(score.pass_at) for score in self.scores if score.pass_at), default=0)
 
     @property
-    def regressions(self) -> ByEvaluation:
-        """Return the examples that became worse than in the baseline."""
-        return _by_evaluation(regressions(self.report, self.result))
+    def regressions(self) -> list[ChangedExample]:
+        """Return the examples that became worse than in the baseline, largest regressions first."""
+        return [example for example in changed_examples(self.baseline, self.result) if example.is_worse]
 
     @property
-    def improvements(self) -> ByEvaluation:
-        """Return the examples that became better than in the baseline."""
-        return _by_evaluation(improvements(self.report, self.result))
+    def improvements(self) -> list[ChangedExample]:
+        """Return the examples that only became better than in the baseline, largest improvements first."""
+        return [example for example in changed_examples(self.baseline, self.result) if not example.is_worse]
 
     @property
     def lowest(self) -> ByEvaluation:
