@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.drops import Comparing, apply_drop_gate
-from evalwire.gates.gate_results import SLACK, hint, passed_or_failed, percent
+from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
-from evalwire.model import GateResult, holm, percentile, token_count, usage_cost_usd, written
+from evalwire.model import GateResult, holm, percentile, score_text, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
+    from evalwire.gates.measures import Measure
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Interval, Price, ScoreSummary, Usage
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Usage
 
 
 def apply_gates(
@@ -112,7 +113,9 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
     else:
         words = {(True, True): "below", (True, False): "above", (False, True): "at least", (False, False): "at most"}
         word = words[is_beyond, is_floor]
-        text = f"{measure.subject} {written(value)} is {word} {gate.threshold:g}{_in_words(measure.interval)}"
+        limit = percent(gate.threshold) if measure.is_rate else f"{gate.threshold:g}"
+        shown = apart(value, gate.threshold, is_rate=measure.is_rate)
+        text = f"{measure.subject} {shown} is {word} {limit}{_in_words(measure)}"
     if measure.notes:
         text += f"{', but ' if measure.misses_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
     return passed_or_failed(gate, value, text, failed=is_beyond or measure.misses_scores, interval=measure.interval)
@@ -130,8 +133,12 @@ def _over_missing(
     return replace(found, status="failed", is_red=True, text=f"{found.text}, but {reason}") if reason else found
 
 
-def _in_words(interval: Interval | None) -> str:
-    return f" ({interval.confidence:.0%} interval {interval.low:.3f} to {interval.high:.3f})" if interval else ""
+def _in_words(measure: Measure) -> str:
+    interval = measure.interval
+    if interval is None:
+        return ""
+    low, high = (score_text(end, is_rate=measure.is_rate) for end in (interval.low, interval.high))
+    return f" ({interval.confidence:.0%} interval {low} to {high})"
 
 
 def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Price]) -> GateResult:

@@ -230,7 +230,6 @@ def _compare_scores(
         p_value = mcnemar_midp(sum(gain < 0 for gain in gains), sum(gain > 0 for gain in gains))
     else:
         p_value = sign_flip(gains)
-    interval = mean_interval(changes) if len(changes) > 1 else (0.0, 0.0)
     return Comparison(
         name=name,
         direction=direction,
@@ -241,11 +240,18 @@ def _compare_scores(
         before=mean([pair.before for pair in pairs]),
         after=mean([pair.after for pair in pairs]),
         change=mean(changes),
-        # equal changes give an interval of width 0, which has no meaning
-        interval=Interval(low=interval[0], high=interval[1], method="paired t")
-        if interval[1] - interval[0] > _ROUNDING
-        else None,
+        interval=_interval_of(pairs, changes),
         p_value=p_value,
         test="McNemar mid-p" if is_paired_bool else "sign-flip permutation",
         minimum_detectable=minimum_detectable_change(gains, is_bool=is_paired_bool),
     )
+
+
+def _interval_of(pairs: Sequence[Pair], changes: Sequence[float]) -> Interval | None:
+    """Return the interval of a mean change; None for equal changes, for which the interval has no meaning."""
+    low, high = mean_interval(changes) if len(changes) > 1 else (0.0, 0.0)
+    if high - low <= _ROUNDING:
+        return None
+    interval = Interval(low=low, high=high, method="paired t")
+    is_bounded = all(0 <= score <= 1 for pair in pairs for score in (pair.before, pair.after))
+    return interval.within(-1, 1) if is_bounded else interval

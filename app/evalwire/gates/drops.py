@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.errors import UsageError
 from evalwire.gates.comparison import scores_of
 from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
-from evalwire.model import ExperimentResult, mcnemar_midp, written
+from evalwire.model import ExperimentResult, change_text, mcnemar_midp, score_text
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -142,7 +142,7 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
         status = "failed"
     elif policy.mode != "strict" and (unreachable or len(compared.pairs) < FEWEST_PAIRS):
         status = "inconclusive"
-    allowed = percent(gate.threshold) if gate.is_relative else f"{gate.threshold:g}"
+    allowed = _allowed(gate, compared)
     reason = unreachable if status == "inconclusive" else ""
     text = f"{gate.evaluation} {_movement(compared, drop)}: "
     text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
@@ -157,6 +157,12 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
         interval=compared.interval,
         p_value=p_value,
     )
+
+
+def _allowed(gate: Gate, compared: Comparison) -> str:
+    if gate.is_relative:
+        return f"{percent(gate.threshold)} of the baseline"
+    return f"{gate.threshold * 100:g} points" if compared.is_bool else f"{gate.threshold:g}"
 
 
 def _unreachable(gate: Gate, compared: Comparison, drop_gates: int) -> str:
@@ -174,8 +180,9 @@ def _movement(compared: Comparison, drop: float) -> str:
     if abs(drop) <= SLACK:
         word, by = "did not change", ""
     else:
-        by = f" by {written(abs(drop))}"
-    return f"{word}{by} ({written(compared.before)} to {written(compared.after)} over {_pairs(len(compared.pairs))})"
+        by = f" by {change_text(abs(drop), is_rate=compared.is_bool, is_signed=False)}"
+    before, after = (score_text(value, is_rate=compared.is_bool) for value in (compared.before, compared.after))
+    return f"{word}{by} ({before} to {after} over {_pairs(len(compared.pairs))})"
 
 
 def _pairs(number: int) -> str:
@@ -187,7 +194,8 @@ def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bo
         return f"a drop of at most {allowed} is allowed"
     if status == "inconclusive":
         least = compared.minimum_detectable
-        return f"only a drop of {written(least)} or more could be detected" if least else "too few pairs"
+        detectable = change_text(least, is_rate=compared.is_bool, is_signed=False)
+        return f"only a drop of {detectable} or more could be detected" if least else "too few pairs"
     if is_beyond:
-        return f"more than the {allowed} allowed, but this may be chance"
-    return f"within the {allowed} allowed"
+        return f"more than the allowed {allowed}, but this may be chance"
+    return f"within the allowed {allowed}"

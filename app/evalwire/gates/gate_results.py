@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.model import GateResult
+from evalwire.model import GateResult, score_text
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -52,6 +52,17 @@ def hint(result: ExperimentResult) -> str:
     """List the available scores, for a gate on a missing score."""
     names = ", ".join(score.name for score in result.scores if score.mean is not None)
     return f"; available scores: {names}" if names else ""
+
+
+def apart(value: float, limit: float, *, is_rate: bool) -> str:
+    """Return a value as text, with enough decimals to differ from a limit that it does not equal."""
+    text = score_text(value, is_rate=is_rate)
+    unit, size = (100, "%") if is_rate else (1, "")
+    for digits in range(2, 9) if abs(value - limit) > SLACK else ():
+        if float(text.removesuffix("%")) != float(f"{limit * unit:.10g}"):
+            break
+        text = f"{value * unit:.{digits}f}{size}"
+    return text
 
 
 def percent(share: float) -> str:

@@ -25,6 +25,7 @@ class Measure:
     Attributes:
         subject: start of the gate's sentence, such as `top_k mean`; without a value, the reason for that.
         value: the value; None fails the gate.
+        is_rate: whether the value is a share of the runs.
         interval: confidence interval of the value; None if it has no meaning.
         notes: runs that the value leaves out, or counts in a special way.
         misses_scores: whether missing scores fail the gate, regardless of the value.
@@ -32,6 +33,7 @@ class Measure:
 
     subject: str
     value: float | None = None
+    is_rate: bool = False
     interval: Interval | None = None
     notes: tuple[str, ...] = ()
     misses_scores: bool = False
@@ -136,6 +138,7 @@ def _pass_rate(result: ExperimentResult, gate: Gate, score: ScoreSummary, rate: 
     return Measure(
         subject=f"{score.name} pass rate",
         value=passes / size,
+        is_rate=True,
         interval=_share_interval(result, passes, size, [*scores.values()]),
         notes=_notes(result, score, counted, ignored=ignored),
     )
@@ -160,6 +163,7 @@ def _label_share(result: ExperimentResult, gate: Gate, score: ScoreSummary) -> M
     return Measure(
         subject=f"{score.name} share of {label!r}",
         value=hits / size,
+        is_rate=True,
         interval=_share_interval(result, hits, size, _shares(result, score.name, label, counts_missing=not is_floor)),
         notes=(*notes, *_note_not_applicable(result, score)),
     )
@@ -203,8 +207,12 @@ def _share_interval(result: ExperimentResult, hits: int, size: int, by_example: 
 
 
 def _t_interval(values: Sequence[float]) -> Interval | None:
-    """Return Student's t interval of a mean; None for equal values, for which the interval has no meaning."""
+    """Return Student's t interval of a mean; None for equal values, for which the interval has no meaning.
+
+    If all values are between 0 and 1, so is the interval.
+    """
     if len(set(values)) < 2:  # noqa: PLR2004 - two values that differ
         return None
     low, high = mean_interval(values)
-    return Interval(low=low, high=high, method="t")
+    interval = Interval(low=low, high=high, method="t")
+    return interval.within(0, 1) if all(0 <= value <= 1 for value in values) else interval

@@ -37,7 +37,7 @@ from evalwire.model.metadata import (
     start_time_of,
     with_inputs,
 )
-from evalwire.model.numbers import count, difference, mean, written
+from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
@@ -114,6 +114,7 @@ __all__ = [
     "UnfinishedUpload",
     "Usage",
     "are_bools",
+    "change_text",
     "changed_files",
     "content_hash",
     "count",
@@ -140,11 +141,13 @@ __all__ = [
     "missing_shards",
     "moment_of",
     "own_metadata",
+    "percentage",
     "percentile",
     "recorded_baseline_score",
     "recorded_kind",
     "recorded_prefix",
     "recorded_usage",
+    "score_text",
     "sign_flip",
     "start_metadata",
     "start_time_of",

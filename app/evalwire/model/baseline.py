@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.json_values import EMPTY
@@ -33,6 +33,10 @@ class Interval:
     high: float
     method: str
     confidence: float = 0.95
+
+    def within(self, low: float, high: float) -> Interval:
+        """Return the part of the interval between two bounds, for values that cannot exceed them."""
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,34 @@ def written(value: float | None, *, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
 
 
+def percentage(share: float | None) -> str:
+    """Return a share as a percentage, None as a dash.
+
+    The number has one decimal, or more if the text of another share would be 0.0% or 100.0%.
+    """
+    if share is None:
+        return "-"
+    is_whole = share in (0.0, 1.0)
+    digits = next((digits for digits in (1, 2, 3, 4) if is_whole or f"{share:.{digits}%}" not in _WHOLE[digits]), 5)
+    return f"{share:.{digits}%}"
+
+
+_WHOLE = {digits: (f"{0:.{digits}%}", f"{1:.{digits}%}") for digits in (1, 2, 3, 4)}
+
+
+def score_text(value: float | None, *, is_rate: bool) -> str:
+    """Return a mean score as text: a percentage for a pass rate, else a number with three decimals."""
+    return percentage(value) if is_rate else written(value)
+
+
+def change_text(change: float | None, *, is_rate: bool, is_signed: bool = True) -> str:
+    """Return the change of a mean score as text: percentage points for a pass rate, else a number."""
+    if change is None:
+        return "-"
+    sign = "+" if is_signed and change > 0 else ""
+    return f"{sign}{change * 100:.1f} points" if is_rate else f"{sign}{written(change)}"
+
+
 def count(size: int, noun: str) -> str:
     """Return a number and a noun, in the plural unless the number is 1."""
     return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"

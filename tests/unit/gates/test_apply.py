@@ -52,7 +52,13 @@ def test_a_limit_holds_at_its_value_and_breaks_just_beyond(found, rule, holds, b
         its = verdict(found, gate(rule, threshold))
         assert (its.is_red, its.status) == (is_red, "failed" if is_red else "passed")
         assert its.value == pytest.approx(holds)
-        assert f"{threshold:g}" in its.text
+        assert (f"{threshold * 100:g}%" if found is BOOLS and rule != "min_examples" else f"{threshold:g}") in its.text
+
+
+def test_a_share_just_beyond_its_limit_reads_differently_from_the_limit():
+    found = ran(*[True] * 2399, *[False] * 601)
+    assert "pass rate 79.97% is below 80%" in verdict(found, gate("min", 0.8)).text
+    assert "mean 0.3997 is below 0.4" in verdict(ran(0.1997, 0.3997, 0.5997), gate("min", 0.4)).text
 
 
 def test_a_rounding_error_breaks_no_limit():
@@ -64,13 +70,20 @@ def test_a_rate_has_wilsons_interval_also_when_all_passed():
     its = verdict(BOOLS, gate("min", 0.5))
     low, high = wilson_interval(8, 10)
     assert its.interval == Interval(low=low, high=high, method="Wilson")
-    assert f"95% interval {low:.3f} to {high:.3f}" in its.text
+    assert f"95% interval {low:.1%} to {high:.1%}" in its.text
     assert verdict(ran(True, True), gate("min", 0.5)).interval.low < 0.9
 
 
 def test_a_mean_has_students_interval_over_examples():
-    low, high = mean_interval([0.2, 0.4, 0.6])
-    assert verdict(GRADED, gate("min", 0.1)).interval == Interval(low=low, high=high, method="t")
+    scores = [0.2, 0.3, 0.4] * 5
+    low, high = mean_interval(scores)
+    assert verdict(ran(*scores), gate("min", 0.1)).interval == Interval(low=low, high=high, method="t")
+
+
+def test_an_interval_stays_between_the_scores_that_are_possible():
+    found = verdict(ran(0.2, 0.9, 1.0), gate("min", 0.1)).interval
+    assert (found.high, found.low >= 0) == (1, True)
+    assert verdict(ran(0.2, 0.9, 1.1), gate("min", 0.1)).interval.high > 1.1, "these scores are not shares"
 
 
 @pytest.mark.parametrize("scores", [(0.5,), (0.5, 0.5, 0.5)])
@@ -84,7 +97,7 @@ def test_a_rate_of_repeated_runs_has_students_interval_over_examples():
     low, high = mean_interval([1.0, 1.0, 0.5, 0.0])
     its = verdict(found, gate("min", 0.1))
     assert its.value == pytest.approx(5 / 8)
-    assert its.interval == Interval(low=low, high=high, method="t")
+    assert its.interval == Interval(low=low, high=high, method="t").within(0, 1)
 
 
 def test_a_failed_run_stays_in_the_denominator_of_a_bool_and_is_named():
@@ -256,7 +269,7 @@ def test_repetitions_that_do_not_apply_leave_the_rest_of_their_example():
     its = verdict(mixed(BECAUSE, NA, NA, NA, NOT_YET, BECAUSE, repetitions=2), gate("min", 0.5))
     assert its.value == pytest.approx(2 / 3)
     low, high = mean_interval([1.0, 0.5])
-    assert its.interval == Interval(low=low, high=high, method="t")
+    assert its.interval == Interval(low=low, high=high, method="t").within(0, 1)
 
 
 # --- drops over what is missing -----------------------------------------------------------------------
@@ -329,7 +342,7 @@ def test_the_share_of_a_label_has_wilsons_interval_and_names_the_label():
     its = verdict(LABELS, gate("max_label_share", 0.1, label="incorrect"))
     low, high = wilson_interval(3, 20)
     assert its.interval == Interval(low=low, high=high, method="Wilson")
-    assert its.text.startswith("s share of 'incorrect' 0.150 is above 0.1 (95% interval")
+    assert its.text.startswith("s share of 'incorrect' 15.0% is above 10% (95% interval")
 
 
 def test_a_label_that_was_never_given_is_told_with_those_that_were():
@@ -350,7 +363,7 @@ def test_the_share_of_a_label_over_repetitions_has_students_interval_over_exampl
     its = verdict(found, gate("max_label_share", 1, label="a"))
     assert its.value == pytest.approx(5 / 7)
     low, high = mean_interval([1.0, 0.5, 0.0, 1.0])
-    assert its.interval == Interval(low=low, high=high, method="t")
+    assert its.interval == Interval(low=low, high=high, method="t").within(0, 1)
 
 
 def test_an_evaluator_without_labels_breaks_a_limit_on_their_share():
@@ -487,14 +500,14 @@ def test_a_significant_drop_within_what_is_allowed_is_green():
     its = verdict(lower(0.1), gate("max_drop", 0.1), before=ran(*UP))
     assert (its.is_red, its.status) == (False, "passed")
     assert its.p_value < 0.001
-    assert its.text.endswith("within the 0.1 allowed")
+    assert its.text.endswith("within the allowed 0.1")
 
 
 def test_a_drop_that_may_be_chance_is_green_unless_the_drop_alone_decides():
     now = ran(*[score - (0.5 if n == 3 else 0) for n, score in enumerate(UP)])
     its = verdict(now, gate("max_drop", 0.01), before=ran(*UP))
     assert (its.is_red, its.status, its.p_value) == (False, "passed", 0.5)
-    assert "more than the 0.01 allowed, but this may be chance" in its.text
+    assert "more than the allowed 0.01, but this may be chance" in its.text
     strict = gate("max_drop", 0.01, drop_policy=DropPolicy(mode="strict"))
     assert verdict(now, strict, before=ran(*UP)).status == "failed"
 

@@ -36,22 +36,22 @@ def drop(now, before, threshold=0.1, **changes):
             [0.1] * 12,
             {},
             "passed",
-            "s rose by 0.400 (0.100 to 0.500 over 12 pairs): within the 0.1 allowed",
+            "s rose by 0.400 (0.100 to 0.500 over 12 pairs): within the allowed 0.1",
         ),
-        (TWELVE, TWELVE, {}, "passed", "s did not change (0.550 to 0.550 over 12 pairs): within the 0.1 allowed"),
+        (TWELVE, TWELVE, {}, "passed", "s did not change (0.550 to 0.550 over 12 pairs): within the allowed 0.1"),
         (
             [0.45] * 12,
             [0.5] * 12,
             {"is_relative": True},
             "passed",
-            "s fell by 0.050 (0.500 to 0.450 over 12 pairs): within the 10% allowed",
+            "s fell by 0.050 (0.500 to 0.450 over 12 pairs): within the allowed 10% of the baseline",
         ),
         (
             [0.1] * 12,
             [0.5] * 12,
             {"direction": "minimize"},
             "passed",
-            "s fell by 0.400 (0.500 to 0.100 over 12 pairs): within the 0.1 allowed",
+            "s fell by 0.400 (0.500 to 0.100 over 12 pairs): within the allowed 0.1",
         ),
         (
             [0.5] * 12,
@@ -65,14 +65,14 @@ def drop(now, before, threshold=0.1, **changes):
             [0.5, 0.4, *[0.5] * 10],
             {},
             "passed",
-            "s fell by 0.033 (0.492 to 0.458 over 12 pairs): within the 0.1 allowed",
+            "s fell by 0.033 (0.492 to 0.458 over 12 pairs): within the allowed 0.1",
         ),
         (
             [0.0, 1.0] * 6,
             [1.0, 0.4] * 6,
             {},
             "passed",
-            "s fell by 0.200 (0.700 to 0.500 over 12 pairs): more than the 0.1 allowed, but this may be chance",
+            "s fell by 0.200 (0.700 to 0.500 over 12 pairs): more than the allowed 0.1, but this may be chance",
         ),
         (
             [0.1],
@@ -148,7 +148,7 @@ def test_a_gate_that_can_never_fail_says_what_to_write():
 
 @pytest.mark.parametrize(
     ("score", "reason"),
-    [(True, "only a drop of 1.000 or more could be detected"), (0.9, "4 pairs cannot reach significance 0.05")],
+    [(True, "only a drop of 100.0 points or more could be detected"), (0.9, "4 pairs cannot reach significance 0.05")],
 )
 def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_found(score, reason):
     """Four bools that all fall would be significant, at 0.5^5; four numbers, at 0.5^4, would not."""
@@ -158,7 +158,7 @@ def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_fou
 def test_a_significance_that_the_pairs_just_reach_is_reached():
     policy = DropPolicy(significance=0.5**5)
     assert drop([True] * 4, [True] * 4, drop_policy=policy).text.endswith(
-        "only a drop of 1.000 or more could be detected"
+        "only a drop of 100.0 points or more could be detected"
     )
 
 
@@ -292,7 +292,7 @@ def test_a_whole_point_is_allowed_where_scores_are_larger():
 
 def test_the_strict_mode_says_nothing_of_significance():
     its = drop([0.5] * 3, [0.5] * 3, drop_policy=DropPolicy(mode="strict"))
-    assert its.text == "s did not change (0.500 to 0.500 over 3 pairs): within the 0.1 allowed"
+    assert its.text == "s did not change (0.500 to 0.500 over 3 pairs): within the allowed 0.1"
 
 
 def test_no_pair_is_told():
