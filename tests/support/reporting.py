@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evalwire.model.baseline import Baseline, Comparison, Interval, Pair
+from evalwire.model.baseline import Baseline, BaselineRun, Comparison, Interval, Pair
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
@@ -154,7 +154,8 @@ def red_report(**changes: Any) -> Report:
             is_red=True,
             interval=compared.interval,
             p_value=0.03125,
-            text="exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed",
+            is_rate=True,
+            text="exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is allowed",
             source="evalwire.toml [gates.doc_search] exact_match",
         ),
         GateResult(
@@ -176,7 +177,8 @@ def red_report(**changes: Any) -> Report:
             value=2 / 6,
             status="failed",
             is_red=True,
-            text="2 of 6 runs failed (33.3 %), more than 0 % is allowed",
+            is_rate=True,
+            text="2 of 6 runs failed",
             source="default",
         ),
     )
@@ -193,6 +195,16 @@ def red_report(**changes: Any) -> Report:
         removed=("q98",),
         changed=(),
         comparisons=(compared, graded),
+        runs=tuple(
+            BaselineRun(
+                example_id=f"q{n}",
+                output={"documents": [f"doc {n}", "doc 0"]},
+                explanations={"exact_match": "the first document is right"},
+                trace_id=f"{n + 100:032x}",
+            )
+            for n in range(11)
+            if n % 2 == 0
+        ),
     )
     fields = {
         "outcome": "errors",

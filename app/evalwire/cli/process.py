@@ -157,5 +157,5 @@ def _wants_color(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and environ.get("TERM") != "dumb")
 
 
-def _width() -> int:
-    return shutil.get_terminal_size(fallback=(120, 24)).columns if sys.stdout.isatty() else 120
+def _width() -> int | None:
+    return shutil.get_terminal_size(fallback=(120, 24)).columns if sys.stdout.isatty() else None

@@ -96,6 +96,7 @@ def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
             is_red=True,
             text=_errors(result),
             source="default",
+            is_rate=True,
         )
 
 
@@ -118,7 +119,14 @@ def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | N
         text = f"{measure.subject} {shown} is {word} {limit}{_in_words(measure)}"
     if measure.notes:
         text += f"{', but ' if measure.misses_scores and not is_beyond else '; '}{'; '.join(measure.notes)}"
-    return passed_or_failed(gate, value, text, failed=is_beyond or measure.misses_scores, interval=measure.interval)
+    return passed_or_failed(
+        gate,
+        value,
+        text,
+        failed=is_beyond or measure.misses_scores,
+        interval=measure.interval,
+        is_rate=measure.is_rate,
+    )
 
 
 def _over_missing(
@@ -147,7 +155,7 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
             rate = result.error_rate
             failed = rate > gate.threshold + SLACK
             text = f"{_errors(result)}; the limit is {percent(gate.threshold)}"
-            return passed_or_failed(gate, rate, text, failed=failed)
+            return passed_or_failed(gate, rate, text, failed=failed, is_rate=True)
         case "max_p95_seconds":
             value = percentile([run.seconds for run in result.runs], 0.95)
             return _limited(gate, value, f"the 95th percentile of task durations is {value:.3f} s", " s")

@@ -156,6 +156,7 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
         value=drop,
         interval=compared.interval,
         p_value=p_value,
+        is_rate=compared.is_bool,
     )
 
 

@@ -14,11 +14,17 @@ SLACK = 1e-9  # a rounding error does not fail a gate
 
 
 def passed_or_failed(
-    gate: Gate, value: float | None, text: str, *, failed: bool, interval: Interval | None = None
+    gate: Gate,
+    value: float | None,
+    text: str,
+    *,
+    failed: bool,
+    interval: Interval | None = None,
+    is_rate: bool = False,
 ) -> GateResult:
     """Return the result of a gate that either passed or failed."""
     status: Status = "failed" if failed else "passed"
-    return gate_result(gate, status, is_red=failed, text=text, value=value, interval=interval)
+    return gate_result(gate, status, is_red=failed, text=text, value=value, interval=interval, is_rate=is_rate)
 
 
 def gate_result(
@@ -30,6 +36,7 @@ def gate_result(
     value: float | None = None,
     interval: Interval | None = None,
     p_value: float | None = None,
+    is_rate: bool = False,
 ) -> GateResult:
     """Return the result of a gate, with the fields of the gate filled in."""
     return GateResult(
@@ -45,6 +52,8 @@ def gate_result(
         p_value=p_value,
         text=text,
         source=gate.source,
+        is_rate=is_rate,
+        is_relative=gate.is_relative and gate.rule == "max_drop",
     )
 
 

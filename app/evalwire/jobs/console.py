@@ -22,7 +22,7 @@ class Console:
         mask: replaces secrets in a text for other outputs.
         write_command: writes lines that a CI system reads as commands; commands in other output are disabled.
         color: whether `out` shows colors.
-        width: the number of columns of `out`.
+        width: the number of columns of `out`; None if it is not a terminal.
         quiet: whether to show only results and errors.
         verbose: whether to show tracebacks.
     """
@@ -32,7 +32,7 @@ class Console:
     mask: Mask
     write_command: Callable[[str], object] = lambda _: None
     color: bool = False
-    width: int = 100
+    width: int | None = None
     quiet: bool = False
     verbose: bool = False
 

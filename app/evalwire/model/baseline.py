@@ -144,7 +144,7 @@ class Rescored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineRun:
-    """A run of the baseline, as reports show it beside this job's run of the same example and repetition.
+    """A run of the baseline, as reports show it next to this job's run of the same example and repetition.
 
     Attributes:
         example_id: the ID of the example.

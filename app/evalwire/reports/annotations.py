@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
+from evalwire.model import written
 from evalwire.reports.causes import causes_of
 from evalwire.reports.digest import REASONS
+from evalwire.reports.highlights import changed_examples
 from evalwire.reports.text import (
     CONTROLS,
     DIRECTIONS,
@@ -20,6 +22,7 @@ from evalwire.reports.text import (
     replace_unsafe,
     single_line,
 )
+from evalwire.reports.word_changes import changed_words, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 MOST = 10  # annotations of an experiment
 _LONGEST_TITLE = 120
 _LONGEST_MESSAGE = 800
+_MOST_EXAMPLES = 2  # regressions to show with a gate
+_LONGEST_INPUT = 100
+_LONGEST_OUTPUT = 160
 
 _UNSAFE = re.compile(f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}]")
 _OTHER_COMMAND = re.compile(r"##(?=\w*\[)")  # `##[...]` and `##vso[...]` are commands anywhere in a line
@@ -39,6 +45,7 @@ class _Annotation:
     level: Literal["error", "warning"]
     title: str
     message: str
+    details: tuple[str, ...] = ()
     file: str = ""
     line: int | None = None
 
@@ -120,8 +127,28 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         level="error" if gate.is_red else "warning",
         title=f"{gate.experiment}: {gate.name}",
         message=gate_sentence(gate),
+        details=tuple(_examples(report, result, gate)) if result and gate.rule == "max_drop" and gate.is_red else (),
         file=_file(report, result, gate.evaluation) if result else "",
     )
+
+
+def _examples(report: Report, result: ExperimentResult, gate: GateResult) -> Iterator[str]:
+    """Yield the largest regressions of a score, each with the output before and now."""
+    found = [
+        (example, score)
+        for example in changed_examples(report.baseline_of(result.name), result)
+        for score in example.scores
+        if score.evaluation == gate.evaluation and score.gain < 0
+    ]
+    for example, score in found[:_MOST_EXAMPLES]:
+        run, before = example.run, example.baseline_run
+        asked = cut(single_line(run.example.input), _LONGEST_INPUT)
+        yield f"{asked} ({run.example.id}): {written(score.before, digits=2)} to {written(score.after, digits=2)}"
+        now = str(run.failure) if run.failure else single_line(run.output)
+        then = now if before is None else before.error or single_line(before.output)
+        if then != now:
+            for word, words in zip(("before", "now"), changed_words(then, now), strict=True):
+                yield f"{word}: {''.join(text for text, _ in excerpt(words, _LONGEST_OUTPUT))}"
 
 
 def _file(report: Report, result: ExperimentResult, evaluation: str | None) -> str:
@@ -137,7 +164,8 @@ def _command(annotation: _Annotation) -> str:
     if annotation.file:
         properties = [f"file={_property(_plain(annotation.file))}", f"line={annotation.line or 1}"]
     properties.append(f"title={_property(cut(_plain(annotation.title), _LONGEST_TITLE))}")
-    return f"::{annotation.level} {','.join(properties)}::{_data(cut(_plain(annotation.message), _LONGEST_MESSAGE))}"
+    message = "\n".join([cut(_plain(annotation.message), _LONGEST_MESSAGE), *map(_plain, annotation.details)])
+    return f"::{annotation.level} {','.join(properties)}::{_data(message)}"
 
 
 def _plain(text: str) -> str:

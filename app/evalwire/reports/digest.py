@@ -29,7 +29,7 @@ class Digest:
         failed_runs: runs whose task, evaluator or recording failed.
         tolerated_runs: failed runs of experiments whose gate on the error rate passed.
         not_run: runs that were not made.
-        failed_gates: gates that fail the job.
+        failed_gates: gates of the settings that fail the job. The default gate on errors shows in `failed_runs`.
         tolerating: gates on the error rate that passed although runs failed.
         has_no_gates: whether the job would apply gates, but none are set. An experiment that cannot be loaded never
             has gates, so it does not count.
@@ -63,7 +63,7 @@ class Digest:
             failed_runs=sum(failed.values()),
             tolerated_runs=sum(failed[result.name] for result in results if report.tolerates(result)),
             not_run=sum(result.not_run for result in results),
-            failed_gates=sum(gate.is_red for gate in report.gates),
+            failed_gates=sum(gate.is_red and gate.source != "default" for gate in report.gates),
             tolerating=report.tolerated,
             has_no_gates=applies_gates and all(gate.source == "default" for gate in report.gates),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from evalwire.model import mean
 
 if TYPE_CHECKING:
-    from evalwire.model import Baseline, BaselineRun, Comparison, Direction, ExperimentResult, Pair, Report, TaskRun
+    from evalwire.model import Baseline, BaselineRun, Direction, ExperimentResult, TaskRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +26,6 @@ class Highlight:
     run: TaskRun
     evaluation: str
     after: float | None
-    before: float | None = None
-
-
-def regressions(report: Report, result: ExperimentResult) -> list[Highlight]:
-    """Return the examples that are worse than in the baseline, by evaluation, worst first."""
-    return _changed(report, result, lambda comparison: comparison.worse)
-
-
-def improvements(report: Report, result: ExperimentResult) -> list[Highlight]:
-    """Return the examples that are better than in the baseline, by evaluation, best first."""
-    return _changed(report, result, lambda comparison: comparison.better)
-
-
-def _changed(report: Report, result: ExperimentResult, choose: Callable[[Comparison], list[Pair]]) -> list[Highlight]:
-    baseline = report.baseline_of(result.name)
-    runs = _by_example(result)
-    return [
-        Highlight(
-            run=_worst_run(runs[pair.example_id], comparison.name, comparison.direction),
-            evaluation=comparison.name,
-            before=pair.before,
-            after=pair.after,
-        )
-        for comparison in (baseline.comparisons if baseline else ())
-        for pair in choose(comparison)
-        if pair.example_id in runs
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +118,7 @@ def _rank(share: float) -> tuple[int, float]:
 
 
 def comparison_link(baseline: Baseline | None, result: ExperimentResult) -> str | None:
-    """Return the address of Phoenix's page that shows an experiment beside its baseline.
+    """Return the address of Phoenix's page that shows an experiment next to its baseline.
 
     None if they are not experiments of the same dataset on the same server, or if their addresses are not known.
     """
@@ -154,7 +127,7 @@ def comparison_link(baseline: Baseline | None, result: ExperimentResult) -> str 
     page, dataset_page = (_dataset_page(url) for url in (result.url, baseline.url or ""))
     if page != dataset_page:
         return None
-    ids = urlencode([("experimentId", baseline.experiment_id), ("experimentId", result.opened.id)])
+    ids = urlencode([("experimentId", id_) for id_ in (baseline.experiment_id, result.opened.id)], errors="replace")
     return f"{page}/compare?{ids}"
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from typing import TYPE_CHECKING
 
-from evalwire.model import written
 from evalwire.reports.text import (
     CONTROLS,
     DIRECTION_MARKS,
@@ -19,16 +17,12 @@ from evalwire.reports.text import (
     replace_unsafe,
     single_line,
     whole,
-    without_score,
 )
-
-if TYPE_CHECKING:
-    from evalwire.model import ScoreSummary
 
 _UNSAFE = re.compile(
     f"[{WHITE_CONTROLS}{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{DIRECTION_MARKS}{NOT_SEEN}{NOT_CHARACTERS}]"
 )
-_PROSE = re.compile(r"[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]+")  # noqa: RUF001 - signs that gate sentences may contain
+_PROSE = re.compile(r"(?:[A-Za-z0-9 _.,;()%=<>+≥≤±×–-]|:(?= ))+")  # noqa: RUF001 - signs that gate sentences may contain
 _REFERENCE = re.compile(r"www\.|GH-[0-9]|[0-9a-f]{7}", re.IGNORECASE)  # a site, an issue, a commit
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
 
@@ -47,11 +41,11 @@ def code(text: str, length: int = 40, *, in_table: bool = False) -> str:
     return f"{fence}{pad}{plain}{pad}{fence}"
 
 
-def prose(text: str) -> str:
+def prose(text: str, *, in_table: bool = False) -> str:
     """Return a sentence that contains names of users: unchanged if it is plain text, else as a code span."""
     plain = cut(_plain(text), 500)
     if not _PROSE.fullmatch(plain) or _REFERENCE.search(plain):
-        return code(plain, 500)
+        return code(plain, 500, in_table=in_table)
     return html.escape(plain, quote=False).replace("_", r"\_")
 
 
@@ -63,17 +57,3 @@ def link_to(text: str, address: str | None) -> str:
     """Return a link; an empty text without a plain address."""
     plain = whole(address or "")
     return f"[{text}]({plain})" if _ADDRESS.fullmatch(plain) else ""
-
-
-def score_in_table(score: ScoreSummary) -> str:
-    """Return the mean of a score, or the most common labels."""
-    if score.mean is not None:
-        text = written(score.mean)
-        if score.pass_rate is not None and abs(score.pass_rate - score.mean) >= 0.0005:  # noqa: PLR2004 - visible with three decimals
-            text += f" (pass rate {score.pass_rate:.3f})"
-    else:
-        found = sorted(score.labels.items(), key=lambda item: -item[1])
-        text = ", ".join(f"{code(label, 40, in_table=True)} {number}" for label, number in found[:5]) or "-"
-        if len(found) > 5:  # noqa: PLR2004
-            text += f", {len(found) - 5} more"
-    return text + without_score(score)

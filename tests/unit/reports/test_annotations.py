@@ -72,14 +72,16 @@ def test_failures_and_red_gates_are_shown_at_their_lines():
             "file": "experiments/doc_search/exact_match.py",
             "line": "1",
             "title": "doc_search: exact_match max_drop",
-            "message": "exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed",
+            "message": "exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is "
+            'allowed\nHow do I get refund number 2? (q2): 1.00 to 0.00\nbefore: {"documents": ["doc 2", "doc 0"]}\n'
+            'now: ["doc 1"]\nHow do I get refund number 3? (q3): 1.00 to 0.00',
         },
         {
             "command": "error",
             "file": "experiments/support_router/task.py",
             "line": "1",
             "title": "support_router: max_error_rate",
-            "message": "2 of 6 runs failed (33.3 %), more than 0 % is allowed",
+            "message": "2 of 6 runs failed",
         },
         {
             "command": "error",

@@ -133,7 +133,7 @@ def green_report(count: int = 3, **changes: object) -> Report:
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        (reporting.red_report(), "FAILED 2 of 3 gates failed, 2 of 18 runs failed."),
+        (reporting.red_report(), "FAILED 1 of 3 gates failed, 2 of 18 runs failed."),
         (green_report(), "PASSED Every example ran, and every evaluator scored every output; there are no gates."),
         (green_report(dry_run=True), "PASSED dry run, nothing recorded"),
         (green_report(outcome="interrupted", exit_code=130), "INTERRUPTED The job was interrupted before it finished."),
@@ -176,7 +176,7 @@ def test_a_gate_has_its_numbers_and_says_what_they_are():
     assert "Interval, two-sided p, one-sided, Holm-corrected" in said
     assert (
         "failed exact_match max_drop doc_search drop 0.455 at most 0.020 -0.805 to -0.104 95%, paired t 0.0312 "
-        "exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed "
+        "exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is allowed "
         "evalwire.toml [gates.doc_search] exact_match" in said
     )
     assert "failed max_error_rate support_router 33.3% at most 0.0% - -" in said

@@ -288,7 +288,7 @@ def test_a_red_gate_has_its_numbers():
     [told] = case.findall("failure")
     assert told.attrib == {
         "type": "max_drop",
-        "message": "exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed",
+        "message": "exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is allowed",
     }
     for line in (
         "value: 0.454545",

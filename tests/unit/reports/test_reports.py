@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from reporting import red_report
 
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
@@ -165,8 +166,8 @@ def test_means_are_shown_with_what_is_missing():
     """The table shows each evaluator's mean, or its labels, and how many runs it has nothing for."""
     scored = task_run(1, evaluations=(evaluation("ev", score=0.25), evaluation("tone", label="kind")))
     text = console.render(report(result(scored, task_run(2, failure=FAILURE, evaluations=()))))
-    assert "0.250 (1 missing)" in text
-    assert "kind 1 (1 missing)" in text
+    assert "ev    0.250  (1 missing)" in text
+    assert "  tone  kind 1 (1 missing)" in text
 
 
 def test_tracebacks_are_shown_when_asked_for():
@@ -243,7 +244,7 @@ def test_control_characters_do_not_reach_the_terminal(place):
 def test_no_line_can_be_forged(place):
     """What a model or a dataset says cannot begin a line of its own, such as another verdict."""
     lines = console.render(hostile(place, "a\nPASSED: 9 examples\n::error::b")).splitlines()
-    assert [line for line in lines[1:] if line.startswith(("PASSED", "::"))] == []
+    assert [line for line in lines[1:-1] if line.startswith(("PASSED", "::"))] == []
 
 
 @pytest.mark.parametrize("place", HOSTILE)
@@ -284,7 +285,7 @@ def repeated(*examples: str, repetitions: int = 3, name: str = "ev", **fields: A
     return result(*runs, **given | fields)
 
 
-def lines(*results: ExperimentResult, width: int = 100) -> list[str]:
+def lines(*results: ExperimentResult, width: int | None = None) -> list[str]:
     return console.render(report(*results), width=width).splitlines()
 
 
@@ -313,54 +314,156 @@ def test_the_verdict_counts_runs(results, line):
     assert lines(*results)[0] == line
 
 
-def test_the_table_shows_what_repetitions_tell():
-    """How often each example ran, how far its scores lie apart, and how often one try, or all, would pass."""
+def test_the_scores_show_what_repetitions_tell():
+    """How far the scores of an example lie apart, and how often a single try, or all tries, would pass."""
     both = replace(GOOD, name="graded", runs=repeated("0044", repetitions=4).runs, example_count=1, repetitions=4)
-    header, bools, graded = lines(repeated("TTTF", "TFFF", repetitions=4), both)[2:5]
-    assert header.split() == [
-        *("experiment", "examples", "failed", "evaluator", "mean", "spread", "pass@4", "/", "pass^4", "seconds")
+    assert lines(repeated("TTTF", "TFFF", repetitions=4), both)[2:6] == [
+        "a  2 examples x 4, 1.2 s",
+        "  ev  50.0%  spread 0.500, pass@4 100.0%, pass^4 0.0%",
+        "graded  1 example x 4, 1.2 s",
+        "  ev  0.200  spread 0.231",
     ]
-    assert bools.split() == ["a", "2", "x", "4", "0", "ev", "0.500", "0.500", "1.000", "/", "0.000", "1.2"]
-    assert graded.split() == ["graded", "1", "x", "4", "0", "ev", "0.200", "0.231", "-", "1.2"]
 
 
-def test_the_table_without_repetitions_is_as_ever():
-    """Nothing is said of spread where nothing was repeated."""
-    header, row = lines(GOOD, BAD)[2:4]
-    assert header.split() == ["experiment", "examples", "failed", "evaluator", "mean", "seconds"]
-    assert row.split() == ["a", "2", "0", "ev", "1.000", "1.2"]
-    assert lines(repeated("TTT"))[3].split()[6:8] == ["1.000", "0.000"]
-    header = lines(repeated("04", repetitions=2))[2]
-    assert header.split() == ["experiment", "examples", "failed", "evaluator", "mean", "spread", "seconds"]
+def test_scores_without_repetitions_have_no_spread():
+    assert lines(GOOD, BAD)[2:6] == [
+        "a  2 examples, 1.2 s",
+        "  ev  1.000",
+        "a  2 examples, 1 failed, 1.2 s",
+        "  ev  1.000  (1 missing)",
+    ]
 
 
-@pytest.mark.parametrize("width", [40, 80, 100, 120])
+@pytest.mark.parametrize("width", [40, 80, 120, None])
 def test_numbers_are_whole_however_narrow_the_terminal(width):
-    """Where the table does not fit, names are cut as far as is needed, and no number, nor a column of them."""
+    """Names are cut as far as is needed, and no number."""
     long = "a_rather_long_name_of_an_experiment_or_evaluator"
     made = repeated(*["TTFX"] * 1000, repetitions=4, name=long)
-    header, row = lines(replace(made, name=long, seconds=12345.67), width=width)[2:4]
-    assert header.split()[-4:] == ["pass@4", "/", "pass^4", "seconds"]
-    assert [part for part in row.split() if "…" not in part] == [
-        *("1000", "x", "4", "1000", "0.667", "(1000", "missing)", "0.577", "1.000", "/", "0.000", "12345.7")
-    ]
-    assert len(row) <= max(width, 100)
+    found = console.render(report(replace(made, name=long, seconds=12345.67)), width=width)
+    shown = " ".join(found.split())
+    assert "1,000 examples x 4, 1000 failed, 12345.7 s" in shown
+    assert "50.0% spread 0.577, pass@4 100.0%, pass^4 0.0% (1000 missing)" in shown
+    assert all(len(line) <= (width or 200) for line in found.splitlines() if "http" not in line and long not in line)
 
 
 def test_names_that_fit_are_whole():
-    """A table that fits is not cut."""
     assert "closeness_of_answer " in lines(repeated("0488", repetitions=4, name="closeness_of_answer"), width=80)[3]
 
 
-def test_different_repetitions_have_a_general_header():
-    """Where experiments were repeated differently often, no single k is right."""
-    assert "pass@k / pass^k" in lines(repeated("TF", repetitions=2), repeated("TTF"))[2]
+def test_different_repetitions_have_their_own_k():
+    found = lines(repeated("TF", repetitions=2), repeated("TTF"))
+    assert [line.count("pass@2") + 2 * line.count("pass@3") for line in found[3:6:2]] == [1, 2]
 
 
-def test_what_was_not_run_counts_as_failed_in_the_table():
+def test_what_was_not_run_counts_as_failed():
     """A repetition that never ran is one of the failures of its experiment."""
-    [row] = [line for line in lines(repeated("TXX", "T--")) if line.startswith("a ") and "2 x 3" in line]
-    assert row.split()[4] == "4"
+    assert "a  2 examples x 3, 4 failed, 1.2 s" in lines(repeated("TXX", "T--"))
+
+
+# --- scores before and now, gates, and the examples behind them ------------------------------------------
+
+
+def rejected(**changes: Any) -> list[str]:
+    return console.render(red_report(**changes), width=80).splitlines()
+
+
+def test_a_compared_score_has_the_numbers_of_its_gate_and_the_score_over_all_examples():
+    found = rejected()
+    assert found[4:6] == [
+        "  exact_match  100.0% → 54.5%  -45.5 points  5 worse, 0 better   (58.3% overall)",
+        "  top_k         0.700 → 0.650        -0.050  11 worse, 0 better  (0.675 overall)",
+    ]
+
+
+def test_a_limited_score_is_shown_as_its_gate_counts_it():
+    """A gate on the pass rate counts a missing run as the worse value: the list shows the same number."""
+    limit = GateResult(
+        experiment="support_router",
+        evaluation="routed",
+        rule="max_pass_rate",
+        threshold=0.5,
+        status="failed",
+        is_red=True,
+        value=5 / 6,
+        is_rate=True,
+        text="routed pass rate 83.3%",
+    )
+    found = rejected(gates=(limit,))
+    assert [line for line in found if "66.7%" in line] == []
+    assert len([line for line in found if "83.3%" in line]) == 3  # in the list, in columns, and in the sentence
+
+
+def test_failed_gates_stand_in_columns_with_the_value_that_failed_marked():
+    found = rejected()
+    start = found.index("failed gates                    before      now  limit")
+    assert found[start + 1 : start + 6] == [
+        "doc_search  exact_match         100.0%  [54.5%]  drop of at most 2 points",
+        "    exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of",
+        "      at most 2 points is allowed; change -80.5 to -10.4 points (two-sided 95%",
+        "      interval); one-sided p = 0.0312",
+        "support_router  max_error_rate          [33.3%]  at most 0%",
+    ]
+
+
+def test_passed_gates_are_a_number_until_they_are_asked_for():
+    assert "1 gate passed (-v lists passed gates)" in rejected()
+    shown = console.render(red_report(), verbose=True)
+    assert "  doc_search  passed: top_k mean 0.675 is at least 0.6" in shown.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"rule": "min", "threshold": 0.8, "value": 0.75, "is_rate": True}, "[75.0%]  at least 80%"),
+        ({"rule": "min", "threshold": 0.8, "value": 0.75}, "[0.750]  at least 0.8"),
+        ({"rule": "max_drop", "threshold": 0.05, "value": None, "is_relative": True}, "[-]  drop of at most 5% of"),
+        ({"rule": "max_label_share", "threshold": 0.125, "value": 0.2, "label": "bad"}, "[20.0%]  at most 12.5% bad"),
+        ({"rule": "min_examples", "threshold": 10, "value": 9}, "[9 examples]  at least 10 examples"),
+        ({"rule": "max_p95_seconds", "threshold": 2, "value": 2.5}, "[2.5 s]  at most 2 s"),
+        ({"rule": "max_total_tokens", "threshold": 1e4, "value": 20_000}, "[20,000 tokens]  at most 10,000 tokens"),
+        ({"rule": "max_cost_usd", "threshold": 0.5, "value": 0.75}, "[0.75 USD]  at most 0.5 USD"),
+    ],
+)
+def test_each_rule_has_its_unit(fields, shown):
+    red = GateResult(experiment="a", evaluation="e", status="failed", is_red=True, text="x", **fields)
+    assert shown in console.render(report(GOOD, gates=(red,)))
+
+
+def test_an_example_that_became_worse_is_shown_once_with_both_outputs():
+    found = rejected()
+    start = found.index("    How do I get refund number 2?  (q2)")
+    assert found[start - 1 : start + 6] == [
+        "  11 examples worse",
+        "    How do I get refund number 2?  (q2)",
+        "      exact_match True → False   top_k 0.55 → 0.50",
+        "      expected  refund 2",
+        '      before    {"documents": ["doc 2", "doc 0"]}',
+        '      now       ["doc 1"]',
+        f"      https://phoenix.example.com/redirects/traces/{2:032}",
+    ]
+    assert "    and 8 more examples" in found
+
+
+def test_the_page_of_a_compared_experiment_shows_both_sides():
+    page = "https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-main&experimentId=EXP-doc_search"
+    assert f"doc_search      {page}" in console.render(red_report()).splitlines()
+    [baseline] = red_report().baselines
+    elsewhere = replace(baseline, url="https://another.example.com/datasets/RDS1/compare?experimentId=EXP-main")
+    assert page not in console.render(red_report(baselines=(elsewhere,)))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_break_at_words_and_hang(width):
+    found = console.render(red_report(), width=width).splitlines()
+    assert all(len(line) <= width for line in found if "https://" not in line)
+    text = console.render(red_report()).split()
+    assert " ".join(found).split() == text, "nothing is lost but spaces"
+
+
+def test_the_verdict_is_also_the_last_line():
+    found = console.render(red_report()).splitlines()
+    assert found[-1] == found[0]
+    assert found[0].startswith("FAILED (1 of 2 gates failed): ")
 
 
 def test_the_most_unstable_examples_are_named():
@@ -389,7 +492,7 @@ def test_stable_examples_are_not_named():
     ]
     made = repeated("TTT", "333", "---")
     found = lines(replace(made, runs=(*made.runs, *close)))
-    assert found[3].split() == ["a", "3", "x", "3", "0", "ev", "0.601", "0.000", "1.2"]
+    assert found[3] == "  ev  0.601  spread 0.000"
     assert [line for line in found if "unstable" in line or line.startswith("a: ")] == []
 
 
@@ -431,7 +534,7 @@ def test_a_failure_says_how_often_it_was_tried(run, said):
 def test_retries_are_counted_at_the_end():
     """The last line counts calls that were tried again, over all experiments; without any there is none."""
     tried = task_run(attempts=3, evaluations=(evaluation(score=1.0, attempts=2),))
-    assert lines(result(tried, task_run(2)), result(tried))[-1] == "retries: 6 (rate limits, timeouts)"
+    assert lines(result(tried, task_run(2)), result(tried))[-3] == "retries: 6 (rate limits, timeouts)"
     assert "tried again" not in console.render(report(GOOD, BAD))
 
 
@@ -546,10 +649,10 @@ def test_records_that_did_not_arrive_are_counted_with_the_command_that_sends_the
     ]
     made = report(result(*runs), journal="test results/journal_1.jsonl")
     shown = console.render(made)
-    assert shown.endswith(
-        "3 records did not reach Phoenix, but the journal has them. "
+    assert (
+        "\n3 records did not reach Phoenix, but the journal has them. "
         "To send them: evalwire resume 'test results/journal_1.jsonl'\n"
-    )
+    ) in shown
     document = json.loads("".join(results_json.pieces(made)))
     assert (document["undelivered"], document["journal"]) == (3, "test results/journal_1.jsonl")
 
@@ -562,7 +665,7 @@ def test_without_a_journal_nobody_is_sent_to_one():
 
 def test_runs_that_were_not_made_can_be_gone_on_with():
     shown = console.render(report(result(task_run(id="r"), example_count=3), journal="journal_1.jsonl"))
-    assert shown.endswith("To complete the job: evalwire resume journal_1.jsonl\n")
+    assert "\nTo complete the job: evalwire resume journal_1.jsonl\n" in shown
 
 
 def test_a_complete_job_has_nothing_left_to_do():

@@ -95,8 +95,16 @@ def small_report() -> Report:
     """A report with everything in it, as little of each as there can be."""
     first, second = red_report().results
     [baseline] = red_report().baselines
-    fewer = replace(baseline, comparisons=(replace(baseline.comparisons[0], pairs=baseline.comparisons[0].pairs[:1]),))
-    return red_report(results=(of_one_run(first), of_one_run(second)), baselines=(fewer,))
+    texts = (
+        "exact_match fell by 0.455 (1.000 to 0.545 over 11 pairs, p = 0.031), more than 0.02 is allowed",
+        "top_k mean 0.675 is at least 0.6",
+        "2 of 6 runs failed (33.3 %), more than 0 % is allowed",
+    )
+    gates = tuple(replace(gate, text=text, is_rate=False) for gate, text in zip(red_report().gates, texts, strict=True))
+    fewer = replace(
+        baseline, runs=(), comparisons=(replace(baseline.comparisons[0], pairs=baseline.comparisons[0].pairs[:1]),)
+    )
+    return red_report(results=(of_one_run(first), of_one_run(second)), baselines=(fewer,), gates=gates)
 
 
 def _hashed(one: Example, *, bare: bool = False) -> Example:

@@ -59,7 +59,9 @@ def compare(invocation: Invocation, *, before: str, after: str, form: Comparison
         (baseline, masked(new, invocation.console.mask), masked(old, invocation.console.mask))
         for baseline, new, old in found
     ]
-    invocation.console.out.write(reports.comparison_text.render(shown, form))
+    invocation.console.out.write(
+        reports.comparison_text.render(shown, form, color=invocation.console.color, width=invocation.console.width)
+    )
     return 0
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from evalwire import model
-from evalwire.reports.results_json import document
-from evalwire.reports.results_json.document import Record
+from evalwire.reports.results_json import baseline_records, document, records
+from evalwire.reports.results_json.records import Record
 from evalwire.reports.text import cut_middle
 
 _LONGEST_MESSAGE = 20_000  # characters: the text of an exception may contain a whole answer or page
@@ -22,18 +22,18 @@ def _failure(**fields: Any) -> model.Failure:
 
 
 _NOUNS: dict[type[Record], Callable[..., Any]] = {
-    document.Baseline: model.Baseline,
-    document.BaselineRun: model.BaselineRun,
-    document.BaselineScore: model.BaselineScore,
-    document.Comparison: model.Comparison,
+    baseline_records.Baseline: model.Baseline,
+    baseline_records.BaselineRun: model.BaselineRun,
+    baseline_records.BaselineScore: model.BaselineScore,
+    baseline_records.Comparison: model.Comparison,
     document.Evaluation: model.Evaluation,
     document.Failure: _failure,
     document.GateResult: model.GateResult,
-    document.Interval: model.Interval,
-    document.ModelUsage: model.ModelUsage,
-    document.Pair: model.Pair,
+    records.Interval: model.Interval,
+    records.ModelUsage: model.ModelUsage,
+    baseline_records.Pair: model.Pair,
     document.Price: model.Price,
-    document.Rescored: model.Rescored,
+    baseline_records.Rescored: model.Rescored,
 }
 _KINDS: tuple[type[Record], ...] = (*_NOUNS, document.ExampleScore, document.ScoreSummary)
 _RECORDS = {kind.__name__: kind for kind in _KINDS}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evalwire.model import usage_cost_usd
-from evalwire.reports.results_json import document
+from evalwire.reports.results_json import baseline_records, document, records
 from evalwire.reports.results_json.nouns import to_record
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _baseline(baseline: Baseline) -> Iterator[str]:
 
 
 def _comparison(comparison: Comparison) -> Iterator[str]:
-    record: document.Comparison = to_record(comparison)
+    record: baseline_records.Comparison = to_record(comparison)
     return _object(record, depth=4, pairs=([_text(pair, depth=6)] for pair in record.pairs))
 
 
@@ -152,7 +152,7 @@ def _examples_not_run(result: ExperimentResult) -> Iterator[document.ExampleNotR
             )
 
 
-def _object(record: document.Record, *, depth: int, **lists: Iterable[Iterable[str]]) -> Iterator[str]:
+def _object(record: records.Record, *, depth: int, **lists: Iterable[Iterable[str]]) -> Iterator[str]:
     """Yield a record as JSON text in pieces; the items of the lists, its last fields, are in pieces themselves."""
     line = "\n" + "  " * depth
     fields = msgspec.structs.asdict(record)

@@ -1,0 +1,55 @@
+"""Determine the number to show for a score, so that all parts of a report show the same number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evalwire.model import Comparison, ExperimentResult, Report, ScoreSummary
+
+_LIMITS = ("min", "max", "min_pass_rate", "max_pass_rate")
+_VISIBLE = 0.0005  # differences that three decimals show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The numbers of a score.
+
+    Attributes:
+        value: the value that a gate limits, or else the pass rate or the mean; None without scores.
+        is_rate: whether the value is a share of the runs.
+        comparison: comparison with the baseline; None without a comparison.
+    """
+
+    value: float | None
+    is_rate: bool
+    comparison: Comparison | None
+
+    @property
+    def is_partial(self) -> bool:
+        """Check whether the comparison leaves out examples, so that its mean differs from the value."""
+        after = self.comparison.after if self.comparison else None
+        return self.value is not None and after is not None and abs(self.value - after) >= _VISIBLE
+
+    @property
+    def style(self) -> str:
+        """Return the color of the change: green for an improvement, red for a regression."""
+        if self.comparison is None or not self.comparison.change:
+            return ""
+        is_gain = (self.comparison.change > 0) != (self.comparison.direction == "minimize")
+        return "green" if is_gain else "red"
+
+
+def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> Measured:
+    """Return the numbers to show for a score of an experiment."""
+    baseline = report.baseline_of(result.name)
+    is_rate = score.pass_rate is not None
+    limits = [
+        gate
+        for gate in report.gates_of(result.name)
+        if gate.evaluation == score.name and gate.rule in _LIMITS and gate.value is not None
+    ]
+    limit = min(limits, key=lambda gate: not gate.is_red, default=None)
+    value = limit.value if limit else score.pass_rate if is_rate else score.mean
+    return Measured(value=value, is_rate=is_rate, comparison=baseline.comparison(score.name) if baseline else None)

@@ -1,0 +1,48 @@
+"""Declare the records of `results.json` that other records share."""
+
+# NOTE: no `from __future__ import annotations` here: msgspec reads the annotations
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+
+class Record(Struct, frozen=True):
+    """An object in the file."""
+
+
+def describe(description: str, **constraints: Any) -> Meta:
+    """Return the description of a field, with constraints that the schema has but the reader does not check."""
+    return Meta(description=description, extra_json_schema=constraints or None)
+
+
+Number = int | float  # keeps an int as an int
+Count = Annotated[int, Meta(ge=0)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Interval(Record, frozen=True):
+    """A two-sided confidence interval."""
+
+    low: Annotated[Number, describe("Lower end.")]
+    high: Annotated[Number, describe("Upper end.")]
+    method: Annotated[str, describe("Method, such as `Wilson` or `paired t`.")]
+    confidence: Annotated[Number, describe("Confidence level: 0.95 for 95%.", exclusiveMinimum=0, exclusiveMaximum=1)]
+
+
+class ModelUsage(Record, frozen=True):
+    """The usage of a language model."""
+
+    model: Annotated[str, describe("Name of the model in the spans; empty if the spans have none.")]
+    calls: Annotated[Count, describe("Number of LLM spans.")]
+    prompt_tokens: Annotated[Count, describe("Tokens sent to the model.")]
+    completion_tokens: Annotated[Count, describe("Tokens that the model generated.")]
+    total_tokens: Annotated[Count, describe("Sum of both, or the total in the spans.")]
+    cost_usd: Annotated[Number, describe("Cost in USD of the calls whose spans have a cost.", minimum=0)]
+    uncounted: Annotated[Count, describe("Calls whose spans have no token counts.")]
+    unpriced: Annotated[Count, describe("Calls whose spans have no cost.")]
+    unpriced_prompt_tokens: Annotated[Count, describe("Tokens sent in calls without a cost.")]
+    unpriced_completion_tokens: Annotated[Count, describe("Tokens generated in calls without a cost.")]
+
+
+Usage = tuple[ModelUsage, ...]
