@@ -1,4 +1,4 @@
-"""Make the README's pictures: the demo on main, then with a router that unlearned most, on a branch; `make pictures`."""
+"""Make the pictures of the pages: the demo on main, then with a router that unlearned most, on a branch; `make pictures`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import browser
+import github_page
 from rich.console import Console
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from evalwire.reports.results_json import load_results
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
-WIDTH = 150  # characters
+WIDTH = 80  # characters of the terminal
 CI = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "0123456789abcdef", "GITHUB_REF_NAME": "main"}
 BRANCH = {"GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "smaller-router", "GITHUB_BASE_REF": "main"}
 LEARNS = "update(terms(text))"
@@ -52,9 +53,15 @@ def main() -> None:
         screen = Console(record=True, width=WIDTH, file=io.StringIO())
         screen.print(Text.from_ansi(console.render(report, color=True, width=WIDTH)))
         screen.save_svg(str(PICTURES / "console.svg"), title="evalwire run")
-        with browser.browser(program) as chromium, chromium.page(width=1280, height=900) as page:
-            page.open((demo / "test-results" / "report.html").as_uri())
-            (PICTURES / "report.png").write_bytes(page.picture())
+        comment = demo / "comment.html"
+        comment.write_text(github_page.page((demo / "test-results" / "summary.md").read_text()))
+        with browser.browser(program) as chromium:
+            with chromium.page(width=1280, height=900) as page:
+                page.open((demo / "test-results" / "report.html").as_uri())
+                (PICTURES / "report.png").write_bytes(page.picture())
+            with chromium.page(width=github_page.WIDTH, height=900) as page:
+                page.open(comment.as_uri())
+                (PICTURES / "comment.png").write_bytes(page.picture(whole=True))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from itertools import groupby
 Words = list[tuple[str, bool]]  # pieces of a text, and whether the other text does not have them
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
-_MOST_WORDS = 2_000  # the comparison takes quadratic time
+_MOST_WORDS = 2_000  # of the differing parts to compare in detail
 _CONTEXT = 40  # characters to show before the first difference
 
 
@@ -24,7 +24,7 @@ def changed_words(before: str, after: str) -> tuple[Words, Words]:
     end = _common(old[start:][::-1], new[start:][::-1])
     middles = old[start : len(old) - end], new[start : len(new) - end]
     marks = tuple([True] * len(middle) for middle in middles)
-    matcher = SequenceMatcher(a=middles[0][:_MOST_WORDS], b=middles[1][:_MOST_WORDS], autojunk=False)
+    matcher = SequenceMatcher(a=middles[0][:_MOST_WORDS], b=middles[1][:_MOST_WORDS])  # ignores frequent words
     for block in matcher.get_matching_blocks():
         for mark, place in zip(marks, (block.a, block.b), strict=True):
             mark[place : place + block.size] = [False] * block.size

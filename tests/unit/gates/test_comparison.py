@@ -259,3 +259,50 @@ def test_bools_with_explanations_are_tested_by_mcnemar_and_beside_numbers_as_num
     assert (bools.is_bool, bools.test, bools.p_value) == (True, "McNemar mid-p", mcnemar_midp(2, 0))
     other = compare_results(of(yes, no, no), of(1.0, 1.0, 1.0), asked="auto").comparison("s")
     assert (other.is_bool, other.test, other.p_value) == (False, "sign-flip permutation", sign_flip([0, -1, -1]))
+
+
+# --- the outputs of both sides ----------------------------------------------------------------------------
+
+
+def test_runs_of_the_baseline_that_differ_are_kept_with_their_explanations():
+    def side(*outputs: str, explained: str):
+        runs = [
+            run(n, output, evaluations=(boolean("s", passed=True, explanation=explained),))
+            for n, output in enumerate(outputs)
+        ]
+        return result("search", runs, evaluators=("s",))
+
+    now, before = side("same", "new", "more", explained="now"), side("same", "old", explained="then")
+    baseline = compare_results(now, before, asked="auto")
+    assert [(kept.example_id, kept.output, kept.explanations) for kept in baseline.runs] == [
+        ("q1", "old", {"s": "then"})
+    ]
+    assert baseline.runs_by_key["q1", 1].output == "old"
+
+
+def test_a_run_with_the_same_output_and_another_score_is_kept():
+    baseline = compare_results(ran({1: 0.0, 2: 1.0}), ran({1: 1.0, 2: 1.0}), asked="auto")
+    assert [kept.example_id for kept in baseline.runs] == ["q1"]
+
+
+def test_a_run_that_failed_on_one_side_is_kept_with_its_error():
+    baseline = compare_results(ran({1: 1.0}), ran({1: None}), asked="auto")
+    assert [(kept.example_id, bool(kept.error)) for kept in baseline.runs] == [("q1", True)]
+
+
+def test_an_explanation_of_a_changed_evaluator_is_not_kept():
+    """It belongs to a score that is not compared."""
+    now, before = (
+        result(
+            "search", [run(1, output, evaluations=(boolean("s", passed=True, explanation="why"),))], evaluators=("s",)
+        )
+        for output in ("new", "old")
+    )
+    baseline = compare_results(now, before, asked="auto", changed={"s": "changed: s.py"})
+    assert [kept.explanations for kept in baseline.runs] == [{}]
+
+
+def test_the_interval_of_a_change_of_shares_ends_at_one():
+    found = compared({1: 1.0, 2: 1.0, 3: 0.2}, {1: 0.0, 2: 0.0, 3: 0.0})
+    assert found.interval is not None
+    assert found.interval.high == 1

@@ -170,7 +170,7 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (red_report(), "❌ evalwire FAILED: 2 of 2 experiments failed, 1 gate failed, 2 of 18 runs failed"),
+        (red_report(), "❌ evalwire FAILED: 1 gate failed, 2 of 18 runs failed"),
         (
             red_report(results=(SOUND,), gates=(), baselines=(), outcome="passed", exit_code=0),
             "✅ evalwire PASSED: 1 experiment, 1 run, no gates",
@@ -181,15 +181,15 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
         ),
         (
             red_report(results=(SOUND, BROKEN), gates=(gate("b"),), baselines=(), outcome="passed", exit_code=0),
-            "✅ evalwire PASSED: 2 experiments, 1 of 3 runs failed (tolerated by max_error_rate)",
+            "✅ evalwire PASSED: 1 of 3 runs failed (tolerated by max_error_rate)",
         ),
         (
             red_report(results=(replace(BROKEN, name="c"), BROKEN), gates=(gate("b"),), baselines=()),
-            "❌ evalwire FAILED: 1 of 2 experiments failed, 2 of 4 runs failed (1 tolerated by max_error_rate)",
+            "❌ evalwire FAILED: 2 of 4 runs failed (1 tolerated by max_error_rate)",
         ),
         (
             red_report(results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted"),
-            "⚠️ evalwire INTERRUPTED: 1 of 1 experiment failed, 3 runs, 2 not run, no gates",
+            "⚠️ evalwire INTERRUPTED: 2 not run, no gates",
         ),
         (
             red_report(results=(), gates=(), baselines=(), outcome="nothing_to_run"),
@@ -360,7 +360,7 @@ def test_the_job_and_what_it_used_are_told():
     ci = {"commit": "fedcba9876543210", "branch": "b`|", "job_url": "https://phoenix.example.com/job/1"}
     made = red_report(results=(result("a", [told], evaluators=("e",)),), gates=(), baselines=(), ci=ci)
     lines = checked(made).splitlines()
-    assert lines[2] == "31.2 s · 121 tokens, 0.001 USD"
+    assert lines[2] == "1 experiment · 1 example · 31.2 s · 121 tokens, 0.001 USD"
     assert (
         lines[-1]
         == "Commit `fedcba9876` · branch ``b`|`` · [CI job with all reports](https://phoenix.example.com/job/1)"
@@ -432,7 +432,7 @@ def wordy(experiments: int, examples: int, length: int) -> Report:
 def test_it_fits_into_a_comment(experiments, examples, length):
     """Lists are cut before anything else, and say so; the text ends as it should, and the verdict is whole."""
     text = checked(wordy(experiments, examples, length))
-    assert text.startswith(f"## ❌ evalwire FAILED: {experiments} of {experiments:,} experiment")
+    assert text.startswith(f"## ❌ evalwire FAILED: {experiments} gate")
     assert "### Failed gates" in text
     assert "see results.json" in text
     assert len(text.encode()) > 5_000

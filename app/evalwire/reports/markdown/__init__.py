@@ -74,32 +74,35 @@ def _heading(report: Report) -> str:
     head = f"## {_MARKS[digest.word]} evalwire {word}{drops_without_baseline(report)}"
     if not report.results:
         return f"{head}: {REASONS.get(report.outcome, 'no experiment was run')}"
-    experiments = count(len(report.results), "experiment")
-    parts = [
-        f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments,
+    reasons = [
         f"{count(digest.failed_gates, 'gate')} failed" if digest.failed_gates else "",
         *(f"not written: {prose(problem)}" for problem in report.unwritten),
-        _failed(digest),
+        _failed(digest) if digest.failed_runs else "",
         f"{digest.not_run} not run" if digest.not_run else "",
-        "no gates" if digest.has_no_gates else "",
     ]
-    return f"{head}: {', '.join(filter(None, parts))}"
+    size = [_experiments(digest, report), count(digest.expected_runs, "run")] if not any(reasons) else []
+    return f"{head}: {', '.join(filter(None, [*size, *reasons, 'no gates' if digest.has_no_gates else '']))}"
+
+
+def _experiments(digest: Digest, report: Report) -> str:
+    experiments = count(len(report.results), "experiment")
+    return f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments
 
 
 def _failed(digest: Digest) -> str:
     """Return how many runs failed, and how many of the failures a gate tolerated."""
-    runs, tolerated = count(digest.expected_runs, "run"), digest.tolerated_runs
-    if not digest.failed_runs:
-        return runs
-    text = f"{digest.failed_runs} of {runs} failed"
+    tolerated = digest.tolerated_runs
+    text = f"{digest.failed_runs} of {count(digest.expected_runs, 'run')} failed"
     if tolerated == digest.failed_runs:
         return f"{text} (tolerated by max_error_rate)"
     return f"{text} ({tolerated} tolerated by max_error_rate)" if tolerated else text
 
 
 def _numbers(report: Report) -> str:
-    """Return the duration, the usage of language models, and the baselines that were scored again, on a single line."""
-    parts = [f"{report.seconds:.1f} s"] if report.results else []
+    """Return sizes, duration, usage of language models, and baselines that were scored again, on a single line."""
+    digest = Digest.of(report)
+    size = [_experiments(digest, report), count(digest.examples, "example"), f"{report.seconds:.1f} s"]
+    parts = size if report.results else []
     usage = total_usage(result.usage or () for result in report.results)
     if used := token_count(usage):
         cost, unknown = usage_cost_usd(usage, report.prices)
