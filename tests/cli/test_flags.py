@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
 from conftest import EVALWIRE, quiet_environment
 from evalwire.cli.app import app
 from evalwire.cli.entry import prepare
 from evalwire.cli.examples import EXAMPLES
+from evalwire.cli.flags import Command, DryRun, FailFast, repeated_arguments, takes
 from evalwire.settings import OPTIONS
 
 OF_SETTINGS = {option.name: option for option in OPTIONS}
@@ -146,3 +148,46 @@ def test_commands_are_listed_in_the_order_of_use():
     shown = list(get_command(app).commands)
     assert shown[:8] == ["init", "check", "list", "validate", "upload", "run", "resume", "gate"]
     assert shown[-1] == "serve"
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "list", "plan"])
+def test_arguments_are_names_of_experiments_in_addition_to_those_of_the_flag(verb, project):
+    for name in ("a", "b", "c"):
+        project.experiment(name)
+    flags = ["--shards", "2"] if verb == "plan" else []
+    done = project.run(verb, "a", "bb", "--name", "c", *flags)
+    assert done.returncode == 1
+    assert "no experiment 'bb' in experiments/" in done.stderr.replace(f"{project.directory}/", "")
+    done = project.run("list", "b", "--name", "c")
+    assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == ["b", "c"]
+
+
+def test_flags_are_repeated_for_another_process_without_the_names():
+    found: list[str] = []
+    typer_app = typer.Typer()
+
+    @typer_app.command(cls=Command)
+    @takes("names", "gate", "timeout_seconds", has_loudness=True, has_names=True, has_examples=True)
+    def run(given, *, dry_run: DryRun = None, fail_fast: FailFast = False, context: typer.Context):
+        found[:] = repeated_arguments(context, without=("names", "experiment_names"))
+
+    given = [
+        "--timeout",
+        "3",
+        "--gate",
+        "a >= 1",
+        "--gate",
+        "b >= 2",
+        "-k",
+        "it's",
+        "--example",
+        "x",
+        "--failing",
+        "-x",
+    ]
+    typer_app([*given, "name", "--name", "other", "--dry-run", "2", "-q"], standalone_mode=False)
+    assert sorted(found[1:]) == sorted(
+        shlex.split(
+            '--timeout 3 --gate "a >= 1" --gate "b >= 2" -k "it\'s" --example x --failing --fail-fast --dry-run 2 --quiet'
+        )
+    )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from evalwire.errors import DatasetNotFound, ExperimentNotFound
+from evalwire.cli.invocation import Invocation
+from evalwire.errors import DatasetNotFound, EvalwireError, ExperimentNotFound
+from evalwire.jobs import Console
+from evalwire.masking import Mask
 from evalwire.model import Dataset, Evaluation, Example, TaskRun
 from evalwire.phoenix.recorded import RecordedExperiments
 from evalwire.phoenix.runs import to_run
+from evalwire.settings import load_settings
 
 
 class MemoryPhoenix:
@@ -139,7 +145,8 @@ class _Runs:
             "trace_id": run.trace_id,
             "annotations": {},
         }
-        assert run.key not in self._experiments.runs[experiment_id], "a run was recorded twice"
+        before = self._experiments.runs[experiment_id].get(run.key)
+        assert before is None or before["error"] is not None, "a run was recorded twice"
         self._experiments.runs[experiment_id][run.key] = self._by_id[id_] = recorded
         return id_
 
@@ -189,3 +196,27 @@ class _Spans:
 def edited(example: Example, answer: str) -> Example:
     """Return an example with another expected output."""
     return replace(example, output={**example.output, "answer": answer})
+
+
+def call(
+    command: Any,
+    phoenix: MemoryPhoenix,
+    folder: Path,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Any],
+    **options: Any,
+) -> tuple[int, str]:
+    """Run a command on a Phoenix in memory; return its exit code and what it wrote."""
+    flags = {"experiments": str(folder / "experiments"), "report_dir": str(folder / "reports"), **flags}
+    out, err = io.StringIO(), io.StringIO()
+    invocation = Invocation(
+        settings=load_settings(flags, environ, directory=folder),
+        environ=environ,
+        console=Console(out=out, err=err, mask=Mask([]), write_command=out.write, width=200),
+        connect=lambda _: phoenix,  # type: ignore[arg-type, return-value]
+    )
+    try:
+        code = command(invocation, **options)
+    except EvalwireError as error:
+        return error.exit_code, f"{err.getvalue()}{error}"
+    return code, out.getvalue() + err.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from evalwire.cli.flags import (
     FETCHING,
     SELECTION,
     AcceptChanges,
+    AllowPartial,
     Command,
     DryRun,
     FailFast,
@@ -22,10 +24,12 @@ from evalwire.cli.flags import (
     Group,
     JournalPath,
     Output,
+    Watch,
+    repeated_arguments,
     takes,
 )
 from evalwire.cli.process import execute
-from evalwire.settings import SCOPE
+from evalwire.settings import CONFIG_FILE, SCOPE
 
 app = typer.Typer(
     name="evalwire",
@@ -49,7 +53,12 @@ def _top(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_RECORD, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
+@takes(
+    *(*SELECTION, *_RECORD, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
+    has_loudness=True,
+    has_names=True,
+    has_examples=True,
+)
 def run(
     given: Given,
     *,
@@ -65,6 +74,9 @@ def run(
     fresh: Fresh = False,
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
+    allow_partial: AllowPartial = False,
+    watch: Watch = False,
+    context: typer.Context,
 ) -> None:
     """Run experiments, score and record the results, and apply the gates.
 
@@ -72,9 +84,28 @@ def run(
     """
     if dry_run is not None and dry_run < 1:
         raise typer.BadParameter("must be at least 1. Omit --dry-run to run all examples", param_hint="--dry-run")
+    if watch:
+        arguments = repeated_arguments(context, without=("names", "experiment_names", "watch"))
+        execute(
+            lambda invocation: commands.watch.watch(
+                invocation,
+                arguments=arguments,
+                settings_files=[given.around["config"] or Path(CONFIG_FILE), given.around["env_file"] or Path(".env")],
+                uploads=local,
+                is_dry_run=dry_run is not None,
+            ),
+            given.with_fail_fast(is_on=fail_fast),
+            **given.around,
+        )
     execute(
         lambda invocation: commands.run.run(
-            invocation, dry_run=dry_run, local=local, fresh=fresh, accept_changes=accept_changes
+            invocation,
+            examples=given.examples,
+            dry_run=dry_run,
+            local=local,
+            fresh=fresh,
+            accept_changes=accept_changes,
+            allow_partial=allow_partial,
         ),
         given.with_fail_fast(is_on=fail_fast),
         **given.around,
@@ -82,7 +113,7 @@ def run(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_RECORD, *FETCHING, has_loudness=True)
+@takes(*SELECTION, *_RECORD, *FETCHING, has_loudness=True, has_names=True)
 def plan(
     given: Given,
     *,
@@ -130,6 +161,7 @@ def resume(
     ] = False,
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
+    allow_partial: AllowPartial = False,
 ) -> None:
     """Resume an interrupted job: record pending results, run the remaining examples, and apply the gates.
 
@@ -147,6 +179,7 @@ def resume(
             retry_failed=retry_failed,
             local=local,
             accept_changes=accept_changes,
+            allow_partial=allow_partial,
         ),
         given.with_fail_fast(is_on=fail_fast),
         **given.around,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from evalwire.cli.example_flags import EXAMPLE_FLAGS
 from evalwire.cli.examples import EXAMPLES, epilog
 from evalwire.cli.project_templates import Template
-from evalwire.settings import LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
+from evalwire.jobs import ExampleRequest
+from evalwire.settings import GATING, LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
 SELECTION = ("experiments", "names")  # settings of several commands
 FETCHING = ("fetch_attempts", "fetch_timeout_seconds")
@@ -41,10 +43,12 @@ class Given:
     Attributes:
         flags: unparsed values by setting name; None for a flag that was not given.
         around: values of the flags that are not settings.
+        examples: the examples that the flags select.
     """
 
     flags: Mapping[str, Any]
     around: Around
+    examples: ExampleRequest = field(default_factory=ExampleRequest)
 
     def with_fail_fast(self, *, is_on: bool) -> Mapping[str, Any]:
         """Return the flags, with a limit of one failed run if --fail-fast was given.
@@ -84,17 +88,36 @@ _LOUDNESS = {
 }
 
 
-def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+_NAMES_ARGUMENT = {
+    "experiment_names": Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Experiments to select, as with --name (default: all experiments).",
+            show_default=False,
+        ),
+    ]
+}
+
+
+def takes(
+    *settings: str, has_loudness: bool = False, has_names: bool = False, has_examples: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add to a command the flags of these settings, --config and --env-file.
 
     Args:
         settings: names of settings.
         has_loudness: whether to add --quiet and --verbose.
+        has_names: whether the arguments of the command are names of experiments, in addition to --name.
+        has_examples: whether to add the flags that select examples.
 
     The command receives a `Given` as its first parameter. Its other parameters are its own flags and arguments.
     """
     around: dict[str, Any] = {**_FILES, **(_LOUDNESS if has_loudness else {})}
     generated = {name: _annotation(_OPTIONS[name]) for name in settings} | around
+    names = _NAMES_ARGUMENT if has_names else {}
+    examples = EXAMPLE_FLAGS if has_examples else {}
+    generated |= {**names, **examples}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(command, eval_str=True).parameters.values()
@@ -102,7 +125,7 @@ def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[...,
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=False if name in _LOUDNESS else None,
+                default=False if name in (*_LOUDNESS, "failing") else None,
                 annotation=annotation,
             )
             for name, annotation in generated.items()
@@ -110,9 +133,14 @@ def takes(*settings: str, has_loudness: bool = False) -> Callable[[Callable[...,
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
+            arguments = [name for own in names for name in values.pop(own) or ()]
+            flags = {name: values.pop(name) for name in settings}
+            if arguments:
+                flags["names"] = [*arguments, *(flags["names"] or ())]
             given = Given(
-                flags={name: values.pop(name) for name in settings},
+                flags=flags,
                 around=cast("Around", {name: values.pop(name) for name in around}),
+                examples=ExampleRequest(**{name: values.pop(name) for name in examples}),
             )
             command(given, **values)
 
@@ -135,8 +163,26 @@ def _annotation(option: Option) -> Any:
     return Annotated[(list[str] if option.is_repeatable else str) | None, flag]
 
 
+def repeated_arguments(context: typer.Context, *, without: Collection[str]) -> list[str]:
+    """Return the flags of a command as they were given, for another process.
+
+    Args:
+        context: the context of the command.
+        without: names of parameters to leave out.
+    """
+    found = [context.info_name or ""]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.name in without or value in (None, False, [], ()):
+            continue
+        flag = next((flag for flag in parameter.opts if flag.startswith("--")), parameter.opts[0])
+        values = value if isinstance(value, list | tuple) else [value]
+        found += [flag] if value is True else [part for each in values for part in (flag, str(each))]
+    return found
+
+
 def _panel(parameter: inspect.Parameter) -> int:
-    panel = getattr(parameter.annotation.__metadata__[0], "rich_help_panel", None)
+    panel = getattr(next(iter(getattr(parameter.annotation, "__metadata__", ())), None), "rich_help_panel", None)
     return _PANELS.index(panel) if panel in _PANELS else -1
 
 
@@ -209,7 +255,25 @@ DryRun = Annotated[
 FailFast = Annotated[
     bool,
     typer.Option(
-        "--fail-fast", help="Stop after the first failed run. Same as --max-failures 1.", rich_help_panel=LIMITS
+        "--fail-fast", "-x", help="Stop after the first failed run. Same as --max-failures 1.", rich_help_panel=LIMITS
+    ),
+]
+
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Run again when a file changes that the experiments read. Every run calls the task again.",
+        rich_help_panel=SCOPE,
+    ),
+]
+
+AllowPartial = Annotated[
+    bool,
+    typer.Option(
+        "--allow-partial",
+        help="Let a partial run pass in CI, although gates are configured and not applied to it.",
+        rich_help_panel=GATING,
     ),
 ]
 

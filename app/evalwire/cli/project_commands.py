@@ -17,14 +17,14 @@ _COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
 
 
 @app.command(name="list", cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_names=True)
 def list_(given: Given) -> None:
     """List the experiments in the experiments directory, without contacting Phoenix."""
     execute(commands.list_.list_, given.flags, **given.around)
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *FETCHING, has_loudness=True)
+@takes(*SELECTION, *FETCHING, has_loudness=True, has_names=True)
 def check(
     given: Given,
     *,

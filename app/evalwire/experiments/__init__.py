@@ -1,7 +1,7 @@
 """Discovery of the experiments in a directory."""
 
 from evalwire.experiments.discovery import Discovered, find_experiments, importable, load_experiments
-from evalwire.experiments.inputs import count_reads, digest_today, read_inputs
+from evalwire.experiments.inputs import count_reads, digest_today, file_digest, is_of_project, read_inputs
 from evalwire.experiments.requirements import check_requirements
 
 __all__ = [
@@ -9,8 +9,10 @@ __all__ = [
     "check_requirements",
     "count_reads",
     "digest_today",
+    "file_digest",
     "find_experiments",
     "importable",
+    "is_of_project",
     "load_experiments",
     "read_inputs",
 ]

@@ -158,7 +158,7 @@ class InputWatch:
     def _digest(self, path: str) -> str:
         """Return a file's digest, cached for the run; comments and layout of code do not change the digest."""
         if path not in self._digests:
-            self._digests[path] = _digest_of(path)
+            self._digests[path] = file_digest(path)
         return self._digests[path]
 
 
@@ -302,7 +302,13 @@ def _imported_names(code: _Code, package: str) -> Iterator[str]:
         yield from (f"{base}.{name}" for name in names)
 
 
-def _digest_of(path: str) -> str:
+def is_of_project(directory: str) -> bool:
+    """Check whether a directory with this name can contain a project's own files, not installed or generated files."""
+    return directory not in _NOT_OF_A_PROJECT
+
+
+def file_digest(path: str) -> str:
+    """Return a digest of a file; comments and layout of code do not change it. Empty if the file cannot be read."""
     code = _code_of(path) if path.endswith(".py") else None
     if code is not None:
         return code.digest

@@ -18,6 +18,7 @@ from evalwire.model import (
     mean,
     mean_interval,
     minimum_detectable_change,
+    partial_facts,
     sign_flip,
 )
 
@@ -132,8 +133,8 @@ def compare_results(
         branch=_text(metadata.get("branch")),
         commit=_text(metadata.get("commit")),
         paired=len(same),
-        added=tuple(example_id for example_id in here if example_id not in there),
-        removed=tuple(example_id for example_id in there if example_id not in here),
+        added=() if partial_facts(metadata) else tuple(name for name in here if name not in there),
+        removed=() if partial_facts(result.experiment_metadata) else tuple(name for name in there if name not in here),
         changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
         comparisons=comparisons,
         examples=len(here),

@@ -7,6 +7,7 @@ from evalwire.loading import lazy_names
 if TYPE_CHECKING:
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
+    from evalwire.jobs.example_selection import ExampleRequest, select_examples
     from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.outcome import decide_outcome, record_outcomes
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
     from evalwire.jobs.testset import testset_columns, testset_path
+    from evalwire.jobs.watched_files import WatchedFiles
 
 __all__ = [
     "NO_GATING",
     "Connect",
     "Console",
+    "ExampleRequest",
     "GateRequest",
     "Job",
     "JobStart",
     "Quiet",
     "ReportWriter",
     "Signals",
+    "WatchedFiles",
     "counted_result",
     "decide_outcome",
     "discover",
@@ -48,6 +52,7 @@ __all__ = [
     "resumed_spec",
     "run_and_report",
     "run_job",
+    "select_examples",
     "select_names",
     "testset_columns",
     "testset_path",
@@ -59,12 +64,14 @@ __getattr__ = lazy_names(
         "NO_GATING": "gating",
         "Connect": "server",
         "Console": "console",
+        "ExampleRequest": "example_selection",
         "GateRequest": "gating",
         "Job": "run",
         "JobStart": "run",
         "Quiet": "progress",
         "ReportWriter": "report_writer",
         "Signals": "signals",
+        "WatchedFiles": "watched_files",
         "counted_result": "recorded",
         "decide_outcome": "outcome",
         "discover": "selection",
@@ -83,6 +90,7 @@ __getattr__ = lazy_names(
         "resumed_spec": "spec",
         "run_job": "run",
         "run_and_report": "lifecycle",
+        "select_examples": "example_selection",
         "select_names": "selection",
         "testset_columns": "testset",
         "testset_path": "testset",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evalwire import reports
 from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
 from evalwire.gates import choose_baseline, covered_share
-from evalwire.model import own_metadata
+from evalwire.model import own_metadata, partial_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,8 +51,9 @@ def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
     report = reports.load_results(Path(asked.value))
-    if report.dry_run or report.shard is not None:
-        origin = "a dry run" if report.dry_run else f"shard {report.shard} alone"
+    if report.dry_run or report.shard is not None or report.partial is not None:
+        is_part = report.partial is not None
+        origin = "a dry run" if report.dry_run else "a partial run" if is_part else f"shard {report.shard} alone"
         raise UsageError(f"{asked.value} cannot be a baseline: it is from {origin}. Use results of a complete run.")
     there = {result.name: result for result in report.results}
     for query in subjects:
@@ -75,6 +76,10 @@ def _by_id(
         result = phoenix.recorded.result(asked.value)
     except ExperimentNotFound as error:
         raise UsageError(f"cannot find the baseline {asked}: {error}") from error
+    if partial_facts(result.experiment_metadata) is not None:
+        raise UsageError(
+            f"{asked} cannot be a baseline: it is from a partial run. Use an experiment with all examples."
+        )
     fitting = [query for query in subjects if query.dataset_name == result.dataset_name]
     fitting = [query for query in fitting if query.experiment == result.name] or fitting
     note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"
@@ -85,10 +90,15 @@ def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> 
     try:
         for record in phoenix.experiments.on_dataset(subject.dataset_name):
             if asked.value in phoenix.experiments.tags(record["id"]):
-                return phoenix.recorded.result(record["id"])
+                return _by_tag(phoenix.recorded.result(record["id"]))
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
     return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
+
+
+def _by_tag(result: ExperimentResult) -> ExperimentResult | str:
+    is_partial = partial_facts(result.experiment_metadata) is not None
+    return f"{result.experiment_id} has the tag, but is from a partial run" if is_partial else result
 
 
 def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:

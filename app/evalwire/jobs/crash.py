@@ -90,7 +90,7 @@ def report_crash(place: str, exit_code: int) -> str:
     problems: list[str] = []
     written = _written_report(job)
     if written is None or written.exit_code != exit_code:
-        outcome = "interrupted" if written is None or written.outcome == "passed" else written.outcome
+        outcome = "interrupted" if written is None or written.outcome in ("passed", "partial") else written.outcome
         report = replace(written or _bare_report(job), outcome=outcome, exit_code=exit_code)
         job.files.write(report, problems.append)
     said = "" if written is not None or job.journal is None else _results_in(Path(job.journal))

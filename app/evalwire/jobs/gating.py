@@ -68,6 +68,7 @@ class Gating:
         prices: prices of models whose spans report no cost.
         baselines: by experiment, its baseline or the reason why it has no baseline.
         is_base_branch: whether the job runs on the base branch.
+        is_partial: whether the job runs only selected examples, so that its gates are not applied.
     """
 
     gates: Sequence[Gate]
@@ -75,6 +76,7 @@ class Gating:
     prices: Mapping[str, Price]
     baselines: Mapping[str, ExperimentResult | str]
     is_base_branch: bool = False
+    is_partial: bool = False
 
     def apply(
         self,
@@ -114,6 +116,8 @@ class Gating:
                         for score in baseline.rescored
                     )
                     found[result.name] = replace(baseline, rescored=tuple(rescored))
+        if self.is_partial:
+            return (), tuple(found.values())
         gates = apply_gates(
             results, self.gates, baselines=found, prices=self.prices, is_base_branch=self.is_base_branch
         )
@@ -144,6 +148,7 @@ def prepare_gating(
     phoenix: Phoenix | None,
     applies_gates: bool = True,
     is_base_branch: bool = False,
+    is_partial: bool = False,
 ) -> Gating:
     """Resolve the gates and find the baselines of experiments.
 
@@ -154,6 +159,7 @@ def prepare_gating(
         phoenix: the server of the baselines; None without a server.
         applies_gates: whether to find the baselines; False only checks the settings.
         is_base_branch: whether the job runs on the base branch.
+        is_partial: whether the job runs only selected examples; it is compared only with a requested baseline.
 
     Raises:
         UsageError: a gate or a baseline has an unknown name.
@@ -170,13 +176,21 @@ def prepare_gating(
             baselines=_none_for(gates),
             prices=wanted.prices,
             is_base_branch=is_base_branch,
+            is_partial=is_partial,
         )
-    needing = {gate.experiment for gate in gates if gate.rule == "max_drop"}
+    needing = {gate.experiment for gate in gates if gate.rule == "max_drop" and not is_partial}
     wanting = [query for query in subjects if wanted.baseline is not None or query.experiment in needing]
     baselines = find_baselines(asked, wanting, phoenix) if wanting else {}
     for gate in gates:
         check_drop(gate, baselines.get(gate.experiment))
-    return Gating(gates=gates, asked=asked, baselines=baselines, prices=wanted.prices, is_base_branch=is_base_branch)
+    return Gating(
+        gates=gates,
+        asked=asked,
+        baselines=baselines,
+        prices=wanted.prices,
+        is_base_branch=is_base_branch,
+        is_partial=is_partial,
+    )
 
 
 def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
@@ -219,6 +233,8 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
     known = known_names(settings.experiments, job.experiments)
     if job.dry_run is not None and not request.thresholds.is_empty:
         say("dry run: the gates are not applied")
+    elif job.spec.selection is not None and not request.thresholds.is_empty:
+        say("partial run: the gates are not applied, because their limits are for all examples")
     if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
         say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     return prepare_gating(
@@ -228,6 +244,7 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         phoenix=job.phoenix,
         applies_gates=job.dry_run is None,
         is_base_branch=is_of_base_branch(ci, base_branch),
+        is_partial=job.spec.selection is not None,
     )
 
 

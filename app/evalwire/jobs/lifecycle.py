@@ -119,7 +119,7 @@ def run_and_report(
 def _stopping_what_fails(job: Job, gating: Gating) -> Job:
     """Stop experiments early if their first runs all fail in the same way, unless a gate tolerates errors."""
     tolerant = {gate.experiment for gate in gating.gates if gate.rule == "max_error_rate" and gate.threshold > 0}
-    if not job.applies_gates:  # the gates of a shard are applied after the merge
+    if not job.ends_experiments:  # the gates of a shard are applied after the merge
         return job
     names = frozenset(experiment.name for experiment in job.experiments if experiment.name not in tolerant)
     return replace(job, limits=replace(job.limits, stop_failing=names))

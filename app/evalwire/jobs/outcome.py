@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evalwire.model import end_metadata, has_passed, tolerates_errors
+from evalwire.model import end_metadata, has_passed, partial_facts, tolerates_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,11 @@ class ExperimentMetadata(Protocol):
 
 
 def decide_outcome(
-    results: Sequence[ExperimentResult], gates: Sequence[GateResult], *, interrupted: bool = False
+    results: Sequence[ExperimentResult],
+    gates: Sequence[GateResult],
+    *,
+    interrupted: bool = False,
+    is_partial: bool = False,
 ) -> Outcome:
     """Return the outcome of a job or of an experiment.
 
@@ -30,6 +34,7 @@ def decide_outcome(
         results: results of the experiments.
         gates: the gate results.
         interrupted: whether the job was stopped early.
+        is_partial: whether only selected examples ran, which is never `passed`.
     """
     if interrupted:
         return "interrupted"
@@ -38,7 +43,7 @@ def decide_outcome(
     names = {result.name for result in results}
     has_failed_gate = any(gate.is_red for gate in gates if gate.experiment not in names)
     if not has_failed_gate and all(has_passed(result, gates) for result in results):
-        return "passed"
+        return "partial" if is_partial else "passed"
     failed = [
         result
         for result in results
@@ -61,5 +66,6 @@ def record_outcomes(
     for result in results:
         if result.opened is not None and result.opened.id is not None:
             own = [gate for gate in gates if gate.experiment == result.name]
-            outcome = decide_outcome([result], own)
+            is_partial = partial_facts(result.experiment_metadata) is not None
+            outcome = decide_outcome([result], own, is_partial=is_partial)
             experiments.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire import reports
 from evalwire._version import __version__
 from evalwire.errors import UsageError
+from evalwire.jobs.failing import failing_examples
 from evalwire.jobs.report_files import ReportFiles
 from evalwire.jobs.run import JobStart
 from evalwire.model import Report
@@ -63,6 +65,8 @@ class ReportWriter:
             github_files=settings.github_files,
             is_dry_run=is_dry_run,
         )
+        path = self.files.path_of("json")
+        self._failing = (reports.load_failing(path) if path else None) or {}  # in the results that this job replaces
 
     def _make_directory(self) -> Path | None:
         """Create the report directory; return None if the default directory cannot be written.
@@ -118,12 +122,14 @@ class ReportWriter:
             evalwire_version=__version__,
             ci=ci_metadata(self._environ),
             shard=self._shard,
+            failing=self._failing,
         )
         return self.files.write(report, self._console.warn).exit_code
 
     def write(self, report: Report) -> int:
         """Write and show the report; return its exit code, which is not 0 if a part could not be written."""
         console, settings = self._console, self._settings
+        report = replace(report, failing=failing_examples(report, self._failing))
         report = self.files.write(report, console.warn)
         if problem := self._show(report):
             console.warn(f"cannot show the result: {problem}")

@@ -15,6 +15,7 @@ from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.experiments import digest_today, read_inputs
 from evalwire.jobs.durations import earlier_seconds, with_earlier_time
+from evalwire.jobs.example_selection import partial_run
 from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
 from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
@@ -29,7 +30,7 @@ from evalwire.recording import (
     ResumeExperiments,
     ShareExperiments,
 )
-from evalwire.settings import ci_metadata
+from evalwire.settings import ci_metadata, is_ci
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,9 +38,14 @@ if TYPE_CHECKING:
     from evalwire.engine import EngineResult, Limits, Observer, Recorder, Stop, Tracer
     from evalwire.jobs.gating import Gating
     from evalwire.masking import Mask
-    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome, Price
+    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome, PartialRun, Price
     from evalwire.phoenix import Phoenix
     from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
+
+PARTIAL_IN_CI = (
+    "a partial run does not pass in CI while gates are configured, because the gates are not applied. Run all "
+    "examples, or add --allow-partial"
+)
 
 _FLUSH_SECONDS = 10.0
 _LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills after 10 s, and the grace period took 8 s
@@ -61,6 +67,7 @@ class Job:
         past: by name, experiments of a resumed job or of a plan.
         retry_failed: whether to retry failures of the earlier job.
         accept_changes: whether to continue after changes to code or examples.
+        allow_partial: whether a partial run may pass in CI although gates are configured.
     """
 
     experiments: Sequence[Experiment]
@@ -74,11 +81,16 @@ class Job:
     past: Mapping[str, PastExperiment] = field(default_factory=dict)
     retry_failed: bool = False
     accept_changes: bool = False
+    allow_partial: bool = False
 
     @property
-    def applies_gates(self) -> bool:
-        """Check whether gates apply to the job: not to a dry run, and to shards only after their merge."""
+    def ends_experiments(self) -> bool:
+        """Check whether the experiments end with the job: not in a dry run, and of shards only after their merge."""
         return self.dry_run is None and self.spec.sharing is None
+
+    def passes_partial(self, gating: Gating) -> bool:
+        """Check whether a partial run may end with exit code 0: in CI, it could be taken for a run with its gates."""
+        return self.allow_partial or self.dry_run is not None or not gating.gates or not is_ci(self.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +155,17 @@ def run_job(
         )
         rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
     result = replace(result, results=with_earlier_time(rescored.results, start.at))
-    applied = gating.apply(result.results, today=digest_today, usage=rescored.usage) if job.applies_gates else ((), ())
+    is_over = job.ends_experiments
+    applied = gating.apply(result.results, today=digest_today, usage=rescored.usage) if is_over else ((), ())
     gates, baselines = applied
     job.mask.learn(os.environ)  # user code may have loaded secrets
-    outcome = decide_outcome(result.results, gates, interrupted=stop.requested)
-    if job.applies_gates and not stop.requested:
+    partial = partial_run(job.spec.selection, result.results, gates=len(gating.gates))
+    outcome = decide_outcome(result.results, gates, interrupted=stop.requested, is_partial=partial is not None)
+    if is_over and not stop.requested:
         outcome = _record_outcomes(job, result.results, gates, outcome, warn)
-    code = _exit_code(outcome, stop)
+    code = _exit_code(outcome, stop, passes_partial=job.passes_partial(gating))
+    if outcome == "partial" and code:
+        warn(PARTIAL_IN_CI)
     if journal is not None:
         journal.end(outcome, code)
     return _report(
@@ -160,6 +176,7 @@ def run_job(
         outcome=outcome,
         exit_code=code,
         prices=gating.prices,
+        partial=partial,
         start=start,
         journal=journal,
         lost_spans=tracer.lost,
@@ -211,14 +228,14 @@ def _record_outcomes(
         return "interrupted"
     except EvalwireError as error:
         warn(str(error))
-        return "infrastructure" if outcome == "passed" else outcome
+        return "infrastructure" if outcome in ("passed", "partial") else outcome
     return outcome
 
 
-def _exit_code(outcome: Outcome, stop: Stop) -> int:
+def _exit_code(outcome: Outcome, stop: Stop, *, passes_partial: bool) -> int:
     if stop.signal_number is not None:
         return 128 + stop.signal_number
-    return int(outcome != "passed")
+    return int(outcome != "passed" and not (outcome == "partial" and passes_partial))
 
 
 def _report(
@@ -230,6 +247,7 @@ def _report(
     outcome: Outcome,
     exit_code: int,
     prices: Mapping[str, Price],
+    partial: PartialRun | None,
     start: JobStart,
     journal: Journal | None,
     lost_spans: int,
@@ -253,6 +271,7 @@ def _report(
         prices=prices,
         directory=start.directory,
         shard=sharing.shard if sharing else None,
+        partial=partial,
     )
 
 

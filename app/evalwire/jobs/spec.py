@@ -12,11 +12,17 @@ from evalwire.settings import ci_metadata
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalwire.model import Sharing
+    from evalwire.model import ExampleSelection, Sharing
     from evalwire.settings import Settings
 
 
-def job_spec(settings: Settings, environ: Mapping[str, str], *, sharing: Sharing | None = None) -> JobSpec:
+def job_spec(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    sharing: Sharing | None = None,
+    selection: ExampleSelection | None = None,
+) -> JobSpec:
     """Return the spec of a new job."""
     return JobSpec(
         prefix=settings.prefix,
@@ -26,6 +32,7 @@ def job_spec(settings: Settings, environ: Mapping[str, str], *, sharing: Sharing
         dataset_version=settings.dataset_version,
         gates=tuple(settings.gate),
         baseline=str(settings.baseline or ""),
+        selection=selection,
         sharing=sharing,
     )
 

@@ -29,6 +29,7 @@ from evalwire.model.metadata import (
     file_hash,
     inputs_of,
     own_metadata,
+    partial_facts,
     recorded_baseline_score,
     recorded_kind,
     recorded_prefix,
@@ -42,6 +43,7 @@ from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
 from evalwire.model.scores import ScoreSummary, are_bools
+from evalwire.model.selection import ExampleSelection, PartialRun
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.stats import (
     SIGNIFICANCE,
@@ -83,6 +85,7 @@ __all__ = [
     "Evaluation",
     "EvaluationKind",
     "Example",
+    "ExampleSelection",
     "Experiment",
     "ExperimentResult",
     "Failure",
@@ -98,6 +101,7 @@ __all__ = [
     "OpenExperiment",
     "Outcome",
     "Pair",
+    "PartialRun",
     "Price",
     "Report",
     "Rescored",
@@ -141,6 +145,7 @@ __all__ = [
     "missing_shards",
     "moment_of",
     "own_metadata",
+    "partial_facts",
     "percentage",
     "percentile",
     "recorded_baseline_score",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from evalwire.model.selection import ExampleSelection
     from evalwire.model.shard import Sharing
 
 
@@ -26,6 +27,7 @@ class JobSpec:
         gates: additional gates that `evalwire.toml` does not have, in the syntax of `--gate`.
         baseline: the baseline in the syntax of `--baseline`; empty for none.
         calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
+        selection: the examples that a partial run selects; None for all examples.
         sharing: the division of the experiments among shards; None for a job that runs everything.
     """
 
@@ -37,4 +39,5 @@ class JobSpec:
     gates: tuple[str, ...] = ()
     baseline: str = ""
     calls: Mapping[str, Any] = field(default_factory=dict)
+    selection: ExampleSelection | None = None
     sharing: Sharing | None = None

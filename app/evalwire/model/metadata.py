@@ -184,6 +184,12 @@ def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def partial_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the selection and the size of a partial run, from an experiment's metadata; None for a complete run."""
+    found = own_metadata(metadata).get("partial")
+    return found if isinstance(found, Mapping) else None
+
+
 def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
     """Return the recorded kind of an evaluation; None if it is missing or from another version."""
     return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)

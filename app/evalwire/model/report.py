@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from evalwire.model.baseline import Baseline
     from evalwire.model.gates import GateResult
     from evalwire.model.result import ExperimentResult
+    from evalwire.model.selection import PartialRun
     from evalwire.model.shard import Shard
     from evalwire.model.usage import Price
 
-Outcome = Literal["passed", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
+Outcome = Literal["passed", "partial", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,9 @@ class Report:
         prices: the prices of models whose spans do not report a cost.
         directory: the job's working directory; reports show paths in it as relative.
         shard: the part of every experiment that this job ran; None for whole experiments.
+        partial: the size of a partial run, whose gates are not applied; None for a run of all examples.
+        failing: by experiment, the IDs of the examples that failed or became worse, also in earlier results if this
+            job did not run them; None for all examples of an experiment.
         unwritten: the reports that could not be written, each with the reason.
     """
 
@@ -54,12 +58,16 @@ class Report:
     prices: Mapping[str, Price] = field(default_factory=dict)
     directory: str = ""
     shard: Shard | None = None
+    partial: PartialRun | None = None
+    failing: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     unwritten: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
         """The restriction of the outcome in words; empty for a complete run."""
         parts = ["dry run, nothing recorded"] if self.dry_run else []
+        if self.partial:
+            parts.append(str(self.partial) if self.outcome == "partial" else f"PARTIAL: {self.partial}")
         if self.shard:
             parts.append(f"shard {self.shard}, gates are applied after the merge")
         return "; ".join(parts)
@@ -74,7 +82,7 @@ class Report:
 
     def without(self, problems: Sequence[str]) -> Report:
         """Return a copy with reports that could not be written; a job with unwritten reports does not pass."""
-        outcome: Outcome = "errors" if self.outcome == "passed" else self.outcome
+        outcome: Outcome = "errors" if self.outcome in ("passed", "partial") else self.outcome
         unwritten = (*self.unwritten, *problems)
         return replace(self, unwritten=unwritten, outcome=outcome, exit_code=self.exit_code or 1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from evalwire.errors import PhoenixError
-from evalwire.model import Experiment, ExperimentResult, OpenExperiment, own_metadata, recorded_usage
+from evalwire.model import Experiment, ExperimentResult, OpenExperiment, own_metadata, partial_facts, recorded_usage
 from evalwire.phoenix.export import Recording, example_notes, incomplete_runs
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def to_result(
     if not is_whole:
         runs_ = [_with_own_evaluations(run, evaluators) for run in runs_]
     names = evaluators if evaluators is not None else {score.name for run in runs_ for score in run.evaluations}
+    partial = partial_facts(metadata) or {}
     times = [time for run in runs_ for time in (run.start_time, run.end_time)]
     seconds = facts.get("seconds")
     # scripts may record more repetitions than the experiment declares
@@ -128,7 +129,7 @@ def to_result(
             metadata=metadata,
         ),
         runs=tuple(runs_),
-        example_count=record["example_count"],
+        example_count=partial.get("examples", record["example_count"]),
         repetitions=repetitions,
         seconds=seconds if isinstance(seconds, int | float) else _span(times),
         used=recorded_usage(facts),

@@ -6,7 +6,7 @@ import logging
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks
 from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, deal_examples, start_metadata
@@ -14,7 +14,7 @@ from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, deal_example
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evalwire.model import Dataset, Experiment, JobSpec, Shard
+    from evalwire.model import Dataset, ExampleSelection, Experiment, JobSpec
     from evalwire.recording.protocols import JournalWriter
     from evalwire.recording.server import Server
 
@@ -64,6 +64,9 @@ class CreateExperiments:
             experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
         facts = start_metadata(experiment, spec, dataset, started=clocks.now())
+        selected = part_of_job(dataset, spec, experiment=experiment.name)
+        if spec.selection is not None:
+            facts |= {"partial": partial_entry(spec.selection, dataset, selected, experiment=experiment.name)}
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:
@@ -81,8 +84,8 @@ class CreateExperiments:
             },
             repetitions=spec.repetitions,
         )
-        if not dataset.examples:
-            return opened
+        if not dataset.examples or (spec.selection is not None and not selected.examples):
+            return replace(opened, dataset=selected)
         self._journal.creating(opened)
         return self.create(opened, adopt=False)
 
@@ -105,18 +108,31 @@ class CreateExperiments:
         return opened
 
     def own_part(self, opened: OpenExperiment) -> OpenExperiment:
-        """Return an experiment with only the examples of this job's shard."""
+        """Return an experiment with only the examples that this job selects, or that belong to its shard."""
         shard = self._spec.sharing.shard if self._spec.sharing else None
         examples = opened.dataset.examples
+        own = part_of_job(opened.dataset, self._spec, experiment=opened.experiment.name)
         if shard is None or not examples:
-            return opened
-        own = part_of(opened.dataset, shard, experiment=opened.experiment.name)
+            return replace(opened, dataset=own)
         log.info("shard %s of %s: %d of %d examples", shard, opened.experiment.name, len(own.examples), len(examples))
         return replace(opened, dataset=own, shard=shard)
 
 
-def part_of(dataset: Dataset, shard: Shard, *, experiment: str) -> Dataset:
-    """Return a dataset with only the examples of a shard of an experiment, in the dataset's order."""
-    numbers = deal_examples([example.id for example in dataset.examples], shard.total, experiment=experiment)
-    own = (example for example, number in zip(dataset.examples, numbers, strict=True) if number == shard.number)
-    return replace(dataset, examples=tuple(own))
+def part_of_job(dataset: Dataset, spec: JobSpec, *, experiment: str) -> Dataset:
+    """Return a dataset with only the examples of an experiment that a job runs, in the dataset's order."""
+    examples = dataset.examples
+    if spec.selection is not None:
+        examples = spec.selection.choose(examples, experiment=experiment)
+    if spec.sharing is not None and (shard := spec.sharing.shard) is not None and examples:
+        numbers = deal_examples([example.id for example in examples], shard.total, experiment=experiment)
+        own = (example for example, number in zip(examples, numbers, strict=True) if number == shard.number)
+        examples = tuple(own)
+    return replace(dataset, examples=examples)
+
+
+def partial_entry(
+    selection: ExampleSelection, dataset: Dataset, selected: Dataset, *, experiment: str
+) -> dict[str, Any]:
+    """Build the entry of a partial run in the metadata of its experiment, which `partial_facts` reads."""
+    sizes = {"examples": len(selected.examples), "of": len(dataset.examples)}
+    return {**selection.to_json(experiment), **sizes}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalwire.errors import EvalwireError, PhoenixError
 from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, TaskRun, evaluation_metadata
-from evalwire.recording.create import part_of
+from evalwire.recording.create import part_of_job, partial_entry
 from evalwire.usercode import Threads
 
 if TYPE_CHECKING:
@@ -165,15 +165,18 @@ class DryRunRecorder:
         fetch = partial(
             self._datasets.fetch, experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
         )
-        dataset = await self._requests.run(fetch)
-        shard = spec.sharing.shard if spec.sharing and dataset.examples else None
-        if shard is not None:
-            dataset = part_of(dataset, shard, experiment=experiment.name)
+        whole = await self._requests.run(fetch)
+        shard = spec.sharing.shard if spec.sharing and whole.examples else None
+        dataset = part_of_job(whole, spec, experiment=experiment.name)
+        metadata: dict[str, Any] = {}
+        if spec.selection is not None:
+            metadata[FACTS_KEY] = {"partial": partial_entry(spec.selection, whole, dataset, experiment=experiment.name)}
         return OpenExperiment(
             experiment=experiment,
             dataset=replace(dataset, examples=dataset.examples[: self._examples]),
             recorded_name=f"{spec.prefix}_{experiment.dataset_name}_dry_run",
             repetitions=spec.repetitions,
+            metadata=metadata,
             shard=shard,
         )
 

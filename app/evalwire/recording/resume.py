@@ -84,7 +84,7 @@ class ResumeExperiments:
         record = self._record(past, past.id)
         if record is None:
             opened = replace(opened, earlier=self._earlier_runs(past, dataset, experiment, ()))
-            return self._creation.create(opened, adopt=True)
+            return self._creation.own_part(self._creation.create(opened, adopt=True))
         opened = replace(
             opened,
             id=past.id,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         results_json,
     )
     from evalwire.reports.comparison_text import Form as ComparisonForm
-    from evalwire.reports.results_json import load_results, read_results
+    from evalwire.reports.results_json import load_failing, load_results, read_results
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -37,6 +37,7 @@ __all__ = [
     "files",
     "html",
     "junit",
+    "load_failing",
     "load_results",
     "markdown",
     "outputs",
@@ -63,6 +64,7 @@ __getattr__ = lazy_names(
         "comparison_text": "comparison_text",
         "experiment_markdown": "experiment_markdown",
         "outputs": "outputs",
+        "load_failing": "results_json",
         "load_results": "results_json",
         "read_results": "results_json",
     },

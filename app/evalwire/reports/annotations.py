@@ -67,6 +67,8 @@ def lines(report: Report) -> list[str]:
     if report.exit_code != 0 and not any(annotation.level == "error" for annotation in ordered):
         reason = REASONS.get(report.outcome, "the job failed")
         ordered.insert(0, _Annotation(level="error", title="evalwire", message=reason))
+    if report.partial is not None:
+        ordered.append(_Annotation(level="warning", title="evalwire", message=f"PARTIAL: {report.partial}"))
     return list(map(_command, ordered))
 
 

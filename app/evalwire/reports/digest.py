@@ -13,6 +13,7 @@ REASONS = {
     "nothing_to_run": "there was nothing to run",
     "infrastructure": "Phoenix could not be used",
     "interrupted": "the job was interrupted",
+    "partial": "a partial run does not pass in CI while gates are configured, without --allow-partial",
 }
 
 
@@ -35,7 +36,7 @@ class Digest:
             has gates, so it does not count.
     """
 
-    word: Literal["PASSED", "INTERRUPTED", "FAILED"]
+    word: Literal["PASSED", "PARTIAL", "INTERRUPTED", "FAILED"]
     failed_experiments: int
     unfinished_experiments: int
     examples: int
@@ -52,8 +53,12 @@ class Digest:
         """Compute the digest of a report."""
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
-        ended: dict[str, Literal["PASSED", "INTERRUPTED"]] = {"passed": "PASSED", "interrupted": "INTERRUPTED"}
-        applies_gates = any(not result.problems for result in results) and not report.dry_run and report.shard is None
+        ended: dict[str, Literal["PASSED", "PARTIAL", "INTERRUPTED"]] = {
+            "passed": "PASSED",
+            "partial": "PARTIAL",
+            "interrupted": "INTERRUPTED",
+        }
+        applies_gates = any(not result.problems for result in results) and not report.scope
         return cls(
             word=ended.get(report.outcome, "FAILED"),
             failed_experiments=sum(not report.passed(result) for result in results),

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalwire.model import written
+from evalwire.reports.digest import REASONS
 from evalwire.reports.highlights import link
 from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
 from evalwire.reports.text import cut, cut_middle, gate_sentence, relative, single_line
@@ -65,10 +66,14 @@ def _cases_of_the_job(report: Report, *, has_failed: bool) -> list[Case]:
             "nothing_to_run": "there was nothing to run",
             "infrastructure": "Phoenix could not be used, so nothing ran",
             "interrupted": "the job was interrupted",
+            "partial": REASONS["partial"],
         }
         reason = reasons.get(report.outcome, f"the job failed: {report.outcome}")
         message = f"{reason} (exit code {report.exit_code})"
         cases.append(Case(group="job", name="job", kind="error", type=report.outcome, message=message))
+    if report.partial is not None and not cases:
+        message = f"PARTIAL: {report.partial}"
+        cases.append(Case(group="job", name="partial run", kind="skipped", type="partial", message=message))
     return cases
 
 

@@ -23,7 +23,7 @@ def lines(report: Report, files: Mapping[str, Path]) -> Iterable[str]:
     failed = sum(result.bad_runs for result in report.results)
     values = {
         "outcome": report.outcome,
-        "passed": "true" if report.exit_code == 0 else "false",
+        "passed": "true" if report.exit_code == 0 and report.partial is None else "false",
         "failed-count": str(failed),
         "results-json": str(files.get("json", "")),
         "junit-xml": str(files.get("junit", "")),

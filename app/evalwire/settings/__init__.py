@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
-from evalwire.settings.ci import ci_metadata, parallel_job, pipeline_run
+from evalwire.settings.ci import ci_metadata, is_ci, parallel_job, pipeline_run
 from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 from evalwire.settings.known_keys import experiment_table
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
-from evalwire.settings.options import LIMITS, OUTPUT, PANELS, SCOPE, Option
+from evalwire.settings.options import GATING, LIMITS, OUTPUT, PANELS, SCOPE, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
+    "GATING",
     "LIMITS",
     "OPTIONS",
     "OUTPUT",
@@ -27,6 +28,7 @@ __all__ = [
     "api_key_from_file",
     "ci_metadata",
     "experiment_table",
+    "is_ci",
     "load_settings",
     "merge_env_file",
     "parallel_job",

@@ -173,6 +173,11 @@ def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
+def is_ci(environ: Mapping[str, str]) -> bool:
+    """Check whether the command runs in CI: on a known system, or with the variable `CI`."""
+    return _system(environ) is not None or environ.get("CI", "").lower() not in ("", "0", "false")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRun:
     """The identity that all jobs of a pipeline run share.

@@ -6,7 +6,6 @@ that is compared with it, in one job or in two shards with their gate.
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import tempfile
@@ -17,16 +16,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
-from memory_phoenix import MemoryPhoenix, edited
+from memory_phoenix import MemoryPhoenix, call, edited
 
 from evalwire.cli.commands.gate import gate
 from evalwire.cli.commands.run import run
-from evalwire.cli.invocation import Invocation
-from evalwire.errors import EvalwireError
-from evalwire.jobs import Console
-from evalwire.masking import Mask
 from evalwire.model import Example
-from evalwire.settings import load_settings
 
 pytestmark = pytest.mark.hypothesis
 
@@ -85,28 +79,7 @@ class World:
         """Run a command in this process; return its exit code and what it wrote."""
         os.environ.update(TENTHS=self.environ["TENTHS"])
         environ = {**self.environ, "GITHUB_ACTIONS": "true"}
-        flags = {"experiments": str(self.folder / "experiments"), "report_dir": str(self.folder / "reports"), **flags}
-        out, err = io.StringIO(), io.StringIO()
-        invocation = Invocation(
-            settings=load_settings(flags, environ, directory=self.folder),
-            environ=environ,
-            console=Console(
-                out=out,
-                err=err,
-                mask=Mask([]),
-                write_command=out.write,
-                color=False,
-                width=200,
-                quiet=False,
-                verbose=False,
-            ),
-            connect=lambda _: self.phoenix,  # type: ignore[arg-type, return-value]
-        )
-        try:
-            code = command(invocation, **options)
-        except EvalwireError as error:
-            return error.exit_code, f"{err.getvalue()}{error}"
-        return code, out.getvalue() + err.getvalue()
+        return call(command, self.phoenix, self.folder, environ, flags, **options)
 
     def judge(self, tenths: int, ci: dict[str, str], flags: dict[str, Any], *, shards: int) -> tuple[int, str]:
         """Run the experiment and come to a verdict, in one job or in shards."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         serve,
         upload,
         validate,
+        watch,
     )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "serve",
     "upload",
     "validate",
+    "watch",
 ]
 
 __getattr__ = lazy_names(__name__, {verb: verb for verb in __all__})

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
+from evalwire.model import partial_facts
 
 if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
@@ -18,7 +19,7 @@ def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
     """Tag an experiment and return the exit code.
 
     Raises:
-        UsageError: Phoenix does not allow this tag.
+        UsageError: Phoenix does not allow this tag, or the experiment is from a partial run.
         ExperimentNotFound: the experiment does not exist.
         PhoenixError: Phoenix rejected the request or did not answer.
     """
@@ -26,6 +27,8 @@ def pin(invocation: Invocation, *, experiment_id: str, tag: str) -> int:
         raise UsageError(f"--tag {tag}: a tag has only lowercase letters, digits, - and _. Example: `release`.")
     phoenix = invocation.connect(None)
     record = phoenix.experiments.find(experiment_id)
+    if partial_facts(record.get("metadata")) is not None:
+        raise UsageError(f"{experiment_id} is from a partial run, which is never a baseline. Pin a complete run.")
     phoenix.experiments.tag(experiment_id, tag)
     invocation.console.show(
         f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n"

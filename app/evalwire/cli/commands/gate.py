@@ -20,7 +20,7 @@ from evalwire.gates import (
 )
 from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
 from evalwire.masking import masked
-from evalwire.model import Report, own_metadata, recorded_prefix, start_time_of
+from evalwire.model import Report, own_metadata, partial_facts, recorded_prefix, start_time_of
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import Baseline, ExperimentResult, GateResult
     from evalwire.phoenix import Phoenix
+
+_PARTIAL = (
+    "cannot apply gates to {}: it is from a partial run, and the limits are for all examples. Run all examples first "
+    "with `evalwire run`."
+)
 
 _CI_KEYS = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
 
@@ -96,12 +101,14 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     """Apply the gates to the report in a results.json.
 
     Raises:
-        UsageError: the report is from a dry run or from a single shard.
+        UsageError: the report is from a dry run, a partial run or a single shard.
     """
     if report.dry_run:
         raise UsageError(
             "cannot apply gates to the results.json of a dry run. Run `evalwire run` without --dry-run first."
         )
+    if report.partial is not None:
+        raise UsageError(_PARTIAL.format("this results.json"))
     if report.shard is not None:
         raise UsageError(
             f"cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
@@ -167,12 +174,15 @@ def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentRe
     """Fetch recorded experiments with different names.
 
     Raises:
-        UsageError: an experiment does not exist, or two have the same name.
+        UsageError: an experiment does not exist or is partial, or two have the same name.
     """
     try:
         results = [phoenix.recorded.result(experiment_id) for experiment_id in experiment_ids]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
+    for result in results:
+        if partial_facts(result.experiment_metadata) is not None:
+            raise UsageError(_PARTIAL.format(f"the experiment {result.experiment_id}"))
     names = [result.name for result in results]
     for name in names:
         if names.count(name) > 1:

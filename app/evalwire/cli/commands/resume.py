@@ -17,7 +17,7 @@ from evalwire.jobs import (
     run_and_report,
     select_names,
 )
-from evalwire.model import JobSpec
+from evalwire.model import ExampleSelection, JobSpec, partial_facts
 from evalwire.recording import Journal, PastJob, newest_journal, past_experiment
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def resume(
     retry_failed: bool = False,
     local: bool = False,
     accept_changes: bool = False,
+    allow_partial: bool = False,
 ) -> int:
     """Resume an earlier job, write the report, and return the exit code.
 
@@ -46,6 +47,7 @@ def resume(
         retry_failed: retry failed tasks and evaluators.
         local: start the local Phoenix for the job.
         accept_changes: continue even if code or examples changed since the job started.
+        allow_partial: let a partial run pass in CI, although its gates are not applied.
 
     Raises:
         UsageError: the journal is missing, in use or unreadable.
@@ -59,7 +61,8 @@ def resume(
         journal, earlier = Journal.reopen(path or _newest(settings.report_dir))
         if earlier.damaged:
             console.warn(f"{journal.path}: ignored {earlier.damaged} damaged lines")
-        console.say(f"resuming {journal.path}")
+        selection = earlier.spec.selection
+        console.say(f"resuming {journal.path}" + (f" (PARTIAL: {selection})" if selection else ""))
     sharing = earlier.spec.sharing if earlier else None
 
     @contextlib.contextmanager
@@ -80,6 +83,7 @@ def resume(
                 past=past.past,
                 retry_failed=retry_failed,
                 accept_changes=accept_changes,
+                allow_partial=allow_partial,
             )
 
     return run_and_report(
@@ -120,6 +124,9 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
     spec = JobSpec(
-        prefix=settings.prefix, repetitions=past.repetitions, split=past.dataset.split if past.dataset else None
+        prefix=settings.prefix,
+        repetitions=past.repetitions,
+        split=past.dataset.split if past.dataset else None,
+        selection=ExampleSelection.from_json(partial_facts(past.metadata)),
     )
     return PastJob(experiments=names, spec=spec, past={names[0]: past})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
 from evalwire.experiments import check_requirements
 from evalwire.jobs import (
+    ExampleRequest,
     Job,
     Signals,
     engine_limits,
@@ -16,6 +18,7 @@ from evalwire.jobs import (
     reachable_phoenix,
     resumed_spec,
     run_and_report,
+    select_examples,
     select_names,
 )
 from evalwire.shards import find_membership
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from evalwire.recording import PastJob
     from evalwire.shards import Membership
 
+ALL_EXAMPLES = ExampleRequest()
+
 _AT_ONCE = (
     "note: {} examples run in parallel; evalwire 0.6 ran one at a time. If a task keeps state between examples, set "
     "task_concurrency = 1 under [experiments]. To hide this note, set it to any number"
@@ -37,22 +42,26 @@ _AT_ONCE = (
 def run(
     invocation: Invocation,
     *,
+    examples: ExampleRequest = ALL_EXAMPLES,
     dry_run: int | None = None,
     local: bool = False,
     fresh: bool = False,
     accept_changes: bool = False,
+    allow_partial: bool = False,
 ) -> int:
     """Run the selected experiments and write the report; return the exit code.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
+        examples: the examples to select; by default all examples.
         dry_run: the number of examples per experiment to run without recording; None for a real run.
         local: start a local Phoenix for this job and upload the testset to it.
         fresh: start new experiments instead of continuing an earlier attempt of the same pipeline run (shards only).
         accept_changes: continue even if code or examples changed since the plan was written.
+        allow_partial: let a partial run pass in CI, although its gates are not applied.
 
     Raises:
-        UsageError: a given path does not exist or cannot be written; nothing has run.
+        UsageError: a given path does not exist or cannot be written, or no example is selected; nothing has run.
         EvalwireError: Phoenix cannot be reached, or the local Phoenix did not start.
         Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
@@ -64,7 +73,13 @@ def run(
             "Use a Phoenix server that all jobs can reach."
         )
     planned = membership.plan.past if membership is not None and membership.plan is not None else None
-    spec = _spec(invocation, membership, planned)
+    selection = examples.selection(settings.report_dir)
+    if membership is not None and selection is not None:
+        raise UsageError(
+            f"{selection} cannot be used with shards, because all shards together run all examples. Omit --shard and "
+            "--plan, or run all examples."
+        )
+    spec = replace(_spec(invocation, membership, planned), selection=selection)
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
@@ -81,7 +96,7 @@ def run(
             settings, environ, console, invocation.connect, local=local, with_testset=True
         ) as phoenix:
             yield Job(
-                experiments=experiments,
+                experiments=select_examples(experiments, spec, phoenix, say=console.say),
                 phoenix=phoenix,
                 spec=spec,
                 limits=engine_limits(settings),
@@ -92,6 +107,7 @@ def run(
                 past=planned.past if planned else {},
                 retry_failed=membership is not None,  # a restarted shard completes its experiments
                 accept_changes=accept_changes,
+                allow_partial=allow_partial,
             )
 
     code = run_and_report(

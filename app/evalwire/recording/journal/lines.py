@@ -38,6 +38,7 @@ class JobLine(_Line, frozen=True, tag="job"):
     baseline: str
     shard: str | None
     run_key: str | None
+    selection: Mapping[str, Any] | None = None
 
 
 class CreateLine(_Line, frozen=True, tag="create"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import FACTS_KEY, JobSpec, Shard, Sharing, own_metadata
+from evalwire.model import FACTS_KEY, ExampleSelection, JobSpec, Shard, Sharing, own_metadata
 from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastExperiment, PastJob
 
@@ -90,6 +90,10 @@ def _first(text: str, path: Path) -> PastJob:
 
 
 def _job(line: lines.JobLine) -> PastJob:
+    try:
+        selection = ExampleSelection.from_json(line.selection)
+    except ValueError as error:
+        raise UsageError(f"the journal has an invalid selection: {error}.") from error
     return PastJob(
         experiments=line.experiments,
         spec=JobSpec(
@@ -100,6 +104,7 @@ def _job(line: lines.JobLine) -> PastJob:
             dataset_version=line.dataset_version,
             gates=line.gates,
             baseline=line.baseline,
+            selection=selection,
             sharing=_sharing(line.shard, line.run_key),
         ),
     )

@@ -139,6 +139,7 @@ class Journal:
                 baseline=spec.baseline,
                 shard=str(sharing.shard) if sharing and sharing.shard else None,
                 run_key=sharing.run_key if sharing else None,
+                selection=spec.selection.to_json() if spec.selection else None,
             )
         )
 

@@ -67,7 +67,7 @@ def render(
 
 
 def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> Iterator[Line]:
-    style = "bold green" if report.exit_code == 0 else "bold red"
+    style = "bold red" if report.exit_code else "bold yellow" if report.outcome == "partial" else "bold green"
     yield Line(headline(report), style=style)
     yield from _block(score_lines(report, width=width))
     yield from _block(gate_lines(report, verbose=verbose, color=color))
@@ -128,7 +128,7 @@ def headline(report: Report) -> str:
     digest = Digest.of(report)
     word: str = digest.word
     if report.scope:
-        word += f" ({report.scope})"
+        word += f" ({plain(report.scope)})"
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     set_gates = [gate for gate in report.gates if gate.source != "default"]

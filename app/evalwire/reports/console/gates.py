@@ -21,13 +21,15 @@ _HEADS = ("failed gates", "before", "now", "limit")
 
 
 def gate_lines(report: Report, *, verbose: bool, color: bool) -> Iterator[Line]:
-    """Yield the failed gates, then gates that could not be decided, then the passed gates.
+    """Yield the failed gates, then gates that could not be decided, then the passed gates; or why none was applied.
 
     Args:
         report: report to show.
         verbose: whether to list passed gates, not only their number.
         color: whether the terminal has colors; without them, brackets mark the value that failed.
     """
+    if report.partial and report.partial.note:
+        yield Line(report.partial.note)
     failed = [gate for gate in report.gates if gate.is_red]
     undecided = [gate for gate in report.gates if not gate.is_red and gate.status != "passed"]
     passed = [gate for gate in report.gates if not gate.is_red and gate.status == "passed"]

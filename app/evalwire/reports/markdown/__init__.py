@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalwire.reports.markdown.parts import Room
 
 MOST_BYTES = 60_000  # GitHub limits a comment to 65,536 characters
-_MARKS = {"PASSED": "✅", "FAILED": "❌", "INTERRUPTED": "⚠️"}
+_MARKS = {"PASSED": "✅", "PARTIAL": "⚠️", "FAILED": "❌", "INTERRUPTED": "⚠️"}
 
 
 def pieces(report: Report) -> list[str]:
@@ -70,7 +70,7 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
 def _heading(report: Report) -> str:
     """Return the outcome of the job and the reason, on a single line."""
     digest = Digest.of(report)
-    word = f"{digest.word} ({report.scope})" if report.scope else digest.word
+    word = f"{digest.word} ({prose(report.scope)})" if report.scope else digest.word
     head = f"## {_MARKS[digest.word]} evalwire {word}{drops_without_baseline(report)}"
     if not report.results:
         return f"{head}: {REASONS.get(report.outcome, 'no experiment was run')}"
@@ -107,6 +107,8 @@ def _numbers(report: Report) -> str:
     if used := token_count(usage):
         cost, unknown = usage_cost_usd(usage, report.prices)
         parts.append(f"{used:,} tokens" + (f", {cost:.2g} USD{' or more' if unknown else ''}" if cost else ""))
+    if report.partial and report.partial.note:
+        parts.append(report.partial.note)
     if again := scored_again(report):
         parts.append(prose(again))
     return " · ".join(parts)

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from evalwire.model import AnnotatorKind, EvaluationKind, FailureKind, FailureStage, Outcome, Rule, Status
 from evalwire.reports.results_json.baseline_records import Baseline, BaselineScore
-from evalwire.reports.results_json.records import Count, Interval, Number, Record, Time, Usage, describe
+from evalwire.reports.results_json.records import Count, Interval, Number, PartialRun, Record, Time, Usage, describe
 
 SCHEMA_VERSION: Final = 2
 
@@ -254,6 +254,16 @@ class Results(Record, frozen=True, kw_only=True):
             pattern="^[0-9]+/[0-9]+$",
         ),
     ] = None
+    partial: Annotated[
+        PartialRun | None, describe("Size of a partial run, which is never a baseline; null for a run of all examples.")
+    ] = None
+    failing: Annotated[
+        dict[str, tuple[str, ...] | None],
+        describe(
+            "By experiment: IDs of the examples that failed or became worse, which `--failing` runs. They include "
+            "failing examples of earlier results that this job did not run. Null stands for all examples."
+        ),
+    ] = {}  # noqa: RUF012 - msgspec copies it
     endpoint: Annotated[str | None, describe("Address of Phoenix; null if Phoenix was not reached.")]
     started_at: Annotated[Time, describe("Start of the command.")]
     seconds: Annotated[Number, describe("Wall time of the whole job in seconds.", minimum=0)]

@@ -32,6 +32,7 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     records.Interval: model.Interval,
     records.ModelUsage: model.ModelUsage,
     baseline_records.Pair: model.Pair,
+    records.PartialRun: model.PartialRun,
     document.Price: model.Price,
     baseline_records.Rescored: model.Rescored,
 }

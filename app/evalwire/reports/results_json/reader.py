@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def read_results(text: bytes | str) -> Report:
         raise UsageError(f"is not a results.json: it is not JSON ({error})") from error
 
 
+class _Failing(msgspec.Struct):
+    """The field of the failing examples, which is read without the runs."""
+
+    failing: dict[str, tuple[str, ...] | None] | None = None
+
+
+def load_failing(path: Path) -> Mapping[str, tuple[str, ...] | None] | None:
+    """Return the failing examples in a `results.json`; None if the file is missing, is invalid or has none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Failing).failing
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
 class _Head(msgspec.Struct):
     """The fields that every version has."""
 
@@ -114,6 +129,8 @@ def _report(results: document.Results) -> Report:
         prices={model: to_noun(price) for model, price in results.prices.items()},
         directory=results.directory,
         shard=shard,
+        partial=to_noun(results.partial),
+        failing=results.failing,
     )
 
 

@@ -30,6 +30,15 @@ class Interval(Record, frozen=True):
     confidence: Annotated[Number, describe("Confidence level: 0.95 for 95%.", exclusiveMinimum=0, exclusiveMaximum=1)]
 
 
+class PartialRun(Record, frozen=True):
+    """The size of a partial run."""
+
+    selection: Annotated[str, describe("Flags that selected the examples, such as `-k refund`.")]
+    examples: Annotated[Count, describe("Number of selected examples.")]
+    of: Annotated[Count, describe("Number of examples in the datasets of the experiments, or in their split.")]
+    gates: Annotated[Count, describe("Number of configured gates, which were not applied.")] = 0
+
+
 class ModelUsage(Record, frozen=True):
     """The usage of a language model."""
 

@@ -27,6 +27,8 @@ def pieces(report: Report) -> Iterator[str]:
         exit_code=report.exit_code,
         dry_run=report.dry_run,
         shard=str(report.shard) if report.shard else None,
+        partial=to_record(report.partial),
+        failing=dict(report.failing),
         endpoint=report.endpoint,
         started_at=report.started_at,
         seconds=report.seconds,
