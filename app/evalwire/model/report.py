@@ -72,6 +72,13 @@ class Report:
             parts.append(f"shard {self.shard}, gates are applied after the merge")
         return "; ".join(parts)
 
+    @property
+    def gates_note(self) -> str:
+        """The reason why the gates were not applied to a partial run, and whether that fails the job; else empty."""
+        note = self.partial.note if self.partial else ""
+        is_refused = self.outcome == "partial" and self.exit_code != 0
+        return f"{note}. In CI, such a run fails without --allow-partial" if is_refused else note
+
     def gates_of(self, name: str) -> list[GateResult]:
         """Return the gate results of an experiment."""
         return [gate for gate in self.gates if gate.experiment == name]

@@ -72,7 +72,7 @@ def _cases_of_the_job(report: Report, *, has_failed: bool) -> list[Case]:
         message = f"{reason} (exit code {report.exit_code})"
         cases.append(Case(group="job", name="job", kind="error", type=report.outcome, message=message))
     if report.partial is not None and not cases:
-        message = f"PARTIAL: {report.partial}"
+        message = "; ".join(filter(None, [f"PARTIAL: {report.partial}", report.partial.note]))
         cases.append(Case(group="job", name="partial run", kind="skipped", type="partial", message=message))
     return cases
 

@@ -142,11 +142,14 @@ def test_every_report_of_a_refused_partial_run_says_why(world):
     reports = {
         name: (world.folder / "reports" / name).read_text() for name in ("summary.md", "report.html", "evalwire.xml")
     }
-    assert reports["summary.md"].startswith("## PARTIAL (1 of 20 examples, --example q1; 2 gates not applied)")
+    assert reports["summary.md"].startswith("## ❌ evalwire PARTIAL (1 of 20 examples, --example q1; 2 gates not ")
+    assert "limits are for all examples. In CI, such a run fails without --allow-partial" in reports["summary.md"]
     assert "1 of 20 examples, --example q1; 2 gates not applied" in reports["report.html"]
-    assert "2 gates were not applied: limits are for all examples" in reports["report.html"]
+    assert "2 gates were not applied: limits are for all examples. In CI, such a run fails" in reports["report.html"]
     assert 'errors="1"' in reports["evalwire.xml"]
     assert "a partial run does not pass in CI while gates are configured" in reports["evalwire.xml"]
+    code, text = world.call(report, path=None, format_="console", output=None)
+    assert "2 gates were not applied: limits are for all examples. In CI, such a run fails" in text
     code, text = world.call(report, path=None, format_="annotations", output=None)
     assert code == 0
     assert "::error title=evalwire::a partial run does not pass in CI" in text

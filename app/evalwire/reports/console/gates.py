@@ -28,8 +28,8 @@ def gate_lines(report: Report, *, verbose: bool, color: bool) -> Iterator[Line]:
         verbose: whether to list passed gates, not only their number.
         color: whether the terminal has colors; without them, brackets mark the value that failed.
     """
-    if report.partial and report.partial.note:
-        yield Line(report.partial.note)
+    if report.gates_note:
+        yield Line(report.gates_note)
     failed = [gate for gate in report.gates if gate.is_red]
     undecided = [gate for gate in report.gates if not gate.is_red and gate.status != "passed"]
     passed = [gate for gate in report.gates if not gate.is_red and gate.status == "passed"]

@@ -30,9 +30,8 @@ def reason(report: Report, digest: Digest) -> str:
     details = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
         case "partial":
-            gates = f"; {report.partial.note}" if report.partial and report.partial.note else ""
-            doubt = " Exit code 1: in CI, a run without its gates needs --allow-partial." if report.exit_code else ""
-            return f"The selected examples ran, and every evaluator scored every output{gates}.{doubt}"
+            note = f" {report.gates_note}." if report.gates_note else ""
+            return f"The selected examples ran, and every evaluator scored every output.{note}"
         case "passed" if not found:
             gates = "; there are no gates" if digest.has_no_gates else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."

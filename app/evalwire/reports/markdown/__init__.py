@@ -71,7 +71,8 @@ def _heading(report: Report) -> str:
     """Return the outcome of the job and the reason, on a single line."""
     digest = Digest.of(report)
     word = f"{digest.word} ({prose(report.scope)})" if report.scope else digest.word
-    head = f"## {_MARKS[digest.word]} evalwire {word}{drops_without_baseline(report)}"
+    mark = _MARKS["FAILED"] if report.exit_code == 1 else _MARKS[digest.word]
+    head = f"## {mark} evalwire {word}{drops_without_baseline(report)}"
     if not report.results:
         return f"{head}: {REASONS.get(report.outcome, 'no experiment was run')}"
     reasons = [
@@ -107,8 +108,8 @@ def _numbers(report: Report) -> str:
     if used := token_count(usage):
         cost, unknown = usage_cost_usd(usage, report.prices)
         parts.append(f"{used:,} tokens" + (f", {cost:.2g} USD{' or more' if unknown else ''}" if cost else ""))
-    if report.partial and report.partial.note:
-        parts.append(report.partial.note)
+    if report.gates_note:
+        parts.append(report.gates_note)
     if again := scored_again(report):
         parts.append(prose(again))
     return " · ".join(parts)
