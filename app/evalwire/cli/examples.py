@@ -7,12 +7,7 @@ EXAMPLES = {
     "list": ("evalwire list --experiments my-evals/experiments",),
     "validate": ("evalwire validate --csv testset.csv",),
     "upload": ("evalwire upload --csv testset.csv --dry-run", "evalwire upload --csv testset.csv"),
-    "run": (
-        "evalwire run --local",
-        "evalwire run doc_search -k refund",
-        "evalwire run --failing --watch",
-        "evalwire run --gate 'exact_match pass_rate >= 90%'",
-    ),
+    "run": ("evalwire run --local", "evalwire run doc_search --failing --watch"),
     "resume": ("evalwire resume", "evalwire resume --retry-failed"),
     "gate": (
         "evalwire gate --baseline tag:release",
