@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.server import Connect, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
-    from evalwire.jobs.testset import testset_columns, testset_path
+    from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
 
 __all__ = [
     "NO_GATING",
@@ -40,6 +40,7 @@ __all__ = [
     "known_names",
     "load_selected",
     "opener",
+    "prepare_datasets",
     "prepare_gating",
     "progress_counter",
     "reachable_phoenix",
@@ -50,6 +51,7 @@ __all__ = [
     "run_job",
     "select_names",
     "testset_columns",
+    "testset_differences",
     "testset_path",
 ]
 
@@ -75,6 +77,7 @@ __getattr__ = lazy_names(
         "known_names": "gating",
         "load_selected": "selection",
         "opener": "run",
+        "prepare_datasets": "testset",
         "prepare_gating": "gating",
         "progress_counter": "progress",
         "reachable_phoenix": "server",
@@ -85,6 +88,7 @@ __getattr__ = lazy_names(
         "run_and_report": "lifecycle",
         "select_names": "selection",
         "testset_columns": "testset",
+        "testset_differences": "testset",
         "testset_path": "testset",
     },
 )

@@ -210,6 +210,14 @@ class Connection:
         """
         return self._run(what, operation, self._fetch)
 
+    def fetch_once(self, what: str, operation: Callable[[Rest], T]) -> T:
+        """Run an operation without retries, for information that the job does not need.
+
+        Raises:
+            PhoenixError: Phoenix refused, or did not send a valid response.
+        """
+        return self._run(what, operation, replace(self._fetch, attempts=1))
+
     def download(self, what: str, operation: Callable[[Rest], T]) -> T:
         """Run a read in which a single request may use the policy's total time.
 

@@ -98,6 +98,7 @@ def _job(line: lines.JobLine) -> PastJob:
             repetitions=line.repetitions,
             split=line.split,
             dataset_version=line.dataset_version,
+            uploaded=line.uploaded,
             gates=line.gates,
             baseline=line.baseline,
             sharing=_sharing(line.shard, line.run_key),
