@@ -7,10 +7,8 @@ compared with the file, so no job runs on a partial upload.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from evalwire.datasets.notes import is_phoenix_id
@@ -20,7 +18,7 @@ from evalwire.errors import DatasetChanged, PhoenixError, TestsetError, UsageErr
 from evalwire.model import OnExist, StoredDataset, StoredExample, UnfinishedUpload, UploadOrigin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from evalwire.datasets.rows import Columns, Row
@@ -34,8 +32,6 @@ ROWS_PER_PART = 5_000
 BYTES_PER_PART = 8 * 2**20
 
 _MOST_ATTEMPTS = 10  # of an upload that other uploads disturb
-
-_NO_ORIGIN: Mapping[str, str] = MappingProxyType({})
 
 
 class Store(Protocol):
@@ -178,7 +174,7 @@ def execute_upload(
     store: Store,
     upload: Upload,
     *,
-    origin: Mapping[str, str] = _NO_ORIGIN,
+    origin: Mapping[str, str] | None = None,
     arrived: Callable[[int], None] = lambda _: None,
 ) -> Uploaded:
     """Send the planned changes, and verify the stored dataset.
@@ -186,7 +182,7 @@ def execute_upload(
     Args:
         store: the store to upload to.
         upload: the prepared upload.
-        origin: facts about the CI job, of which `commit` and `branch` are recorded.
+        origin: facts about the CI job, of which `commit` and `branch` are recorded; None to record no origin.
         arrived: called after each request with its number of rows.
 
     Raises:
@@ -214,7 +210,7 @@ def execute_upload(
     _verify(upload, found, examples, is_append=is_append)
     if held.unfinished:
         store.mark(held, None)
-    if origin and held.version_id == version and held.can_be_described:
+    if origin is not None and held.version_id == version and held.can_be_described:
         _describe(store, upload, held, origin)
     return Uploaded(version, examples)
 
@@ -238,7 +234,7 @@ def sync_dataset(
     name: str,
     rows: Callable[[], Iterator[Row]],
     *,
-    origin: Mapping[str, str] = _NO_ORIGIN,
+    origin: Mapping[str, str] | None = None,
     arrived: Callable[[int], None] = lambda _: None,
 ) -> tuple[Upload, Uploaded]:
     """Upload the rows of a dataset as a new version, and repeat the upload if another upload disturbed it.

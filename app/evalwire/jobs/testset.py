@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalwire.datasets import (
+    ROWS_PER_PART,
     Columns,
     check_testset,
     describe_upload,
@@ -88,8 +89,9 @@ def prepare_datasets(
         return {}
     if uploads:
         return _sync(settings, console, phoenix, names, spec, is_dry=is_dry)
-    for line in testset_differences(settings, phoenix, names, branch=spec.metadata.get("branch")):
-        console.say(line)
+    if not console.quiet:
+        for line in testset_differences(settings, phoenix, names, branch=spec.metadata.get("branch")):
+            console.say(line)
     return {}
 
 
@@ -110,6 +112,8 @@ def _sync(
             upload = prepare_upload(phoenix.uploads, name, rows, on_exist="overwrite")
             action = f"would be {upload.action}, but the dry run uploads nothing"
         else:
+            if inspection.sizes[name] > ROWS_PER_PART:
+                console.say(f"dataset {name}: comparing and uploading {count(inspection.sizes[name], 'example')}")
             upload, uploaded = sync_dataset(phoenix.uploads, name, rows, origin=spec.metadata)
             action = f"{upload.action}, {count(upload.example_count, 'example')}"
             versions[name] = UploadedVersion(id=str(uploaded.version_id), data=_data_of(uploaded, spec.split))
