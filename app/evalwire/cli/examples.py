@@ -7,7 +7,7 @@ EXAMPLES = {
     "list": ("evalwire list --experiments my-evals/experiments",),
     "validate": ("evalwire validate --csv testset.csv",),
     "upload": ("evalwire upload --csv testset.csv --dry-run", "evalwire upload --csv testset.csv"),
-    "run": ("evalwire run --local", "evalwire run --upload", "evalwire run --gate 'exact_match pass_rate >= 90%'"),
+    "run": ("evalwire run --local", "evalwire run --upload --gate 'exact_match pass_rate >= 90%'"),
     "resume": ("evalwire resume", "evalwire resume --retry-failed"),
     "gate": (
         "evalwire gate --baseline tag:release",
