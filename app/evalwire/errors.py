@@ -9,6 +9,7 @@
     │   ├── PhoenixRefused        1   401 or 403: the credentials are missing or invalid
     │   ├── DatasetNotFound       1   no dataset has this name
     │   ├── DatasetUnfinished     1   an upload to the dataset was interrupted, or is running
+    │   ├── DatasetChanged        1   another upload changed the dataset at the same time
     │   ├── RunTaken              1   another job recorded this run with a different output
     │   └── ExperimentNotFound    1   no experiment has this ID
     ├── LocalServerError          1   the Phoenix of `--local` did not start
@@ -84,6 +85,10 @@ class DatasetUnfinished(PhoenixError):
     """A dataset contains a partial first upload, and has no earlier version."""
 
     failure_kind: ClassVar[FailureKind] = "user"
+
+
+class DatasetChanged(PhoenixError):
+    """Another upload changed a dataset at the same time."""
 
 
 class RunTaken(PhoenixError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from evalwire import phoenix
 from evalwire.datasets import (
     Columns,
     as_example,
+    check_differences,
     check_testset,
     describe_upload,
     execute_upload,
@@ -17,6 +19,7 @@ from evalwire.datasets import (
     read_rows,
 )
 from evalwire.errors import UsageError
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +77,7 @@ class DatasetUploader:
             separator=separator,
         )
 
-    def upload(self, on_exist: OnExist = "skip") -> dict[str, Any]:
+    def upload(self, on_exist: OnExist | None = None) -> dict[str, Any]:
         """Upload every dataset in the file.
 
         Rows without a tag are skipped with a warning. Rows without an expected output are uploaded with a warning.
@@ -82,32 +85,43 @@ class DatasetUploader:
 
         Args:
             on_exist: the action for an existing dataset: `skip` the dataset, `append` the rows, or `overwrite` the
-                dataset with a new version that has only the file's rows. Earlier versions are kept. Interrupted
-                uploads are always completed.
+                dataset with a new version that has only the file's rows. Earlier versions are kept. None rejects a
+                file that differs from an existing dataset. Interrupted uploads are always completed.
 
         Returns:
             Phoenix's datasets, by tag.
 
         Raises:
-            UsageError: (a ValueError) `on_exist` is invalid.
+            UsageError: (a ValueError) `on_exist` is invalid; or it is None, and the file differs from a dataset.
+                Nothing was uploaded.
             TestsetError: the file cannot be uploaded; nothing was uploaded.
             PhoenixError: Phoenix did not accept the upload.
         """
-        if on_exist not in ("skip", "append", "overwrite"):
+        if on_exist not in (None, "skip", "append", "overwrite"):
             raise UsageError(f"on_exist = {on_exist!r}: expected one of: skip, append, overwrite.")
         inspection = check_testset(self._path, self._columns)
         for line in describe_upload(inspection, self._columns):
             log.warning("%s: %s", self._path, line)
         if phoenix.has_public_calls_only(self._client):
-            return {tag: self._upload_by_public_calls(tag, on_exist) for tag in inspection.sizes}
+            return self._upload_by_public_calls(list(inspection.sizes), on_exist)
         server = phoenix.Phoenix(self._client)
-        for upload in prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist):
-            execute_upload(server.uploads, upload)
+        uploads = prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist)
+        for upload in uploads:
+            execute_upload(server.uploads, upload, origin=ci_metadata(os.environ))
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}
 
-    def _upload_by_public_calls(self, tag: str, on_exist: OnExist) -> Any:
-        rows = [as_example(row, row.id) for row in read_rows(self._path, self._columns, tag)]
-        dataset, action = phoenix.PublicClient(self._client).upload(tag, rows, on_exist=on_exist)
-        log.info("%s: %s, %d examples", tag, action, len(rows))
-        return dataset
+    def _upload_by_public_calls(self, tags: Sequence[str], on_exist: OnExist | None) -> dict[str, Any]:
+        client = phoenix.PublicClient(self._client)
+        if on_exist is None:
+            changes = {tag: client.changes(tag, self._examples(tag)) for tag in tags}
+            check_differences(self._path, [f"{tag}: {text}" for tag, text in changes.items() if text])
+        datasets = {}
+        for tag in tags:
+            rows = self._examples(tag)
+            datasets[tag], action = client.upload(tag, rows, on_exist=on_exist or "skip")
+            log.info("%s: %s, %d examples", tag, action, len(rows))
+        return datasets
+
+    def _examples(self, tag: str) -> list[dict[str, Any]]:
+        return [as_example(row, row.id) for row in read_rows(self._path, self._columns, tag)]

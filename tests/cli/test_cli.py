@@ -516,7 +516,7 @@ def test_upload_then_run(phoenix_project: Project, client):
     phoenix_project.write({"testset.csv": f"user_query,expected_output,tags\n007,a|b?,{tag}\nx,None,{tag}|{tag}\n"})
     done = phoenix_project.run("upload", "--csv", "testset.csv")
     assert done.stdout == f"{tag}: created, 2 examples\n"
-    assert phoenix_project.run("upload", "--csv", "testset.csv").stdout == f"{tag}: skipped, 2 examples\n"
+    assert phoenix_project.run("upload", "--csv", "testset.csv").stdout == f"{tag}: unchanged, 2 examples\n"
     rows = client.datasets.get_dataset(dataset=tag).examples
     assert [(row["input"]["user_query"], row["output"]["expected_output"]) for row in rows] == [
         ("007", "a|b?"),

@@ -273,6 +273,7 @@ def test_settings_and_secrets_go_in_by_name(job, docker):
         "repetitions": "3",
         "gate": "one.hit >= 0.8\ntwo.hit drop <= 0.02",
         "shard": "2/5",
+        "upload": "true",
     }
     ended = it.run(args="env", requirements="", **given)
     environ = dict(re.findall(r"^(\w+)=(.*)$", ended.steps["run"].stdout, re.MULTILINE))
@@ -284,6 +285,7 @@ def test_settings_and_secrets_go_in_by_name(job, docker):
         "EVALWIRE_REPETITIONS": "3",
         "EVALWIRE_REPORT_DIR": "test-results",
         "EVALWIRE_SHARD": "2/5",
+        "EVALWIRE_SYNC": "true",
         "EVALWIRE_TASK_CONCURRENCY": "auto",
         "EVALWIRE_TIMEOUT_SECONDS": "77",
         "PHOENIX_API_KEY": SECRET,

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from conftest import Project, quiet_environment
+from evalwire.datasets import sync_dataset
+from evalwire.datasets.rows import Row
 from evalwire.errors import PhoenixError
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.jobs import opener
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.needs_phoenix
 RACES = 20  # of whole jobs; a few of their beginnings alone are enough for every change
 BEGINNINGS = 4
 SHARDS = 8
+BRANCHES, PUSHES = 4, 3
 
 
 @pytest.fixture
@@ -92,6 +95,36 @@ def test_eight_whole_jobs_that_begin_at_once_record_to_one_experiment(racing):
         newest = max(found, key=lambda one: one["created_at"])
         assert newest["successful_run_count"] == 2 * SHARDS
         assert project.run("gate", "--shards", str(SHARDS), **key).returncode == 0
+
+
+def test_branches_that_upload_at_once_get_the_version_of_their_own_rows(each_phoenix_url):
+    """Each adds, changes and removes rows of the same dataset; PostgreSQL merges what two transactions write."""
+    client, name = connect(base_url=each_phoenix_url), f"branches_{uuid.uuid4().hex[:10]}"
+    barrier = threading.Barrier(BRANCHES)
+
+    def rows(branch: int, push: int) -> list[Row]:
+        texts = [f"{n} {branch if n % BRANCHES == branch else 'main'} {push}" for n in range(20) if n != branch]
+        ids = [f"id {n}" if n < 10 else None for n in range(len(texts))]
+        return [
+            Row(number=0, tags=(name,), id=id_, input={"q": text}, output={}, metadata={}, splits=None)
+            for id_, text in zip(ids, texts, strict=True)
+        ]
+
+    def begin(branch: int) -> list[tuple[str | None, list[str]]]:
+        store, found = Phoenix(connect(base_url=each_phoenix_url)).uploads, []
+        for push in range(PUSHES):
+            own = rows(branch, push)
+            barrier.wait()
+            _, uploaded = sync_dataset(store, name, lambda own=own: iter(own), origin={"branch": f"{branch}"})
+            found.append((uploaded.version_id, sorted(one.input["q"] for one in own)))
+        return found
+
+    with ThreadPoolExecutor(BRANCHES) as pool:
+        uploaded = [one for found in pool.map(begin, range(BRANCHES)) for one in found]
+    for version, questions in uploaded:
+        there = client.datasets.get_dataset(dataset=name, version_id=version).examples
+        assert sorted(one["input"]["q"] for one in there) == questions
+    assert len({version for version, _ in uploaded}) == BRANCHES * PUSHES
 
 
 # --- what is stored ---------------------------------------------------------------------------------------

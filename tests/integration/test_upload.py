@@ -94,8 +94,13 @@ def test_what_exists_is_handled_as_asked(client, tag, tmp_path):
     file = write_csv(tmp_path / "set.csv", [("q1", "a1", tag)])
     uploader = DatasetUploader(file, client)
     uploader.upload()
+    assert len(uploader.upload()[tag].examples) == 1
     write_csv(file, [("q2", "a2", f"{tag}|{tag}-b")])
-    assert {name: len(one.examples) for name, one in uploader.upload().items()} == {tag: 1, f"{tag}-b": 1}
+    with pytest.raises(UsageError, match=f"(?s)nothing was uploaded:.*{tag}: 1 added, 0 changed, 1 removed"):
+        uploader.upload()
+    with pytest.raises(ValueError, match="not found"):
+        client.datasets.get_dataset(dataset=f"{tag}-b")
+    assert {name: len(one.examples) for name, one in uploader.upload("skip").items()} == {tag: 1, f"{tag}-b": 1}
     assert contents(client, tag) == [("q1", "a1")]
     uploader.upload(on_exist="append")
     assert contents(client, tag) == [("q1", "a1"), ("q2", "a2")]

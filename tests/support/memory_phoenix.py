@@ -32,6 +32,7 @@ class MemoryPhoenix:
         self.runs = _Runs(self.experiments)
         self.claims = _Claims()
         self.spans = _Spans()
+        self.testsets = _Testsets()
         self.recorded = RecordedExperiments(None, self.datasets, self.experiments, self.runs)  # type: ignore[arg-type]
 
 
@@ -185,6 +186,12 @@ class _Claims:
 
     def take(self, claim: str, experiment_id: str) -> str:
         return self._holders.setdefault(claim, experiment_id)
+
+
+class _Testsets:
+    def find(self, name: str) -> None:
+        """There is nothing to compare a testset with."""
+        del name
 
 
 class _Spans:

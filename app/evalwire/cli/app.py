@@ -41,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _CALLS = ("concurrency", "task_concurrency", "timeout_seconds", "retries", "max_failures")
+_SYNC = ("sync", "csv_path")
 _RECORD = ("prefix", "repetitions", "split", "dataset_version")
 
 
@@ -54,7 +55,7 @@ def _top(
 
 @app.command(cls=Command)
 @takes(
-    *(*SELECTION, *_RECORD, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
+    *(*SELECTION, *_RECORD, *_SYNC, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
     has_loudness=True,
     has_names=True,
     has_examples=True,
@@ -113,7 +114,7 @@ def run(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_RECORD, *FETCHING, has_loudness=True, has_names=True)
+@takes(*SELECTION, *_RECORD, *_SYNC, *FETCHING, has_loudness=True, has_names=True)
 def plan(
     given: Given,
     *,

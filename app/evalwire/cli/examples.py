@@ -18,7 +18,7 @@ EXAMPLES = {
     "export": ("evalwire export --experiment RXhwZXJpbWVudDox --output runs.csv",),
     "baseline": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
     "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
-    "plan": ("evalwire plan --shards 4 --output plan.json",),
+    "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),
 }
 

@@ -155,12 +155,13 @@ def _annotation(option: Option) -> Any:
     """Return the annotation of a flag whose text the parser of the setting converts."""
     default = f" (default: {option.default_text})" if option.default_text else ""
     flag = typer.Option(
-        option.flag,
+        f"{option.flag}/--no-{(option.flag or '').removeprefix('--')}" if option.is_switch else option.flag,
         metavar=option.metavar,
         help=f"{option.help.removesuffix('.')}{default}.",
         rich_help_panel=option.panel,
     )
-    return Annotated[(list[str] if option.is_repeatable else str) | None, flag]
+    kind: Any = bool if option.is_switch else list[str] if option.is_repeatable else str
+    return Annotated[kind | None, flag]
 
 
 def repeated_arguments(context: typer.Context, *, without: Collection[str]) -> list[str]:

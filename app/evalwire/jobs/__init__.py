@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.server import Connect, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
-    from evalwire.jobs.testset import testset_columns, testset_path
+    from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
     from evalwire.jobs.watched_files import WatchedFiles
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "known_names",
     "load_selected",
     "opener",
+    "prepare_datasets",
     "prepare_gating",
     "progress_counter",
     "reachable_phoenix",
@@ -55,6 +56,7 @@ __all__ = [
     "select_examples",
     "select_names",
     "testset_columns",
+    "testset_differences",
     "testset_path",
 ]
 
@@ -82,6 +84,7 @@ __getattr__ = lazy_names(
         "known_names": "gating",
         "load_selected": "selection",
         "opener": "run",
+        "prepare_datasets": "testset",
         "prepare_gating": "gating",
         "progress_counter": "progress",
         "reachable_phoenix": "server",
@@ -93,6 +96,7 @@ __getattr__ = lazy_names(
         "select_examples": "example_selection",
         "select_names": "selection",
         "testset_columns": "testset",
+        "testset_differences": "testset",
         "testset_path": "testset",
     },
 )

@@ -133,7 +133,8 @@ def select_examples(
 
 def _examples(experiment: Experiment, spec: JobSpec, phoenix: Phoenix) -> Sequence[Example]:
     try:
-        dataset = phoenix.datasets.fetch(experiment.dataset_name, split=spec.split, version_id=spec.dataset_version)
+        name = experiment.dataset_name
+        dataset = phoenix.datasets.fetch(name, split=spec.split, version_id=spec.version_of(name))
     except UsageError:
         raise
     except EvalwireError:

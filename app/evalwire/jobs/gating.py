@@ -222,7 +222,7 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
             dataset_name=experiment.dataset_name,
             prefix=job.spec.prefix,
             split=job.spec.split,
-            dataset_version=job.spec.dataset_version,
+            dataset_version=job.spec.version_of(experiment.dataset_name),
             branches=branches,
             base_branch=base_branch,
             experiment_ids=own_ids,

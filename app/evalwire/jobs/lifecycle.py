@@ -9,7 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire import clocks
-from evalwire.errors import EvalwireError, Interrupted, NothingToRunError, PhoenixMisconfigured, UsageError
+from evalwire.errors import (
+    EvalwireError,
+    Interrupted,
+    NothingToRunError,
+    PhoenixMisconfigured,
+    TestsetError,
+    UsageError,
+)
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
 from evalwire.jobs.gating import job_gating
@@ -57,6 +64,7 @@ def run_and_report(
 
     Raises:
         UsageError: a given path does not exist or cannot be written; nothing has run.
+        TestsetError: the testset to upload has errors; nothing has run.
         EvalwireError: Phoenix cannot be reached, or the local Phoenix did not start.
         Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
@@ -97,7 +105,7 @@ def run_and_report(
                 "infrastructure", error.exit_code
             )  # an earlier report must not be taken for the report of this job
             raise
-        except UsageError:
+        except (UsageError, TestsetError):
             raise
         except EvalwireError as error:
             if code is not None:

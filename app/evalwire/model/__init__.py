@@ -16,7 +16,7 @@ from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
-from evalwire.model.job_spec import JobSpec
+from evalwire.model.job_spec import JobSpec, UploadedVersion
 from evalwire.model.json_conversion import to_json, to_lossy_json, unstorable
 from evalwire.model.json_values import EMPTY, is_same_json
 from evalwire.model.metadata import (
@@ -26,6 +26,7 @@ from evalwire.model.metadata import (
     end_metadata,
     evaluation_metadata,
     evaluator_hashes,
+    examples_digest,
     file_hash,
     inputs_of,
     own_metadata,
@@ -55,7 +56,15 @@ from evalwire.model.stats import (
     sign_flip,
     wilson_interval,
 )
-from evalwire.model.stored import OnExist, StoredDataset, StoredExample, UnfinishedUpload, mark_count, mark_unfinished
+from evalwire.model.stored import (
+    OnExist,
+    StoredDataset,
+    StoredExample,
+    UnfinishedUpload,
+    UploadOrigin,
+    mark_count,
+    mark_unfinished,
+)
 from evalwire.model.usage import (
     ModelUsage,
     Price,
@@ -116,6 +125,8 @@ __all__ = [
     "StoredExample",
     "TaskRun",
     "UnfinishedUpload",
+    "UploadOrigin",
+    "UploadedVersion",
     "Usage",
     "are_bools",
     "change_text",
@@ -128,6 +139,7 @@ __all__ = [
     "end_metadata",
     "evaluation_metadata",
     "evaluator_hashes",
+    "examples_digest",
     "file_hash",
     "has_passed",
     "holm",

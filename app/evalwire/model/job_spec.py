@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedVersion:
+    """The dataset version that a job uploaded before it ran.
+
+    Attributes:
+        id: Phoenix's ID of the version.
+        data: the `data_digest` of the examples to run.
+    """
+
+    id: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """The work of a job, and the parameters with which its experiments are created in Phoenix.
 
@@ -24,6 +37,7 @@ class JobSpec:
         repetitions: the number of runs of each example.
         split: the split of the datasets; None for whole datasets.
         dataset_version: the ID of the dataset version; None for the newest version of each dataset.
+        uploaded: by dataset, the version that the job uploaded. It runs this version, never a newer version.
         gates: additional gates that `evalwire.toml` does not have, in the syntax of `--gate`.
         baseline: the baseline in the syntax of `--baseline`; empty for none.
         calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
@@ -36,8 +50,14 @@ class JobSpec:
     repetitions: int = 1
     split: str | None = None
     dataset_version: str | None = None
+    uploaded: Mapping[str, UploadedVersion] = field(default_factory=dict)
     gates: tuple[str, ...] = ()
     baseline: str = ""
     calls: Mapping[str, Any] = field(default_factory=dict)
     selection: ExampleSelection | None = None
     sharing: Sharing | None = None
+
+    def version_of(self, dataset_name: str) -> str | None:
+        """Return the ID of the version of a dataset to run; None for the newest version."""
+        uploaded = self.uploaded.get(dataset_name)
+        return uploaded.id if uploaded else self.dataset_version

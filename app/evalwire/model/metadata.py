@@ -15,6 +15,7 @@ from evalwire.model.run import kind_by_score
 from evalwire.model.usage import usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from evalwire.model.example import Dataset
@@ -62,8 +63,12 @@ def start_time_of(metadata: Mapping[str, Any]) -> datetime | None:
 
 def data_digest(dataset: Dataset) -> str:
     """Return a digest of the examples' IDs and contents, independent of their order."""
-    parts = sorted((example.id, example.content_hash) for example in dataset.examples)
-    return _digest(parts)
+    return examples_digest((example.id, example.content_hash) for example in dataset.examples)
+
+
+def examples_digest(examples: Iterable[tuple[str, str]]) -> str:
+    """Return the `data_digest` of examples, each given by its ID and content hash."""
+    return _digest(sorted(examples))
 
 
 def _settings_digest(experiment: Experiment, spec: JobSpec) -> str:

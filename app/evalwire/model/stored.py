@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -76,14 +77,68 @@ class StoredDataset:
         version_id: the ID of the newest version; None without a version.
         example_count: the number of examples in that version.
         metadata: the dataset's metadata in Phoenix.
+        description: the dataset's description, which may contain the origin of a version.
     """
 
     id: str
     version_id: str | None
     example_count: int
     metadata: Mapping[str, Any]
+    description: str = ""
 
     @property
     def unfinished(self) -> UnfinishedUpload | None:
         """The mark of an upload that is in progress or was interrupted."""
         return UnfinishedUpload.of(self.metadata)
+
+    @property
+    def origin(self) -> UploadOrigin | None:
+        """The origin of the newest version; None if it is unknown."""
+        found = UploadOrigin.of(self.description)
+        return found if found is not None and found.version_id == self.version_id else None
+
+    @property
+    def can_be_described(self) -> bool:
+        """Check whether evalwire may write the description: never over a text of the user."""
+        return not self.description.strip() or UploadOrigin.of(self.description) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOrigin:
+    """The origin of a dataset version, which the description of the dataset contains for its newest upload.
+
+    Attributes:
+        version_id: Phoenix's ID of the version.
+        digest: the digest of the testset's rows; empty if the dataset also has other rows.
+        commit: the commit of the testset; empty if unknown.
+        branch: the branch of the testset; empty if unknown.
+    """
+
+    version_id: str
+    digest: str = ""
+    commit: str = ""
+    branch: str = ""
+
+    @classmethod
+    def of(cls, description: str | None) -> UploadOrigin | None:
+        """Read the origin from a dataset's description; None if the text is not from evalwire."""
+        found = _ORIGIN.fullmatch(description or "")
+        return cls(**{name: text or "" for name, text in found.groupdict().items()}) if found else None
+
+    def to_text(self) -> str:
+        """Return the description of the dataset."""
+        commit, branch = "".join(self.commit.split()), " ".join(self.branch.split())
+        parts = (("testset", self.digest), ("commit", commit), ("branch", branch))
+        return ", ".join([f"{_UPLOADED} {self.version_id}", *(f"{name} {text}" for name, text in parts if text)])
+
+    def __str__(self) -> str:
+        branch = f"branch {self.branch}" if self.branch else "an unknown branch"
+        return f"{branch} (commit {self.commit})" if self.commit else branch
+
+
+_UPLOADED = "Uploaded by evalwire: version"
+
+_ORIGIN = re.compile(
+    rf"{_UPLOADED} (?P<version_id>\S+?)"
+    r"(?:, testset (?P<digest>[0-9a-f]+))?(?:, commit (?P<commit>\S+?))?(?:, branch (?P<branch>.+))?"
+)

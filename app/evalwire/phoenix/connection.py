@@ -35,9 +35,13 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=10.0)  # unless a request has another timeout
 
+_UPLOAD_SERVER_ERRORS = 10  # attempts, because uploads at the same time disturb each other
+
 _UPLOAD_SECONDS = 900.0  # for each request of an upload, with all attempts and waits
 
 _SINGLE_TRY_SECONDS = 10
+
+_ONCE_SECONDS = 20.0
 
 
 def connect(access: Access | None = None, *, base_url: str | None = None) -> Client:
@@ -210,6 +214,14 @@ class Connection:
         """
         return self._run(what, operation, self._fetch)
 
+    def fetch_once(self, what: str, operation: Callable[[Rest], T]) -> T:
+        """Run an operation without retries, for information that the job does not need.
+
+        Raises:
+            PhoenixError: Phoenix refused, or did not send a valid response.
+        """
+        return self._run(what, operation, replace(self._fetch, attempts=1, longest_try_seconds=_ONCE_SECONDS))
+
     def download(self, what: str, operation: Callable[[Rest], T]) -> T:
         """Run a read in which a single request may use the policy's total time.
 
@@ -224,7 +236,12 @@ class Connection:
         Raises:
             PhoenixError: Phoenix refused, or did not send a valid response within the policy.
         """
-        patient = replace(self._fetch, longest_try_seconds=_UPLOAD_SECONDS, total_seconds=_UPLOAD_SECONDS)
+        patient = replace(
+            self._fetch,
+            longest_try_seconds=_UPLOAD_SECONDS,
+            total_seconds=_UPLOAD_SECONDS,
+            server_error_attempts=_UPLOAD_SERVER_ERRORS,
+        )
         return self._run(what, operation, patient)
 
     def record(self, what: str, operation: Callable[[Rest], T]) -> T:

@@ -7,7 +7,7 @@ calls do not offer are errors.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -160,6 +160,23 @@ class PublicClient:
 
     # --- datasets ---
 
+    def changes(self, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
+        """Return the numbers of rows that an existing dataset does not have, and of its other examples.
+
+        Returns:
+            A text such as "2 added, 1 removed"; empty if nothing differs, or if the client provides no list of
+            examples.
+
+        Raises:
+            PhoenixError: the client cannot find out whether the dataset exists.
+        """
+        held = self._held(name)
+        if not isinstance(getattr(held, "examples", None), list | tuple):
+            return ""
+        own, there = Counter(map(_content_of, rows)), Counter(map(_content_of, _examples_of(held)))
+        added, removed = (own - there).total(), (there - own).total()
+        return f"{added} added, {removed} removed" if added or removed else ""
+
     def upload(self, name: str, rows: Iterable[Mapping[str, Any]], *, on_exist: OnExist) -> tuple[Any, str]:
         """Upload the rows of a dataset; return the client's dataset and the action that was taken.
 
@@ -210,11 +227,12 @@ def _is_absent(error: Exception) -> bool:
 
 
 def _without_held(rows: Iterable[Mapping[str, Any]], held: Any) -> list[Mapping[str, Any]]:
-    known = {
-        content_hash(example["input"], example["output"], example.get("metadata") or {})
-        for example in _examples_of(held)
-    }
-    return [row for row in rows if content_hash(row["input"], row["output"], row["metadata"]) not in known]
+    known = set(map(_content_of, _examples_of(held)))
+    return [row for row in rows if _content_of(row) not in known]
+
+
+def _content_of(example: Mapping[str, Any]) -> str:
+    return content_hash(example["input"], example["output"], example.get("metadata") or {})
 
 
 def _examples_of(dataset: Any) -> Sequence[Mapping[str, Any]]:

@@ -196,14 +196,19 @@ class Rest:
         for line in _lines(self._stream(f"v1/datasets/{_path(dataset_id)}/jsonl", **parameters)):
             yield json.loads(line)
 
-    def upload(self, name: str, rows: Sequence[Mapping[str, Any]], *, action: str) -> None:
-        """Upload examples with unique `id` values as a new version: `append` adds them, `update` replaces all."""
+    def upload(self, name: str, rows: Sequence[Mapping[str, Any]], *, action: str) -> str:
+        """Upload examples with unique `id` values: `append` adds them, `update` replaces all.
+
+        Returns:
+            The ID of the new version; without changes, the ID of the newest version.
+        """
         body: dict[str, Any] = {"name": name, "action": action, "example_ids": [row["id"] for row in rows]}
         for key, part in (("inputs", "input"), ("outputs", "output"), ("metadata", "metadata")):
             body[key] = [row[part] for row in rows]
         if any("splits" in row for row in rows):
             body["splits"] = [list(row.get("splits", ())) for row in rows]
-        self._send("POST", "v1/datasets/upload", params={"sync": True}, json=body)
+        answer = self._send("POST", "v1/datasets/upload", params={"sync": True}, json=body).json()
+        return str(answer["data"]["version_id"])
 
     def create_dataset(self, name: str, metadata: Mapping[str, Any]) -> None:
         """Create a dataset without a version."""
@@ -214,6 +219,11 @@ class Rest:
         """Replace all metadata of a dataset."""
         query = "mutation ($input: PatchDatasetInput!) { patchDataset(input: $input) { dataset { id } } }"
         self._graphql(query, {"datasetId": dataset_id, "metadata": metadata})
+
+    def set_dataset_description(self, dataset_id: str, text: str) -> None:
+        """Replace the description of a dataset, without a change of its metadata."""
+        query = "mutation ($input: PatchDatasetInput!) { patchDataset(input: $input) { dataset { id } } }"
+        self._graphql(query, {"datasetId": dataset_id, "description": text})
 
     def remove_examples(self, dataset_id: str, node_ids: Sequence[str]) -> None:
         """Remove all of these examples in a new version, or none if the request fails."""

@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 log = logging.getLogger("evalwire.phoenix")
 
-_SERVER_ERROR_TRIES = 3  # for an example or run that does not exist, Phoenix always returns a 500, or resets
-
 
 def retry(
     request: Callable[[int], T],
@@ -56,7 +54,7 @@ def retry(
         return min(max(backoff(state), _asked_seconds(state)), seconds_left())
 
     def most_tries(state: RetryCallState) -> int | None:
-        until_500s = state.attempt_number + _SERVER_ERROR_TRIES - server_errors if server_errors else None
+        until_500s = state.attempt_number + policy.server_error_attempts - server_errors if server_errors else None
         return min((most for most in (policy.attempts, until_500s) if most is not None), default=None)
 
     def stop(state: RetryCallState) -> bool:

@@ -17,6 +17,8 @@ class RetryPolicy:
         first_wait_seconds: the minimum of the first wait; each further wait is twice as long.
         longest_wait_seconds: the maximum of a wait, unless the server requests more by `Retry-After`.
         longest_try_seconds: the timeout of an attempt; None for half of `total_seconds`.
+        server_error_attempts: the maximum number of attempts from the first HTTP 500. For an example or run that does
+            not exist, Phoenix always returns this status; for an upload, also if another upload disturbed it.
         sleep: the function that waits, replaceable in tests.
     """
 
@@ -25,6 +27,7 @@ class RetryPolicy:
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
     longest_try_seconds: float | None = None
+    server_error_attempts: int = 3
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod

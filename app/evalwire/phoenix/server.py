@@ -27,6 +27,7 @@ class Phoenix:
         client: Phoenix's client.
         datasets: the datasets with their examples, for reading.
         uploads: the datasets, for uploads.
+        testsets: the datasets, for a comparison with a testset; requests are not retried.
         experiments: the experiments without runs: create, find, tag and delete.
         claims: the claims by which the shards of a pipeline run agree on an experiment.
         runs: the runs with their evaluations: record and read.
@@ -58,6 +59,7 @@ class Phoenix:
         self.client = client
         self.datasets = Datasets(connection)
         self.uploads = Uploads(connection)
+        self.testsets = Uploads(connection, is_patient=False)
         self.experiments = Experiments(connection, self.datasets, public_endpoint=public_endpoint)
         self.claims = Claims(connection)
         self.runs = Runs(connection)

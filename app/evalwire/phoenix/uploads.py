@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 class Uploads:
-    """The datasets of a server, for uploads; every operation is safe to repeat."""
+    """The datasets of a server, for uploads; every operation is safe to repeat.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    Args:
+        connection: the connection to the server.
+        is_patient: whether requests are retried and may take many minutes.
+    """
+
+    def __init__(self, connection: Connection, *, is_patient: bool = True) -> None:
+        self._run = connection.upload if is_patient else connection.fetch_once
 
     def find(self, name: str) -> StoredDataset | None:
         """Return the dataset with this name, or None."""
@@ -26,12 +31,18 @@ class Uploads:
             if found is None:
                 return None
             newest = rest.newest_version(found["id"])
-            return StoredDataset(found["id"], newest, found.get("example_count", 0), found.get("metadata") or {})
+            return StoredDataset(
+                found["id"],
+                newest,
+                found.get("example_count", 0),
+                found.get("metadata") or {},
+                found.get("description") or "",
+            )
 
-        return self._connection.upload(f"find the dataset {name!r}", find)
+        return self._run(f"find the dataset {name!r}", find)
 
-    def stored(self, dataset_id: str) -> list[StoredExample]:
-        """Return the examples of a dataset's newest version, parsed line by line."""
+    def stored(self, dataset_id: str, version_id: str) -> list[StoredExample]:
+        """Return the examples of a dataset version, parsed line by line."""
 
         def read(rest: Rest) -> list[StoredExample]:
             return [
@@ -41,10 +52,10 @@ class Uploads:
                     content_hash(found["input"], found["output"], found["metadata"]),
                     frozenset(found.get("splits") or ()),
                 )
-                for found in rest.examples(dataset_id)
+                for found in rest.examples(dataset_id, version_id)
             ]
 
-        return self._connection.upload(f"list the examples of the dataset {dataset_id}", read)
+        return self._run(f"list the examples of the dataset {dataset_id}", read)
 
     def create(self, name: str, unfinished: UnfinishedUpload) -> None:
         """Create a dataset without examples, marked as unfinished."""
@@ -53,19 +64,24 @@ class Uploads:
             if not rest.datasets_named(name):  # a retry may find the dataset created
                 rest.create_dataset(name, mark_unfinished({}, unfinished, number=1))
 
-        self._connection.upload(f"create the dataset {name!r}", create)
+        self._run(f"create the dataset {name!r}", create)
 
     def mark(self, held: StoredDataset, unfinished: UnfinishedUpload | None) -> None:
         """Mark a dataset as unfinished, or remove the mark."""
         metadata = mark_unfinished(held.metadata, unfinished, number=mark_count(held.metadata) + 1)
-        self._connection.upload(
-            f"mark the dataset {held.id}", lambda rest: rest.set_dataset_metadata(held.id, metadata)
-        )
+        self._run(f"mark the dataset {held.id}", lambda rest: rest.set_dataset_metadata(held.id, metadata))
 
-    def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
-        """Add rows, or replace examples with the same IDs; with `as_whole`, remove all other examples."""
+    def describe(self, dataset_id: str, text: str) -> None:
+        """Replace the description of a dataset."""
+        self._run(f"describe the dataset {dataset_id}", lambda rest: rest.set_dataset_description(dataset_id, text))
+
+    def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> str:
+        """Add rows, or replace examples with the same IDs; return the ID of the version that has them.
+
+        With `as_whole`, all other examples are removed.
+        """
         action = "update" if as_whole else "append"
-        self._connection.upload(
+        return self._run(
             f"upload {len(rows)} examples to the dataset {name!r}",
             lambda rest: rest.upload(name, rows, action=action),
         )
@@ -84,4 +100,4 @@ class Uploads:
             if left:
                 rest.remove_examples(dataset_id, left)
 
-        self._connection.upload(f"remove {len(node_ids)} examples from the dataset {dataset_id}", remove)
+        self._run(f"remove {len(node_ids)} examples from the dataset {dataset_id}", remove)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks
-from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, deal_examples, start_metadata
+from evalwire.errors import DatasetChanged
+from evalwire.model import CREATION_KEY, FACTS_KEY, OpenExperiment, data_digest, deal_examples, start_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +59,15 @@ class CreateExperiments:
         Args:
             experiment: the experiment.
             claim: the claim for which the experiment is created; None unless several jobs share it.
+
+        Raises:
+            DatasetChanged: the examples are not the examples that the job uploaded.
         """
         spec = self._spec
         dataset = self._server.datasets.fetch(
-            experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
+            experiment.dataset_name, split=spec.split, version_id=spec.version_of(experiment.dataset_name)
         )
+        _check_uploaded(dataset, spec)
         facts = start_metadata(experiment, spec, dataset, started=clocks.now())
         selected = part_of_job(dataset, spec, experiment=experiment.name)
         if spec.selection is not None:
@@ -136,3 +141,18 @@ def partial_entry(
     """Build the entry of a partial run in the metadata of its experiment, which `partial_facts` reads."""
     sizes = {"examples": len(selected.examples), "of": len(dataset.examples)}
     return {**selection.to_json(experiment), **sizes}
+
+
+def _check_uploaded(dataset: Dataset, spec: JobSpec) -> None:
+    """Check that a dataset has the examples that the job uploaded: Phoenix does not keep splits with versions.
+
+    Raises:
+        DatasetChanged: another upload changed the splits.
+    """
+    uploaded = spec.uploaded.get(dataset.name)
+    if uploaded is not None and data_digest(dataset) != uploaded.data:
+        raise DatasetChanged(
+            f"{dataset.name}: the version {dataset.version_id} that this job uploaded no longer has the same examples"
+            + (f" in the split {dataset.split!r}" if dataset.split else "")
+            + ".\nAnother upload may have changed the splits of its examples. Start a new job with `evalwire run`."
+        )

@@ -162,9 +162,8 @@ class DryRunRecorder:
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Fetch the dataset."""
         spec = self._spec
-        fetch = partial(
-            self._datasets.fetch, experiment.dataset_name, split=spec.split, version_id=spec.dataset_version
-        )
+        name = experiment.dataset_name
+        fetch = partial(self._datasets.fetch, name, split=spec.split, version_id=spec.version_of(name))
         whole = await self._requests.run(fetch)
         shard = spec.sharing.shard if spec.sharing and whole.examples else None
         dataset = part_of_job(whole, spec, experiment=experiment.name)

@@ -51,6 +51,8 @@ class FindSharedExperiments:
         spec = self._spec
         task = file_hash(experiment.task.path) if experiment.task else ""
         parts = [self._run_key, experiment.name, experiment.dataset_name, spec.prefix, spec.split, spec.repetitions]
+        uploaded = spec.uploaded.get(experiment.dataset_name)
+        parts += [uploaded.data] if uploaded else []  # the same examples may be in several versions
         text = json.dumps([*parts, spec.dataset_version, task, evaluator_hashes(experiment)], sort_keys=True)
         return f"evalwire-claim-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 

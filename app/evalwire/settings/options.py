@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from evalwire.settings.parsers import PATH, Parser
+from evalwire.settings.parsers import PATH, SWITCH, Parser
 
 T = TypeVar("T")
 
@@ -54,6 +54,11 @@ class Option:
         return self.parser is PATH
 
     @property
+    def is_switch(self) -> bool:
+        """True if the flag has no value, and a second flag for the opposite."""
+        return self.parser is SWITCH
+
+    @property
     def variable(self) -> str:
         """The environment variable."""
         return f"EVALWIRE_{self.name.upper()}"
@@ -70,7 +75,7 @@ class Option:
             return ",".join(self.default)
         if isinstance(self.default, float):
             return f"{self.default:g}"
-        return "" if self.default is None else str(self.default)
+        return "" if self.default is None or self.is_switch else str(self.default)
 
 
 def option(

@@ -133,6 +133,14 @@ def _failures(value: Any) -> float:
     raise ValueError("expected a whole number, 1 or more, or a percentage such as 5%")
 
 
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise ValueError("expected true or false")
+
+
 def _gates(value: Any) -> tuple[str, ...]:
     """Return the texts of gates, from a list or from a text with semicolons between them."""
     if isinstance(value, str):
@@ -188,6 +196,7 @@ FAILURES = Parser(
     "INTEGER|PERCENT%",
     {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "%$"}]},
 )
+SWITCH = Parser(_switch, "", {"type": "boolean"})
 GATES = Parser(_gates, "LIMIT", _LIST)
 SHARD = Parser(_shard, "[I/N]", _NON_EMPTY)
 BASELINE = Parser(_baseline, "TEXT", _NON_EMPTY)

@@ -24,6 +24,7 @@ from evalwire.settings.parsers import (
     PATH,
     SEPARATOR,
     SHARD,
+    SWITCH,
     TEXT,
     TEXTS,
     choice,
@@ -252,12 +253,21 @@ class Settings:
         panel=TESTSET,
         is_read=True,
     )
-    on_exist: Literal["skip", "overwrite", "append"] = option(
+    on_exist: Literal["skip", "overwrite", "append"] | None = option(
         choice("skip", "overwrite", "append"),
-        "Action for an existing dataset: keep it (skip), replace its examples, or add the new examples.",
-        default="skip",
+        "Action for an existing dataset that differs from the testset: keep it (skip), replace its examples, or add "
+        "the new examples (default: upload nothing and exit 2).",
+        default=None,
         key="dataset.on_exist",
         flag="--on-exist",
+        panel=TESTSET,
+    )
+    sync: bool = option(
+        SWITCH,
+        "Upload the testset before the run, and run exactly this version. With shards, only `evalwire plan` uploads.",
+        default=False,
+        key="dataset.sync",
+        flag="--upload",
         panel=TESTSET,
     )
     input_keys: tuple[str, ...] = option(

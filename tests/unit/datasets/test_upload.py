@@ -11,11 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.datasets import upload as uploading
-from evalwire.datasets.rows import Row
-from evalwire.datasets.upload import Upload, execute_upload, plan_upload, prepare_upload
-from evalwire.errors import PhoenixError
+from evalwire.datasets.rows import Columns, Row
+from evalwire.datasets.upload import (
+    Upload,
+    execute_upload,
+    plan_upload,
+    prepare_upload,
+    prepare_uploads,
+    sync_dataset,
+)
+from evalwire.errors import DatasetChanged, PhoenixError, UsageError
 from evalwire.model.example import content_hash
-from evalwire.model.stored import OnExist, StoredDataset, StoredExample, UnfinishedUpload, mark_count, mark_unfinished
+from evalwire.model.stored import (
+    OnExist,
+    StoredDataset,
+    StoredExample,
+    UnfinishedUpload,
+    UploadOrigin,
+    mark_count,
+    mark_unfinished,
+)
 
 NAME = "set"
 
@@ -33,6 +48,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.metadata: Mapping[str, Any] | None = None
+        self.description = ""
         self.versions: list[dict[str, tuple[Mapping[str, Any], frozenset[str]]]] = []
         self.requests: list[str] = []
         self.down_at: int | None = None
@@ -60,13 +76,16 @@ class Memory:
         if self.metadata is None:
             return None
         version = f"V{len(self.versions)}" if self.versions else None
-        return StoredDataset("D", version, len(self.newest), self.metadata)
+        return StoredDataset("D", version, len(self.newest), self.metadata, self.description)
 
-    def stored(self, dataset_id: str) -> list[StoredExample]:
+    def stored(self, dataset_id: str, version_id: str) -> list[StoredExample]:
         return [
             StoredExample(name, f"N{name}", content_hash(row["input"], row["output"], row["metadata"]), splits)
-            for name, (row, splits) in self.newest.items()
+            for name, (row, splits) in self.versions[int(version_id[1:]) - 1].items()
         ]
+
+    def describe(self, dataset_id: str, text: str) -> None:
+        self.description = text
 
     def create(self, name: str, unfinished: UnfinishedUpload) -> None:
         for _ in self._write("create"):
@@ -76,7 +95,7 @@ class Memory:
         for _ in self._write("mark" if unfinished else "unmark"):
             self.metadata = mark_unfinished(held.metadata, unfinished, number=mark_count(held.metadata) + 1)
 
-    def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
+    def send(self, name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> str:
         for _ in self._write(f"{'update' if as_whole else 'append'} {len(rows)}"):
             self.metadata = self.metadata or {}
             before = {} if as_whole else dict(self.newest)
@@ -84,6 +103,7 @@ class Memory:
                 old = self.newest.get(row["id"], ({}, frozenset()))[1]
                 before[row["id"]] = (row, frozenset(row["splits"]) if "splits" in row else old)
             self.versions.append(before)
+        return f"V{len(self.versions)}"
 
     def remove(self, dataset_id: str, node_ids: Sequence[str]) -> None:
         for _ in self._write(f"remove {len(node_ids)}"):
@@ -98,7 +118,7 @@ class Memory:
         return UnfinishedUpload.of(self.metadata)
 
 
-def upload(store: Memory, rows: Sequence[Row], *, on_exist: OnExist = "overwrite") -> Upload:
+def upload(store: Memory, rows: Sequence[Row], *, on_exist: OnExist | None = "overwrite") -> Upload:
     store.requests.clear()
     prepared = prepare_upload(store, NAME, lambda: iter(rows), on_exist=on_exist)
     execute_upload(store, prepared)
@@ -246,7 +266,7 @@ def test_the_mark_names_the_version_to_use_meanwhile(store, small_parts):
     assert store.unfinished == UnfinishedUpload(rows=5, on_exist="overwrite", base_version_id="V1")
 
 
-@pytest.mark.parametrize("on_exist", ["skip", "overwrite", "append"])
+@pytest.mark.parametrize("on_exist", [None, "skip", "overwrite", "append"])
 def test_an_interrupted_upload_goes_on_also_where_one_would_skip(store, small_parts, on_exist):
     rows = [row("1"), row("1"), row("1"), row("2"), row("3")]
     store.down_at = 2
@@ -292,10 +312,10 @@ def test_what_is_not_there_afterwards_is_an_error(store, monkeypatch, is_lost):
     """And not found out by the run that misses it."""
     sent = store.send
 
-    def send(name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> None:
+    def send(name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> str:
         changed = [{**rows[0], "output": {}}, *rows[1:]]
         more = [*rows, {**rows[0], "id": "other"}]
-        sent(name, {"missing": rows[1:], "changed": changed, "added": more}[is_lost], as_whole=as_whole)
+        return sent(name, {"missing": rows[1:], "changed": changed, "added": more}[is_lost], as_whole=as_whole)
 
     monkeypatch.setattr(store, "send", send)
     says = {"missing": "1 of 2 examples are missing", "changed": "1 have other", "added": "1 are not in the file"}[
@@ -374,3 +394,142 @@ def test_removals_in_several_requests_are_marked(store, small_parts):
     store.down_at = None
     upload(store, rows[:4])
     assert (store.contents, store.unfinished) == (pairs(rows[:4]), None)
+
+
+# --- a file that differs, where nobody said what to do -------------------------------------------------
+
+
+def test_a_file_that_differs_needs_a_decision_unless_the_dataset_is_new_or_the_same(store):
+    assert upload(store, [row("1"), row("2")], on_exist=None).action == "created"
+    assert upload(store, [row("2"), row("1")], on_exist=None).action == "unchanged"
+    store.requests.clear()
+    prepared = prepare_upload(store, NAME, lambda: iter([row("1", "b"), row("3"), row("4")]), on_exist=None)
+    assert prepared.action == "differs"
+    assert next(prepared.changes()) == f"{NAME}: 2 added, 1 changed, 1 removed, 0 unchanged"
+    assert store.requests == []
+
+
+def test_splits_alone_are_a_difference(store):
+    upload(store, [row("1", splits=["dev"])])
+    assert upload(store, [row("1", splits=["dev"])], on_exist=None).action == "unchanged"
+    assert prepare_upload(store, NAME, lambda: iter([row("1", splits=[])]), on_exist=None).action == "differs"
+
+
+def test_a_dataset_that_differs_keeps_the_new_ones_from_being_uploaded(store, tmp_path):
+    """All datasets of a file, or none."""
+    file = tmp_path / "set.csv"
+    file.write_text(f"user_query,expected_output,tags\n9,a,new\n1,b,{NAME}\n")
+    upload(store, [row("1")])
+    found = store.find
+    store.find = lambda name: found(name) if name == NAME else None  # type: ignore[method-assign]
+    uploads = prepare_uploads(file, Columns(), ["new", NAME], store, on_exist=None)
+    with pytest.raises(UsageError, match=rf"(?s)nothing was uploaded:\n  {NAME}: 1 added, .*Set --on-exist"):
+        next(uploads)
+    assert len(store.versions) == 1
+
+
+# --- several uploads at once ---------------------------------------------------------------------------
+
+
+def sync(store: Memory, rows: Sequence[Row], **origin: str) -> tuple[Upload, uploading.Uploaded]:
+    return sync_dataset(store, NAME, lambda: iter(rows), origin=origin)
+
+
+def contents_of(store: Memory, version: str | None) -> list[tuple[str, str]]:
+    rows = store.versions[int(str(version)[1:]) - 1].values()
+    return [(one["input"]["q"], one["output"]["a"]) for one, _ in rows]
+
+
+def disturbed(store: Memory, *others: Sequence[Row], mixes: bool) -> None:
+    """Let another upload come with each request; one that mixes writes into the version of the first, as parts may."""
+    send, left = store.send, list(others)
+
+    def send_both(name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> str:
+        version = send(name, rows, as_whole=as_whole)
+        if left:
+            other = [uploading.as_example(one, f"other-{one.input['q']}") for one in left.pop(0)]
+            mixed = send(name, other, as_whole=not mixes)
+            version = mixed if mixes else version
+        return version
+
+    store.send = send_both  # type: ignore[method-assign]
+
+
+def test_the_version_is_the_uploads_own_also_where_a_newer_one_came(store):
+    disturbed(store, [row("9")], mixes=False)
+    _, uploaded = sync(store, [row("1"), row("2")], branch="a")
+    assert (uploaded.version_id, store.contents) == ("V1", [("9", "a")])
+    assert contents_of(store, uploaded.version_id) == [("1", "a"), ("2", "a")]
+    assert [example.id for example in uploaded.examples] == list(store.versions[0])
+    assert store.description == "", "it would be taken for the origin of the newer one"
+
+
+def test_the_version_of_an_unchanged_dataset_is_the_one_that_was_compared(store):
+    sync(store, [row("1")])
+    found, uploaded = sync(store, [row("1")])
+    assert (found.action, uploaded.version_id, len(uploaded.examples), len(store.versions)) == ("unchanged", "V1", 1, 1)
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_an_upload_that_was_mixed_with_another_is_repeated(store, small_parts, size):
+    rows = [row(str(number)) for number in range(size)]
+    disturbed(store, [row("x")], [row("y")], mixes=True)
+    _, uploaded = sync(store, rows)
+    assert Counter(contents_of(store, uploaded.version_id)) == Counter(pairs(rows))
+    assert store.unfinished is None
+
+
+def test_an_upload_that_is_disturbed_for_ever_is_an_error(store):
+    disturbed(store, *([[row(f"x{number}")] for number in range(99)]), mixes=True)
+    with pytest.raises(DatasetChanged, match="1 are not in the file"):
+        sync(store, [row("1")])
+
+
+def test_splits_that_another_upload_changed_are_noticed(store):
+    """Phoenix keeps them with the example, not with the version."""
+    send, lost = store.send, [False, True]  # in the first request
+
+    def send_without(name: str, rows: Sequence[Mapping[str, Any]], *, as_whole: bool) -> str:
+        return send(name, [{**one, "splits": []} if lost.pop() else one for one in rows], as_whole=as_whole)
+
+    store.send = send_without  # type: ignore[method-assign]
+    _, uploaded = sync(store, [row("1", splits=["dev"])])
+    assert (uploaded.examples[0].splits, len(store.versions)) == (frozenset({"dev"}), 2)
+
+
+# --- where a version comes from ------------------------------------------------------------------------
+
+
+def test_the_dataset_says_where_its_newest_version_comes_from(store):
+    sync(store, [row("1")], commit="c1", branch="main", ci="github")
+    held = store.find(NAME)
+    assert str(held.origin) == "branch main (commit c1)"
+    assert held.origin.digest
+    upload(store, [row("2")])  # by a program that says nothing
+    assert store.find(NAME).origin is None
+    sync(store, [row("3")], branch="b")
+    assert str(store.find(NAME).origin) == "branch b"
+
+
+def test_a_description_of_the_user_stays(store):
+    store.description = "Questions of customers"
+    sync(store, [row("1")], branch="main")
+    assert (store.description, store.find(NAME).origin) == ("Questions of customers", None)
+
+
+def test_an_origin_that_cannot_be_recorded_fails_no_upload(store, monkeypatch, caplog):
+    def describe(dataset_id: str, text: str) -> None:
+        raise PhoenixError("refused")
+
+    monkeypatch.setattr(store, "describe", describe)
+    assert sync(store, [row("1")], branch="main")[1].version_id == "V1"
+    assert "the origin of the upload was not recorded: refused" in caplog.text
+
+
+@given(branch=st.text(), commit=st.text(), digest=st.text(alphabet="0123456789abcdef"))
+def test_an_origin_is_read_as_it_was_written(branch, commit, digest):
+    """A branch may have any name; its spaces become one."""
+    read = UploadOrigin.of(UploadOrigin(version_id="V=", digest=digest, commit=commit, branch=branch).to_text())
+    assert read is not None
+    assert (read.version_id, read.digest) == ("V=", digest)
+    assert (read.commit, read.branch) == ("".join(commit.split()), " ".join(branch.split()))

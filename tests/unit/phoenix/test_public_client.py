@@ -152,6 +152,15 @@ def test_what_a_facade_has_is_skipped_or_appended_to(testset):
         DatasetUploader(testset, facade).upload("overwrite")
 
 
+def test_what_a_facade_has_and_the_file_has_not_needs_a_decision(testset):
+    facade = Facade(t=SimpleNamespace(examples=[FIRST, {**FIRST, "input": {}}]))
+    with pytest.raises(UsageError, match=r"(?s)nothing was uploaded:\n  t: 1 added, 1 removed\n"):
+        DatasetUploader(testset, facade).upload()
+    assert list(facade.held) == ["t"]
+    facade.held["t"].examples[1:] = [SECOND]
+    assert list(DatasetUploader(testset, facade).upload()) == list(facade.held) == ["t", "u"]
+
+
 def test_a_mock_has_every_dataset_and_takes_every_row(testset):
     client = MagicMock()
     assert DatasetUploader(testset, client).upload()["t"] is client.datasets.get_dataset.return_value

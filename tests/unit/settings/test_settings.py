@@ -48,6 +48,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "not_secrets": ("DEMO_KEY", '"DEMO_KEY"', ("DEMO_KEY",)),
     "csv_path": ("set.csv", '"set.csv"', Path("set.csv")),
     "on_exist": ("append", '"append"', "append"),
+    "sync": ("true", "true", True),
     "input_keys": ("q,context", '["q", "context"]', ("q", "context")),
     "output_keys": ("gold", '["gold"]', ("gold",)),
     "tag_column": ("sets", '"sets"', "sets"),

@@ -14,9 +14,9 @@ from evalwire.datasets import check_testset, describe_lists
 from evalwire.errors import EvalwireError, PhoenixError, TestsetError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
-from evalwire.jobs import discover, known_names, testset_columns
+from evalwire.jobs import discover, known_names, testset_columns, testset_differences
 from evalwire.model import count
-from evalwire.settings import experiment_table
+from evalwire.settings import ci_metadata, experiment_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The result of a check."""
+    """The result of a check; a warning does not fail it."""
 
     ok: bool
     what: str
     detail: str
+    warning: bool = False
 
 
 def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool = False) -> int:
@@ -64,7 +65,10 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
     findings.append(_check_gates(invocation, found.experiments))
-    findings.extend(_check_testset(invocation.settings))
+    testset = _check_testset(invocation.settings)
+    findings.extend(testset)
+    if phoenix is not None and all(finding.ok for finding in testset):
+        findings.extend(_compare_testset(invocation, phoenix, found.experiments))
     ok = all(finding.ok for finding in findings)
     settings = _settings(invocation)
     if as_json:
@@ -82,7 +86,7 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
             invocation.console.show(f"{name:{width}}  {_shown(entry['value'])}  ({entry['source']})\n")
         invocation.console.out.write("\n")
     for finding in findings:
-        word = "ok    " if finding.ok else "FAILED"
+        word = "FAILED" if not finding.ok else "WARN  " if finding.warning else "ok    "
         invocation.console.show(f"{word}  {masking.plain_line(finding.what)}: {finding.detail}\n")
     return 0 if ok else 1
 
@@ -148,6 +152,17 @@ def _check_testset(settings: Settings) -> list[Finding]:
     except TestsetError as error:
         return [Finding(ok=False, what="testset", detail=str(error))]
     return [Finding(ok=True, what="testset", detail=f"{path}: {line}") for line in describe_lists(inspection, columns)]
+
+
+def _compare_testset(invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment]) -> list[Finding]:
+    """Warn of datasets that differ from the testset, unless runs upload it."""
+    settings = invocation.settings
+    if settings.sync:
+        return []
+    names = list(dict.fromkeys(experiment.dataset_name for experiment in experiments))
+    branch = ci_metadata(invocation.environ).get("branch")
+    differences = testset_differences(settings, phoenix, names, branch=branch)
+    return [Finding(ok=True, warning=True, what="testset", detail=line) for line in differences]
 
 
 def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:

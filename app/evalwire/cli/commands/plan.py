@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire import reports
 from evalwire.errors import EvalwireError, NothingToRunError, UsageError
 from evalwire.experiments import importable
-from evalwire.jobs import discover, job_spec, opener
+from evalwire.jobs import discover, job_spec, opener, prepare_datasets
 from evalwire.model import Sharing, count
 from evalwire.recording import NoJournal
 from evalwire.settings import pipeline_run
@@ -36,6 +37,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
 
     Raises:
         UsageError: a given path does not exist or cannot be written.
+        TestsetError: the testset to upload has errors.
         EvalwireError: Phoenix cannot be reached.
     """
     settings, console = invocation.settings, invocation.console
@@ -79,6 +81,8 @@ def _open(
     knows_run = settings.run_key is not None or pipeline_run(environ) is not None
     key = find_run_key(settings, environ)[0] if knows_run and not fresh else None
     spec = job_spec(settings, environ, sharing=Sharing(total=shards, run_key=key))
+    uploaded = prepare_datasets(settings, invocation.console, phoenix, experiments, spec, uploads=settings.sync)
+    spec = replace(spec, uploaded=uploaded)
     experiment_opener = opener(phoenix, spec, NoJournal(), past={})
     opened, failures = [], []
     for experiment in experiments:

@@ -67,9 +67,7 @@ def resume(
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
-        with reachable_phoenix(
-            settings, environ, console, invocation.connect, local=local, with_testset=False
-        ) as phoenix:
+        with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
             past = earlier or _from_phoenix(invocation, phoenix, str(experiment_id))
             names = select_names(settings, past.experiments, of="earlier job")
             yield Job(

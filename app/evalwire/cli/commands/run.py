@@ -15,6 +15,7 @@ from evalwire.jobs import (
     engine_limits,
     job_spec,
     load_selected,
+    prepare_datasets,
     reachable_phoenix,
     resumed_spec,
     run_and_report,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import Experiment, JobSpec
     from evalwire.recording import PastJob
+    from evalwire.settings import Settings
     from evalwire.shards import Membership
 
 ALL_EXAMPLES = ExampleRequest()
@@ -62,10 +64,12 @@ def run(
 
     Raises:
         UsageError: a given path does not exist or cannot be written, or no example is selected; nothing has run.
+        TestsetError: the testset to upload has errors; nothing has run.
         EvalwireError: Phoenix cannot be reached, or the local Phoenix did not start.
         Interrupted: a signal arrived before the engine started, or a second signal arrived.
     """
     settings, environ, console = invocation.settings, invocation.environ, invocation.console
+    _check_upload(settings)
     membership = find_membership(settings, environ, fresh=fresh, is_recorded=dry_run is None)
     if membership is not None and local:
         raise UsageError(
@@ -92,13 +96,19 @@ def run(
             check_requirements(experiments)
         if settings.source("task_concurrency") == "default" and dry_run != 1:
             console.say(_AT_ONCE.format(settings.task_concurrency))
-        with reachable_phoenix(
-            settings, environ, console, invocation.connect, local=local, with_testset=True
-        ) as phoenix:
+        with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
+            uploaded = {}
+            if planned is None:  # the plan has the versions of the datasets
+                uploads = settings.csv_path is not None if local else settings.sync
+                is_dry = dry_run is not None and not local
+                uploaded = prepare_datasets(
+                    settings, console, phoenix, experiments, spec, uploads=uploads, is_dry=is_dry
+                )
+            versioned = replace(spec, uploaded=uploaded)
             yield Job(
-                experiments=select_examples(experiments, spec, phoenix, say=console.say),
+                experiments=select_examples(experiments, versioned, phoenix, say=console.say),
                 phoenix=phoenix,
-                spec=spec,
+                spec=versioned,
                 limits=engine_limits(settings),
                 environ=environ,
                 mask=console.mask,
@@ -130,6 +140,29 @@ def _spec(invocation: Invocation, membership: Membership | None, planned: PastJo
     if planned is None:
         return job_spec(invocation.settings, invocation.environ, sharing=sharing)
     return resumed_spec(invocation.settings, planned.spec, sharing=sharing)
+
+
+def _check_upload(settings: Settings) -> None:
+    """Check that a job which uploads the testset decides alone which dataset versions run.
+
+    Raises:
+        UsageError: the versions are given, or other jobs share the experiments.
+    """
+    if not settings.sync:
+        return
+    source = settings.source("sync")
+    if settings.shard is not None and settings.plan is None:
+        raise UsageError(
+            f"shards without a plan cannot upload the testset (from: {source}), because each shard could run another "
+            "version. Upload it with `evalwire plan --upload` and give the shards the plan, or use --no-upload."
+        )
+    if settings.plan is not None and source == "flag":
+        raise UsageError("--upload: the plan fixes the dataset versions. Use `evalwire plan --upload` instead.")
+    if settings.dataset_version is not None and source in ("flag", "EVALWIRE_SYNC"):
+        raise UsageError(
+            f"--dataset-version and --upload cannot be used together (from: {source}): the job runs the version that "
+            "it uploads. Omit one of them."
+        )
 
 
 def _check_version(version: str | None, experiments: Sequence[Experiment]) -> None:

@@ -8,16 +8,12 @@ from evalwire.datasets import ROWS_PER_PART, check_testset, describe_upload, exe
 from evalwire.errors import UsageError
 from evalwire.jobs import Signals, progress_counter, testset_columns, testset_path
 from evalwire.model import count
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from evalwire.cli.invocation import Invocation
     from evalwire.datasets import Upload
     from evalwire.phoenix import Phoenix
-
-
-_MOST_IDS = 5
 
 
 def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = False) -> int:
@@ -29,7 +25,8 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
         dry_run: report the changes without uploading them.
 
     Raises:
-        UsageError: no file was given, or it has no row with a tag.
+        UsageError: no file was given, or it has no row with a tag; or it differs from a dataset, and `on_exist` is not
+            set. Nothing was uploaded.
         TestsetError: the file has errors; nothing was uploaded.
         PhoenixError: Phoenix rejected an upload.
     """
@@ -43,7 +40,7 @@ def upload(invocation: Invocation, *, strict: bool = False, dry_run: bool = Fals
     on_exist = invocation.settings.on_exist
     with Signals():
         for found in prepare_uploads(path, columns, inspection.sizes, phoenix.uploads, on_exist=on_exist):
-            for line in _planned(found):
+            for line in found.changes():
                 invocation.console.say(line)
             if not dry_run:
                 _execute(invocation, phoenix, found)
@@ -63,7 +60,8 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
             advance(number)
 
         try:
-            execute_upload(phoenix.uploads, found, arrived=arrived)
+            origin = ci_metadata(invocation.environ)
+            execute_upload(phoenix.uploads, found, origin=origin, arrived=arrived)
         except BaseException:
             if to_send > ROWS_PER_PART:
                 invocation.console.warn(
@@ -71,22 +69,3 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
                     f"the rest. Until then, runs {'use the previous version' if found.held else 'reject the dataset'}."
                 )
             raise
-
-
-def _planned(found: Upload) -> Iterator[str]:
-    """Yield a description of the changes; nothing for a new or an unchanged dataset."""
-    if found.plan is None or found.held is None or found.plan.is_empty:
-        return
-    plan = found.plan
-    same = len(plan.ids) - len(plan.added) - len(plan.changed)
-    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed, {same} unchanged"
-    yield f"{found.name}: {'continues an interrupted upload: ' if found.is_repeat else ''}{counts}"
-    removed = [example.id for example in plan.removed]
-    for word, ids in (("added", plan.added), ("changed", plan.changed), ("removed", removed)):
-        if ids:
-            yield f"  {word}: {_listed(ids)}"
-
-
-def _listed(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-    return ", ".join(ids[:_MOST_IDS]) + more

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from evalwire.model import Evaluation, Failure, RunKey, Usage
+from evalwire.model import Evaluation, Failure, RunKey, UploadedVersion, Usage
 from evalwire.recording.journal.past import PastDataset
 
 FORMAT: Final = 2
@@ -39,6 +39,7 @@ class JobLine(_Line, frozen=True, tag="job"):
     shard: str | None
     run_key: str | None
     selection: Mapping[str, Any] | None = None
+    uploaded: Mapping[str, UploadedVersion] = msgspec.field(default_factory=dict)
 
 
 class CreateLine(_Line, frozen=True, tag="create"):

@@ -102,6 +102,7 @@ def _job(line: lines.JobLine) -> PastJob:
             repetitions=line.repetitions,
             split=line.split,
             dataset_version=line.dataset_version,
+            uploaded=line.uploaded,
             gates=line.gates,
             baseline=line.baseline,
             selection=selection,

@@ -135,6 +135,7 @@ class Journal:
                 repetitions=spec.repetitions,
                 split=spec.split,
                 dataset_version=spec.dataset_version,
+                uploaded=spec.uploaded,
                 gates=spec.gates,
                 baseline=spec.baseline,
                 shard=str(sharing.shard) if sharing and sharing.shard else None,
