@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         html,
         junit,
         markdown,
+        metrics,
         outputs,
         results_json,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "junit",
     "load_results",
     "markdown",
+    "metrics",
     "outputs",
     "pieces",
     "read_results",
@@ -53,8 +55,15 @@ FORMATS: Mapping[str, str] = {
     "html": "html",
     "console": "console",
     "annotations": "annotations",
+    "metrics": "metrics",
 }  # format -> module, whose `pieces` renders a report
-_FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
+_FILES = {
+    "results.json": "json",
+    "evalwire.xml": "junit",
+    "summary.md": "markdown",
+    "report.html": "html",
+    "metrics.txt": "metrics",
+}
 
 __getattr__ = lazy_names(
     __name__,
