@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from evalwire.cli.commands import (
         baseline,
         check,
+        comment,
         compare,
         export,
         gate,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "baseline",
     "check",
+    "comment",
     "compare",
     "export",
     "gate",
