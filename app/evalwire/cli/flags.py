@@ -7,13 +7,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from evalwire.cli.examples import EXAMPLES, epilog
-from evalwire.cli.project_templates import Template
+from evalwire.cli.project_templates import CI, Template
 from evalwire.settings import LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
 SELECTION = ("experiments", "names")  # settings of several commands
@@ -288,6 +288,10 @@ Project = Annotated[
 ]
 
 Workflow = Annotated[
-    Literal["github", "gitlab"] | None,
-    typer.Option("--ci", metavar="github|gitlab", help="Also write a pipeline for this CI system."),
+    CI | None,
+    typer.Option(
+        "--ci",
+        metavar="github|gitlab",
+        help="Also write a pipeline for this CI system; in an existing project, only the pipeline.",
+    ),
 ]
