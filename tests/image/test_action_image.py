@@ -161,7 +161,10 @@ def test_a_project_that_passes(job, docker, phoenix):
     written = _files(it.workspace) - before
     assert {name for name in written if "journal" not in name} == {
         "test-results",
-        *(f"test-results/{name}" for name in ("results.json", "evalwire.xml", "summary.md", "report.html")),
+        *(
+            f"test-results/{name}"
+            for name in ("results.json", "evalwire.xml", "summary.md", "report.html", "metrics.txt")
+        ),
     }
     assert {it.owner_of(name) for name in written} == {RUNNER_USER if os.geteuid() == 0 else os.geteuid()}
     assert docker("ps", "-aq", "--filter", f"name={it.container}").stdout == ""
@@ -416,5 +419,5 @@ def test_the_comment_tells_the_last_run(job):
         github.failures = [(403, "Resource not accessible by integration")]
         ended = it.run(comment="true")
         assert ended.steps["comment"].exit_code == 0
-        assert "::warning title=evalwire::Cannot write the comment on pull request 7" in ended.commands[-1]
+        assert "::warning title=evalwire::Cannot comment on pull request 7" in ended.commands[-1]
         assert "pull-requests: write" in ended.commands[-1]
