@@ -103,7 +103,7 @@ def test_a_failure_names_example_exception_and_line(phoenix_project, make_datase
     assert f"example {failed['example_id']}" in done.stdout
     assert f"KeyError: 'k'  (experiments/{name}/task.py:3)" in done.stdout
     assert "always" in done.stdout
-    assert "1.000 (1 missing)" in done.stdout
+    assert "1.000  (1 missing)" in done.stdout
 
 
 def test_an_error_that_is_only_named_like_phoenixs_is_no_outage(phoenix_project, make_dataset):

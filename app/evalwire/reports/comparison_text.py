@@ -115,7 +115,7 @@ def _text(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -> I
         yield Line(f"{plain(_recorded_name(side))}{_problems(side)}", label=Text(f"{word:8}"))
     if page := comparison_link(baseline, new):
         yield Line(plain(page), label=Text(f"{'page':8}"))
-    yield Line("; ".join(plain(note) for note in _sizes(baseline, new, old)))
+    yield from (Line(plain(note)) for note in _sizes(baseline, new, old))
     yield Line()
     rows = [_cells(comparison) for comparison in baseline.comparisons]
     widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
@@ -139,11 +139,12 @@ def _problems(side: ExperimentResult) -> str:
 
 def _sizes(baseline: Baseline, new: ExperimentResult, old: ExperimentResult) -> Iterator[str]:
     """Yield the numbers of examples, and the evaluations that only a single side has."""
-    yield count(baseline.paired, "unchanged example")
+    numbers = [count(baseline.paired, "unchanged example")]
     for word, ids in (("added", baseline.added), ("removed", baseline.removed), ("changed", baseline.changed)):
         if ids:
             more = ", ..." if len(ids) > _MOST_EXAMPLES else ""
-            yield f"{len(ids)} {word} ({', '.join(ids[:_MOST_EXAMPLES])}{more})"
+            numbers.append(f"{len(ids)} {word} ({', '.join(ids[:_MOST_EXAMPLES])}{more})")
+    yield "; ".join(numbers)
     for word, names in _unpaired_evaluations(new, old).items():
         if names:
             yield f"only {word}: {', '.join(names)}"

@@ -188,7 +188,9 @@ BROKEN = result("b", [run(1, failure=failure()), run(2, evaluations=(evaluation(
             "❌ evalwire FAILED: 2 of 4 runs failed (1 tolerated by max_error_rate)",
         ),
         (
-            red_report(results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted"),
+            red_report(
+                results=(replace(SOUND, example_count=3),), gates=(), baselines=(), outcome="interrupted", exit_code=130
+            ),
             "⚠️ evalwire INTERRUPTED: 2 not run, no gates",
         ),
         (

@@ -82,7 +82,8 @@ def _heading(report: Report) -> str:
         f"{digest.not_run} not run" if digest.not_run else "",
     ]
     size = [_experiments(digest, report), count(digest.expected_runs, "run")] if not any(reasons) else []
-    return f"{head}: {', '.join(filter(None, [*size, *reasons, 'no gates' if digest.has_no_gates else '']))}"
+    again = f"; {prose(again)}" if (again := scored_again(report)) else ""
+    return f"{head}: {', '.join(filter(None, [*size, *reasons, 'no gates' if digest.has_no_gates else '']))}{again}"
 
 
 def _experiments(digest: Digest, report: Report) -> str:
@@ -100,7 +101,7 @@ def _failed(digest: Digest) -> str:
 
 
 def _numbers(report: Report) -> str:
-    """Return sizes, duration, usage of language models, and baselines that were scored again, on a single line."""
+    """Return sizes, duration and usage of language models, on a single line."""
     digest = Digest.of(report)
     size = [_experiments(digest, report), count(digest.examples, "example"), f"{report.seconds:.1f} s"]
     parts = size if report.results else []
@@ -110,8 +111,6 @@ def _numbers(report: Report) -> str:
         parts.append(f"{used:,} tokens" + (f", {cost:.2g} USD{' or more' if unknown else ''}" if cost else ""))
     if report.gates_note:
         parts.append(report.gates_note)
-    if again := scored_again(report):
-        parts.append(prose(again))
     return " · ".join(parts)
 
 
