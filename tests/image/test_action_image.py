@@ -161,7 +161,10 @@ def test_a_project_that_passes(job, docker, phoenix):
     written = _files(it.workspace) - before
     assert {name for name in written if "journal" not in name} == {
         "test-results",
-        *(f"test-results/{name}" for name in ("results.json", "evalwire.xml", "summary.md", "report.html")),
+        *(
+            f"test-results/{name}"
+            for name in ("results.json", "evalwire.xml", "summary.md", "report.html", "metrics.txt")
+        ),
     }
     assert {it.owner_of(name) for name in written} == {RUNNER_USER if os.geteuid() == 0 else os.geteuid()}
     assert docker("ps", "-aq", "--filter", f"name={it.container}").stdout == ""

@@ -344,7 +344,13 @@ def test_every_report_is_there_when_nothing_could_run(phoenix_project):
     (phoenix_project.directory / "experiments").mkdir()
     assert phoenix_project.run("run").returncode == 1
     folder = phoenix_project.directory / "test-results"
-    assert {path.name for path in folder.iterdir()} == {"results.json", "evalwire.xml", "summary.md", "report.html"}
+    assert {path.name for path in folder.iterdir()} == {
+        "results.json",
+        "evalwire.xml",
+        "summary.md",
+        "report.html",
+        "metrics.txt",
+    }
     assert "nothing_to_run" in (folder / "results.json").read_text()
     assert "<error" in (folder / "evalwire.xml").read_text()
 

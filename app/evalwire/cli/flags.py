@@ -337,7 +337,7 @@ ReportFormat = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="Format: console, html, markdown, junit, json or annotations (of GitHub) (default: console).",
+        help="Format: console, html, markdown, junit, json, metrics or annotations (of GitHub) (default: console).",
     ),
 ]
 

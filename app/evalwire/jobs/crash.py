@@ -14,6 +14,7 @@ from evalwire import clocks, reports
 from evalwire._version import __version__
 from evalwire.errors import UsageError
 from evalwire.jobs.report_files import ReportFiles
+from evalwire.jobs.step_summary import append_step_summary
 from evalwire.model import Report, Shard
 from evalwire.recording import count_runs
 from evalwire.settings import ci_metadata
@@ -92,7 +93,8 @@ def report_crash(place: str, exit_code: int) -> str:
     if written is None or written.exit_code != exit_code:
         outcome = "interrupted" if written is None or written.outcome in ("passed", "partial") else written.outcome
         report = replace(written or _bare_report(job), outcome=outcome, exit_code=exit_code)
-        job.files.write(report, problems.append)
+        report = job.files.write(report, problems.append)
+        append_step_summary(report, os.environ, problems.append, is_in_action=job.github_files is not None)
     said = "" if written is not None or job.journal is None else _results_in(Path(job.journal))
     return "".join([said, *(f"; {problem}" for problem in problems)])
 

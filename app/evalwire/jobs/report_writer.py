@@ -13,6 +13,7 @@ from evalwire.errors import UsageError
 from evalwire.jobs.failing import failing_examples
 from evalwire.jobs.report_files import ReportFiles
 from evalwire.jobs.run import JobStart
+from evalwire.jobs.step_summary import append_step_summary
 from evalwire.model import Report
 from evalwire.settings import ci_metadata
 
@@ -124,7 +125,9 @@ class ReportWriter:
             shard=self._shard,
             failing=self._failing,
         )
-        return self.files.write(report, self._console.warn).exit_code
+        report = self.files.write(report, self._console.warn)
+        self._append_step_summary(report)
+        return report.exit_code
 
     def write(self, report: Report) -> int:
         """Write and show the report; return its exit code, which is not 0 if a part could not be written."""
@@ -134,6 +137,7 @@ class ReportWriter:
         if problem := self._show(report):
             console.warn(f"cannot show the result: {problem}")
             report = self.files.write(report.without([f"the screen: {problem}"]), console.warn)
+        self._append_step_summary(report)
         for number, message in (
             (report.abandoned_threads, "plain functions did not return in time, and their threads are still running"),
             (report.lost_spans, "spans could not be delivered. Runs and scores are not affected"),
@@ -143,6 +147,10 @@ class ReportWriter:
         if written := [name for name in self.files.names if self._is_there(name)]:
             console.say(f"reports in {settings.report_dir}/: {', '.join(written)}")
         return report.exit_code
+
+    def _append_step_summary(self, report: Report) -> None:
+        in_action = self._settings.github_files is not None
+        append_step_summary(report, self._environ, self._console.warn, is_in_action=in_action)
 
     def _is_there(self, name: str) -> bool:
         return self.files.directory is not None and (self.files.directory / name).exists()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         html,
         junit,
         markdown,
+        metrics,
         outputs,
         results_json,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "load_failing",
     "load_results",
     "markdown",
+    "metrics",
     "outputs",
     "pieces",
     "read_results",
@@ -54,8 +56,15 @@ FORMATS: Mapping[str, str] = {
     "html": "html",
     "console": "console",
     "annotations": "annotations",
+    "metrics": "metrics",
 }  # format -> module, whose `pieces` renders a report
-_FILES = {"results.json": "json", "evalwire.xml": "junit", "summary.md": "markdown", "report.html": "html"}
+_FILES = {
+    "results.json": "json",
+    "evalwire.xml": "junit",
+    "summary.md": "markdown",
+    "report.html": "html",
+    "metrics.txt": "metrics",
+}
 
 __getattr__ = lazy_names(
     __name__,
