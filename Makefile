@@ -52,7 +52,7 @@ lint-python: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy image .github/release action/comment.py
+	$(BIN)/mypy image .github/release
 	$(BIN)/lint-imports
 
 lint-words: $(VENV)/installed

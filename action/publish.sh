@@ -50,16 +50,8 @@ publish_summary() {
     head -c "$MOST_SUMMARY_BYTES" -- "$summary"
     printf '\n'
   elif [[ $EXIT_CODE != 0 ]]; then # other commands have no report
-    printf '## evalwire: %s\n\nThere is no report. See the log of the job.\n' "$(ended)"
+    bare_summary
   fi >>"$GITHUB_STEP_SUMMARY"
-}
-
-ended() {
-  if [[ -n $EXIT_CODE ]]; then
-    printf 'ended with exit code %s' "$EXIT_CODE"
-  else
-    printf 'did not finish'
-  fi
 }
 
 publish_annotations() {

@@ -8,6 +8,18 @@ notice() { _message notice "$1"; }
 # Set a step output on a single line, because each line of the file is an output. The last value of a name counts.
 output() { printf '%s=%s\n' "$1" "${2//[[:cntrl:]]/ }" >>"$GITHUB_OUTPUT"; }
 
+# Print how evalwire ended, for a job without a report.
+ended() {
+  if [[ -n $EXIT_CODE ]]; then
+    printf 'ended with exit code %s' "$EXIT_CODE"
+  else
+    printf 'did not finish'
+  fi
+}
+
+# Print the summary of a job without a report.
+bare_summary() { printf '## evalwire: %s\n\nThere is no report. See the log of the job.\n' "$(ended)"; }
+
 _message() {
   local text=$2
   text=${text//'%'/%25}

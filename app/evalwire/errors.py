@@ -13,6 +13,8 @@
     │   ├── RunTaken              1   another job recorded this run with a different output
     │   └── ExperimentNotFound    1   no experiment has this ID
     ├── LocalServerError          1   the Phoenix of `--local` did not start
+    ├── CommentError              1   the comment with the summary could not be written
+    │   └── CommentRefused        1   401, 403 or 404: the token is invalid or has no permission
     └── TestsetError              2   the testset file cannot be uploaded
         └── TestsetNotFound       2   the testset file does not exist
 
@@ -99,6 +101,14 @@ class ExperimentNotFound(PhoenixError, ValueError):
     """Phoenix has no experiment with this ID."""
 
     failure_kind: ClassVar[FailureKind] = "user"
+
+
+class CommentError(EvalwireError):
+    """GitHub or GitLab did not accept the comment with the summary."""
+
+
+class CommentRefused(CommentError):
+    """GitHub or GitLab responded with 401, 403 or 404."""
 
 
 class LocalServerError(EvalwireError):

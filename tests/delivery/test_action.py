@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from action_runner import commands
-from fake_github import NUMBER, TOKEN, fake_github
 
 from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES
 
@@ -23,17 +18,6 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS = ACTION["runs"]["steps"]
 SCRIPTS = {path.name: path.read_text() for path in sorted((ROOT / "action").glob("*.sh"))}
 GUIDE = (ROOT / "docs" / "github.md").read_text()
-
-
-def _load_comment():
-    spec = importlib.util.spec_from_file_location("comment", ROOT / "action" / "comment.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["comment"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-comment = _load_comment()
 
 
 # --- action.yml ------------------------------------------------------------------------------------------
@@ -274,159 +258,68 @@ def test_a_command_without_a_report_says_nothing(publish):
 
 # --- the comment -----------------------------------------------------------------------------------------
 
+RECORDS = """#!/bin/sh
+for word; do printf '%s\\n' "$word"; done >"$(dirname "$0")/words"
+for word; do case $word in *target=/summary.md*) file=${word#*source=}; cat "${file%%\\"*}" >"$(dirname "$0")/posted" ;; esac; done
+exit "${DOCKER_CODE:-0}"
+"""
+
 
 @pytest.fixture
-def github(monkeypatch):
-    monkeypatch.setattr(comment, "WAITS_SECONDS", (0, 0, 0))
-    with fake_github() as served:
-        yield served
+def comment(tmp_path):
+    """Comment as the action does; the arguments of docker, the text that its container has, and what is said."""
 
-
-@pytest.fixture
-def write(github, tmp_path, capsys):
-    """Write the comment as the action does; what it says to the runner."""
-
-    def run(summary="## PASSED\n", event=None, **environ):
-        files = {name: tmp_path / name for name in ("event.json", "summary.md")}
-        files["event.json"].write_text(json.dumps(event or {"pull_request": {"number": NUMBER}}))
-        files["summary.md"].unlink(missing_ok=True)
-        if summary is not None:
-            files["summary.md"].write_text(summary)
-        given = {
-            "COMMENT_KEY": "CI evaluate",
+    def run(**given):
+        docker = tmp_path / "docker"
+        docker.write_text(RECORDS)
+        docker.chmod(0o755)
+        (tmp_path / "summary.md").write_text("## PASSED\n")
+        environ = {
             "EXIT_CODE": "0",
-            "GITHUB_API_URL": github.url,
-            "GITHUB_REPOSITORY": "team/bot",
-            "GITHUB_RUN_ID": "123",
-            "GITHUB_SERVER_URL": "https://git.example",
-            "GITHUB_TOKEN": TOKEN,
-            **environ,
+            "GITHUB_EVENT_PATH": "/event of the runner.json",
+            "GITHUB_JOB": "evaluate",
+            "GITHUB_TOKEN": "a-token-of-these-tests",
+            "GITHUB_WORKFLOW": "CI",
+            "IMAGE": "evalwire:1",
+            "INPUT_COMMENT": "true",
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "PLACE": "test-results ",
+            "RUNNER_TEMP": str(tmp_path),
+            "SUMMARY": str(tmp_path / "summary.md"),
+            **given,
         }
-        comment.main(given, files["event.json"], files["summary.md"])
-        return list(commands(capsys.readouterr().out))
+        done = subprocess.run([ROOT / "action" / "comment.sh"], env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        words, posted = tmp_path / "words", tmp_path / "posted"
+        return words.read_text().splitlines() if words.exists() else [], posted, done.stdout
 
     return run
 
 
-def test_a_comment_is_written_once_and_then_updated(github, write):
-    """The second run of a job replaces what the first one said."""
-    assert write("## FAILED\n") == []
-    assert write("## PASSED\n") == []
-    (body,) = github.bodies()
-    assert body.startswith("<!-- evalwire:CI evaluate -->\n## PASSED\n")
-    assert body.endswith("[The job](https://git.example/team/bot/actions/runs/123)\n")
-
-
-def test_it_is_found_on_any_page(github, write):
-    """Behind hundreds of comments by people it is still the one that is updated."""
-    for number in range(250):
-        github.add(f"comment {number}", by="User")
-    write("first")
-    github.requests.clear()
-    write("second")
-    assert len(github.bodies()) == 1
-    assert "second" in github.bodies()[0]
-    assert [request.split()[0] for request in github.requests] == ["GET"] * 3 + ["PATCH"]
-
-
-def test_jobs_have_comments_of_their_own(github, write):
-    """Another key is another comment, and no key ends the marker."""
-    for key in ("a", "b", "a --> <b>", "a"):
-        write("text", COMMENT_KEY=key)
-    assert [body.splitlines()[0] for body in github.bodies()] == [
-        "<!-- evalwire:a -->",
-        "<!-- evalwire:b -->",
-        "<!-- evalwire:a --%3E %3Cb%3E -->",
+def test_the_container_of_the_comment_has_the_token_and_no_workspace(comment):
+    words, posted, said = comment()
+    assert words[words.index("evalwire:1") :] == [
+        *("evalwire:1", "-I", "-m", "evalwire", "comment"),
+        *("--key=CI evaluate test-results ", "/summary.md"),
     ]
-
-
-def test_a_persons_comment_is_not_touched(github, write):
-    """A marker in a person's comment, or a bot's that quotes it, would let others choose where the job writes."""
-    marker = "<!-- evalwire:CI evaluate -->"
-    github.add(f"{marker}\nmine", by="User")
-    github.add(f"> {marker}")
-    write("ours")
-    assert github.bodies(by="User") == [f"{marker}\nmine"]
-    assert [("ours" in body) for body in github.bodies()] == [False, True]
-
-
-def test_a_long_summary_is_cut_at_a_line(github, write):
-    """GitHub would refuse the whole comment."""
-    lines = [f"- line {number} ä{'x' * 50}" for number in range(2_000)]
-    assert write("\n".join(lines)) == []
-    (body,) = github.bodies()
-    assert 60_000 < len(body.encode()) <= 65_536
-    kept, _, rest = body.partition("\n\n*The rest is too long for a comment.*")
-    assert rest.startswith("\n\n[The job]")
-    assert kept.splitlines()[1:] == lines[: len(kept.splitlines()) - 1]
-
-
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_token_that_may_not_write_is_a_warning(github, write, status):
-    """A pull request from a fork: it is said what is missing, and no job is red for it."""
-    github.failures = [(status, "Resource not accessible by integration")]
-    (said,) = write()
-    assert said.startswith("::warning title=evalwire::Cannot write the comment on pull request 7")
-    assert f"HTTP {status}: Resource not accessible by integration" in said
-    assert "`permissions: pull-requests: write`" in said
-    assert "fork" in said
-    assert github.bodies() == []
-
-
-def test_a_fault_of_githubs_is_tried_again(github, write):
-    """A 502, and a rate limit, pass."""
-    github.failures = [(502, "Bad Gateway"), (429, "Too Many Requests")]
-    assert write() == []
-    assert len(github.bodies()) == 1
-
-
-def test_a_comment_whose_answer_is_lost_is_not_written_twice(github, write):
-    """GitHub may have done what it answered with an error."""
-    github.failures, github.loses = [(502, "Bad Gateway")], True
-    assert write() == []
-    assert len(github.bodies()) == 1
-
-
-def test_a_github_that_stays_away_is_a_warning(github, write):
-    """After a few tries the job goes on without the comment."""
-    github.failures = [(503, "down\n::error::from the outside")] * 9
-    (said,) = write()
-    assert said.startswith("::warning title=evalwire::")
-    assert "HTTP 503: down%0A" in said
-    assert len(github.requests) == 4
-
-
-def test_another_refusal_is_told_as_it_is(github, write):
-    """A locked pull request is no matter of permissions, and is not tried again."""
-    github.failures = [(422, "Unable to create comment because issue is locked.")]
-    (said,) = write()
-    assert "issue is locked" in said
-    assert "permissions" not in said
-    assert len(github.requests) == 1
-
-
-def test_without_a_pull_request_there_is_no_comment(github, write):
-    """A push has none; a comment's event names the pull request as an issue."""
-    assert write(event={"ref": "refs/heads/main"}) == [
-        "::notice title=evalwire::No comment was written: this job does not run for a pull request."
-    ]
-    assert write(event={"issue": {"number": 8}})[0].startswith("::notice")
-    assert github.requests == []
-    assert write(event={"issue": {"number": NUMBER, "pull_request": {}}}) == []
-    assert len(github.bodies()) == 1
+    assert words[words.index("GITHUB_TOKEN") - 1] == "--env"
+    assert "a-token-of-these-tests" not in " ".join(words)
+    mounts = [words[index + 1] for index, word in enumerate(words) if word == "--mount"]
+    assert len(mounts) == 2
+    assert all(mount.endswith(",readonly") for mount in mounts)
+    assert (posted.read_text(), said) == ("## PASSED\n", "")
 
 
 @pytest.mark.parametrize(("code", "said"), [("2", "ended with exit code 2"), ("", "did not finish")])
-def test_a_job_without_a_report_replaces_what_an_earlier_one_said(github, write, code, said):
-    """Else a pull request would still show that it passed."""
-    write("## PASSED\n")
-    write(None, EXIT_CODE=code)
-    (body,) = github.bodies()
-    assert f"## evalwire: {said}\n" in body
-    assert "PASSED" not in body
+def test_a_job_without_a_report_comments_how_it_ended(comment, code, said):
+    _, posted, _ = comment(EXIT_CODE=code, SUMMARY="")
+    assert posted.read_text().startswith(f"## evalwire: {said}\n")
 
 
-def test_the_token_is_not_shown():
-    """Not in a traceback's locals either."""
-    github = comment.GitHub(url="https://api.example", repository="team/bot", token=TOKEN)
-    assert TOKEN not in repr(github)
+def test_a_comment_is_posted_only_when_asked_for_and_possible(comment):
+    assert comment(INPUT_COMMENT="false")[0] == []
+    words, _, said = comment(IMAGE="")
+    assert (words, said[:11]) == ([], "::warning t")
+    assert "--key=gpt-4o" in comment(INPUT_COMMENT="gpt-4o")[0]
+    assert comment(DOCKER_CODE="1")[2] == ""
+    assert comment(DOCKER_CODE="125")[2].startswith("::warning title=evalwire::Cannot write the comment")

@@ -419,5 +419,5 @@ def test_the_comment_tells_the_last_run(job):
         github.failures = [(403, "Resource not accessible by integration")]
         ended = it.run(comment="true")
         assert ended.steps["comment"].exit_code == 0
-        assert "::warning title=evalwire::Cannot write the comment on pull request 7" in ended.commands[-1]
+        assert "::warning title=evalwire::Cannot comment on pull request 7" in ended.commands[-1]
         assert "pull-requests: write" in ended.commands[-1]

@@ -15,6 +15,7 @@ EXAMPLES = {
     ),
     "compare": ("evalwire compare branch:main file:test-results/results.json",),
     "report": ("evalwire report --format html --output report.html",),
+    "comment": ("evalwire comment", "evalwire comment --key gpt-4o"),
     "export": ("evalwire export --experiment RXhwZXJpbWVudDox --output runs.csv",),
     "baseline": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
     "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),

@@ -80,6 +80,41 @@ def report(
 
 @app.command(cls=Command)
 @takes()
+def comment(
+    given: Given,
+    *,
+    summary: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Markdown file to post (default: summary.md in the report directory).",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="TEXT",
+            help="Text that identifies the comment, so that other jobs have their own comments "
+            "(default: names of job and file).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Write the summary of a job as a comment on its pull request (GitHub) or merge request (GitLab).
+
+    Later jobs update the comment. GitHub needs GITHUB_TOKEN, and GitLab needs GITLAB_TOKEN.
+    """
+    execute(
+        lambda invocation: commands.comment.comment(invocation, file=summary, key=key),
+        given.flags,
+        **given.around,
+    )
+
+
+@app.command(cls=Command)
+@takes()
 def export(
     given: Given,
     *,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from evalwire.model import ExperimentResult, Failure, GateResult, Report
 
+Level = Literal["error", "warning", "notice"]
+
 MOST = 10  # annotations of an experiment
 _LONGEST_TITLE = 120
 _LONGEST_MESSAGE = 800
@@ -42,7 +44,7 @@ _OTHER_COMMAND = re.compile(r"##(?=\w*\[)")  # `##[...]` and `##vso[...]` are co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Annotation:
-    level: Literal["error", "warning"]
+    level: Level
     title: str
     message: str
     details: tuple[str, ...] = ()
@@ -70,6 +72,11 @@ def lines(report: Report) -> list[str]:
     if report.partial is not None:
         ordered.append(_Annotation(level="warning", title="evalwire", message=f"PARTIAL: {report.partial}"))
     return list(map(_command, ordered))
+
+
+def message(level: Level, text: str) -> str:
+    """Return the command that shows a message without a place."""
+    return _command(_Annotation(level=level, title="evalwire", message=text))
 
 
 def _at_most(result: ExperimentResult, found: list[_Annotation]) -> list[_Annotation]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from evalwire.cli.commands import (
         baseline,
         check,
+        comment,
         compare,
         export,
         gate,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "baseline",
     "check",
+    "comment",
     "compare",
     "export",
     "gate",
