@@ -148,7 +148,7 @@ def test_a_template_has_the_same_model_everywhere(empty):
 @pytest.mark.parametrize("template", ["anthropic"])
 @pytest.mark.parametrize("ci", WORKFLOWS)
 def test_the_workflow_of_a_template_installs_its_packages_and_has_its_key(empty, template, ci):
-    assert empty.run("init", "--template", template, "--ci", ci).returncode == 0
+    assert empty.run("init", "--template", template, "--ci", ci, "--server").returncode == 0
     file = empty.directory / WORKFLOWS[ci]
     checked = tool("check-jsonschema", "--builtin-schema", SCHEMAS[ci], file)
     assert checked.returncode == 0, checked.stdout
@@ -180,23 +180,42 @@ def test_a_workflow_is_written_where_it_is_asked_for(empty, ci):
     checked = tool("check-jsonschema", "--builtin-schema", SCHEMAS[ci], file)
     assert checked.returncode == 0, checked.stdout
     assert "evalwire run --local" in file.read_text()
+    assert "for the pipeline, set the variables of the repository: INSTALL_EVALWIRE_FROM\n" in done.stdout
 
 
-def test_the_workflow_of_github_is_a_safe_one(empty):
-    assert empty.run("init", "--ci", "github").returncode == 0
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_a_workflow_for_a_server_has_its_address_and_keeps_no_baseline(empty, ci):
+    done = empty.run("init", "--ci", ci, "--server")
+    assert done.returncode == 0
+    assert "INSTALL_EVALWIRE_FROM, PHOENIX_ENDPOINT, PHOENIX_API_KEY\n" in done.stdout
+    text = (empty.directory / WORKFLOWS[ci]).read_text()
+    assert "PHOENIX_ENDPOINT" in text
+    assert not [word for word in ("--local", "[local]", "baseline", "serve") if word in text]
+
+
+def test_a_server_without_a_pipeline_is_wrong_use(empty):
+    done = empty.run("init", "--server")
+    assert (done.returncode, done.stderr.splitlines()[0][:31]) == (2, "evalwire: --server needs --ci. ")
+    assert not contents(empty.directory)
+
+
+@pytest.mark.parametrize("server", [(), ("--server",)], ids=["local", "server"])
+def test_the_workflow_of_github_is_a_safe_one(empty, server):
+    assert empty.run("init", "--ci", "github", *server).returncode == 0
     checked = tool("zizmor", "--offline", "--quiet", empty.directory / ".github")
     assert checked.returncode == 0, checked.stdout
 
 
 def test_the_actions_are_those_of_evalwires_own_workflow(empty):
-    """One place to keep up to date; the one that keeps files is the project's alone."""
+    """One place to keep up to date; the one that keeps the baseline is the project's alone."""
     assert empty.run("init", "--ci", "github").returncode == 0
+    workflows = (Path(__file__).parents[2] / ".github/workflows").glob("*.yml")
     own, written = (
-        [line.strip(" -") for line in file.read_text().splitlines() if "uses:" in line]
-        for file in (Path(__file__).parents[2] / ".github/workflows/ci.yml", empty.directory / WORKFLOWS["github"])
+        [line.strip(" -") for file in files for line in file.read_text().splitlines() if "uses:" in line]
+        for files in (workflows, [empty.directory / WORKFLOWS["github"]])
     )
-    others = [line for line in written if line not in own]
-    assert [line.partition("@")[0] for line in others] == ["uses: actions/upload-artifact"]
+    others = [line.partition("@")[0] for line in written if line not in own]
+    assert others == ["uses: actions/cache/restore", "uses: actions/cache/save"]
 
 
 @pytest.mark.parametrize(
@@ -230,15 +249,49 @@ def test_a_second_time_it_changes_nothing(empty):
     done = empty.run("init", "--ci", "github")
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing was written" in done.stderr
-    for name in [*PROJECT, WORKFLOWS["github"]]:
-        assert name in done.stderr
+    assert f"these files exist: {WORKFLOWS['github']}.\nMove {WORKFLOWS['github']} away" in done.stderr
+    done = empty.run("init")
+    assert all(name in done.stderr for name in PROJECT)
     assert contents(empty.directory) == before
+    assert empty.run("init", "--ci", "gitlab").returncode == 0
+    assert empty.run("init", "--ci", "gitlab").returncode == 2  # not once more in a second file
 
 
-@pytest.mark.parametrize("name", [*PROJECT, WORKFLOWS["gitlab"]])
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_an_existing_project_gets_its_pipeline_and_nothing_else(empty, ci):
+    files = {
+        "evalwire.toml": "# mine\n",
+        "experiments/mine/task.py": "",
+        "requirements.txt": "",
+        ".gitignore": ".env\n",
+    }
+    empty.write(files)
+    done = empty.run("init", "--ci", ci)
+    assert done.returncode == 0, done.stderr
+    assert contents(empty.directory).keys() == {*files, WORKFLOWS[ci]}
+    assert (empty.directory / "evalwire.toml").read_text() == "# mine\n"
+    assert done.stdout.startswith(f"kept evalwire.toml\nkept experiments\nwrote {WORKFLOWS[ci]}\n.gitignore was not")
+    assert "evalwire run --local" not in done.stdout
+    text = (empty.directory / WORKFLOWS[ci]).read_text()
+    assert "-r requirements.txt\n" in text
+    if ci == "github":
+        assert "# Add the API keys that your experiments need" in text
+
+
+def test_a_pipeline_that_exists_includes_ours(empty):
+    empty.write({"evalwire.toml": "", ".gitlab-ci.yml": "test: {script: [make test]}\n"})
+    done = empty.run("init", "--ci", "gitlab")
+    assert done.returncode == 0
+    assert "kept .gitlab-ci.yml; add to it:\n  include:\n    - local: .gitlab/evalwire.yml\n" in done.stdout
+    assert "evalwire run --local" in (empty.directory / ".gitlab/evalwire.yml").read_text()
+    assert (empty.directory / ".gitlab-ci.yml").read_text() == "test: {script: [make test]}\n"
+    assert empty.run("init", "--ci", "gitlab").returncode == 2
+
+
+@pytest.mark.parametrize("name", PROJECT)
 def test_one_file_of_the_users_is_enough_to_write_none(empty, name):
     empty.write({name: "# the user's own"})
-    done = empty.run("init", "--ci", "gitlab")
+    done = empty.run("init")
     assert done.returncode == 2
     assert f"these files exist: {name}.\n" in done.stderr
     assert contents(empty.directory) == {name: b"# the user's own"}

@@ -251,7 +251,7 @@ def test_a_baseline_in_the_report_folder_is_read_before_it_is_replaced(searching
     [
         ({"dry_run": True}, "is from a dry run"),
         ({"shard": "1/2"}, "is from shard 1/2 alone"),
-        ({"experiments": []}, "has no experiment '"),
+        ({"experiments": []}, "cannot be a baseline: it has no experiment."),
     ],
 )
 def test_a_file_that_cannot_be_a_baseline_is_wrong_use(searching, change, said):
@@ -260,6 +260,17 @@ def test_a_file_that_cannot_be_a_baseline_is_wrong_use(searching, change, said):
     searching.write({"old.json": json.dumps({**found, **change})})
     done = searching.run("gate", "--results", "test-results/results.json", "--baseline", "file:old.json")
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_a_file_without_the_experiment_of_the_job_is_no_baseline_and_no_error(searching):
+    """A pull request that renames an experiment is compared with a results.json that has the old name."""
+    assert searching.run("run", **MAIN).returncode == 0
+    found = json.loads((searching.directory / "test-results/results.json").read_text())
+    found["experiments"][0]["name"] = "renamed"
+    searching.write({"old.json": json.dumps(found)})
+    done = searching.run("gate", "--results", "test-results/results.json", "--baseline", "file:old.json")
+    assert done.returncode == 0, done.stderr
+    assert f"old.json has no experiment '{searching.name}'" in done.stdout
 
 
 @pytest.mark.slow

@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from evalwire.cli.example_flags import EXAMPLE_FLAGS
 from evalwire.cli.examples import EXAMPLES, epilog
-from evalwire.cli.project_templates import Template
+from evalwire.cli.project_templates import CI, Template
 from evalwire.jobs import ExampleRequest
 from evalwire.settings import GATING, LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
@@ -353,6 +353,10 @@ Project = Annotated[
 ]
 
 Workflow = Annotated[
-    Literal["github", "gitlab"] | None,
-    typer.Option("--ci", metavar="github|gitlab", help="Also write a pipeline for this CI system."),
+    CI | None,
+    typer.Option(
+        "--ci",
+        metavar="github|gitlab",
+        help="Also write a pipeline for this CI system; in an existing project, only the pipeline.",
+    ),
 ]

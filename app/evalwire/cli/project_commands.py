@@ -80,10 +80,19 @@ def init(
     ] = Path(),
     template: Project = "basic",
     ci: Workflow = None,
+    server: Annotated[
+        bool,
+        typer.Option(
+            "--server", help="With --ci: use your own Phoenix server instead of a local Phoenix and a kept baseline."
+        ),
+    ] = False,
 ) -> None:
-    """Create a small project that runs without changes. Keep existing files."""
+    """Create a small project that runs without changes, or with --ci, a pipeline for an existing project.
+
+    Existing files are kept.
+    """
     execute(
-        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci),
+        lambda invocation: commands.init.init(invocation, directory, template=template, ci=ci, server=server),
         {},
         config=None,
         env_file=None,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Literal
 
+from evalwire.loading import load
+
 Template = Literal["basic", "openai", "anthropic", "litellm", "langchain", "pydantic-ai", "rag"]
+CI = Literal["github", "gitlab"]
 
 _BASIC = (
     "evalwire.toml",
@@ -47,22 +50,35 @@ def set_up_commands(template: Template) -> list[str]:
     return ["pip install -r requirements.txt", f"export {_key(template)}=..."]
 
 
-def workflow(path: str, template: Template) -> str:
-    """Return a workflow that installs the packages of the project, and has the API key of its model."""
-    if template == "basic":
-        return read_template(path)
-    lines = []
-    for line in read_template(path).splitlines(keepends=True):
-        if line.lstrip(" -").startswith(("pip install", "run: pip install")):
-            lines.append(f"{line.rstrip()} -r requirements.txt\n")
-            continue
-        lines.append(line)
-        if line.strip() == "- run: evalwire run --local":  # GitLab's jobs have the variables of the project
-            indent = line.partition("-")[0] + "  "
-            lines += [f"{indent}env:\n", f"{indent}  {_key(template)}: ${{{{ secrets.{_key(template)} }}}}\n"]
-    return "".join(lines)
+def workflow(ci: CI, *, template: Template | None, has_requirements: bool, server: bool) -> str:
+    """Return a workflow for a CI system.
+
+    Args:
+        ci: the CI system.
+        template: the template of the project, whose model needs an API key; None for another project.
+        has_requirements: whether the project has a `requirements.txt`.
+        server: whether the workflow uses a Phoenix server of the user, instead of a local Phoenix and a kept baseline.
+    """
+    environment = load("jinja2").Environment(  # `{{` and `{%` would collide with expressions of GitHub
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        line_statement_prefix="#%",
+        keep_trailing_newline=True,
+        autoescape=False,  # the text is YAML, and its values are constants
+    )
+    text: str = environment.from_string(read_template(f"{ci}.yml")).render(
+        key="" if template in (None, "basic") else _key(template),
+        package="evalwire" if server else "evalwire[local]",
+        requirements=" -r requirements.txt" if has_requirements else "",
+        server=server,
+    )
+    return text
 
 
-def _key(template: Template) -> str:
+def _key(template: Template | None) -> str:
     """Return the environment variable of the provider's API key."""
     return "ANTHROPIC_API_KEY" if template == "anthropic" else "OPENAI_API_KEY"

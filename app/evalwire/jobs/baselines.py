@@ -38,7 +38,7 @@ def find_baselines(
             found = {query.experiment: _tagged(asked, query, _asking(phoenix, asked)) for query in subjects}
         case _:
             found = {query.experiment: _newest(query, _asking(phoenix, asked)) for query in subjects}
-    if asked.kind != "auto" and all(isinstance(baseline, str) for baseline in found.values()):
+    if asked.kind not in ("auto", "file") and all(isinstance(baseline, str) for baseline in found.values()):
         raise UsageError(f"cannot find the baseline {asked}: {'; '.join(map(str, found.values()))}.")
     return found
 
@@ -55,6 +55,8 @@ def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict
         is_part = report.partial is not None
         origin = "a dry run" if report.dry_run else "a partial run" if is_part else f"shard {report.shard} alone"
         raise UsageError(f"{asked.value} cannot be a baseline: it is from {origin}. Use results of a complete run.")
+    if not report.results:
+        raise UsageError(f"{asked.value} cannot be a baseline: it has no experiment.")
     there = {result.name: result for result in report.results}
     for query in subjects:
         result = there.get(query.experiment)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from evalwire.cli.project_templates import (
+    CI,
     Template,
     gitignore_file,
     project_files,
@@ -23,51 +24,109 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
 
 
-CI = Literal["github", "gitlab"]
-
 _WORKFLOWS: Mapping[CI, str] = {"github": ".github/workflows/evalwire.yml", "gitlab": ".gitlab-ci.yml"}
+_INCLUDED = ".gitlab/evalwire.yml"
+_OF_A_PROJECT = ("evalwire.toml", "experiments")
 
 
-def init(invocation: Invocation, directory: Path, *, template: Template = "basic", ci: CI | None = None) -> int:
-    """Write the project: all of its files, or none.
+def init(
+    invocation: Invocation,
+    directory: Path,
+    *,
+    template: Template = "basic",
+    ci: CI | None = None,
+    server: bool = False,
+) -> int:
+    """Write the project: all of its files, or none; with `ci`, an existing project gets only the workflow.
 
     Args:
         invocation: the streams.
         directory: made when missing.
         template: the project to write.
         ci: the CI system to write a workflow for; None for no workflow.
+        server: whether the workflow uses a Phoenix server of the user.
 
     Raises:
-        UsageError: a file of the project exists, or the directory cannot be written.
+        UsageError: a file to write exists, or the directory cannot be written.
     """
+    if server and ci is None:
+        raise UsageError("--server needs --ci. It chooses the pipeline for your own Phoenix server.")
     if os.path.lexists(directory) and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory.")
-    texts = {name: read_template(file) for name, file in project_files(template).items()}
+    kept = [name for name in _OF_A_PROJECT if os.path.lexists(directory / name)] if ci else []
+    texts = {} if kept else {name: read_template(file) for name, file in project_files(template).items()}
+    place = _place(directory, ci) if ci else ""
     if ci:
-        texts[_WORKFLOWS[ci]] = workflow(f"{ci}.yml", template)
-    if there := [str(directory / name) for name in texts if os.path.lexists(directory / name)]:
-        raise UsageError(
-            f"nothing was written, because these files exist: {', '.join(there)}.\n"
-            "Choose another directory: evalwire init DIR."
+        texts[place] = workflow(
+            ci,
+            template=None if kept and template == "basic" else template,
+            has_requirements="requirements.txt" in texts or (directory / "requirements.txt").is_file(),
+            server=server,
         )
+    _refuse_existing(directory, texts, is_project=bool(kept))
     gitignore = read_template(gitignore_file(template))
     has_gitignore = os.path.lexists(directory / ".gitignore")
     if not has_gitignore:
         texts[".gitignore"] = gitignore
+    listed = _text(directory / ".gitignore").split()
+    unlisted = [line for line in gitignore.split() if line not in listed]
     _write(directory, texts)
+    show = invocation.console.show
+    for name in kept:
+        show(f"kept {directory / name}\n")
     for name in texts:
-        invocation.console.show(f"wrote {directory / name}\n")
-    if has_gitignore:
-        lines = ", ".join(gitignore.split())
-        invocation.console.show(f"{directory / '.gitignore'} was not changed; add these lines: {lines}\n")
-    if ci and (root := _repository_above(directory)):
-        invocation.console.show(f"move {_WORKFLOWS[ci]} to {root}, and set its working directory to {directory}\n")
-    invocation.console.show("next, with a local Phoenix (needs the extra `local`: pip install 'evalwire[local]'):\n")
-    if directory.resolve() != Path.cwd():
-        invocation.console.show(f"  cd {shlex.quote(str(directory))}\n")
-    for command in (*set_up_commands(template), "evalwire run --local"):
-        invocation.console.show(f"  {command}\n")
+        show(f"wrote {directory / name}\n")
+    if has_gitignore and unlisted:
+        show(f"{directory / '.gitignore'} was not changed; add these lines: {', '.join(unlisted)}\n")
+    if ci:
+        _show_steps_of_ci(invocation, directory, ci, place, server=server)
+    if not kept:
+        _show_next_steps(invocation, directory, template)
     return 0
+
+
+def _refuse_existing(directory: Path, texts: Mapping[str, str], *, is_project: bool) -> None:
+    if there := [str(directory / name) for name in texts if os.path.lexists(directory / name)]:
+        advice = (
+            f"Move {there[0]} away to write it again." if is_project else "Choose another directory: evalwire init DIR."
+        )
+        raise UsageError(f"nothing was written, because these files exist: {', '.join(there)}.\n{advice}")
+
+
+def _place(directory: Path, ci: CI) -> str:
+    """Return the path of the workflow: GitLab reads a single file, so an existing file has to include ours."""
+    name = _WORKFLOWS[ci]
+    path = directory / name
+    has_other = ci == "gitlab" and os.path.lexists(path) and "evalwire run" not in _text(path)
+    return _INCLUDED if has_other else name
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file of the user; empty if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _show_steps_of_ci(invocation: Invocation, directory: Path, ci: CI, place: str, *, server: bool) -> None:
+    show = invocation.console.show
+    if root := _repository_above(directory):
+        show(f"move {place} to {root}, and set its working directory to {directory}\n")
+    if place == _INCLUDED:
+        show(f"kept {directory / _WORKFLOWS[ci]}; add to it:\n  include:\n    - local: {_INCLUDED}\n")
+    variables = ["INSTALL_EVALWIRE_FROM", *(("PHOENIX_ENDPOINT", "PHOENIX_API_KEY") if server else ())]
+    kind = "repository (PHOENIX_API_KEY: secret)" if server and ci == "github" else "repository"
+    show(f"for the pipeline, set the variables of the {kind}: {', '.join(variables)}\n")
+
+
+def _show_next_steps(invocation: Invocation, directory: Path, template: Template) -> None:
+    show = invocation.console.show
+    show("next, with a local Phoenix (needs the extra `local`: pip install 'evalwire[local]'):\n")
+    if directory.resolve() != Path.cwd():
+        show(f"  cd {shlex.quote(str(directory))}\n")
+    for command in (*set_up_commands(template), "evalwire run --local"):
+        show(f"  {command}\n")
 
 
 def _write(directory: Path, texts: Mapping[str, str]) -> None:
