@@ -79,7 +79,7 @@ def test_a_pull_request_is_compared_with_the_last_passed_run_of_main(runner, tmp
     assert json.loads(runner.caches["evalwire-baseline:main:2-1"])["outcome"] == "passed"
 
     task = runner.workspace / "experiments/ticket_router/task.py"
-    task.write_text("async def task(input):\n    return 'other'\n")
+    task.write_text("WORDS = {}\n\n\nasync def task(example):\n    return 'other'\n")
     code, said = runner.run("evaluate", ref=MAIN, run_id=3, **installed)
     assert code == 1, said
     assert "There is no baseline" not in said
