@@ -16,7 +16,7 @@ from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
 from evalwire.masking import Mask
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
-from evalwire.settings import api_key_from_file, ci_metadata, parse_option, phoenix_variables
+from evalwire.settings import api_key_from_file, origin_metadata, parse_option, phoenix_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -138,7 +138,7 @@ class ExperimentRunner:
                 phoenix=phoenix.Phoenix(client, record=self._record),
                 spec=JobSpec(
                     prefix=experiment_name_prefix,
-                    metadata={**ci_metadata(environ), **(metadata or {})},
+                    metadata={**origin_metadata(environ, Path.cwd()), **(metadata or {})},
                     repetitions=self._repetitions,
                 ),
                 limits=self._limits,

@@ -106,7 +106,8 @@ class _Experiments:
         counts = {"failed_run_count": failed, "successful_run_count": len(made) - failed, "missing_run_count": missing}
         return {**record, **counts}
 
-    def on_dataset(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
+    def on_dataset(self, dataset_name: str, *, is_patient: bool = True) -> Iterator[Mapping[str, Any]]:
+        del is_patient
         self._datasets.find_id(dataset_name)
         yield from map(self.find, reversed(self.records))
 

@@ -16,6 +16,8 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage
 from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.history import History, HistoryEntry
+from evalwire.model.means import ScoreMean
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, TaskRun
@@ -217,6 +219,30 @@ def baselines(draw: st.DrawFn, result: ExperimentResult) -> Baseline:
 
 
 @st.composite
+def histories(draw: st.DrawFn, result: ExperimentResult) -> History:
+    """Earlier experiments, some with the evaluations of a result."""
+    means = st.builds(
+        ScoreMean,
+        name=st.sampled_from(result.evaluator_names) | texts if result.evaluator_names else texts,
+        mean=scores_of_any_size,
+        count=counts,
+        interval=st.none() | intervals,
+        is_rate=st.booleans(),
+    )
+    entries = st.builds(
+        HistoryEntry,
+        experiment_id=texts,
+        time=times,
+        branch=maybe_texts,
+        commit=maybe_texts,
+        is_dirty=st.booleans(),
+        outcome=texts,
+        scores=st.lists(means, max_size=3).map(tuple),
+    )
+    return History(experiment=result.name, branch=draw(texts), entries=tuple(draw(st.lists(entries, max_size=3))))
+
+
+@st.composite
 def random_reports(draw: st.DrawFn) -> Report:
     """Any report whose exit code agrees with its results, its gates and its outcome."""
     shard = draw(st.sampled_from([None, Shard(2, 5)]))
@@ -237,6 +263,7 @@ def random_reports(draw: st.DrawFn) -> Report:
         ci=draw(st.dictionaries(st.sampled_from(["commit", "branch", "job_url"]), texts)),
         gates=tuple(draw(verdicts(result.name)) for result in found for _ in range(draw(st.integers(0, 2)))),
         baselines=tuple(draw(baselines(result)) for result in found if draw(st.booleans())),
+        history=tuple(draw(histories(result)) for result in found if draw(st.booleans())),
         prices=draw(st.dictionaries(texts, st.builds(Price, input=shares, output=shares), max_size=1)),
         directory=draw(st.sampled_from(["", "/work", "/elsewhere"])),
         shard=shard,
@@ -269,7 +296,10 @@ def hostile(text: str, *, keep: tuple[str, ...] = ("url",)) -> Report:
     )
     [baseline] = made.baselines
     fewer = tuple(replace(one, pairs=one.pairs[:2]) for one in baseline.comparisons)
-    made = replace(made, results=results, baselines=(replace(baseline, comparisons=fewer),))
+    earlier = ScoreMean(name="top_k", mean=0.5, count=2)
+    entry = HistoryEntry(experiment_id="E", time=made.started_at, branch="main", commit="a", scores=(earlier,))
+    history = History(experiment=search.name, branch="main", entries=(entry,))
+    made = replace(made, results=results, baselines=(replace(baseline, comparisons=fewer),), history=(history,))
     text = text[:_LONGEST]
     return _spoiled(made, lambda value: f"{text}{value}{text}", _OURS.union(keep))
 

@@ -197,7 +197,8 @@ def gate(
         typer.Option(
             "--experiment",
             metavar="ID",
-            help="Apply the gates to this Phoenix experiment (repeatable).",
+            help="Apply the gates to this Phoenix experiment: an ID, `last`, or another name that `compare` accepts "
+            "(repeatable).",
             rich_help_panel=SCOPE,
         ),
     ] = None,

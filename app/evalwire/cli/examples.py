@@ -13,12 +13,14 @@ EXAMPLES = {
         "evalwire gate --baseline tag:release",
         "evalwire gate --plan plan.json",
     ),
-    "compare": ("evalwire compare branch:main file:test-results/results.json",),
+    "runs": ("evalwire runs", "evalwire runs --name doc_search --limit 30"),
+    "compare": ("evalwire compare last~1 last", "evalwire compare branch:main file:test-results/results.json"),
     "report": ("evalwire report --format html --output report.html",),
     "comment": ("evalwire comment", "evalwire comment --key gpt-4o"),
-    "export": ("evalwire export --experiment RXhwZXJpbWVudDox --output runs.csv",),
+    "export": ("evalwire export --experiment last --output runs.csv",),
     "baseline": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
-    "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release",),
+    "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release", "evalwire baseline pin last --tag release"),
+    "unpin": ("evalwire baseline unpin --tag release",),
     "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),
 }
@@ -26,6 +28,10 @@ EXAMPLES = {
 
 def epilog(name: str | None) -> str | None:
     """Return the text below the help of a command; None without examples."""
-    examples = EXAMPLES.get(name or "", ())
+    return listed(*EXAMPLES.get(name or "", ()))
+
+
+def listed(*examples: str) -> str | None:
+    """Return examples as the text below the help of a command; None without examples."""
     title = "Example:" if len(examples) == 1 else "Examples:"
     return "\n\n".join([title, *(f"$ {example}" for example in examples)]) if examples else None

@@ -192,7 +192,7 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.epilog = epilog(self.name)
+        self.epilog = self.epilog or epilog(self.name)
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters of the command."""

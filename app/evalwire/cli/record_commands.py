@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from evalwire.cli import commands
+from evalwire.cli.examples import listed
 from evalwire.cli.flags import SELECTION, Command, Given, Group, Output, ReportFile, ReportFormat, takes
 from evalwire.cli.process import execute
 from evalwire.settings import OUTPUT
@@ -16,12 +17,43 @@ app = typer.Typer()
 
 
 @app.command(cls=Command)
+@takes(*SELECTION, "prefix")
+def runs(
+    given: Given,
+    *,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            metavar="INTEGER",
+            min=1,
+            show_default=False,
+            help="Maximum number for each directory (default: 10).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the list as JSON.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """List the recorded experiments, newest first: time, branch, commit, outcome, ID, scores and cost."""
+    execute(
+        lambda invocation: commands.runs.runs(invocation, limit=limit, as_json=as_json),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
 @takes(*SELECTION)
 def compare(
     given: Given,
     *,
     before: Annotated[
-        str, typer.Argument(metavar="A", help="Baseline: experiment ID, branch:NAME, tag:NAME or file:PATH.")
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Baseline: an ID or its unique start, last, last~1, branch:NAME, tag:NAME or file:PATH.",
+        ),
     ],
     after: Annotated[str, typer.Argument(metavar="B", help="Experiment to compare with A, in the same notation.")],
     as_json: Annotated[
@@ -45,14 +77,19 @@ def compare(
 
 
 @app.command(cls=Command)
-@takes()
+@takes(*SELECTION)
 def report(
     given: Given,
     *,
     results: ReportFile = None,
     experiment: Annotated[
         str | None,
-        typer.Option("--experiment", metavar="ID", help="Show this Phoenix experiment instead of a file, as Markdown."),
+        typer.Option(
+            "--experiment",
+            metavar="ID",
+            help="Show this Phoenix experiment instead of a file, as Markdown: an ID, `last`, or another name that "
+            "`compare` accepts.",
+        ),
     ] = None,
     format_: ReportFormat = None,
     output: Output = None,
@@ -70,7 +107,7 @@ def report(
         lambda invocation: (
             commands.report.report(invocation, path=results, format_=format_ or "console", output=output)
             if experiment is None
-            else commands.report.report_experiment(invocation, experiment_id=experiment, output=output)
+            else commands.report.report_experiment(invocation, name=experiment, output=output)
         ),
         given.flags,
         **given.around,
@@ -114,12 +151,17 @@ def comment(
 
 
 @app.command(cls=Command)
-@takes()
+@takes(*SELECTION)
 def export(
     given: Given,
     *,
     experiment: Annotated[
-        str, typer.Option("--experiment", metavar="ID", help="ID of the Phoenix experiment to export.")
+        str,
+        typer.Option(
+            "--experiment",
+            metavar="ID",
+            help="Phoenix experiment to export: an ID, `last`, or another name that `compare` accepts.",
+        ),
     ],
     format_: Annotated[
         str,
@@ -131,7 +173,7 @@ def export(
 ) -> None:
     """Export a recorded experiment to a CSV or JSON file, with one entry per run."""
     execute(
-        lambda invocation: commands.export.export(invocation, experiment_id=experiment, format_=format_, output=output),
+        lambda invocation: commands.export.export(invocation, name=experiment, format_=format_, output=output),
         given.flags,
         **given.around,
         error_code=2,
@@ -144,11 +186,16 @@ app.add_typer(baseline_app, name="baseline")
 
 
 @baseline_app.command(cls=Command)
-@takes()
+@takes(*SELECTION)
 def pin(
     given: Given,
     *,
-    experiment: Annotated[str, typer.Argument(metavar="ID", help="ID of the Phoenix experiment to tag.")],
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Phoenix experiment to tag: an ID, `last`, or another name that `compare` accepts."
+        ),
+    ],
     tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Tag to set, for example release.")],
 ) -> None:
     """Tag an experiment for use with --baseline tag:NAME.
@@ -156,7 +203,25 @@ def pin(
     A tag marks a single experiment per dataset: the tag is removed from the experiment that had it before.
     """
     execute(
-        lambda invocation: commands.baseline.pin(invocation, experiment_id=experiment, tag=tag),
+        lambda invocation: commands.baseline.pin(invocation, name=experiment, tag=tag),
         given.flags,
         **given.around,
     )
+
+
+@baseline_app.command(name="list", cls=Command, epilog=listed("evalwire baseline list"))
+@takes(*SELECTION)
+def list_(given: Given) -> None:
+    """List the tags of the project's datasets, each with its experiment."""
+    execute(commands.baseline.list_, given.flags, **given.around, error_code=2)
+
+
+@baseline_app.command(cls=Command)
+@takes(*SELECTION)
+def unpin(
+    given: Given,
+    *,
+    tag: Annotated[str, typer.Option("--tag", metavar="NAME", help="Tag to remove, for example release.")],
+) -> None:
+    """Remove a tag from the project's experiments. The experiments themselves remain."""
+    execute(lambda invocation: commands.baseline.unpin(invocation, tag=tag), given.flags, **given.around, error_code=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 KINDS = ("auto", "none", "branch:NAME", "tag:NAME", "file:PATH", "an experiment ID")
 
 _MOST_RECORDS = 5_000  # experiments of a dataset to consider
+
+MOST_HISTORY = 30  # experiments in a trend
+
+_MOST_HISTORY_RECORDS = 1_000  # experiments of a dataset to consider for a trend: five requests
 
 _MOST_CANDIDATES = 100  # candidates whose examples are compared if no candidate has them all
 
@@ -58,6 +62,8 @@ class BaselineQuery:
         dataset_version: ID of the dataset version; None for the newest version.
         contents: content hashes of the examples by example ID; None if not known yet.
         branches: branches that a baseline may have run on; a None entry allows runs without a branch.
+        fallback: another branch to use if no experiment on `branches` can be the baseline; None for no other branch.
+        is_ci: whether the job runs in CI, where experiments of working copies cannot be baselines.
         base_branch: name of the base branch. A pull request from a branch of this name comes from a fork, so its run
             cannot be a baseline.
         experiment_ids: IDs of the experiments that the job itself recorded; they cannot be baselines.
@@ -72,6 +78,8 @@ class BaselineQuery:
     dataset_version: str | None = None
     contents: Mapping[str, str] | None = None
     branches: Collection[str | None] = ()
+    fallback: str | None = None
+    is_ci: bool = False
     base_branch: str = "main"
     experiment_ids: Collection[str] = ()
     is_any_outcome: bool = False
@@ -99,8 +107,7 @@ def choose_baseline(
     best: tuple[float, Mapping[str, Any]] | None = None
     candidates = 0
     for record in itertools.islice(records, _MOST_RECORDS):
-        is_later = subject.before is not None and datetime.fromisoformat(record["created_at"]) >= subject.before
-        if record["id"] in subject.experiment_ids or is_later:
+        if _is_excluded(record, subject):
             continue
         rank, reason = _obstacle(record, subject)
         if reason:
@@ -119,6 +126,26 @@ def choose_baseline(
     return None, f"none recorded {where} yet" + (f"; {nearest[1]}" if nearest and nearest[0] > 0 else "")
 
 
+def choose_history(records: Iterable[Mapping[str, Any]], subject: BaselineQuery) -> list[Mapping[str, Any]]:
+    """Return the experiments of a trend, newest first: experiments that ended, whatever their outcome.
+
+    Except for the outcome and the examples, they meet the conditions of a baseline. They used the subject's split.
+
+    Args:
+        records: Phoenix's records of the experiments on the dataset, newest first.
+        subject: the experiment that the trend is for.
+    """
+    wanted = replace(subject, is_any_outcome=True)
+    fitting = (
+        record
+        for record in itertools.islice(records, _MOST_HISTORY_RECORDS)
+        if not _is_excluded(record, wanted)
+        and not _obstacle(record, wanted)[1]
+        and own_metadata(record.get("metadata")).get("split") == subject.split
+    )
+    return list(itertools.islice(fitting, MOST_HISTORY))
+
+
 def covered_share(contents: Mapping[str, str], others: Mapping[str, str]) -> float:
     """Return the share of examples, from 0 to 1, that others have with the same content; 1 without examples.
 
@@ -131,6 +158,12 @@ def covered_share(contents: Mapping[str, str], others: Mapping[str, str]) -> flo
     return sum(others.get(example_id) == content for example_id, content in contents.items()) / len(contents)
 
 
+def _is_excluded(record: Mapping[str, Any], subject: BaselineQuery) -> bool:
+    """Check whether an experiment is the subject's own, or did not start before it."""
+    is_later = subject.before is not None and datetime.fromisoformat(record["created_at"]) >= subject.before
+    return is_later or record["id"] in subject.experiment_ids
+
+
 def _obstacle(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, str]:
     """Return the rank of the first condition that a record fails, and the reason; empty if it meets all conditions."""
     metadata = record.get("metadata") or {}
@@ -140,6 +173,7 @@ def _obstacle(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, s
         (not facts, "was not recorded by evalwire"),
         (facts.get("experiment") != subject.experiment, f"belongs to the experiment {facts.get('experiment')}"),
         (metadata.get("branch") not in subject.branches, f"ran on branch {metadata.get('branch') or '(unknown)'}"),
+        (subject.is_ci and is_working_copy(metadata), "was recorded outside of CI"),
         (
             bool(metadata.get("pull_request"))
             and metadata.get("branch") in (metadata.get("base_branch"), subject.base_branch),
@@ -180,13 +214,46 @@ def is_of_base_branch(ci: Mapping[str, Any], base_branch: str) -> bool:
 def branches_for(asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str) -> list[str | None]:
     """Return the branches that a baseline may have run on.
 
-    A local run that does not know its branch may also be compared with another run without a branch.
+    A job outside of CI, or a job that does not know its branch, may also be compared with a run without a branch.
 
     Args:
         asked: the requested baseline.
-        ci: metadata of the CI job.
+        ci: metadata of the CI job, or of the working copy.
         base_branch: result of `find_base_branch`.
     """
     if asked.kind == "branch":
         return [asked.value]
-    return [base_branch] if ci.get("branch") else [base_branch, None]
+    return [base_branch, None] if is_working_copy(ci) or not ci.get("branch") else [base_branch]
+
+
+def fallback_branch(asked: BaselineChoice, ci: Mapping[str, Any]) -> str | None:
+    """Return the branch of a working copy, for a project whose base branch has no baseline; None in CI.
+
+    Args:
+        asked: the requested baseline.
+        ci: metadata of the CI job, or of the working copy.
+    """
+    return ci.get("branch") if asked.kind == "auto" and is_working_copy(ci) else None
+
+
+def on_branches(query: BaselineQuery, asked: BaselineChoice, ci: Mapping[str, Any], base_branch: str) -> BaselineQuery:
+    """Return a query with the branches that a baseline may have run on.
+
+    Args:
+        query: the query.
+        asked: the requested baseline.
+        ci: metadata of the CI job, or of the working copy.
+        base_branch: result of `find_base_branch`.
+    """
+    return replace(
+        query,
+        branches=branches_for(asked, ci, base_branch),
+        fallback=fallback_branch(asked, ci),
+        is_ci="ci" in ci,
+        base_branch=base_branch,
+    )
+
+
+def is_working_copy(metadata: Mapping[str, Any]) -> bool:
+    """Check whether a job ran outside of CI, with its branch and commit from git."""
+    return "dirty" in metadata

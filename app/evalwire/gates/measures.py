@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.gates.comparison import scores_of
-from evalwire.model import Interval, mean_interval, wilson_interval
+from evalwire.model import Interval, interval_of_mean, interval_of_rate
 
 if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
@@ -116,7 +116,7 @@ def _mean(result: ExperimentResult, gate: Gate, score: ScoreSummary, mean: float
     return Measure(
         subject=f"{score.name} mean",
         value=mean,
-        interval=_t_interval([*scores_of(result, score.name).by_example.values()]),
+        interval=interval_of_mean([*scores_of(result, score.name).by_example.values()]),
         notes=notes,
         misses_scores=misses_scores,
     )
@@ -200,19 +200,4 @@ def _note_not_applicable(result: ExperimentResult, score: ScoreSummary) -> tuple
 
 def _share_interval(result: ExperimentResult, hits: int, size: int, by_example: Sequence[float]) -> Interval | None:
     """Return Wilson's interval if each example ran once, else Student's t interval of the mean over examples."""
-    if result.repetitions > 1:
-        return _t_interval(by_example)
-    low, high = wilson_interval(hits, size)
-    return Interval(low=low, high=high, method="Wilson")
-
-
-def _t_interval(values: Sequence[float]) -> Interval | None:
-    """Return Student's t interval of a mean; None for equal values, for which the interval has no meaning.
-
-    If all values are between 0 and 1, so is the interval.
-    """
-    if len(set(values)) < 2:  # noqa: PLR2004 - two values that differ
-        return None
-    low, high = mean_interval(values)
-    interval = Interval(low=low, high=high, method="t")
-    return interval.within(0, 1) if all(0 <= value <= 1 for value in values) else interval
+    return interval_of_mean(by_example) if result.repetitions > 1 else interval_of_rate(hits, size)

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
-    from evalwire.jobs.gating import NO_GATING, GateRequest, known_names, prepare_gating
+    from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
+    from evalwire.jobs.listing import Listing
+    from evalwire.jobs.names import NAMES, RecordedNames
     from evalwire.jobs.outcome import decide_outcome, record_outcomes
     from evalwire.jobs.progress import Quiet, progress_counter
     from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
@@ -23,14 +25,18 @@ if TYPE_CHECKING:
     from evalwire.jobs.watched_files import WatchedFiles
 
 __all__ = [
+    "NAMES",
     "NO_GATING",
     "Connect",
     "Console",
     "ExampleRequest",
     "GateRequest",
+    "Gating",
     "Job",
     "JobStart",
+    "Listing",
     "Quiet",
+    "RecordedNames",
     "ReportWriter",
     "Signals",
     "WatchedFiles",
@@ -68,8 +74,12 @@ __getattr__ = lazy_names(
         "Console": "console",
         "ExampleRequest": "example_selection",
         "GateRequest": "gating",
+        "Gating": "gating",
         "Job": "run",
         "JobStart": "run",
+        "Listing": "listing",
+        "NAMES": "names",
+        "RecordedNames": "names",
         "Quiet": "progress",
         "ReportWriter": "report_writer",
         "Signals": "signals",

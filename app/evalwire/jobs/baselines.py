@@ -1,29 +1,43 @@
-"""Find the baseline of each experiment, in Phoenix or in a file."""
+"""Find the baseline of each experiment, in Phoenix or in a file, and its history."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire import reports
-from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
-from evalwire.gates import choose_baseline, covered_share
-from evalwire.model import own_metadata, partial_facts
+from evalwire.errors import DatasetNotFound, EvalwireError, ExperimentNotFound, UsageError
+from evalwire.gates import choose_baseline, choose_history, covered_share
+from evalwire.jobs.names import is_experiment_id
+from evalwire.model import History, history_entry, own_metadata, partial_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalwire.gates import BaselineChoice, BaselineQuery
+    from evalwire.jobs.listing import Listing
     from evalwire.model import Dataset, ExperimentResult
     from evalwire.phoenix import Phoenix
+
+log = logging.getLogger("evalwire")
 
 _MOST_SETS = 20  # the number of example sets to fetch in search of complete coverage
 
 
 def find_baselines(
-    asked: BaselineChoice, subjects: Sequence[BaselineQuery], phoenix: Phoenix | None
+    asked: BaselineChoice,
+    subjects: Sequence[BaselineQuery],
+    listing: Listing | None,
 ) -> dict[str, ExperimentResult | str]:
     """Return the baseline of each experiment, or the reason why it has no baseline.
+
+    Args:
+        asked: the requested baseline.
+        subjects: the experiments.
+        listing: the recorded experiments of the server; None without a server.
 
     Raises:
         UsageError: no experiment has the given baseline, or a file is not from a passed run.
@@ -33,20 +47,20 @@ def find_baselines(
         case "file":
             found = _from_file(asked, subjects)
         case "id":
-            found = _by_id(asked, subjects, _asking(phoenix, asked))
+            found = _by_id(asked, subjects, _asking(listing, asked).phoenix)
         case "tag":
-            found = {query.experiment: _tagged(asked, query, _asking(phoenix, asked)) for query in subjects}
+            found = {query.experiment: _tagged(asked, query, _asking(listing, asked)) for query in subjects}
         case _:
-            found = {query.experiment: _newest(query, _asking(phoenix, asked)) for query in subjects}
+            found = {query.experiment: _newest(query, _asking(listing, asked)) for query in subjects}
     if asked.kind not in ("auto", "file") and all(isinstance(baseline, str) for baseline in found.values()):
         raise UsageError(f"cannot find the baseline {asked}: {'; '.join(map(str, found.values()))}.")
     return found
 
 
-def _asking(phoenix: Phoenix | None, asked: BaselineChoice) -> Phoenix:
-    if phoenix is None:
+def _asking(listing: Listing | None, asked: BaselineChoice) -> Listing:
+    if listing is None:
         raise UsageError(f"the baseline {asked} requires a Phoenix server. Use file:PATH to compare with a file.")
-    return phoenix
+    return listing
 
 
 def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict[str, ExperimentResult | str]:
@@ -77,7 +91,8 @@ def _by_id(
     try:
         result = phoenix.recorded.result(asked.value)
     except ExperimentNotFound as error:
-        raise UsageError(f"cannot find the baseline {asked}: {error}") from error
+        advice = f"\nIf {asked} is a branch, write branch:{asked}." if not is_experiment_id(asked.value) else ""
+        raise UsageError(f"cannot find the baseline {asked}: {error}{advice}") from error
     if partial_facts(result.experiment_metadata) is not None:
         raise UsageError(
             f"{asked} cannot be a baseline: it is from a partial run. Use an experiment with all examples."
@@ -88,14 +103,14 @@ def _by_id(
     return {query.experiment: result if query in fitting else note for query in subjects}
 
 
-def _tagged(asked: BaselineChoice, subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
+def _tagged(asked: BaselineChoice, subject: BaselineQuery, listing: Listing) -> ExperimentResult | str:
     try:
-        for record in phoenix.experiments.on_dataset(subject.dataset_name):
-            if asked.value in phoenix.experiments.tags(record["id"]):
-                return _by_tag(phoenix.recorded.result(record["id"]))
+        record = listing.tagged(subject.dataset_name, asked.value)
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
-    return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
+    if record is None:
+        return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
+    return listing.phoenix.recorded.result(record["id"])
 
 
 def _by_tag(result: ExperimentResult) -> ExperimentResult | str:
@@ -103,13 +118,45 @@ def _by_tag(result: ExperimentResult) -> ExperimentResult | str:
     return f"{result.experiment_id} has the tag, but is from a partial run" if is_partial else result
 
 
-def _newest(subject: BaselineQuery, phoenix: Phoenix) -> ExperimentResult | str:
+def _newest(subject: BaselineQuery, listing: Listing) -> ExperimentResult | str:
+    coverage = _Coverage(listing.phoenix, subject)
     try:
-        records = phoenix.experiments.on_dataset(subject.dataset_name)
-        record, note = choose_baseline(records, subject, _Coverage(phoenix, subject))
+        record, note = choose_baseline(listing.on_dataset(subject.dataset_name), subject, coverage)
+        if record is None and subject.fallback is not None:
+            other = replace(subject, branches=[subject.fallback])
+            record, _ = choose_baseline(listing.on_dataset(subject.dataset_name), other, coverage)
     except DatasetNotFound:
         return f"there is no dataset {subject.dataset_name!r}"
-    return phoenix.recorded.result(record["id"]) if record else note
+    return listing.phoenix.recorded.result(record["id"]) if record else note
+
+
+def find_histories(subjects: Sequence[BaselineQuery], listing: Listing) -> tuple[History, ...]:
+    """Return the history of each experiment that has one.
+
+    A job does not depend on its history: if Phoenix does not answer at the first attempt, there is none.
+
+    Args:
+        subjects: the experiments, with the branches of a baseline that is chosen automatically.
+        listing: the recorded experiments of the server.
+    """
+    found: list[History] = []
+    try:
+        for subject in subjects:
+            found.append(_history(subject, listing))  # noqa: PERF401 - keeps the histories before an error
+    except EvalwireError as error:
+        log.debug("the history cannot be read: %s", error)
+    return tuple(history for history in found if history.entries)
+
+
+def _history(subject: BaselineQuery, listing: Listing) -> History:
+    branch, records = subject.base_branch, []
+    with contextlib.suppress(DatasetNotFound):
+        records = choose_history(listing.on_dataset(subject.dataset_name, is_patient=False), subject)
+        if not records and subject.fallback is not None:
+            branch = subject.fallback
+            other = replace(subject, branches=[branch])
+            records = choose_history(listing.on_dataset(subject.dataset_name, is_patient=False), other)
+    return History(experiment=subject.experiment, branch=branch, entries=tuple(map(history_entry, reversed(records))))
 
 
 class _Coverage:

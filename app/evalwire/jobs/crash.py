@@ -17,7 +17,7 @@ from evalwire.jobs.report_files import ReportFiles
 from evalwire.jobs.step_summary import append_step_summary
 from evalwire.model import Report, Shard
 from evalwire.recording import count_runs
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from evalwire.jobs.report_writer import ReportWriter
@@ -121,7 +121,7 @@ def _bare_report(job: JobPlace) -> Report:
         seconds=(clocks.now() - started_at).total_seconds(),
         evalwire_version=__version__,
         journal=job.journal,
-        ci=ci_metadata(os.environ),
+        ci=origin_metadata(os.environ, os.curdir),
         shard=Shard.parse(job.shard) if job.shard else None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalwire.experiments import find_experiments
 from evalwire.gates import (
@@ -13,19 +13,20 @@ from evalwire.gates import (
     GateConfig,
     KnownNames,
     apply_gates,
-    branches_for,
     changed_evaluators,
     changed_task,
     check_drop,
     compare_results,
     find_base_branch,
     is_of_base_branch,
+    on_branches,
     resolve_gates,
     unapplied_gates,
 )
-from evalwire.jobs.baselines import find_baselines
+from evalwire.jobs.baselines import find_baselines, find_histories
+from evalwire.jobs.listing import Listing
 from evalwire.model import Baseline, GateResult, start_time_of
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalwire.jobs.run import Job
-    from evalwire.model import Direction, Experiment, ExperimentResult, JobSpec, Price, Usage
+    from evalwire.model import Direction, Experiment, ExperimentResult, History, JobSpec, Price, Usage
     from evalwire.phoenix import Phoenix
     from evalwire.settings import Settings
 
@@ -45,17 +46,24 @@ class GateRequest:
     Attributes:
         thresholds: the limits.
         baseline: the choice of baseline; None for the default, which is `auto` for gates on a drop.
+        base_branch: the setting `base_branch`; None if it is not set.
         prices: prices of models whose spans report no cost.
     """
 
     thresholds: GateConfig
     baseline: BaselineChoice | None
+    base_branch: str | None
     prices: Mapping[str, Price]
 
     @classmethod
     def of(cls, settings: Settings) -> GateRequest:
         """Return the gate settings."""
-        return cls(thresholds=settings.thresholds, baseline=settings.baseline, prices=settings.prices)
+        return cls(
+            thresholds=settings.thresholds,
+            baseline=settings.baseline,
+            base_branch=settings.base_branch,
+            prices=settings.prices,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,7 @@ class Gating:
         baselines: by experiment, its baseline or the reason why it has no baseline.
         is_base_branch: whether the job runs on the base branch.
         is_partial: whether the job runs only selected examples, so that its gates are not applied.
+        history: the earlier experiments of the base branch, by experiment.
     """
 
     gates: Sequence[Gate]
@@ -77,6 +86,7 @@ class Gating:
     baselines: Mapping[str, ExperimentResult | str]
     is_base_branch: bool = False
     is_partial: bool = False
+    history: tuple[History, ...] = ()
 
     def apply(
         self,
@@ -146,20 +156,22 @@ def prepare_gating(
     known: KnownNames,
     *,
     phoenix: Phoenix | None,
+    ci: Mapping[str, Any],
     applies_gates: bool = True,
-    is_base_branch: bool = False,
     is_partial: bool = False,
+    has_history: bool = True,
 ) -> Gating:
-    """Resolve the gates and find the baselines of experiments.
+    """Resolve the gates, and find the baselines and the history of experiments.
 
     Args:
         wanted: the gate settings.
-        subjects: the experiments.
+        subjects: the experiments, without the branches of their baselines.
         known: names that gates may use.
         phoenix: the server of the baselines; None without a server.
+        ci: metadata of the CI job, or of the working copy.
         applies_gates: whether to find the baselines; False only checks the settings.
-        is_base_branch: whether the job runs on the base branch.
         is_partial: whether the job runs only selected examples; it is compared only with a requested baseline.
+        has_history: whether to read the history; shards and partial runs have no trend.
 
     Raises:
         UsageError: a gate or a baseline has an unknown name.
@@ -167,37 +179,39 @@ def prepare_gating(
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
-    if not applies_gates:
-        return Gating(gates=(), asked=asked, baselines={}, prices=wanted.prices)
-    if asked.kind == "none":
-        return Gating(
-            gates=gates,
-            asked=asked,
-            baselines=_none_for(gates),
-            prices=wanted.prices,
-            is_base_branch=is_base_branch,
-            is_partial=is_partial,
-        )
-    needing = {gate.experiment for gate in gates if gate.rule == "max_drop" and not is_partial}
-    wanting = [query for query in subjects if wanted.baseline is not None or query.experiment in needing]
-    baselines = find_baselines(asked, wanting, phoenix) if wanting else {}
-    for gate in gates:
-        check_drop(gate, baselines.get(gate.experiment))
-    return Gating(
+    base_branch = find_base_branch(ci, wanted.base_branch)
+    gating = Gating(
         gates=gates,
         asked=asked,
-        baselines=baselines,
+        baselines={},
         prices=wanted.prices,
-        is_base_branch=is_base_branch,
+        is_base_branch=is_of_base_branch(ci, base_branch),
         is_partial=is_partial,
     )
+    if not applies_gates:
+        return replace(gating, gates=())
+    listing = Listing(phoenix) if phoenix is not None else None
+    baselines: Mapping[str, ExperimentResult | str] = {}
+    if asked.kind == "none":
+        baselines = _none_for(gates)
+    else:
+        needing = {gate.experiment for gate in gates if gate.rule == "max_drop" and not is_partial}
+        wanting = [query for query in subjects if wanted.baseline is not None or query.experiment in needing]
+        if wanting:
+            baselines = find_baselines(asked, [on_branches(each, asked, ci, base_branch) for each in wanting], listing)
+        for gate in gates:
+            check_drop(gate, baselines.get(gate.experiment))
+    if listing is not None and has_history:
+        trends = [on_branches(query, BaselineChoice("auto"), ci, base_branch) for query in subjects]
+        gating = replace(gating, history=find_histories(trends, listing))
+    return replace(gating, baselines=baselines)
 
 
 def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:
     return {gate.experiment: "disabled by --baseline none" for gate in gates if gate.rule == "max_drop"}
 
 
-def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) -> Gating:
+def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[str], object]) -> Gating:
     """Resolve the gates and baselines of a job before it runs.
 
     Settings that are not set now are taken from the resumed job.
@@ -205,6 +219,7 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
     Args:
         job: the job and its experiments.
         settings: the current settings.
+        directory: the working directory of the job.
         say: receives the names of gates that do not apply.
 
     Raises:
@@ -212,9 +227,6 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         EvalwireError: Phoenix cannot be reached.
     """
     request = _request(job.spec, settings)
-    ci = ci_metadata(job.environ)
-    base_branch = find_base_branch(ci, settings.base_branch)
-    branches = branches_for(request.baseline or BaselineChoice("auto"), ci, base_branch)
     own_ids = {past.id for past in job.past.values() if past.id}
     queries = [
         BaselineQuery(
@@ -223,8 +235,6 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
             prefix=job.spec.prefix,
             split=job.spec.split,
             dataset_version=job.spec.version_of(experiment.dataset_name),
-            branches=branches,
-            base_branch=base_branch,
             experiment_ids=own_ids,
             before=_started_at(job, experiment.name),
         )
@@ -242,9 +252,10 @@ def job_gating(job: Job, settings: Settings, *, say: Callable[[str], object]) ->
         queries,
         known,
         phoenix=job.phoenix,
+        ci=origin_metadata(job.environ, directory),
         applies_gates=job.dry_run is None,
-        is_base_branch=is_of_base_branch(ci, base_branch),
         is_partial=job.spec.selection is not None,
+        has_history=job.ends_experiments and job.spec.selection is None,
     )
 
 
@@ -263,4 +274,4 @@ def _request(spec: JobSpec, settings: Settings) -> GateRequest:
         thresholds = thresholds.with_flags(spec.gates)
     if baseline is None and spec.baseline:
         baseline = BaselineChoice.parse(spec.baseline)
-    return GateRequest(thresholds=thresholds, baseline=baseline, prices=settings.prices)
+    return replace(GateRequest.of(settings), thresholds=thresholds, baseline=baseline)

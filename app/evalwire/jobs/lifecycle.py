@@ -81,7 +81,7 @@ def run_and_report(
         try:
             with failing_exits(), importable(settings.experiments), begin(signals) as requested:
                 job = check_unchanged(requested, say=console.say)
-                gating = job_gating(job, settings, say=console.say)
+                gating = job_gating(job, settings, directory=writer.start.directory, say=console.say)
                 job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
                 with progress_of(console) as observer, single_process():

@@ -15,7 +15,7 @@ from evalwire.jobs.report_files import ReportFiles
 from evalwire.jobs.run import JobStart
 from evalwire.jobs.step_summary import append_step_summary
 from evalwire.model import Report
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,7 @@ class ReportWriter:
             started_at=self.start.at,
             seconds=self.start.seconds,
             evalwire_version=__version__,
-            ci=ci_metadata(self._environ),
+            ci=origin_metadata(self._environ, self.start.directory),
             shard=self._shard,
             failing=self._failing,
         )

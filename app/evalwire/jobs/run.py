@@ -30,7 +30,7 @@ from evalwire.recording import (
     ResumeExperiments,
     ShareExperiments,
 )
-from evalwire.settings import ci_metadata, is_ci
+from evalwire.settings import is_ci, origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,17 @@ if TYPE_CHECKING:
     from evalwire.engine import EngineResult, Limits, Observer, Recorder, Stop, Tracer
     from evalwire.jobs.gating import Gating
     from evalwire.masking import Mask
-    from evalwire.model import Baseline, Experiment, ExperimentResult, GateResult, JobSpec, Outcome, PartialRun, Price
+    from evalwire.model import (
+        Baseline,
+        Experiment,
+        ExperimentResult,
+        GateResult,
+        History,
+        JobSpec,
+        Outcome,
+        PartialRun,
+        Price,
+    )
     from evalwire.phoenix import Phoenix
     from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
 
@@ -173,6 +183,7 @@ def run_job(
         result,
         gates,
         baselines,
+        history=gating.history,
         outcome=outcome,
         exit_code=code,
         prices=gating.prices,
@@ -244,6 +255,7 @@ def _report(
     gates: tuple[GateResult, ...],
     baselines: tuple[Baseline, ...],
     *,
+    history: tuple[History, ...],
     outcome: Outcome,
     exit_code: int,
     prices: Mapping[str, Price],
@@ -265,9 +277,10 @@ def _report(
         abandoned_threads=result.abandoned_threads,
         lost_spans=lost_spans,
         journal=start.shown(journal.path) if journal is not None and journal.is_whole else None,
-        ci=ci_metadata(job.environ),
+        ci=origin_metadata(job.environ, start.directory),
         gates=gates,
         baselines=baselines,
+        history=history,
         prices=prices,
         directory=start.directory,
         shard=sharing.shard if sharing else None,

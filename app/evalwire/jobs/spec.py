@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.engine import Limits
 from evalwire.model import JobSpec
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ def job_spec(
     """Return the spec of a new job."""
     return JobSpec(
         prefix=settings.prefix,
-        metadata=ci_metadata(environ),
+        metadata=origin_metadata(environ, Path.cwd()),
         repetitions=settings.repetitions,
         split=settings.split,
         dataset_version=settings.dataset_version,

@@ -15,10 +15,13 @@ from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
 from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.history import History, HistoryEntry, history_entry
 from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
+from evalwire.model.intervals import interval_of_mean, interval_of_rate
 from evalwire.model.job_spec import JobSpec, UploadedVersion
 from evalwire.model.json_conversion import to_json, to_lossy_json, unstorable
 from evalwire.model.json_values import EMPTY, is_same_json
+from evalwire.model.means import ScoreMean, means_to_json, score_means
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
@@ -102,6 +105,8 @@ __all__ = [
     "FailureStage",
     "FileDigests",
     "GateResult",
+    "History",
+    "HistoryEntry",
     "Inputs",
     "Interval",
     "JobSpec",
@@ -116,6 +121,7 @@ __all__ = [
     "Rescored",
     "Rule",
     "RunKey",
+    "ScoreMean",
     "ScoreSummary",
     "Shard",
     "Sharing",
@@ -142,8 +148,11 @@ __all__ = [
     "examples_digest",
     "file_hash",
     "has_passed",
+    "history_entry",
     "holm",
     "inputs_of",
+    "interval_of_mean",
+    "interval_of_rate",
     "is_same_json",
     "kind_by_score",
     "kind_without_record",
@@ -153,6 +162,7 @@ __all__ = [
     "mcnemar_midp",
     "mean",
     "mean_interval",
+    "means_to_json",
     "minimum_detectable_change",
     "missing_shards",
     "moment_of",
@@ -164,6 +174,7 @@ __all__ = [
     "recorded_kind",
     "recorded_prefix",
     "recorded_usage",
+    "score_means",
     "score_text",
     "sign_flip",
     "start_metadata",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from evalwire.model.baseline import BaselineScore, EvaluationKind
 from evalwire.model.inputs import Inputs
+from evalwire.model.means import means_to_json, score_means
 from evalwire.model.run import kind_by_score
 from evalwire.model.usage import usage_from_json, usage_to_json
 
@@ -135,6 +136,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "outcome": outcome,
             "examples": result.example_count,
             "seconds": round(result.seconds, 3),
+            "means": means_to_json(score_means(result)),
             "scores": scores,  # score name -> evaluator, for evaluators that return several scores
             "usage": usage_to_json(usage),
             "models": _models(result),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from evalwire.model.baseline import Baseline
     from evalwire.model.gates import GateResult
+    from evalwire.model.history import History
     from evalwire.model.result import ExperimentResult
     from evalwire.model.selection import PartialRun
     from evalwire.model.shard import Shard
@@ -32,6 +33,7 @@ class Report:
         ci: facts about the CI job.
         gates: the gate results; empty if no gate was applied, as in a dry run.
         baselines: the baseline of each experiment for which a comparison was requested.
+        history: the earlier experiments of the base branch, by experiment, for trends.
         prices: the prices of models whose spans do not report a cost.
         directory: the job's working directory; reports show paths in it as relative.
         shard: the part of every experiment that this job ran; None for whole experiments.
@@ -55,6 +57,7 @@ class Report:
     ci: Mapping[str, Any] = field(default_factory=dict)
     gates: tuple[GateResult, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    history: tuple[History, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=dict)
     directory: str = ""
     shard: Shard | None = None
@@ -86,6 +89,10 @@ class Report:
     def baseline_of(self, name: str) -> Baseline | None:
         """Return the comparison of an experiment with its baseline; None if no comparison was requested."""
         return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
+
+    def history_of(self, name: str) -> History | None:
+        """Return the history of an experiment; None if it has none."""
+        return next((history for history in self.history if history.experiment == name), None)
 
     def without(self, problems: Sequence[str]) -> Report:
         """Return a copy with reports that could not be written; a job with unwritten reports does not pass."""

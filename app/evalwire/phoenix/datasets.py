@@ -68,24 +68,27 @@ class Datasets:
             f"find the newest version of the dataset {dataset_id}", lambda rest: rest.newest_version(dataset_id)
         )
 
-    def find_id(self, name: str) -> str:
+    def find_id(self, name: str, *, is_patient: bool = True) -> str:
         """Return the ID of a dataset, without fetching examples.
+
+        Args:
+            name: the name of the dataset.
+            is_patient: whether the request is retried.
 
         Raises:
             DatasetNotFound: no dataset has this name.
         """
-        record = self._record(name)
+        record = self._record(name, is_patient=is_patient)
         if not record:
             raise DatasetNotFound(
                 f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive)."
             )
         return str(record["id"])
 
-    def _record(self, name: str) -> Mapping[str, Any]:
+    def _record(self, name: str, *, is_patient: bool = True) -> Mapping[str, Any]:
         """Return Phoenix's record of a dataset with its metadata; empty if the dataset does not exist."""
-        return self._connection.fetch(
-            f"find the dataset {name!r}", lambda rest: next(iter(rest.datasets_named(name)), EMPTY)
-        )
+        request = self._connection.fetch if is_patient else self._connection.fetch_once
+        return request(f"find the dataset {name!r}", lambda rest: next(iter(rest.datasets_named(name)), EMPTY))
 
     def _before(self, unfinished: UnfinishedUpload, record: Mapping[str, Any], split: str | None) -> Dataset:
         """Fetch the version of a dataset before its unfinished upload."""

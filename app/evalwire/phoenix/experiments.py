@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -115,26 +116,26 @@ class Experiments:
                 raise unknown from error
             raise
 
-    def on_dataset(self, dataset_name: str) -> Iterator[Mapping[str, Any]]:
+    def on_dataset(self, dataset_name: str, *, is_patient: bool = True) -> Iterator[Mapping[str, Any]]:
         """Yield the records of the experiments on a dataset, newest first, fetched in pages.
+
+        Args:
+            dataset_name: the name of the dataset.
+            is_patient: whether requests are retried.
 
         Raises:
             DatasetNotFound: no dataset has this name.
         """
-        dataset_id = self._datasets.find_id(dataset_name)
-        cursor = None
+        dataset_id = self._datasets.find_id(dataset_name, is_patient=is_patient)
+        request = self._connection.fetch if is_patient else self._connection.fetch_once
+        what = f"list the experiments on the dataset {dataset_name!r}"
+        cursor: str | None = None
         while True:
-            page = self._page(dataset_name, dataset_id, cursor)
+            page = request(what, partial(_page, dataset_id=dataset_id, cursor=cursor))
             yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
                 return
-
-    def _page(self, dataset_name: str, dataset_id: str, cursor: str | None) -> Mapping[str, Any]:
-        return self._connection.fetch(
-            f"list the experiments on the dataset {dataset_name!r}",
-            lambda rest: rest.experiments_page(dataset_id, cursor),
-        )
 
     def url(self, dataset_id: str, experiment_id: str) -> str:
         """Return the address of the experiment's page in Phoenix's UI."""
@@ -158,11 +159,22 @@ class Experiments:
             f"tag the experiment {experiment_id} as {tag!r}", lambda rest: rest.set_tag(experiment_id, tag)
         )
 
+    def untag(self, experiment_id: str, tag: str) -> None:
+        """Remove a tag from an experiment; do nothing if the experiment does not have it."""
+        self._connection.fetch(
+            f"remove the tag {tag!r} from the experiment {experiment_id}",
+            lambda rest: rest.remove_tag(experiment_id, tag),
+        )
+
     def note_end(self, experiment_id: str, metadata: Mapping[str, Any]) -> None:
         """Replace an experiment's metadata at the end of the experiment."""
         self._connection.record(
             "note how the experiment ended", lambda rest: rest.set_metadata(experiment_id, metadata)
         )
+
+
+def _page(rest: Rest, *, dataset_id: str, cursor: str | None) -> Mapping[str, Any]:
+    return rest.experiments_page(dataset_id, cursor)
 
 
 def _with_key(rest: Rest, dataset_id: str, key: str) -> list[Mapping[str, Any]]:

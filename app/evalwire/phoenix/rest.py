@@ -181,6 +181,10 @@ class Rest:
         """Tag an experiment; other experiments of the dataset lose the tag."""
         self._send("POST", f"v1/experiments/{_path(experiment_id)}/tags", json={"name": name})
 
+    def remove_tag(self, experiment_id: str, name: str) -> None:
+        """Remove a tag from an experiment; do nothing if the experiment does not have it."""
+        self._send("DELETE", f"v1/experiments/{_path(experiment_id)}/tags/{_path(name)}")
+
     def datasets_named(self, name: str) -> list[Mapping[str, Any]]:
         """Return the dataset with exactly this name, if it exists."""
         return [dataset for dataset in self._get("v1/datasets", name=name)["data"] if dataset["name"] == name]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         metrics,
         outputs,
         results_json,
+        runs_text,
     )
     from evalwire.reports.comparison_text import Form as ComparisonForm
     from evalwire.reports.results_json import load_failing, load_results, read_results
@@ -46,6 +47,7 @@ __all__ = [
     "pieces",
     "read_results",
     "results_json",
+    "runs_text",
     "write",
 ]
 
@@ -74,6 +76,7 @@ __getattr__ = lazy_names(
         "experiment_markdown": "experiment_markdown",
         "outputs": "outputs",
         "load_failing": "results_json",
+        "runs_text": "runs_text",
         "load_results": "results_json",
         "read_results": "results_json",
     },

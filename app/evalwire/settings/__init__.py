@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
-from evalwire.settings.ci import ci_metadata, is_ci, parallel_job, pipeline_run
+from evalwire.settings.ci import ci_metadata, is_ci, origin_metadata, parallel_job, pipeline_run
 from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 from evalwire.settings.known_keys import experiment_table
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
@@ -31,6 +31,7 @@ __all__ = [
     "is_ci",
     "load_settings",
     "merge_env_file",
+    "origin_metadata",
     "parallel_job",
     "parse_option",
     "phoenix_variables",

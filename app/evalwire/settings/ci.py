@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from evalwire.settings.git import git_metadata
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,27 @@ def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
 def is_ci(environ: Mapping[str, str]) -> bool:
     """Check whether the command runs in CI: on a known system, or with the variable `CI`."""
     return _system(environ) is not None or environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def origin_metadata(environ: Mapping[str, str], directory: str | Path) -> Mapping[str, str | bool]:
+    """Return the metadata of the CI job, or outside of CI the metadata of the working copy, from git.
+
+    Only the metadata of a working copy has the key `dirty`. In CI, git completes a commit or a branch that no variable
+    provides.
+
+    Args:
+        environ: the environment of the job.
+        directory: the working directory of the job.
+    """
+    ci = ci_metadata(environ)
+    if not ci:
+        return git_metadata(str(directory))
+    if "commit" in ci and "branch" in ci:
+        return ci
+    return {
+        **{name: value for name, value in git_metadata(str(directory)).items() if name in ("commit", "branch")},
+        **ci,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,11 @@ from evalwire.gates.baselines import (
     BaselineQuery,
     branches_for,
     choose_baseline,
+    choose_history,
     covered_share,
     find_base_branch,
     is_of_base_branch,
+    on_branches,
 )
 
 SUBJECT = BaselineQuery(experiment="search", dataset_name="set", branches=["main"], experiment_ids=set())
@@ -224,3 +226,66 @@ def test_a_forks_branch_of_the_same_name_is_another():
     assert "ran in a fork, on a branch with the same name" in why_none(fork)
     on_the_branch = recorded(3, branch="change", pull_request="7", base_branch="main")
     assert chosen(on_the_branch, branches=["change"]) == "E3"
+
+
+# --- working copies ------------------------------------------------------------------------------------
+
+DIRTY, CLEAN = {"branch": "main", "dirty": True}, {"branch": "main", "dirty": False}
+
+
+@pytest.mark.parametrize("local", [DIRTY, CLEAN])
+def test_a_job_in_ci_never_takes_the_run_of_a_working_copy_as_its_baseline(local):
+    mine, theirs = recorded(2, **local), recorded(1, ci="github")
+    assert chosen(mine, theirs, is_ci=True) == "E1"
+    assert "was recorded outside of CI" in why_none(mine, is_ci=True)
+    assert chosen(mine, theirs) == "E2", "outside of CI, the newest is the baseline"
+
+
+@pytest.mark.parametrize(
+    ("ci", "branches", "fallback", "is_ci"),
+    [
+        ({"ci": "github", "branch": "topic"}, ["main"], None, True),
+        ({"branch": "topic", "dirty": False}, ["main", None], "topic", False),
+        ({"branch": "topic", "base_branch": "trunk", "dirty": True}, ["trunk", None], "topic", False),
+        ({"commit": "a", "dirty": False}, ["main", None], None, False),
+        ({}, ["main", None], None, False),
+    ],
+)
+def test_the_branch_of_a_working_copy_is_the_fallback(ci, branches, fallback, is_ci):
+    query = on_branches(SUBJECT, BaselineChoice("auto"), ci, find_base_branch(ci, None))
+    assert (query.branches, query.fallback, query.is_ci) == (branches, fallback, is_ci)
+
+
+def test_a_branch_that_was_named_has_no_fallback():
+    query = on_branches(SUBJECT, BaselineChoice("branch", "next"), {"branch": "topic", "dirty": True}, "main")
+    assert (query.branches, query.fallback) == (["next"], None)
+
+
+# --- history -------------------------------------------------------------------------------------------
+
+
+def history(*records: dict[str, Any], **changes: Any) -> list[str]:
+    return [record["id"] for record in choose_history(records, replace(SUBJECT, **changes))]
+
+
+def test_a_history_has_what_ended_on_the_branch_whatever_the_outcome():
+    red, unfinished = recorded(4, facts={"outcome": "gate_failed"}), recorded(3, facts={"outcome": None})
+    assert history(red, unfinished, recorded(2, branch="topic"), recorded(1)) == ["E4", "E1"]
+
+
+def test_a_history_has_the_newest_thirty_that_are_not_the_jobs_own():
+    records = [recorded(1) | {"id": f"E{number}"} for number in range(40, 0, -1)]
+    assert history(*records, experiment_ids={"E40"}) == [f"E{number}" for number in range(39, 9, -1)]
+    assert history(recorded(9), recorded(3), before=datetime(2026, 1, 5, tzinfo=UTC)) == ["E3"]
+
+
+def test_a_history_leaves_out_other_splits_mixed_runs_and_in_ci_working_copies():
+    others = recorded(5, facts={"split": "smoke"}), recorded(4, facts={"mixed": True}), recorded(3, **DIRTY)
+    assert history(*others, recorded(1), is_ci=True) == ["E1"]
+    assert history(*others, split="smoke") == ["E5"]
+
+
+def test_a_history_does_not_read_every_experiment_that_was_ever_recorded():
+    read = iter([recorded(1, branch="topic")] * 5000)
+    assert choose_history(read, SUBJECT) == []
+    assert len(list(read)) == 4000

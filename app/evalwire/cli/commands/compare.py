@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire import reports
-from evalwire.errors import DatasetNotFound, ExperimentNotFound, UsageError
-from evalwire.experiments import find_experiments
-from evalwire.gates import BaselineChoice, BaselineQuery, choose_baseline, compare_results
+from evalwire.errors import ExperimentNotFound, UsageError
+from evalwire.gates import BaselineChoice, compare_results
+from evalwire.jobs import NAMES, Listing, RecordedNames
 from evalwire.masking import masked
+from evalwire.settings import ci_metadata
 
 if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.model import ExperimentResult
-    from evalwire.phoenix import Phoenix
     from evalwire.reports import ComparisonForm
 
 
@@ -23,7 +23,7 @@ def compare(invocation: Invocation, *, before: str, after: str, form: Comparison
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        before: experiment ID, `branch:NAME`, `tag:NAME` or `file:PATH`.
+        before: a name of `RecordedNames`, or `file:PATH`.
         after: the same notation.
         form: text, Markdown or JSON.
 
@@ -38,9 +38,7 @@ def compare(invocation: Invocation, *, before: str, after: str, form: Comparison
         except ValueError as error:
             raise UsageError(f"{text!r}: {error}.") from None
         if asked.kind in ("auto", "none"):
-            raise UsageError(
-                f"{text!r} is not an experiment. Give an experiment ID, branch:NAME, tag:NAME or file:PATH."
-            )
+            raise UsageError(f"{text!r} is not an experiment. Give {NAMES}, or file:PATH.")
         sides.append((asked, _find(invocation, asked)))
     (asked_before, there), (asked_after, here) = sides
     pairs = [(here[name], there[name]) for name in here if name in there]
@@ -76,14 +74,14 @@ def _find(invocation: Invocation, asked: BaselineChoice) -> dict[str, Experiment
         found = reports.load_results(Path(asked.value)).results
         recorded = {result.name: result for result in found if result.opened and (not names or result.name in names)}
         return _some(recorded, asked)
-    phoenix = invocation.connect(None)
-    if asked.kind == "id":
-        try:
-            result = phoenix.recorded.result(asked.value)
-        except ExperimentNotFound as error:
-            raise UsageError(str(error)) from error
-        return {result.name: result}
-    return _some(_by_name(invocation, phoenix, asked), asked)
+    listing = Listing(invocation.connect(None))
+    is_ci = "ci" in ci_metadata(invocation.environ)
+    ids = RecordedNames(invocation.settings, listing, is_ci=is_ci).find(str(asked))
+    try:
+        results = [listing.phoenix.recorded.result(experiment_id) for experiment_id in ids]
+    except ExperimentNotFound as error:
+        raise UsageError(str(error)) from error
+    return {result.name: result for result in results}
 
 
 def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str, ExperimentResult]:
@@ -91,34 +89,4 @@ def _some(found: dict[str, ExperimentResult], asked: BaselineChoice) -> dict[str
         raise UsageError(
             f"no recorded experiment matches {asked}. Select experiments with --name, or give an experiment ID."
         )
-    return found
-
-
-def _by_name(invocation: Invocation, phoenix: Phoenix, asked: BaselineChoice) -> dict[str, ExperimentResult]:
-    """Return the newest recorded experiment by name, on a branch or with a tag."""
-    settings = invocation.settings
-    names = settings.names
-    if not names:
-        names = tuple(path.name for path in find_experiments(settings.experiments)[0])
-    found: dict[str, ExperimentResult] = {}
-    for name in names:
-        dataset = settings.dataset_names.get(name, name)
-        try:
-            records = phoenix.experiments.on_dataset(dataset)
-            if asked.kind == "tag":
-                record = next((item for item in records if asked.value in phoenix.experiments.tags(item["id"])), None)
-            else:
-                wanted = BaselineQuery(
-                    experiment=name,
-                    dataset_name=dataset,
-                    split=settings.split,
-                    branches=[asked.value],
-                    base_branch=settings.base_branch or "main",
-                    is_any_outcome=True,
-                )
-                record, _ = choose_baseline(records, wanted)
-        except DatasetNotFound:
-            continue
-        if record is not None:
-            found[name] = phoenix.recorded.result(record["id"])
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.jobs import export_experiment
+from evalwire.jobs import Listing, RecordedNames, export_experiment
 from evalwire.model import count
 
 if TYPE_CHECKING:
@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
 
 
-def export(invocation: Invocation, *, experiment_id: str, format_: str, output: Path | None = None) -> int:
+def export(invocation: Invocation, *, name: str, format_: str, output: Path | None = None) -> int:
     """Write an experiment to a file; return exit code 0 even if it has failures.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_id: the ID in Phoenix.
+        name: the name of a recorded experiment, as in `RecordedNames`.
         format_: `csv` or `json`.
         output: the file to write; None for `<id>.<format>`.
 
     Raises:
-        UsageError: the format is unknown, or the file cannot be written.
+        UsageError: the format is unknown, the name stands for no single experiment, or the file cannot be written.
         EvalwireError: Phoenix does not have the experiment, or cannot be reached.
     """
     phoenix = invocation.connect(None)
+    experiment_id = RecordedNames(invocation.settings, Listing(phoenix)).find_single(name)
     found = export_experiment(phoenix, experiment_id, format_=format_, path=output, mask=invocation.console.mask)
     invocation.console.show(
         f"{found.path}: {count(found.runs, 'run')}, {found.failed} failed, {found.not_run} not run\n"

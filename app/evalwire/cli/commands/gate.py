@@ -13,12 +13,19 @@ from evalwire.gates import (
     BaselineChoice,
     BaselineQuery,
     KnownNames,
-    branches_for,
-    find_base_branch,
-    is_of_base_branch,
     unapplied_gates,
 )
-from evalwire.jobs import GateRequest, ReportWriter, decide_outcome, discover, job_spec, prepare_gating, record_outcomes
+from evalwire.jobs import (
+    GateRequest,
+    Listing,
+    RecordedNames,
+    ReportWriter,
+    decide_outcome,
+    discover,
+    job_spec,
+    prepare_gating,
+    record_outcomes,
+)
 from evalwire.masking import masked
 from evalwire.model import Report, own_metadata, partial_facts, recorded_prefix, start_time_of
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
@@ -28,7 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalwire.cli.invocation import Invocation
-    from evalwire.model import Baseline, ExperimentResult, GateResult
+    from evalwire.jobs import Gating
+    from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
 
 _PARTIAL = (
@@ -36,7 +44,7 @@ _PARTIAL = (
     "with `evalwire run`."
 )
 
-_CI_KEYS = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url")
+_CI_KEYS = ("ci", "commit", "branch", "base_branch", "pull_request", "job_url", "dirty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,7 @@ def gate(
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_ids: IDs of experiments in Phoenix.
+        experiment_ids: names of recorded experiments, as in `RecordedNames`.
         results: a results.json; without experiments, plan and shards, None stands for the file in the report directory.
         shards: the number of shards of this pipeline run, which ran without a plan.
         fresh: whether the shards ran with `--fresh`.
@@ -89,7 +97,7 @@ def gate(
         return _gate_shards(invocation, shards=shards, fresh=fresh)
     if experiment_ids:
         phoenix = invocation.connect(None)
-        report = _report(invocation, phoenix, _Recorded.of(_fetch(phoenix, experiment_ids)))
+        report = _report(invocation, phoenix, _Recorded.of(_fetch(invocation, phoenix, experiment_ids)))
     else:
         report = _gate_report(invocation, reports.load_results(results or settings.report_dir / "results.json"))
     writes = settings.source("report_dir") == "flag"
@@ -114,8 +122,10 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
             f"cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
             "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
-    gates, baselines = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
-    applied = replace(report, unwritten=(), gates=gates, baselines=baselines, prices=invocation.settings.prices)
+    gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
+    gates, baselines = gating.apply(report.results)
+    history = gating.history or report.history
+    applied = replace(report, unwritten=(), gates=gates, baselines=baselines, history=history, prices=gating.prices)
     if report.outcome == "interrupted":
         return applied
     outcome = decide_outcome(report.results, gates) if report.results else report.outcome
@@ -170,14 +180,16 @@ def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> 
     )
 
 
-def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentResult]:
-    """Fetch recorded experiments with different names.
+def _fetch(invocation: Invocation, phoenix: Phoenix, wanted: Sequence[str]) -> list[ExperimentResult]:
+    """Fetch recorded experiments of different directories.
 
     Raises:
         UsageError: an experiment does not exist or is partial, or two have the same name.
     """
+    recorded_names = RecordedNames(invocation.settings, Listing(phoenix))
+    ids = dict.fromkeys(experiment_id for text in wanted for experiment_id in recorded_names.find(text))
     try:
-        results = [phoenix.recorded.result(experiment_id) for experiment_id in experiment_ids]
+        results = [phoenix.recorded.result(experiment_id) for experiment_id in ids]
     except ExperimentNotFound as error:
         raise UsageError(str(error)) from error
     for result in results:
@@ -193,7 +205,8 @@ def _fetch(phoenix: Phoenix, experiment_ids: Sequence[str]) -> list[ExperimentRe
 def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, records_outcomes: bool = False) -> Report:
     """Apply the gates; with `records_outcomes`, record the outcomes in Phoenix so that later jobs find baselines."""
     results = recorded.results
-    gates, baselines = _gating(invocation, phoenix, recorded)
+    gating = _gating(invocation, phoenix, recorded)
+    gates, baselines = gating.apply(results)
     outcome = decide_outcome(results, gates) if results else "errors"
     if records_outcomes:
         try:
@@ -212,33 +225,23 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
         ci=recorded.ci,
         gates=gates,
         baselines=baselines,
+        history=gating.history,
         prices=invocation.settings.prices,
     )
 
 
-def _gating(
-    invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded
-) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-    """Return the gate results and the comparison of each experiment with its baseline."""
+def _gating(invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded) -> Gating:
+    """Return the gates, baselines and history of recorded experiments."""
     settings, results = invocation.settings, recorded.results
     known = recorded.known or KnownNames(gated={result.name: _names(result) for result in results}, is_lenient=True)
     choice = settings.baseline or BaselineChoice("auto")
-    base_branch = find_base_branch(recorded.ci, settings.base_branch)
-    branches = branches_for(choice, recorded.ci, base_branch)
     ids = {result.experiment_id for result in results}
-    queries = [replace(_query(result, branches, ids), base_branch=base_branch) for result in results]
     if phoenix is None and choice.kind not in ("none", "file"):
         phoenix = invocation.connect(None)
     if others := unapplied_gates(settings.thresholds, known):
         invocation.console.say(f"gates of unselected experiments are skipped: {', '.join(others)}")
-    gating = prepare_gating(
-        GateRequest.of(settings),
-        queries,
-        known,
-        phoenix=phoenix,
-        is_base_branch=is_of_base_branch(recorded.ci, base_branch),
-    )
-    return gating.apply(results)
+    queries = [_query(result, ids) for result in results]
+    return prepare_gating(GateRequest.of(settings), queries, known, phoenix=phoenix, ci=recorded.ci)
 
 
 def _names(result: ExperimentResult) -> list[str] | None:
@@ -247,7 +250,7 @@ def _names(result: ExperimentResult) -> list[str] | None:
     return sorted({*result.evaluator_names, *(score.name for score in result.scores)})
 
 
-def _query(result: ExperimentResult, branches: list[str | None], ids: set[str]) -> BaselineQuery:
+def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
     recorded = own_metadata(result.experiment_metadata)
     name = result.opened.recorded_name if result.opened else ""
     record = {"metadata": result.experiment_metadata, "name": name}
@@ -258,7 +261,6 @@ def _query(result: ExperimentResult, branches: list[str | None], ids: set[str]) 
         split=recorded.get("split"),
         dataset_version=result.dataset_version_id or None,
         contents={run.example.id: run.example.content_hash for run in result.runs},
-        branches=branches,
         experiment_ids=ids,
         before=start_time_of(result.experiment_metadata) or min((run.start_time for run in result.runs), default=None),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalwire import reports
 from evalwire.errors import UsageError
-from evalwire.jobs import experiment_report
+from evalwire.jobs import Listing, RecordedNames, experiment_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,19 +42,20 @@ def report(invocation: Invocation, *, path: Path | None, format_: str, output: P
     return 0
 
 
-def report_experiment(invocation: Invocation, *, experiment_id: str, output: Path | None = None) -> int:
+def report_experiment(invocation: Invocation, *, name: str, output: Path | None = None) -> int:
     """Show a recorded experiment in Markdown and return the exit code.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
-        experiment_id: the ID in Phoenix.
+        name: the name of a recorded experiment, as in `RecordedNames`.
         output: the file to write; None for standard output.
 
     Raises:
-        UsageError: the output cannot be written.
+        UsageError: the name stands for no single experiment, or the output cannot be written.
         EvalwireError: Phoenix does not have the experiment, or cannot be reached.
     """
-    text = experiment_report(invocation.connect(None), experiment_id)
+    phoenix = invocation.connect(None)
+    text = experiment_report(phoenix, RecordedNames(invocation.settings, Listing(phoenix)).find_single(name))
     if output is None:
         invocation.console.out.write(text)
         return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from evalwire.model import count, written
+from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
 from evalwire.reports.console.examples import change_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
@@ -80,6 +81,7 @@ def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> 
         ]
         if found:
             yield from _block([Line(f"{plain(result.name)}: {_summary(report, result)}", style="bold"), *found])
+    yield from _block(map(Line.indented, trend.console_lines(report)))
     yield from _block(_links(report))
     if retries := sum(run.retries for result in report.results for run in result.runs):
         yield from _block([Line(f"retries: {retries} (rate limits, timeouts)")])

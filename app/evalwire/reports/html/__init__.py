@@ -18,6 +18,7 @@ from evalwire.reports.highlights import link
 from evalwire.reports.html import markup, numbers, summary
 from evalwire.reports.html.pictures import pictures
 from evalwire.reports.html.section import TEMPLATE_NAMES, Section
+from evalwire.reports.html.trend_plot import trend_figures
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,7 +34,8 @@ def pieces(report: Report) -> Iterator[str]:
     """
     digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
-    style, script = _own("style.css") + "".join(section.style for section in sections), _own("script.js")
+    style = "".join([_own("style.css"), _own("trend.css"), *(section.style for section in sections)])
+    script = _own("script.js")
     page = _page().generate(
         report=report,
         sections=sections,
@@ -81,6 +83,7 @@ def _page() -> jinja2.Template:
         points=numbers.points,
         relative=text.relative,
         signed=numbers.signed,
+        trend_figures=trend_figures,
     ).get_template("page.html")
 
 

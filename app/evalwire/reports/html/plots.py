@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.model import count, percentile
+from evalwire.reports.html import svg
 from evalwire.reports.html.markup import filled
 from evalwire.reports.html.numbers import number, percent
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from evalwire.model import Comparison, Pair
 
-_WIDTH, _HEIGHT = 320, 190
 _LEFT, _RIGHT, _BOTTOM = 36, 14, 168  # edges of the plot area of a histogram
 _LINE = 13  # height of a line of text
 _BINS = 20
@@ -55,7 +55,7 @@ class _Bins:
             upper = usual if upper > 2 * usual > 0 else upper
         elif lower >= 0 and upper <= 1:
             lower, upper = 0.0, 1.0
-        ticks = _ticks(lower, upper)
+        ticks = svg.ticks_between(lower, upper)
         if not ticks:
             return None
         lower, upper = ticks[0], ticks[-1]
@@ -104,9 +104,9 @@ def histogram(
     """
     bins = _Bins.of(values, is_amount=is_amount)
     if bins is None:
-        return _figure(caption, TOO_FAR_APART)
+        return svg.figure(caption, TOO_FAR_APART)
     highest = max([*bins.sizes.values(), bins.beyond])
-    step = (_WIDTH - _LEFT - _RIGHT) / (_BINS + (2 if bins.beyond else 0))
+    step = (svg.WIDTH - _LEFT - _RIGHT) / (_BINS + (2 if bins.beyond else 0))
     top = 8 + _LINE * len(marks)
 
     def x(value: float) -> float:
@@ -116,7 +116,7 @@ def histogram(
         high = max(1.0, size / highest * (_BOTTOM - top))
         return filled(
             '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>',
-            *map(_at, (left + 0.5, _BOTTOM - high, step - 1, high)),
+            *map(svg.at, (left + 0.5, _BOTTOM - high, step - 1, high)),
             f"{title}: {count(size, 'run')}",
         )
 
@@ -124,24 +124,26 @@ def histogram(
         bar(x(bins.edge(place)), size, f"{show(bins.edge(place))} to {show(bins.edge(place + 1))}")
         for place, size in sorted(bins.sizes.items())
     ]
-    labels = [_label(x(tick), _BOTTOM + 15, _short(tick) + unit, "middle") for tick in bins.ticks]
+    labels = [svg.label(x(tick), _BOTTOM + 15, svg.short(tick) + unit, "middle") for tick in bins.ticks]
     if bins.beyond:
-        bars.append(bar(_WIDTH - _RIGHT - step, bins.beyond, f"more than {show(bins.upper)}"))
-        labels[-1] = _label(_WIDTH - _RIGHT, _BOTTOM + 15, f"> {_short(bins.upper)}{unit}", "end")
+        bars.append(bar(svg.WIDTH - _RIGHT - step, bins.beyond, f"more than {show(bins.upper)}"))
+        labels[-1] = svg.label(svg.WIDTH - _RIGHT, _BOTTOM + 15, f"> {svg.short(bins.upper)}{unit}", "end")
     for line, (name, value) in enumerate(marks.items()):
         if value <= bins.upper:
             at, y = x(value), _LINE * (line + 1)
-            bars.append(_path("mark", at, y - 9, f"V{_BOTTOM}"))
-            is_right = at > _WIDTH / 2
-            labels.append(_label(at - 4 if is_right else at + 4, y, f"{name} {show(value)}", "end" if is_right else ""))
+            bars.append(svg.path("mark", at, y - 9, f"V{_BOTTOM}"))
+            is_right = at > svg.WIDTH / 2
+            labels.append(
+                svg.label(at - 4 if is_right else at + 4, y, f"{name} {show(value)}", "end" if is_right else "")
+            )
     marked = [f"{name} {show(value)}" for name, value in marks.items()]
     description = ", ".join([f"from {show(min(values))} to {show(max(values))}", *marked])
     axis = [
-        _path("axis", _LEFT, _BOTTOM, f"H{_WIDTH - _RIGHT}"),
-        _label(_LEFT - 6, top + 9, f"{highest:,}", "end"),
-        _label(_LEFT - 6, _BOTTOM, "0", "end"),
+        svg.path("axis", _LEFT, _BOTTOM, f"H{svg.WIDTH - _RIGHT}"),
+        svg.label(_LEFT - 6, top + 9, f"{highest:,}", "end"),
+        svg.label(_LEFT - 6, _BOTTOM, "0", "end"),
     ]
-    return _figure(caption, _svg(f"{count(len(values), 'run')}, {description}", [bars, axis, labels]))
+    return svg.figure(caption, svg.drawing(f"{count(len(values), 'run')}, {description}", [bars, axis, labels]))
 
 
 def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
@@ -152,19 +154,19 @@ def frequencies(labels: Mapping[str, int], *, caption: str) -> Markup:
     if rest := ordered[len(shown) :]:
         rows.append((f"{len(rest)} others", sum(size for _, size in rest), "all other labels"))
     total, most = sum(labels.values()), max(size for _, size, _ in rows)
-    left, room, step = 104, 140, min(26.0, (_HEIGHT - 8) / len(rows))
+    left, room, step = 104, 140, min(26.0, (svg.HEIGHT - 8) / len(rows))
     drawn = [
         filled(
             '<g><title>{}</title>{}<rect class="bar" x="{}" y="{}" width="{}" height="{}"/>{}</g>',
             f"{title}: {size:,} of {total:,}",
-            _label(left - 8, (row + 0.5) * step + 4, _cut(name), "end"),
-            *map(_at, (left, row * step + 3, max(1.0, size / most * room), step - 6)),
-            _label(left + size / most * room + 6, (row + 0.5) * step + 4, f"{size:,} ({percent(size / total)})"),
+            svg.label(left - 8, (row + 0.5) * step + 4, _cut(name), "end"),
+            *map(svg.at, (left, row * step + 3, max(1.0, size / most * room), step - 6)),
+            svg.label(left + size / most * room + 6, (row + 0.5) * step + 4, f"{size:,} ({percent(size / total)})"),
         )
         for row, (name, size, title) in enumerate(rows)
     ]
     description = ", ".join(f"{_cut(name)} {size:,}" for name, size, _ in rows)
-    return _figure(caption, _svg(description, drawn, height=math.ceil(step * len(rows)) + 4))
+    return svg.figure(caption, svg.drawing(description, drawn, height=math.ceil(step * len(rows)) + 4))
 
 
 def versus(comparison: Comparison) -> Markup:
@@ -181,9 +183,9 @@ def _scatter(comparison: Comparison) -> Markup:
     pairs = comparison.pairs
     values = [score for pair in pairs for score in (pair.before, pair.after)]
     lower, upper = min(values), max(values)
-    ticks = _ticks(0.0, 1.0) if lower >= 0 and upper <= 1 else _ticks(lower, upper)
+    ticks = svg.ticks_between(0.0, 1.0) if lower >= 0 and upper <= 1 else svg.ticks_between(lower, upper)
     if not ticks:
-        return _figure(caption, TOO_FAR_APART)
+        return svg.figure(caption, TOO_FAR_APART)
     lower, span = ticks[0], ticks[-1] - ticks[0]
     near, far = 40.0, _SIDE - 12.0  # ends of both axes, from the corner where they meet
     scale = (far - near) / span
@@ -211,19 +213,21 @@ def _scatter(comparison: Comparison) -> Markup:
     ]
     above, below = ("worse", "better") if comparison.direction == "minimize" else ("better", "worse")
     frame = [
-        _path("axis", near, _SIDE - far, f"V{_at(_SIDE - near)}H{_at(far)}"),
-        _path("diagonal", near, _SIDE - near, f"L{_at(far)} {_at(_SIDE - far)}"),
-        _label(near + 8, _SIDE - far + 12, above),
-        _label(far, _SIDE - near - 8, below, "end"),
-        [_label(x(tick), _SIDE - near + 15, _short(tick), "middle") for tick in ticks],
-        [_label(near - 6, y(tick) + 4, _short(tick), "end") for tick in ticks],
-        _label((near + far) / 2, _SIDE - 6, "baseline", "middle"),
+        svg.path("axis", near, _SIDE - far, f"V{svg.at(_SIDE - near)}H{svg.at(far)}"),
+        svg.path("diagonal", near, _SIDE - near, f"L{svg.at(far)} {svg.at(_SIDE - far)}"),
+        svg.label(near + 8, _SIDE - far + 12, above),
+        svg.label(far, _SIDE - near - 8, below, "end"),
+        [svg.label(x(tick), _SIDE - near + 15, svg.short(tick), "middle") for tick in ticks],
+        [svg.label(near - 6, y(tick) + 4, svg.short(tick), "end") for tick in ticks],
+        svg.label((near + far) / 2, _SIDE - 6, "baseline", "middle"),
         filled(
             '<text transform="translate({} {}) rotate(-90)" text-anchor="middle">this run</text>',
-            *map(_at, (10, _SIDE - (near + far) / 2)),
+            *map(svg.at, (10, _SIDE - (near + far) / 2)),
         ),
     ]
-    return _figure(caption, _svg(_tally(comparison), [frame, marks], width=_SIDE, height=_SIDE), _legend(comparison))
+    return svg.figure(
+        caption, svg.drawing(_tally(comparison), [frame, marks], width=_SIDE, height=_SIDE), _legend(comparison)
+    )
 
 
 def _flows(comparison: Comparison) -> Markup:
@@ -231,28 +235,28 @@ def _flows(comparison: Comparison) -> Markup:
     groups: dict[tuple[float, float], list[Pair]] = {}
     for pair in comparison.pairs:
         groups.setdefault((pair.before, pair.after), []).append(pair)
-    left, right, top, gap, bottom = 84.0, 204.0, 22.0, 16.0, _HEIGHT - 4.0
+    left, right, top, gap, bottom = 84.0, 204.0, 22.0, 16.0, svg.HEIGHT - 4.0
     scale = (bottom - top - gap) / len(comparison.pairs)
     drawn, labels = [], []
     place = {}  # start of the next band, by side and value
     for side, edge, away, anchor in ((0, left, -12, "end"), (1, right, 12, "")):
-        labels.append(_label(edge + away, 11, ("baseline", "this run")[side], anchor))
+        labels.append(svg.label(edge + away, 11, ("baseline", "this run")[side], anchor))
         begin = top
         for value in (1.0, 0.0):
             size = sum(len(found) for way, found in groups.items() if way[side] == value)
             drawn.append(
                 filled(
                     '<rect class="bar" x="{}" y="{}" width="6" height="{}"/>',
-                    *map(_at, (edge - 3, begin, size * scale)),
+                    *map(svg.at, (edge - 3, begin, size * scale)),
                 )
             )
             place[side, value] = begin
             begin += size * scale + gap
             line = top + 11 if value else bottom - 20
-            labels.append(_label(edge + away, line, f"{_truth(value)} {size:,}", anchor))
+            labels.append(svg.label(edge + away, line, f"{_truth(value)} {size:,}", anchor))
             if side and (came := groups.get((1 - value, value))):
                 labels.append(_shape(_kind(comparison, came[0]), edge + away + 4, line + 12, 3.6))
-                labels.append(_label(edge + away + 12, line + 16, f"{len(came):,} from {_truth(1 - value)}"))
+                labels.append(svg.label(edge + away + 12, line + 16, f"{len(came):,} from {_truth(1 - value)}"))
     for before, after in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
         if found := groups.get((before, after)):
             high = len(found) * scale
@@ -268,13 +272,13 @@ def _flows(comparison: Comparison) -> Markup:
             place[0, before] += high
             place[1, after] += high
     caption = f"{comparison.name}: this run against the baseline"
-    return _figure(caption, _svg(_tally(comparison), [drawn, labels]))
+    return svg.figure(caption, svg.drawing(_tally(comparison), [drawn, labels]))
 
 
 def _band(left: float, start: float, right: float, end: float, high: float) -> str:
     """Return the outline of a band between heights on the left and on the right."""
-    a, b, m = _at(left), _at(right), _at((left + right) / 2)
-    top, low, end_top, end_low = map(_at, (start, start + high, end, end + high))
+    a, b, m = svg.at(left), svg.at(right), svg.at((left + right) / 2)
+    top, low, end_top, end_low = map(svg.at, (start, start + high, end, end + high))
     return f"M{a} {top}C{m} {top} {m} {end_top} {b} {end_top}V{end_low}C{m} {end_low} {m} {low} {a} {low}z"
 
 
@@ -299,12 +303,12 @@ def _names(pairs: Sequence[Pair]) -> str:
 
 def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Markup:
     """Return a triangle that points down for worse and up for better, or a dot, so color is not needed."""
-    s = size
+    s, at = size, svg.at
     if kind == "same":
-        path = f"M{_at(x - s)} {_at(y)}a{_at(s)} {_at(s)} 0 1 0 {_at(2 * s)} 0a{_at(s)} {_at(s)} 0 1 0 {_at(-2 * s)} 0z"
+        path = f"M{at(x - s)} {at(y)}a{at(s)} {at(s)} 0 1 0 {at(2 * s)} 0a{at(s)} {at(s)} 0 1 0 {at(-2 * s)} 0z"
     else:
         up = -1 if kind == "better" else 1
-        path = f"M{_at(x)} {_at(y + up * 1.2 * s)}L{_at(x - 1.15 * s)} {_at(y - up * 0.8 * s)}h{_at(2.3 * s)}z"
+        path = f"M{at(x)} {at(y + up * 1.2 * s)}L{at(x - 1.15 * s)} {at(y - up * 0.8 * s)}h{at(2.3 * s)}z"
     inner = filled("<title>{}</title>", title) if title else None
     return filled('<path class="point {}" d="{}">{}</path>', kind, path, inner)
 
@@ -322,52 +326,6 @@ def _legend(comparison: Comparison) -> Markup:
         for kind, size in kinds
     ]
     return filled('<p class="legend">{}</p>', items)
-
-
-def _ticks(lower: float, upper: float) -> list[float]:
-    """Return about five round numbers from below `lower` to above `upper`; an empty list if no axis can have both."""
-    if upper <= lower:
-        lower, upper = lower - abs(lower) / 2, upper + (abs(upper) / 2 or 1.0)
-    rough = (upper - lower) / 4
-    if not (math.isfinite(rough) and rough > 1e-300):  # noqa: PLR2004 - smaller floats lose their precision
-        return []
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(times * power for times in (1, 2, 2.5, 5, 10, 20) if times * power >= rough * 0.999)
-    first, last = math.floor(lower / step + 1e-9), math.ceil(upper / step - 1e-9)
-    ticks = [position * step for position in range(first, last + 1)]
-    is_drawn = len(ticks) > 1 and ticks[0] < ticks[-1] and all(map(math.isfinite, ticks))
-    return ticks if is_drawn and math.isfinite(ticks[-1] - ticks[0]) else []
-
-
-def _figure(caption: str, *content: Markup) -> Markup:
-    return filled("<figure><figcaption>{}</figcaption>{}</figure>", caption, content)
-
-
-def _svg(description: str, content: Iterable[object], *, width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
-    return filled(
-        '<svg class="plot" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>',
-        *(width, height) * 2,
-        description,
-        content,
-    )
-
-
-def _path(name: str, x: float, y: float, rest: str) -> Markup:
-    return filled('<path class="{}" d="M{} {}{}"/>', name, _at(x), _at(y), rest)
-
-
-def _label(x: float, y: float, text: str, anchor: str = "") -> Markup:
-    end = filled(' text-anchor="{}"', anchor) if anchor else None
-    return filled('<text x="{}" y="{}"{}>{}</text>', _at(x), _at(y), end, text)
-
-
-def _at(value: float) -> str:
-    """Return a coordinate, rounded to a tenth."""
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def _short(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.3g}"  # noqa: PLR2004
 
 
 def _truth(value: float) -> str:

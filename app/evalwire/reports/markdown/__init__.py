@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from evalwire.model import count, token_count, total_usage, usage_cost_usd
+from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
 from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import REASONS, Digest
@@ -57,6 +58,7 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
     yield from _errors(report, parts, room)
     yield from baselines(parts, room)
     yield from lowest_scores(report, parts, room)
+    yield from trend.markdown_lines(report) if room.items else ()
     yield from _other_gates(report, room)
     yield from folded("Statistics: intervals, p-values and methods", statistics(parts, report.gates, room))
     if links := _links(report):
@@ -120,7 +122,8 @@ def _links(report: Report) -> str:
     parts = []
     if commit := ci.get("commit"):
         shown = code(str(commit)[:10])
-        parts.append(f"Commit {link_to(shown, commit_link(ci)) or shown}")
+        changes = " with uncommitted changes" if ci.get("dirty") else ""
+        parts.append(f"Commit {link_to(shown, commit_link(ci)) or shown}{changes}")
     if branch := ci.get("branch"):
         parts.append(f"branch {code(str(branch), LONGEST_NAME)}")
     if number := ci.get("pull_request"):

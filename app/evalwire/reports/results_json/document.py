@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from evalwire.model import AnnotatorKind, EvaluationKind, FailureKind, FailureStage, Outcome, Rule, Status
 from evalwire.reports.results_json.baseline_records import Baseline, BaselineScore
+from evalwire.reports.results_json.history_records import History
 from evalwire.reports.results_json.records import Count, Interval, Number, PartialRun, Record, Time, Usage, describe
 
 SCHEMA_VERSION: Final = 2
@@ -275,9 +276,15 @@ class Results(Record, frozen=True, kw_only=True):
     undelivered: Annotated[int, describe("Runs and evaluations that Phoenix does not have.", minimum=0)] = 0
     ci: Annotated[
         dict[str, Any],
-        describe("CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`; empty outside of CI."),
+        describe(
+            "CI job: `ci`, `commit`, `branch`, `base_branch`, `pull_request`, `job_url`. Outside of CI: `commit`, "
+            "`branch`, `base_branch` and `dirty` from git, if the job ran in a repository."
+        ),
     ]
     prices: Annotated[dict[str, Price], describe("Prices by model, for calls whose spans have no cost.")]
     gates: Annotated[tuple[GateResult, ...], describe("Results of the gates; empty if no gates were applied.")]
     baselines: Annotated[tuple[Baseline, ...], describe("Baselines of the experiments that were to be compared.")]
+    history: Annotated[
+        tuple[History, ...], describe("Earlier experiments of the base branch, for trends; empty if there are none.")
+    ] = ()
     experiments: Annotated[tuple[Experiment, ...], describe("Results of the experiments, in the order of discovery.")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evalwire import model
-from evalwire.reports.results_json import baseline_records, document, records
+from evalwire.reports.results_json import baseline_records, document, history_records, records
 from evalwire.reports.results_json.records import Record
 from evalwire.reports.text import cut_middle
 
@@ -29,6 +29,9 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     document.Evaluation: model.Evaluation,
     document.Failure: _failure,
     document.GateResult: model.GateResult,
+    history_records.History: model.History,
+    history_records.HistoryEntry: model.HistoryEntry,
+    history_records.ScoreMean: model.ScoreMean,
     records.Interval: model.Interval,
     records.ModelUsage: model.ModelUsage,
     baseline_records.Pair: model.Pair,

@@ -126,6 +126,7 @@ def _report(results: document.Results) -> Report:
         ci=results.ci,
         gates=to_noun(results.gates),
         baselines=to_noun(results.baselines),
+        history=to_noun(results.history),
         prices={model: to_noun(price) for model, price in results.prices.items()},
         directory=results.directory,
         shard=shard,

@@ -42,6 +42,7 @@ def pieces(report: Report) -> Iterator[str]:
         prices={model: to_record(price) for model, price in report.prices.items()},
         gates=to_record(report.gates),
         baselines=(),
+        history=to_record(report.history),
         experiments=(),
     )
     yield from _object(
