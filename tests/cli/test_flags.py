@@ -167,27 +167,10 @@ def test_flags_are_repeated_for_another_process_without_the_names():
     typer_app = typer.Typer()
 
     @typer_app.command(cls=Command)
-    @takes("names", "gate", "timeout_seconds", has_loudness=True, has_names=True, has_examples=True)
+    @takes("names", "gate", "timeout_seconds", "sync", has_loudness=True, has_names=True, has_examples=True)
     def run(given, *, dry_run: DryRun = None, fail_fast: FailFast = False, context: typer.Context):
         found[:] = repeated_arguments(context, without=("names", "experiment_names"))
 
-    given = [
-        "--timeout",
-        "3",
-        "--gate",
-        "a >= 1",
-        "--gate",
-        "b >= 2",
-        "-k",
-        "it's",
-        "--example",
-        "x",
-        "--failing",
-        "-x",
-    ]
-    typer_app([*given, "name", "--name", "other", "--dry-run", "2", "-q"], standalone_mode=False)
-    assert sorted(found[1:]) == sorted(
-        shlex.split(
-            '--timeout 3 --gate "a >= 1" --gate "b >= 2" -k "it\'s" --example x --failing --fail-fast --dry-run 2 --quiet'
-        )
-    )
+    given = '--no-upload --timeout 3 --gate "a >= 1" --gate "b >= 2" -k "it\'s" --example x --failing --dry-run 2'
+    typer_app([*shlex.split(given), "-x", "-q", "name", "--name", "other"], standalone_mode=False)
+    assert sorted(found[1:]) == sorted([*shlex.split(given), "--fail-fast", "--quiet"])

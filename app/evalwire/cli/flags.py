@@ -174,6 +174,8 @@ def repeated_arguments(context: typer.Context, *, without: Collection[str]) -> l
     found = [context.info_name or ""]
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
+        if value is False and parameter.secondary_opts and parameter.name not in without:
+            found.append(parameter.secondary_opts[0])
         if parameter.name in without or value in (None, False, [], ()):
             continue
         flag = next((flag for flag in parameter.opts if flag.startswith("--")), parameter.opts[0])

@@ -42,7 +42,7 @@ def watch(
         invocation: settings, streams, and how to reach Phoenix.
         arguments: the command to run and its flags, without names of experiments.
         settings_files: the settings file and the environment file, which may be missing.
-        uploads: whether a run uploads the testset, so that a change of the testset matters.
+        uploads: whether a run uploads the testset even if the setting `sync` is off.
         is_dry_run: whether the runs are dry runs, whose report has another name.
 
     Raises:
@@ -53,7 +53,8 @@ def watch(
     _check(invocation)
     environ = {name: text for name, text in invocation.environ.items() if name not in invocation.from_env_file}
     results_file = settings.report_dir / next(iter(reports.files(is_dry_run=is_dry_run)))
-    testset = [settings.csv_path] if uploads and settings.csv_path is not None else []
+    is_uploaded = uploads or settings.sync
+    testset = [settings.csv_path] if is_uploaded and settings.csv_path is not None else []
     files = WatchedFiles(settings.experiments, settings.names, [*settings_files, *testset])
     calls: dict[str, tuple[int, int]] = {}
     names: Sequence[str] = settings.names
