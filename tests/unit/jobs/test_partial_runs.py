@@ -16,6 +16,7 @@ from evalwire.cli.commands.watch import watch
 from evalwire.errors import PhoenixUnreachable
 from evalwire.jobs import ExampleRequest
 from evalwire.model import Example, own_metadata
+from evalwire.reports import load_results, outputs
 
 SIZE = 20
 TASK = """
@@ -154,6 +155,12 @@ def test_every_report_of_a_refused_partial_run_says_why(world):
     assert code == 0
     assert "::error title=evalwire::a partial run does not pass in CI" in text
     assert "::warning title=evalwire::PARTIAL: 1 of 20 examples" in text
+
+
+def test_the_output_of_the_action_is_not_passed(world):
+    assert world.run(ids=["q1"])[0] == 0
+    report_ = load_results(world.folder / "reports" / "results.json")
+    assert {"outcome=partial", "passed=false"} <= set(outputs.lines(report_, {}))
 
 
 def test_text_of_the_user_is_inert_in_every_report(world):
