@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evalwire.cli.invocation import Invocation
-    from evalwire.model import Experiment, JobSpec
+    from evalwire.model import ExampleSelection, Experiment, JobSpec
     from evalwire.recording import PastJob
     from evalwire.settings import Settings
     from evalwire.shards import Membership
@@ -71,18 +71,10 @@ def run(
     settings, environ, console = invocation.settings, invocation.environ, invocation.console
     _check_upload(settings)
     membership = find_membership(settings, environ, fresh=fresh, is_recorded=dry_run is None)
-    if membership is not None and local:
-        raise UsageError(
-            "--local cannot be used with shards: the local Phoenix of a job is not reachable from the other jobs. "
-            "Use a Phoenix server that all jobs can reach."
-        )
-    planned = membership.plan.past if membership is not None and membership.plan is not None else None
     selection = examples.selection(settings.report_dir)
-    if membership is not None and selection is not None:
-        raise UsageError(
-            f"{selection} cannot be used with shards, because all shards together run all examples. Omit --shard and "
-            "--plan, or run all examples."
-        )
+    if membership is not None:
+        _check_shards(selection, local=local)
+    planned = membership.plan.past if membership is not None and membership.plan is not None else None
     spec = replace(_spec(invocation, membership, planned), selection=selection)
 
     @contextlib.contextmanager
@@ -140,6 +132,24 @@ def _spec(invocation: Invocation, membership: Membership | None, planned: PastJo
     if planned is None:
         return job_spec(invocation.settings, invocation.environ, sharing=sharing)
     return resumed_spec(invocation.settings, planned.spec, sharing=sharing)
+
+
+def _check_shards(selection: ExampleSelection | None, *, local: bool) -> None:
+    """Check that the options of a shard suit the other shards.
+
+    Raises:
+        UsageError: the shard uses the local Phoenix, or selects examples.
+    """
+    if local:
+        raise UsageError(
+            "--local cannot be used with shards: the local Phoenix of a job is not reachable from the other jobs. "
+            "Use a Phoenix server that all jobs can reach."
+        )
+    if selection is not None:
+        raise UsageError(
+            f"{selection} cannot be used with shards, because all shards together run all examples. Omit --shard and "
+            "--plan, or run all examples."
+        )
 
 
 def _check_upload(settings: Settings) -> None:
