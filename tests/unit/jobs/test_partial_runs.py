@@ -212,7 +212,7 @@ def test_gates_are_not_applied_to_recorded_partial_runs_and_they_are_not_pinned(
         code, text = world.call(gate, **flags)
         assert code == 2
         assert "it is from a partial run, and the limits are for all examples" in text
-    code, text = world.call(pin, experiment_id=world.newest["id"], tag="release")
+    code, text = world.call(pin, name=world.newest["id"], tag="release")
     assert code == 2
     assert "from a partial run, which is never a baseline" in text
 
