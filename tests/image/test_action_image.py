@@ -149,7 +149,7 @@ def test_a_project_that_passes(job, docker, phoenix):
         "failed-count": "0",
     }
     assert "PASSED (1 gate passed): 1 experiment, 3 examples" in ended.log, "its evalwire.toml was found"
-    assert ended.summary.startswith("## PASSED: 1 experiment, 3 runs")
+    assert ended.summary.startswith("## ✅ evalwire PASSED: 1 experiment, 3 runs")
     assert ended.commands == []
 
     metadata = _experiment(phoenix, ended.outputs["experiment-urls"])["metadata"]
@@ -187,7 +187,7 @@ def test_a_project_that_fails(job):
         "1",
     )
     assert ended.outputs["junit-xml"] == str(it.workspace / "out/of the task/evalwire.xml")
-    assert ended.summary.startswith("## FAILED")
+    assert ended.summary.startswith("## ❌ evalwire FAILED")
     gate, cause = ended.commands
     assert gate.startswith("::error file=experiments/greeting/task.py,line=1,title=greeting%3A max_error_rate::")
     assert cause.startswith("::error file=experiments/greeting/task.py,line=6,title=greeting%3A LookupError::")
@@ -373,7 +373,7 @@ def test_a_cancelled_job_records_what_is_finished(job, docker):
     assert ended.exit_code == 143
     assert ended.outputs["outcome"] == "interrupted"
     assert ended.outputs["failed-count"] == "2"
-    assert ended.summary.startswith("## INTERRUPTED")
+    assert "evalwire INTERRUPTED" in ended.summary.splitlines()[0]
     assert "FAILED, 1/3" in ended.log, "what was finished"
     assert docker("ps", "-aq", "--filter", f"name={it.container}").stdout == ""
     assert time.monotonic() - began < 60, "or it was not stopped at all"
@@ -407,7 +407,7 @@ def test_the_comment_tells_the_last_run(job):
         ended = it.run(comment="true")
         assert ended.exit_code == 1
         (body,) = github.bodies()
-        assert body.startswith("<!-- evalwire:CI evaluate test-results -->\n## FAILED"), ended.log
+        assert body.startswith("<!-- evalwire:CI evaluate test-results -->\n## ❌ evalwire FAILED"), ended.log
         assert TOKEN not in it.docker_lines
 
         (it.workspace / "evalwire.toml").write_text("[quality]\nsame = 0.5\n")
