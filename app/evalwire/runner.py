@@ -16,7 +16,7 @@ from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
 from evalwire.masking import Mask
 from evalwire.model import JobSpec
 from evalwire.recording import Journal
-from evalwire.settings import api_key_from_file, origin_metadata, parse_option, phoenix_variables
+from evalwire.settings import api_key_from_file, forget_working_copies, origin_metadata, parse_option, phoenix_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -125,6 +125,7 @@ class ExperimentRunner:
             ExperimentsFailed: (a SystemExit with code 1) an experiment failed; raised after all have finished.
         """
         environ = dict(os.environ)
+        forget_working_copies()
         mask = Mask()
         mask.learn(environ)
         mask.watch()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 from evalwire.settings.ci import ci_metadata, is_ci, origin_metadata, parallel_job, pipeline_run
 from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
+from evalwire.settings.git import forget_working_copies
 from evalwire.settings.known_keys import experiment_table
 from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
 from evalwire.settings.options import GATING, LIMITS, OUTPUT, PANELS, SCOPE, Option
@@ -28,6 +29,7 @@ __all__ = [
     "api_key_from_file",
     "ci_metadata",
     "experiment_table",
+    "forget_working_copies",
     "is_ci",
     "load_settings",
     "merge_env_file",

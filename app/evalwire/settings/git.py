@@ -37,12 +37,17 @@ def git_metadata(directory: str) -> Mapping[str, str | bool]:
     The base branch is the default branch of the remote `origin`, else `main` or `master` if it exists. `dirty` is True
     if `git status` lists changed or untracked files, or did not finish in time. The result is empty without git,
     without a repository, or if git refuses the repository, for example because another user owns it. The result for a
-    directory is kept for the life of the process.
+    directory is kept until `forget_working_copies`.
 
     Args:
         directory: the working directory of the job.
     """
     return _read(os.fspath(directory))
+
+
+def forget_working_copies() -> None:
+    """Read working copies again when they are asked for, because a process such as a notebook runs several jobs."""
+    _read.cache_clear()
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import pytest
 
 from evalwire.settings import git as git_module
 from evalwire.settings import origin_metadata
-from evalwire.settings.git import git_metadata
+from evalwire.settings.git import forget_working_copies, git_metadata
 
 CI = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_REF_NAME": "topic"}
 
@@ -153,6 +153,14 @@ def test_a_git_that_hangs_is_given_up(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(git_module, "_SECONDS", 0.05)
     assert git_metadata(str(repository)) == {}
+
+
+def test_a_second_job_of_a_process_reads_the_working_copy_again(repository):
+    assert git_metadata(str(repository))["dirty"] is False
+    (repository / "task.py").write_text("another\n")
+    assert git_metadata(str(repository))["dirty"] is False, "a job describes its start"
+    forget_working_copies()
+    assert git_metadata(str(repository))["dirty"] is True
 
 
 def test_in_ci_the_system_tells_and_git_completes(repository):
