@@ -48,13 +48,13 @@ class Terminal:
     def wait_for(self, text: str, seconds: float = 120) -> None:
         """Read until a text was shown."""
         while text not in self.text:
-            assert self._read(seconds), f"{text!r} was not shown: {self.text}"
+            assert self._read(seconds), f"{text!r} was not shown: {self.text[-2000:]}"
 
     def _read(self, seconds: float) -> bool:
         """Read once; return False at the end."""
         deadline = time.monotonic() + seconds
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, f"nothing was shown for {seconds} s: {self.text}"
+        assert ready, f"nothing was shown for {seconds} s: {self.text[-2000:]}"
         try:
             piece = os.read(self._master, 65536)
         except OSError:  # Linux's way to report the end

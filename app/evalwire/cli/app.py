@@ -68,7 +68,7 @@ def run(
         bool,
         typer.Option(
             "--local",
-            help="Start a local Phoenix for this job and upload the testset to it.",
+            help="Use a local Phoenix, which is started if necessary, and upload the testset to it.",
             rich_help_panel=SCOPE,
         ),
     ] = False,

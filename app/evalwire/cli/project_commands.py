@@ -110,7 +110,7 @@ def serve(
         typer.Option("--port", metavar="INTEGER", help="Port to use on 127.0.0.1 (default: 6006, or a free port)."),
     ] = None,
 ) -> None:
-    """Start the local Phoenix of `run --local` again, to view the results."""
+    """Run the local Phoenix of `run --local` until Ctrl-C, to view the results."""
     execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)
 
 

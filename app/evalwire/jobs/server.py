@@ -61,10 +61,7 @@ def kept_notice(settings: Settings) -> str | None:
     status = phoenix_room.local_status(settings.local_dir)
     if status is None or status.keep_minutes is None:
         return None
-    return (
-        f"the local Phoenix at {status.server.url} stops after {status.keep_minutes:g} min without use; "
-        "to stop it now, run: evalwire local stop"
-    )
+    return f"the local Phoenix stops after {status.keep_minutes:g} min without use, or with: evalwire local stop"
 
 
 def _reason_not_to_keep(environ: Mapping[str, str], console: Console) -> str:
