@@ -55,7 +55,19 @@ def _top(
 
 @app.command(cls=Command)
 @takes(
-    *(*SELECTION, *_RECORD, *_SYNC, "shard", "plan", "keep_local", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
+    *(
+        *SELECTION,
+        *_RECORD,
+        *_SYNC,
+        "shard",
+        "plan",
+        "keep_local",
+        *_CALLS,
+        *FETCHING,
+        "gate",
+        "baseline",
+        "report_dir",
+    ),
     has_loudness=True,
     has_names=True,
     has_examples=True,
