@@ -24,7 +24,7 @@ import pytest
 
 from conftest import Project, quiet_environment
 from evalwire.errors import LocalServerError
-from evalwire.phoenix.local import LocalServer, local_phoenix, readiness, sharing
+from evalwire.phoenix.local import LocalServer, Progress, local_phoenix, readiness, sharing
 from evalwire.phoenix.local.directory import set_aside_unfinished
 from evalwire.phoenix.local.locks import is_alone, turn
 from evalwire.phoenix.local.ports import choose_port, free_port
@@ -38,6 +38,10 @@ def examples(tmp_path) -> Project:
     """A copy of the example project, without any address in its environment."""
     shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns(".evalwire", "test-results"))
     return Project(tmp_path / "examples", quiet_environment())
+
+
+def server_of(directory: Path, process: subprocess.Popen[bytes]) -> LocalServer:
+    return LocalServer(port=9, directory=directory, pid=process.pid, started=time.time(), version="1", process=process)
 
 
 def is_alive(pid: int) -> bool:
@@ -96,14 +100,14 @@ def test_the_last_of_several_in_a_folder_ends_the_server(tmp_path):
     said: list[str] = []
     first, second = contextlib.ExitStack(), contextlib.ExitStack()
     started = first.enter_context(local_phoenix(tmp_path, os.environ))
-    joined = second.enter_context(local_phoenix(tmp_path, os.environ, announce=said.append))
+    joined = second.enter_context(local_phoenix(tmp_path, os.environ, progress=Progress(say=said.append)))
     assert (joined.url, joined.process) == (started.url, None)
-    assert said == [f"using the Phoenix that already serves {tmp_path}"]
+    assert said == [f"using the local Phoenix at {started.url}"]
     first.close()
     with urllib.request.urlopen(f"{started.url}/readyz", timeout=5) as answer:
         assert answer.status == 200
     second.close()
-    started.process.wait(10)
+    assert not is_alive(started.pid)
 
 
 def test_a_port_that_is_taken_is_left_alone(tmp_path):
@@ -145,7 +149,7 @@ def test_another_server_that_took_the_port_first_is_not_taken_for_its_own(tmp_pa
     ports = iter([other, free_port()])
     monkeypatch.setattr(sharing, "choose_port", lambda _: next(ports))
     said: list[str] = []
-    with local_phoenix(tmp_path, os.environ, announce=said.append) as server:
+    with local_phoenix(tmp_path, os.environ, progress=Progress(say=said.append)) as server:
         assert not server.url.endswith(f":{other}")
         assert (tmp_path / "phoenix.db").exists()
         assert json.loads((tmp_path / "server.json").read_text())["pid"] == server.pid
@@ -200,9 +204,9 @@ def test_a_phoenix_that_may_be_changing_an_earlier_ones_tables_is_ended_when_it_
             raise KeyboardInterrupt
 
     monkeypatch.setattr(readiness, "check_port", interrupt)
-    with pytest.raises(KeyboardInterrupt), local_phoenix(tmp_path, os.environ, announce=said.append):
+    with pytest.raises(KeyboardInterrupt), local_phoenix(tmp_path, os.environ, progress=Progress(say=said.append)):
         pass
-    assert said[-1].startswith("waiting for the local Phoenix")
+    assert said[-1].startswith("waiting for the local Phoenix, which may be migrating")
     with contextlib.closing(sqlite3.connect(tmp_path / "phoenix.db")) as database:
         assert list(database.execute("SELECT version_num FROM alembic_version")), "its tables are whole"
         assert list(database.execute("SELECT name FROM projects"))
@@ -221,7 +225,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, other):
 @pytest.mark.needs_phoenix
 def test_a_folder_is_not_joined_at_another_servers_address(tmp_path, other):
     """Its users are there, but its server is gone, and another one has its port."""
-    (tmp_path / "server.json").write_text(json.dumps({"port": other, "pid": 2**30}))
+    (tmp_path / "server.json").write_text(json.dumps({"port": other, "pid": 2**30, "started": 1.0, "version": "1"}))
     with (tmp_path / "users.lock").open("a+") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         with pytest.raises(LocalServerError, match="does not respond"), local_phoenix(tmp_path, os.environ):
@@ -235,7 +239,7 @@ def started(monkeypatch) -> list[LocalServer]:
 
     def start(directory: Path, *_: object) -> LocalServer:
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-        servers.append(LocalServer(port=9, directory=directory, pid=process.pid, process=process))
+        servers.append(server_of(directory, process))
         return servers[-1]
 
     monkeypatch.setattr(sharing, "start_on_a_port", start)
@@ -256,7 +260,7 @@ def test_who_has_the_next_turn_finds_nobody(tmp_path, monkeypatch, started, star
     take_turn = turn
 
     @contextlib.contextmanager
-    def watched(directory: Path):
+    def watched(directory: Path, *_: object):
         with take_turn(directory):
             try:
                 yield
@@ -280,7 +284,7 @@ FORKS = """
     from evalwire.phoenix.local import LocalServer, local_phoenix, sharing
 
     directory = pathlib.Path(sys.argv[1])
-    sharing.start_on_a_port = lambda *_: LocalServer(port=9, directory=directory, pid=2**30)
+    sharing.start_on_a_port = lambda *_: LocalServer(port=9, directory=directory, pid=2**30, started=0.0, version="1")
     with local_phoenix(directory, os.environ):
         child = os.fork()
         if child == 0:
@@ -335,7 +339,7 @@ def test_what_speaks_another_language_at_its_port_is_another_program(tmp_path):
 def test_a_proxy_is_not_asked_for_it(tmp_path, monkeypatch, other):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setattr(readiness, "is_listening", lambda _: True)
-    assert is_ready(LocalServer(port=other, directory=tmp_path, pid=os.getpid()))
+    assert is_ready(LocalServer(port=other, directory=tmp_path, pid=os.getpid(), started=0.0, version="1"))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,19 @@ def _top(
 
 @app.command(cls=Command)
 @takes(
-    *(*SELECTION, *_RECORD, *_SYNC, "shard", "plan", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
+    *(
+        *SELECTION,
+        *_RECORD,
+        *_SYNC,
+        "shard",
+        "plan",
+        "keep_local",
+        *_CALLS,
+        *FETCHING,
+        "gate",
+        "baseline",
+        "report_dir",
+    ),
     has_loudness=True,
     has_names=True,
     has_examples=True,
@@ -68,7 +80,7 @@ def run(
         bool,
         typer.Option(
             "--local",
-            help="Start a local Phoenix for this job and upload the testset to it.",
+            help="Use a local Phoenix, which is started if necessary, and upload the testset to it.",
             rich_help_panel=SCOPE,
         ),
     ] = False,
@@ -139,7 +151,7 @@ def plan(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
+@takes(*SELECTION, "keep_local", *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
 def resume(
     given: Given,
     *,
@@ -188,7 +200,7 @@ def resume(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_RECORD, "plan", "gate", "baseline", has_loudness=True)
+@takes(*SELECTION, *_RECORD, "plan", "gate", "baseline", has_loudness=True, has_local=True)
 def gate(
     given: Given,
     *,

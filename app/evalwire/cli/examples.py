@@ -23,6 +23,9 @@ EXAMPLES = {
     "unpin": ("evalwire baseline unpin --tag release",),
     "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),
+    "local": ("evalwire local status",),
+    "status": ("evalwire local status",),
+    "stop": ("evalwire local stop",),
 }
 
 

@@ -32,6 +32,7 @@ class Around(TypedDict):
 
     config: Path | None
     env_file: Path | None
+    local: NotRequired[bool]
     quiet: NotRequired[bool]
     verbose: NotRequired[bool]
 
@@ -99,9 +100,19 @@ _NAMES_ARGUMENT = {
     ]
 }
 
+_LOCAL = {
+    "local": Annotated[
+        bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=SCOPE)
+    ]
+}
+
 
 def takes(
-    *settings: str, has_loudness: bool = False, has_names: bool = False, has_examples: bool = False
+    *settings: str,
+    has_loudness: bool = False,
+    has_names: bool = False,
+    has_examples: bool = False,
+    has_local: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add to a command the flags of these settings, --config and --env-file.
 
@@ -110,10 +121,12 @@ def takes(
         has_loudness: whether to add --quiet and --verbose.
         has_names: whether the arguments of the command are names of experiments, in addition to --name.
         has_examples: whether to add the flags that select examples.
+        has_local: whether to add --local, with which `process.execute` connects to the local Phoenix.
 
     The command receives a `Given` as its first parameter. Its other parameters are its own flags and arguments.
     """
-    around: dict[str, Any] = {**_FILES, **(_LOUDNESS if has_loudness else {})}
+    switches = {**(_LOUDNESS if has_loudness else {}), **(_LOCAL if has_local else {})}
+    around: dict[str, Any] = {**_FILES, **switches}
     generated = {name: _annotation(_OPTIONS[name]) for name in settings} | around
     names = _NAMES_ARGUMENT if has_names else {}
     examples = EXAMPLE_FLAGS if has_examples else {}
@@ -125,7 +138,7 @@ def takes(
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=False if name in (*_LOUDNESS, "failing") else None,
+                default=False if name in (*switches, "failing") else None,
                 annotation=annotation,
             )
             for name, annotation in generated.items()

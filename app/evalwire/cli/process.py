@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
@@ -15,7 +17,7 @@ from evalwire import masking, phoenix
 from evalwire.cli.invocation import Invocation
 from evalwire.cli.parent import parent_pipe
 from evalwire.errors import EvalwireError, Interrupted
-from evalwire.jobs import Console
+from evalwire.jobs import Console, Signals, local_server
 from evalwire.settings import (
     Settings,
     api_key_from_file,
@@ -25,7 +27,7 @@ from evalwire.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from evalwire.jobs import Connect
@@ -38,13 +40,15 @@ def execute(
     *,
     config: Path | None,
     env_file: Path | None,
+    local: bool = False,
     quiet: bool = False,
     verbose: bool = False,
     error_code: int | None = None,
 ) -> NoReturn:
     """Load the settings, run the command, and exit with its code or with the code of its error.
 
-    A command that has a single exit code for all expected errors passes it as `error_code`.
+    A command that has a single exit code for all expected errors passes it as `error_code`. With `local`, the first
+    connection to the configured server starts the local Phoenix, or uses the running one, and connects to it.
     """
     try:
         network = dict(os.environ)  # the .env file must not set a proxy or certificates for evalwire's connection
@@ -70,7 +74,8 @@ def execute(
         )
         for note in settings.notes:
             console.say(f"note: {note}")
-        code = command(invocation)
+        with _connected(invocation, local=local) as connected:
+            code = command(connected)
     except EvalwireError as error:
         sys.stderr.write(f"evalwire: {masking.plain(str(error))}\n")
         code = error_code or error.exit_code
@@ -85,6 +90,23 @@ def execute(
         code = asked.code if isinstance(asked.code, int) and asked.code else 1
     parent_pipe.decide(code)  # before user code can exit with another code
     raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _connected(invocation: Invocation, *, local: bool) -> Iterator[Invocation]:
+    """Yield the invocation; with `local`, the local Phoenix is the configured server."""
+    if not local:
+        yield invocation
+        return
+    with contextlib.ExitStack() as running:
+
+        @functools.cache
+        def url() -> str:
+            running.enter_context(Signals())
+            server = local_server(invocation.settings, invocation.environ, invocation.console)
+            return running.enter_context(server).url
+
+        yield replace(invocation, connect=lambda address: invocation.connect(address or url()))
 
 
 def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import FETCHING, SELECTION, Command, Given, Project, Workflow, takes
+from evalwire.cli.flags import FETCHING, SELECTION, Command, Given, Group, Project, Workflow, takes
 from evalwire.cli.process import execute
 from evalwire.settings import OUTPUT
 
@@ -24,7 +24,7 @@ def list_(given: Given) -> None:
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *FETCHING, has_loudness=True, has_names=True)
+@takes(*SELECTION, *FETCHING, has_loudness=True, has_names=True, has_local=True)
 def check(
     given: Given,
     *,
@@ -43,7 +43,7 @@ def check(
 
 
 @app.command(cls=Command)
-@takes("csv_path", "on_exist", *_COLUMNS, has_loudness=True)
+@takes("csv_path", "on_exist", *_COLUMNS, has_loudness=True, has_local=True)
 def upload(
     given: Given,
     *,
@@ -110,5 +110,26 @@ def serve(
         typer.Option("--port", metavar="INTEGER", help="Port to use on 127.0.0.1 (default: 6006, or a free port)."),
     ] = None,
 ) -> None:
-    """Start the local Phoenix of `run --local` again, to view the results."""
+    """Run the local Phoenix of `run --local` until Ctrl-C, to view the results."""
     execute(lambda invocation: commands.serve.serve(invocation, port=port), given.flags, **given.around)
+
+
+local_app = typer.Typer(
+    cls=Group, help="Show or stop the local Phoenix that `run --local` keeps running.", no_args_is_help=True
+)
+
+app.add_typer(local_app, name="local")
+
+
+@local_app.command(cls=Command)
+@takes()
+def status(given: Given) -> None:
+    """Show whether the local Phoenix is running, its address, and when it stops."""
+    execute(commands.local.status, given.flags, **given.around)
+
+
+@local_app.command(cls=Command)
+@takes()
+def stop(given: Given) -> None:
+    """Stop the local Phoenix, unless a command uses it."""
+    execute(commands.local.stop, given.flags, **given.around)

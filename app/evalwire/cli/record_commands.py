@@ -17,7 +17,7 @@ app = typer.Typer()
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, "prefix")
+@takes(*SELECTION, "prefix", has_local=True)
 def runs(
     given: Given,
     *,
@@ -44,7 +44,7 @@ def runs(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def compare(
     given: Given,
     *,
@@ -77,7 +77,7 @@ def compare(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def report(
     given: Given,
     *,
@@ -151,7 +151,7 @@ def comment(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def export(
     given: Given,
     *,
@@ -186,7 +186,7 @@ app.add_typer(baseline_app, name="baseline")
 
 
 @baseline_app.command(cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def pin(
     given: Given,
     *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.report_writer import ReportWriter
     from evalwire.jobs.run import Job, JobStart, opener, run_job
     from evalwire.jobs.selection import discover, load_selected, select_names
-    from evalwire.jobs.server import Connect, reachable_phoenix
+    from evalwire.jobs.server import Connect, kept_notice, local_progress, local_server, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
     from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
@@ -47,8 +47,11 @@ __all__ = [
     "experiment_report",
     "export_experiment",
     "job_spec",
+    "kept_notice",
     "known_names",
     "load_selected",
+    "local_progress",
+    "local_server",
     "opener",
     "prepare_datasets",
     "prepare_gating",
@@ -91,8 +94,11 @@ __getattr__ = lazy_names(
         "experiment_report": "recorded",
         "export_experiment": "recorded",
         "job_spec": "spec",
+        "kept_notice": "server",
         "known_names": "gating",
         "load_selected": "selection",
+        "local_progress": "server",
+        "local_server": "server",
         "opener": "run",
         "prepare_datasets": "testset",
         "prepare_gating": "gating",

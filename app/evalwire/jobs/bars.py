@@ -7,8 +7,11 @@ import threading
 from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
+from rich.text import Text
 
 from evalwire.masking import MaskedStream, plain_line
 
@@ -18,6 +21,24 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from evalwire.model import ExperimentResult, OpenExperiment, TaskRun
+
+
+def spinner(stream: TextIO, text: Callable[[], str]) -> Live:
+    """Return a context that shows a spinner and a text on a terminal, and removes both at its end."""
+    shown = Spinner("dots")
+
+    def render() -> Spinner:
+        shown.update(text=Text(plain_line(text())))
+        return shown
+
+    return Live(
+        get_renderable=render,
+        console=Console(file=stream, stderr=True),
+        transient=True,
+        refresh_per_second=4,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 class Bars:

@@ -160,6 +160,21 @@ def progress_counter(name: str, total: int, console: Console) -> Iterator[Callab
         yield advance
 
 
+@contextlib.contextmanager
+def waiting(what: str, why: str, console: Console) -> Iterator[None]:
+    """Show what evalwire waits for and why: with a spinner and seconds on a terminal, as a line elsewhere."""
+    if console.quiet or not console.err.isatty():
+        console.say(f"{what}: {why}")
+        yield
+        return
+    started = clocks.monotonic()
+    with load("evalwire.jobs.bars").spinner(
+        console.err, lambda: f"{what}: {clocks.monotonic() - started:.0f} s, {why}"
+    ):
+        yield
+    console.say(f"{what}: {clocks.monotonic() - started:.0f} s")
+
+
 def _bars(console: Console) -> Bars:
     made: Bars = load("evalwire.jobs.bars").Bars(console.err, mask=console.mask)
     return made

@@ -88,6 +88,15 @@ def _number(value: Any) -> float:
     return number
 
 
+def _number_from_0(value: Any) -> float:
+    if value in (0, "0", "0.0") and not isinstance(value, bool):
+        return 0.0
+    try:
+        return _number(value)
+    except ValueError:
+        raise ValueError("expected a number, 0 or more") from None
+
+
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("expected a whole number")
@@ -188,6 +197,7 @@ COLUMN_OR_NONE = Parser(_column_or_none, "TEXT", {"type": "string"})
 DELIMITER = Parser(_delimiter, "TEXT", {"type": "string", "minLength": 1})
 SEPARATOR = Parser(_separator, "TEXT", {"type": "string", "minLength": 1})
 NUMBER = Parser(_number, "FLOAT", {"type": "number", "exclusiveMinimum": 0})
+NUMBER_FROM_0 = Parser(_number_from_0, "FLOAT", {"type": "number", "minimum": 0})
 COUNT = Parser(_count, "INTEGER", _WHOLE)
 COUNT_FROM_0 = Parser(_count_from_0, "INTEGER", {"type": "integer", "minimum": 0})
 COUNT_OR_AUTO = Parser(_count_or_auto, "INTEGER|auto", {"anyOf": [_WHOLE, {"const": "auto"}]})

@@ -21,6 +21,7 @@ from evalwire.settings.parsers import (
     FAILURES,
     GATES,
     NUMBER,
+    NUMBER_FROM_0,
     PATH,
     SEPARATOR,
     SHARD,
@@ -243,6 +244,15 @@ class Settings:
     )
     local_dir: Path = option(
         PATH, "Data directory of the Phoenix that --local starts.", default=Path(".evalwire"), key="local.dir"
+    )
+    keep_local: float = option(
+        NUMBER_FROM_0,
+        "Minutes without use after which the Phoenix of --local stops, or 0 to stop it at the end of the command. In "
+        "CI, in a container and without a terminal, it always stops at the end.",
+        default=10.0,
+        key="local.keep_minutes",
+        flag="--keep-local",
+        metavar="MINUTES",
     )
     csv_path: Path | None = option(
         PATH,

@@ -44,6 +44,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "record_connections": ("2", "2", 2),
     "report_dir": ("out", '"out"', Path("out")),
     "local_dir": ("cache", '"cache"', Path("cache")),
+    "keep_local": ("2.5", "2.5", 2.5),
     "secrets": ("TEAM,PIN", '["TEAM", "PIN"]', ("TEAM", "PIN")),
     "not_secrets": ("DEMO_KEY", '"DEMO_KEY"', ("DEMO_KEY",)),
     "csv_path": ("set.csv", '"set.csv"', Path("set.csv")),

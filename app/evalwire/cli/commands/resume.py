@@ -11,6 +11,7 @@ from evalwire.jobs import (
     Job,
     Signals,
     engine_limits,
+    kept_notice,
     load_selected,
     reachable_phoenix,
     resumed_spec,
@@ -84,7 +85,7 @@ def resume(
                 allow_partial=allow_partial,
             )
 
-    return run_and_report(
+    code = run_and_report(
         settings,
         environ,
         console,
@@ -93,6 +94,9 @@ def resume(
         journal=journal,
         shard=sharing.shard if sharing else None,
     )
+    if local:
+        console.say(kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve")
+    return code
 
 
 def _newest(directory: Path) -> Path:

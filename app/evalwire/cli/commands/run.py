@@ -14,6 +14,7 @@ from evalwire.jobs import (
     Signals,
     engine_limits,
     job_spec,
+    kept_notice,
     load_selected,
     prepare_datasets,
     reachable_phoenix,
@@ -122,7 +123,7 @@ def run(
         shard=spec.sharing.shard if spec.sharing else None,
     )
     if local:
-        console.say("to view these results in the local Phoenix, run: evalwire serve")
+        console.say(kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve")
     return code
 
 

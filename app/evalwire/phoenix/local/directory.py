@@ -6,9 +6,11 @@ import contextlib
 import importlib.metadata
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from evalwire.phoenix.local.server import LocalServer
 
 NEW = "new"
 """The layout of a database before Phoenix has created all tables; afterwards, the layout is Phoenix's version."""
@@ -25,6 +27,11 @@ def installed_version() -> str:
     return importlib.metadata.version("arize-phoenix")
 
 
+def without_phoenix(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without the variables of Phoenix and OpenTelemetry."""
+    return {name: value for name, value in environ.items() if not name.startswith(("PHOENIX_", "OTEL_"))}
+
+
 def read_state(directory: Path) -> dict[str, Any]:
     """Return the content of `server.json`; empty if the file is missing or damaged."""
     try:
@@ -34,9 +41,27 @@ def read_state(directory: Path) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def write_state(directory: Path, *, port: int, pid: int, layout: str | None) -> None:
-    """Write the port and process ID of the server, and the layout of the database."""
-    (directory / "server.json").write_text(json.dumps({"port": port, "pid": pid, "layout": layout}))
+def write_state(directory: Path, server: LocalServer, *, layout: str | None) -> None:
+    """Write the facts that identify a server, its version, and the layout of the database."""
+    state = {
+        "port": server.port,
+        "pid": server.pid,
+        "started": server.started,
+        "version": server.version,
+        "layout": layout,
+    }
+    unfinished = directory / "server.json.new"  # another process never reads half a file
+    unfinished.write_text(json.dumps(state))
+    unfinished.replace(directory / "server.json")
+
+
+def state_of(directory: Path) -> LocalServer | None:
+    """Return the last server of a directory, which may have ended; None if `server.json` is missing or damaged."""
+    state = read_state(directory)
+    match state:
+        case {"port": int(port), "pid": int(pid), "started": float(started), "version": str(version)}:
+            return LocalServer(port=port, directory=directory, pid=pid, started=started, version=version)
+    return None
 
 
 def layout_of(directory: Path) -> str | None:
@@ -47,9 +72,9 @@ def layout_of(directory: Path) -> str | None:
     return layout if isinstance(layout, str) else None
 
 
-def needs_migration(directory: Path) -> bool:
-    """Check whether a start may migrate tables of an earlier Phoenix, which contain results."""
-    return layout_of(directory) not in (NEW, installed_version())
+def needs_migration(server: LocalServer) -> bool:
+    """Check whether a server that is not ready may migrate tables of an earlier Phoenix, which contain results."""
+    return layout_of(server.directory) not in (NEW, server.version)
 
 
 def set_aside_unfinished(directory: Path, announce: Callable[[str], None]) -> None:

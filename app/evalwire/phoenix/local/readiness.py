@@ -6,7 +6,6 @@ import http.client
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -14,27 +13,39 @@ import psutil
 
 from evalwire import clocks
 from evalwire.errors import LocalServerError
-from evalwire.phoenix.local.directory import log_tail, needs_migration
+from evalwire.phoenix.local.directory import NEW, layout_of, log_tail, needs_migration
 from evalwire.phoenix.local.server import PortTakenError
 
 if TYPE_CHECKING:
-    from evalwire.phoenix.local.server import LocalServer
+    from evalwire.phoenix.local.server import LocalServer, Progress
 
 MIGRATION_SECONDS = 1800.0  # time to become ready if tables of an earlier version contain results
 
-_READY_SECONDS = 120.0
+_READY_SECONDS = 300.0  # a start takes 20 s of processor time; a busy machine has needed 120 s
 
 
-def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> None:
+def wait_until_ready(server: LocalServer, progress: Progress) -> None:
     """Wait until a server responds.
 
     Raises:
         PortTakenError: another program uses the port.
         LocalServerError: the server ended, or was not ready in time.
     """
-    announce(f"starting a Phoenix at {server.url}, data in {server.directory}")
+    with progress.wait("starting a local Phoenix", _reason(server)):
+        _poll(server, MIGRATION_SECONDS if needs_migration(server) else _READY_SECONDS)
+
+
+def _reason(server: LocalServer) -> str:
+    """Return the reason why a start takes long."""
+    if layout_of(server.directory) == NEW:
+        return "the first start creates its database"
+    if needs_migration(server):
+        return f"it may migrate its database to version {server.version}"
+    return "it loads its libraries"
+
+
+def _poll(server: LocalServer, patience: float) -> None:
     started = clocks.monotonic()
-    patience = MIGRATION_SECONDS if needs_migration(server.directory) else _READY_SECONDS
     while not is_ready(server):
         check_port(server)
         if server.process is not None and server.process.poll() is not None:
@@ -46,7 +57,6 @@ def wait_until_ready(server: LocalServer, announce: Callable[[str], None]) -> No
                 f"the local Phoenix was not ready after {patience:g} s:\n{log_tail(server.directory)}"
             )
         time.sleep(0.1)
-    announce(f"Phoenix is ready after {clocks.monotonic() - started:.0f} s")
 
 
 def is_ready(server: LocalServer) -> bool:
