@@ -1028,6 +1028,7 @@ def test_a_filter_and_an_order_are_in_the_address(chromium, red_page):
         settled(page, "5 of 18 runs")
         for _ in range(2):
             page.click("#t0 th:nth-child(4) button")
+        page.wait_for("location.hash.includes('descending')")
         hash_ = page.js("location.hash")
         assert hash_ == "#?kind=worse&name=exact_match&sort-t0=3+descending"
     with chromium.page() as page:

@@ -331,7 +331,7 @@
   };
 
   // --- the address: `#?kind=worse&name=top_k` for a filter, `#r0-3` for a run ---------------------------------
-  const save = () => {
+  const saved = () => {
     const state = new URLSearchParams();
     for (const name of FIELDS) if (asked(name) && !(name === "side" && !asked("limit"))) state.set(name, asked(name));
     for (const { table, heads } of tables) {
@@ -340,6 +340,11 @@
     }
     const text = state.toString();
     history.replaceState(null, "", text ? `#?${text}` : "#runs");
+  };
+  let saving;
+  const save = () => {
+    clearTimeout(saving);
+    saving = setTimeout(saved, 120); // browsers limit how often an address may change
   };
   const restore = () => {
     const state = new URLSearchParams(location.hash.slice(2));
