@@ -239,19 +239,19 @@ def test_a_gate_has_its_numbers_and_says_what_they_are():
         "exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is allowed "
         "evalwire.toml [gates.doc_search] exact_match" in said
     )
-    assert "failed max_error_rate support_router 33.3% at most 0.0% - -" in said
+    assert "failed max_error_rate support_router 33.3% at most 0% - -" in said
     assert said.index("max_error_rate") < said.index("top_k min")  # red ones first
 
 
 @pytest.mark.parametrize(
     ("rule", "value", "shown"),
     [
-        ("min", 0.5, "at least 0.500"),
-        ("max_pass_rate", 0.5, "at most 50.0%"),
-        ("min_examples", 1200, "at least 1,200"),
-        ("max_total_tokens", 5e6, "at most 5,000,000"),
-        ("max_p95_seconds", 90, "at most 1 min 30 s"),
-        ("max_cost_usd", 1.5, "at most 1.5000 USD"),
+        ("min", 0.5, "at least 0.5"),
+        ("max_pass_rate", 0.5, "at most 50%"),
+        ("min_examples", 1200, "at least 1200 examples"),
+        ("max_total_tokens", 5e6, "at most 5,000,000 tokens"),
+        ("max_p95_seconds", 90, "at most 90 s"),
+        ("max_cost_usd", 1.5, "at most 1.5 USD"),
     ],
 )
 def test_a_limit_is_shown_in_its_unit(rule, value, shown):
@@ -306,7 +306,10 @@ def test_an_experiment_that_cannot_run_says_why():
 def test_a_run_is_there_in_full():
     said = words_of(reporting.red_report())
     assert "Input user_query How do I get refund number 3? Expected expected_output refund 3" in said
-    assert 'Output documents ["doc 3", "doc 0"] exact_match False (was True) the first document is another' in said
+    assert (
+        'Before the same output Now documents ["doc 3", "doc 0"] exact_match False (was True) the first document is another'
+        in said
+    )
     assert "Example metadata topic refunds" in said
     trace = f"https://phoenix.example.com/redirects/traces/{11:032x}"  # of one that is not among the regressions
     assert f'<a href="{trace}" rel="noopener noreferrer">trace in Phoenix</a>' in page_of(reporting.red_report())
@@ -491,9 +494,9 @@ def test_reports_without_the_baselines_runs_do_not_say_the_same():
 def test_the_list_of_regressions_has_each_example_once_with_both_outputs():
     page = page_of(compared_report())
     said = " ".join(" ".join(Outline(page).words).split())
-    assert "right True → False Before it is <b>paid back</b> to the card in 5 days Now it is <b>given" in said
-    assert "<del>&lt;b&gt;paid</del>" in page
-    assert "<ins>&lt;b&gt;given</ins>" in page
+    assert "right True → False Before it is <b> paid back</b> to the card in 5 days Now it is <b> given" in said
+    assert "<del>paid</del>" in page
+    assert "<ins>given</ins>" in page
 
 
 def test_failed_experiments_come_first_and_passed_gates_are_folded():
@@ -797,7 +800,7 @@ def test_in_a_page_full_of_hostile_text_nothing_runs_and_nothing_leaves(site, ch
         assert page.js("document.querySelector('h1').checkVisibility()")
         page.js("for (const one of document.querySelectorAll('details')) one.open = true")
         page.wait_for("[...document.querySelectorAll('.runs details')].every(one => one.children.length > 1)")
-        page.js("for (const one of document.querySelectorAll('th button')) one.click()")
+        page.js("for (const one of [...document.querySelectorAll('th button')].slice(0, 60)) one.click()")
         page.js(
             "for (const one of document.querySelectorAll('td, a, summary, pre')) for (const kind of ['mouseover', 'focus', 'toggle']) one.dispatchEvent(new Event(kind, {bubbles: true}))"
         )
