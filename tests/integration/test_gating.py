@@ -105,7 +105,8 @@ def test_auto_takes_the_right_one_among_many(searching, client, make_dataset, ph
     split = f"first of {name}"
     make_split(client, phoenix_url, name, split)
     assert searching.run("run", "--name", name, "--split", split, "--baseline", "none", **MAIN).returncode == 0
-    assert results_of(searching)["experiments"][0]["examples"] == 5
+    [found] = results_of(searching)["experiments"]
+    assert [run["example_splits"] for run in found["runs"]] == [[split]] * 5
 
     red = searching.run("run", "--name", name, **PULL, **wrong(*range(10)))
     assert results_of(searching)["baselines"][0]["experiment_id"] == right, red.stdout
@@ -132,6 +133,7 @@ def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_ur
     assert [one["examples"] for one in found["experiments"]] == ([5] if by_id else [5, 5])
     assert found["baselines"][0]["experiment_id"] == baseline
     assert found["outcome"] == "gate_failed"
+    assert [run["example_splits"] for run in found["experiments"][0]["runs"]] == [[split]] * 5
 
 
 @pytest.mark.slow

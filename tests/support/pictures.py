@@ -24,6 +24,8 @@ WIDTH = 80  # characters of the terminal
 CI = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "0123456789abcdef", "GITHUB_REF_NAME": "main"}
 BRANCH = {"GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "smaller-router", "GITHUB_BASE_REF": "main"}
 LEARNS = "update(terms(text))"
+OPEN_RUN = "document.querySelector('.changes a').click()"
+FILTER = "location.hash = '?kind=worse'"
 
 
 def run(demo: Path, **environ: str) -> int:
@@ -32,6 +34,16 @@ def run(demo: Path, **environ: str) -> int:
     return subprocess.run(
         command, cwd=demo, env=quiet_environment(**{**CI, **environ}), stdout=subprocess.DEVNULL
     ).returncode
+
+
+def take_report(chromium: browser.Browser, address: str, name: str, *, step: str = "0", **screen: int | bool) -> None:
+    """Take a picture of the report after a step in the page."""
+    with chromium.page(**screen) as page:
+        page.open(address)
+        page.wait_for("document.getElementById('f-status').textContent !== ''")
+        page.js(f"{step}; 0")
+        page.js("new Promise(done => setTimeout(done, 500))")
+        (PICTURES / f"{name}.png").write_bytes(page.picture())
 
 
 def main() -> None:
@@ -56,9 +68,12 @@ def main() -> None:
         comment = demo / "comment.html"
         comment.write_text(github_page.page((demo / "test-results" / "summary.md").read_text()))
         with browser.browser(program) as chromium:
-            with chromium.page(width=1280, height=900) as page:
-                page.open((demo / "test-results" / "report.html").as_uri())
-                (PICTURES / "report.png").write_bytes(page.picture())
+            address = (demo / "test-results" / "report.html").as_uri()
+            take_report(chromium, address, "report")
+            take_report(chromium, address, "report-run", step=OPEN_RUN)
+            take_report(chromium, address, "report-filter", step=FILTER)
+            take_report(chromium, address, "report-dark", step=OPEN_RUN, dark=True)
+            take_report(chromium, address, "report-phone", step=OPEN_RUN, width=390, height=844)
             with chromium.page(width=github_page.WIDTH, height=900) as page:
                 page.open(comment.as_uri())
                 (PICTURES / "comment.png").write_bytes(page.picture(whole=True))

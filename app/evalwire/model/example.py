@@ -40,6 +40,8 @@ class Example(Mapping[str, Any]):
         output: the expected output; evaluators receive it as `expected`.
         metadata: additional data from the author.
         updated_at: the time of the last change in Phoenix, or None.
+        splits: the names of the dataset's splits to which the example belongs, sorted. Like `recorded_hash`, they are
+            not a key of the mapping.
         recorded_hash: the `content_hash` from before secrets were masked, or from a results file. It is not a key of
             the mapping, because it is not part of the dataset.
     """
@@ -50,6 +52,7 @@ class Example(Mapping[str, Any]):
     output: Mapping[str, Any]
     metadata: Mapping[str, Any]
     updated_at: datetime | None = None
+    splits: tuple[str, ...] = ()
     recorded_hash: str | None = field(default=None, repr=False)
 
     _KEYS = ("id", "node_id", "input", "output", "metadata", "updated_at")

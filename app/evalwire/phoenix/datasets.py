@@ -62,6 +62,25 @@ class Datasets:
         )
         return replace(_to_dataset(found), split=split)
 
+    def with_splits(self, dataset: Dataset) -> Dataset:
+        """Return a dataset whose examples name their splits; the same dataset if Phoenix cannot list them."""
+
+        def read(rest: Rest) -> dict[str, tuple[str, ...]]:
+            if not rest.has_splits(dataset.id):
+                return {}
+            found = rest.examples(dataset.id, dataset.version_id)
+            return {line["node_id"]: tuple(sorted(line.get("splits") or ())) for line in found}
+
+        try:
+            splits = self._connection.fetch(f"list the splits of the dataset {dataset.name!r}", read)
+        except PhoenixError as error:
+            log.info("%s: the report has no splits: %s", dataset.name, error)
+            return dataset
+        if not any(splits.values()):
+            return dataset
+        examples = tuple(replace(example, splits=splits.get(example.node_id, ())) for example in dataset.examples)
+        return replace(dataset, examples=examples)
+
     def newest_version(self, dataset_id: str) -> str | None:
         """Return the ID of a dataset's newest version; None if it has no version."""
         return self._connection.fetch(

@@ -200,6 +200,13 @@ class Rest:
         for line in _lines(self._stream(f"v1/datasets/{_path(dataset_id)}/jsonl", **parameters)):
             yield json.loads(line)
 
+    def has_splits(self, dataset_id: str) -> bool:
+        """Check whether a dataset has splits; servers without this request have none."""
+        response = self._http.get(f"v1/datasets/{_path(dataset_id)}/splits", timeout=self._timeout)
+        if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            return False
+        return bool(response.raise_for_status().json()["data"])
+
     def upload(self, name: str, rows: Sequence[Mapping[str, Any]], *, action: str) -> str:
         """Upload examples with unique `id` values: `append` adds them, `update` replaces all.
 

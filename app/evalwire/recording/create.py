@@ -68,6 +68,7 @@ class CreateExperiments:
             experiment.dataset_name, split=spec.split, version_id=spec.version_of(experiment.dataset_name)
         )
         _check_uploaded(dataset, spec)
+        dataset = self._server.datasets.with_splits(dataset)
         facts = start_metadata(experiment, spec, dataset, started=clocks.now())
         selected = part_of_job(dataset, spec, experiment=experiment.name)
         if spec.selection is not None:

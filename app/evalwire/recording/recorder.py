@@ -164,7 +164,7 @@ class DryRunRecorder:
         spec = self._spec
         name = experiment.dataset_name
         fetch = partial(self._datasets.fetch, name, split=spec.split, version_id=spec.version_of(name))
-        whole = await self._requests.run(fetch)
+        whole = await self._requests.run(lambda: self._datasets.with_splits(fetch()))
         shard = spec.sharing.shard if spec.sharing and whole.examples else None
         dataset = part_of_job(whole, spec, experiment=experiment.name)
         metadata: dict[str, Any] = {}

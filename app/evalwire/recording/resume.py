@@ -112,7 +112,7 @@ class ResumeExperiments:
                 f"but had {past.examples} when the job started, so the job cannot be resumed. Start a new job with "
                 "`evalwire run`."
             )
-        return dataset
+        return self._server.datasets.with_splits(dataset)
 
     def _record(self, past: PastExperiment, experiment_id: str) -> Mapping[str, Any] | None:
         """Fetch Phoenix's record of the experiment; None if the experiment was deleted.

@@ -18,6 +18,9 @@ class Datasets(Protocol):
     def fetch_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
         """Fetch a version of a dataset."""
 
+    def with_splits(self, dataset: Dataset) -> Dataset:
+        """Return a dataset whose examples name their splits, as far as Phoenix can list them."""
+
 
 class Experiments(Protocol):
     """Creates, finds and deletes experiments."""

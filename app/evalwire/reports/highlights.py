@@ -156,7 +156,7 @@ def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maxim
     ]
 
 
-def link(result: ExperimentResult, run: TaskRun) -> str | None:
+def link(result: ExperimentResult, run: TaskRun | BaselineRun) -> str | None:
     """Return the address of a run's trace in Phoenix; None without a trace."""
     if not result.url or not run.trace_id:
         return None

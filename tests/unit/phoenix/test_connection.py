@@ -294,3 +294,26 @@ def test_an_https_address_of_an_http_server_is_told_as_such():
         with pytest.raises(PhoenixError, match=r"Check whether the address starts with http://"):
             phoenix.experiments.tags("E1")
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "lists", "expected"),
+    [
+        (200, [{"name": "hard"}], ("hard", "long")),
+        (200, [], ()),  # the examples are not read again
+        (404, [], ()),  # an older Phoenix
+        (503, [], ()),  # a report without splits is better than no run
+    ],
+)
+def test_examples_name_their_splits_where_phoenix_lists_them(status, lists, expected):
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/splits"):
+            return httpx.Response(status, json={"data": lists, "next_cursor": None})
+        line = {"id": "e1", "node_id": "N1", "input": {}, "output": {}, "metadata": {}, "splits": ["long", "hard"]}
+        return httpx.Response(200, text=f"{json.dumps(line)}\n")
+
+    server = Server(answer)
+    dataset = Dataset(id="D1", name="d", version_id="V1", examples=(EXAMPLE,))
+    found = server.phoenix().datasets.with_splits(dataset)
+    assert [example.splits for example in found.examples] == [expected]
+    assert any(path.endswith("/jsonl") for _, path, _ in server.requests) == bool(expected)

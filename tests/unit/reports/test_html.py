@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,12 +28,12 @@ from hypothesis import given
 from nightly import mostly_nightly
 from random_reports import few, hostile, random_reports
 
-from evalwire.model.baseline import Baseline, Comparison, Pair
+from evalwire.model.baseline import Baseline, BaselineRun, Comparison, Pair
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.usage import ModelUsage
-from evalwire.reports import html
-from evalwire.reports.html import markup, plots
+from evalwire.reports import ci_links, html
+from evalwire.reports.html import markup, numbers, plots, values
 
 # --- the page as text ------------------------------------------------------------------------------------
 
@@ -37,7 +42,7 @@ NO_END = {"meta", "input", "br"}
 TAGS = """
 html head title style body script a header main section h1 h2 h3 h4 p span div b bdi code pre small ul ol li dl dt dd
 table thead tbody tr th td details summary figure figcaption svg g path rect text label select option fieldset legend
-button meta input br
+button meta input br del ins h5
 """
 ATTRIBUTES = """
 lang charset http-equiv content name class id href rel role aria-label aria-labelledby aria-hidden tabindex scope
@@ -45,7 +50,7 @@ colspan data-is data-v data-name data-head viewbox width height x y d text-ancho
 spellcheck hidden step value
 """
 POWERS = """
-innerHTML outerHTML insertAdjacent write( eval Function fetch XMLHttp WebSocket import cookie Storage open( postMessage
+innerHTML outerHTML insertAdjacent write( eval Function fetch XMLHttp WebSocket import cookie Storage open( postMessage DOMParser srcdoc
 """
 ASCII = str.maketrans({"\u2212": "-", "\u2013": "-"})
 
@@ -60,6 +65,8 @@ class Outline(HTMLParser):
         self.faults: list[str] = []
         self.words: list[str] = []
         self.texts: dict[str, list[str]] = {}
+        self.packed: dict[str, str] = {}
+        self.latest: dict[str, str] = {}
         self.open: list[str] = []
         self.feed(page)
         self.close()
@@ -68,6 +75,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags[tag] += 1
         self.attributes += [(tag, name, value) for name, value in attrs]
+        self.latest = dict(attrs)
         if tag not in NO_END:
             self.open.append(tag)
 
@@ -80,7 +88,9 @@ class Outline(HTMLParser):
             self.faults.append(f"</{tag}> at {self.getpos()}")
 
     def handle_data(self, data):
-        if self.open and self.open[-1] in {"style", "script"}:
+        if self.open and self.open[-1] == "script" and self.latest:
+            self.packed[self.latest["id"]] = data
+        elif self.open and self.open[-1] in {"style", "script"}:
             self.texts.setdefault(self.open[-1], []).append(data)
         else:
             self.words.append(data)
@@ -93,6 +103,56 @@ class Outline(HTMLParser):
 
     def handle_pi(self, data):
         self.faults.append(f"<?{data}")
+
+
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def inflated(data: str) -> bytes:
+    return zlib.decompress(base64.b64decode(data), -zlib.MAX_WBITS)
+
+
+def unpacked(outline: Outline) -> dict[str, Any]:
+    """The data of the page's blocks, as the script reads it."""
+    if not outline.packed:
+        return {}
+    common = inflated(outline.packed["words"]).decode().split("\n")
+    found = {}
+    for id_, packed in outline.packed.items():
+        data, words, at = inflated(packed), [], 0
+        while at < len(data) and id_ != "words":
+            code = data[at]
+            if code == 0:
+                end = data.index(255, at)
+                words.append(data[at + 1 : end].decode())
+                at = end + 1
+            elif code < 224:
+                words.append(common[code - 1])
+                at += 1
+            else:
+                words.append(common[223 + (code - 224) * 256 + data[at + 1]])
+                at += 2
+        if id_ != "words":
+            found[id_] = json.loads(" ".join(words))
+    return found
+
+
+def tags_of(tree: Any) -> Iterator[str]:
+    """The elements of trees."""
+    for child in tree:
+        if isinstance(child, list):
+            yield child[0]
+            yield from tags_of(child[2:])
+
+
+def texts_of(tree: Any) -> str:
+    return tree if isinstance(tree, str) else "".join(map(texts_of, tree[2:]))
+
+
+def opened_runs(report: Report, number: int = 0) -> list[Any]:
+    """The trees of the opened runs of an experiment."""
+    found = unpacked(Outline(page_of(report)))
+    return [tree for id_, block in found.items() if id_.startswith(f"d{number}-") for tree in block]
 
 
 def page_of(report: Report) -> str:
@@ -175,23 +235,23 @@ def test_a_gate_has_its_numbers_and_says_what_they_are():
     said = words_of(reporting.red_report())
     assert "Interval, two-sided p, one-sided, Holm-corrected" in said
     assert (
-        "failed exact_match max_drop doc_search drop 0.455 at most 0.020 -0.805 to -0.104 95%, paired t 0.0312 "
+        "failed exact_match max_drop doc_search drop 45.5 pp drop of at most 2 points -80.5 pp to -10.4 pp 95%, paired t 0.0312 "
         "exact_match fell by 45.5 points (100.0% to 54.5% over 11 pairs): a drop of at most 2 points is allowed "
         "evalwire.toml [gates.doc_search] exact_match" in said
     )
-    assert "failed max_error_rate support_router 33.3% at most 0.0% - -" in said
+    assert "failed max_error_rate support_router 33.3% at most 0% - -" in said
     assert said.index("max_error_rate") < said.index("top_k min")  # red ones first
 
 
 @pytest.mark.parametrize(
     ("rule", "value", "shown"),
     [
-        ("min", 0.5, "at least 0.500"),
-        ("max_pass_rate", 0.5, "at most 50.0%"),
-        ("min_examples", 1200, "at least 1,200"),
-        ("max_total_tokens", 5e6, "at most 5,000,000"),
-        ("max_p95_seconds", 90, "at most 1 min 30 s"),
-        ("max_cost_usd", 1.5, "at most 1.5000 USD"),
+        ("min", 0.5, "at least 0.5"),
+        ("max_pass_rate", 0.5, "at most 50%"),
+        ("min_examples", 1200, "at least 1200 examples"),
+        ("max_total_tokens", 5e6, "at most 5,000,000 tokens"),
+        ("max_p95_seconds", 90, "at most 90 s"),
+        ("max_cost_usd", 1.5, "at most 1.5 USD"),
     ],
 )
 def test_a_limit_is_shown_in_its_unit(rule, value, shown):
@@ -201,7 +261,8 @@ def test_a_limit_is_shown_in_its_unit(rule, value, shown):
 
 def test_each_experiment_names_its_baseline_or_why_it_has_none():
     report = reporting.red_report()
-    assert f'<a href="{report.baselines[0].url}"' in page_of(report).replace("&amp;", "&")
+    both = "https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-main&experimentId=EXP-doc_search"
+    assert page_of(report).count(f'<a href="{escape(both)}"') >= 2
     assert "main, 0123456789ab, 11 paired, chosen by auto" in words_of(report)
     none = Baseline(experiment="doc_search", asked="auto", note="no baseline yet: this run becomes one")
     assert "no baseline yet: this run becomes one" in words_of(reporting.red_report(baselines=(none,)))
@@ -209,7 +270,7 @@ def test_each_experiment_names_its_baseline_or_why_it_has_none():
 
 def test_regressions_come_before_scores_and_pictures():
     said = words_of(reporting.red_report())
-    first = said.index("Worse than the baseline exact_match 1.000 → 0.000")
+    first = said.index("Worse than the baseline How do I get refund number 2? q2 trace exact_match True → False")
     assert first < said.index("Scores Evaluator") < said.index("Plots exact_match")
     assert "1 example added not in the baseline q11" in said
     assert "1 example removed only in the baseline q98" in said
@@ -245,26 +306,28 @@ def test_an_experiment_that_cannot_run_says_why():
 def test_a_run_is_there_in_full():
     said = words_of(reporting.red_report())
     assert "Input user_query How do I get refund number 3? Expected expected_output refund 3" in said
-    assert 'Output documents ["doc 3", "doc 0"] exact_match False the first document is another' in said
+    assert (
+        'Before the same output Now documents ["doc 3", "doc 0"] exact_match False (was True) the first document is another'
+        in said
+    )
     assert "Example metadata topic refunds" in said
     trace = f"https://phoenix.example.com/redirects/traces/{11:032x}"  # of one that is not among the regressions
     assert f'<a href="{trace}" rel="noopener noreferrer">trace in Phoenix</a>' in page_of(reporting.red_report())
 
 
-def test_a_long_value_is_cut_with_a_note():
-    first = reporting.run(1, {"a": "x" * 30_000, "b": "y"})
-    page = page_of(green_report(results=(reporting.result("a", [first], evaluators=()),)))
-    assert "x" * 19_000 in page
-    assert "x" * 20_001 not in page
-    assert re.search(r"10,00\d more characters are in results\.json", page)
+def test_a_long_value_is_there_in_full_until_it_is_very_long():
+    longest = values.LONGEST
+    for size in (longest, longest + 1_000):
+        run = reporting.run(1, {"a": "\u00fc" * size})
+        [tree] = opened_runs(green_report(results=(reporting.result("a", [run], evaluators=()),)))
+        assert texts_of(tree).count("\u00fc") == longest
+        assert ("1,000 more characters are in results.json" in texts_of(tree)) == (size > longest)
 
 
-def test_of_very_much_text_less_is_shown(monkeypatch):
-    monkeypatch.setattr(markup, "MANY", 10_000)
-    runs = [reporting.run(n, "x" * 5_000) for n in range(1, 6)]
-    page = page_of(green_report(results=(reporting.result("a", runs, evaluators=()),)))
-    assert page.count("x" * 5_000) == 2
-    assert page.count("4,000 more characters are in results.json") == 3
+def test_of_very_much_text_less_is_shown():
+    cut = values.Values(many=10_000)
+    shown = [texts_of(cut.shown("x" * 5_000)[0]) for _ in range(5)]
+    assert list(map(len, shown)) == [5_000] * 2 + [values.LONGEST_OF_MANY] * 3
 
 
 def test_the_same_report_is_the_same_page():
@@ -276,10 +339,11 @@ def test_it_comes_as_plain_text():
     assert {type(piece) for piece in html.pieces(green_report(3))} == {str}
 
 
-def test_each_run_is_a_piece_of_its_own():
-    sizes = [len(piece) for piece in html.pieces(green_report(500))]
-    assert sum(sizes) > 500_000
-    assert max(sizes) < 50_000
+def test_the_page_comes_in_pieces():
+    report = green_report(2_000)
+    sizes = [len(piece) for piece in html.pieces(report)]
+    assert max(sizes) < 250_000
+    assert max(sizes) < sum(sizes) / 3
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_alone():
@@ -292,7 +356,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_alone():
         [text] = outline.texts[kind]
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}';" in policy
-        assert outline.tags[kind] == 1
+        assert len(outline.texts[kind]) == 1
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
     assert page.index("Content-Security-Policy") < page.index("<title>")
@@ -312,14 +376,21 @@ def check_that_nothing_acts(page: str) -> Outline:
     assert not outline.faults
     assert set(outline.tags) <= set(TAGS.split())
     assert {name for _, name, _ in outline.attributes} <= set(ATTRIBUTES.split())
-    assert outline.tags["script"] == outline.tags["style"] == 1
+    assert outline.tags["style"] == 1
+    assert outline.tags["script"] == 1 + len(outline.packed)
+    assert outline.attributes.count(("script", "type", "text/plain")) == len(outline.packed)
+    for data in outline.packed.values():
+        assert re.fullmatch("[A-Za-z0-9+/]*=*", data)
+    for id_, data in unpacked(outline).items():
+        assert not UNSAFE.search(json.dumps(data, ensure_ascii=False))
+        assert set(tags_of(data if id_.startswith("d") else [])) <= set(TAGS.split())
     for tag, name, value in outline.attributes:
         if name == "href":
             assert tag == "a"
             assert re.fullmatch(r"#[a-z0-9-]+", value) or urlsplit(value).scheme in {"http", "https"}
     outside = sum(name == "href" and not value.startswith("#") for _, name, value in outline.attributes)
     assert outside == sum(name == "rel" and value == "noopener noreferrer" for _, name, value in outline.attributes)
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]", page)
+    assert not UNSAFE.search(page)
     ids = [value for _, name, value in outline.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     return outline
@@ -365,6 +436,162 @@ def test_only_an_address_of_the_web_becomes_a_link(url):
 @given(random_reports())
 def test_any_report_becomes_a_page(report):
     check_that_nothing_acts(page_of(report))
+
+
+# --- beside the baseline ----------------------------------------------------------------------------------
+
+
+def compared_report(
+    now: str = "it is <b>given back</b> to the card in 9 days, I think",
+    then: str = "it is <b>paid back</b> to the card in 5 days",
+) -> Report:
+    """Three examples: one whose output and score changed, one that failed before, one that is the same."""
+    outputs = [now, "a", "b"]
+    runs = [
+        reporting.run(
+            n,
+            {"answer": output},
+            evaluations=(reporting.boolean("right", passed=n > 0, explanation="it does not say when"),),
+        )
+        for n, output in enumerate(outputs)
+    ]
+    pairs = tuple(Pair(example_id=f"q{n}", before=1.0, after=float(n > 0)) for n in range(3))
+    before = BaselineRun(
+        example_id="q0", output={"answer": then}, explanations={"right": "it says when"}, trace_id="f" * 32
+    )
+    failed = BaselineRun(example_id="q1", error="ValueError: no <i>answer</i>")
+    baseline = Baseline(
+        experiment="doc_search",
+        asked="auto",
+        experiment_id="EXP-main",
+        url="https://phoenix.example.com/datasets/RDS1/compare?experimentId=EXP-main",
+        comparisons=(Comparison(name="right", is_bool=True, pairs=pairs),),
+        runs=(before, failed),
+    )
+    found = reporting.result("doc_search", runs, evaluators=("right",))
+    return green_report(results=(found,), baselines=(baseline,))
+
+
+def test_an_opened_run_shows_the_outputs_of_both_sides():
+    changed, failed, same = map(texts_of, opened_runs(compared_report()))
+    assert "Before" in changed
+    assert "it is <b>paid back</b> to the card in 5 days" in changed
+    assert "it says when" in changed
+    assert "trace of the baseline" in changed
+    assert "both experiments in Phoenix" in changed
+    assert "ValueError: no <i>answer</i>" in failed
+    assert "Beforethe same outputNow" in same
+    [tree] = opened_runs(green_report(1))
+    assert "Before" not in texts_of(tree)
+
+
+def test_reports_without_the_baselines_runs_do_not_say_the_same():
+    report = compared_report()
+    report = replace(report, baselines=(replace(report.baselines[0], runs=()),))
+    assert not any("the same output" in texts_of(tree) for tree in opened_runs(report))
+
+
+def test_the_list_of_regressions_has_each_example_once_with_both_outputs():
+    page = page_of(compared_report())
+    said = " ".join(" ".join(Outline(page).words).split())
+    assert "right True → False Before it is <b> paid back</b> to the card in 5 days Now it is <b> given" in said
+    assert "<del>paid</del>" in page
+    assert "<ins>given</ins>" in page
+
+
+def test_failed_experiments_come_first_and_passed_gates_are_folded():
+    red = reporting.red_report()
+    green = reporting.result(
+        "a_first", [reporting.run(1, evaluations=(reporting.boolean("r", passed=True),))], evaluators=("r",)
+    )
+    page = page_of(replace(red, results=(green, *red.results)))
+    assert page.index('id="x1"') < page.index('id="x2"') < page.index('id="x0"')
+    folded = page.index("1 gate passed")
+    assert page.index("max_error_rate") < folded < page.index("top_k mean 0.675 is at least 0.6")
+    assert "<details" in page[folded - 100 : folded]
+
+
+def test_an_example_is_named_by_its_question_and_by_its_authors_id_alone():
+    own, phoenix = (
+        reporting.example(1),
+        reporting.example(2, id="RGF0YXNldEV4YW1wbGU6Mg==", node_id="RGF0YXNldEV4YW1wbGU6Mg=="),
+    )
+    runs = [reporting.run(n, example=example, evaluations=()) for n, example in enumerate((own, phoenix))]
+    report = green_report(results=(reporting.result("a", runs, evaluators=()),))
+    rows = unpacked(Outline(page_of(report)))["i0"]["rows"]
+    assert [(cells[0], id_) for cells, id_, *_ in rows] == [
+        ("How do I get refund number 1?", "q1"),
+        ("How do I get refund number 2?", ""),
+    ]
+    assert "example RGF0YXNldEV4YW1wbGU6Mg==" in texts_of(opened_runs(report)[1])
+
+
+@pytest.mark.parametrize(
+    ("ci", "commit", "pull"),
+    [
+        (
+            {"ci": "github", "job_url": "https://github.com/acme/agent/actions/runs/1"},
+            "https://github.com/acme/agent/commit/0123456789abcdef",
+            "https://github.com/acme/agent/pull/7",
+        ),
+        (
+            {"ci": "gitlab", "job_url": "https://git.acme.test:8443/group/sub/agent/-/jobs/1"},
+            "https://git.acme.test:8443/group/sub/agent/-/commit/0123456789abcdef",
+            "https://git.acme.test:8443/group/sub/agent/-/merge_requests/7",
+        ),
+        (
+            {"ci": "bitbucket", "job_url": "https://bitbucket.org/acme/agent/pipelines/results/1"},
+            "https://bitbucket.org/acme/agent/commits/0123456789abcdef",
+            "https://bitbucket.org/acme/agent/pull-requests/7",
+        ),
+        ({"ci": "jenkins", "job_url": "https://jenkins.test/job/1"}, None, None),
+        ({"ci": "github"}, None, None),
+    ],
+)
+def test_commit_and_pull_request_are_links_where_plain_addresses_are_known(ci, commit, pull):
+    facts = {**ci, "commit": "0123456789abcdef", "pull_request": "7"}
+    assert (ci_links.commit_link(facts), ci_links.pull_request_link(facts)) == (commit, pull)
+    page = page_of(green_report(ci=facts))
+    assert (f'<a href="{commit}"' in page) == (commit is not None)
+    facts = {**facts, "commit": "../../x", "pull_request": "7/../x"}
+    assert (ci_links.commit_link(facts), ci_links.pull_request_link(facts)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 ms"), (0.0031, "3.1 ms"), (0.34, "340 ms"), (0.9999, "1.00 s"), (12.34, "12.3 s")]
+)
+def test_short_durations_are_milliseconds(seconds, said):
+    assert numbers.duration(seconds) == said
+
+
+def test_without_the_script_the_worst_runs_are_shown_and_it_is_said():
+    runs = [
+        reporting.run(n, evaluations=(), **({"failure": reporting.failure(), "output": None} if n == 299 else {}))
+        for n in range(300)
+    ]
+    report = green_report(results=(reporting.result("a", runs, evaluators=()),))
+    page = page_of(report)
+    assert page.count('<tr role="row" id="r0-') == 200
+    assert 'id="r0-299"' in page
+    assert "Only the 200 worst of 300 runs are shown" in words_of(report)
+    assert len(opened_runs(report)) == 300
+    assert "Only the" not in words_of(green_report(3))
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+    from benchmarks import pages
+
+    return pages
+
+
+def test_ten_thousand_examples_would_make_ten_megabytes(pages):
+    """By what each example adds; `python -m benchmarks.pages` writes all of them."""
+    few, more = (len(page_of(pages.compared(count, 1_024)).encode()) for count in (250, 450))
+    assert few + (more - few) / 200 * 9_750 < 9_500_000
+    few, more = (len(page_of(pages.failed(count, 102_400)).encode()) for count in (10, 20))
+    assert few + (more - few) / 10 * 290 < 8_000_000
 
 
 # --- its pictures ----------------------------------------------------------------------------------------
@@ -532,7 +759,7 @@ def red_page(site) -> str:
 def rows(page: Page, table: str = "t0") -> list[str]:
     """The examples whose rows are seen, in order."""
     return page.js(
-        f"[...document.querySelectorAll('#{table} tbody tr')].filter(r => r.checkVisibility()).map(r => r.cells[0].textContent)"
+        f"[...document.querySelectorAll('#{table} tbody tr')].filter(r => r.checkVisibility()).map(r => r.querySelector('.id').textContent)"
     )
 
 
@@ -540,6 +767,12 @@ def choose(page: Page, field: str, value: str) -> None:
     page.js(
         f"(f => {{ f.value = {value!r}; f.dispatchEvent(new Event('input', {{bubbles: true}})) }})(document.getElementById('{field}'))"
     )
+
+
+def ready(page: Page, address: str) -> None:
+    """Open a report and wait until its runs are there."""
+    page.open(address)
+    page.wait_for("document.getElementById('f-status').textContent !== ''")
 
 
 def settled(page: Page, status: str) -> None:
@@ -563,10 +796,11 @@ def test_in_a_page_full_of_hostile_text_nothing_runs_and_nothing_leaves(site, ch
     with chromium.page() as page:
         address = site.put(page_of(all_hostile()))
         before = len(site.asked)
-        page.open(address)
+        ready(page, address)
         assert page.js("document.querySelector('h1').checkVisibility()")
         page.js("for (const one of document.querySelectorAll('details')) one.open = true")
-        page.js("for (const one of document.querySelectorAll('th button')) one.click()")
+        page.wait_for("[...document.querySelectorAll('.runs details')].every(one => one.children.length > 1)")
+        page.js("for (const one of [...document.querySelectorAll('th button')].slice(0, 60)) one.click()")
         page.js(
             "for (const one of document.querySelectorAll('td, a, summary, pre')) for (const kind of ['mouseover', 'focus', 'toggle']) one.dispatchEvent(new Event(kind, {bubbles: true}))"
         )
@@ -580,7 +814,7 @@ def test_in_a_page_full_of_hostile_text_nothing_runs_and_nothing_leaves(site, ch
         assert page.requests == [address]
         asked = [one for one in site.asked[before:] if not one.endswith("/favicon.ico")]
         assert asked == [address.removeprefix("http://")]
-        assert page.js("document.querySelectorAll('script, style').length") == 2
+        assert page.js("document.querySelectorAll('script:not([type=\"text/plain\"]), style').length") == 2
         assert (
             page.js("document.querySelectorAll('img, iframe, object, embed, link, base, form, video, dialog').length")
             == 0
@@ -593,8 +827,9 @@ def test_in_a_page_full_of_hostile_text_nothing_runs_and_nothing_leaves(site, ch
 )
 def test_no_text_makes_a_phone_scroll_sideways(site, chromium, name):
     with chromium.page(width=390, height=844) as page:
-        page.open(site.put(page_of(hostile(dict(CORPUS)[name]))))
+        ready(page, site.put(page_of(hostile(dict(CORPUS)[name]))))
         page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.wait_for("[...document.querySelectorAll('.runs details')].every(one => one.children.length > 1)")
         assert page.js("document.documentElement.scrollWidth") == 390
 
 
@@ -614,7 +849,7 @@ def test_a_page_that_was_tampered_with_runs_nothing(site, chromium):
 
 def test_the_verdict_and_the_runs_are_seen(chromium, red_page):
     with chromium.page() as page:
-        page.open(red_page)
+        ready(page, red_page)
         assert page.js("document.querySelector('h1').innerText") == "FAILED"
         assert page.js("document.querySelector('h1').getBoundingClientRect().top") < 200
         assert page.js("document.title") == "FAILED: doc_search, support_router"
@@ -625,7 +860,7 @@ def test_the_verdict_and_the_runs_are_seen(chromium, red_page):
 
 def test_runs_are_filtered(chromium, red_page):
     with chromium.page() as page:
-        page.open(red_page)
+        ready(page, red_page)
         page.js("document.getElementById('f-text').focus()")
         page.write("REFUND NUMBER 1")
         settled(page, "3 of 18 runs")
@@ -648,6 +883,19 @@ def test_runs_are_filtered(chromium, red_page):
         settled(page, "1 of 18 runs")  # 0.95
         page.click("#f-reset")
         settled(page, "18 runs")
+        choose(page, "f-kind", "worse")
+        choose(page, "f-name", "exact_match")
+        settled(page, "5 of 18 runs")  # 11 became worse in some evaluator
+        assert rows(page) == [f"q{n}" for n in range(5)]
+        choose(page, "f-text", "number 4")
+        settled(page, "1 of 18 runs")  # fields are combined
+        page.click("#f-reset")
+        settled(page, "18 runs")
+        choose(page, "f-kind", "failed")
+        choose(page, "f-name", "tone")
+        settled(page, "2 of 18 runs")
+        page.click("#f-reset")
+        settled(page, "18 runs")
         choose(page, "f-name", "routed")
         choose(page, "f-limit", "0.5")
         settled(page, "1 of 18 runs")
@@ -663,7 +911,7 @@ def test_a_column_is_sorted_by_click_up_down_and_as_it_was(chromium, red_page):
     head = "#t0 th:nth-child(4)"
     order = f"document.querySelector('{head}').ariaSort"
     with chromium.page() as page:
-        page.open(red_page)
+        ready(page, red_page)
         assert page.js(order) == "none"
         page.click(f"{head} button")
         assert page.js(order) == "ascending"
@@ -688,14 +936,14 @@ def test_a_column_is_sorted_by_click_up_down_and_as_it_was(chromium, red_page):
 
 def test_everything_is_worked_by_keyboard(chromium, red_page):
     with chromium.page() as page:
-        page.open(red_page)
+        ready(page, red_page)
         page.press("Tab")
         assert page.js("document.activeElement.className") == "skip"
         assert page.js("document.activeElement.getBoundingClientRect().left") >= 0
         page.press("Enter")
         assert page.js("location.hash") == "#runs"
         seen = []
-        for _ in range(16):
+        for _ in range(20):
             page.press("Tab")
             seen.append(page.js("document.activeElement.id || document.activeElement.textContent"))
             assert page.js("getComputedStyle(document.activeElement).outlineStyle") != "none"
@@ -711,12 +959,12 @@ def test_everything_is_worked_by_keyboard(chromium, red_page):
             page.press("Tab")
         page.press("Enter")
         assert page.js("document.activeElement.parentElement.open")
-        assert page.js("document.activeElement.closest('tr').cells[0].textContent") == "q11"
+        assert page.js("document.activeElement.closest('tr').querySelector('.id').textContent") == "q11"
 
 
 def test_a_link_to_a_run_opens_it(chromium, red_page):
     with chromium.page(height=400) as page:
-        page.open(red_page)
+        ready(page, red_page)
         choose(page, "f-kind", "failed")
         settled(page, "2 of 18 runs")
         page.click(".changes a[href='#r0-3']")
@@ -741,17 +989,13 @@ def test_without_scripts_all_of_it_can_be_read(chromium, red_page):
 
 def test_on_a_phone_the_page_does_not_scroll_sideways(chromium, red_page):
     with chromium.page(width=390, height=844) as page:
-        page.open(red_page)
+        ready(page, red_page)
         page.js("for (const one of document.querySelectorAll('details')) one.open = true")
         assert page.js("innerWidth") == 390
         assert page.js("document.documentElement.scrollWidth") == 390
-        assert page.js("document.querySelector('#t0').closest('.wide').scrollWidth") > 390  # it scrolls by itself
-        assert (
-            page.js(
-                "Math.max(...[...document.querySelectorAll('#t0 pre')].map(one => one.getBoundingClientRect().right))"
-            )
-            <= 390
-        )
+        page.wait_for("document.querySelectorAll('#t0 pre').length > 12")
+        right = "Math.max(...[...document.querySelectorAll('#t0 :is(pre, td)')].map(one => one.getBoundingClientRect().right))"
+        assert page.js(right) <= 390
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -764,9 +1008,87 @@ def test_it_is_light_or_dark_as_the_reader_likes(chromium, red_page, dark):
         assert (int(re.findall(r"\d+", ink)[0]) > 200) == dark
 
 
-def test_a_thousand_runs_are_laid_out_when_they_are_seen(site, chromium):
+def test_rows_of_a_long_table_are_made_when_they_are_near(site, chromium):
     with chromium.page() as page:
-        page.open(site.put(page_of(green_report(1_000))))
-        assert page.js("document.querySelectorAll('#t0 tbody tr').length") == 1_000
-        assert page.js("document.querySelector('#r0-0').checkVisibility({contentVisibilityAuto: true})")
-        assert not page.js("document.querySelector('#r0-900 td').checkVisibility({contentVisibilityAuto: true})")
+        ready(page, site.put(page_of(green_report(1_000))))
+        settled(page, "1,000 runs")
+        table = "document.getElementById('t0')"
+        assert page.js(f"{table}.rows.length") < 500
+        height = page.js(f"{table}.offsetHeight")
+        page.js(f"{table}.lastElementChild.scrollIntoView()")
+        page.wait_for("document.getElementById('r0-999') !== null")
+        page.wait_for("document.getElementById('r0-999').checkVisibility({contentVisibilityAuto: true})")
+        assert abs(page.js(f"{table}.offsetHeight") - height) < height / 10
+        page.js("dispatchEvent(new Event('beforeprint'))")
+        assert page.js(f"{table}.rows.length") == 1_001
+
+
+def test_a_filter_and_an_order_are_in_the_address(chromium, red_page):
+    with chromium.page() as page:
+        ready(page, red_page)
+        choose(page, "f-kind", "worse")
+        choose(page, "f-name", "exact_match")
+        settled(page, "5 of 18 runs")
+        for _ in range(2):
+            page.click("#t0 th:nth-child(4) button")
+        page.wait_for("location.hash.includes('descending')")
+        hash_ = page.js("location.hash")
+        assert hash_ == "#?kind=worse&name=exact_match&sort-t0=3+descending"
+    with chromium.page() as page:
+        page.open(red_page + hash_)
+        settled(page, "5 of 18 runs")
+        assert rows(page) == ["q4", "q3", "q2", "q1", "q0"]
+        assert page.js("document.getElementById('f-kind').value") == "worse"
+        page.js("location.hash = '?kind=nonsense&sort-t0=99+upside&name=%00'")
+        settled(page, "18 runs")
+        assert page.complaints == []
+
+
+def test_runs_are_filtered_by_split(site, chromium):
+    report = green_report(4)
+    [found] = report.results
+    splits = [("easy",), ("hard", "long"), (), ("hard",)]
+    runs = tuple(
+        replace(run, example=replace(run.example, splits=own)) for run, own in zip(found.runs, splits, strict=True)
+    )
+    with chromium.page() as page:
+        ready(page, site.put(page_of(replace(report, results=(replace(found, runs=runs),)))))
+        assert page.js("[...document.getElementById('f-split').options].map(o => o.text)") == [
+            "all",
+            "easy",
+            "hard",
+            "long",
+        ]
+        choose(page, "f-split", "hard")
+        settled(page, "2 of 4 runs")
+        assert rows(page) == ["q2", "q4"]
+
+
+def test_an_opened_run_marks_the_words_that_differ(site, chromium):
+    with chromium.page() as page:
+        ready(page, site.put(page_of(compared_report())))
+        page.js("location.hash = 'r0-0'")
+        page.wait_for("document.querySelector('#r0-0 .run') !== null")
+        boxes = "[...document.querySelectorAll('#r0-0 .texts > div')].map(one => one.innerText.replace(/\\s+/g, ' '))"
+        assert page.js(boxes) == [
+            "Input user_query How do I get refund number 0?",
+            "Expected expected_output refund 0",
+            "Before answer it is <b>paid back</b> to the card in 5 days",
+            "Now answer it is <b>given back</b> to the card in 9 days, I think",
+        ]
+        marked = "[...document.querySelectorAll('#r0-0 .texts {}')].map(one => one.textContent)"
+        assert page.js(marked.format("del")) == ["<b>paid", "5 days"]
+        assert page.js(marked.format("ins")) == ["<b>given", "9 days, I think"]
+        assert page.js("document.querySelector('#r0-0 .evaluation .then pre').innerText") == "it says when"
+        assert page.js("document.querySelector('#r0-0 .evaluation .now pre').innerText") == "it does not say when"
+
+
+def test_of_long_texts_no_words_are_marked(site, chromium):
+    report = compared_report(now=" ".join(f"a{n}" for n in range(3_000)), then=" ".join(f"b{n}" for n in range(3_000)))
+    with chromium.page() as page:
+        ready(page, site.put(page_of(report)))
+        page.js("location.hash = 'r0-0'")
+        page.wait_for("document.querySelector('#r0-0 .run') !== null")
+        assert page.js("document.querySelectorAll('#r0-0 .texts :is(del, ins)').length") == 0
+        assert "too long" in page.js("document.querySelector('#r0-0 .then').innerText")
+        assert "b2999" in page.js("document.querySelector('#r0-0 .then').innerText")

@@ -13,12 +13,16 @@ from markupsafe import Markup
 
 from evalwire.model import count
 from evalwire.reports import text
+from evalwire.reports.amounts import limit_text
+from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import Digest
-from evalwire.reports.highlights import link
-from evalwire.reports.html import markup, numbers, summary
+from evalwire.reports.highlights import comparison_link, link
+from evalwire.reports.html import markup, numbers, runs, summary, tree
 from evalwire.reports.html.pictures import pictures
 from evalwire.reports.html.section import TEMPLATE_NAMES, Section
 from evalwire.reports.html.trend_plot import trend_figures
+from evalwire.reports.html.values import Values
+from evalwire.reports.word_changes import changed_words, excerpt
 
 if TYPE_CHECKING:
     import jinja2
@@ -26,16 +30,21 @@ if TYPE_CHECKING:
     from evalwire.model import Report
 
 
+_LONGEST_EXCERPT = 260  # characters of an output in a list of examples
+
+
 def pieces(report: Report) -> Iterator[str]:
-    """Yield the report as an HTML page in pieces: each run is a piece, to limit the memory for a large page.
+    """Yield the report as an HTML page in pieces of about a hundred runs, to limit the memory for a large page.
 
     The page loads nothing and sends nothing: the content security policy allows only the page's script and style, by
-    hash. The page is complete without the script, which is needed only to sort and filter.
+    hash. The runs are compressed in it, and the script unpacks them. Without the script, the worst runs are shown.
     """
     digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
     style = "".join([_own("style.css"), _own("trend.css"), *(section.style for section in sections)])
     script = _own("script.js")
+    sections.sort(key=lambda section: section.state == "passed")  # failed experiments first
+    has_runs = any(result.runs for result in report.results)
     page = _page().generate(
         report=report,
         sections=sections,
@@ -45,10 +54,13 @@ def pieces(report: Report) -> Iterator[str]:
         tolerated=summary.tolerated(digest),
         reason=summary.reason(report, digest),
         size=summary.size(report, digest),
-        has_runs=any(result.runs for result in report.results),
+        has_runs=has_runs,
         has_pending_runs=any(result.not_run for result in report.results if result.opened),
         has_tokens=any(section.token_count for section in sections),
-        values=markup.Values(),
+        rows=runs.static_rows(sections),
+        most=runs.MOST_WITHOUT_SCRIPT,
+        book=runs.book(sections) if has_runs else None,
+        values=Values(),
         style=Markup(style),  # noqa: S704 - evalwire's own
         script=Markup(script),  # noqa: S704 - evalwire's own
         policy=_policy(style=style, script=script),
@@ -69,22 +81,44 @@ def _page() -> jinja2.Template:
         **TEMPLATE_NAMES,
         amount=summary.amount,
         anchor=markup.anchor,
+        author_id=runs.author_id,
+        blocks=runs.blocks,
+        commit_link=commit_link,
+        comparison_link=comparison_link,
         count=count,
         cut=text.cut,
         cut_middle=text.cut_middle,
         duration=numbers.duration,
+        end_of_interval=summary.end_of_interval,
         grouped=numbers.grouped,
         isolated=markup.isolated,
+        limit_text=limit_text,
         link=link,
+        marked=_marked,
         number=numbers.number,
         p_value=numbers.p_value,
         percent=numbers.percent,
         pictures=pictures,
         points=numbers.points,
+        pull_request_link=pull_request_link,
         relative=text.relative,
+        render=tree.render,
         signed=numbers.signed,
         trend_figures=trend_figures,
+        title=runs.title,
     ).get_template("page.html")
+
+
+def _marked(before: str, after: str) -> list[Markup]:
+    """Return excerpts of two outputs, in which the words that differ are marked."""
+    sides = zip(("del", "ins"), changed_words(before, after), strict=True)
+    return [
+        Markup().join(
+            tree.render(tree.cleaned([mark, "", piece] if is_changed else piece))
+            for piece, is_changed in excerpt(words, _LONGEST_EXCERPT)
+        )
+        for mark, words in sides
+    ]
 
 
 def _own(name: str) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import urlsplit
@@ -22,17 +19,11 @@ from evalwire.reports.text import CONTROLS, DIRECTIONS, LINE_SEPARATORS, NOT_CHA
 if TYPE_CHECKING:
     from jinja2.bccache import Bucket
 
-LONGEST_VALUE = 20_000  # characters of a value; results.json has the full value
-LONGEST_VALUE_OF_MANY = 1_000  # limit once the page has MANY characters, which slow a browser down
-MANY = 40_000_000  # characters
-_SHORT = 80
 _TEMPLATES = Path(__file__).parent / "templates"
 
 # Halves of surrogate pairs are replaced first.
 _ODD = re.compile(f"[{CONTROLS}{LINE_SEPARATORS}{DIRECTIONS}{NOT_CHARACTERS}]")
 _SURROGATE = re.compile(f"[{SURROGATES}]")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-_DECODER = json.JSONDecoder(parse_constant={"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.__getitem__)
 
 
 class _Compact(Extension):
@@ -137,74 +128,17 @@ def _named(found: re.Match[str]) -> str:
 
 def anchor(url: str | None, label: str) -> Markup:
     """Return a link if the address is a web address, else only the label."""
-    url = _SURROGATE.sub("?", url or "")
-    if url.isascii() and url.isprintable() and " " not in url:
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return text(label)
-        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
-            return filled('<a href="{}" rel="noopener noreferrer">{}</a>', url, label)
+    if url and is_web_address(url):
+        return filled('<a href="{}" rel="noopener noreferrer">{}</a>', url, label)
     return text(label)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A field of a value: name (None for a value without fields), text, and the whitespace around the name."""
-
-    before: str
-    name: str | None
-    gap: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CutValue:
-    """A user's value as text, by field; `lost` is the number of characters that the page omits."""
-
-    parts: tuple[Part, ...]
-    lost: int
-
-
-class Values:
-    """Cuts users' values, to a shorter length once the page is large."""
-
-    def __init__(self) -> None:
-        self._written = 0
-
-    def cut(self, value: Any) -> CutValue:
-        """Return a value by field: the fields of an object by name, text unchanged, and other values as JSON."""
-        plain = _plain(value)
-        fields = plain.items() if isinstance(plain, dict) and plain else [(None, plain)]
-        whole = [(name, field if isinstance(field, str) else _json(field)) for name, field in fields]
-        parts = tuple(self._parts(whole))
-        return CutValue(parts, sum(len(text) for _, text in whole) - sum(len(part.text) for part in parts))
-
-    def _parts(self, fields: list[tuple[str | None, str]]) -> Iterator[Part]:
-        room = LONGEST_VALUE if self._written < MANY else LONGEST_VALUE_OF_MANY
-        for place, (name, whole) in enumerate(fields):
-            cut = whole[:room]
-            room -= len(cut)
-            self._written += len(cut)
-            if name is None:
-                # HTML parsers ignore a line end right after <pre>
-                yield Part("\n" if cut.startswith("\n") else "", None, "", cut)
-            else:
-                room = max(0, room - len(name))
-                yield Part("\n" if place else "", name[:200], "\n" if "\n" in cut else "  ", cut)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as read back from results.json."""
-    if isinstance(value, str):
-        return value
-    known = dict(value) if isinstance(value, Mapping) else value
-    if isinstance(known, dict) and {*map(type, known), *map(type, known.values())} <= {str}:
-        return known
-    return _DECODER.decode(_ENCODER.encode(known))
-
-
-def _json(value: Any) -> str:
-    """Return JSON, on a single line if it is short."""
-    short = _ENCODER.encode(value)
-    return short if len(short) <= _SHORT else json.dumps(value, ensure_ascii=False, indent=2)
+def is_web_address(url: str) -> bool:
+    """Check whether a text is a complete address of the web, without credentials."""
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc

@@ -17,6 +17,7 @@ from evalwire.reports.text import single_line
 if TYPE_CHECKING:
     from evalwire.model import (
         Baseline,
+        BaselineRun,
         Comparison,
         Evaluation,
         ExperimentResult,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         Usage,
     )
 
-_NARROW, _NUMBER, _STATUS, _SCORE, _NAME = 4, 6, 7, 9, 10  # widths of columns, in rem
+_NARROW, _NUMBER, _STATUS, _SCORE, _NAME = 4, 6, 7, 9, 18  # widths of columns, in rem
 
 ByEvaluation = list[tuple[str, list[Highlight]]]
 
@@ -49,6 +50,9 @@ class Section:
         better: IDs of the examples that became better in some evaluation.
         added: IDs of the examples that the baseline does not have.
         changed: IDs of the examples whose content differs from the baseline.
+        differing: runs of the baseline that differ, by example ID and repetition.
+        repetitions_before: number of repetitions that the baseline is known to have.
+        moved: examples with a score that differs from the baseline, largest regressions first.
         places: position of each run, by the example's node ID and the repetition.
         usage: usage of language models in the whole experiment; None if unknown.
         tokens: number of tokens that each run used; None if unknown.
@@ -64,6 +68,9 @@ class Section:
     better: frozenset[str]
     added: frozenset[str]
     changed: frozenset[str]
+    differing: Mapping[tuple[str, int], BaselineRun]
+    repetitions_before: int
+    moved: Sequence[ChangedExample]
     places: Mapping[tuple[str, int], int]
     usage: Usage | None
     tokens: tuple[int | None, ...]
@@ -85,6 +92,9 @@ class Section:
             better=frozenset(pair.example_id for compared in comparisons for pair in compared.better),
             added=frozenset(baseline.added if baseline else ()),
             changed=frozenset(baseline.changed if baseline else ()),
+            differing=baseline.runs_by_key if baseline else {},
+            repetitions_before=max((run.repetition for run in baseline.runs), default=0) if baseline else 0,
+            moved=changed_examples(baseline, result),
             places={(run.example.node_id, run.repetition): place for place, run in enumerate(result.runs)},
             usage=result.usage,
             tokens=tuple(None if (used := run.total_usage) is None else token_count(used) for run in result.runs),
@@ -154,12 +164,12 @@ class Section:
     @property
     def regressions(self) -> list[ChangedExample]:
         """Return the examples that became worse than in the baseline, largest regressions first."""
-        return [example for example in changed_examples(self.baseline, self.result) if example.is_worse]
+        return [example for example in self.moved if example.is_worse]
 
     @property
     def improvements(self) -> list[ChangedExample]:
         """Return the examples that only became better than in the baseline, largest improvements first."""
-        return [example for example in changed_examples(self.baseline, self.result) if not example.is_worse]
+        return [example for example in self.moved if not example.is_worse]
 
     @property
     def lowest(self) -> ByEvaluation:
@@ -173,9 +183,17 @@ class Section:
         return [(_heading(cause), cause.failure, [run for run, _ in cause.runs]) for cause in causes_of(self.result)]
 
     @property
-    def columns(self) -> int:
-        """Return the number of columns in the table of runs."""
-        return 3 + (self.result.repetitions > 1) + len(self.scores) + self.has_tokens
+    def heads(self) -> list[tuple[str, str]]:
+        """Return the headings of the table of runs, each with the name of the evaluation or an empty text."""
+        repetition = [("No.", "")] if self.result.repetitions > 1 else []
+        scores = [(score.name, score.name) for score in self.scores]
+        tokens = [("Tokens", "")] if self.has_tokens else []
+        return [("Example", ""), *repetition, ("Status", ""), *scores, ("Time", ""), *tokens]
+
+    @property
+    def splits(self) -> set[str]:
+        """Return the splits of the examples."""
+        return {split for run in self.result.runs for split in run.example.splits}
 
     @property
     def style(self) -> str:
@@ -191,6 +209,20 @@ class Section:
     def comparison(self, name: str) -> Comparison | None:
         """Return the comparison of an evaluation with the baseline."""
         return self.baseline.comparison(name) if self.baseline else None
+
+    def earlier(self, run: TaskRun) -> BaselineRun | None:
+        """Return the baseline's run of the same example and repetition, if it differs."""
+        return self.differing.get((run.example.id, run.repetition))
+
+    def is_paired(self, run: TaskRun) -> bool:
+        """Check whether the example has a score on both sides."""
+        return any(run.example.id in pairs for pairs in self.pairs.values())
+
+    def is_same(self, run: TaskRun) -> bool:
+        """Check whether the baseline is known to have the same output; reports of earlier versions do not have it."""
+        if (run.example.id, run.repetition) in self.differing or not self.is_paired(run):
+            return False
+        return run.repetition <= self.repetitions_before
 
     def status(self, run: TaskRun) -> tuple[str, str]:
         """Return the status of a run: words for the filter, and the word to show."""
@@ -209,7 +241,7 @@ class Section:
         elif id_ in self.changed:
             shown = "changed"
         else:
-            shown = "same" if any(id_ in pairs for pairs in self.pairs.values()) else "ran"
+            shown = "same" if self.is_paired(run) else "ran"
         return " ".join(kinds), shown
 
     def change(self, run: TaskRun, name: str) -> tuple[str, str]:
@@ -255,6 +287,11 @@ def kind_of_change(comparison: Comparison) -> str:
     return "worse" if gain < 0 else "better" if gain > 0 else "same"
 
 
+def split_names(sections: Sequence[Section]) -> list[str]:
+    """Return the names of all splits, sorted."""
+    return sorted(set().union(*(section.splits for section in sections)))
+
+
 def evaluation_names(sections: Sequence[Section]) -> list[str]:
     """Return the names of all evaluations, sorted."""
     return sorted({score.name for section in sections for score in section.scores})
@@ -284,9 +321,7 @@ TEMPLATE_NAMES: Mapping[str, Callable[..., Any]] = {
     "answer": answer,
     "commonest_labels": commonest_labels,
     "evaluation_names": evaluation_names,
-    "evaluation_of": evaluation_of,
     "kind_of_change": kind_of_change,
     "preview": preview,
-    "shown_label": shown_label,
-    "shown_score": shown_score,
+    "split_names": split_names,
 }

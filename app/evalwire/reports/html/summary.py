@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from evalwire.model import count
-from evalwire.reports.html.numbers import DASH, duration, number, percent
+from evalwire.reports.html.numbers import DASH, duration, number, percent, points, signed
 
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
@@ -75,14 +75,28 @@ def size(report: Report, digest: Digest) -> str:
     )
 
 
-def amount(gate: GateResult, value: float | None) -> str:
-    """Return the value or the limit of a gate, in the unit of the rule."""
+def amount(gate: GateResult) -> str:
+    """Return the value of a gate, in the unit of the rule."""
+    value = gate.value
     if value is None:
         return DASH
-    if gate.rule in _SHARES:
-        return percent(value)
+    if gate.rule == "max_drop":
+        return f"drop {(points(value) if gate.is_rate else number(value)).removeprefix('+')}"
     if gate.rule in _WHOLE:
         return f"{value:,.0f}"
     if gate.rule == "max_p95_seconds":
         return duration(value)
-    return f"{value:,.4f} USD" if gate.rule == "max_cost_usd" else number(value)
+    if gate.rule == "max_cost_usd":
+        return f"{value:,.4f} USD"
+    return percent(value) if _is_share(gate) else number(value)
+
+
+def end_of_interval(gate: GateResult) -> Callable[[float | None], str]:
+    """Return the function that formats the ends of a gate's interval."""
+    if gate.rule == "max_drop":
+        return points if gate.is_rate else signed
+    return percent if _is_share(gate) else number
+
+
+def _is_share(gate: GateResult) -> bool:
+    return gate.is_rate or gate.rule in _SHARES

@@ -119,6 +119,7 @@ class Run(Record, frozen=True, kw_only=True):
     expected: Annotated[dict[str, Any], describe("Expected output of the example.")]
     example_metadata: Annotated[dict[str, Any], describe("Metadata of the example.")]
     example_updated_at: Annotated[str | None, describe("Time of the example's last change in Phoenix, in ISO 8601.")]
+    example_splits: Annotated[tuple[str, ...], describe("Splits of the dataset that the example belongs to.")] = ()
     content_hash: Annotated[str, _HASH]
     repetition: Annotated[int, describe("Number of the repetition, from 1.", minimum=1)]
     output: Annotated[Any, describe("Return value of the task, any JSON value; null if the task failed.")]

@@ -210,6 +210,7 @@ def _example(record: document.Run | document.ExampleNotRun, **content: Any) -> E
         id=record.example_id,
         node_id=record.example_node_id,
         updated_at=moment_of(record.example_updated_at) if record.example_updated_at else None,
+        splits=record.example_splits if isinstance(record, document.Run) else (),
         recorded_hash=record.content_hash,  # the texts may be masked
         **content,
     )

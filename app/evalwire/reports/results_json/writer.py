@@ -123,6 +123,7 @@ def _run(run: TaskRun) -> document.Run:
         expected=dict(example.output),
         example_metadata=dict(example.metadata),
         example_updated_at=example.updated_at.isoformat() if example.updated_at else None,
+        example_splits=example.splits,
         content_hash=example.content_hash,
         repetition=run.repetition,
         output=run.output,
