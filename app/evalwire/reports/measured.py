@@ -20,11 +20,13 @@ class Measured:
         value: the value that a gate limits, or else the pass rate or the mean; None without scores.
         is_rate: whether the value is a share of the runs.
         comparison: comparison with the baseline; None without a comparison.
+        has_changed: whether the evaluator changed, so that the score cannot be compared.
     """
 
     value: float | None
     is_rate: bool
     comparison: Comparison | None
+    has_changed: bool = False
 
     @property
     def is_partial(self) -> bool:
@@ -52,4 +54,9 @@ def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> M
     ]
     limit = min(limits, key=lambda gate: not gate.is_red, default=None)
     value = limit.value if limit else score.pass_rate if is_rate else score.mean
-    return Measured(value=value, is_rate=is_rate, comparison=baseline.comparison(score.name) if baseline else None)
+    return Measured(
+        value=value,
+        is_rate=is_rate,
+        comparison=baseline.comparison(score.name) if baseline else None,
+        has_changed=baseline is not None and score.name in baseline.changed_evaluators,
+    )

@@ -240,6 +240,13 @@ def test_an_improvement_and_no_change_have_marks_of_their_own():
     assert cells(checked(red_report(baselines=(same,))))[1][4].startswith("⚪ 0.0 points")
 
 
+def test_a_score_whose_evaluator_changed_says_that_it_is_not_compared():
+    [baseline] = red_report().baselines
+    changed = replace(baseline, comparisons=baseline.comparisons[:1], changed_evaluators={"top_k": "changed: x.py"})
+    rows = cells(checked(red_report(baselines=(changed,))))
+    assert rows[2] == ["", "top_k", "", "0.675", "not compared: the evaluator changed"]
+
+
 def test_statistics_are_folded_with_their_methods():
     text = checked(red_report()).partition("<summary>Statistics")[2]
     assert (

@@ -393,6 +393,12 @@ def test_a_limited_score_is_shown_as_its_gate_counts_it():
     assert len([line for line in found if "83.3%" in line]) == 3  # in the list, in columns, and in the sentence
 
 
+def test_a_score_whose_evaluator_changed_says_that_it_is_not_compared():
+    [baseline] = red_report().baselines
+    changed = replace(baseline, comparisons=baseline.comparisons[:1], changed_evaluators={"top_k": "changed: x.py"})
+    assert "  top_k                 0.675  (not compared: the evaluator changed)" in rejected(baselines=(changed,))
+
+
 def test_failed_gates_stand_in_columns_with_the_value_that_failed_marked():
     found = rejected()
     start = found.index("failed gates                    before      now  limit")

@@ -85,6 +85,7 @@ def _row(report: Report, result: ExperimentResult, score: ScoreSummary) -> _Row:
     compared = found.comparison
     if compared is None or compared.change is None:
         now = "" if found.value is None and score.labels else score_text(found.value, is_rate=found.is_rate)
+        notes += ["(not compared: the evaluator changed)"] if found.has_changed else []
         return _Row(name=plain(score.name), now=now, notes=" ".join(filter(None, notes)))
     if found.is_partial:
         overall = score_text(found.value, is_rate=found.is_rate)

@@ -62,7 +62,7 @@ def _cells(report: Report, part: Part, score: ScoreSummary, *, has_changes: bool
     if not has_changes:
         return [now]
     if compared is None or compared.change is None:
-        return ["", now, ""]
+        return ["", now, "not compared: the evaluator changed" if found.has_changed else ""]
     if found.is_partial:
         now = f"{score_text(compared.after, is_rate=compared.is_bool)}<br>{now} overall"
     change = change_text(compared.change, is_rate=compared.is_bool)
