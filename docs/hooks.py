@@ -125,7 +125,7 @@ def _argument(argument: Any) -> str:
 
 
 def _flags(option: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len, reverse=True))
+    names = ", ".join(f"`{name}`" for name in [*sorted(option.opts, key=len, reverse=True), *option.secondary_opts])
     return f"{names} `{_cell(option.metavar)}`" if option.metavar and not option.is_flag else names
 
 

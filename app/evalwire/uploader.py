@@ -19,7 +19,7 @@ from evalwire.datasets import (
     read_rows,
 )
 from evalwire.errors import UsageError
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ class DatasetUploader:
         server = phoenix.Phoenix(self._client)
         uploads = prepare_uploads(self._path, self._columns, inspection.sizes, server.uploads, on_exist=on_exist)
         for upload in uploads:
-            execute_upload(server.uploads, upload, origin=ci_metadata(os.environ))
+            execute_upload(server.uploads, upload, origin=origin_metadata(os.environ, Path.cwd()))
             log.info("%s: %s, %d examples", upload.name, upload.action, upload.example_count)
         return {tag: self._client.datasets.get_dataset(dataset={"name": tag}) for tag in inspection.sizes}
 

@@ -430,7 +430,13 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], object]] = {
     **dict.fromkeys(("cat", "cd", "mkdir", "pytest", "python3", sys.executable), len),
 }
 COMMANDS = dict(leaves(get_command(app)))
-FLAGS = {flag for leaf in COMMANDS.values() for one in leaf.params for flag in one.opts if flag.startswith("-")}
+FLAGS = {
+    flag
+    for leaf in COMMANDS.values()
+    for one in leaf.params
+    for flag in [*one.opts, *one.secondary_opts]
+    if flag.startswith("-")
+}
 OF_ALL = {"--help", "--version"}
 IMAGES = {"evalwire", "my-evals"}  # evalwire's, and the one that a page makes of it
 OF_DOCKER = {"--network", "--user", "--read-only", "--tmpfs"}

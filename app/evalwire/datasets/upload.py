@@ -174,7 +174,7 @@ def execute_upload(
     store: Store,
     upload: Upload,
     *,
-    origin: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
     arrived: Callable[[int], None] = lambda _: None,
 ) -> Uploaded:
     """Send the planned changes, and verify the stored dataset.
@@ -182,7 +182,7 @@ def execute_upload(
     Args:
         store: the store to upload to.
         upload: the prepared upload.
-        origin: facts about the CI job, of which `commit` and `branch` are recorded; None to record no origin.
+        origin: metadata of the job, of which `commit`, `branch` and `dirty` are recorded; None to record no origin.
         arrived: called after each request with its number of rows.
 
     Raises:
@@ -215,12 +215,13 @@ def execute_upload(
     return Uploaded(version, examples)
 
 
-def _describe(store: Store, upload: Upload, held: StoredDataset, facts: Mapping[str, str]) -> None:
+def _describe(store: Store, upload: Upload, held: StoredDataset, facts: Mapping[str, Any]) -> None:
     """Record the origin of the newest version, which only messages use."""
+    commit = facts.get("commit", "")
     origin = UploadOrigin(
         version_id=str(held.version_id),
         digest="" if upload.action == "appended" else testset_digest(upload.rows()),
-        commit=facts.get("commit", ""),
+        commit=f"{commit}-dirty" if commit and facts.get("dirty") else commit,
         branch=facts.get("branch", ""),
     )
     try:
@@ -234,7 +235,7 @@ def sync_dataset(
     name: str,
     rows: Callable[[], Iterator[Row]],
     *,
-    origin: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
     arrived: Callable[[int], None] = lambda _: None,
 ) -> tuple[Upload, Uploaded]:
     """Upload the rows of a dataset as a new version, and repeat the upload if another upload disturbed it.

@@ -110,7 +110,7 @@ class UploadOrigin:
     Attributes:
         version_id: Phoenix's ID of the version.
         digest: the digest of the testset's rows; empty if the dataset also has other rows.
-        commit: the commit of the testset; empty if unknown.
+        commit: the commit of the testset, with `-dirty` after changes that are not in it; empty if unknown.
         branch: the branch of the testset; empty if unknown.
     """
 

@@ -509,6 +509,8 @@ def test_the_dataset_says_where_its_newest_version_comes_from(store):
     assert store.find(NAME).origin is None
     sync(store, [row("3")], branch="b")
     assert str(store.find(NAME).origin) == "branch b"
+    sync(store, [row("4")], branch="b", commit="c2", dirty="yes")
+    assert str(store.find(NAME).origin) == "branch b (commit c2-dirty)"
 
 
 def test_a_description_of_the_user_stays(store):

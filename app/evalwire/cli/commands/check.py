@@ -16,7 +16,7 @@ from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
 from evalwire.jobs import discover, known_names, testset_columns, testset_differences
 from evalwire.model import count
-from evalwire.settings import ci_metadata, experiment_table
+from evalwire.settings import experiment_table, origin_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,8 +160,8 @@ def _compare_testset(invocation: Invocation, phoenix: Phoenix, experiments: Sequ
     if settings.sync:
         return []
     names = list(dict.fromkeys(experiment.dataset_name for experiment in experiments))
-    branch = ci_metadata(invocation.environ).get("branch")
-    differences = testset_differences(settings, phoenix, names, branch=branch)
+    branch = origin_metadata(invocation.environ, Path.cwd()).get("branch")
+    differences = testset_differences(settings, phoenix, names, branch=str(branch or ""))
     return [Finding(ok=True, warning=True, what="testset", detail=line) for line in differences]
 
 

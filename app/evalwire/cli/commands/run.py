@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from evalwire.cli.invocation import Invocation
     from evalwire.model import ExampleSelection, Experiment, JobSpec
+    from evalwire.phoenix import Phoenix
     from evalwire.recording import PastJob
     from evalwire.settings import Settings
     from evalwire.shards import Membership
@@ -90,14 +91,10 @@ def run(
         if settings.source("task_concurrency") == "default" and dry_run != 1:
             console.say(_AT_ONCE.format(settings.task_concurrency))
         with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
-            uploaded = {}
-            if planned is None:  # the plan has the versions of the datasets
-                uploads = settings.csv_path is not None if local else settings.sync
-                is_dry = dry_run is not None and not local
-                uploaded = prepare_datasets(
-                    settings, console, phoenix, experiments, spec, uploads=uploads, is_dry=is_dry
-                )
-            versioned = replace(spec, uploaded=uploaded)
+            versioned = spec  # a plan has the versions of the datasets
+            if planned is None:
+                is_dry = dry_run is not None
+                versioned = _with_uploads(invocation, phoenix, experiments, spec, local=local, is_dry=is_dry)
             yield Job(
                 experiments=select_examples(experiments, versioned, phoenix, say=console.say),
                 phoenix=phoenix,
@@ -151,6 +148,24 @@ def _check_shards(selection: ExampleSelection | None, *, local: bool) -> None:
             f"{selection} cannot be used with shards, because all shards together run all examples. Omit --shard and "
             "--plan, or run all examples."
         )
+
+
+def _with_uploads(
+    invocation: Invocation,
+    phoenix: Phoenix,
+    experiments: Sequence[Experiment],
+    spec: JobSpec,
+    *,
+    local: bool,
+    is_dry: bool,
+) -> JobSpec:
+    """Upload the testset if the job requests it, and return the spec with the uploaded versions."""
+    settings = invocation.settings
+    uploads = settings.csv_path is not None if local else settings.sync
+    uploaded = prepare_datasets(
+        settings, invocation.console, phoenix, experiments, spec, uploads=uploads, is_dry=is_dry and not local
+    )
+    return replace(spec, uploaded=uploaded)
 
 
 def _check_upload(settings: Settings) -> None:

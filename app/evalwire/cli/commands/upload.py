@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.datasets import ROWS_PER_PART, check_testset, describe_upload, execute_upload, prepare_uploads
 from evalwire.errors import UsageError
 from evalwire.jobs import Signals, progress_counter, testset_columns, testset_path
 from evalwire.model import count
-from evalwire.settings import ci_metadata
+from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
@@ -60,7 +61,7 @@ def _execute(invocation: Invocation, phoenix: Phoenix, found: Upload) -> None:
             advance(number)
 
         try:
-            origin = ci_metadata(invocation.environ)
+            origin = origin_metadata(invocation.environ, Path.cwd())
             execute_upload(phoenix.uploads, found, origin=origin, arrived=arrived)
         except BaseException:
             if to_send > ROWS_PER_PART:
