@@ -64,6 +64,9 @@ class Datasets:
     def fetch(self, name: str, **_: Any) -> Dataset:
         return Dataset(id="d", name=name, version_id="v", examples=(EXAMPLE,))
 
+    def with_splits(self, dataset: Dataset) -> Dataset:
+        return dataset
+
 
 @pytest.fixture
 def run(evals, tmp_path):

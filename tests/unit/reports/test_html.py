@@ -42,12 +42,12 @@ NO_END = {"meta", "input", "br"}
 TAGS = """
 html head title style body script a header main section h1 h2 h3 h4 p span div b bdi code pre small ul ol li dl dt dd
 table thead tbody tr th td details summary figure figcaption svg g path rect text label select option fieldset legend
-button meta input br del ins h5
+button meta input br del ins h5 circle
 """
 ATTRIBUTES = """
 lang charset http-equiv content name class id href rel role aria-label aria-labelledby aria-hidden tabindex scope
 colspan data-is data-v data-name data-head viewbox width height x y d text-anchor transform type autocomplete
-spellcheck hidden step value
+spellcheck hidden step value cx cy r
 """
 POWERS = """
 innerHTML outerHTML insertAdjacent write( eval Function fetch XMLHttp WebSocket import cookie Storage open( postMessage DOMParser srcdoc
