@@ -43,6 +43,8 @@ def duration(seconds: float) -> str:
     """Return seconds as text: milliseconds below a second, minutes and hours from 60 seconds."""
     if seconds < 0.9995:  # noqa: PLR2004 - rounds to less than a second
         milliseconds = seconds * 1000
+        if 0 < milliseconds < 0.095:  # noqa: PLR2004 - rounds to less than 0.1
+            return f"{milliseconds:.2g} ms"
         return f"{milliseconds:.1f} ms" if 0 < milliseconds < 9.95 else f"{milliseconds:.0f} ms"  # noqa: PLR2004 - two digits
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - two digits

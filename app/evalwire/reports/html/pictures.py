@@ -44,9 +44,15 @@ def _pictures_of_scores(section: Section) -> Iterator[Markup]:
 def _pictures_of_amounts(section: Section) -> Iterator[Markup]:
     seconds = [max(0.0, run.seconds) for run in section.result.runs]
     if any(seconds):
-        marks = {"p50": percentile(seconds, 0.5), "p95": percentile(seconds, 0.95)}
-        caption = "Task duration in seconds"
-        yield plots.histogram(seconds, caption=caption, show=duration, unit=" s", is_amount=True, marks=marks)
+        scale, unit, word = (1, " s", "seconds") if max(seconds) >= 1 else (1_000, " ms", "milliseconds")
+        yield plots.histogram(
+            [value * scale for value in seconds],
+            caption=f"Task duration in {word}",
+            show=lambda value: duration(value / scale),
+            unit=unit,
+            is_amount=True,
+            marks={"p50": percentile(seconds, 0.5) * scale, "p95": percentile(seconds, 0.95) * scale},
+        )
     used = [float(tokens) for tokens in section.tokens if tokens is not None]
     if any(used):
         marks = {"mean": math.fsum(used) / len(used), "p95": percentile(used, 0.95)}

@@ -206,6 +206,10 @@ class Section:
             f".t{self.number} tr{{grid-template-columns:minmax({_NAME}rem,1fr) {columns}}}\n"
         )
 
+    def has_changed(self, name: str) -> bool:
+        """Check whether the evaluator of a score changed since the baseline, so that the score cannot be compared."""
+        return self.baseline is not None and name in self.baseline.changed_evaluators
+
     def comparison(self, name: str) -> Comparison | None:
         """Return the comparison of an evaluation with the baseline."""
         return self.baseline.comparison(name) if self.baseline else None
