@@ -60,3 +60,9 @@ def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> M
         comparison=baseline.comparison(score.name) if baseline else None,
         has_changed=baseline is not None and score.name in baseline.changed_evaluators,
     )
+
+
+def moved_text(compared: Comparison) -> str:
+    """Return how many examples became worse and better."""
+    worse, better = len(compared.worse), len(compared.better)
+    return f"{worse} worse, {better} better" if worse or better else "no change"

@@ -130,15 +130,10 @@ def console_lines(report: Report) -> Iterator[str]:
 
 def markdown_lines(report: Report) -> Iterator[str]:
     """Yield the trends as Markdown: a list with a line for each evaluation; nothing without a history."""
-    has_heading = False
     for result in report.results:
         found = trends(report, result)
         if not found:
             continue
-        if not has_heading:
-            yield "### History"
-            yield ""
-            has_heading = True
         yield f"{code(result.name)}: {_heading(found, code(found[0].branch) if found[0].branch else '')}"
         yield ""
         yield from (f"- {code(trend.name)} {trend.sparkline} {trend.values}" for trend in found[:_MOST_LINES])

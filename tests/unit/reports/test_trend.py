@@ -96,7 +96,10 @@ def test_the_screen_has_a_line_for_each_evaluator_within_80_columns():
 
 def test_the_comment_has_a_list_of_sparklines():
     text = markdown.render(with_history(*GOOD))
-    assert "### History\n\n`doc_search`: 4 earlier runs on `main`, then this run\n\n- `exact_match` " in text
+    assert (
+        "<summary>History</summary>\n\n`doc_search`: 4 earlier runs on `main`, then this run\n\n- `exact_match` "
+        in text
+    )
     assert re.search(r"^- `exact_match` [▁-█]{5} 60\.0% \(earlier 87\.0% to 90\.0%\)$", text, re.MULTILINE)
 
 

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from evalwire.model import change_text, count, score_text, written
 from evalwire.reports.console.wrapping import Line
-from evalwire.reports.measured import measured
+from evalwire.reports.measured import measured, moved_text
 from evalwire.reports.text import cut, plain, without_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from evalwire.model import Comparison, ExperimentResult, Report, ScoreSummary
+    from evalwire.model import ExperimentResult, Report, ScoreSummary
 
 _LONGEST_NAME = 40
 _SHORTEST_NAME = 12
@@ -95,15 +95,10 @@ def _row(report: Report, result: ExperimentResult, score: ScoreSummary) -> _Row:
         before=score_text(compared.before, is_rate=compared.is_bool),
         now=score_text(compared.after, is_rate=compared.is_bool),
         change=change_text(compared.change, is_rate=compared.is_bool),
-        moved=_moved(compared),
+        moved=moved_text(compared),
         notes=" ".join(filter(None, notes)),
         style=found.style,
     )
-
-
-def _moved(compared: Comparison) -> str:
-    worse, better = len(compared.worse), len(compared.better)
-    return f"{worse} worse, {better} better" if worse or better else "no change"
 
 
 def _notes(score: ScoreSummary) -> Iterator[str]:

@@ -58,7 +58,7 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
     yield from _errors(report, parts, room)
     yield from baselines(parts, room)
     yield from lowest_scores(report, parts, room)
-    yield from trend.markdown_lines(report) if room.items else ()
+    yield from folded("History", trend.markdown_lines(report) if room.items else ())
     yield from _other_gates(report, room)
     yield from folded("Statistics: intervals, p-values and methods", statistics(parts, report.gates, room))
     if links := _links(report):

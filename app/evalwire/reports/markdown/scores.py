@@ -9,7 +9,7 @@ from evalwire.reports.amounts import change_interval
 from evalwire.reports.highlights import comparison_link
 from evalwire.reports.markdown.parts import LONGEST_NAME, omitted
 from evalwire.reports.markdown_text import code, link_to, prose
-from evalwire.reports.measured import measured
+from evalwire.reports.measured import measured, moved_text
 from evalwire.reports.text import without_score
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def score_table(report: Report, parts: Sequence[Part], room: Room) -> Iterator[s
     yield f"| {' | '.join(heads)} |"
     yield f"| {' | '.join('---' if head in ('experiment', 'evaluator', 'change') else '--:' for head in heads)} |"
     left = room.rows
-    for part in sorted(parts, key=lambda part: part.passed) if size > left else parts:
+    for part in sorted(parts, key=lambda part: part.passed):
         head = _head(part)
         for score in part.scores[:left]:
             name = code(score.name, LONGEST_NAME, in_table=True)
@@ -66,7 +66,7 @@ def _cells(report: Report, part: Part, score: ScoreSummary, *, has_changes: bool
     if found.is_partial:
         now = f"{score_text(compared.after, is_rate=compared.is_bool)}<br>{now} overall"
     change = change_text(compared.change, is_rate=compared.is_bool)
-    moved = f"{len(compared.worse)} worse, {len(compared.better)} better"
+    moved = moved_text(compared)
     before = score_text(compared.before, is_rate=compared.is_bool)
     return [before, now, f"{_MARKS[found.style]} {change}<br>{moved}"]
 
