@@ -361,7 +361,7 @@ def test_secrets_are_in_nothing_that_is_shown(project):
         "MYSQL_PWD": "pw-9999eeee0000",
         "SLACK_WEBHOOK_URL": "https://hooks.example/services/T0/ffff1111",
         "MY_API_KEY": "sk-abcdefgh12345678",
-        "TEAM": "search",
+        "TEAM": "heronry",
     }
     project.write({"evalwire.toml": "[masking]\nsecrets = ['TEAM']\nnot_secrets = ['DEMO_API_KEY']\n"})
     project.experiment("any", task=LEAKS)

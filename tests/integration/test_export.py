@@ -305,8 +305,8 @@ def test_an_experiment_that_is_not_there_leaves_nothing(proxy, tmp_path, id_):
     ("arguments", "said"),
     [
         ([], "Missing option '--experiment'"),
-        (["--experiment", "E", "--format", "xml"], "expected one of: csv, json"),
-        (["--experiment", "E"], "could not be reached"),
+        (["--experiment", "RXhwZXJpbWVudDox", "--format", "xml"], "expected one of: csv, json"),
+        (["--experiment", "RXhwZXJpbWVudDox"], "could not be reached"),
     ],
 )
 def test_any_error_is_exit_2(project, arguments, said):

@@ -41,10 +41,10 @@ cites = {{ min = 0.35, min_examples = 8 }}
 tone = {{ label_share = {{ curt = {{ max = 0.2 }} }} }}
 """
 TEXTS = [
-    "judge pass rate 0.900 is at least 0.9 (95% interval 0.596 to 0.982)",
+    "judge pass rate 90.0% is at least 90% (95% interval 59.6% to 98.2%)",
     "cites mean 0.350 is at least 0.35 (95% interval 0.145 to 0.555); it does not apply to 2 of 10 runs",
     "cites has scores for 8 examples, at least 8; it does not apply to 2 of 10 runs",
-    "tone share of 'curt' 0.200 is at most 0.2 (95% interval 0.057 to 0.510)",
+    "tone share of 'curt' 20.0% is at most 20% (95% interval 5.7% to 51.0%)",
 ]
 
 pytestmark = pytest.mark.needs_phoenix

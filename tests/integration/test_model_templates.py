@@ -129,7 +129,7 @@ def test_an_answer_that_the_provider_refuses_the_judge_is_its_failure(tmp_path, 
     provider.refuses_verdicts = True
     project = Project(tmp_path, environment(provider, PHOENIX_ENDPOINT=phoenix_url, EVALWIRE_RETRIES="0"))
     assert project.run("init", "--template", "openai").returncode == 0
-    assert project.run("upload").returncode == 0
+    assert project.run("upload", "--on-exist", "overwrite").returncode == 0, "another template may have been there"
     assert project.run("run", "--dry-run").returncode == 1
     (run,) = result_of(project, "results-dry-run.json")["runs"]
     (helpful, states_the_fact) = run["evaluations"]

@@ -229,7 +229,7 @@ def test_secrets_do_not_reach_a_report(phoenix_project, client):
     [
         (["--experiment", "E", "results.json"], "cannot be combined with the argument FILE"),
         (["--experiment", "E", "--format", "html"], "must be markdown for an experiment"),
-        (["--experiment", "E"], "could not be reached"),
+        (["--experiment", "RXhwZXJpbWVudDox"], "could not be reached"),
     ],
 )
 def test_wrong_use_of_report_is_exit_2(project, arguments, said):
