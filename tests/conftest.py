@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -83,9 +84,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A real Phoenix in a folder, started for this session."""
-    # a port of its own: two that begin at once would both find the usual one free, and share the first server on it
-    with local_phoenix(tmp_path_factory.mktemp("phoenix"), os.environ, port=free_port()) as server:
+    """A real Phoenix in a folder, which the processes of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "phoenix.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        port = folder / "phoenix.port"  # of this session: another one would find the usual port free, too
+        if not port.exists():
+            port.write_text(str(free_port()))
+    with local_phoenix(folder / "phoenix", os.environ, port=int(port.read_text())) as server:
         yield server
 
 
