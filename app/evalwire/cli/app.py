@@ -24,6 +24,7 @@ from evalwire.cli.flags import (
     Group,
     JournalPath,
     Output,
+    UseLocal,
     Watch,
     repeated_arguments,
     takes,
@@ -151,6 +152,55 @@ def plan(
 
 
 @app.command(cls=Command)
+@takes(
+    *(*SELECTION, "prefix", "keep_local", *_CALLS, *FETCHING, "gate", "baseline", "report_dir"),
+    has_loudness=True,
+    has_names=True,
+)
+def score(
+    given: Given,
+    *,
+    experiment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--experiment",
+            metavar="ID",
+            help="Score the outputs of this Phoenix experiment: an ID, `last~1`, or another name that `compare` "
+            "accepts (repeatable; default: last).",
+            rich_help_panel=SCOPE,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Score the outputs in this journal or results.json instead.",
+            rich_help_panel=SCOPE,
+        ),
+    ] = None,
+    local: UseLocal = False,
+    fail_fast: FailFast = False,
+    allow_partial: AllowPartial = False,
+) -> None:
+    """Score recorded outputs again, without calling tasks: record the new scores, and apply the gates.
+
+    The exit code is the same as from `evalwire run`. The new experiment is never a baseline.
+    """
+    if experiment and source is not None:
+        raise typer.BadParameter(
+            "cannot be combined with --from. Omit --experiment or --from", param_hint="--experiment"
+        )
+    execute(
+        lambda invocation: commands.score.score(
+            invocation, experiments=experiment or (), path=source, local=local, allow_partial=allow_partial
+        ),
+        given.with_fail_fast(is_on=fail_fast),
+        **given.around,
+    )
+
+
+@app.command(cls=Command)
 @takes(*SELECTION, "keep_local", *_CALLS, *FETCHING, "gate", "baseline", "report_dir", has_loudness=True)
 def resume(
     given: Given,
@@ -169,9 +219,7 @@ def resume(
         bool,
         typer.Option("--retry-failed", help="Also retry failed tasks and evaluators.", rich_help_panel=SCOPE),
     ] = False,
-    local: Annotated[
-        bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=SCOPE)
-    ] = False,
+    local: UseLocal = False,
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
     allow_partial: AllowPartial = False,

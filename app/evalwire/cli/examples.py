@@ -8,6 +8,7 @@ EXAMPLES = {
     "validate": ("evalwire validate --csv testset.csv",),
     "upload": ("evalwire upload --csv testset.csv --dry-run", "evalwire upload --csv testset.csv"),
     "run": ("evalwire run --local", "evalwire run doc_search --failing --watch"),
+    "score": ("evalwire score", "evalwire score doc_search --experiment last~1"),
     "resume": ("evalwire resume", "evalwire resume --retry-failed"),
     "gate": (
         "evalwire gate --baseline tag:release",

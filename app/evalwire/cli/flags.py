@@ -100,11 +100,10 @@ _NAMES_ARGUMENT = {
     ]
 }
 
-_LOCAL = {
-    "local": Annotated[
-        bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=SCOPE)
-    ]
-}
+UseLocal = Annotated[
+    bool, typer.Option("--local", help="Use the local Phoenix of `run --local`.", rich_help_panel=SCOPE)
+]
+_LOCAL = {"local": UseLocal}
 
 
 def takes(

@@ -113,8 +113,11 @@ class InputWatch:
         """Return the files that the task and the evaluators of an experiment have read so far."""
         found = [path for pattern in experiment.input_globs for path in Path(self._import_root).glob(pattern)]
         declared = {str(file) for path in found for file in (path.rglob("*") if path.is_dir() else [path])}
+        task = experiment.task_files
+        if task is None:
+            task = self._files(experiment.task, declared) if experiment.task else {}
         return Inputs(
-            task=self._files(experiment.task, declared) if experiment.task else {},
+            task=task,
             evaluators={evaluator.name: self._files(evaluator, declared) for evaluator in experiment.evaluators},
         )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
-    from evalwire.gates.apply import apply_gates
+    from evalwire.gates.apply import RULES_OF_CALLS, apply_gates
     from evalwire.gates.baselines import (
         BaselineChoice,
         BaselineQuery,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evalwire.gates.schema import evaluation_schema, gates_schema
 
 __all__ = [
+    "RULES_OF_CALLS",
     "BaselineChoice",
     "BaselineQuery",
     "DropPolicy",
@@ -53,6 +54,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "RULES_OF_CALLS": "apply",
         "BaselineChoice": "baselines",
         "BaselineQuery": "baselines",
         "DropPolicy": "config",

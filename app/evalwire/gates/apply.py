@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from evalwire.gates.drops import Comparing, apply_drop_gate
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
-from evalwire.model import GateResult, holm, percentile, score_text, token_count, usage_cost_usd
+from evalwire.model import GateResult, holm, percentile, score_text, source_facts, token_count, usage_cost_usd
 
 if TYPE_CHECKING:
     from evalwire.gates.measures import Measure
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, ScoreSummary, Usage
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, Rule, ScoreSummary, Usage
+
+
+RULES_OF_CALLS: tuple[Rule, ...] = ("max_p95_seconds", "max_total_tokens", "max_cost_usd")
+"""The limits on calls of the task, which are not applied to new scores of recorded outputs."""
 
 
 def apply_gates(
@@ -48,7 +52,10 @@ def apply_gates(
         if not result.runs:
             continue  # the reason why nothing ran fails the job
         scores = {score.name: score for score in result.scores}
+        is_scored = source_facts(result.experiment_metadata) is not None
         for gate in own:
+            if is_scored and gate.rule in RULES_OF_CALLS:
+                continue
             score = scores.get(gate.evaluation or "")
             if gate.rule == "max_drop":
                 comparing = Comparing(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import own_metadata, partial_facts, recorded_prefix
+from evalwire.model import baseline_obstacle, own_metadata, recorded_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -183,7 +183,7 @@ def _obstacle(record: Mapping[str, Any], subject: BaselineQuery) -> tuple[int, s
             subject.prefix is not None and prefix is not None and prefix != subject.prefix,
             f"has the prefix {prefix} instead of {subject.prefix}",
         ),
-        (partial_facts(metadata) is not None, "is partial: it ran only selected examples"),
+        (bool(obstacle := baseline_obstacle(metadata)), obstacle),
         (bool(facts.get("mixed")), "is mixed: its code or dataset changed before it was resumed"),
         (facts.get("outcome") is None or bool(record.get("missing_run_count")), "did not finish"),
         (facts.get("outcome") != "passed" and not subject.is_any_outcome, f"has the outcome {facts.get('outcome')}"),

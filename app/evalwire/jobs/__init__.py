@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
     from evalwire.jobs.report_writer import ReportWriter
     from evalwire.jobs.run import Job, JobStart, opener, run_job
+    from evalwire.jobs.scoring import check_outputs, recorded_outputs, say_sources, scored_spec, with_task_files
     from evalwire.jobs.selection import discover, load_selected, select_names
     from evalwire.jobs.server import Connect, kept_notice, local_progress, local_server, reachable_phoenix
     from evalwire.jobs.signals import Signals
@@ -40,6 +41,7 @@ __all__ = [
     "ReportWriter",
     "Signals",
     "WatchedFiles",
+    "check_outputs",
     "counted_result",
     "decide_outcome",
     "discover",
@@ -58,15 +60,19 @@ __all__ = [
     "progress_counter",
     "reachable_phoenix",
     "record_outcomes",
+    "recorded_outputs",
     "report_crash",
     "resumed_spec",
     "run_and_report",
     "run_job",
+    "say_sources",
+    "scored_spec",
     "select_examples",
     "select_names",
     "testset_columns",
     "testset_differences",
     "testset_path",
+    "with_task_files",
 ]
 
 __getattr__ = lazy_names(
@@ -87,6 +93,7 @@ __getattr__ = lazy_names(
         "ReportWriter": "report_writer",
         "Signals": "signals",
         "WatchedFiles": "watched_files",
+        "check_outputs": "scoring",
         "counted_result": "recorded",
         "decide_outcome": "outcome",
         "discover": "selection",
@@ -105,7 +112,11 @@ __getattr__ = lazy_names(
         "progress_counter": "progress",
         "reachable_phoenix": "server",
         "record_outcomes": "outcome",
+        "recorded_outputs": "scoring",
         "report_crash": "crash",
+        "say_sources": "scoring",
+        "scored_spec": "scoring",
+        "with_task_files": "scoring",
         "resumed_spec": "spec",
         "run_job": "run",
         "run_and_report": "lifecycle",

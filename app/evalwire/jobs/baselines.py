@@ -12,7 +12,7 @@ from evalwire import reports
 from evalwire.errors import DatasetNotFound, EvalwireError, ExperimentNotFound, UsageError
 from evalwire.gates import choose_baseline, choose_history, covered_share
 from evalwire.jobs.names import is_experiment_id
-from evalwire.model import History, history_entry, own_metadata, partial_facts
+from evalwire.model import History, baseline_obstacle, history_entry, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,6 +74,8 @@ def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict
     there = {result.name: result for result in report.results}
     for query in subjects:
         result = there.get(query.experiment)
+        if result is not None and (obstacle := baseline_obstacle(result.experiment_metadata)):
+            raise UsageError(f"{asked.value} cannot be a baseline: {query.experiment} {obstacle}.")
         if result is not None and not (result.is_complete and report.passed(result)):
             raise UsageError(
                 f"{asked.value} cannot be a baseline: {query.experiment} failed or did not finish. Use results of a "
@@ -93,10 +95,8 @@ def _by_id(
     except ExperimentNotFound as error:
         advice = f"\nIf {asked} is a branch, write branch:{asked}." if not is_experiment_id(asked.value) else ""
         raise UsageError(f"cannot find the baseline {asked}: {error}{advice}") from error
-    if partial_facts(result.experiment_metadata) is not None:
-        raise UsageError(
-            f"{asked} cannot be a baseline: it is from a partial run. Use an experiment with all examples."
-        )
+    if obstacle := baseline_obstacle(result.experiment_metadata):
+        raise UsageError(f"{asked} cannot be a baseline: it {obstacle}. Use the experiment of a complete run.")
     fitting = [query for query in subjects if query.dataset_name == result.dataset_name]
     fitting = [query for query in fitting if query.experiment == result.name] or fitting
     note = f"{asked} is an experiment on the dataset {result.dataset_name!r}"
@@ -110,12 +110,9 @@ def _tagged(asked: BaselineChoice, subject: BaselineQuery, listing: Listing) -> 
         return f"there is no dataset {subject.dataset_name!r}"
     if record is None:
         return f"no experiment on the dataset {subject.dataset_name!r} has the tag {asked.value!r}"
+    if obstacle := baseline_obstacle(record.get("metadata")):
+        return f"{record['id']} has the tag, but {obstacle}"
     return listing.phoenix.recorded.result(record["id"])
-
-
-def _by_tag(result: ExperimentResult) -> ExperimentResult | str:
-    is_partial = partial_facts(result.experiment_metadata) is not None
-    return f"{result.experiment_id} has the tag, but is from a partial run" if is_partial else result
 
 
 def _newest(subject: BaselineQuery, listing: Listing) -> ExperimentResult | str:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from evalwire.model import source_facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
@@ -17,7 +19,7 @@ def with_earlier_time(results: Sequence[ExperimentResult], since: datetime) -> l
     """Return results whose seconds include runs from before the start of a job."""
     return [
         replace(result, seconds=result.seconds + busy_seconds(earlier))
-        if (earlier := _before(result.runs, since))
+        if (earlier := _before(result, since))
         else result
         for result in results
     ]
@@ -25,7 +27,7 @@ def with_earlier_time(results: Sequence[ExperimentResult], since: datetime) -> l
 
 def earlier_seconds(results: Sequence[ExperimentResult], since: datetime) -> float:
     """Return the seconds during which any run from before the start of a job was running."""
-    return busy_seconds(chain.from_iterable(_before(result.runs, since) for result in results))
+    return busy_seconds(chain.from_iterable(_before(result, since) for result in results))
 
 
 def busy_seconds(runs: Iterable[TaskRun]) -> float:
@@ -43,5 +45,11 @@ def busy_seconds(runs: Iterable[TaskRun]) -> float:
     return seconds
 
 
-def _before(runs: Sequence[TaskRun], since: datetime) -> list[TaskRun]:
-    return [run for run in runs if run.start_time < since]
+def _before(result: ExperimentResult, since: datetime) -> list[TaskRun]:
+    """Return the runs of earlier attempts; of scored outputs, only the evaluators ran in them."""
+    if source_facts(result.experiment_metadata) is None:
+        return [run for run in result.runs if run.start_time < since]
+    evaluated = [(run, starts) for run in result.runs if (starts := [each.start_time for each in run.evaluations])]
+    return [
+        replace(run, start_time=min(starts), end_time=min(starts)) for run, starts in evaluated if min(starts) < since
+    ]

@@ -177,10 +177,10 @@ def partial_run(
     """
     if selection is None:
         return None
-    found = [partial_facts(result.experiment_metadata) or {} for result in results]
+    facts = [partial_facts(result.experiment_metadata) or {"of": result.example_count} for result in results]
     return PartialRun(
         selection=str(selection),
         examples=sum(result.example_count for result in results),
-        of=sum(facts.get("of", 0) for facts in found),
+        of=sum(found.get("of", 0) for found in facts),
         gates=gates,
     )

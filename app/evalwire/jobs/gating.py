@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.experiments import find_experiments
 from evalwire.gates import (
+    RULES_OF_CALLS,
     BaselineChoice,
     BaselineQuery,
     Gate,
@@ -25,7 +26,7 @@ from evalwire.gates import (
 )
 from evalwire.jobs.baselines import find_baselines, find_histories
 from evalwire.jobs.listing import Listing
-from evalwire.model import Baseline, GateResult, start_time_of
+from evalwire.model import FACTS_KEY, Baseline, GateResult, comparison_time, start_time_of
 from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
@@ -232,13 +233,14 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
         BaselineQuery(
             experiment=experiment.name,
             dataset_name=experiment.dataset_name,
-            prefix=job.spec.prefix,
-            split=job.spec.split,
-            dataset_version=job.spec.version_of(experiment.dataset_name),
+            prefix=spec.prefix,
+            split=spec.split,
+            dataset_version=spec.version_of(experiment.dataset_name),
             experiment_ids=own_ids,
             before=_started_at(job, experiment.name),
         )
         for experiment in job.experiments
+        for spec in [job.spec.of_experiment(experiment.name)]
     ]
     known = known_names(settings.experiments, job.experiments)
     if job.dry_run is not None and not request.thresholds.is_empty:
@@ -247,7 +249,7 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
         say("partial run: the gates are not applied, because their limits are for all examples")
     if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
         say(f"gates of unselected experiments are skipped: {', '.join(others)}")
-    return prepare_gating(
+    gating = prepare_gating(
         request,
         queries,
         known,
@@ -257,10 +259,17 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
         is_partial=job.spec.selection is not None,
         has_history=job.ends_experiments and job.spec.selection is None,
     )
+    rules = dict.fromkeys(gate.rule for gate in gating.gates if gate.rule in RULES_OF_CALLS)
+    if job.spec.sources and rules:
+        say(f"no task is called: {' and '.join(rules)} {'is' if len(rules) == 1 else 'are'} not applied")
+    return gating
 
 
 def _started_at(job: Job, experiment: str) -> datetime | None:
-    """Return when a shared experiment started; None for an experiment that this job starts."""
+    """Return when a shared experiment, or the run whose outputs are scored, started; None for a run of this job."""
+    source = job.spec.sources.get(experiment)
+    if source is not None:
+        return comparison_time({FACTS_KEY: {"source": source.facts}})
     past = job.past.get(experiment)
     if past is None or job.spec.sharing is None:
         return None

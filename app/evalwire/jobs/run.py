@@ -74,7 +74,7 @@ class Job:
         mask: replaces secrets.
         dry_run: the number of examples per experiment to run without recording; None for a real run.
         record_connections: the number of parallel requests that record results.
-        past: by name, experiments of a resumed job or of a plan.
+        past: by name, experiments of a resumed job or of a plan, or the recorded outputs that the job scores.
         retry_failed: whether to retry failures of the earlier job.
         accept_changes: whether to continue after changes to code or examples.
         allow_partial: whether a partial run may pass in CI although gates are configured.
@@ -157,7 +157,7 @@ def run_job(
         say: receives the cost of rescoring baselines before they are rescored.
     """
     if journal is not None and journal.is_empty:
-        journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint)
+        journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint, past=job.past)
     writer = JournalWithInputs(journal) if journal is not None else NoJournal()
     with stop.heeded(), _recorder(job, writer, stop) as (recorder, tracer):
         result = run_engine(
@@ -329,6 +329,8 @@ def opener(
     """Return the opener that creates, resumes or shares experiments in Phoenix."""
     creation = CreateExperiments(server, spec, journal)
     resumption = ResumeExperiments(server, spec, journal, creation=creation, past=past, retry_failed=retry_failed)
+    if spec.sources:
+        return recording.ScoreExperiments(resumption, past)
     sharing = spec.sharing
     if sharing is None or sharing.run_key is None:
         return resumption

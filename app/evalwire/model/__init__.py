@@ -25,6 +25,8 @@ from evalwire.model.means import ScoreMean, means_to_json, score_means
 from evalwire.model.metadata import (
     CREATION_KEY,
     FACTS_KEY,
+    baseline_obstacle,
+    comparison_time,
     data_digest,
     end_metadata,
     evaluation_metadata,
@@ -38,6 +40,7 @@ from evalwire.model.metadata import (
     recorded_kind,
     recorded_prefix,
     recorded_usage,
+    source_facts,
     start_metadata,
     start_time_of,
     with_inputs,
@@ -49,6 +52,7 @@ from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_
 from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.selection import ExampleSelection, PartialRun
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
+from evalwire.model.source import UNKNOWN_FILES, OutputSource, describe_source
 from evalwire.model.stats import (
     SIGNIFICANCE,
     holm,
@@ -85,6 +89,7 @@ __all__ = [
     "EMPTY",
     "FACTS_KEY",
     "SIGNIFICANCE",
+    "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
     "AnnotatorKind",
     "Baseline",
@@ -114,6 +119,7 @@ __all__ = [
     "OnExist",
     "OpenExperiment",
     "Outcome",
+    "OutputSource",
     "Pair",
     "PartialRun",
     "Price",
@@ -135,12 +141,15 @@ __all__ = [
     "UploadedVersion",
     "Usage",
     "are_bools",
+    "baseline_obstacle",
     "change_text",
     "changed_files",
+    "comparison_time",
     "content_hash",
     "count",
     "data_digest",
     "deal_examples",
+    "describe_source",
     "difference",
     "end_metadata",
     "evaluation_metadata",
@@ -177,6 +186,7 @@ __all__ = [
     "score_means",
     "score_text",
     "sign_flip",
+    "source_facts",
     "start_metadata",
     "start_time_of",
     "to_json",

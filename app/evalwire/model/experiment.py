@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalwire.model.inputs import UNKNOWN_INPUTS, Inputs
+from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +57,7 @@ class Experiment:
         problems: the problems found while loading; the experiment can run only if there are none.
         input_globs: patterns of the files that it reads without evalwire noticing, relative to `import_root`.
         inputs: the project files that were read while loading.
+        task_files: the files of the task that returned the recorded outputs to score; None if the task is called.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Experiment:
     problems: tuple[Failure, ...] = ()
     input_globs: tuple[str, ...] = ()
     inputs: Inputs = UNKNOWN_INPUTS
+    task_files: FileDigests | None = None
 
     @property
     def import_root(self) -> Path:

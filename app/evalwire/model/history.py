@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model.means import means_from_json
-from evalwire.model.metadata import own_metadata, recorded_usage, start_time_of
+from evalwire.model.metadata import own_metadata, recorded_usage, source_facts, start_time_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ class HistoryEntry:
         commit: the commit; None if it is unknown.
         is_dirty: whether the working copy had changes that the commit does not have.
         outcome: the outcome; empty if the experiment did not end.
+        is_scored: whether the experiment has new scores of outputs of an earlier run.
         scores: the means, sorted by name; empty for an experiment of an earlier version of evalwire.
         usage: the usage of language models; None if it is unknown.
     """
@@ -37,6 +38,7 @@ class HistoryEntry:
     commit: str | None = None
     is_dirty: bool = False
     outcome: str = ""
+    is_scored: bool = False
     scores: tuple[ScoreMean, ...] = ()
     usage: Usage | None = None
 
@@ -53,7 +55,8 @@ class HistoryEntry:
     @property
     def outcome_text(self) -> str:
         """The outcome in words."""
-        return self.outcome.replace("_", " ") or "not finished"
+        outcome = self.outcome.replace("_", " ") or "not finished"
+        return f"{outcome} (new scores)" if self.is_scored else outcome
 
     def score(self, name: str) -> ScoreMean | None:
         """Return the mean of an evaluation; None if the experiment does not have it."""
@@ -86,6 +89,7 @@ def history_entry(record: Mapping[str, Any]) -> HistoryEntry:
         commit=_text(metadata.get("commit")),
         is_dirty=metadata.get("dirty") is True,
         outcome=_text(facts.get("outcome")) or "",
+        is_scored=source_facts(metadata) is not None,
         scores=means_from_json(facts.get("means")),
         usage=recorded_usage(facts),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from evalwire.model.selection import ExampleSelection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalwire.model.selection import ExampleSelection
     from evalwire.model.shard import Sharing
+    from evalwire.model.source import OutputSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class JobSpec:
         baseline: the baseline in the syntax of `--baseline`; empty for none.
         calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
         selection: the examples that a partial run selects; None for all examples.
+        sources: by experiment, the recorded experiment whose outputs the job scores; empty for a job that calls tasks.
         sharing: the division of the experiments among shards; None for a job that runs everything.
     """
 
@@ -55,7 +58,21 @@ class JobSpec:
     baseline: str = ""
     calls: Mapping[str, Any] = field(default_factory=dict)
     selection: ExampleSelection | None = None
+    sources: Mapping[str, OutputSource] = field(default_factory=dict)
     sharing: Sharing | None = None
+
+    def of_experiment(self, name: str) -> JobSpec:
+        """Return the specification of an experiment: a scored experiment has the parameters of its source."""
+        source = self.sources.get(name)
+        if source is None:
+            return self
+        return replace(
+            self,
+            repetitions=source.repetitions,
+            split=source.split,
+            dataset_version=source.version_id,
+            selection=ExampleSelection.from_json(source.selection),
+        )
 
     def version_of(self, dataset_name: str) -> str | None:
         """Return the ID of the version of a dataset to run; None for the newest version."""

@@ -197,6 +197,27 @@ def partial_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | Non
     return found if isinstance(found, Mapping) else None
 
 
+def source_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the entry of the experiment whose outputs were scored again; None if the experiment called its task."""
+    found = own_metadata(metadata).get("source")
+    return found if isinstance(found, Mapping) else None
+
+
+def baseline_obstacle(metadata: Mapping[str, Any] | None) -> str:
+    """Return why an experiment is never a baseline, to follow its name; empty if it may be a baseline."""
+    if partial_facts(metadata) is not None:
+        return "is from a partial run"
+    if source_facts(metadata) is not None:
+        return "has new scores of outputs of an earlier run"
+    return ""
+
+
+def comparison_time(metadata: Mapping[str, Any]) -> datetime | None:
+    """Return the time that a baseline must precede: the start of the run that called the task; None if unknown."""
+    source = source_facts(metadata)
+    return start_time_of(metadata if source is None else {FACTS_KEY: source})
+
+
 def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
     """Return the recorded kind of an evaluation; None if it is missing or from another version."""
     return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalwire.model.metadata import source_facts
+from evalwire.model.source import describe_source
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -67,13 +70,24 @@ class Report:
 
     @property
     def scope(self) -> str:
-        """The restriction of the outcome in words; empty for a complete run."""
+        """The restriction of the outcome in words, or the source of its outputs; empty for a complete run."""
         parts = ["dry run, nothing recorded"] if self.dry_run else []
         if self.partial:
             parts.append(str(self.partial) if self.outcome == "partial" else f"PARTIAL: {self.partial}")
+        if self.source_note:
+            parts.append(self.source_note)
         if self.shard:
             parts.append(f"shard {self.shard}, gates are applied after the merge")
         return "; ".join(parts)
+
+    @property
+    def source_note(self) -> str:
+        """The origin of outputs that were scored without calling tasks; empty if tasks were called."""
+        sources = [source for result in self.results if (source := source_facts(result.experiment_metadata))]
+        if not sources:
+            return ""
+        origin = describe_source(sources[0]) if len(sources) == 1 else f"{len(sources)} recorded experiments"
+        return f"new scores of the outputs of {origin}"
 
     @property
     def gates_note(self) -> str:

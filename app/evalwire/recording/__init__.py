@@ -14,7 +14,8 @@ from evalwire.recording.share import FindSharedExperiments, ShareExperiments, pa
 from evalwire.recording.untraced import NoTracing
 
 if TYPE_CHECKING:
-    from evalwire.recording.journal import Journal, count_runs, newest_journal, unfinished_journal
+    from evalwire.recording.journal import Journal, count_runs, newest_journal, read_journal, unfinished_journal
+    from evalwire.recording.score import ScoreExperiments, past_of_runs
     from evalwire.recording.tracing import Tracing
 
 __all__ = [
@@ -33,12 +34,15 @@ __all__ = [
     "Rescoring",
     "RescoringRecorder",
     "ResumeExperiments",
+    "ScoreExperiments",
     "Server",
     "ShareExperiments",
     "Tracing",
     "count_runs",
     "newest_journal",
     "past_experiment",
+    "past_of_runs",
+    "read_journal",
     "unfinished_journal",
 ]
 
@@ -46,9 +50,12 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Journal": "journal",
+        "ScoreExperiments": "score",
         "Tracing": "tracing",
         "count_runs": "journal",
         "newest_journal": "journal",
+        "past_of_runs": "score",
+        "read_journal": "journal",
         "unfinished_journal": "journal",
     },
 )

@@ -63,7 +63,7 @@ class CreateExperiments:
         Raises:
             DatasetChanged: the examples are not the examples that the job uploaded.
         """
-        spec = self._spec
+        spec = self._spec.of_experiment(experiment.name)
         dataset = self._server.datasets.fetch(
             experiment.dataset_name, split=spec.split, version_id=spec.version_of(experiment.dataset_name)
         )
@@ -73,6 +73,8 @@ class CreateExperiments:
         selected = part_of_job(dataset, spec, experiment=experiment.name)
         if spec.selection is not None:
             facts |= {"partial": partial_entry(spec.selection, dataset, selected, experiment=experiment.name)}
+        if experiment.name in spec.sources:
+            facts |= {"source": spec.sources[experiment.name].facts}
         if spec.sharing is not None:
             facts |= {"shards": spec.sharing.total, "job": spec.sharing.job}
         if claim is not None:
@@ -115,9 +117,10 @@ class CreateExperiments:
 
     def own_part(self, opened: OpenExperiment) -> OpenExperiment:
         """Return an experiment with only the examples that this job selects, or that belong to its shard."""
-        shard = self._spec.sharing.shard if self._spec.sharing else None
+        spec = self._spec.of_experiment(opened.experiment.name)
+        shard = spec.sharing.shard if spec.sharing else None
         examples = opened.dataset.examples
-        own = part_of_job(opened.dataset, self._spec, experiment=opened.experiment.name)
+        own = part_of_job(opened.dataset, spec, experiment=opened.experiment.name)
         if shard is None or not examples:
             return replace(opened, dataset=own)
         log.info("shard %s of %s: %d of %d examples", shard, opened.experiment.name, len(own.examples), len(examples))

@@ -53,6 +53,7 @@ class ResumeExperiments:
         self._creation = creation
         self._past = past
         self._retry_failed = retry_failed
+        self._scored = spec.sources.keys()
 
     def open(self, experiment: Experiment) -> OpenExperiment:
         """Resume an experiment, or create it if the earlier job did not start it.
@@ -145,7 +146,8 @@ class ResumeExperiments:
         others = {key: _own_evaluations(experiment, run) for key, run in by_key.items()}
         runs = past.runs_on(dataset.examples, others=others)
         earlier = {key: _with_recorded_ids(run, by_key.get(key)) for key, run in runs.items()}
-        return _without_failures(earlier) if self._retry_failed else earlier
+        keeps_tasks = experiment.name in self._scored  # recorded outputs stay as they are
+        return _without_failures(earlier, keeps_tasks=keeps_tasks) if self._retry_failed else earlier
 
 
 def replaced_experiment(experiment_id: str, record: Mapping[str, Any]) -> ExperimentNotFound:
@@ -193,10 +195,10 @@ def _own_evaluations(experiment: Experiment, run: TaskRun) -> TaskRun:
     return replace(run, evaluations=tuple(evaluation for evaluation in run.evaluations if evaluation.name in names))
 
 
-def _without_failures(runs: Mapping[RunKey, TaskRun]) -> dict[RunKey, TaskRun]:
-    """Return the runs whose task did not fail, without their failed evaluations."""
+def _without_failures(runs: Mapping[RunKey, TaskRun], *, keeps_tasks: bool) -> dict[RunKey, TaskRun]:
+    """Return the runs without failed evaluations, and without runs whose task failed unless `keeps_tasks` is set."""
     return {
         key: replace(run, evaluations=tuple(each for each in run.evaluations if each.failure is None))
         for key, run in runs.items()
-        if run.failure is None
+        if run.failure is None or keeps_tasks
     }

@@ -58,7 +58,8 @@ class Digest:
             "partial": "PARTIAL",
             "interrupted": "INTERRUPTED",
         }
-        applies_gates = any(not result.problems for result in results) and not report.scope
+        is_part = report.dry_run or report.partial is not None or report.shard is not None
+        applies_gates = any(not result.problems for result in results) and not is_part
         return cls(
             word=ended.get(report.outcome, "FAILED"),
             failed_experiments=sum(not report.passed(result) for result in results),

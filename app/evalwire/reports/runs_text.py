@@ -120,6 +120,7 @@ def _to_json(each: ListedExperiment, prices: Mapping[str, Price]) -> dict[str, A
         "commit": entry.commit,
         "dirty": entry.is_dirty,
         "outcome": entry.outcome or None,
+        "scored": entry.is_scored,
         "scores": means_to_json(entry.scores),
         "cost_usd": None if entry.usage is None else usage_cost_usd(entry.usage, prices)[0],
     }

@@ -183,7 +183,7 @@ def test_a_partial_run_is_never_a_baseline(world):
     part = world.newest["id"]
     code, text = world.call(run, environ=pull_request)
     assert code == 0
-    assert "is partial: it ran only selected examples" in text
+    assert "is from a partial run" in text
     world.call(run, environ=main)
     world.run(ids=["q1"], environ=main, options={"allow_partial": True})
     file = world.folder / "reports" / "results.json"
@@ -193,7 +193,7 @@ def test_a_partial_run_is_never_a_baseline(world):
         assert reason in text
     code, text = world.call(run, environ=pull_request)
     assert code == 0, text
-    assert "is partial" not in text
+    assert "is from a partial run" not in text
 
 
 def test_a_partial_run_is_compared_only_with_a_requested_baseline(world):
@@ -214,7 +214,7 @@ def test_gates_are_not_applied_to_recorded_partial_runs_and_they_are_not_pinned(
         assert "it is from a partial run, and the limits are for all examples" in text
     code, text = world.call(pin, name=world.newest["id"], tag="release")
     assert code == 2
-    assert "from a partial run, which is never a baseline" in text
+    assert "is from a partial run, so it is never a baseline" in text
 
 
 def test_failing_examples_run_until_they_pass_and_others_are_not_forgotten(world):

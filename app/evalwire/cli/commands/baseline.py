@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire.errors import DatasetNotFound, UsageError
 from evalwire.jobs import Listing, RecordedNames
 from evalwire.masking import plain_line
-from evalwire.model import count, history_entry, partial_facts
+from evalwire.model import baseline_obstacle, count, history_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,8 +31,8 @@ def pin(invocation: Invocation, *, name: str, tag: str) -> int:
         tag: the tag to set.
 
     Raises:
-        UsageError: Phoenix does not allow this tag, the name stands for no single experiment, or the experiment is
-            from a partial run.
+        UsageError: Phoenix does not allow this tag, the name stands for no single experiment, or the experiment can
+            never be a baseline.
         ExperimentNotFound: the experiment does not exist.
         PhoenixError: Phoenix rejected the request or did not answer.
     """
@@ -40,8 +40,8 @@ def pin(invocation: Invocation, *, name: str, tag: str) -> int:
     phoenix = invocation.connect(None)
     experiment_id = RecordedNames(invocation.settings, Listing(phoenix)).find_single(name)
     record = phoenix.experiments.find(experiment_id)
-    if partial_facts(record.get("metadata")) is not None:
-        raise UsageError(f"{experiment_id} is from a partial run, which is never a baseline. Pin a complete run.")
+    if obstacle := baseline_obstacle(record.get("metadata")):
+        raise UsageError(f"{experiment_id} {obstacle}, so it is never a baseline. Pin a complete run.")
     phoenix.experiments.tag(experiment_id, tag)
     invocation.console.show(
         f"{record['name']} ({experiment_id}) has the tag {tag}\nCompare with it: --baseline tag:{tag}\n"

@@ -27,7 +27,7 @@ from evalwire.jobs import (
     record_outcomes,
 )
 from evalwire.masking import masked
-from evalwire.model import Report, own_metadata, partial_facts, recorded_prefix, start_time_of
+from evalwire.model import Report, comparison_time, own_metadata, partial_facts, recorded_prefix
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -262,5 +262,6 @@ def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
         dataset_version=result.dataset_version_id or None,
         contents={run.example.id: run.example.content_hash for run in result.runs},
         experiment_ids=ids,
-        before=start_time_of(result.experiment_metadata) or min((run.start_time for run in result.runs), default=None),
+        before=comparison_time(result.experiment_metadata)
+        or min((run.start_time for run in result.runs), default=None),
     )

@@ -10,6 +10,7 @@ from evalwire.experiments import find_experiments
 from evalwire.jobs import (
     Job,
     Signals,
+    check_outputs,
     engine_limits,
     kept_notice,
     load_selected,
@@ -17,8 +18,9 @@ from evalwire.jobs import (
     resumed_spec,
     run_and_report,
     select_names,
+    with_task_files,
 )
-from evalwire.model import ExampleSelection, JobSpec, partial_facts
+from evalwire.model import ExampleSelection, JobSpec, describe_source, partial_facts, source_facts
 from evalwire.recording import Journal, PastJob, newest_journal, past_experiment
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def resume(
         journal, earlier = Journal.reopen(path or _newest(settings.report_dir))
         if earlier.damaged:
             console.warn(f"{journal.path}: ignored {earlier.damaged} damaged lines")
+        check_outputs(earlier)
         selection = earlier.spec.selection
         console.say(f"resuming {journal.path}" + (f" (PARTIAL: {selection})" if selection else ""))
     sharing = earlier.spec.sharing if earlier else None
@@ -72,7 +75,7 @@ def resume(
             past = earlier or _from_phoenix(invocation, phoenix, str(experiment_id))
             names = select_names(settings, past.experiments, of="earlier job")
             yield Job(
-                experiments=load_selected(settings, console, signals, names),
+                experiments=with_task_files(load_selected(settings, console, signals, names), past.spec),
                 phoenix=phoenix,
                 spec=resumed_spec(settings, past.spec, sharing=sharing),
                 limits=engine_limits(settings),
@@ -125,6 +128,11 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
             f"{settings.experiments}/ must use the dataset {dataset.name!r}, but {found_here}."
         )
     past = past_experiment(found, names[0], dataset_name=dataset.name)
+    if (source := source_facts(past.metadata)) is not None:
+        raise UsageError(
+            f"{experiment_id} has new scores of the outputs of {describe_source(source)}, so only its journal can "
+            "complete it. Resume the journal, or start again with `evalwire score`."
+        )
     spec = JobSpec(
         prefix=settings.prefix,
         repetitions=past.repetitions,

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from evalwire.model import Evaluation, Failure, RunKey, UploadedVersion, Usage
+from evalwire.model import Evaluation, Failure, OutputSource, RunKey, TaskRun, UploadedVersion, Usage
 from evalwire.recording.journal.past import PastDataset
 
 FORMAT: Final = 2
@@ -40,6 +40,7 @@ class JobLine(_Line, frozen=True, tag="job"):
     run_key: str | None
     selection: Mapping[str, Any] | None = None
     uploaded: Mapping[str, UploadedVersion] = msgspec.field(default_factory=dict)
+    sources: Mapping[str, OutputSource] = msgspec.field(default_factory=dict)
 
 
 class CreateLine(_Line, frozen=True, tag="create"):
@@ -93,6 +94,23 @@ class RunLine(_LineOfRun, frozen=True, tag="run"):
     attempts: int
     usage: Usage | None
     lossy_output: Any = None
+
+    @classmethod
+    def of(cls, run: TaskRun, *, experiment: str) -> "RunLine":
+        """Return the line of a run, without its evaluations."""
+        return cls(
+            experiment=experiment,
+            example=run.example.node_id,
+            repetition=run.repetition,
+            output=run.output,
+            failure=run.failure,
+            start_time=run.start_time,
+            end_time=run.end_time,
+            trace_id=run.trace_id,
+            attempts=run.attempts,
+            usage=run.usage,
+            lossy_output=run.lossy_output,
+        )
 
 
 class EvaluationsLine(_LineOfRun, frozen=True, tag="evaluations"):

@@ -103,6 +103,7 @@ def _job(line: lines.JobLine) -> PastJob:
             split=line.split,
             dataset_version=line.dataset_version,
             uploaded=line.uploaded,
+            sources=line.sources,
             gates=line.gates,
             baseline=line.baseline,
             selection=selection,
@@ -130,7 +131,10 @@ def _take(line: lines.Line | None, job: PastJob) -> None:
     """Add a line to the state of the job."""
     if line is None or isinstance(line, lines.JobLine | lines.EndLine):
         return
-    past = job.past.setdefault(line.experiment, PastExperiment(experiment=line.experiment))
+    name = line.experiment
+    if name not in job.past:
+        job.past[name] = PastExperiment(experiment=name, repetitions=job.spec.of_experiment(name).repetitions)
+    past = job.past[name]
     match line:
         case lines.CreateLine():
             past.dataset, past.recorded_name = line.dataset, line.recorded_name

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 from evalwire import clocks
 from evalwire.errors import UsageError
+from evalwire.model import EMPTY
 from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastDataset
 from evalwire.recording.journal.reader import read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from evalwire.model import Evaluation, Experiment, Inputs, JobSpec, OpenExperiment, TaskRun
-    from evalwire.recording.journal.past import PastJob
+    from evalwire.recording.journal.past import PastExperiment, PastJob
 
 log = logging.getLogger("evalwire")
 
@@ -121,8 +122,22 @@ class Journal:
                 os.close(self._file)
                 self._file = None
 
-    def begin(self, spec: JobSpec, experiments: Sequence[Experiment], *, endpoint: str = "") -> None:
-        """Write the job's specification, as the first line."""
+    def begin(
+        self,
+        spec: JobSpec,
+        experiments: Sequence[Experiment],
+        *,
+        endpoint: str = "",
+        past: Mapping[str, PastExperiment] = EMPTY,
+    ) -> None:
+        """Write the job's specification, as the first line, and the recorded outputs that it scores.
+
+        Args:
+            spec: the specification.
+            experiments: the experiments of the job.
+            endpoint: the address of the server.
+            past: the known state of the experiments; of a job that scores recorded outputs, these outputs.
+        """
         sharing = spec.sharing
         self.append(
             lines.JobLine(
@@ -136,6 +151,7 @@ class Journal:
                 split=spec.split,
                 dataset_version=spec.dataset_version,
                 uploaded=spec.uploaded,
+                sources=spec.sources,
                 gates=spec.gates,
                 baseline=spec.baseline,
                 shard=str(sharing.shard) if sharing and sharing.shard else None,
@@ -143,6 +159,9 @@ class Journal:
                 selection=spec.selection.to_json() if spec.selection else None,
             )
         )
+        for name in spec.sources:
+            for line in past[name].runs.values():
+                self.append(line)
 
     def end(self, outcome: str, exit_code: int) -> None:
         """Write the outcome of the job, as the last line."""
@@ -179,21 +198,7 @@ class Journal:
 
     def returned(self, opened: OpenExperiment, run: TaskRun) -> None:
         """Write the output of a task, or its final failure."""
-        self.append(
-            lines.RunLine(
-                experiment=opened.experiment.name,
-                example=run.example.node_id,
-                repetition=run.repetition,
-                output=run.output,
-                failure=run.failure,
-                start_time=run.start_time,
-                end_time=run.end_time,
-                trace_id=run.trace_id,
-                attempts=run.attempts,
-                usage=run.usage,
-                lossy_output=run.lossy_output,
-            )
-        )
+        self.append(lines.RunLine.of(run, experiment=opened.experiment.name))
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
         """Write an evaluator's evaluations of a run, or its final failure."""

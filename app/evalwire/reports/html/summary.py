@@ -25,7 +25,12 @@ def tolerated(digest: Digest) -> str:
 
 
 def reason(report: Report, digest: Digest) -> str:
-    """Return the reason for the outcome, in a sentence or two."""
+    """Return the reason for the outcome, in a few sentences."""
+    text = _reason(report, digest)
+    return f"{text} No task was called: these are {report.source_note}." if report.source_note else text
+
+
+def _reason(report: Report, digest: Digest) -> str:
     found = ", ".join(_failures(report, digest))
     details = f"{found[:1].upper()}{found[1:]}." if found else ""
     match report.outcome:
