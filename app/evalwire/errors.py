@@ -29,9 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from evalwire.model import ExperimentResult, FailureKind
+    from evalwire.model import ExperimentResults, FailureKind
 
 
 class EvalwireError(Exception):
@@ -135,17 +133,19 @@ class Interrupted(BaseException):
 
 
 class ExperimentsFailed(SystemExit):
-    """An experiment failed in `ExperimentRunner.run`.
+    """An experiment or a gate failed in `ExperimentRunner.run`.
 
     Attributes:
         code: the exit code of a script that does not catch the exception, always 1.
         results: the results of all experiments, including passed experiments, in discovery order.
+        gates: the results of the gates; empty without gates.
     """
 
-    def __init__(self, message: str, results: Sequence[ExperimentResult]) -> None:
+    def __init__(self, message: str, results: ExperimentResults) -> None:
         super().__init__(1)
         self.message = message
-        self.results = list(results)
+        self.results = results
+        self.gates = results.gates
 
     def __str__(self) -> str:
         return self.message

@@ -69,9 +69,8 @@ class ResultCollector:
         Raises:
             UsageError: (a ValueError) the format is unknown, or the file cannot be written.
         """
-        return export_experiment(
-            self._phoenix, experiment_id, format_=format, path=Path(path) if path is not None else None, mask=str
-        ).path
+        path = Path(path) if path is not None else Path(f"{experiment_id}.{format}")
+        return export_experiment(self._phoenix, experiment_id, format_=format, path=path, mask=str).path
 
     def compare(self, experiment_id_a: str, experiment_id_b: str) -> dict[str, dict[str, Any]]:
         """Compare the scores of two experiments.

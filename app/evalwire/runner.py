@@ -12,18 +12,25 @@ from evalwire import clocks, phoenix, reports
 from evalwire.engine import Limits, Stop
 from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
-from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, run_job
+from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, job_gating, run_job
 from evalwire.masking import Mask
-from evalwire.model import JobSpec
+from evalwire.model import ExperimentResults, JobSpec, count
 from evalwire.recording import Journal
-from evalwire.settings import api_key_from_file, forget_working_copies, origin_metadata, parse_option, phoenix_variables
+from evalwire.settings import (
+    api_key_from_file,
+    forget_working_copies,
+    gate_settings,
+    origin_metadata,
+    parse_option,
+    phoenix_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from phoenix.client import Client
 
-    from evalwire.model import ExperimentResult, Report
+    from evalwire.model import Report
 
 log = logging.getLogger("evalwire")
 
@@ -57,6 +64,8 @@ class ExperimentRunner:
         isolated: names of the experiments whose async calls run on the event loop of a worker thread.
         record_timeout_seconds: total time limit for recording a run or an evaluation, with all retries, in seconds.
         journal_dir: directory of a journal of paid results, which `evalwire resume` reads; None for no journal.
+        gates: gates to apply, as texts of `--gate`, such as `["doc_search.top_k >= 0.8"]`, or as a dict with the keys
+            of `[gates]`, such as `{"top_k": {"max_drop": 0.02}, "baseline": "branch:main"}`. None for no gates.
 
     Raises:
         UsageError: (a ValueError) the setting with an argument's name does not accept the value; or `dry_run` is 0,
@@ -82,6 +91,7 @@ class ExperimentRunner:
         isolated: Collection[str] = (),
         record_timeout_seconds: float = 600.0,
         journal_dir: str | Path | None = None,
+        gates: Sequence[str] | Mapping[str, Any] | None = None,
     ) -> None:
         self._root = Path(experiments_dir)
         self._client = phoenix_client
@@ -102,6 +112,7 @@ class ExperimentRunner:
         record_seconds = parse_option("record_timeout_seconds", record_timeout_seconds)
         self._record = phoenix.RetryPolicy.for_records(record_seconds)
         self._journal_dir = Path(journal_dir) if journal_dir is not None else None
+        self._gates = None if gates is None else gate_settings(gates, self._root)
 
     def run(
         self,
@@ -109,7 +120,7 @@ class ExperimentRunner:
         *,
         experiment_name_prefix: str = "eval",
         metadata: Mapping[str, Any] | None = None,
-    ) -> list[ExperimentResult]:
+    ) -> ExperimentResults:
         """Run the experiments and return the results, in discovery order.
 
         Args:
@@ -118,11 +129,15 @@ class ExperimentRunner:
             metadata: metadata to record with each experiment, in addition to `dataset` and `run_by`.
 
         Returns:
-            A result for each experiment; an empty list if the directory does not exist or has no experiments.
+            A list with a result for each experiment, and the results of the gates in `gates`. The list is empty if the
+            directory does not exist or has no experiments.
 
         Raises:
             NothingToRunError: a selected experiment does not exist.
-            ExperimentsFailed: (a SystemExit with code 1) an experiment failed; raised after all have finished.
+            UsageError: (a ValueError) a gate or a baseline has an unknown name; nothing has run.
+            EvalwireError: Phoenix cannot be reached for the baselines of the gates; nothing has run.
+            ExperimentsFailed: (a SystemExit with code 1) an experiment or a gate failed; raised after all have
+                finished.
         """
         environ = dict(os.environ)
         forget_working_copies()
@@ -133,7 +148,7 @@ class ExperimentRunner:
         with importable(self._root):
             found = load_experiments(self._root, names=names, helpers={"*": self._helpers}, isolated=self._isolated)
             if not found.experiments:
-                return []
+                return ExperimentResults()
             job = Job(
                 experiments=found.experiments,
                 phoenix=phoenix.Phoenix(client, record=self._record),
@@ -141,6 +156,8 @@ class ExperimentRunner:
                     prefix=experiment_name_prefix,
                     metadata={**origin_metadata(environ, Path.cwd()), **(metadata or {})},
                     repetitions=self._repetitions,
+                    gates=self._gates.gate if self._gates else (),
+                    baseline=str((self._gates and self._gates.baseline) or ""),
                 ),
                 limits=self._limits,
                 environ=environ,
@@ -149,19 +166,24 @@ class ExperimentRunner:
                 record_connections=self._record_connections,
             )
             problems: list[str] = []
+            start = JobStart()
+            gating = NO_GATING
+            if self._gates:
+                gating = job_gating(job, self._gates, directory=start.directory, say=log.warning)
             with self._journal() as journal:
                 report = run_job(
                     job,
-                    gating=NO_GATING,
+                    gating=gating,
                     observer=Quiet(),
                     stop=Stop(),
-                    start=JobStart(),
+                    start=start,
                     journal=journal,
                     warn=problems.append,
                 )
+        results = ExperimentResults(report.results, gates=report.gates)
         if report.outcome == "passed":
-            return list(report.results)
-        failure = ExperimentsFailed(mask("\n".join([*_summary(report), *problems])), report.results)
+            return results
+        failure = ExperimentsFailed(mask("\n".join([*_summary(report), *problems])), results)
         log.error("%s", failure.message)
         raise failure
 
@@ -191,9 +213,12 @@ def _dry_run_count(dry_run: bool | int) -> int | None:
 
 
 def _summary(report: Report) -> list[str]:
-    """Return a summary of the failed experiments for the log; empty if all passed."""
+    """Return a summary of the failed experiments and gates for the log; empty if all passed."""
     failed = [result for result in report.results if not result.passed]
     lines = [f"{len(failed)} of {len(report.results)} experiments failed"] if failed else []
     for result in failed:
         lines += [f"{result.name}:", *reports.console.failures(result, directory=Path.cwd())]
-    return lines
+    gates = [gate for gate in report.gates if gate.source != "default"]
+    red = [gate for gate in gates if gate.is_red]
+    lines += [f"{len(red)} of {count(len(gates), 'gate')} failed"] if red else []
+    return lines + [f"{gate.experiment}: {reports.gate_sentence(gate)}" for gate in red]

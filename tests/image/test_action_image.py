@@ -163,7 +163,14 @@ def test_a_project_that_passes(job, docker, phoenix):
         "test-results",
         *(
             f"test-results/{name}"
-            for name in ("results.json", "evalwire.xml", "summary.md", "report.html", "metrics.txt")
+            for name in (
+                "results.json",
+                "evalwire.xml",
+                "summary.md",
+                "report.html",
+                "metrics.txt",
+                "gl-code-quality-report.json",
+            )
         ),
     }
     assert {it.owner_of(name) for name in written} == {RUNNER_USER if os.geteuid() == 0 else os.geteuid()}

@@ -9,6 +9,7 @@ import math
 import re
 import tempfile
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from faults import Fault, FaultyPhoenix
 from nightly import mostly_nightly
 
 from evalwire.errors import ExperimentNotFound, PhoenixError, PhoenixUnreachable, UsageError
-from evalwire.jobs.recorded import export_experiment
+from evalwire.jobs.recorded import _free_path, export_experiment
 from evalwire.phoenix.connection import connect
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.server import Phoenix
@@ -238,6 +239,23 @@ def test_an_experiment_of_evalwire_is_exported_as_its_results_say(phoenix_projec
             [one[part] for part in parts] for one in its["evaluations"]
         ]
     assert "ZeroDivisionError" in runs[6]["error"]
+    for suffix in ("", f"_{id_.replace('=', '-')}"):
+        done = phoenix_project.run("export", "--experiment", "last", "--name", name)
+        assert re.fullmatch(rf"eval_{name}_\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\dZ{suffix}\.csv: 24 runs.*\n", done.stdout)
+    assert len([*phoenix_project.directory.glob("*.csv")]) == 2
+
+
+def test_a_default_name_is_safe_for_file_systems(tmp_path, monkeypatch):
+    """Names in Phoenix are any text; another file with the name stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("../../etc/passwd", 'a/b\\c:d*e?f"g<h>i|j\n\0k', "..", "", ".hidden", "ü" * 300, "\ud800", "CON "):
+        for _ in range(2):
+            path = _free_path({"id": "RXg6MQ==", "name": name}, "csv")
+            assert path.parent == Path()
+            assert not path.name.startswith(".")
+            assert not re.search(r"[\\/:*?\"<>|\x00-\x1f]", path.name)
+            path.write_text(name, errors="replace")
+    assert len([*tmp_path.iterdir()]) >= 12
 
 
 # --- the file ------------------------------------------------------------------------------------------

@@ -363,6 +363,7 @@ def test_every_report_is_there_when_nothing_could_run(phoenix_project):
         "summary.md",
         "report.html",
         "metrics.txt",
+        "gl-code-quality-report.json",
     }
     assert "nothing_to_run" in (folder / "results.json").read_text()
     assert "<error" in (folder / "evalwire.xml").read_text()

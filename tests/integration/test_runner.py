@@ -86,6 +86,66 @@ def test_results_of_all_are_on_the_exception(phoenix_project, client, make_datas
     assert not recorded["evaluation_runs"]
 
 
+def test_gates_are_applied_as_by_the_command(phoenix_project, client, make_dataset):
+    """Texts as of `--gate`: a failed gate is in the exception, a passed gate in the list."""
+    name = make_dataset(3)
+    phoenix_project.experiment(name, match=MATCH)
+    results = ExperimentRunner(phoenix_project.experiments, client, gates=[f"{name}.match <= 0.5"]).run()
+    assert [(gate.name, gate.status) for gate in results.gates if gate.source != "default"] == [("match max", "passed")]
+    assert "0 of 1 gate failed" in results._repr_html_()
+    with pytest.raises(ExperimentsFailed, match=r"1 of 1 gate failed\n.*match") as caught:
+        ExperimentRunner(phoenix_project.experiments, client, gates=["match pass_rate >= 90%"]).run()
+    assert caught.value.code == 1
+    assert [gate.status for gate in caught.value.gates if gate.is_red] == ["failed"]
+    assert caught.value.results[0].passed
+    recorded = client.experiments.get(experiment_id=caught.value.results[0].experiment_id)
+    assert recorded["metadata"]["evalwire"]["outcome"] == "gate_failed"
+
+
+def test_gates_of_a_table_compare_with_a_baseline(phoenix_project, client, make_dataset):
+    """The keys of `[gates]`, with the baseline among them."""
+    name = make_dataset(8)
+    good = "def grade(output, expected):\n    return 1.0\n"
+    phoenix_project.experiment(name, grade=good)
+    [before] = ExperimentRunner(phoenix_project.experiments, client).run()
+    phoenix_project.experiment(name, grade=good, task="async def task(example):\n    return 'worse'\n")
+    gates = {"grade": {"max_drop": 0.1, "mode": "strict"}, "baseline": before.experiment_id}
+    results = ExperimentRunner(phoenix_project.experiments, client, gates=gates).run()
+    [gate] = [gate for gate in results.gates if gate.rule == "max_drop"]
+    assert (gate.status, gate.value) == ("passed", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gates", "said"),
+    [
+        (["match == 1"], "is not a gate"),
+        (["match >= 0.5", 3], "expected a list of texts"),
+        ("", "not an empty string"),
+        ({"match": {"mni": 1}}, "Perhaps you meant 'min'"),
+        ({"match": {"min": "x"}}, r"gates: \[gates.match\] min = 'x': expected a number"),
+        ({"baseline": ""}, r"\[gates\] baseline"),
+    ],
+)
+def test_an_invalid_gate_is_found_before_anything_runs(phoenix_project, client, gates, said):
+    with pytest.raises(UsageError, match=said):
+        ExperimentRunner(phoenix_project.experiments, client, gates=gates)
+
+
+def test_a_gate_on_an_unknown_evaluator_is_found_before_anything_runs(phoenix_project, client, make_dataset):
+    name = make_dataset(1)
+    phoenix_project.experiment(name, match=MATCH)
+    with pytest.raises(UsageError, match="Perhaps you meant 'match'"):
+        ExperimentRunner(phoenix_project.experiments, client, gates=["mtch >= 0.5"]).run()
+    assert client.experiments.list(dataset_id=client.datasets.get_dataset(dataset=name).id) == []
+
+
+def test_a_dry_run_says_that_gates_are_not_applied(phoenix_project, client, make_dataset, caplog):
+    phoenix_project.experiment(make_dataset(1), match=MATCH)
+    results = ExperimentRunner(phoenix_project.experiments, client, gates=["match >= 1"], dry_run=True).run()
+    assert not results.gates
+    assert "the gates are not applied" in caplog.text
+
+
 def test_a_script_ends_red_and_says_why(phoenix_project, phoenix_url, make_dataset):
     name = make_dataset(1)
     phoenix_project.experiment(name, task="async def task(example):\n    return example.input['nope']\n")

@@ -351,7 +351,19 @@ ReportFormat = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="Format: console, html, markdown, junit, json, metrics or annotations (of GitHub) (default: console).",
+        help="Format: console, html, markdown, junit, json, annotations (of GitHub), or metrics or codequality "
+        "(of GitLab) (default: console).",
+    ),
+]
+
+ExperimentTemplate = Annotated[
+    Template,
+    typer.Option(
+        "--template",
+        metavar="NAME",
+        help="Task and evaluators to write: basic (calls no model), openai, anthropic, litellm, langchain, "
+        "pydantic-ai or rag (default: basic).",
+        show_default=False,
     ),
 ]
 

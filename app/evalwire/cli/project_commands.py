@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from evalwire.cli import commands
-from evalwire.cli.flags import FETCHING, SELECTION, Command, Given, Group, Project, Workflow, takes
+from evalwire.cli.flags import FETCHING, SELECTION, Command, ExperimentTemplate, Given, Group, Project, Workflow, takes
 from evalwire.cli.process import execute
-from evalwire.settings import OUTPUT
+from evalwire.settings import OUTPUT, SCOPE
 
 app = typer.Typer()
 _COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
@@ -33,10 +33,22 @@ def check(
         typer.Option("--show-settings", help="Show each setting and its source.", rich_help_panel=OUTPUT),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Show the result as JSON.", rich_help_panel=OUTPUT)] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Check only settings, code, testset and gates, without Phoenix.",
+            rich_help_panel=SCOPE,
+        ),
+    ] = False,
 ) -> None:
     """Check settings, code, datasets, gates and access to Phoenix, without running an experiment."""
+    if offline and given.around["local"]:
+        raise typer.BadParameter("cannot be combined with --local. Omit --offline or --local", param_hint="--offline")
     execute(
-        lambda invocation: commands.check.check(invocation, as_json=as_json, show_settings=show_settings),
+        lambda invocation: commands.check.check(
+            invocation, as_json=as_json, show_settings=show_settings, is_offline=offline
+        ),
         given.flags,
         **given.around,
     )
@@ -96,6 +108,31 @@ def init(
         {},
         config=None,
         env_file=None,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
+@takes("experiments")
+def new(
+    given: Given,
+    *,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name of the experiment, which is also the tag of its rows in the testset."
+        ),
+    ],
+    template: ExperimentTemplate = "basic",
+) -> None:
+    """Create an experiment with a task and an evaluator in an existing project.
+
+    Existing files and the testset are not changed.
+    """
+    execute(
+        lambda invocation: commands.new.new(invocation, name=name, template=template),
+        given.flags,
+        **given.around,
         error_code=2,
     )
 

@@ -33,6 +33,22 @@ def project_files(template: Template) -> dict[str, str]:
     return {name: f"{template}/{name}" for name in own} | {name: f"models/{name}" for name in _SHARED}
 
 
+def experiment_files(template: Template) -> dict[str, str]:
+    """Return the files of an experiment: their names in its directory, and their paths among the templates."""
+    if template == "basic":
+        return {"task.py": "new/task.py", "exact_match.py": "experiments/ticket_router/exact_match.py"}
+    files_of_project = project_files(template).items()
+    return {name.rpartition("/")[2]: file for name, file in files_of_project if name.startswith(f"{_ANSWERS}/")}
+
+
+def packages(template: Template) -> list[str]:
+    """Return the packages that the experiments of a project import."""
+    if template == "basic":
+        return []
+    lines = read_template(f"{template}/requirements.txt").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
 def gitignore_file(template: Template) -> str:
     """Return the path of a project's `.gitignore` among the templates."""
     return "gitignore" if template == "basic" else "models/gitignore"

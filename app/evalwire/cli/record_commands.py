@@ -168,7 +168,10 @@ def export(
         typer.Option("--format", metavar="csv|json", help="Format of the file (default: csv).", show_default=False),
     ] = "csv",
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="PATH", help="Write to this file (default: ID.csv or ID.json).")
+        Path | None,
+        typer.Option(
+            "--output", metavar="PATH", help="Write to this file (default: name of the experiment in Phoenix)."
+        ),
     ] = None,
 ) -> None:
     """Export a recorded experiment to a CSV or JSON file, with one entry per run."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
-    from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, known_names, prepare_gating
+    from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, job_gating, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
@@ -48,6 +48,7 @@ __all__ = [
     "engine_limits",
     "experiment_report",
     "export_experiment",
+    "job_gating",
     "job_spec",
     "kept_notice",
     "known_names",
@@ -100,6 +101,7 @@ __getattr__ = lazy_names(
         "engine_limits": "spec",
         "experiment_report": "recorded",
         "export_experiment": "recorded",
+        "job_gating": "gating",
         "job_spec": "spec",
         "kept_notice": "server",
         "known_names": "gating",

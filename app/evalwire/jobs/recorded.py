@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalwire import reports
 from evalwire.errors import UsageError
@@ -13,10 +15,13 @@ from evalwire.masking import masked
 from evalwire.reports import EXPORT_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix, PublicClient
+
+_UNSAFE = re.compile(r"[^\w.-]+")  # in names of files on any system, such as the colons of a time
+_LONGEST = 180  # bytes; file systems allow 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,7 @@ def export_experiment(
         phoenix: the server of the experiment.
         experiment_id: the ID in Phoenix.
         format_: a name in `evalwire.reports.EXPORT_FORMATS`.
-        path: the file to write; None for `<id>.<format>`.
+        path: the file to write; None for `<name>.<format>`, with the ID if this file exists.
         mask: replaces secrets in a text.
 
     Raises:
@@ -53,7 +58,7 @@ def export_experiment(
     if format_ not in EXPORT_FORMATS:
         raise UsageError(f"the format {format_!r}: expected one of: {', '.join(EXPORT_FORMATS)}.")
     record = phoenix.experiments.find(experiment_id)
-    path = path or Path(f"{record['id']}.{format_}")
+    path = path or _free_path(record, format_)
     if path.exists() and not path.is_file():
         kind = "directory" if path.is_dir() else "device"
         raise UsageError(f"{path} cannot be written: it is a {kind}. Choose a file with --output.")
@@ -74,6 +79,15 @@ def export_experiment(
         failed=counts["failed_run_count"],
         not_run=counts["missing_run_count"],
     )
+
+
+def _free_path(record: Mapping[str, Any], format_: str) -> Path:
+    """Return the default path: the recorded name, with the ID if another file has this name."""
+    id_ = str(record["id"])
+    written = _UNSAFE.sub("-", str(record.get("name") or "")).strip(".-")
+    name = written.encode(errors="replace")[:_LONGEST].decode(errors="ignore") or id_
+    path = Path(f"{name}.{format_}")
+    return Path(f"{name}_{_UNSAFE.sub('-', id_)}.{format_}") if os.path.lexists(path) else path
 
 
 def experiment_report(phoenix: Phoenix | PublicClient, experiment_id: str) -> str:

@@ -48,6 +48,7 @@ from evalwire.model.metadata import (
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
+from evalwire.model.result_tables import RUN_COLUMNS, ExperimentResults, evaluation_columns
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
 from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.selection import ExampleSelection, PartialRun
@@ -88,6 +89,7 @@ __all__ = [
     "CREATION_KEY",
     "EMPTY",
     "FACTS_KEY",
+    "RUN_COLUMNS",
     "SIGNIFICANCE",
     "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
@@ -105,6 +107,7 @@ __all__ = [
     "ExampleSelection",
     "Experiment",
     "ExperimentResult",
+    "ExperimentResults",
     "Failure",
     "FailureKind",
     "FailureStage",
@@ -152,6 +155,7 @@ __all__ = [
     "describe_source",
     "difference",
     "end_metadata",
+    "evaluation_columns",
     "evaluation_metadata",
     "evaluator_hashes",
     "examples_digest",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalwire.model.result_tables import data_frame, html_table, short_text
 from evalwire.model.scores import summarize_scores
 from evalwire.model.usage import total_usage
 
@@ -256,6 +257,22 @@ class ExperimentResult(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._KEYS)
+
+    def __repr__(self) -> str:
+        return f"<ExperimentResult {short_text(self)}>"
+
+    def _repr_html_(self) -> str:
+        return html_table([self])
+
+    def to_dataframe(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each run, and the columns of `evalwire export`.
+
+        The first column, `experiment`, has the name of the experiment. Runs that were never made have no row.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return data_frame([self])
 
 
 def _unrecorded(run: TaskRun) -> str:

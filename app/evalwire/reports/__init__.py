@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evalwire.model import Report, Shard
     from evalwire.reports import (
         annotations,
+        code_quality,
         comparison_text,
         console,
         experiment_markdown,
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
     )
     from evalwire.reports.comparison_text import Form as ComparisonForm
     from evalwire.reports.results_json import load_failing, load_results, read_results
+    from evalwire.reports.text import gate_sentence
 
 __all__ = [
     "EXPORT_FORMATS",
     "FORMATS",
     "ComparisonForm",
     "annotations",
+    "code_quality",
     "comparison_text",
     "console",
     "experiment_markdown",
     "files",
+    "gate_sentence",
     "html",
     "junit",
     "load_failing",
@@ -59,6 +63,7 @@ FORMATS: Mapping[str, str] = {
     "console": "console",
     "annotations": "annotations",
     "metrics": "metrics",
+    "codequality": "code_quality",
 }  # format -> module, whose `pieces` renders a report
 _FILES = {
     "results.json": "json",
@@ -66,6 +71,7 @@ _FILES = {
     "summary.md": "markdown",
     "report.html": "html",
     "metrics.txt": "metrics",
+    "gl-code-quality-report.json": "codequality",
 }
 
 __getattr__ = lazy_names(
@@ -75,6 +81,7 @@ __getattr__ = lazy_names(
         "comparison_text": "comparison_text",
         "experiment_markdown": "experiment_markdown",
         "outputs": "outputs",
+        "gate_sentence": "text",
         "load_failing": "results_json",
         "runs_text": "runs_text",
         "load_results": "results_json",

@@ -12,23 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from evalwire.model import RUN_COLUMNS, evaluation_columns
+
 Rows = Iterable[Mapping[str, Any]]
 
 Format = Callable[[Mapping[str, Any], Sequence[str], Rows], Iterator[str]]
-
-_COLUMNS = (
-    "example_id",
-    "repetition",
-    "input",
-    "expected",
-    "metadata",
-    "output",
-    "error",
-    "latency_seconds",
-    "trace_id",
-)
-
-_OF_AN_EVALUATION = ("score", "label", "explanation", "error")
 
 
 def csv_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: Rows) -> Iterator[str]:
@@ -43,12 +31,12 @@ def csv_pieces(experiment: Mapping[str, Any], evaluations: Sequence[str], rows: 
         rows: the runs.
     """
     del experiment
-    columns = [(name, part) for name in evaluations for part in _OF_AN_EVALUATION]
-    yield _line([*_COLUMNS, *(f"{part}.{name}" for name, part in columns)])
+    columns = evaluation_columns(evaluations)
+    yield _line([*RUN_COLUMNS, *columns])
     for row in rows:
         recorded = {evaluation["name"]: evaluation for evaluation in row["evaluations"]}
-        cells = [row[column] for column in _COLUMNS]
-        cells += [recorded.get(name, {}).get(part) for name, part in columns]
+        cells = [row[column] for column in RUN_COLUMNS]
+        cells += [recorded.get(name, {}).get(part) for name, part in columns.values()]
         yield _line(map(_cell, cells))
 
 

@@ -7,7 +7,7 @@ from evalwire.settings.ci import ci_metadata, is_ci, origin_metadata, parallel_j
 from evalwire.settings.environment import api_key_from_file, merge_env_file, phoenix_variables
 from evalwire.settings.git import forget_working_copies
 from evalwire.settings.known_keys import experiment_table
-from evalwire.settings.load import CONFIG_FILE, load_settings, parse_option, read_config
+from evalwire.settings.load import CONFIG_FILE, gate_settings, load_settings, parse_option, read_config
 from evalwire.settings.options import GATING, LIMITS, OUTPUT, PANELS, SCOPE, Option
 from evalwire.settings.settings import OPTIONS, Settings
 from evalwire.settings.shard_option import ShardOption
@@ -30,6 +30,7 @@ __all__ = [
     "ci_metadata",
     "experiment_table",
     "forget_working_copies",
+    "gate_settings",
     "is_ci",
     "load_settings",
     "merge_env_file",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
 from evalwire.model import Price
 from evalwire.settings.experiment_settings import ExperimentTable, Value
+from evalwire.settings.gate_lines import with_lines
 from evalwire.settings.known_keys import KEYS, experiment_table, notes_on_keys, notes_on_variables, require_known
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, Settings
-from evalwire.settings.text_files import read_toml
+from evalwire.settings.text_files import parse_toml, read_text, read_toml
 from evalwire.settings.unread import is_there, reject_ignored_gates
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def load_settings(
     file = config or (directory or Path()) / CONFIG_FILE
     if config is not None and not config.is_file():
         raise UsageError(f"the configuration file {config} does not exist.")
-    written = read_toml(file) if is_there(file) else {}
+    text = read_text(file) if is_there(file) else ""
+    written = parse_toml(text, file)
     notes = [*notes_on_keys(written, file), *notes_on_variables(environ)]
     document = _with_endpoint(written)
     values, sources = {}, {}
@@ -62,7 +64,7 @@ def load_settings(
         reject_ignored_gates(values["experiments"], file)
     tables, gates = _experiment_tables(document.get("experiments", {}), file)
     everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in KEYS["gates"]}
-    asked = GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates)
+    asked = with_lines(GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates), file, text)
     flag = "--gate" if sources["gate"] == "flag" else sources["gate"]
     return Settings(
         **values,
@@ -72,6 +74,24 @@ def load_settings(
         prices=_prices(document.get("prices", {}), file),
         notes=notes,
     )
+
+
+def gate_settings(gates: Mapping[str, Any] | Sequence[str], experiments: Path) -> Settings:
+    """Return settings with the gates of a script.
+
+    Args:
+        gates: texts as of `--gate`, or a table as `[gates]`.
+        experiments: the directory of the experiments.
+
+    Raises:
+        UsageError: a gate or a key is invalid.
+    """
+    if not isinstance(gates, Mapping):
+        texts = _parse(_BY_NAME["gate"], gates, "gates")
+        return Settings(experiments=experiments, gate=texts, thresholds=GateConfig().with_flags(texts, source="gates"))
+    values = {key: _parse(_BY_NAME[key], gates[key], f"gates: [gates] {key}") for key in KEYS["gates"] if key in gates}
+    table = read_gates({key: value for key, value in gates.items() if key not in values}, "gates: [gates]")
+    return Settings(experiments=experiments, thresholds=GateConfig(everywhere=table), **values)
 
 
 def _with_endpoint(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +115,7 @@ def _parse(option: Option, value: Any, place: str) -> Any:
     try:
         return option.parser.parse(value)
     except ValueError as error:
-        raise UsageError(f"{place} = {value!r}: {error}.") from error
+        raise UsageError(f"{place} = {value!r}: {str(error).removesuffix('.')}.") from error
 
 
 def _value(

@@ -155,6 +155,8 @@ def _gates(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         texts = tuple(text.strip() for text in value.split(";") if text.strip())
         is_empty = not texts
+    elif not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise ValueError("expected a list of texts, such as ['accuracy >= 0.9']")
     else:
         texts = tuple(text.strip() for text in value)
         is_empty = not all(texts)

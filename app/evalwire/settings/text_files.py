@@ -42,8 +42,17 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be read, or is not valid TOML.
     """
+    return parse_toml(read_text(file), file)
+
+
+def parse_toml(text: str, file: Path) -> dict[str, Any]:
+    """Return the content of a TOML file with this text.
+
+    Raises:
+        UsageError: the text is not valid TOML.
+    """
     try:
-        return tomllib.loads(read_text(file))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
 

@@ -37,7 +37,7 @@ GREEN = reporting.red_report(
     journal=None,
 )
 
-FILES = ("results.json", "evalwire.xml", "summary.md", "report.html", "metrics.txt")
+FILES = ("results.json", "evalwire.xml", "summary.md", "report.html", "metrics.txt", "gl-code-quality-report.json")
 
 
 class FullDisk(io.StringIO):
@@ -96,7 +96,7 @@ def test_of_several_that_fail_the_others_are_there(tmp_path, monkeypatch):
     breaking(monkeypatch, "json", "html", error=OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)))
     code, screen, _ = write(tmp_path, GREEN)
     assert code == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["evalwire.xml", "metrics.txt", "summary.md"]
+    assert {path.name for path in tmp_path.iterdir()} == {*FILES} - {"results.json", "report.html"}
     assert "results.json: " in screen
     assert "report.html: " in screen
 
@@ -148,6 +148,7 @@ def test_a_dry_run_has_files_of_its_own(tmp_path):
         "summary-dry-run.md",
         "report-dry-run.html",
         "metrics-dry-run.txt",
+        "gl-code-quality-report-dry-run.json",
     }
 
 

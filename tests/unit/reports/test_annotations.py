@@ -15,6 +15,7 @@ from reporting import evaluation, failure, red_report, result, run
 from evalwire.model.gates import GateResult
 from evalwire.model.report import Report
 from evalwire.reports import annotations as workflow
+from evalwire.reports.places import MOST
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -100,6 +101,15 @@ def test_failures_and_red_gates_are_shown_at_their_lines():
     ]
 
 
+def test_a_gate_of_a_file_is_shown_at_its_line():
+    source = "/work/my evals/evalwire.toml:12: [experiments.a.gates.e] min"
+    [command] = commands(one(SOUND, gates=(gate(evaluation="e", source=source),)))
+    assert (command["file"], command["line"]) == ("my evals/evalwire.toml", "12")
+    for source in ("--gate 'a:1: [b >= 1'", "evalwire.toml: [gates.e] min", "", "evalwire.toml:x: [gates] min"):
+        [command] = commands(one(SOUND, gates=(gate(evaluation="e", source=source),)))
+        assert (command["file"], command["line"]) == ("experiments/a/e.py", "1"), source
+
+
 def test_a_command_is_escaped_as_github_reads_it():
     """Of a property also what ends it, of a message only what ends the line; `::` in either is text."""
     odd = failure(type="A:B,C%", message="50%, a::b\nnext", where="/work/a,b:c%.py:7")
@@ -122,7 +132,7 @@ def test_a_red_job_has_an_error_and_a_green_one_has_none(made):
     """Of whatever it was that the job failed; a warning is no error."""
     found = commands(made)
     assert any(its["command"] == "error" for its in found) == (made.exit_code != 0)
-    assert len(found) <= workflow.MOST * max(len(made.results), 1) + 1
+    assert len(found) <= MOST * max(len(made.results), 1) + 1
 
 
 def test_nothing_is_said_of_what_held():

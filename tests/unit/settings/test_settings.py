@@ -236,7 +236,7 @@ def test_gates_of_one_experiment_stand_with_it(tmp_path):
     assert (limit.rule, limit.threshold, settings.dataset_names) == ("max_error_rate", 0.1, {"a": "x"})
     assert [limit.rule for limit in own.limits] == ["max_cost_usd"]
     assert [limit.source for limit in own.evaluations["top_k"].limits] == [
-        f"{tmp_path / 'evalwire.toml'}: [experiments.a.gates.top_k] min"
+        f"{tmp_path / 'evalwire.toml'}:9: [experiments.a.gates.top_k] min"
     ]
 
 

@@ -37,8 +37,16 @@ class Finding:
     warning: bool = False
 
 
-def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool = False) -> int:
+def check(
+    invocation: Invocation, *, as_json: bool = False, show_settings: bool = False, is_offline: bool = False
+) -> int:
     """Check the settings, Phoenix, and all datasets, tasks and evaluators.
+
+    Args:
+        invocation: settings, streams, and how to reach Phoenix.
+        as_json: whether to show the result as JSON.
+        show_settings: whether to show each setting and its source.
+        is_offline: whether to leave out Phoenix and its datasets.
 
     Returns:
         0 if a run can start, 1 if anything is missing.
@@ -48,8 +56,10 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         NothingToRunError: no experiment matches `--name`.
     """
     findings: list[Finding] = []
-    phoenix, server = _check_phoenix(invocation)
-    findings.append(server)
+    phoenix: Phoenix | None = None
+    if not is_offline:
+        phoenix, server = _check_phoenix(invocation)
+        findings.append(server)
     root = invocation.settings.experiments
     with importable(root):
         found = discover(invocation.settings)
@@ -65,21 +75,26 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
         if phoenix is not None:
             findings.append(_check_dataset(phoenix, experiment))
     findings.append(_check_gates(invocation, found.experiments))
-    testset = _check_testset(invocation.settings)
+    names = [experiment.dataset_name for experiment in found.experiments] if is_offline else []
+    testset = _check_testset(invocation.settings, names)
     findings.extend(testset)
     if phoenix is not None and all(finding.ok for finding in testset):
         findings.extend(_compare_testset(invocation, phoenix, found.experiments))
-    ok = all(finding.ok for finding in findings)
+    _show(invocation, findings, as_json=as_json, show_settings=show_settings)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _show(invocation: Invocation, findings: Sequence[Finding], *, as_json: bool, show_settings: bool) -> None:
     settings = _settings(invocation)
     if as_json:
         document = {
             "evalwire_version": __version__,
-            "ok": ok,
+            "ok": all(finding.ok for finding in findings),
             "settings": settings,
             "findings": [asdict(finding) for finding in findings],
         }
         invocation.console.out.write(invocation.console.mask(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
-        return 0 if ok else 1
+        return
     if show_settings:
         width = max(len(name) for name in settings)
         for name, entry in settings.items():
@@ -88,7 +103,6 @@ def check(invocation: Invocation, *, as_json: bool = False, show_settings: bool 
     for finding in findings:
         word = "FAILED" if not finding.ok else "WARN  " if finding.warning else "ok    "
         invocation.console.show(f"{word}  {masking.plain_line(finding.what)}: {finding.detail}\n")
-    return 0 if ok else 1
 
 
 def _check_phoenix(invocation: Invocation) -> tuple[Phoenix | None, Finding]:
@@ -142,8 +156,8 @@ def _check_gates(invocation: Invocation, experiments: Sequence[Experiment]) -> F
     return Finding(ok=True, what="gates", detail=number)
 
 
-def _check_testset(settings: Settings) -> list[Finding]:
-    """Check whether the testset, if it exists, can be uploaded without changes."""
+def _check_testset(settings: Settings, names: Sequence[str]) -> list[Finding]:
+    """Check whether the testset, if it exists, can be uploaded without changes; warn of datasets without a row."""
     path, columns = settings.csv_path, testset_columns(settings)
     if path is None or not path.is_file():  # optional: the dataset may already be in Phoenix
         return []
@@ -151,7 +165,12 @@ def _check_testset(settings: Settings) -> list[Finding]:
         inspection = check_testset(path, columns)
     except TestsetError as error:
         return [Finding(ok=False, what="testset", detail=str(error))]
-    return [Finding(ok=True, what="testset", detail=f"{path}: {line}") for line in describe_lists(inspection, columns)]
+    found = [Finding(ok=True, what="testset", detail=f"{path}: {line}") for line in describe_lists(inspection, columns)]
+    for name in dict.fromkeys(names):
+        if name not in inspection.sizes:
+            detail = f"{path} has no row for the dataset {name!r}. A run needs this dataset in Phoenix"
+            found.append(Finding(ok=True, warning=True, what="testset", detail=detail))
+    return found
 
 
 def _compare_testset(invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment]) -> list[Finding]:

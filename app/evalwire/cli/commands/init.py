@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalwire.cli.project_files import write_files
 from evalwire.cli.project_templates import (
     CI,
     Template,
@@ -70,7 +71,7 @@ def init(
         texts[".gitignore"] = gitignore
     listed = _text(directory / ".gitignore").split()
     unlisted = [line for line in gitignore.split() if line not in listed]
-    _write(directory, texts)
+    write_files(directory, texts)
     show = invocation.console.show
     for name in kept:
         show(f"kept {directory / name}\n")
@@ -127,21 +128,6 @@ def _show_next_steps(invocation: Invocation, directory: Path, template: Template
         show(f"  cd {shlex.quote(str(directory))}\n")
     for command in (*set_up_commands(template), "evalwire run --local"):
         show(f"  {command}\n")
-
-
-def _write(directory: Path, texts: Mapping[str, str]) -> None:
-    written: list[Path] = []
-    try:
-        for name, text in texts.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                written.append(path)
-                file.write(text)
-    except OSError as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise UsageError(f"nothing was written, because {directory} is not writable: {error}.") from error
 
 
 def _repository_above(directory: Path) -> Path | None:
