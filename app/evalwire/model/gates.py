@@ -42,7 +42,8 @@ class GateResult:
         interval: the two-sided confidence interval of the value or, for `max_drop`, of the change.
         p_value: for `max_drop`: the one-sided p-value, corrected over all drop gates of the job (Holm).
         text: a summary in a sentence.
-        source: the file with its line, the flag or the variable that defines the gate; `default` for the built-in limit on the error rate.
+        source: the file with its line, the flag or the variable that defines the gate; `default` for the built-in
+            limit on the error rate.
         is_rate: whether the value is a share of the runs, or the change of a share; reports show percentages.
         is_relative: whether the threshold is a share of the baseline's mean, for `max_drop`.
         label: the label whose share is limited, for `min_label_share` and `max_label_share`.
