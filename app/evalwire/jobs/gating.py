@@ -229,6 +229,7 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
     """
     request = _request(job.spec, settings)
     own_ids = {past.id for past in job.past.values() if past.id}
+    own_ids |= {source.facts["experiment"] for source in job.spec.sources.values() if "experiment" in source.facts}
     queries = [
         BaselineQuery(
             experiment=experiment.name,

@@ -27,7 +27,7 @@ from evalwire.jobs import (
     record_outcomes,
 )
 from evalwire.masking import masked
-from evalwire.model import Report, comparison_time, own_metadata, partial_facts, recorded_prefix
+from evalwire.model import Report, comparison_time, own_metadata, partial_facts, recorded_prefix, source_facts
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -252,6 +252,7 @@ def _names(result: ExperimentResult) -> list[str] | None:
 
 def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
     recorded = own_metadata(result.experiment_metadata)
+    source = source_facts(result.experiment_metadata) or {}
     name = result.opened.recorded_name if result.opened else ""
     record = {"metadata": result.experiment_metadata, "name": name}
     return BaselineQuery(
@@ -261,7 +262,7 @@ def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
         split=recorded.get("split"),
         dataset_version=result.dataset_version_id or None,
         contents={run.example.id: run.example.content_hash for run in result.runs},
-        experiment_ids=ids,
+        experiment_ids={*ids, source.get("experiment", "")},
         before=comparison_time(result.experiment_metadata)
         or min((run.start_time for run in result.runs), default=None),
     )
