@@ -61,7 +61,17 @@ def test_help_reads_well_at_80_columns(project, verb):
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
-    assert "<" not in done.stdout
+    assert not re.search(r"[<{]|x>=|(?<!\.)\.\.(?!\.)", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "gate", ["nonsense", "a mode >= 1", "a drop >= 1", "a label_share >= 1", "a >= x", "a.cost_usd mean <= 1"]
+)
+def test_the_error_of_a_gate_ends_with_a_single_stop(project, gate):
+    done = project.run("run", "--gate", gate)
+    assert done.returncode == 2
+    assert done.stderr.endswith(".\n")
+    assert not done.stderr.endswith("..\n")
 
 
 def test_the_version_is_told():

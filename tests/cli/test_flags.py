@@ -146,7 +146,7 @@ def test_examples_belong_to_commands():
 
 def test_commands_are_listed_in_the_order_of_use():
     shown = list(get_command(app).commands)
-    assert shown[:9] == ["init", "check", "list", "validate", "upload", "run", "score", "resume", "gate"]
+    assert shown[:9] == ["init", "new", "check", "list", "validate", "upload", "run", "score", "resume"]
     assert shown[-2:] == ["serve", "local"]
 
 

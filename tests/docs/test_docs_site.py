@@ -154,6 +154,11 @@ class Walk:
 
     def yaml(self, block: Block) -> None:
         """Check a workflow, or jobs or steps of GitHub without a title, by its CI system's schema and its commands."""
+        if block.title == ".pre-commit-config.yaml":
+            hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+            [used] = yaml.safe_load(block.text)["repos"]
+            assert {hook["id"] for hook in used["hooks"]} <= hooks
+            return
         if block.title:
             path = self.file(block)
         else:

@@ -4,7 +4,7 @@ EXAMPLES = {
     "evalwire": ("evalwire init my-evals",),
     "init": ("evalwire init my-evals", "evalwire init --ci github"),
     "new": ("evalwire new doc_search", "evalwire new answers --template openai"),
-    "check": ("evalwire check", "evalwire check --offline", "evalwire check --show-settings"),
+    "check": ("evalwire check", "evalwire check --offline"),
     "list": ("evalwire list --experiments my-evals/experiments",),
     "validate": ("evalwire validate --csv testset.csv",),
     "upload": ("evalwire upload --csv testset.csv --dry-run", "evalwire upload --csv testset.csv"),

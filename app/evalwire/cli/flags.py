@@ -228,10 +228,13 @@ class Group(TyperGroup):
 
 
 def _without_python_types(params: list[Any]) -> list[Any]:
-    """Remove `<bool>` and `<path>` from the help: a switch has no value, and an argument has a descriptive name."""
+    """Remove `<bool>`, `<path>`, `[x>=1]` and the braces of `{NAME}` from the help, where names and texts say more."""
     for param in params:
+        param._get_number_range_help_str = lambda: None  # noqa: SLF001 - Typer has no public setting for it
         if param.param_type_name == "argument":
             param.display_type_rich = lambda ctx: ""  # noqa: ARG005 - Typer calls it by keyword
+            if param.required:
+                param._usage_display_name = functools.partial(str, param.display_name_raw)  # noqa: SLF001 - the same
         elif param.is_flag:
             param.metavar = ""
     return params

@@ -170,7 +170,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", metavar="PATH", help="Write to this file (default: name of the experiment in Phoenix)."
+            "--output", metavar="PATH", help="Write to this file (default: the ID if given, else the name in Phoenix)."
         ),
     ] = None,
 ) -> None:
