@@ -8,7 +8,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 # Without cached bytecode, each process that a test starts would compile evalwire again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
+.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema prices messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ statistics: $(VENV)/installed  ## Simulate the false positive rate and the power
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
 	$(BIN)/python docs/schema.py
 	$(BIN)/python -m evalwire.reports.results_json.schema >docs/results.schema.json
+
+prices: $(VENV)/installed  ## Generate the prices of known models from genai-prices, which was released on DATE.
+	$(BIN)/python docs/prices.py $(DATE)
 
 messages: $(VENV)/installed  ## Generate the list of the program's messages, tests/support/messages.txt.
 	$(BIN)/python tests/support/messages.py

@@ -138,7 +138,7 @@ def test_nothing_is_wrong_with_the_files_of_a_template(empty, template):
 
 
 def test_a_template_has_the_same_model_everywhere(empty):
-    """In the task, in the judge, and in the table of prices."""
+    """In the task and in the judge."""
     for template in MODELS:
         assert empty.run("init", "--template", template, template).returncode == 0
         texts = [text.decode() for text in contents(empty.directory / template).values()]

@@ -190,7 +190,7 @@ def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_
     run = phoenix_project.run("run", "-v")
     assert run.returncode == 1
     assert "the experiment used 60 tokens, above the limit of 59" in run.stdout
-    assert "the experiment cost 0.0002 USD, within the limit of 0.01 USD" in run.stdout
+    assert "the experiment cost 0.00024 USD, within the limit of 0.01 USD" in run.stdout
     again = phoenix_project.run("gate", "-v", "--experiment", id_of(phoenix_project), "--gate", "total_tokens <= 60")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "the experiment used 60 tokens, within the limit of 60" in again.stdout

@@ -18,11 +18,12 @@ from evalwire.model.failure import Failure, FailureKind, FailureStage
 from evalwire.model.gates import GateResult, Rule, Status
 from evalwire.model.history import History, HistoryEntry
 from evalwire.model.means import ScoreMean
+from evalwire.model.prices import Price
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, TaskRun
 from evalwire.model.shard import Shard
-from evalwire.model.usage import ModelUsage, Price
+from evalwire.model.usage import ModelUsage
 
 # --- of any kind ---------------------------------------------------------------------------------------
 

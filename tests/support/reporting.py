@@ -11,10 +11,11 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
 from evalwire.model.failure import Failure
 from evalwire.model.gates import GateResult
+from evalwire.model.prices import Price
 from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
-from evalwire.model.usage import ModelUsage, Price
+from evalwire.model.usage import ModelUsage
 
 BEGAN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 

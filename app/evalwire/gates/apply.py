@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from evalwire.gates.drops import Comparing, apply_drop_gate
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
-from evalwire.model import GateResult, holm, percentile, score_text, source_facts, token_count, usage_cost_usd
+from evalwire.model import (
+    GateResult,
+    cost_text,
+    holm,
+    percentile,
+    price_line,
+    score_text,
+    source_facts,
+    token_count,
+    usage_cost,
+)
 
 if TYPE_CHECKING:
     from evalwire.gates.measures import Measure
@@ -177,14 +187,16 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
     usage = result.usage
     if not usage:
         return passed_or_failed(gate, None, f"the cost is unknown: {_unseen(usage)}", failed=True)
-    cost, unknown = usage_cost_usd(usage, prices)
-    if unpriced := [model or "a model without a name" for model in unknown if model not in prices]:
-        text = f"the cost is unknown: no price for {', '.join(unpriced)}; set it under [prices]"
-        return passed_or_failed(gate, cost, text, failed=True)
-    if unknown:
-        text = f"the cost is unknown: LLM spans of {', '.join(unknown)} have no token counts"
-        return passed_or_failed(gate, cost, text, failed=True)
-    return _limited(gate, cost, f"the experiment cost {cost:.4f} USD", " USD")
+    cost = usage_cost(usage, prices)
+    if cost.unpriced:
+        names = ", ".join(model or "a model without a name" for model in cost.unpriced)
+        lines = " and ".join(map(price_line, cost.unpriced))
+        text = f"the cost is unknown: no price for {names}; add {lines} below [prices], in USD per million tokens"
+        return passed_or_failed(gate, cost.usd, text, failed=True)
+    if cost.unknown:
+        text = f"the cost is unknown: LLM spans of {', '.join(cost.unknown)} have no token counts"
+        return passed_or_failed(gate, cost.usd, text, failed=True)
+    return _limited(gate, cost.usd, f"the experiment cost {cost_text(cost.usd)}", " USD")
 
 
 def _unseen(usage: Usage | None) -> str:

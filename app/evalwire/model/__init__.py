@@ -46,6 +46,7 @@ from evalwire.model.metadata import (
     with_inputs,
 )
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
+from evalwire.model.prices import Price, price_line
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.result_tables import RUN_COLUMNS, ExperimentResults, evaluation_columns
@@ -74,13 +75,15 @@ from evalwire.model.stored import (
     mark_unfinished,
 )
 from evalwire.model.usage import (
+    Cost,
     ModelUsage,
-    Price,
     SpanUsage,
     Usage,
+    cost_text,
+    prices_in,
     token_count,
     total_usage,
-    usage_cost_usd,
+    usage_cost,
     usage_from_json,
     usage_of_spans,
 )
@@ -99,6 +102,7 @@ __all__ = [
     "BaselineScore",
     "Callee",
     "Comparison",
+    "Cost",
     "Dataset",
     "Direction",
     "Evaluation",
@@ -149,6 +153,7 @@ __all__ = [
     "changed_files",
     "comparison_time",
     "content_hash",
+    "cost_text",
     "count",
     "data_digest",
     "deal_examples",
@@ -183,6 +188,8 @@ __all__ = [
     "partial_facts",
     "percentage",
     "percentile",
+    "price_line",
+    "prices_in",
     "recorded_baseline_score",
     "recorded_kind",
     "recorded_prefix",
@@ -199,7 +206,7 @@ __all__ = [
     "tolerates_errors",
     "total_usage",
     "unstorable",
-    "usage_cost_usd",
+    "usage_cost",
     "usage_from_json",
     "usage_of_spans",
     "wilson_interval",

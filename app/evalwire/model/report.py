@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from evalwire.model.baseline import Baseline
     from evalwire.model.gates import GateResult
     from evalwire.model.history import History
+    from evalwire.model.prices import Price
     from evalwire.model.result import ExperimentResult
     from evalwire.model.selection import PartialRun
     from evalwire.model.shard import Shard
-    from evalwire.model.usage import Price
 
 Outcome = Literal["passed", "partial", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
+
+from evalwire.model.prices import price_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """The price of a model, in USD per million tokens."""
-
-    input: float
-    output: float
+    from evalwire.model.prices import Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,7 @@ class ModelUsage:
         unpriced_prompt_tokens: the prompt tokens of unpriced calls, to which a price table applies.
         unpriced_completion_tokens: the completion tokens of unpriced calls. They include tokens that a span counts only
             in its total.
+        unpriced_longest_prompt: the prompt tokens of the unpriced call that has the most.
     """
 
     model: str
@@ -45,6 +44,7 @@ class ModelUsage:
     unpriced: int = 0
     unpriced_prompt_tokens: int = 0
     unpriced_completion_tokens: int = 0
+    unpriced_longest_prompt: int = 0
 
 
 Usage = tuple[ModelUsage, ...]
@@ -81,6 +81,8 @@ class SpanUsage:
         """True if the span reports any token count."""
         return any(count is not None for count in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
 
+
+_MOST_DECIMALS = 10
 
 _NUMBERS = tuple(item.name for item in fields(ModelUsage) if item.name != "model")
 
@@ -131,6 +133,7 @@ def _of_span(span: SpanUsage) -> ModelUsage:
         unpriced=int(not is_priced),
         unpriced_prompt_tokens=0 if is_priced else prompt,
         unpriced_completion_tokens=0 if is_priced else completion + unsplit,  # the higher price
+        unpriced_longest_prompt=0 if is_priced else prompt,
     )
 
 
@@ -141,7 +144,8 @@ def total_usage(parts: Iterable[Usage]) -> Usage:
         for usage in part:
             model_sums = sums.setdefault(usage.model, dict.fromkeys(_NUMBERS, 0))
             for name in _NUMBERS:
-                model_sums[name] += getattr(usage, name)
+                combine = max if name == "unpriced_longest_prompt" else operator.add
+                model_sums[name] = combine(model_sums[name], getattr(usage, name))
     return tuple(ModelUsage(model=model, **sums[model]) for model in sorted(sums))  # type: ignore[arg-type]
 
 
@@ -164,20 +168,71 @@ def token_count(usage: Usage) -> int:
     return sum(part.total_tokens for part in usage)
 
 
-def usage_cost_usd(usage: Usage, prices: Mapping[str, Price]) -> tuple[float, list[str]]:
-    """Return the cost in USD, and the models whose cost is not fully known; unknown costs are not included.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The cost of a usage.
 
-    The cost in a span takes precedence. Calls without a reported cost are priced by `prices`, by the model's name.
+    Attributes:
+        usd: the cost in USD, as far as it is known.
+        unknown: the models whose cost is not fully known.
+        unpriced: the models without a price, which are a part of `unknown`.
+        as_of: the date of the known prices in the cost; empty if it has none.
     """
-    cost, unknown = 0.0, []
+
+    usd: float
+    unknown: tuple[str, ...] = ()
+    unpriced: tuple[str, ...] = ()
+    as_of: str = ""
+
+    @property
+    def text(self) -> str:
+        """The cost as text, marked as a minimum if a part is unknown."""
+        return cost_text(self.usd) + (" or more" if self.unknown else "")
+
+
+def usage_cost(usage: Usage, prices: Mapping[str, Price]) -> Cost:
+    """Return the cost of a usage, without unknown parts.
+
+    The cost in a span takes precedence, then `prices`, then the price of a known model.
+
+    Args:
+        usage: the usage.
+        prices: the user's own prices, by model.
+    """
+    usd, as_of = 0.0, ""
+    unknown, unpriced = [], []
     for part in usage:
-        cost += part.cost_usd
-        price = prices.get(part.model)
+        usd += part.cost_usd
         if not part.unpriced:
             continue
+        price = _price_of_calls(part, prices)
         if price is None or part.uncounted:
             unknown.append(part.model)
-        if price is not None:
-            cost += part.unpriced_prompt_tokens * price.input / 1e6
-            cost += part.unpriced_completion_tokens * price.output / 1e6
-    return cost, unknown
+        if price is None:
+            unpriced.append(part.model)
+        else:
+            usd += part.unpriced_prompt_tokens * price.input / 1e6
+            usd += part.unpriced_completion_tokens * price.output / 1e6
+            as_of = max(as_of, price.as_of)
+    return Cost(usd=usd, unknown=tuple(unknown), unpriced=tuple(unpriced), as_of=as_of)
+
+
+def prices_in(usages: Iterable[Usage], prices: Mapping[str, Price]) -> dict[str, Price]:
+    """Return the user's own prices, and the known prices that apply to usages, by the name of the model in spans."""
+    parts = [part for part in total_usage(usages) if part.unpriced]
+    found = {part.model: price for part in parts if (price := _price_of_calls(part, prices)) is not None}
+    return {**prices, **found}
+
+
+def cost_text(usd: float) -> str:
+    """Return a cost as text: in cents, or with three digits if it is below a dollar."""
+    decimals = 2 if usd >= 1 or usd <= 0 else min(_MOST_DECIMALS, 2 - math.floor(math.log10(usd)))
+    whole, _, part = f"{usd:,.{decimals}f}".partition(".")
+    return f"{whole}.{part[:2]}{part[2:].rstrip('0')} USD"
+
+
+def _price_of_calls(part: ModelUsage, prices: Mapping[str, Price]) -> Price | None:
+    """Return the price of the unpriced calls of a model; None if it does not apply to the longest of them."""
+    price = price_of(part.model, prices)
+    limit = price.max_prompt_tokens if price else None
+    return None if limit is not None and part.unpriced_longest_prompt > limit else price

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.model import change_text, score_text
+from evalwire.model import change_text, cost_text, score_text, total_usage, usage_cost
 from evalwire.reports.text import plain
 
 if TYPE_CHECKING:
-    from evalwire.model import GateResult, Interval
+    from evalwire.model import GateResult, Interval, Report
 
 
 def limit_text(gate: GateResult) -> str:
@@ -36,7 +36,7 @@ def _amount(gate: GateResult, value: float, *, is_limit: bool) -> str:
         case "max_total_tokens":
             return f"{value:,.0f} tokens"
         case "max_cost_usd":
-            return f"{value:.4g} USD"
+            return f"{value:g} USD" if is_limit else cost_text(value)
     is_share = gate.is_rate or gate.rule in ("min_label_share", "max_label_share", "min_pass_rate", "max_pass_rate")
     if not is_limit:
         return score_text(value, is_rate=is_share)
@@ -47,3 +47,8 @@ def change_interval(interval: Interval, *, is_rate: bool) -> str:
     """Return the interval of a change, in percentage points for a pass rate."""
     low, high = (change_text(end, is_rate=is_rate) for end in (interval.low, interval.high))
     return f"{low.removesuffix(' points')} to {high}"
+
+
+def prices_date(report: Report) -> str:
+    """Return the date of the known prices in the report's costs; empty if the costs have none."""
+    return usage_cost(total_usage(result.usage or () for result in report.results), report.prices).as_of

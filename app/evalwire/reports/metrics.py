@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from evalwire.model import usage_cost_usd
+from evalwire.model import usage_cost
 from evalwire.reports.text import CONTROLS, DIRECTIONS, LINE_SEPARATORS, WHITE_CONTROLS, cut, replace_unsafe
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def _samples(report: Report, result: ExperimentResult) -> Iterator[tuple[str, st
     yield "evalwire_examples", labels, result.example_count
     yield "evalwire_failed_runs", labels, result.bad_runs
     if result.usage:
-        cost, unknown = usage_cost_usd(result.usage, report.prices)
-        if not unknown:
-            yield "evalwire_cost_usd", labels, cost
+        cost = usage_cost(result.usage, report.prices)
+        if not cost.unknown:
+            yield "evalwire_cost_usd", labels, cost.usd
     for score in result.scores:
         if score.mean is not None and math.isfinite(score.mean):
             yield "evalwire_score", _labels(experiment=result.name, evaluator=score.name), score.mean

@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import count, means_to_json, score_text, usage_cost_usd
+from evalwire.model import count, means_to_json, score_text, usage_cost
 from evalwire.reports.text import cut, plain
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def as_text(
         _group([each for each in listed if each.experiment == name], prices, width, is_cut=name in cut_off)
         for name in names
     ]
-    return "\n".join("".join(f"{line}\n" for line in group) for group in groups)
+    date = max((usage_cost(each.entry.usage or (), prices).as_of for each in listed), default="")
+    last = [[f"Costs are at the prices of {date}."]] if date else []
+    return "\n".join("".join(f"{line}\n" for line in group) for group in [*groups, *last])
 
 
 def as_json(listed: Sequence[ListedExperiment], prices: Mapping[str, Price]) -> str:
@@ -103,9 +105,9 @@ def _facts(entry: HistoryEntry, prices: Mapping[str, Price]) -> Iterator[str]:
     """Yield the scores and the cost; no-break spaces keep a name and its number on the same line."""
     for score in entry.scores:
         yield f"{plain(score.name)} {score_text(score.mean, is_rate=score.is_rate)}".replace(" ", "\xa0")
-    cost, unknown = usage_cost_usd(entry.usage or (), prices)
-    if cost or unknown:
-        yield f"{cost:,.4f} USD{' or more' if unknown else ''}".replace(" ", "\xa0")
+    cost = usage_cost(entry.usage or (), prices)
+    if cost.usd or cost.unknown:
+        yield cost.text.replace(" ", "\xa0")
 
 
 def _to_json(each: ListedExperiment, prices: Mapping[str, Price]) -> dict[str, Any]:
@@ -122,5 +124,5 @@ def _to_json(each: ListedExperiment, prices: Mapping[str, Price]) -> dict[str, A
         "outcome": entry.outcome or None,
         "scored": entry.is_scored,
         "scores": means_to_json(entry.scores),
-        "cost_usd": None if entry.usage is None else usage_cost_usd(entry.usage, prices)[0],
+        "cost_usd": None if entry.usage is None else usage_cost(entry.usage, prices).usd,
     }

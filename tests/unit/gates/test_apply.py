@@ -17,10 +17,11 @@ from evalwire.gates.comparison import compare_results
 from evalwire.gates.drops import check_drop
 from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
+from evalwire.model.prices import Price
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation
 from evalwire.model.stats import mean_interval, percentile, wilson_interval
-from evalwire.model.usage import ModelUsage, Price
+from evalwire.model.usage import ModelUsage
 
 
 def of_all(rule: str, threshold: float) -> Gate:
@@ -468,7 +469,16 @@ def test_a_table_prices_what_tells_no_cost():
     assert verdict(using(used), of_all("max_cost_usd", 2), prices={"m": Price(input=2, output=0)}).value == 2
     its = verdict(using(used), of_all("max_cost_usd", 1000), prices={"n": Price(input=2, output=0)})
     assert its.is_red
-    assert "no price for m; set it under [prices]" in its.text
+    assert its.text.endswith(
+        'no price for m; add "m" = { input = N, output = N } below [prices], in USD per million tokens'
+    )
+
+
+def test_a_known_model_has_a_cost_without_a_table():
+    used = ModelUsage(model="gpt-4o-mini", calls=1, unpriced=1, unpriced_prompt_tokens=1_000)
+    its = verdict(using(used), of_all("max_cost_usd", 0.0001))
+    assert its.is_red
+    assert its.text.endswith("the experiment cost 0.00015 USD, above the limit of 0.0001 USD")
 
 
 def test_a_price_that_is_given_is_not_asked_for_where_the_tokens_lack():

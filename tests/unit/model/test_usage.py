@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from evalwire.model import Dataset, Experiment, OpenExperiment
 from evalwire.model.experiment import Callee
-from evalwire.model.usage import ModelUsage, Price, SpanUsage, token_count, total_usage, usage_cost_usd, usage_of_spans
+from evalwire.model.prices import Price
+from evalwire.model.usage import Cost, ModelUsage, SpanUsage, token_count, total_usage, usage_cost, usage_of_spans
 from evalwire.recording.tracing.spans import CallSpan
 from evalwire.recording.tracing.tracing import Tracing
 
@@ -88,28 +89,35 @@ def test_usage_adds_up_by_model_in_the_order_of_names():
     assert total_usage([]) == ()
 
 
+def test_the_longest_prompt_is_that_of_a_call():
+    short, long = (ModelUsage(model="m", unpriced_longest_prompt=size) for size in (3, 5))
+    assert total_usage([(short,), (long,), (short,)])[0].unpriced_longest_prompt == 5
+    used = usage_of_spans([llm(1, None, 3), llm(2, None, 7), llm(3, None, 9, cost_usd=1.0)])
+    assert used[0].unpriced_longest_prompt == 7
+
+
 def test_a_spans_own_cost_counts_before_the_table():
     used = usage_of_spans([llm(1, None, 1_000_000, cost_usd=0.25)])
-    assert usage_cost_usd(used, {"m": Price(input=9, output=9)}) == (0.25, [])
+    assert usage_cost(used, {"m": Price(input=9, output=9)}) == Cost(usd=0.25)
 
 
 def test_a_span_without_a_cost_is_priced_by_the_table_per_million_tokens():
     used = usage_of_spans([llm(1, None, 2_000_000, completion_tokens=500_000), llm(2, None, 5, cost_usd=1.0)])
-    cost, unknown = usage_cost_usd(used, {"m": Price(input=2, output=8)})
-    assert (cost, unknown) == (pytest.approx(9.0), [])
+    cost = usage_cost(used, {"m": Price(input=2, output=8)})
+    assert (cost.usd, cost.unknown) == (pytest.approx(9.0), ())
 
 
 def test_a_model_without_a_price_is_named_and_what_is_known_is_summed():
     used = usage_of_spans([llm(1, None, 5), SpanUsage(id=2, is_llm=True, model="n", prompt_tokens=5, cost_usd=1.0)])
-    assert usage_cost_usd(used, {}) == (1.0, ["m"])
+    assert usage_cost(used, {}) == Cost(usd=1.0, unknown=("m",), unpriced=("m",))
 
 
 def test_what_has_no_count_has_no_cost_by_a_table():
-    assert usage_cost_usd(usage_of_spans([llm(1)]), {"m": Price(input=2, output=8)}) == (0.0, ["m"])
+    assert usage_cost(usage_of_spans([llm(1)]), {"m": Price(input=2, output=8)}) == Cost(usd=0.0, unknown=("m",))
 
 
 def test_a_cost_of_0_is_known():
-    assert usage_cost_usd(usage_of_spans([llm(1, None, 5, cost_usd=0.0)]), {}) == (0.0, [])
+    assert usage_cost(usage_of_spans([llm(1, None, 5, cost_usd=0.0)]), {}) == Cost(usd=0.0)
 
 
 # --- through real spans --------------------------------------------------------------------------------
@@ -225,6 +233,7 @@ def test_a_call_that_its_provider_refuses_leaves_the_usage_known(tracing, name, 
             uncounted=uncounted,
             unpriced=1 + uncounted,
             unpriced_prompt_tokens=7,
+            unpriced_longest_prompt=7,
         ),
     )
 
@@ -233,6 +242,6 @@ def test_a_total_without_its_parts_is_not_free():
     """What is in neither part costs as much as what the model made, which is the dearer."""
     prices = {"m": Price(input=5, output=15)}
     (used,) = usage_of_spans([llm(1, total_tokens=1_000_000)])
-    assert usage_cost_usd((used,), prices) == (15.0, [])
+    assert usage_cost((used,), prices).usd == 15.0
     (used,) = usage_of_spans([llm(1, None, 200_000, completion_tokens=300_000, total_tokens=1_000_000)])
-    assert usage_cost_usd((used,), prices) == (pytest.approx(1 + 4.5 + 7.5), [])
+    assert usage_cost((used,), prices).usd == pytest.approx(1 + 4.5 + 7.5)

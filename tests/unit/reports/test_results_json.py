@@ -461,7 +461,7 @@ def test_it_has_the_facts():
         "directory": "/work",
         "undelivered": 0,
     }
-    assert found["prices"] == {"gpt-4o": {"input": 2.5, "output": 10.0}}
+    assert found["prices"] == {"gpt-4o": {"input": 2.5, "output": 10.0, "max_prompt_tokens": None, "as_of": ""}}
     search, router = found["experiments"]
     assert (search["passed"], search["failed"], search["not_run"], search["examples"]) == (False, 0, 0, 12)
     assert (router["failed"], router["error_rate"], router["repetitions"]) == (2, 2 / 6, 2)

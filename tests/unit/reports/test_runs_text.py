@@ -58,9 +58,18 @@ def test_each_directory_has_a_group_and_unknown_facts_are_dashes():
 def test_the_cost_is_from_the_spans_or_the_prices():
     usage = (ModelUsage(model="m", calls=1, prompt_tokens=1_000_000, unpriced=1, unpriced_prompt_tokens=1_000_000),)
     priced = {"m": Price(input=2.5, output=10.0)}
-    assert "2.5000\xa0USD\n" in as_text([listed(10, usage=usage)], priced, width=80)
-    assert "0.0000\xa0USD\xa0or\xa0more" in as_text([listed(10, usage=usage)], {}, width=80)
+    assert "2.50\xa0USD\n" in as_text([listed(10, usage=usage)], priced, width=80)
+    assert "0.00\xa0USD\xa0or\xa0more" in as_text([listed(10, usage=usage)], {}, width=80)
     assert json.loads(as_json([listed(10, usage=usage)], priced))[0]["cost_usd"] == 2.5
+
+
+def test_the_date_of_known_prices_is_said_once_at_the_end():
+    usage = (ModelUsage(model="gpt-4o-mini", calls=1, unpriced=1, unpriced_prompt_tokens=1_000_000),)
+    text = as_text([listed(10, usage=usage), listed(11, "router", usage=usage)], {}, width=80)
+    assert text.count("0.15\xa0USD\n") == 2
+    assert text.count("prices of") == 1
+    assert text.splitlines()[-1].startswith("Costs are at the prices of 20")
+    assert "prices of" not in as_text([listed(10, usage=usage)], {"gpt-4o-mini": Price(input=1, output=1)}, width=80)
 
 
 def test_the_json_has_all_of_it():

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from evalwire.model import count, score_text
-from evalwire.reports.amounts import change_interval, limit_text, value_text
+from evalwire.reports.amounts import change_interval, limit_text, prices_date, value_text
 from evalwire.reports.console.wrapping import Line
 from evalwire.reports.text import gate_sentence, plain
 
@@ -42,6 +42,9 @@ def gate_lines(report: Report, *, verbose: bool, color: bool) -> Iterator[Line]:
             yield _sentence(gate, f"passed: {gate.text}{_statistics(gate)}")
     elif passed:
         yield Line(f"{count(len(passed), 'gate')} passed (-v lists passed gates)")
+    shown = report.gates if verbose else [*failed, *undecided]
+    if any(gate.rule == "max_cost_usd" for gate in shown) and (date := prices_date(report)):
+        yield Line(f"prices of {date}")
 
 
 def _failed(report: Report, gates: Sequence[GateResult], *, color: bool) -> Iterator[Line]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from evalwire.model import count
+from evalwire.model import cost_text, count
 from evalwire.reports import text
-from evalwire.reports.amounts import limit_text
+from evalwire.reports.amounts import limit_text, prices_date
 from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link, link
@@ -54,6 +54,7 @@ def pieces(report: Report) -> Iterator[str]:
         tolerated=summary.tolerated(digest),
         reason=summary.reason(report, digest),
         size=summary.size(report, digest),
+        prices_date=prices_date(report),
         has_runs=has_runs,
         has_pending_runs=any(result.not_run for result in report.results if result.opened),
         has_tokens=any(section.token_count for section in sections),
@@ -84,6 +85,7 @@ def _page() -> jinja2.Template:
         author_id=runs.author_id,
         blocks=runs.blocks,
         commit_link=commit_link,
+        cost_text=cost_text,
         comparison_link=comparison_link,
         count=count,
         cut=text.cut,

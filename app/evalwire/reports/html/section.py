@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import token_count, usage_cost_usd, written
+from evalwire.model import token_count, usage_cost, written
 from evalwire.reports.causes import Cause, causes_of
 from evalwire.reports.highlights import ChangedExample, Highlight, changed_examples, lowest
 from evalwire.reports.html.numbers import DASH, MINUS, number
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Baseline,
         BaselineRun,
         Comparison,
+        Cost,
         Evaluation,
         ExperimentResult,
         Failure,
@@ -146,15 +147,9 @@ class Section:
         return ", ".join(used.model or "a model without a name" for used in self.usage or ())
 
     @property
-    def cost_and_unknown(self) -> tuple[float, list[str]]:
-        """Return the cost in USD, and the models whose cost is unknown."""
-        return usage_cost_usd(self.usage or (), self.report.prices)
-
-    @property
-    def cost(self) -> str:
-        """Return the cost as text, marked as a minimum if a part is unknown."""
-        cost, unknown = self.cost_and_unknown
-        return DASH if self.usage is None else f"{cost:,.4f} USD" + (" or more" if unknown else "")
+    def cost(self) -> Cost:
+        """Return the known cost, and the models whose cost is unknown."""
+        return usage_cost(self.usage or (), self.report.prices)
 
     @property
     def most_repeated(self) -> int:

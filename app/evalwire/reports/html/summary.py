@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from evalwire.model import count
+from evalwire.model import cost_text, count
 from evalwire.reports.html.numbers import DASH, duration, number, percent, points, signed
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def amount(gate: GateResult) -> str:
     if gate.rule == "max_p95_seconds":
         return duration(value)
     if gate.rule == "max_cost_usd":
-        return f"{value:,.4f} USD"
+        return cost_text(value)
     return percent(value) if _is_share(gate) else number(value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from evalwire.model import count, token_count, total_usage, usage_cost_usd
+from evalwire.model import count, token_count, total_usage, usage_cost
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
 from evalwire.reports.ci_links import commit_link, pull_request_link
@@ -109,8 +109,9 @@ def _numbers(report: Report) -> str:
     parts = size if report.results else []
     usage = total_usage(result.usage or () for result in report.results)
     if used := token_count(usage):
-        cost, unknown = usage_cost_usd(usage, report.prices)
-        parts.append(f"{used:,} tokens" + (f", {cost:.2g} USD{' or more' if unknown else ''}" if cost else ""))
+        cost = usage_cost(usage, report.prices)
+        date = f" (prices of {cost.as_of})" if cost.as_of else ""
+        parts.append(f"{used:,} tokens" + (f", {cost.text}{date}" if cost.usd else ""))
     if report.gates_note:
         parts.append(report.gates_note)
     return " · ".join(parts)

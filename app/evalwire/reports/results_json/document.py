@@ -32,6 +32,10 @@ class Price(Record, frozen=True):
 
     input: Annotated[Number, describe("Price of tokens sent to the model.", minimum=0)]
     output: Annotated[Number, describe("Price of tokens that the model generated.", minimum=0)]
+    max_prompt_tokens: Annotated[
+        Count | None, describe("Largest prompt to which the price applies; null for any prompt.")
+    ] = None
+    as_of: Annotated[str, describe("Date of the price of a known model, as YYYY-MM-DD; empty for `[prices]`.")] = ""
 
 
 class GateResult(Record, frozen=True):

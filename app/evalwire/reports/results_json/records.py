@@ -52,6 +52,9 @@ class ModelUsage(Record, frozen=True):
     unpriced: Annotated[Count, describe("Calls whose spans have no cost.")]
     unpriced_prompt_tokens: Annotated[Count, describe("Tokens sent in calls without a cost.")]
     unpriced_completion_tokens: Annotated[Count, describe("Tokens generated in calls without a cost.")]
+    unpriced_longest_prompt: Annotated[
+        Count, describe("Tokens sent in the call without a cost that has the longest prompt.")
+    ] = 0
 
 
 Usage = tuple[ModelUsage, ...]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evalwire.model import usage_cost_usd
+from evalwire.model import prices_in, usage_cost
 from evalwire.reports.results_json import baseline_records, document, records
 from evalwire.reports.results_json.nouns import to_record
 
 if TYPE_CHECKING:
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Report, ScoreSummary, TaskRun
+    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, Report, ScoreSummary, TaskRun
 
 
 def pieces(report: Report) -> Iterator[str]:
@@ -39,7 +39,7 @@ def pieces(report: Report) -> Iterator[str]:
         journal=report.journal,
         undelivered=report.undelivered,
         ci=dict(report.ci),
-        prices={model: to_record(price) for model, price in report.prices.items()},
+        prices={model: to_record(price) for model, price in _prices(report).items()},
         gates=to_record(report.gates),
         baselines=(),
         history=to_record(report.history),
@@ -54,9 +54,14 @@ def pieces(report: Report) -> Iterator[str]:
     yield "\n"
 
 
+def _prices(report: Report) -> dict[str, Price]:
+    """Return the prices that the costs in the file use; a known price can be different in another version."""
+    return prices_in((result.usage or () for result in report.results), report.prices)
+
+
 def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
     opened, usage = result.opened, result.usage
-    cost, unpriced = usage_cost_usd(usage, report.prices) if usage is not None else (None, [])
+    cost = usage_cost(usage, report.prices) if usage is not None else None
     head = document.Experiment(
         name=result.name,
         passed=report.passed(result),
@@ -78,8 +83,8 @@ def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
         not_run=result.not_run,
         error_rate=result.error_rate,
         usage=to_record(usage),
-        cost_usd=cost,
-        unpriced_models=tuple(unpriced),
+        cost_usd=cost.usd if cost else None,
+        unpriced_models=cost.unknown if cost else (),
         failure=to_record(result.failure),
         problems=to_record(result.problems),
         examples_not_run=(),
