@@ -30,7 +30,7 @@ from evalwire.model import (
     partial_facts,
     source_facts,
 )
-from evalwire.recording import past_of_runs, read_journal
+from evalwire.recording import PastExperiment, past_of_runs, read_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from evalwire.model import Dataset, Example, Experiment, ExperimentResult, JobSpec, OpenExperiment, TaskRun
     from evalwire.phoenix import Phoenix
-    from evalwire.recording import PastExperiment, PastJob
+    from evalwire.recording import PastJob
     from evalwire.settings import Settings
 
 _MOST_NAMED = 5  # examples in a message
@@ -195,7 +195,7 @@ def _from_journal(settings: Settings, phoenix: Phoenix, path: Path) -> Iterator[
             )
         own = {example.node_id for example in dataset.examples}
         _check_found([node_id for node_id, _ in past.runs if node_id not in own], dataset)
-        yield _outputs(name, past, dataset, past.runs_on(dataset.examples, others={}).values())
+        yield _outputs(name, _as_here(past, phoenix), dataset, past.runs_on(dataset.examples, others={}).values())
 
 
 # --- results.json ----------------------------------------------------------------------------------
@@ -214,7 +214,8 @@ def _from_results(settings: Settings, phoenix: Phoenix, path: Path) -> Iterator[
             raise UsageError(_without_outputs(name, path))
         _check_unmasked(path, result, report.journal)
         dataset = _dataset_of(phoenix, path, result)
-        yield _outputs(name, result.opened, dataset, _on_dataset(result.runs, dataset))
+        past = _as_here(PastExperiment.of(result.opened), phoenix)
+        yield _outputs(name, past, dataset, _on_dataset(result.runs, dataset))
 
 
 def _check_unmasked(path: Path, result: ExperimentResult, journal: str | None) -> None:
@@ -297,6 +298,16 @@ def _outputs(
         ),
         past=past_of_runs(name, kept, repetitions=recorded.repetitions),
     )
+
+
+def _as_here(past: PastExperiment, phoenix: Phoenix) -> PastExperiment:
+    """Return an experiment without its ID if this server has no experiment or another experiment with the ID."""
+    try:
+        record = phoenix.experiments.find(past.id) if past.id is not None else None
+    except ExperimentNotFound:
+        record = None
+    is_same = record is not None and past.is_same(recorded_name=record["name"], metadata=record["metadata"])
+    return past if is_same else replace(past, id=None)
 
 
 def _selection(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -250,6 +250,7 @@ def test_results_of_another_server_are_scored_on_the_newest_version_with_the_sam
     path = recorded.folder / "reports" / "results.json"
     document = json.loads(path.read_text())
     document["experiments"][0]["dataset"] |= {"id": "D9", "version_id": "V1"}
+    document["experiments"][0]["metadata"] |= {"evalwire_key": "of another server"}
     document["experiments"][0]["metadata"]["evalwire"]["data"] = "of another server"
     for run_ in document["experiments"][0]["runs"]:
         run_["example_node_id"] = f"other {run_['example_node_id']}"
@@ -258,6 +259,7 @@ def test_results_of_another_server_are_scored_on_the_newest_version_with_the_sam
     code, text = recorded.score(path=other)
     assert code == 0, text
     assert recorded.outputs("E2") == recorded.outputs("E1")
+    assert "experiment" not in recorded.facts("E2")["source"]  # this ID is of another experiment here
 
 
 def test_examples_that_the_dataset_no_longer_has_are_named(recorded):
