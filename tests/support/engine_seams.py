@@ -11,6 +11,7 @@ from typing import Any
 
 from evalwire.engine.engine import run_engine
 from evalwire.engine.limits import Limits, Stop
+from evalwire.engine.protocols import Observer
 from evalwire.jobs.progress import Quiet
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
@@ -108,12 +109,18 @@ def always(output: Any) -> float:
     return 1.0
 
 
-def go(*experiments: Experiment, recorder: FakeRecorder | None = None, stop: Stop | None = None, **limits: Any) -> Any:
+def go(
+    *experiments: Experiment,
+    recorder: FakeRecorder | None = None,
+    observer: Observer | None = None,
+    stop: Stop | None = None,
+    **limits: Any,
+) -> Any:
     return run_engine(
         experiments,
         recorder=recorder or FakeRecorder(),
         tracer=FakeTracer(),
-        observer=Quiet(),
+        observer=observer or Quiet(),
         limits=Limits(**limits),
         stop=stop or Stop(),
     )

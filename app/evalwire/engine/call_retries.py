@@ -87,16 +87,25 @@ class CallRetries:
         retries: the number of retries of a call whose error is worth a retry. None for no retries, or for a few after
             rate limits if the limit of `pace` is "auto".
         retry_on: additional exceptions to retry, as `module.ExceptionName`.
+        on_rate_limit: a function that receives the seconds for which a rate limit delays calls.
     """
 
     def __init__(
-        self, pace: Pace, turns: Turns, ends: asyncio.Event, *, retries: int | None, retry_on: Collection[str]
+        self,
+        pace: Pace,
+        turns: Turns,
+        ends: asyncio.Event,
+        *,
+        retries: int | None,
+        retry_on: Collection[str],
+        on_rate_limit: Callable[[float], object],
     ) -> None:
         self._pace = pace
         self._turns = turns
         self._ends = ends
         self._retries = retries
         self._retry_on = retry_on
+        self._on_rate_limit = on_rate_limit
 
     async def outcome(
         self, begin: Callable[[Callable[[Call], None]], Call], settle: Callable[[CallResult[Any]], R], *, ticket: Ticket
@@ -116,7 +125,7 @@ class CallRetries:
             is_limited = error is not None and is_rate_limit(error)
             asked = wait_asked(error) if error is not None else None
             if is_limited:
-                self._pace.rate_limited(ticket, asked)
+                self._slow_down(ticket, asked)
             if error is None:
                 break
             if tries.count > (most := self._most_after(error, is_limited=is_limited)):
@@ -128,7 +137,7 @@ class CallRetries:
             if (asked or 0.0) > _LONGEST_ASKED:
                 call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
                 break
-            if await self._ends_within(wait):
+            if await self._ends_within(wait, is_limited=is_limited):
                 break
             if call.callee.on_loop:
                 await self._turns.take()
@@ -142,8 +151,16 @@ class CallRetries:
             return _AUTO_RETRIES if is_limited and self._pace.is_auto else 0
         return self._retries if is_worth_retrying(error, self._retry_on) else 0
 
-    async def _ends_within(self, seconds: float) -> bool:
-        """Wait, and return whether the job should end."""
+    def _slow_down(self, ticket: Ticket, asked: float | None) -> None:
+        """Lower the pace after a rate limit."""
+        self._pace.rate_limited(ticket, asked)
+        if pause := self._pace.pause_seconds:
+            self._on_rate_limit(pause)
+
+    async def _ends_within(self, seconds: float, *, is_limited: bool) -> bool:
+        """Wait, for a rate limit or after another error, and return whether the job should end."""
+        if is_limited:
+            self._on_rate_limit(seconds)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ends.wait(), seconds)
         return self._ends.is_set()

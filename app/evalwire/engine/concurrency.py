@@ -99,6 +99,11 @@ class Pace:
         """The highest number of tickets in use so far."""
         return self._most_out
 
+    @property
+    def pause_seconds(self) -> float:
+        """The seconds until tickets are issued again after a rate limit; 0 without a pause."""
+        return max(0.0, self._resume_at - self._clock())
+
     # --- tickets ---------------------------------------------------------------------------------------
 
     def try_acquire(self) -> Ticket | None:

@@ -164,6 +164,7 @@ class ExperimentRun:
             if earlier is not None and earlier.is_recorded and is_evaluated(opened, earlier):
                 self._runs[index] = earlier
                 self._job.notify(self._job.observer.ran, opened, earlier)
+                self._job.notify(self._job.observer.recorded, opened, earlier)
             else:
                 yield _PendingRun(index, example, repetition, earlier)
 
@@ -258,6 +259,7 @@ class ExperimentRun:
                     run = await self._evaluate(opened, run, ticket)
                 if pending.earlier is None:
                     self._look_at_first(run)
+                job.notify(job.observer.ran, opened, run)
                 await job.backlog.acquire()
             finally:
                 job.finishing -= 1
@@ -269,7 +271,7 @@ class ExperimentRun:
             self._runs[pending.index] = dataclasses.replace(run, record_failure=left_over)
             raise
         self._runs[pending.index] = run
-        job.notify(job.observer.ran, opened, run)
+        job.notify(job.observer.recorded, opened, run)
 
     def _look_at_first(self, run: TaskRun) -> None:
         """Stop starting examples if the first runs all fail in the same way, to avoid further costs."""

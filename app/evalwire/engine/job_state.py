@@ -58,7 +58,14 @@ class JobState:
         self.stopped = asyncio.Event()
         self.ends = asyncio.Event()
         self.turns = Turns()
-        self.retries = CallRetries(self.pace, self.turns, self.ends, retries=limits.retries, retry_on=limits.retry_on)
+        self.retries = CallRetries(
+            self.pace,
+            self.turns,
+            self.ends,
+            retries=limits.retries,
+            retry_on=limits.retry_on,
+            on_rate_limit=lambda seconds: self.notify(observer.rate_limited, seconds),
+        )
         self.threads = Threads()
         self.clock = Clock(limits.timeout_seconds)
         self.finishing = 0

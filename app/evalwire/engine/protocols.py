@@ -61,7 +61,13 @@ class Observer(Protocol):
         """Notify that an experiment's dataset is available and its first example is about to run."""
 
     def ran(self, opened: OpenExperiment, run: TaskRun) -> None:
-        """Notify that a run has ended: it is recorded, or has failed."""
+        """Notify that the task and the evaluators of a run have ended; the run is recorded next."""
+
+    def recorded(self, opened: OpenExperiment, run: TaskRun) -> None:
+        """Notify that a run has been recorded, or could not be."""
+
+    def rate_limited(self, seconds: float) -> None:
+        """Notify that calls wait for a rate limit, for this time from now."""
 
     def finished(self, result: ExperimentResult) -> None:
         """Notify that an experiment has ended."""

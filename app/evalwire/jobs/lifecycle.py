@@ -84,7 +84,7 @@ def run_and_report(
                 gating = job_gating(job, settings, directory=writer.start.directory, say=console.say)
                 job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
-                with progress_of(console) as observer, single_process():
+                with progress_of(console, settings.prices) as observer, single_process():
                     report = run_job(
                         job,
                         gating=gating,

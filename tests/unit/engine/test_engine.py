@@ -23,6 +23,7 @@ from evalwire.engine.engine import run_engine
 from evalwire.engine.event_loop import LoopThread
 from evalwire.engine.limits import Limits, Stop
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable
+from evalwire.jobs.progress import Quiet
 from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.run import Evaluation, TaskRun
@@ -598,8 +599,45 @@ class Gone:
     def ran(self, opened, run):
         raise BrokenPipeError
 
+    def recorded(self, opened, run):
+        raise BrokenPipeError
+
     def finished(self, result):
         raise BrokenPipeError
+
+
+class Watching(Quiet):
+    """An observer that keeps its events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+
+    def ran(self, opened, run):
+        self.events.append(("ran", run.id))
+
+    def recorded(self, opened, run):
+        self.events.append(("recorded", run.id))
+
+    def rate_limited(self, seconds):
+        self.events.append(("rate limited", seconds))
+
+
+def test_a_run_is_notified_when_it_ran_and_again_when_it_is_recorded():
+    """A record that fails is no less an end; an earlier job's run has both at once."""
+
+    async def task(example):
+        return 1
+
+    earlier = go(experiment(task, name="set_2")).results[0].runs[0]
+    earlier = replace(earlier, evaluations=tuple(replace(one, id="a") for one in earlier.evaluations))
+    observer = Watching()
+    recorder = FakeRecorder(earlier={("n0", 1): earlier})
+    go(experiment(task, name="set_2"), recorder=recorder, observer=observer)
+    assert observer.events == [("ran", "run-e0"), ("recorded", "run-e0"), ("ran", None), ("recorded", "run-e1")]
+    observer = Watching()
+    failing = FakeRecorder(record_error=PhoenixRefused("no"))
+    go(experiment(task, name="set_1"), recorder=failing, observer=observer)
+    assert observer.events == [("ran", None), ("recorded", None)]
 
 
 def test_a_screen_that_is_gone_costs_nothing(caplog):
@@ -875,6 +913,26 @@ def test_a_call_is_made_no_more_often_than_its_retries_allow(error, limits, call
     (result,) = go(experiment(task, name="set_1"), **limits).results
     assert made == calls == result.runs[0].attempts
     assert result.runs[0].failure.type == type(error).__name__
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_wait_for_a_rate_limit_is_notified_with_its_seconds():
+    """The pause that the provider asked for, and the wait of the call; another error has none."""
+    limited = RateLimited()
+    limited.response = SimpleNamespace(headers={"retry-after-ms": "20"})  # type: ignore[attr-defined] - as clients have
+    errors = [limited, RateLimited(), ConnectionResetError()]
+
+    async def task(example):
+        if errors:
+            raise errors.pop(0)
+        return 1
+
+    observer = Watching()
+    assert go(experiment(task, name="set_1"), observer=observer, retries=3).results[0].passed
+    pause, *waits = [seconds for event, seconds in observer.events if event == "rate limited"]
+    assert 0 < pause <= 0.02
+    assert [0.02 <= wait <= 0.025 for wait in waits] == [True, False]
+    assert 0 < waits[1] <= 0.0025
 
 
 @pytest.mark.usefixtures("no_wait")
