@@ -72,7 +72,9 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
         assert "nonsense" in report or "evalwire.xml" in report or "question 3" in report
         assert "fell by" in report
     assert red.stdout.startswith("FAILED (1 of 1 gate failed)")
-    assert f"::error file=experiments/{searching.name}/exact.py" in red.stdout
+    assert f"::error file=evalwire.toml,line=2,title={searching.name}%3A exact max_drop::" in red.stdout
+    quality = json.loads((folder / "gl-code-quality-report.json").read_text())
+    assert [entry["location"] for entry in quality] == [{"path": "evalwire.toml", "lines": {"begin": 2}}]
     worse = [run["example_id"] for run in found["experiments"][0]["runs"] if run["output"] == "nonsense"]
     assert len(worse) == 10
     junit = (folder / "evalwire.xml").read_text()
