@@ -466,7 +466,7 @@ def test_metadata_of_any_shape_are_read(phoenix_project, client, metadata):
     assert (found.name, found.evaluator_names, found.passed) == (dataset.name, ("e",), True)
     done = phoenix_project.run("gate", "--experiment", script.id, "--report-dir", "out")
     assert done.returncode == 0, done.stderr
-    assert len(list((phoenix_project.directory / "out").iterdir())) == 5
+    assert len(list((phoenix_project.directory / "out").iterdir())) == 6
 
 
 @needs_phoenix

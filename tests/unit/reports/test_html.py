@@ -968,7 +968,7 @@ def test_a_link_to_a_run_opens_it(chromium, red_page):
         choose(page, "f-kind", "failed")
         settled(page, "2 of 18 runs")
         page.click(".changes a[href='#r0-3']")
-        page.wait_for("document.querySelector('#r0-3 details').open")
+        page.wait_for("document.querySelector('#r0-3 details')?.open")
         assert page.js("document.querySelector('#r0-3').checkVisibility()")
         top = page.js("document.querySelector('#r0-3').getBoundingClientRect().top")
         controls = page.js("document.getElementById('controls').getBoundingClientRect().bottom")
