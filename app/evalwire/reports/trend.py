@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalwire.model import count, score_means, score_text
+from evalwire.model import count, difference, score_means, score_text
 from evalwire.reports.markdown_text import code
 from evalwire.reports.text import cut, plain
 
@@ -60,7 +60,7 @@ class Trend:
         """
         interval = self.current.interval
         values = [score.mean for score in self.scores]
-        return sparkline(values[-_MOST_BARS:], least_span=interval.high - interval.low if interval else 0.0)
+        return sparkline(values[-_MOST_BARS:], least_span=difference(interval.high, interval.low) if interval else 0.0)
 
     @property
     def values(self) -> str:

@@ -1190,6 +1190,8 @@ def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopp
     """The others run to their end; where it is not asked for, so does this one."""
 
     async def task(example):
+        if example.input["n"] in (9, 10):  # the last two of ten let the others end, which may be on threads
+            await asyncio.sleep(0.2)
         if not is_evaluator:
             fail(example.input["n"])
         return example.input["n"]

@@ -13,7 +13,7 @@ from evalwire import reports
 from evalwire.model import History, HistoryEntry, Interval, ScoreMean
 from evalwire.reports import html, markdown
 from evalwire.reports.console import render
-from evalwire.reports.trend import console_lines, sparkline, trends
+from evalwire.reports.trend import Trend, console_lines, sparkline, trends
 
 
 def entry(number: int, *scores: ScoreMean, **changes: object) -> HistoryEntry:
@@ -145,3 +145,8 @@ def test_a_history_survives_results_json():
     assert reports.read_results(text).history == report.history
     older = re.sub(r',\n  "history": \[.*?\n  \]', "", text, count=1, flags=re.DOTALL)
     assert reports.read_results(older).history == ()
+
+
+def test_means_and_intervals_at_the_end_of_the_floats_have_a_sparkline():
+    wide = ScoreMean(name="x", mean=9e307, count=7, interval=Interval(low=-1.7e308, high=1.7e308, method="t"))
+    assert len(Trend(branch="main", earlier=(), current=wide).sparkline) == 1
