@@ -18,7 +18,7 @@ ended() {
 }
 
 # Print the summary of a job without a report.
-bare_summary() { printf '## evalwire: %s\n\nThere is no report. See the log of the job.\n' "$(ended)"; }
+bare_summary() { printf '## evalwire: %s\n\nNo report was written. See the log of the job.\n' "$(ended)"; }
 
 _message() {
   local text=$2

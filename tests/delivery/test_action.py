@@ -228,7 +228,7 @@ def test_only_reports_are_taken(publish, tmp_path):
     for path in (secret, "../secret", "test-results/link.md", "test-results/../../secret", "test-results", "gone.md"):
         found, summary, _ = publish("1", f"outcome=errors\nsummary={path}\n")
         assert found["summary"] == "", path
-        assert "There is no report" in summary
+        assert "No report was written" in summary
     found, summary, _ = publish("1", "outcome=errors\nsummary=test-results/summary.md\n")
     assert found["summary"] == str(reports / "summary.md")
     assert summary.startswith("## FAILED")

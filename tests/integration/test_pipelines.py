@@ -67,7 +67,7 @@ def test_a_pull_request_is_compared_with_the_last_passed_run_of_main(runner, tmp
     installed = {"INSTALL_EVALWIRE_FROM": "git+https://git.example/evalwire"}
     code, said = runner.run("evaluate", ref=PULL, run_id=1, **installed)
     assert code == 0, said
-    assert "::notice title=evalwire::There is no baseline, because no run of main has passed yet." in said
+    assert "::notice title=evalwire::No baseline: no run of main has passed yet." in said
     assert "uv pip install --system evalwire[local] @ git+https://git.example/evalwire\n" in said
     assert (tmp_path / "served").read_text() == "served\n"
     assert "PASSED, but 1 drop gate had no baseline" in (tmp_path / "summary").read_text().splitlines()[0]
@@ -82,7 +82,7 @@ def test_a_pull_request_is_compared_with_the_last_passed_run_of_main(runner, tmp
     task.write_text("WORDS = {}\n\n\nasync def task(example):\n    return 'other'\n")
     code, said = runner.run("evaluate", ref=MAIN, run_id=3, **installed)
     assert code == 1, said
-    assert "There is no baseline" not in said
+    assert "No baseline" not in said
     results = json.loads((runner.workspace / "test-results/results.json").read_text())
     assert (results["outcome"], results["baselines"][0]["asked"]) == ("gate_failed", "file:.evalwire/baseline.json")
     assert list(runner.caches) == ["evalwire-baseline:main:2-1"]
@@ -176,7 +176,7 @@ def test_gitlab_without_a_passed_pipeline_says_so_and_an_outage_fails(gitlab_job
     artifacts.status = 404
     code, said = gitlab_job("evalwire")
     assert code == 0, said
-    assert "There is no baseline: no passed pipeline of main has results (HTTP 404).\nevalwire run --local \n" in said
+    assert "No baseline: no passed pipeline of main has results (HTTP 404).\nevalwire run --local \n" in said
     artifacts.status = 501
     code, said = gitlab_job("evalwire")
     assert (code, "evalwire run" in said) == (1, False)

@@ -76,7 +76,7 @@ def _failing(path: Path) -> Mapping[str, tuple[str, ...] | None]:
     """
     if not path.exists():
         raise UsageError(
-            f"--failing needs the results of an earlier run, but there is no {path}. Run all examples first with "
+            f"--failing needs the results of an earlier run, but {path} does not exist. Run all examples first with "
             "`evalwire run`."
         )
     found = reports.load_failing(path)

@@ -87,7 +87,7 @@ class RecordedNames:
         found = self._starting_with(text) or ([] if colon else self._on_branch(text))
         if not found:
             raise UsageError(
-                f"there is no recorded experiment {text!r}: no ID starts with it, and no experiment of this project "
+                f"no recorded experiment matches {text!r}: no ID starts with it, and no experiment of this project "
                 f"ran on such a branch. {self._advice}"
             )
         return found
@@ -110,7 +110,7 @@ class RecordedNames:
     @property
     def _advice(self) -> str:
         if not self.datasets:
-            return f"There is no experiment in {self._settings.experiments}/: run this in the project, or give an ID."
+            return f"{self._settings.experiments}/ has no experiments: run this in the project, or give an ID."
         return f"Give {NAMES}."
 
     def _on_dataset(self, dataset: str) -> Iterator[Mapping[str, Any]]:
@@ -126,7 +126,7 @@ class RecordedNames:
         known = [f"{sum(1 for _ in self.records(name))} of {name}" for name in self.datasets]
         prefix = f"with the prefix {self._settings.prefix!r}"
         has = f"Phoenix has {', '.join(known)} {prefix}. " if known else ""
-        raise UsageError(f"there is no recorded experiment {text}. {has}{self._advice}")
+        raise UsageError(f"no recorded experiment matches {text}. {has}{self._advice}")
 
     def _on_branch(self, branch: str) -> list[str]:
         """Return the newest finished experiment of each directory on a branch."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalwire import phoenix as phoenix_room
 from evalwire.jobs.progress import waiting
-from evalwire.settings import ci_metadata
+from evalwire.settings import is_ci
 
 if TYPE_CHECKING:
     from evalwire.jobs.console import Console
@@ -66,7 +66,7 @@ def kept_notice(settings: Settings) -> str | None:
 
 def _reason_not_to_keep(environ: Mapping[str, str], console: Console) -> str:
     """Return why a server must not continue after the command."""
-    if ci_metadata(environ) or environ.get("CI", "").lower() not in ("", "0", "false"):
+    if is_ci(environ):
         return "in CI"
     if _is_in_container(environ):
         return "in a container"

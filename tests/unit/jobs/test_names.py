@@ -90,7 +90,7 @@ def test_last_has_the_prefix_of_the_project_and_knows_what_other_tools_recorded(
 
 def test_a_last_that_does_not_exist_says_how_many_there_are(names):
     with pytest.raises(
-        UsageError, match=r"no recorded experiment last~9. Phoenix has 0 of router, 4 of search with the"
+        UsageError, match=r"no recorded experiment matches last~9. Phoenix has 0 of router, 4 of search with the"
     ):
         names(Recorded(search=SEARCH)).find("last~9")
 
@@ -141,7 +141,7 @@ def test_a_name_of_nothing_is_an_error_that_tells_the_names(names, text):
 
 def test_outside_of_a_project_the_error_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="There is no experiment in experiments/"):
+    with pytest.raises(UsageError, match="experiments/ has no experiments"):
         RecordedNames(load_settings(flags={}, environ={}), Listing(Recorded())).find("last")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from memory_phoenix import MemoryPhoenix, call
+from memory_project import MemoryProject
 
 from evalwire.cli.commands.baseline import pin
 from evalwire.cli.commands.gate import gate
@@ -32,31 +30,13 @@ async def task(example):
 GATES = "[experiments.search.gates]\nis_right = { min_pass_rate = 0.8, max_drop = 0.1 }\n"
 
 
-class World:
+class World(MemoryProject):
     """A project with an experiment on 20 examples, of which two are scored False."""
 
     def __init__(self, folder, monkeypatch):
-        examples = [
-            Example(id=f"q{n}", node_id=f"N{n}", input={"q": f"question {n}?"}, output={}, metadata={})
-            for n in range(SIZE)
-        ]
-        self.folder, self.monkeypatch = folder, monkeypatch
-        self.phoenix = MemoryPhoenix("search", examples, split="smoke", of_split=[f"q{n}" for n in range(10)])
-        self.calls = folder / "calls"
-        own = folder / "experiments" / "search"
-        own.mkdir(parents=True)
-        (own / "task.py").write_text(TASK)
-        (own / "is_right.py").write_text("def is_right(output):\n    return output == 'right'\n")
-        (folder / "evalwire.toml").write_text(GATES)
-        self.set(CALLS=str(self.calls))
-
-    def set(self, **environ):
-        for name, value in environ.items():
-            self.monkeypatch.setenv(name, value)
-
-    def call(self, command, flags=None, *, environ=None, **options):
-        self.calls.write_text("")
-        return call(command, self.phoenix, self.folder, environ or {}, flags or {}, **options)
+        right = "def is_right(output):\n    return output == 'right'\n"
+        super().__init__(folder, monkeypatch, size=SIZE, of_split=10, task=TASK, is_right=right)
+        self.settings(GATES)
 
     def run(self, *, flags=None, environ=None, options=None, **asked):
         return self.call(run, flags, environ=environ, examples=ExampleRequest(**asked), **(options or {}))
@@ -64,10 +44,6 @@ class World:
     @property
     def called(self):
         return sorted(self.calls.read_text().split())
-
-    @property
-    def results(self):
-        return json.loads((self.folder / "reports" / "results.json").read_text())
 
     @property
     def newest(self):

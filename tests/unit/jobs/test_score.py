@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from memory_phoenix import MemoryPhoenix, call, edited
+from memory_phoenix import edited
+from memory_project import MemoryProject
 
 from evalwire.cli.commands.baseline import pin
 from evalwire.cli.commands.compare import compare
@@ -20,7 +21,7 @@ from evalwire.clocks import now
 from evalwire.errors import PhoenixUnreachable
 from evalwire.jobs import ExampleRequest
 from evalwire.jobs.durations import with_earlier_time
-from evalwire.model import Example, own_metadata
+from evalwire.model import own_metadata
 from evalwire.reports import load_results
 
 SIZE = 4
@@ -39,42 +40,17 @@ STRICT = "def is_right(output):\n    return output['text'] == 'right'\n"
 FIXED = "def is_right(output):\n    return output['text'].strip() == 'right'\n"
 
 
-class World:
+class World(MemoryProject):
     """A project with an experiment whose evaluator is too strict, and whose outputs are recorded."""
 
     def __init__(self, folder, monkeypatch):
-        examples = [
-            Example(id=f"q{n}", node_id=f"N{n}", input={"q": f"question {n}?"}, output={}, metadata={})
-            for n in range(SIZE)
-        ]
-        self.folder, self.monkeypatch = folder, monkeypatch
-        self.phoenix = MemoryPhoenix("search", examples, split="smoke", of_split=["q0", "q1"])
-        self.calls = folder / "calls"
-        self.own = folder / "experiments" / "search"
-        self.own.mkdir(parents=True)
-        self.write(task=TASK, is_right=STRICT)
-        monkeypatch.setenv("CALLS", str(self.calls))
-
-    def write(self, **files):
-        for name, text in files.items():
-            (self.own / f"{name}.py").write_text(text)
-
-    def settings(self, text):
-        (self.folder / "evalwire.toml").write_text(text)
-
-    def call(self, command, flags=None, *, environ=None, **options):
-        self.calls.write_text("")
-        return call(command, self.phoenix, self.folder, environ or {}, flags or {}, **options)
+        super().__init__(folder, monkeypatch, size=SIZE, of_split=2, task=TASK, is_right=STRICT)
 
     def run(self, flags=None, *, environ=None, **selected):
         return self.call(run, flags, environ=environ, examples=ExampleRequest(**selected))
 
     def score(self, *experiments, flags=None, environ=None, **options):
         return self.call(score, flags, environ=environ, experiments=experiments, **options)
-
-    @property
-    def results(self):
-        return json.loads((self.folder / "reports" / "results.json").read_text())
 
     @property
     def journal(self):
@@ -414,7 +390,7 @@ def test_a_file_without_all_outputs_of_a_run_is_refused(recorded, change, messag
 def test_a_name_that_stands_for_nothing_is_wrong_use(world):
     code, text = world.score()
     assert code == 2
-    assert "there is no recorded experiment last" in text
+    assert "no recorded experiment matches last" in text
     world.run()
     code, text = world.score(path=world.journal, flags={"names": ["other"]})
     assert code == 2
@@ -435,7 +411,7 @@ def test_an_experiment_without_a_recorded_run_is_named(recorded):
     (recorded.folder / "experiments" / "other" / "task.py").write_text(REFUSES)
     code, text = recorded.score()
     assert code == 0, text
-    assert "not scored, because there is no recorded run: other" in text
+    assert "not scored, because they have no recorded run: other" in text
 
 
 def test_a_run_that_was_interrupted_before_its_first_output_is_wrong_use(recorded):

@@ -82,7 +82,7 @@ def _no_permission(target: comments.Target, reason: str) -> str:
 
 
 def _summary(invocation: Invocation, path: Path) -> str:
-    """Return the masked text of the summary, or a text that says that there is no summary."""
+    """Return the masked text of the summary, or a sentence on its absence."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return plain(invocation.console.mask(file.read(_MOST_CHARACTERS)))
@@ -92,7 +92,7 @@ def _summary(invocation: Invocation, path: Path) -> str:
 
 
 def _end(invocation: Invocation, level: Literal["warning", "notice"], message: str) -> int:
-    """Show why there is no comment, on GitHub as an annotation, and return the exit code."""
+    """Show why no comment was written, on GitHub as an annotation, and return the exit code."""
     if invocation.environ.get("GITHUB_ACTIONS"):
         invocation.console.write_command(reports.annotations.message(level, message) + "\n")
     else:

@@ -45,7 +45,7 @@ def new(invocation: Invocation, *, name: str, template: Template = "basic") -> i
     is_set = settings.source("experiments") not in ("default", "flag")
     if not (is_set or root.is_dir() or Path(CONFIG_FILE).is_file()):
         raise UsageError(
-            f"there is no project here: neither {CONFIG_FILE} nor {root}/ exists.\n"
+            f"no project found here: neither {CONFIG_FILE} nor {root}/ exists.\n"
             "Change to the directory of your project, or create a project: evalwire init"
         )
     if os.path.lexists(root / name):
@@ -76,7 +76,9 @@ def _show_next_steps(invocation: Invocation, name: str, template: Template) -> N
     path = settings.csv_path
     rows = _rows(settings, tag)
     if path is None:
-        show(f"the dataset {tag} must be in Phoenix; there is no testset (csv_path under [dataset] in {CONFIG_FILE})\n")
+        show(
+            f"the dataset {tag} must be in Phoenix, because {CONFIG_FILE} names no testset (csv_path under [dataset])\n"
+        )
     elif rows:
         show(f"{path} has {count(rows, 'row')} for it: {settings.tag_column} = {tag}\n")
     else:

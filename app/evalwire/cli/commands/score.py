@@ -69,7 +69,7 @@ def score(
             if path is None and not experiments and not settings.names:
                 known = [each.name for each in find_experiments(settings.experiments)[0]]
                 if unrecorded := [name for name in known if name not in outputs]:
-                    console.say(f"not scored, because there is no recorded run: {', '.join(unrecorded)}")
+                    console.say(f"not scored, because they have no recorded run: {', '.join(unrecorded)}")
             yield Job(
                 experiments=loaded,
                 phoenix=phoenix,
