@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.run import Job, JobStart, opener, run_job
     from evalwire.jobs.scoring import check_outputs, recorded_outputs, say_sources, scored_spec, with_task_files
     from evalwire.jobs.selection import discover, load_selected, select_names
-    from evalwire.jobs.server import Connect, kept_notice, local_progress, local_server, reachable_phoenix
+    from evalwire.jobs.server import Connect, kept_notice, local_notice, local_progress, local_server, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
     from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
@@ -53,6 +53,7 @@ __all__ = [
     "kept_notice",
     "known_names",
     "load_selected",
+    "local_notice",
     "local_progress",
     "local_server",
     "opener",
@@ -104,6 +105,7 @@ __getattr__ = lazy_names(
         "job_gating": "gating",
         "job_spec": "spec",
         "kept_notice": "server",
+        "local_notice": "server",
         "known_names": "gating",
         "load_selected": "selection",
         "local_progress": "server",

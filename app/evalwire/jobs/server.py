@@ -64,6 +64,11 @@ def kept_notice(settings: Settings) -> str | None:
     return f"the local Phoenix stops after {status.keep_minutes:g} min without use, or with: evalwire local stop"
 
 
+def local_notice(settings: Settings) -> str:
+    """Return the message after a job on how to view its results in the local Phoenix."""
+    return kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve"
+
+
 def _reason_not_to_keep(environ: Mapping[str, str], console: Console) -> str:
     """Return why a server must not continue after the command."""
     if is_ci(environ):

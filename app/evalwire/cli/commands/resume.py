@@ -12,8 +12,8 @@ from evalwire.jobs import (
     Signals,
     check_outputs,
     engine_limits,
-    kept_notice,
     load_selected,
+    local_notice,
     reachable_phoenix,
     resumed_spec,
     run_and_report,
@@ -98,7 +98,7 @@ def resume(
         shard=sharing.shard if sharing else None,
     )
     if local:
-        console.say(kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve")
+        console.say(local_notice(settings))
     return code
 
 

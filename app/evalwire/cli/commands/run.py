@@ -14,8 +14,8 @@ from evalwire.jobs import (
     Signals,
     engine_limits,
     job_spec,
-    kept_notice,
     load_selected,
+    local_notice,
     prepare_datasets,
     reachable_phoenix,
     resumed_spec,
@@ -120,7 +120,7 @@ def run(
         shard=spec.sharing.shard if spec.sharing else None,
     )
     if local:
-        console.say(kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve")
+        console.say(local_notice(settings))
     return code
 
 

@@ -12,8 +12,8 @@ from evalwire.jobs import (
     Signals,
     engine_limits,
     job_spec,
-    kept_notice,
     load_selected,
+    local_notice,
     reachable_phoenix,
     recorded_outputs,
     run_and_report,
@@ -84,5 +84,5 @@ def score(
 
     code = run_and_report(settings, environ, console, begin, announce=invocation.announce)
     if local:
-        console.say(kept_notice(settings) or "to view these results in the local Phoenix, run: evalwire serve")
+        console.say(local_notice(settings))
     return code
