@@ -200,7 +200,7 @@ def test_a_server_whose_database_was_removed_is_not_used(directory):
     pid, _ = use(directory)
     (directory / "phoenix.db").unlink()
     again, said = use(directory)
-    assert again != pid or said == [], said
+    assert again != pid, said
     assert not is_alive(pid)
 
 
@@ -308,7 +308,9 @@ def test_a_server_whose_data_is_removed_is_stopped(directory, watched, removed):
         directory.mkdir()
         (directory / "phoenix.db").touch()
     wait_until(lambda: watched.reason, 10)
-    assert watched.reason == "its directory or its database was removed" or removed != "database"
+    # without its directory, the time limit is unknown, too: whichever the keeper notices first
+    also = set() if removed == "database" else {"it was not used for 0 minutes"}
+    assert watched.reason in {"its directory or its database was removed"} | also
     assert not is_alive(watched.pid)
 
 

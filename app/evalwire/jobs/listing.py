@@ -43,7 +43,11 @@ class Listing:
         place = 0
         while True:
             if place == len(seen):
-                record = next(rest, None)
+                try:
+                    record = next(rest, None)
+                except BaseException:
+                    del self._parts[dataset_name]  # an iterator that failed would look like the end of the list
+                    raise
                 if record is None:
                     return
                 seen.append(record)

@@ -194,3 +194,19 @@ def test_a_working_copy_has_the_history_of_its_own_branch_if_the_base_branch_has
     (history,) = find_histories([query(branch="topic", dirty=False)], Listing(server))
     assert (history.branch, [entry.experiment_id for entry in history.entries]) == ("topic", ["ID3"])
     assert find_histories([query(branch="topic", ci="github")], Listing(server)) == ()
+
+
+def test_a_listing_that_failed_is_requested_again_and_does_not_look_complete():
+    """A request for the history may fail; a baseline must not be missed for it."""
+
+    class Failing(Recorded):
+        def on_dataset(self, name, *, is_patient=True):
+            for number, record in enumerate(super().on_dataset(name, is_patient=is_patient)):
+                if not is_patient and number == 1:
+                    raise PhoenixError("HTTP 503")
+                yield record
+
+    listing = Listing(Failing(search=[recorded(3), recorded(2), recorded(1)]))
+    with pytest.raises(PhoenixError):
+        list(listing.on_dataset("search", is_patient=False))
+    assert [record["id"] for record in listing.on_dataset("search")] == ["ID3", "ID2", "ID1"]
