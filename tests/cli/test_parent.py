@@ -254,7 +254,7 @@ def test_an_alarm_that_was_set_before_the_start_ends_the_command():
 @pytest.mark.parametrize("has_prctl", [True, False])
 def test_the_child_dies_with_its_parent(has_prctl):
     """By the kernel on Linux; elsewhere by a pipe that only the parent holds."""
-    without = "import evalwire.cli.parent; evalwire.cli.parent._kernel_ends_us_with_parent = lambda: False\n"
+    without = "import evalwire.processes; evalwire.processes._kernel_ends_us_with_parent = lambda: False\n"
     driver = textwrap.dedent(DRIVER).replace("\ndef work", f"\n{'' if has_prctl else without}\ndef work")
     process = subprocess.Popen(
         [sys.executable, "-c", driver, WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -269,7 +269,7 @@ def test_a_parent_that_ended_before_the_kernel_was_asked_takes_the_child_along()
     work = "os.write(1, b'the command ran')"
     driver = textwrap.dedent(DRIVER).replace(
         "\ndef work",
-        "\nimport evalwire.cli.parent as p\nask = p._kernel_ends_us_with_parent\n"
+        "\nimport evalwire.processes as p\nask = p._kernel_ends_us_with_parent\n"
         "def late():\n    os.kill(os.getppid(), 9)\n    time.sleep(0.2)\n    return ask()\n"
         "p._kernel_ends_us_with_parent = late\n\ndef work",
     )

@@ -18,7 +18,7 @@ from evalwire.cli.project_templates import CI, Template
 from evalwire.jobs import ExampleRequest
 from evalwire.settings import GATING, LIMITS, OPTIONS, OUTPUT, PANELS, SCOPE, Option
 
-SELECTION = ("experiments", "names")  # settings of several commands
+SELECTION = ("experiments", "names", "variants")  # settings of several commands
 FETCHING = ("fetch_attempts", "fetch_timeout_seconds")
 
 _OPTIONS = {option.name: option for option in OPTIONS}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evalwire.jobs import Inherited
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -31,3 +33,13 @@ class Invocation:
     connect: Connect
     from_env_file: Collection[str] = ()
     announce: Callable[[str], object] = lambda _: None
+
+    def inherited(self, *, is_local: bool = False) -> Inherited:
+        """Return what the processes of variants share with the job; `is_local` for the local Phoenix."""
+        return Inherited(
+            settings=self.settings,
+            environ=self.environ,
+            console=self.console,
+            connect=self.connect,
+            is_local=is_local,
+        )

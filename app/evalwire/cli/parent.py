@@ -10,14 +10,12 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from evalwire.cli.output_filter import OutputFilter
 from evalwire.loading import load
-
-_PR_SET_PDEATHSIG = 1
+from evalwire.processes import end_with_parent
 
 _SI_KERNEL = 0x80  # Linux's `si_code` of a signal that was not sent by a process
 
@@ -98,7 +96,7 @@ def run_in_child(work: Callable[[], NoReturn]) -> int:
     if child == 0:
         os.close(messages)
         os.close(lifeline_of_parent)
-        _end_with(own, lifeline)
+        end_with_parent(own, lifeline)
         parent_pipe.open(to_parent, output.enter())
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         work()
@@ -127,35 +125,6 @@ def _occupy_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
         pass
     os.close(descriptor)
-
-
-def _end_with(parent: int, lifeline: int) -> None:
-    """Kill this process when its parent ends, because only the parent can report the exit code.
-
-    Args:
-        parent: the parent's process ID.
-        lifeline: the reading end of a pipe whose writing end only the parent has; for systems other than Linux.
-    """
-    if _kernel_ends_us_with_parent():
-        os.close(lifeline)
-    else:
-        threading.Thread(target=_watch, args=(lifeline,), name="evalwire-lifeline", daemon=True).start()
-    if os.getppid() != parent:  # it ended before the call to the kernel
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _kernel_ends_us_with_parent() -> bool:
-    try:
-        ctypes = load("ctypes")
-        prctl = ctypes.CDLL(None).prctl
-    except (ImportError, OSError, AttributeError):  # not Linux, or a Python without ctypes
-        return False
-    return bool(prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)) == 0)
-
-
-def _watch(lifeline: int) -> None:
-    os.read(lifeline, 1)  # returns when the parent ends
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _wait_for(child: int) -> int:

@@ -131,11 +131,14 @@ def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:
 def _connector(
     settings: Settings, environ: Mapping[str, str], network: Mapping[str, str], api_key: str | None
 ) -> Connect:
-    """Return a function that connects to Phoenix with the variables from the start of the command."""
+    """Return a function that connects to Phoenix with the variables from the start of the command.
+
+    It returns the same connection each time, and another one in a process of a variant.
+    """
     variables = phoenix_variables(environ)
 
     @functools.cache
-    def connect(address: str | None) -> Phoenix:
+    def connect_in(_: int, address: str | None) -> Phoenix:
         if address is None:
             access = phoenix.read_access(variables, network=network, endpoint=settings.endpoint, api_key=api_key)
         else:  # the local Phoenix: no proxy, no API key, and the tracing of user code must use it too
@@ -153,7 +156,7 @@ def _connector(
             proxy=access.proxy_variable,
         )
 
-    return connect
+    return lambda address: connect_in(os.getpid(), address)  # processes do not share connections
 
 
 class _PlainFormatter(logging.Formatter):

@@ -1,10 +1,11 @@
 """The engine that runs experiments concurrently; errors of user code become `Failure`s in the result."""
 
 from evalwire.engine.engine import run_engine
-from evalwire.engine.limits import EngineResult, Limits, Stop
+from evalwire.engine.limits import EarlierRuns, EngineResult, Limits, Stop
 from evalwire.engine.protocols import Observer, Recorder, Tracer
 
 __all__ = [
+    "EarlierRuns",
     "EngineResult",
     "Limits",
     "Observer",

@@ -19,7 +19,7 @@ from evalwire.usercode import leave_fork
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalwire.engine.limits import Limits, Stop
+    from evalwire.engine.limits import EarlierRuns, Limits, Stop
     from evalwire.engine.protocols import Observer, Recorder, Tracer
     from evalwire.model import Experiment
 
@@ -34,6 +34,7 @@ def run_engine(
     observer: Observer,
     limits: Limits,
     stop: Stop,
+    earlier: EarlierRuns | None = None,
 ) -> EngineResult:
     """Run all experiments; return all results, in the order of `experiments`.
 
@@ -47,11 +48,14 @@ def run_engine(
         observer: the receiver of progress events.
         limits: the limits on concurrency, time, retries and failures.
         stop: the request to end the job early.
+        earlier: the runs of the job that other engines made; None for none.
 
     Raises:
         KeyboardInterrupt: re-raised in the calling thread after the grace period.
     """
-    job = JobState(experiments, recorder=recorder, tracer=tracer, observer=observer, limits=limits, stop=stop)
+    job = JobState(
+        experiments, recorder=recorder, tracer=tracer, observer=observer, limits=limits, stop=stop, earlier=earlier
+    )
     runs = [ExperimentRun(job, experiment) for experiment in experiments]
     thread = LoopThread(lambda: _run(job, runs), job.clock)
     watch = Watch(thread, experiments, clock=job.clock)
@@ -65,6 +69,7 @@ def run_engine(
         results=[run.snapshot(broken=thread.broken) for run in runs],
         interrupted=stop.requested,
         abandoned_threads=job.threads.busy,
+        made=job.made,
     )
 
 

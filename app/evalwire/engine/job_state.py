@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.engine.call_retries import CallRetries
 from evalwire.engine.concurrency import Pace
+from evalwire.engine.limits import EarlierRuns
 from evalwire.engine.turns import Turns
 from evalwire.errors import EvalwireError
 from evalwire.model import Failure
@@ -48,6 +49,7 @@ class JobState:
         observer: Observer,
         limits: Limits,
         stop: Stop,
+        earlier: EarlierRuns | None = None,
     ) -> None:
         self.recorder = recorder
         self.observer = observer
@@ -74,8 +76,12 @@ class JobState:
         self._tracer = tracer
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
-        self._failed = 0
-        self._planned = 0  # runs of the started experiments
+        earlier = earlier or EarlierRuns()
+        self._failed = earlier.failed
+        self._planned = earlier.planned  # runs of the started experiments
+        self._ended_by = earlier.ended_by
+        if self._ended_by is not None:
+            self.ends.set()
         self._has_observer_failed = False
 
     @property
@@ -148,8 +154,16 @@ class JobState:
         call.start(values, self.threads)
         return call
 
+    @property
+    def made(self) -> EarlierRuns:
+        """The runs of the job so far."""
+        is_ended = self._ended_by or self.outage or self.stop_reason
+        return EarlierRuns(planned=self._planned, failed=self._failed, ended_by=self.unfinished() if is_ended else None)
+
     def unfinished(self) -> Failure:
         """Return the failure of an experiment that did not finish."""
+        if self._ended_by:
+            return self._ended_by
         if self.outage:
             return engine_failure(self.outage, stage="record")
         if self.stop_reason:

@@ -13,7 +13,7 @@ from evalwire import clocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from evalwire.model import ExperimentResult
+    from evalwire.model import ExperimentResult, Failure
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,10 @@ class Stop:
         if self.requested:
             wake()
 
+    def forget(self, wake: Callable[[], None]) -> None:
+        """Do not call `wake` any more."""
+        self._wake = [other for other in self._wake if other != wake]
+
     @contextlib.contextmanager
     def heeded(self) -> Iterator[None]:
         """Declare that the block ends in an orderly way when the stop is requested."""
@@ -95,6 +99,21 @@ class Stop:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRuns:
+    """The runs of a job that were made before: in other processes, each with an engine of its own.
+
+    Attributes:
+        planned: the number of runs of the started experiments.
+        failed: the number of failed runs.
+        ended_by: the failure that ended the job for all experiments; None if further experiments may start.
+    """
+
+    planned: int = 0
+    failed: int = 0
+    ended_by: Failure | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EngineResult:
     """The result of the engine.
 
@@ -102,8 +121,10 @@ class EngineResult:
         results: the result of each experiment, in the given order.
         interrupted: whether the job was stopped early.
         abandoned_threads: the number of plain functions that were still running after their timeout.
+        made: the runs of the job so far.
     """
 
     results: list[ExperimentResult]
     interrupted: bool = False
     abandoned_threads: int = 0
+    made: EarlierRuns = dataclasses.field(default_factory=EarlierRuns)

@@ -57,12 +57,23 @@ class KnownNames:
         gated: experiments that gates apply to, each with the names of its scores or evaluators; None for an
             experiment that could not be loaded.
         others: other experiments that exist.
+        variants: by the name of a variant's experiment, the experiment whose gates also apply to it.
         is_lenient: whether the file may name unknown experiments, because the results were recorded elsewhere.
     """
 
     gated: Mapping[str, Collection[str] | None]
     others: Collection[str] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
     is_lenient: bool = False
+
+    def scores_of(self, name: str) -> Collection[str] | None:
+        """Return the scores of an experiment, or of its variants if only they are gated; None if they are unknown."""
+        variants = [variant for variant, of in self.variants.items() if of == name]
+        return self.gated.get(name if name in self.gated or not variants else variants[0])
+
+    def is_gated(self, name: str) -> bool:
+        """Check whether gates of an experiment apply to it, or to a variant of it."""
+        return name in self.gated or name in self.variants.values()
 
 
 def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
@@ -82,14 +93,14 @@ def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
 def unapplied_gates(config: GateConfig, known: KnownNames) -> list[str]:
     """Return the tables of the file without effect, because their experiments or evaluations are not in the job."""
     evaluations = [name for name in config.everywhere.evaluations if not _is_anywhere(name, known)]
-    return evaluations + [name for name in config.experiments if name not in known.gated]
+    return evaluations + [name for name in config.experiments if not known.is_gated(name)]
 
 
 def _of_experiment(
     config: GateConfig, experiment: str, evaluations: Collection[str] | None, known: KnownNames
 ) -> Iterator[Gate]:
     """Yield the gates of an experiment, in increasing order of precedence."""
-    own = config.experiments.get(experiment, GateTable())
+    own = config.experiments.get(known.variants.get(experiment, experiment), GateTable())
     parts = (config.everywhere, own)
     tables = [named for part in parts for named in part.evaluations.items() if _has(evaluations, named[0])]
 
@@ -117,7 +128,9 @@ def _of_experiment(
     yield from (gate(limit, name) for name, table in tables for limit in table.limits)
     named = [(flag.limit, *_target(flag, known)) for flag in config.flags]
     for limit, of, name in sorted(named, key=lambda target: target[1] is not None):
-        if of in (None, experiment) and (name is None or _has(evaluations, name)):
+        if of in (None, experiment, known.variants.get(experiment, experiment)) and (
+            name is None or _has(evaluations, name)
+        ):
             yield gate(limit, name)
 
 
@@ -162,7 +175,7 @@ def _check_names(config: GateConfig, known: KnownNames) -> None:
 
 
 def _check_own(experiment: str, own: GateTable, known: KnownNames) -> None:
-    evaluations = known.gated.get(experiment)
+    evaluations = known.scores_of(experiment)
     for name in own.evaluations:
         if evaluations is not None and not _has(evaluations, name):
             raise _unknown(own.place, "evaluation", name, evaluations)
@@ -173,14 +186,14 @@ def _check_own(experiment: str, own: GateTable, known: KnownNames) -> None:
 def _check_flag(flag: FlagLimit, known: KnownNames, everywhere: Collection[str]) -> None:
     of, name = _target(flag, known)
     source = flag.limit.source
-    if of in known.others:
-        raise UsageError(f"{source}: the experiment {of!r} is not part of this job.")
-    if of is not None and of not in known.gated:
+    if of is not None and not known.is_gated(of):
+        if of in known.others:
+            raise UsageError(f"{source}: the experiment {of!r} is not part of this job.")
         raise _unknown(source, "experiment", of, known.gated)
-    unloaded = None in known.gated.values() if of is None else known.gated[of] is None
+    unloaded = None in known.gated.values() if of is None else known.scores_of(of) is None
     if name is None or unloaded:  # an experiment that cannot be loaded fails the job anyway
         return
-    if not _has(known.gated[of] if of else everywhere, name):
+    if not _has(known.scores_of(of) or () if of else everywhere, name):
         qualified = [f"{experiment}.{score}" for experiment, names in known.gated.items() for score in names or ()]
         raise _unknown(source, "evaluation", flag.name or "", [*everywhere, *qualified, *known.gated])
 

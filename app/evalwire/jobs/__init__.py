@@ -13,16 +13,27 @@ if TYPE_CHECKING:
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
     from evalwire.jobs.outcome import decide_outcome, record_outcomes
+    from evalwire.jobs.parts import opener
     from evalwire.jobs.progress import Quiet, progress_counter
     from evalwire.jobs.recorded import counted_result, experiment_report, export_experiment
     from evalwire.jobs.report_writer import ReportWriter
-    from evalwire.jobs.run import Job, JobStart, opener, run_job
+    from evalwire.jobs.run import Job, JobStart, run_job
     from evalwire.jobs.scoring import check_outputs, recorded_outputs, say_sources, scored_spec, with_task_files
-    from evalwire.jobs.selection import discover, load_selected, select_names
+    from evalwire.jobs.selection import (
+        Loaded,
+        Selected,
+        directory_of,
+        discover,
+        loaded_experiments,
+        project_experiments,
+        recorded_names,
+        select_names,
+    )
     from evalwire.jobs.server import Connect, kept_notice, local_notice, local_progress, local_server, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
     from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
+    from evalwire.jobs.variants.messages import Inherited
     from evalwire.jobs.watched_files import WatchedFiles
 
 __all__ = [
@@ -33,17 +44,21 @@ __all__ = [
     "ExampleRequest",
     "GateRequest",
     "Gating",
+    "Inherited",
     "Job",
     "JobStart",
     "Listing",
+    "Loaded",
     "Quiet",
     "RecordedNames",
     "ReportWriter",
+    "Selected",
     "Signals",
     "WatchedFiles",
     "check_outputs",
     "counted_result",
     "decide_outcome",
+    "directory_of",
     "discover",
     "engine_limits",
     "experiment_report",
@@ -52,7 +67,7 @@ __all__ = [
     "job_spec",
     "kept_notice",
     "known_names",
-    "load_selected",
+    "loaded_experiments",
     "local_notice",
     "local_progress",
     "local_server",
@@ -60,8 +75,10 @@ __all__ = [
     "prepare_datasets",
     "prepare_gating",
     "progress_counter",
+    "project_experiments",
     "reachable_phoenix",
     "record_outcomes",
+    "recorded_names",
     "recorded_outputs",
     "report_crash",
     "resumed_spec",
@@ -98,6 +115,7 @@ __getattr__ = lazy_names(
         "check_outputs": "scoring",
         "counted_result": "recorded",
         "decide_outcome": "outcome",
+        "directory_of": "selection",
         "discover": "selection",
         "engine_limits": "spec",
         "experiment_report": "recorded",
@@ -107,10 +125,15 @@ __getattr__ = lazy_names(
         "kept_notice": "server",
         "local_notice": "server",
         "known_names": "gating",
-        "load_selected": "selection",
+        "Inherited": "variants.messages",
+        "Loaded": "selection",
+        "Selected": "selection",
+        "loaded_experiments": "selection",
+        "project_experiments": "selection",
+        "recorded_names": "selection",
         "local_progress": "server",
         "local_server": "server",
-        "opener": "run",
+        "opener": "parts",
         "prepare_datasets": "testset",
         "prepare_gating": "gating",
         "progress_counter": "progress",

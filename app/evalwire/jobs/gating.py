@@ -89,6 +89,15 @@ class Gating:
     is_partial: bool = False
     history: tuple[History, ...] = ()
 
+    def of_experiment(self, name: str) -> Gating:
+        """Return the gates and the baseline of an experiment."""
+        return replace(
+            self,
+            gates=[gate for gate in self.gates if gate.experiment == name],
+            baselines={name: self.baselines[name]} if name in self.baselines else {},
+            history=(),
+        )
+
     def apply(
         self,
         results: Sequence[ExperimentResult],
@@ -148,6 +157,11 @@ def known_names(directory: Path, experiments: Sequence[Experiment]) -> KnownName
             for experiment in experiments
         },
         others=[path.name for path in find_experiments(directory)[0] if path.name not in names],
+        variants={
+            experiment.name: experiment.variant.directory
+            for experiment in experiments
+            if experiment.variant is not None
+        },
     )
 
 

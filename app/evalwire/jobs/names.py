@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import DatasetNotFound, UsageError
-from evalwire.experiments import find_experiments
 from evalwire.gates import BaselineQuery, choose_baseline
+from evalwire.jobs.selection import recorded_names
 from evalwire.model import count, history_entry, own_metadata, recorded_prefix
 
 if TYPE_CHECKING:
@@ -47,18 +47,16 @@ class RecordedNames:
 
     @property
     def datasets(self) -> dict[str, str]:
-        """The name of the dataset of each selected experiment, by the name of its directory."""
-        settings = self._settings
-        names = settings.names or tuple(path.name for path in find_experiments(settings.experiments)[0])
-        return {name: settings.dataset_names.get(name, name) for name in names}
+        """The name of the dataset of each selected experiment, by the experiment's name."""
+        return recorded_names(self._settings)
 
     def records(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Yield the records of an experiment of the project, newest first.
 
         Args:
-            name: the name of the experiment's directory.
+            name: the name of the experiment.
         """
-        dataset, prefix = self._settings.dataset_names.get(name, name), self._settings.prefix
+        dataset, prefix = self.datasets[name], self._settings.prefix
         for record in self._on_dataset(dataset):
             recorded_name = own_metadata(record.get("metadata")).get("experiment", name)
             if recorded_name == name and recorded_prefix(record, dataset) == prefix:

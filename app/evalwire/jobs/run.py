@@ -1,42 +1,32 @@
-"""Run a job: compose recorder, tracing, engine, gates and outcome, for commands and for scripts."""
+"""Run a job: its parts, gates and outcome, for commands and for scripts."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalwire import clocks, recording
+from evalwire import clocks
 from evalwire._version import __version__
-from evalwire.engine import run_engine
 from evalwire.errors import EvalwireError, Interrupted
-from evalwire.experiments import digest_today, read_inputs
+from evalwire.experiments import digest_today
 from evalwire.jobs.durations import earlier_seconds, with_earlier_time
 from evalwire.jobs.example_selection import partial_run
-from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
-from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
-from evalwire.model import Report, with_inputs
-from evalwire.recording import (
-    CreateExperiments,
-    DryRunRecorder,
-    FindSharedExperiments,
-    NoJournal,
-    NoTracing,
-    PhoenixRecorder,
-    ResumeExperiments,
-    ShareExperiments,
-)
+from evalwire.jobs.parts import run_parts
+from evalwire.model import Report
 from evalwire.settings import is_ci, origin_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from evalwire.engine import EngineResult, Limits, Observer, Recorder, Stop, Tracer
+    from evalwire.engine import Limits, Observer, Stop
     from evalwire.jobs.gating import Gating
+    from evalwire.jobs.parts import PartResult
+    from evalwire.jobs.variants.process import VariantProcess
     from evalwire.masking import Mask
     from evalwire.model import (
         Baseline,
@@ -50,15 +40,12 @@ if TYPE_CHECKING:
         Price,
     )
     from evalwire.phoenix import Phoenix
-    from evalwire.recording import Journal, JournalWriter, Opener, PastExperiment, Server
+    from evalwire.recording import Journal, PastExperiment
 
 PARTIAL_IN_CI = (
     "a partial run does not pass in CI while gates are configured, because the gates are not applied. Run all "
     "examples, or add --allow-partial"
 )
-
-_FLUSH_SECONDS = 10.0
-_LATE_FLUSH_SECONDS = 0.5  # after an interruption: `docker stop` kills after 10 s, and the grace period took 8 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +65,7 @@ class Job:
         retry_failed: whether to retry failures of the earlier job.
         accept_changes: whether to continue after changes to code or examples.
         allow_partial: whether a partial run may pass in CI although gates are configured.
+        processes: by experiment, the processes of variants; the other experiments run in this process.
     """
 
     experiments: Sequence[Experiment]
@@ -92,6 +80,7 @@ class Job:
     retry_failed: bool = False
     accept_changes: bool = False
     allow_partial: bool = False
+    processes: Mapping[str, VariantProcess] = field(default_factory=dict)
 
     @property
     def ends_experiments(self) -> bool:
@@ -158,21 +147,16 @@ def run_job(
     """
     if journal is not None and journal.is_empty:
         journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint, past=job.past)
-    writer = JournalWithInputs(journal) if journal is not None else NoJournal()
-    with stop.heeded(), _recorder(job, writer, stop) as (recorder, tracer):
-        result = run_engine(
-            job.experiments, recorder=recorder, tracer=tracer, observer=observer, limits=job.limits, stop=stop
-        )
-        rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
-    result = replace(result, results=with_earlier_time(rescored.results, start.at))
+    with stop.heeded():
+        made = run_parts(job, gating=gating, observer=observer, stop=stop, journal=journal, say=say)
+    results = with_earlier_time(made.results, start.at)
     is_over = job.ends_experiments
-    applied = gating.apply(result.results, today=digest_today, usage=rescored.usage) if is_over else ((), ())
-    gates, baselines = applied
+    gates, baselines = gating.apply(results, today=digest_today, usage=made.usage) if is_over else ((), ())
     job.mask.learn(os.environ)  # user code may have loaded secrets
-    partial = partial_run(job.spec.selection, result.results, gates=len(gating.gates))
-    outcome = decide_outcome(result.results, gates, interrupted=stop.requested, is_partial=partial is not None)
+    partial = partial_run(job.spec.selection, results, gates=len(gating.gates))
+    outcome = decide_outcome(results, gates, interrupted=stop.requested, is_partial=partial is not None)
     if is_over and not stop.requested:
-        outcome = _record_outcomes(job, result.results, gates, outcome, warn)
+        outcome = _record_outcomes(job, results, gates, outcome, warn)
     code = _exit_code(outcome, stop, passes_partial=job.passes_partial(gating))
     if outcome == "partial" and code:
         warn(PARTIAL_IN_CI)
@@ -180,7 +164,8 @@ def run_job(
         journal.end(outcome, code)
     return _report(
         job,
-        result,
+        made,
+        results,
         gates,
         baselines,
         history=gating.history,
@@ -190,39 +175,7 @@ def run_job(
         partial=partial,
         start=start,
         journal=journal,
-        lost_spans=tracer.lost,
     )
-
-
-def _rescore(
-    job: Job,
-    result: EngineResult,
-    gating: Gating,
-    *,
-    tracer: Tracer,
-    observer: Observer,
-    stop: Stop,
-    say: Callable[[str], object],
-) -> RescoredResults:
-    """Add the inputs of each experiment to its result, and rescore baselines with changed evaluators."""
-    results = [
-        with_inputs(original, read_inputs(experiment))
-        for experiment, original in zip(job.experiments, result.results, strict=True)
-    ]
-    if job.dry_run is not None:
-        return RescoredResults(results=results)
-    with contextlib.closing(_phoenix_recorder(job, NoJournal())) as recorder:
-        return rescore_baselines(
-            job.experiments,
-            results,
-            gating,
-            recorder=recorder,
-            tracer=tracer,
-            limits=job.limits,
-            stop=stop,
-            observer=observer,
-            say=say,
-        )
 
 
 def _record_outcomes(
@@ -251,7 +204,8 @@ def _exit_code(outcome: Outcome, stop: Stop, *, passes_partial: bool) -> int:
 
 def _report(
     job: Job,
-    result: EngineResult,
+    made: PartResult,
+    results: Sequence[ExperimentResult],
     gates: tuple[GateResult, ...],
     baselines: tuple[Baseline, ...],
     *,
@@ -262,20 +216,19 @@ def _report(
     partial: PartialRun | None,
     start: JobStart,
     journal: Journal | None,
-    lost_spans: int,
 ) -> Report:
     sharing = job.spec.sharing
     return Report(
         outcome=outcome,
         exit_code=exit_code,
-        results=tuple(result.results),
+        results=tuple(results),
         started_at=start.at,
-        seconds=start.seconds + earlier_seconds(result.results, start.at),
+        seconds=start.seconds + earlier_seconds(results, start.at),
         dry_run=job.dry_run is not None,
         endpoint=job.phoenix.endpoint,
         evalwire_version=__version__,
-        abandoned_threads=result.abandoned_threads,
-        lost_spans=lost_spans,
+        abandoned_threads=made.abandoned_threads,
+        lost_spans=made.lost_spans,
         journal=start.shown(journal.path) if journal is not None and journal.is_whole else None,
         ci=origin_metadata(job.environ, start.directory),
         gates=gates,
@@ -286,53 +239,3 @@ def _report(
         shard=sharing.shard if sharing else None,
         partial=partial,
     )
-
-
-@contextlib.contextmanager
-def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Recorder, Tracer]]:
-    """Yield the recorder and tracer of the job; a dry run records nothing."""
-    if job.dry_run is not None:
-        with contextlib.closing(DryRunRecorder(job.phoenix.datasets, job.spec, examples=job.dry_run)) as dry:
-            yield dry, NoTracing()
-        return
-    tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask)
-    recorder = _phoenix_recorder(job, journal)
-
-    def flush_seconds() -> float:
-        return _LATE_FLUSH_SECONDS if stop.requested else _FLUSH_SECONDS
-
-    with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
-        yield recorder, tracing
-
-
-def _phoenix_recorder(job: Job, journal: JournalWriter) -> PhoenixRecorder:
-    limits = job.limits
-    calls = {"timeout": limits.timeout_seconds, "retries": limits.retries, "retry_on": sorted(limits.retry_on)}
-    spec = replace(job.spec, calls=calls)
-    return PhoenixRecorder(
-        job.phoenix,
-        opener(job.phoenix, spec, journal, past=job.past, retry_failed=job.retry_failed),
-        journal=journal,
-        connections=job.record_connections,
-        mask=job.mask,
-    )
-
-
-def opener(
-    server: Server,
-    spec: JobSpec,
-    journal: JournalWriter,
-    *,
-    past: Mapping[str, PastExperiment],
-    retry_failed: bool = False,
-) -> Opener:
-    """Return the opener that creates, resumes or shares experiments in Phoenix."""
-    creation = CreateExperiments(server, spec, journal)
-    resumption = ResumeExperiments(server, spec, journal, creation=creation, past=past, retry_failed=retry_failed)
-    if spec.sources:
-        return recording.ScoreExperiments(resumption, past)
-    sharing = spec.sharing
-    if sharing is None or sharing.run_key is None:
-        return resumption
-    finder = FindSharedExperiments(server, spec, run_key=sharing.run_key)
-    return ShareExperiments(server, finder=finder, sharing=sharing, creation=creation, resumption=resumption, past=past)

@@ -14,10 +14,9 @@ from evalwire.errors import (
     PhoenixUnreachable,
     UsageError,
 )
-from evalwire.experiments import find_experiments
 from evalwire.jobs.listing import Listing
 from evalwire.jobs.names import RecordedNames
-from evalwire.jobs.selection import select_names
+from evalwire.jobs.selection import project_experiments, recorded_names, select_names
 from evalwire.masking import MASK
 from evalwire.model import (
     UNKNOWN_FILES,
@@ -162,11 +161,9 @@ def _directory_of(settings: Settings, result: ExperimentResult) -> str:
     Raises:
         UsageError: no directory, or more than one, uses its dataset.
     """
-    known = [path.name for path in find_experiments(settings.experiments)[0]]
-    names = settings.names or known
-    if result.name in known:
+    if result.name in [each.name for each in project_experiments(replace(settings, variants=()))]:
         return result.name
-    fitting = [name for name in names if settings.dataset_names.get(name, name) == result.dataset_name]
+    fitting = [name for name, dataset in recorded_names(settings).items() if dataset == result.dataset_name]
     if len(fitting) != 1:
         found = f"{', '.join(fitting)} use it. Select a directory with --name" if fitting else "none does"
         raise UsageError(

@@ -81,19 +81,20 @@ os.register_at_fork(after_in_child=_give_back_in_fork)
 
 
 @contextlib.contextmanager
-def failing_exits() -> Iterator[None]:
+def failing_exits(what: str = "the job is aborted") -> Iterator[None]:
     """Make `os._exit(0)` in user code fail, because it ends the process without a report.
 
     Forked children, recognized by their process ID, can still use it.
+
+    Args:
+        what: the consequence, for the message.
     """
     leave, own = os._exit, os.getpid()
 
     def leave_failing(status: int) -> NoReturn:
         if os.getpid() != own:
             leave(status)
-        os.write(
-            2, f"\nevalwire: user code ended the process with os._exit({status}), so the job is aborted\n".encode()
-        )
+        os.write(2, f"\nevalwire: user code ended the process with os._exit({status}), so {what}\n".encode())
         leave(status or 1)
 
     os._exit = leave_failing

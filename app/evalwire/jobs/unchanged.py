@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
 from evalwire.experiments import digest_today
-from evalwire.model import FACTS_KEY, Inputs, changed_files, data_digest, evaluator_hashes, own_metadata
+from evalwire.model import (
+    FACTS_KEY,
+    Inputs,
+    changed_files,
+    data_digest,
+    evaluator_hashes,
+    own_metadata,
+    recorded_variant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +76,9 @@ def _changes(experiment: Experiment, earlier: PastExperiment, phoenix: Phoenix) 
         yield from sorted(files)
     else:
         yield from _changed_evaluators(experiment, facts.get("evaluators"))
+    variant = recorded_variant(earlier.metadata)
+    if dict(variant.env if variant else {}) != dict(experiment.variant.env if experiment.variant else {}):
+        yield "the variables of its variant"
     dataset = earlier.dataset
     if dataset is not None and isinstance(digest := facts.get("data"), str):
         found = phoenix.datasets.fetch_version(dataset.id, dataset.version_id, split=dataset.split)

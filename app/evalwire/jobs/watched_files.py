@@ -40,6 +40,7 @@ class WatchedFiles:
 
     def note_run(self, results: Sequence[ExperimentResult]) -> None:
         """Take over the files that experiments read in a run that has just ended."""
+        found: dict[str, frozenset[Path]] = {}
         for result in results:
             inputs = inputs_of(result)
             files = {
@@ -52,7 +53,9 @@ class WatchedFiles:
             if not inputs.is_known:  # it could not be loaded, perhaps because of a module elsewhere in the project
                 for path in self._modules():
                     read[path] = self._digests.setdefault(path, self._digest(path))
-            self._read[result.name] = frozenset(read)
+            directory = Path(result.path).name  # the variants of an experiment share it
+            found[directory] = found.get(directory, frozenset()).union(read)
+        self._read |= found
         for path in self._present():
             if path.suffix != ".py":
                 self._digests.setdefault(path, self._digest(path))  # written by the run

@@ -87,9 +87,11 @@ from evalwire.model.usage import (
     usage_from_json,
     usage_of_spans,
 )
+from evalwire.model.variant import DEFAULT_VARIANT, Variant, recorded_variant
 
 __all__ = [
     "CREATION_KEY",
+    "DEFAULT_VARIANT",
     "EMPTY",
     "FACTS_KEY",
     "RUN_COLUMNS",
@@ -147,6 +149,7 @@ __all__ = [
     "UploadOrigin",
     "UploadedVersion",
     "Usage",
+    "Variant",
     "are_bools",
     "baseline_obstacle",
     "change_text",
@@ -194,6 +197,7 @@ __all__ = [
     "recorded_kind",
     "recorded_prefix",
     "recorded_usage",
+    "recorded_variant",
     "score_means",
     "score_text",
     "sign_flip",

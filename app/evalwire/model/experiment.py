@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evalwire.model.failure import Failure
     from evalwire.model.run import AnnotatorKind, TaskRun
     from evalwire.model.shard import Shard
+    from evalwire.model.variant import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,27 @@ class Callee:
     annotator_kind: AnnotatorKind = "CODE"
     gives_bools: bool = False
 
+    def __reduce__(self) -> tuple[Callable[..., Callee], tuple[dict[str, Any]]]:
+        return _callee_elsewhere, (
+            {item.name: getattr(self, item.name) for item in fields(self) if item.name != "function"},
+        )
+
+
+def _callee_elsewhere(values: dict[str, Any]) -> Callee:
+    """Return a callee that arrived from another process, where its function is."""
+    return Callee(**values, function=_in_other_process)
+
+
+def _in_other_process(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("this function can only be called in the process that imported it")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """A user's directory with a task and evaluators, and the dataset on which they run.
 
     Attributes:
+        variant: the variant that runs; None for the experiment without a variant.
         problems: the problems found while loading; the experiment can run only if there are none.
         input_globs: patterns of the files that it reads without evalwire noticing, relative to `import_root`.
         inputs: the project files that were read while loading.
@@ -69,6 +85,7 @@ class Experiment:
     input_globs: tuple[str, ...] = ()
     inputs: Inputs = UNKNOWN_INPUTS
     task_files: FileDigests | None = None
+    variant: Variant | None = None
 
     @property
     def import_root(self) -> Path:

@@ -41,8 +41,10 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
         dataset: the experiment's dataset.
         started: the start of the experiment, with its time zone.
     """
+    variant = {"variant": experiment.variant.to_json()} if experiment.variant else {}
     return {
         "experiment": experiment.name,
+        **variant,
         "prefix": spec.prefix,
         "split": spec.split,
         "repetitions": spec.repetitions,
@@ -76,7 +78,8 @@ def _settings_digest(experiment: Experiment, spec: JobSpec) -> str:
     """Return a digest of the settings that can change the results of an experiment; gates cannot."""
     evaluators = sorted(evaluator.name for evaluator in experiment.evaluators)
     asked = {"repetitions": spec.repetitions, "split": spec.split, "dataset": experiment.dataset_name}
-    return _digest({**asked, **spec.calls, "inputs": experiment.input_globs, "evaluators": evaluators})
+    env = {"env": dict(experiment.variant.env)} if experiment.variant else {}
+    return _digest({**asked, **spec.calls, **env, "inputs": experiment.input_globs, "evaluators": evaluators})
 
 
 def _digest(value: object) -> str:

@@ -82,7 +82,7 @@ class CreateExperiments:
         opened = OpenExperiment(
             experiment=experiment,
             dataset=dataset,
-            recorded_name=f"{spec.prefix}_{experiment.dataset_name}_{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            recorded_name=self._name(experiment),
             metadata={
                 "dataset": experiment.dataset_name,
                 "run_by": "evalwire",
@@ -96,6 +96,11 @@ class CreateExperiments:
             return replace(opened, dataset=selected)
         self._journal.creating(opened)
         return self.create(opened, adopt=False)
+
+    def _name(self, experiment: Experiment) -> str:
+        variant = f"@{experiment.variant.name}" if experiment.variant else ""
+        now = self._now().astimezone(UTC)
+        return f"{self._spec.prefix}_{experiment.dataset_name}{variant}_{now:%Y-%m-%dT%H:%M:%SZ}"
 
     def create(self, opened: OpenExperiment, *, adopt: bool) -> OpenExperiment:
         """Create an experiment in Phoenix; with `adopt`, use the experiment that an earlier process created, if any."""

@@ -53,6 +53,7 @@ class FindSharedExperiments:
         parts = [self._run_key, experiment.name, experiment.dataset_name, spec.prefix, spec.split, spec.repetitions]
         uploaded = spec.uploaded.get(experiment.dataset_name)
         parts += [uploaded.data] if uploaded else []  # the same examples may be in several versions
+        parts += [json.dumps(dict(experiment.variant.env), sort_keys=True)] if experiment.variant else []
         text = json.dumps([*parts, spec.dataset_version, task, evaluator_hashes(experiment)], sort_keys=True)
         return f"evalwire-claim-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from evalwire.model import EMPTY, Variant
 from evalwire.settings.options import option
 from evalwire.settings.parsers import TEXT, TEXTS, choice
 
@@ -36,3 +38,5 @@ class ExperimentTable:
     isolate: Literal["thread"] | None = option(
         choice("thread"), "Run each call of an async function on the event loop of a worker thread.", default=None
     )
+
+    variants: Mapping[str, Variant] = field(default_factory=lambda: EMPTY)

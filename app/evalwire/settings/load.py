@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, read_gates
+from evalwire.masking import SecretRules
 from evalwire.model import Price
 from evalwire.settings.experiment_settings import ExperimentTable, Value
 from evalwire.settings.gate_lines import with_lines
@@ -15,6 +16,7 @@ from evalwire.settings.known_keys import KEYS, experiment_table, notes_on_keys, 
 from evalwire.settings.settings import EXPERIMENT_OPTIONS, OPTIONS, Settings
 from evalwire.settings.text_files import parse_toml, read_text, read_toml
 from evalwire.settings.unread import is_there, reject_ignored_gates
+from evalwire.settings.variants import read_variants
 
 if TYPE_CHECKING:
     from evalwire.gates import GateTable
@@ -62,7 +64,8 @@ def load_settings(
         sources[option.name] = f"{value.source}{where}"
     if config is None and "experiments" in flags:
         reject_ignored_gates(values["experiments"], file)
-    tables, gates = _experiment_tables(document.get("experiments", {}), file)
+    rules = SecretRules(named=frozenset(values["secrets"]), excepted=frozenset(values["not_secrets"]))
+    tables, gates = _experiment_tables(document.get("experiments", {}), file, rules)
     everywhere = {key: value for key, value in document.get("gates", {}).items() if key not in KEYS["gates"]}
     asked = with_lines(GateConfig(everywhere=read_gates(everywhere, f"{file}: [gates]"), experiments=gates), file, text)
     flag = "--gate" if sources["gate"] == "flag" else sources["gate"]
@@ -141,7 +144,7 @@ def _value(
 
 
 def _experiment_tables(
-    section: Mapping[str, Any], file: Path
+    section: Mapping[str, Any], file: Path, rules: SecretRules
 ) -> tuple[dict[str, ExperimentTable], dict[str, GateTable]]:
     """Return the `[experiments.NAME]` tables and their gates, by experiment."""
     known = {option.name: option for option in EXPERIMENT_OPTIONS}
@@ -151,10 +154,12 @@ def _experiment_tables(
             continue
         name = written.removeprefix("./")
         place = experiment_table(name)
-        values = {}
+        values: dict[str, Any] = {}
         for key, value in table.items():
-            require_known(key, [*known, "gates"], file, f"key in [{place}]")
-            if key != "gates":
+            require_known(key, [*known, "gates", "variants"], file, f"key in [{place}]")
+            if key == "variants":
+                values[key] = read_variants(name, value, file, rules)
+            elif key != "gates":
                 values[key] = _parse(known[key], value, f"{file}: [{place}] {key}")
             elif isinstance(value, dict):
                 gates[name] = read_gates(value, f"{file}: [{place}.gates]", is_of_experiment=True)

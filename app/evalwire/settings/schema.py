@@ -14,6 +14,21 @@ if TYPE_CHECKING:
 
 _PRICE = {"type": "number", "minimum": 0, "description": "USD per million tokens."}
 
+_VARIANT = {
+    "type": "object",
+    "properties": {
+        "env": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "string"},
+            "description": "Environment variables of the variant, which must not contain secrets.",
+        }
+    },
+    "required": ["env"],
+    "additionalProperties": False,
+    "description": "A variant of the experiment: the same code with other environment variables.",
+}
+
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema of `evalwire.toml`."""
@@ -24,6 +39,7 @@ def config_schema() -> dict[str, Any]:
             sections.setdefault(section, _table([]))["properties"][key] = _setting(option)
     experiment = _table(EXPERIMENT_OPTIONS)
     experiment["properties"]["gates"] = {"$ref": "#/definitions/gates"}
+    experiment["properties"]["variants"] = {"type": "object", "additionalProperties": _VARIANT}
     sections["experiments"]["additionalProperties"] = experiment
     gates = gates_schema({"$ref": "#/definitions/evaluation"})
     in_gates = sections["gates"]["properties"]

@@ -32,7 +32,7 @@ from evalwire.settings.parsers import (
 )
 
 if TYPE_CHECKING:
-    from evalwire.model import Price
+    from evalwire.model import Price, Variant
     from evalwire.settings.shard_option import ShardOption
 
 
@@ -53,6 +53,15 @@ class Settings:
         "Select only this experiment (repeatable; default: all experiments).",
         default=(),
         flag="--name",
+        metavar="TEXT",
+        is_repeatable=True,
+    )
+    variants: tuple[str, ...] = option(
+        TEXTS,
+        "Select only this variant of the experiments, or `default` for the experiments without a variant's variables "
+        "(repeatable; default: all variants in evalwire.toml).",
+        default=(),
+        flag="--variant",
         metavar="TEXT",
         is_repeatable=True,
     )
@@ -367,6 +376,11 @@ class Settings:
     def dataset_names(self) -> dict[str, str]:
         """Dataset names by experiment, where they differ from the directory's name."""
         return {name: table.dataset for name, table in self.tables.items() if table.dataset is not None}
+
+    @property
+    def declared_variants(self) -> dict[str, Mapping[str, Variant]]:
+        """The variants by the name of the experiment's directory, each by its own name."""
+        return {name: table.variants for name, table in self.tables.items() if table.variants}
 
     @property
     def input_patterns(self) -> dict[str, tuple[str, ...]]:

@@ -62,7 +62,7 @@ def check(
         findings.append(server)
     root = invocation.settings.experiments
     with importable(root):
-        found = discover(invocation.settings)
+        found = discover(invocation.inherited())
     if not found.experiments:
         findings.append(
             Finding(ok=False, what="experiments", detail=f"none in {root.resolve()}/ (directories with a task.py)")

@@ -27,7 +27,15 @@ from evalwire.jobs import (
     record_outcomes,
 )
 from evalwire.masking import masked
-from evalwire.model import Report, comparison_time, own_metadata, partial_facts, recorded_prefix, source_facts
+from evalwire.model import (
+    Report,
+    comparison_time,
+    own_metadata,
+    partial_facts,
+    recorded_prefix,
+    recorded_variant,
+    source_facts,
+)
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
@@ -161,7 +169,7 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
         return merge_planned(phoenix, ShardPlan.load(settings.plan or ""))
     key, _ = find_run_key(settings, invocation.environ, fresh=fresh)
     with importable(settings.experiments):
-        experiments = discover(settings).experiments
+        experiments = discover(invocation.inherited()).experiments
         invocation.console.learn_secrets()
         if not experiments:
             raise NothingToRunError(
@@ -176,7 +184,10 @@ def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> 
     experiment_names = [path.name for path in find_experiments(invocation.settings.experiments)[0]]
     gated = {result.name: _names(result) for result in results}
     return KnownNames(
-        gated=gated, others=[name for name in experiment_names if name not in gated], is_lenient=not experiment_names
+        gated=gated,
+        others=[name for name in experiment_names if name not in gated],
+        variants=_variants(results),
+        is_lenient=not experiment_names,
     )
 
 
@@ -233,7 +244,9 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
 def _gating(invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded) -> Gating:
     """Return the gates, baselines and history of recorded experiments."""
     settings, results = invocation.settings, recorded.results
-    known = recorded.known or KnownNames(gated={result.name: _names(result) for result in results}, is_lenient=True)
+    known = recorded.known or KnownNames(
+        gated={result.name: _names(result) for result in results}, variants=_variants(results), is_lenient=True
+    )
     choice = settings.baseline or BaselineChoice("auto")
     ids = {result.experiment_id for result in results}
     if phoenix is None and choice.kind not in ("none", "file"):
@@ -242,6 +255,11 @@ def _gating(invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded
         invocation.console.say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     queries = [_query(result, ids) for result in results]
     return prepare_gating(GateRequest.of(settings), queries, known, phoenix=phoenix, ci=recorded.ci)
+
+
+def _variants(results: Sequence[ExperimentResult]) -> dict[str, str]:
+    found = {result.name: recorded_variant(result.experiment_metadata) for result in results}
+    return {name: variant.directory for name, variant in found.items() if variant is not None}
 
 
 def _names(result: ExperimentResult) -> list[str] | None:

@@ -27,7 +27,7 @@ def list_(invocation: Invocation) -> int:
     """
     root = invocation.settings.experiments
     with importable(root):
-        found = discover(invocation.settings)
+        found = discover(invocation.inherited())
     for experiment in found.experiments:
         invocation.console.show("\n".join(_describe(experiment)) + "\n")
     for name in found.skipped:

@@ -43,7 +43,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
     settings, console = invocation.settings, invocation.console
     phoenix = invocation.connect(None)
     with importable(settings.experiments):
-        found = discover(settings)
+        found = discover(invocation.inherited())
         console.learn_secrets()
         if not found.experiments:
             raise NothingToRunError(f"cannot write a plan: no experiment in {settings.experiments.resolve()}/.")

@@ -6,21 +6,21 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
-from evalwire.experiments import find_experiments
 from evalwire.jobs import (
     Job,
     Signals,
     check_outputs,
     engine_limits,
-    load_selected,
+    loaded_experiments,
     local_notice,
     reachable_phoenix,
+    recorded_names,
     resumed_spec,
     run_and_report,
     select_names,
     with_task_files,
 )
-from evalwire.model import ExampleSelection, JobSpec, describe_source, partial_facts, source_facts
+from evalwire.model import ExampleSelection, JobSpec, describe_source, own_metadata, partial_facts, source_facts
 from evalwire.recording import Journal, PastJob, newest_journal, past_experiment
 
 if TYPE_CHECKING:
@@ -71,11 +71,16 @@ def resume(
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
-        with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
+        with contextlib.ExitStack() as running:
+            phoenix = running.enter_context(
+                reachable_phoenix(settings, environ, console, invocation.connect, local=local)
+            )
             past = earlier or _from_phoenix(invocation, phoenix, str(experiment_id))
             names = select_names(settings, past.experiments, of="earlier job")
+            loaded = running.enter_context(loaded_experiments(invocation.inherited(is_local=local), signals, names))
             yield Job(
-                experiments=with_task_files(load_selected(settings, console, signals, names), past.spec),
+                experiments=with_task_files(loaded.experiments, past.spec),
+                processes=loaded.processes,
                 phoenix=phoenix,
                 spec=resumed_spec(settings, past.spec, sharing=sharing),
                 limits=engine_limits(settings),
@@ -117,10 +122,9 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
     found = phoenix.experiments.find(experiment_id)
     dataset = phoenix.datasets.fetch_version(found["dataset_id"], found["dataset_version_id"])
     settings = invocation.settings
-    experiment_names = [path.name for path in find_experiments(settings.experiments)[0]]
-    names = [name for name in experiment_names if settings.dataset_names.get(name, name) == dataset.name]
-    if settings.names:
-        names = [name for name in names if name in settings.names]
+    names = [name for name, dataset_name in recorded_names(settings).items() if dataset_name == dataset.name]
+    if (own := own_metadata(found.get("metadata")).get("experiment")) in names:
+        names = [own]
     if len(names) != 1:
         found_here = f"{', '.join(names)} use it. Select a directory with --name" if names else "none does"
         raise UsageError(

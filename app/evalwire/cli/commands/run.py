@@ -14,7 +14,7 @@ from evalwire.jobs import (
     Signals,
     engine_limits,
     job_spec,
-    load_selected,
+    loaded_experiments,
     local_notice,
     prepare_datasets,
     reachable_phoenix,
@@ -84,13 +84,17 @@ def run(
         if not local:
             invocation.connect(None)  # fail on an invalid address before importing user code
         names = select_names(settings, planned.experiments, of="plan") if planned else None
-        experiments = load_selected(settings, console, signals, names)
-        _check_version(settings.dataset_version, experiments)
-        if local:
-            check_requirements(experiments)
-        if settings.source("task_concurrency") == "default" and dry_run != 1:
-            console.say(_AT_ONCE.format(settings.task_concurrency))
-        with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
+        with contextlib.ExitStack() as running:
+            loaded = running.enter_context(loaded_experiments(invocation.inherited(is_local=local), signals, names))
+            experiments = loaded.experiments
+            _check_version(settings.dataset_version, experiments)
+            if local:
+                check_requirements(experiments)
+            if settings.source("task_concurrency") == "default" and dry_run != 1:
+                console.say(_AT_ONCE.format(settings.task_concurrency))
+            phoenix = running.enter_context(
+                reachable_phoenix(settings, environ, console, invocation.connect, local=local)
+            )
             versioned = spec  # a plan has the versions of the datasets
             if planned is None:
                 is_dry = dry_run is not None
@@ -108,6 +112,7 @@ def run(
                 retry_failed=membership is not None,  # a restarted shard completes its experiments
                 accept_changes=accept_changes,
                 allow_partial=allow_partial,
+                processes=loaded.processes,
             )
 
     code = run_and_report(

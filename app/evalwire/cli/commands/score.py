@@ -6,14 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
-from evalwire.experiments import find_experiments
 from evalwire.jobs import (
     Job,
     Signals,
     engine_limits,
     job_spec,
-    load_selected,
+    loaded_experiments,
     local_notice,
+    project_experiments,
     reachable_phoenix,
     recorded_outputs,
     run_and_report,
@@ -61,17 +61,23 @@ def score(
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:
-        with reachable_phoenix(settings, environ, console, invocation.connect, local=local) as phoenix:
+        with contextlib.ExitStack() as running:
+            phoenix = running.enter_context(
+                reachable_phoenix(settings, environ, console, invocation.connect, local=local)
+            )
             outputs = recorded_outputs(settings, phoenix, experiments=experiments or ("last",), path=path)
             spec = scored_spec(job_spec(settings, environ), outputs)
-            loaded = with_task_files(load_selected(settings, console, signals, list(outputs)), spec)
+            loaded = running.enter_context(
+                loaded_experiments(invocation.inherited(is_local=local), signals, list(outputs))
+            )
             say_sources(outputs, console.say)
             if path is None and not experiments and not settings.names:
-                known = [each.name for each in find_experiments(settings.experiments)[0]]
+                known = [each.name for each in project_experiments(settings)]
                 if unrecorded := [name for name in known if name not in outputs]:
                     console.say(f"not scored, because they have no recorded run: {', '.join(unrecorded)}")
             yield Job(
-                experiments=loaded,
+                experiments=with_task_files(loaded.experiments, spec),
+                processes=loaded.processes,
                 phoenix=phoenix,
                 spec=spec,
                 limits=engine_limits(settings),

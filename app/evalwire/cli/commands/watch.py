@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalwire import clocks, reports
 from evalwire.errors import Interrupted, UsageError
-from evalwire.jobs import Signals, WatchedFiles
+from evalwire.jobs import Signals, WatchedFiles, directory_of
 from evalwire.model import count
 from evalwire.settings import is_ci
 
@@ -55,7 +55,8 @@ def watch(
     results_file = settings.report_dir / next(iter(reports.files(is_dry_run=is_dry_run)))
     is_uploaded = uploads or settings.sync
     testset = [settings.csv_path] if is_uploaded and settings.csv_path is not None else []
-    files = WatchedFiles(settings.experiments, settings.names, [*settings_files, *testset])
+    directories = tuple(dict.fromkeys(directory_of(settings, name) for name in settings.names))
+    files = WatchedFiles(settings.experiments, directories, [*settings_files, *testset])
     calls: dict[str, tuple[int, int]] = {}
     names: Sequence[str] = settings.names
     with Signals():
@@ -68,7 +69,9 @@ def watch(
             watched = count(files.count, "file")
             console.say("")
             console.say(f"watching {watched}. A change causes {_cost(calls, calls)}. Press Ctrl-C to stop")
-            changed, names = _next_change(files)
+            changed, affected = _next_change(files)
+            own = [name for name in settings.names if directory_of(settings, name) in affected]
+            names = own or affected
             console.say(f"changed: {_named(changed)}. Running {', '.join(names)} again: {_cost(calls, names)}")
             console.say("")
 
@@ -143,7 +146,9 @@ def _calls_of(result: ExperimentResult) -> tuple[int, int]:
 
 def _cost(calls: Mapping[str, tuple[int, int]], names: Collection[str]) -> str:
     """Return the number of calls that the experiments make in a run, as far as it is known from an earlier run."""
-    known = [calls[name] for name in names if name in calls]
+    known = [
+        made for experiment, made in calls.items() if {experiment, experiment.partition("@")[0]}.intersection(names)
+    ]
     if not known:
         return "a run"
     tasks, evaluators = (sum(numbers) for numbers in zip(*known, strict=True))

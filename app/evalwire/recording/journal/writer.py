@@ -42,9 +42,9 @@ class Journal:
         is_whole: whether every line could be written.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int | None) -> None:
         self.path = path
-        self.is_whole = True
+        self.is_whole = descriptor is not None
         self._file: int | None = descriptor
         self._lock = threading.Lock()
         _open.add(self)
@@ -86,6 +86,15 @@ class Journal:
             raise
         _cut_torn_line(descriptor)
         return journal, past
+
+    @classmethod
+    def join(cls, path: Path) -> Journal:
+        """Open a journal that another process of the same job has locked, to write to it at another time."""
+        try:
+            return cls(path, os.open(path, os.O_APPEND | os.O_WRONLY))
+        except OSError as error:
+            log.error("the journal %s cannot be opened (%s); the job continues without it", path, error)  # noqa: TRY400
+            return cls(path, None)
 
     @property
     def is_empty(self) -> bool:

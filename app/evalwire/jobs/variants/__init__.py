@@ -1,0 +1,1 @@
+"""Variants of experiments, each in a process of its own with its own environment variables."""
