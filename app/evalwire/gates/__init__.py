@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evalwire.gates.drops import check_drop
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
+    from evalwire.gates.variants import compare_variants
 
 __all__ = [
     "RULES_OF_CALLS",
@@ -40,6 +41,7 @@ __all__ = [
     "choose_history",
     "comparable_part",
     "compare_results",
+    "compare_variants",
     "covered_share",
     "evaluation_schema",
     "find_base_branch",
@@ -72,6 +74,7 @@ __getattr__ = lazy_names(
         "choose_baseline": "baselines",
         "comparable_part": "changes",
         "compare_results": "comparison",
+        "compare_variants": "variants",
         "covered_share": "baselines",
         "evaluation_schema": "schema",
         "gates_schema": "schema",

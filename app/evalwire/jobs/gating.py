@@ -18,6 +18,7 @@ from evalwire.gates import (
     changed_task,
     check_drop,
     compare_results,
+    compare_variants,
     find_base_branch,
     is_of_base_branch,
     on_branches,
@@ -35,7 +36,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalwire.jobs.run import Job
-    from evalwire.model import Direction, Experiment, ExperimentResult, History, JobSpec, Price, Usage
+    from evalwire.model import (
+        Direction,
+        Experiment,
+        ExperimentResult,
+        History,
+        JobSpec,
+        Price,
+        Usage,
+        VariantComparison,
+    )
     from evalwire.phoenix import Phoenix
     from evalwire.settings import Settings
 
@@ -98,6 +108,18 @@ class Gating:
             history=(),
         )
 
+    @property
+    def _directions(self) -> dict[str, dict[str, Direction]]:
+        """The directions of evaluations, by experiment."""
+        found: dict[str, dict[str, Direction]] = {}
+        for gate in self.gates:
+            found.setdefault(gate.experiment, {})[gate.evaluation or ""] = gate.direction
+        return found
+
+    def compare_variants(self, results: Sequence[ExperimentResult]) -> tuple[VariantComparison, ...]:
+        """Compare the variants of each experiment with each other."""
+        return compare_variants(results, self._directions)
+
     def apply(
         self,
         results: Sequence[ExperimentResult],
@@ -112,9 +134,7 @@ class Gating:
             today: returns the current digest of a project file, or None if it is unknown.
             usage: token usage of rescoring, by experiment and evaluator.
         """
-        directions: dict[str, dict[str, Direction]] = {}
-        for gate in self.gates:
-            directions.setdefault(gate.experiment, {})[gate.evaluation or ""] = gate.direction
+        directions = self._directions
         found: dict[str, Baseline] = {}
         for result in results:
             match self.baselines.get(result.name):

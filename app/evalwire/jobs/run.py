@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Outcome,
         PartialRun,
         Price,
+        VariantComparison,
     )
     from evalwire.phoenix import Phoenix
     from evalwire.recording import Journal, PastExperiment
@@ -169,6 +170,7 @@ def run_job(
         gates,
         baselines,
         history=gating.history,
+        variants=gating.compare_variants(results) if is_over else (),
         outcome=outcome,
         exit_code=code,
         prices=gating.prices,
@@ -210,6 +212,7 @@ def _report(
     baselines: tuple[Baseline, ...],
     *,
     history: tuple[History, ...],
+    variants: tuple[VariantComparison, ...],
     outcome: Outcome,
     exit_code: int,
     prices: Mapping[str, Price],
@@ -234,6 +237,7 @@ def _report(
         gates=gates,
         baselines=baselines,
         history=history,
+        variants=variants,
         prices=prices,
         directory=start.directory,
         shard=sharing.shard if sharing else None,

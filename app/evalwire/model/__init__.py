@@ -87,7 +87,13 @@ from evalwire.model.usage import (
     usage_from_json,
     usage_of_spans,
 )
-from evalwire.model.variant import DEFAULT_VARIANT, Variant, recorded_variant
+from evalwire.model.variant import (
+    DEFAULT_VARIANT,
+    ScoreDifference,
+    Variant,
+    VariantComparison,
+    recorded_variant,
+)
 
 __all__ = [
     "CREATION_KEY",
@@ -136,6 +142,7 @@ __all__ = [
     "Rescored",
     "Rule",
     "RunKey",
+    "ScoreDifference",
     "ScoreMean",
     "ScoreSummary",
     "Shard",
@@ -150,6 +157,7 @@ __all__ = [
     "UploadedVersion",
     "Usage",
     "Variant",
+    "VariantComparison",
     "are_bools",
     "baseline_obstacle",
     "change_text",

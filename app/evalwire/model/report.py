@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evalwire.model.result import ExperimentResult
     from evalwire.model.selection import PartialRun
     from evalwire.model.shard import Shard
+    from evalwire.model.variant import VariantComparison
 
 Outcome = Literal["passed", "partial", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
 
@@ -37,6 +38,7 @@ class Report:
         gates: the gate results; empty if no gate was applied, as in a dry run.
         baselines: the baseline of each experiment for which a comparison was requested.
         history: the earlier experiments of the base branch, by experiment, for trends.
+        variants: the comparisons of the variants of each experiment with each other.
         prices: the prices of models whose spans do not report a cost.
         directory: the job's working directory; reports show paths in it as relative.
         shard: the part of every experiment that this job ran; None for whole experiments.
@@ -61,6 +63,7 @@ class Report:
     gates: tuple[GateResult, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     history: tuple[History, ...] = ()
+    variants: tuple[VariantComparison, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=dict)
     directory: str = ""
     shard: Shard | None = None

@@ -133,7 +133,15 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
     gates, baselines = gating.apply(report.results)
     history = gating.history or report.history
-    applied = replace(report, unwritten=(), gates=gates, baselines=baselines, history=history, prices=gating.prices)
+    applied = replace(
+        report,
+        unwritten=(),
+        gates=gates,
+        baselines=baselines,
+        history=history,
+        variants=gating.compare_variants(report.results),
+        prices=gating.prices,
+    )
     if report.outcome == "interrupted":
         return applied
     outcome = decide_outcome(report.results, gates) if report.results else report.outcome
@@ -237,6 +245,7 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
         gates=gates,
         baselines=baselines,
         history=gating.history,
+        variants=gating.compare_variants(results),
         prices=invocation.settings.prices,
     )
 

@@ -16,6 +16,7 @@ from evalwire.reports.console.examples import change_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
 from evalwire.reports.console.gates import gate_lines
 from evalwire.reports.console.scores import score_lines
+from evalwire.reports.console.variants import variant_lines
 from evalwire.reports.console.wrapping import Line, print_line
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link
@@ -72,6 +73,7 @@ def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> 
     yield Line(headline(report), style=style)
     yield from _block(score_lines(report, width=width))
     yield from _block(gate_lines(report, verbose=verbose, color=color))
+    yield from _block(variant_lines(report))
     directory = Path(report.directory) if report.directory else None
     for result in report.results:
         found = [

@@ -22,6 +22,7 @@ from evalwire.reports.html.pictures import pictures
 from evalwire.reports.html.section import TEMPLATE_NAMES, Section
 from evalwire.reports.html.trend_plot import trend_figures
 from evalwire.reports.html.values import Values
+from evalwire.reports.variant_table import variant_tables
 from evalwire.reports.word_changes import changed_words, excerpt
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _page() -> jinja2.Template:
         signed=numbers.signed,
         trend_figures=trend_figures,
         title=runs.title,
+        variant_tables=variant_tables,
     ).get_template("page.html")
 
 

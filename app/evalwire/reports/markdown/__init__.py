@@ -17,6 +17,7 @@ from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.markdown.examples import baselines, lowest_scores
 from evalwire.reports.markdown.parts import ELSEWHERE, LONGEST_NAME, ROOMS, Part, folded, listed, omitted
 from evalwire.reports.markdown.scores import score_table, statistics
+from evalwire.reports.markdown.variants import variant_parts
 from evalwire.reports.markdown_text import code, link_to, prose
 from evalwire.reports.text import gate_sentence, relative
 
@@ -55,6 +56,7 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
     if parts:
         yield from score_table(report, parts, room)
     yield from _failed_gates(report, room)
+    yield from variant_parts(report, room)
     yield from _errors(report, parts, room)
     yield from baselines(parts, room)
     yield from lowest_scores(report, parts, room)

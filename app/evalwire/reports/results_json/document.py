@@ -14,6 +14,7 @@ from evalwire.model import AnnotatorKind, EvaluationKind, FailureKind, FailureSt
 from evalwire.reports.results_json.baseline_records import Baseline, BaselineScore
 from evalwire.reports.results_json.history_records import History
 from evalwire.reports.results_json.records import Count, Interval, Number, PartialRun, Record, Time, Usage, describe
+from evalwire.reports.results_json.variant_records import VariantComparison
 
 SCHEMA_VERSION: Final = 2
 
@@ -291,5 +292,8 @@ class Results(Record, frozen=True, kw_only=True):
     baselines: Annotated[tuple[Baseline, ...], describe("Baselines of the experiments that were to be compared.")]
     history: Annotated[
         tuple[History, ...], describe("Earlier experiments of the base branch, for trends; empty if there are none.")
+    ] = ()
+    variants: Annotated[
+        tuple[VariantComparison, ...], describe("Comparisons of the variants of each experiment with each other.")
     ] = ()
     experiments: Annotated[tuple[Experiment, ...], describe("Results of the experiments, in the order of discovery.")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evalwire import model
-from evalwire.reports.results_json import baseline_records, document, history_records, records
+from evalwire.reports.results_json import baseline_records, document, history_records, records, variant_records
 from evalwire.reports.results_json.records import Record
 from evalwire.reports.text import cut_middle
 
@@ -38,6 +38,8 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     records.PartialRun: model.PartialRun,
     document.Price: model.Price,
     baseline_records.Rescored: model.Rescored,
+    variant_records.ScoreDifference: model.ScoreDifference,
+    variant_records.VariantComparison: model.VariantComparison,
 }
 _KINDS: tuple[type[Record], ...] = (*_NOUNS, document.ExampleScore, document.ScoreSummary)
 _RECORDS = {kind.__name__: kind for kind in _KINDS}

@@ -127,6 +127,7 @@ def _report(results: document.Results) -> Report:
         gates=to_noun(results.gates),
         baselines=to_noun(results.baselines),
         history=to_noun(results.history),
+        variants=to_noun(results.variants),
         prices={model: to_noun(price) for model, price in results.prices.items()},
         directory=results.directory,
         shard=shard,

@@ -43,6 +43,7 @@ def pieces(report: Report) -> Iterator[str]:
         gates=to_record(report.gates),
         baselines=(),
         history=to_record(report.history),
+        variants=to_record(report.variants),
         experiments=(),
     )
     yield from _object(
