@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +25,7 @@ from evalwire.model.result import ExperimentResult
 from evalwire.model.run import AnnotatorKind, Evaluation, EvaluationKind, TaskRun
 from evalwire.model.shard import Shard
 from evalwire.model.usage import ModelUsage
+from evalwire.model.variant import ScoreDifference, VariantComparison
 
 # --- of any kind ---------------------------------------------------------------------------------------
 
@@ -244,6 +246,33 @@ def histories(draw: st.DrawFn, result: ExperimentResult) -> History:
 
 
 @st.composite
+def variants(draw: st.DrawFn, found: Sequence[ExperimentResult]) -> VariantComparison:
+    differences = st.builds(
+        ScoreDifference,
+        name=names,
+        direction=st.sampled_from(["maximize", "minimize"]),
+        is_bool=st.booleans(),
+        pairs=counts,
+        worse=counts,
+        better=counts,
+        first=scores_of_any_size,
+        second=scores_of_any_size,
+        change=scores_of_any_size,
+        interval=st.none() | intervals,
+        p_value=shares,
+        test=texts,
+    )
+    first, second = found[0].name, draw(st.sampled_from([found[-1].name, "of another job"]))
+    return VariantComparison(
+        experiment=draw(texts),
+        first=first,
+        second=second,
+        examples=draw(counts),
+        scores=tuple(draw(st.lists(differences, max_size=2))),
+    )
+
+
+@st.composite
 def random_reports(draw: st.DrawFn) -> Report:
     """Any report whose exit code agrees with its results, its gates and its outcome."""
     shard = draw(st.sampled_from([None, Shard(2, 5)]))
@@ -265,6 +294,7 @@ def random_reports(draw: st.DrawFn) -> Report:
         gates=tuple(draw(verdicts(result.name)) for result in found for _ in range(draw(st.integers(0, 2)))),
         baselines=tuple(draw(baselines(result)) for result in found if draw(st.booleans())),
         history=tuple(draw(histories(result)) for result in found if draw(st.booleans())),
+        variants=tuple(draw(variants(found)) for _ in range(draw(st.integers(0, 2)))) if found else (),
         prices=draw(st.dictionaries(texts, st.builds(Price, input=shares, output=shares), max_size=1)),
         directory=draw(st.sampled_from(["", "/work", "/elsewhere"])),
         shard=shard,

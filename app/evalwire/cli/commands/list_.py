@@ -43,6 +43,9 @@ def _describe(experiment: Experiment) -> list[str]:
     kind = "none" if task is None else "async" if task.is_async else "plain"
     lines = [plain_line(experiment.name)]
     lines.append(f"  dataset     {plain_line(experiment.dataset_name)}")
+    if experiment.variant is not None:
+        variables = ", ".join(f"{name}={value}" for name, value in experiment.variant.env.items())
+        lines.append(f"  variables   {plain_line(variables)}")
     lines.append(f"  task        {kind}")
     names = [
         f"{evaluator.name} (async)" if evaluator.is_async else evaluator.name for evaluator in experiment.evaluators

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,6 +38,14 @@ log = logging.getLogger("evalwire")
 _LOOK_SECONDS = 0.2
 _LATE_SECONDS = 1.75  # after the grace period, for the process to send its results
 _END_SECONDS = 5.0  # for functions that user code registered with `atexit`
+
+
+_UNRECORDED = Failure(
+    kind="evalwire",
+    stage="record",
+    type="ProcessEnded",
+    message="the process of the variant ended before the run was recorded",
+)
 
 
 class VariantProcess:
@@ -74,7 +83,7 @@ class VariantProcess:
 
     @classmethod
     def start(cls, variant: Variant, inherited: Inherited) -> VariantProcess:
-        """Start a process, which loads the experiment at once; the experiments directory must be importable.
+        """Start a process, which loads the experiment immediately; the experiments directory must be importable.
 
         Raises:
             UsageError: the system cannot start a process.
@@ -86,7 +95,9 @@ class VariantProcess:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # or both processes would write the buffered text
         try:
-            process_id = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # threads of evalwire hold no lock here
+                process_id = os.fork()
         except OSError as error:
             raise UsageError(
                 f"cannot start a process for the variant {variant.experiment}: {error.strerror}. Raise the limit on "
@@ -139,8 +150,8 @@ class VariantProcess:
     ) -> PartResult:
         """Run the experiment in the process, and return its result; the arguments are as in `run_parts`.
 
-        A process that crashes, or does not end after a stop, is a failure of its experiment. Its recorded runs are in
-        the result.
+        A process that crashes, or does not end after a stop, is a failure of its experiment. Its runs so far are in the
+        result.
         """
         name = experiment.name
         request = PartRequest(
@@ -238,7 +249,7 @@ class VariantProcess:
 
 
 class _Seen:
-    """Passes on the events of a process, and keeps its recorded runs for a result without the process."""
+    """Passes on the events of a process, and keeps its runs for a result without the process."""
 
     def __init__(self, observer: Observer, *, stop: Stop, say: Callable[[str], object]) -> None:
         self._observer = observer
@@ -258,8 +269,8 @@ class _Seen:
             self._notify(self._observer.started, opened, count)
         elif kind in ("ran", "recorded"):
             name, run = content
-            if kind == "recorded":
-                self._runs.setdefault(name, {})[run.example.node_id, run.repetition] = run
+            kept = run if kind == "recorded" else replace(run, record_failure=_UNRECORDED)
+            self._runs.setdefault(name, {})[run.key] = kept
             self._notify(getattr(self._observer, kind), self._opened[name], run)
         elif kind in ("rate_limited", "finished"):
             self._notify(getattr(self._observer, kind), content)
@@ -279,6 +290,8 @@ class _Seen:
     def result(self, experiment: Experiment, failure: Failure) -> ExperimentResult:
         """Return the result of an experiment whose process ended."""
         opened = self._opened.get(experiment.name)
+        places = {example.node_id: place for place, example in enumerate(opened.dataset.examples if opened else ())}
+        made = self._runs.get(experiment.name, {})
         if self._stop.requested:
             message = "the job was stopped before it finished"
             failure = Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
@@ -288,7 +301,7 @@ class _Seen:
             path=str(experiment.path),
             evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
             opened=opened,
-            runs=tuple(self._runs.get(experiment.name, {}).values()),
+            runs=tuple(made[key] for key in sorted(made, key=lambda key: (places[key[0]], key[1]))),
             example_count=len(opened.dataset.examples) if opened else 0,
             repetitions=opened.repetitions if opened else 1,
             failure=None if experiment.problems else failure,
@@ -310,7 +323,7 @@ def _forwarding(stop: Stop, process_id: int) -> Iterator[None]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process_id, stop.signal_number or signal.SIGTERM)
 
-    if not stop.requested:  # else the request tells it
+    if not stop.requested:  # else the request has it
         stop.on_request(forward)
     try:
         yield
