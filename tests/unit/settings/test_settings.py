@@ -17,6 +17,7 @@ from evalwire.settings.shard_option import ShardOption
 VALUES: dict[str, tuple[str, str | None, Any]] = {
     "experiments": ("other", '"other"', Path("other")),
     "names": ("a, b,", None, ("a", "b")),
+    "variants": ("fast, slow", None, ("fast", "slow")),
     "prefix": ("nightly", '"nightly"', "nightly"),
     "helpers": ("x.py,y.py", '["x.py", "y.py"]', ("x.py", "y.py")),
     "concurrency": ("3", "3", 3),
