@@ -21,7 +21,7 @@ from evalwire.reports.amounts import change_interval
 from evalwire.reports.measured import measured
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalwire.model import ExperimentResult, Report, ScoreDifference, VariantComparison
 
@@ -65,7 +65,7 @@ def _table(
     report: Report,
     experiment: str,
     group: Sequence[VariantComparison],
-    results: dict[str, ExperimentResult],
+    results: Mapping[str, ExperimentResult],
     tests: int,
 ) -> VariantTable:
     names = dict.fromkeys(name for compared in group for name in (compared.first, compared.second))
@@ -77,7 +77,7 @@ def _table(
         sentences=tuple(
             sentence
             for compared in group
-            for sentence in _sentences(report, compared, results[compared.first], results[compared.second])
+            for sentence in _sentences(report, compared, results, has_costs=compared.first == group[0].first)
         ),
         note=f"p-values are two-sided and corrected over {tests} differences (Holm)" if tests > 1 else "",
     )
@@ -109,7 +109,7 @@ def _rows(report: Report, results: Sequence[ExperimentResult]) -> Iterator[tuple
 
 def _variables(result: ExperimentResult) -> str:
     variant = recorded_variant(result.experiment_metadata)
-    return ", ".join(f"{name}={value}" for name, value in variant.env.items()) if variant else ""
+    return ", ".join(f"{name}={value}" for name, value in variant.env.items()) if variant else "-"
 
 
 def _time(result: ExperimentResult) -> str:
@@ -123,8 +123,10 @@ def _median_seconds(result: ExperimentResult) -> float | None:
 
 
 def _sentences(
-    report: Report, compared: VariantComparison, first: ExperimentResult, second: ExperimentResult
+    report: Report, compared: VariantComparison, results: Mapping[str, ExperimentResult], *, has_costs: bool
 ) -> Iterator[str]:
+    """Yield the differences of two variants, and with `has_costs` their costs."""
+    first, second = results[compared.first], results[compared.second]
     names = variant_name(first), variant_name(second)
     moved = [score for score in compared.scores if score.p_value < SIGNIFICANCE]
     for is_gain, word in ((True, "better"), (False, "worse")):
@@ -137,7 +139,7 @@ def _sentences(
         yield f"no significant difference between {names[0]} and {names[1]}: {changes}"
     if not compared.scores:
         yield f"{names[0]} and {names[1]} have no example with a score in both"
-    if cost := ", and ".join(_costs(report, first, second)):
+    if has_costs and (cost := ", and ".join(_costs(report, first, second))):
         yield f"{names[1]} {cost}"
 
 
