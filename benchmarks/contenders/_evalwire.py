@@ -7,18 +7,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+JUDGE = """from opentelemetry import trace
+
+def judge(output, expected):
+    with trace.get_tracer("judge").start_as_current_span("model call"):
+        return output == expected["n"]
+"""
+
 MATCH = "def {name}(output, expected):\n    return output == expected['n']\n"
 
 
 @contextmanager
 def experiments(dataset: str, *, task: str, evaluators: Sequence[str] = ("match",)) -> Iterator[Path]:
-    """Yield a directory with an experiment: a task, and evaluators that are plain functions."""
+    """Yield a directory with an experiment: a task, and plain evaluators; `judge` makes a span of a model call."""
     with TemporaryDirectory() as directory:
         folder = Path(directory, "experiments", dataset)
         folder.mkdir(parents=True)
         (folder / "task.py").write_text(task, encoding="utf-8")
         for name in evaluators:
-            (folder / f"{name}.py").write_text(MATCH.format(name=name), encoding="utf-8")
+            text = JUDGE if name == "judge" else MATCH.format(name=name)
+            (folder / f"{name}.py").write_text(text, encoding="utf-8")
         yield folder.parent
 
 

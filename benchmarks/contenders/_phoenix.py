@@ -43,7 +43,7 @@ def make_dataset(client: Any, count: int) -> str:
 
 
 def _arrived(client: Any, name: str) -> dict[str, int]:
-    """Return the numbers of runs, evaluations and task spans of the only experiment on a dataset."""
+    """Return the numbers of records of the only experiment on a dataset; `evaluator_traces` are linked evaluations."""
     dataset = client.datasets.get_dataset(dataset=name, timeout=60)
     (experiment,) = client.experiments.list(dataset_id=dataset.id)
     recorded = client.experiments.get_experiment(experiment_id=experiment["id"])
@@ -54,4 +54,10 @@ def _arrived(client: Any, name: str) -> dict[str, int]:
         with contextlib.suppress(httpx.HTTPStatusError):  # the project does not exist before its first span
             spans = len(client.spans.get_spans(project_identifier=experiment["project_name"], limit=10 * runs))
         time.sleep(0.5)
-    return {"runs": runs, "evaluations": len(recorded["evaluation_runs"]), "task_spans": spans}
+    evaluations = recorded["evaluation_runs"]
+    return {
+        "runs": runs,
+        "evaluations": len(evaluations),
+        "task_spans": spans,
+        "evaluator_traces": sum(evaluation.trace_id is not None for evaluation in evaluations),
+    }

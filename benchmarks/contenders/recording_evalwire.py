@@ -15,7 +15,9 @@ client = connect(base_url=given["url"])
 
 def run(dataset: str) -> None:
     """Run and record the experiment; raise an error unless everything was recorded."""
-    with experiments(dataset, task=task_of(given["task_seconds"]), evaluators=EVALUATORS) as folder:
+    with experiments(
+        dataset, task=task_of(given["task_seconds"]), evaluators=given.get("evaluators", EVALUATORS)
+    ) as folder:
         ExperimentRunner(folder, client, task_concurrency=given["concurrency"]).run()
 
 

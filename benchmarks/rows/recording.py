@@ -18,12 +18,16 @@ EVALUATORS = 2  # as in contenders/_phoenix.py
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Record the same work with evalwire and with bare loops, both with spans, and with a loop without spans."""
+    """Record the same work with evalwire and with bare loops, both with spans, and with a loop without spans.
+
+    evalwire sends the span of an evaluator only if it holds something, as the contender with a judge checks.
+    """
     examples = bench.examples(EXAMPLES)
     measured = f"{examples} x {EVALUATORS} evaluators, task of 0 s, recorded with spans"
     url = bench.phoenix()
     contenders = [
         evalwire("evalwire", url, examples, concurrency=CONCURRENCY),
+        evalwire("judge", url, examples, concurrency=CONCURRENCY, evaluators=["judge", "match"]),
         *(reference(f"{count} connections", url, examples, connections=count) for count in CONNECTIONS),
         reference("without spans", url, examples, connections=4, spans=False),
     ]
@@ -43,8 +47,17 @@ def measure(bench: Bench) -> list[Line]:
             ours=rates["evalwire"],
             other=f"bare loop with spans, {best} connections",
             theirs=bare[best] if best else None,
-            target=Target(relation="at least", ratio=0.9),
+            target=Target(relation="at least", ratio=1.2),
             note=outcomes["evalwire"].problem or f"examples per second by connections: {by_count}",
+        ),
+        Line(
+            row=ROW,
+            measured=measured,
+            unit="/s",
+            ours=rates["judge"],
+            other="the same, with a judge whose spans are sent",
+            theirs=rates["evalwire"],
+            note=outcomes["judge"].problem,
         ),
         Line(
             row=ROW,
@@ -62,6 +75,7 @@ def evalwire(
     name: str, url: str, examples: int, *, concurrency: int, task_seconds: float = 0.0, **arguments: Any
 ) -> Contender:
     """Return the `ExperimentRunner` of evalwire as a recording contender."""
+    judged = examples if "judge" in arguments.get("evaluators", ()) else 0
     return Contender(
         name=name,
         script="recording_evalwire.py",
@@ -72,7 +86,7 @@ def evalwire(
             "task_seconds": task_seconds,
             **arguments,
         },
-        expects=all_of(examples),
+        expects={**all_of(examples), "evaluator_traces": judged},
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from faults import Fault, FaultyPhoenix, first
+from opentelemetry.sdk import trace as trace_sdk
 
 from evalwire.errors import DatasetNotFound, PhoenixError, PhoenixRefused, PhoenixUnreachable, UsageError
 from evalwire.model.example import Example
@@ -20,6 +21,7 @@ from evalwire.model.run import Evaluation, TaskRun
 from evalwire.phoenix.connection import connect, endpoint_of
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.server import Phoenix
+from evalwire.recording.tracing.encoding import encode_spans
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -251,23 +253,37 @@ def test_after_an_outage_each_request_has_one_try(phoenix, proxy, dataset):
 
 
 def test_a_span_that_phoenix_has_already_does_not_cost_the_others(phoenix, spans_of):
-    """A user's own exporter may have sent it: Phoenix refuses the batch, the rest is sent again."""
-
-    def span(span_id: str) -> dict[str, Any]:
-        return {
-            "name": "s",
-            "context": {"trace_id": uuid.uuid4().hex, "span_id": span_id},
-            "span_kind": "CHAIN",
-            "start_time": NOW.isoformat(),
-            "end_time": NOW.isoformat(),
-            "status_code": "OK",
-        }
-
-    project, ids = f"spans-{uuid.uuid4().hex}", [uuid.uuid4().hex[:16] for _ in range(2)]
-    assert phoenix.spans.deliver(project, [span(ids[0])]) == 0
+    """A user's own exporter may have sent it."""
+    tracer, project = trace_sdk.TracerProvider().get_tracer("t"), f"spans-{uuid.uuid4().hex}"
+    spans = [tracer.start_span(name) for name in "ab"]
+    for span in spans:
+        span.end()
+    assert phoenix.spans.deliver(encode_spans([(project, spans[0])]), 1) == 0
     spans_of(project, at_least=1)
-    assert phoenix.spans.deliver(project, [span(ids[0]), span(ids[1])]) == 0
-    assert sorted(one["context"]["span_id"] for one in spans_of(project, at_least=2)) == sorted(ids)
+    assert phoenix.spans.deliver(encode_spans([(project, span) for span in spans]), 2) == 0
+    assert sorted(one["name"] for one in spans_of(project, at_least=2)) == ["a", "b"]
+
+
+def test_phoenix_translates_attributes_of_opentelemetry(phoenix, spans_of):
+    """`gen_ai.*`, as instrumentors other than OpenInference's set them."""
+    project = f"spans-{uuid.uuid4().hex}"
+    span = trace_sdk.TracerProvider().get_tracer("t").start_span("chat")
+    span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 7})
+    span.end()
+    assert phoenix.spans.deliver(encode_spans([(project, span)]), 1) == 0
+    [found] = spans_of(project, at_least=1)
+    assert found["span_kind"] == "LLM"
+    assert found["attributes"]["llm.token_count.prompt"] == 7
+
+
+@pytest.mark.parametrize(("status", "lost"), [(401, 2), (413, 2), (503, None)])
+def test_spans_that_phoenix_refuses_are_lost_and_an_outage_is_told(phoenix, proxy, status, lost):
+    proxy.rule = lambda _method, path: Fault(status=status) if path.endswith("/v1/traces") else None
+    if lost is None:
+        with pytest.raises(PhoenixUnreachable):
+            phoenix.spans.deliver(b"", 2)
+    else:
+        assert phoenix.spans.deliver(b"", 2) == lost
 
 
 def test_the_servers_version_is_told(phoenix):

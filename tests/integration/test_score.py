@@ -37,7 +37,7 @@ def test_new_scores_of_a_recorded_experiment_need_no_call_of_the_task(phoenix_pr
     project.experiment(name, task=REFUSES, same=FIXED)
     project.write({"evalwire.toml": SETTINGS.format(name=name)})
 
-    done = project.run("score", name)
+    done = project.run("score", name, EVALWIRE_TRACE_EVALUATORS="all")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr.count("no task is called: max_p95_seconds is not applied") == 1

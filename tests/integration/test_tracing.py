@@ -10,6 +10,7 @@ import pytest
 from in_process import own_tracer_provider
 
 from evalwire.errors import ExperimentsFailed
+from evalwire.phoenix.rest import Rest
 from evalwire.runner import ExperimentRunner
 
 pytestmark = pytest.mark.needs_phoenix
@@ -82,10 +83,10 @@ def test_the_clients_view_links_runs_to_traces(phoenix_project, client, make_dat
 def test_a_failing_trace_endpoint_does_not_fail_or_slow_the_job(phoenix_project, client, make_dataset, monkeypatch):
     """Spans are lost and counted, and the run is as green as without them."""
 
-    def refuse(**_: Any) -> None:
+    def refuse(*_: Any) -> None:
         raise ConnectionError("no traces here")
 
-    monkeypatch.setattr(client.spans, "log_spans", refuse)
+    monkeypatch.setattr(Rest, "send_spans", refuse)
     name = make_dataset(10)
     phoenix_project.experiment(name)
     (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
@@ -94,14 +95,14 @@ def test_a_failing_trace_endpoint_does_not_fail_or_slow_the_job(phoenix_project,
 
 def test_spans_wait_while_phoenix_is_away(phoenix_project, client, make_dataset, spans_of, monkeypatch):
     """As records do: a restart of Phoenix costs no trace."""
-    send, refused = client.spans.log_spans, iter(range(6))
+    send, refused = Rest.send_spans, iter(range(6))
 
-    def log_spans(**call: Any) -> Any:
+    def send_spans(rest: Rest, request: bytes) -> None:
         if next(refused, None) is not None:
             raise httpx.ConnectError("connection refused")
-        return send(**call)
+        send(rest, request)
 
-    monkeypatch.setattr(client.spans, "log_spans", log_spans)
+    monkeypatch.setattr(Rest, "send_spans", send_spans)
     phoenix_project.experiment(make_dataset(10))
     (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
     assert next(refused, None) is None
@@ -120,3 +121,24 @@ def test_opentelemetry_is_left_as_it_was(phoenix_project, client, make_dataset):
         ExperimentRunner(phoenix_project.experiments, client).run()
     assert trace._TRACER_PROVIDER is before
     assert sdk.Span.start is start
+
+
+def test_only_evaluators_with_something_to_show_are_traced(phoenix_project, client, make_dataset, spans_of):
+    """A judge with a model call is; a plain evaluator is not, and its evaluation has no trace."""
+    name = make_dataset(2)
+    judge = PLAIN_TRACER.replace("async def task(example)", "async def judge(output)").replace(
+        'return example.input["q"]', "return 1.0"
+    )
+    phoenix_project.experiment(name, judge=judge, plain="def plain(output): return 1.0\n")
+    (result,) = ExperimentRunner(phoenix_project.experiments, client).run()
+    traces = {"judge": set(), "plain": set()}
+    for run in result.runs:
+        for evaluation in run.evaluations:
+            traces[evaluation.name].add(evaluation.trace_id)
+    assert traces["plain"] == {None}
+    spans = [span for span in spans_of("evaluators", at_least=4) if span["context"]["trace_id"] in traces["judge"]]
+    assert sorted(span["name"] for span in spans) == ["judge", "judge", "model call", "model call"]
+    document = client.experiments.get_experiment(experiment_id=result.experiment_id)
+    recorded = {each.name: each.trace_id for each in document["evaluation_runs"]}
+    assert recorded["plain"] is None
+    assert recorded["judge"] in traces["judge"]

@@ -189,7 +189,7 @@ def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Re
         with contextlib.closing(DryRunRecorder(job.phoenix.datasets, job.spec, examples=job.dry_run)) as dry:
             yield dry, NoTracing()
         return
-    tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask)
+    tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask, evaluators=job.trace_evaluators)
     recorder = _phoenix_recorder(job, journal)
 
     def flush_seconds() -> float:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         VariantComparison,
     )
     from evalwire.phoenix import Phoenix
-    from evalwire.recording import Journal, PastExperiment
+    from evalwire.recording import EvaluatorTraces, Journal, PastExperiment
 
 PARTIAL_IN_CI = (
     "a partial run does not pass in CI while gates are configured, because the gates are not applied. Run all "
@@ -62,6 +62,7 @@ class Job:
         mask: replaces secrets.
         dry_run: the number of examples per experiment to run without recording; None for a real run.
         record_connections: the number of parallel requests that record results.
+        trace_evaluators: the calls of evaluators to trace, as in `Tracing`.
         past: by name, experiments of a resumed job or of a plan, or the recorded outputs that the job scores.
         retry_failed: whether to retry failures of the earlier job.
         accept_changes: whether to continue after changes to code or examples.
@@ -77,6 +78,7 @@ class Job:
     mask: Mask
     dry_run: int | None = None
     record_connections: int = 4
+    trace_evaluators: EvaluatorTraces = "auto"
     past: Mapping[str, PastExperiment] = field(default_factory=dict)
     retry_failed: bool = False
     accept_changes: bool = False

@@ -124,11 +124,11 @@ class Rest:
         )
         return str(recorded["id"])
 
-    def log_spans(self, project: str, spans: Sequence[Any]) -> None:
-        """Send spans to a project."""
-        self._client.spans.log_spans(project_identifier=project, spans=spans, timeout=self._timeout)
-
     # --- requests that the client does not support ---
+
+    def send_spans(self, request: bytes) -> None:
+        """Send spans as an OTLP request; the client would send them as JSON, which Phoenix does not translate."""
+        self._send("POST", "v1/traces", content=request, headers={"content-type": "application/x-protobuf"})
 
     def server_version(self) -> str:
         """Return the server's version, which requires no credentials."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments
 from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
-from evalwire.recording.protocols import JournalWriter, NoJournal, Opener
+from evalwire.recording.protocols import EvaluatorTraces, JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.rescoring import Rescoring, RescoringRecorder
 from evalwire.recording.resume import ResumeExperiments
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CreateExperiments",
     "DryRunRecorder",
+    "EvaluatorTraces",
     "FindSharedExperiments",
     "Journal",
     "JournalWriter",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalwire.model import Evaluation, Experiment, OpenExperiment, TaskRun
+
+EvaluatorTraces = Literal["auto", "all"]
+"""The calls of evaluators whose spans are sent: all, or only spans that hold something."""
 
 
 class JournalWriter(Protocol):

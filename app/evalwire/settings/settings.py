@@ -231,6 +231,13 @@ class Settings:
         default=4,
         key="phoenix.record_connections",
     )
+    trace_evaluators: Literal["auto", "all"] = option(
+        choice("auto", "all"),
+        "Evaluator calls to trace in Phoenix: all, or with `auto` only calls that fail, or that contain another span, "
+        "such as a model call.",
+        default="auto",
+        key="phoenix.trace_evaluators",
+    )
     report_dir: Path = option(
         PATH,
         "Directory for the reports and the journal.",

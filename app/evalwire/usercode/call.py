@@ -67,7 +67,7 @@ class Trace(Protocol):
     """The span around a call of the user's code.
 
     Attributes:
-        trace_id: the ID of the trace that the span starts, or None without a trace.
+        trace_id: the ID of the trace that the span starts; None without a trace, also if the finished call needs none.
         context: the context in which the call runs, which makes its spans part of the trace.
         usage: the language model usage of the finished call; None if it is not observed.
     """
@@ -210,7 +210,7 @@ class Call:
         try:
             self.value, self.failure = self._outcome(returned, error)
             self._trace.finish(output=self.value, failure=self.failure)
-            self.usage = self._trace.usage
+            self.usage, self.trace_id = self._trace.usage, self._trace.trace_id
             self._on_end(self)
         except Exception as defect:  # a bug in evalwire
             self._over.set_exception(defect)

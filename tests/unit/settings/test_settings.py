@@ -43,6 +43,7 @@ VALUES: dict[str, tuple[str, str | None, Any]] = {
     "fetch_timeout_seconds": ("7", "7", 7.0),
     "record_timeout_seconds": ("10", "10", 10.0),
     "record_connections": ("2", "2", 2),
+    "trace_evaluators": ("all", '"all"', "all"),
     "report_dir": ("out", '"out"', Path("out")),
     "local_dir": ("cache", '"cache"', Path("cache")),
     "keep_local": ("2.5", "2.5", 2.5),

@@ -87,6 +87,7 @@ def resume(
                 environ=environ,
                 mask=console.mask,
                 record_connections=settings.record_connections,
+                trace_evaluators=settings.trace_evaluators,
                 past=past.past,
                 retry_failed=retry_failed,
                 accept_changes=accept_changes,

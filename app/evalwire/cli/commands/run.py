@@ -108,6 +108,7 @@ def run(
                 mask=console.mask,
                 dry_run=dry_run,
                 record_connections=settings.record_connections,
+                trace_evaluators=settings.trace_evaluators,
                 past=planned.past if planned else {},
                 retry_failed=membership is not None,  # a restarted shard completes its experiments
                 accept_changes=accept_changes,

@@ -84,6 +84,7 @@ def score(
                 environ=environ,
                 mask=console.mask,
                 record_connections=settings.record_connections,
+                trace_evaluators=settings.trace_evaluators,
                 past={name: each.past for name, each in outputs.items()},
                 allow_partial=allow_partial,
             )

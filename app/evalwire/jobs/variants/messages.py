@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.parts import PartResult
     from evalwire.jobs.server import Connect
     from evalwire.model import Experiment, JobSpec
-    from evalwire.recording import PastExperiment
+    from evalwire.recording import EvaluatorTraces, PastExperiment
     from evalwire.settings import Settings
 
 
@@ -56,6 +56,7 @@ class PartRequest:
     limits: Limits
     dry_run: int | None
     record_connections: int
+    trace_evaluators: EvaluatorTraces
     past: Mapping[str, PastExperiment]
     retry_failed: bool
     gating: Gating

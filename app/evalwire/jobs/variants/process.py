@@ -160,6 +160,7 @@ class VariantProcess:
             limits=job.limits,
             dry_run=job.dry_run,
             record_connections=job.record_connections,
+            trace_evaluators=job.trace_evaluators,
             past={name: job.past[name]} if name in job.past else {},
             retry_failed=job.retry_failed,
             gating=gating.of_experiment(name),

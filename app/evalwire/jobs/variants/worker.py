@@ -136,6 +136,7 @@ def _job(experiment: Experiment, request: PartRequest, inherited: Inherited) -> 
         mask=inherited.console.mask,
         dry_run=request.dry_run,
         record_connections=request.record_connections,
+        trace_evaluators=request.trace_evaluators,
         past=request.past,
         retry_failed=request.retry_failed,
     )

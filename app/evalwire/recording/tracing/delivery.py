@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import math
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-from opentelemetry import trace as trace_api
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from evalwire import clocks
 
@@ -21,11 +16,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk import trace as trace_sdk
 
 from evalwire.errors import PhoenixUnreachable
-from evalwire.recording.tracing.spans import SPAN_KIND
+from evalwire.recording.tracing.encoding import encode_spans
 
 log = logging.getLogger("evalwire.tracing")
-
-_JSON_TEXT_ATTRIBUTES = ("document.metadata", "llm.prompt_template.variables", "metadata", "tool.parameters")
 
 _QUEUE_LIMIT = 20_000  # spans; beyond this limit, the oldest are dropped and counted
 
@@ -37,15 +30,17 @@ _TRIES = 5
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.25, 5.0
 
-Deliver = Callable[[str, Sequence[Mapping[str, Any]]], int]
+Deliver = Callable[[bytes, int], int]
+
+_Queued = tuple[str, "trace_sdk.ReadableSpan"]
 
 
 class Delivery:
     """A bounded queue and a thread that empties it in batches; delivery errors never affect the job.
 
     Args:
-        deliver: a function that sends spans to a project and returns the number of rejected spans. If it raises
-            `PhoenixUnreachable`, the spans wait until Phoenix is reachable.
+        deliver: a function that sends an OTLP request with a number of spans, and returns the number of rejected spans.
+            If it raises `PhoenixUnreachable`, the spans wait until Phoenix is reachable.
     """
 
     def __init__(self, deliver: Deliver) -> None:
@@ -93,11 +88,8 @@ class Delivery:
             with self._wake:
                 if self._closing_at is None and len(self._queue) < _BATCH_SIZE and not tries:
                     self._wake.wait(_BATCH_SECONDS)
-            batch: defaultdict[str, list[trace_sdk.ReadableSpan]] = defaultdict(list)
-            for _ in range(min(len(self._queue), _BATCH_SIZE)):
-                project, span = self._queue.popleft()
-                batch[project].append(span)
-            kept = [(project, span) for project, spans in batch.items() for span in self._send(project, spans, tries)]
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_SIZE))]
+            kept = self._send(batch, tries)
             self._put_back(kept)
             tries = tries + 1 if kept else 0
             if self._closing_at is not None and (not self._queue or (kept and not self._may_wait())):
@@ -105,7 +97,7 @@ class Delivery:
             if kept:
                 self._pause(tries)
 
-    def _put_back(self, kept: Sequence[tuple[str, trace_sdk.ReadableSpan]]) -> None:
+    def _put_back(self, kept: Sequence[_Queued]) -> None:
         """Return unsent spans to the front of the queue; drop the oldest if there is no room."""
         room = max(0, _QUEUE_LIMIT - len(self._queue))
         self.lost += max(0, len(kept) - room)
@@ -122,23 +114,14 @@ class Delivery:
         if self._closing_at is not None:
             time.sleep(_FIRST_WAIT_SECONDS)
 
-    def _send(
-        self, project: str, spans: Sequence[trace_sdk.ReadableSpan], tries: int
-    ) -> Sequence[trace_sdk.ReadableSpan]:
+    def _send(self, batch: Sequence[_Queued], tries: int) -> Sequence[_Queued]:
         """Send spans; return the spans that should be sent again.
 
         While Phoenix is unreachable, spans wait, as records do. After an error response, they are sent a few times.
         """
-        readable, rows = [], []
-        for span in spans:
-            try:
-                rows.append(span_row(span))
-                readable.append(span)
-            except Exception as error:  # a span that user code created
-                self.lost += 1
-                log.debug("a span cannot be read (%s: %s)", type(error).__name__, error)
+        readable, request = self._encoded(batch)
         try:
-            self.lost += self._deliver(project, rows)
+            self.lost += self._deliver(request, len(readable)) if readable else 0
         except Exception as error:
             is_away = isinstance(error, PhoenixUnreachable)
             if is_away or tries < _TRIES - 1:
@@ -146,62 +129,22 @@ class Delivery:
             if not self._complained:
                 self._complained = True
                 log.warning("spans could not be delivered (%s: %s); the job continues", type(error).__name__, error)
-            self.lost += len(rows)
+            self.lost += len(readable)
         return ()
 
+    def _encoded(self, batch: Sequence[_Queued]) -> tuple[Sequence[_Queued], bytes]:
+        """Return the spans of a batch that can be encoded, and their request; count the other spans as lost."""
+        try:
+            return batch, encode_spans(batch)
+        except Exception:  # a span that user code created
+            readable = [entry for entry in batch if self._is_readable(entry)]
+            return readable, encode_spans(readable)
 
-def span_row(span: trace_sdk.ReadableSpan) -> dict[str, Any]:
-    """Convert a span to the JSON form that the Phoenix client accepts.
-
-    Raises:
-        ValueError: the span has no context.
-    """
-    identity, parent = span.get_span_context(), span.parent
-    if identity is None:
-        raise ValueError("the span has no context")
-    attributes = {key: _to_value(key, value) for key, value in (span.attributes or {}).items()}
-    return {
-        "name": span.name,
-        "context": {
-            "trace_id": trace_api.format_trace_id(identity.trace_id),
-            "span_id": trace_api.format_span_id(identity.span_id),
-        },
-        "span_kind": str(attributes.pop(SPAN_KIND, "UNKNOWN")),
-        "parent_id": trace_api.format_span_id(parent.span_id) if parent else None,
-        "start_time": _to_time(span.start_time),
-        "end_time": _to_time(span.end_time),
-        "status_code": span.status.status_code.name,
-        "status_message": span.status.description or "",
-        "attributes": attributes,
-        "events": [
-            {
-                "name": event.name,
-                "timestamp": _to_time(event.timestamp),
-                "attributes": {key: _to_value(key, value) for key, value in (event.attributes or {}).items()},
-            }
-            for event in span.events
-        ],
-    }
-
-
-def _to_value(key: str, value: Any) -> Any:
-    """Convert an attribute to JSON; parse the OpenInference attributes that have JSON as text."""
-    if isinstance(value, str):
-        text = value.encode(errors="replace").decode()
-        if key.endswith(_JSON_TEXT_ATTRIBUTES) and text[:1] == "{":
-            with contextlib.suppress(ValueError):
-                return json.loads(text)
-        return text
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, Mapping):
-        return {str(name): _to_value(str(name), item) for name, item in value.items()}
-    if isinstance(value, Sequence):
-        return [_to_value(key, item) for item in value]
-    return value
-
-
-def _to_time(nanoseconds: int | None) -> str:
-    return datetime.fromtimestamp((nanoseconds or 0) / 1e9, tz=UTC).isoformat()
+    def _is_readable(self, entry: _Queued) -> bool:
+        try:
+            encode_spans([entry])
+        except Exception as error:
+            self.lost += 1
+            log.debug("a span cannot be read (%s: %s)", type(error).__name__, error)
+            return False
+        return True

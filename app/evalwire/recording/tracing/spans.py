@@ -6,6 +6,7 @@ import contextvars
 import dataclasses
 import json
 import math
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SPAN_KIND = "openinference.span.kind"
 
+_MOST_KEPT = 1_000  # dispensable spans, whose call may have left code running
+
 _REFUSALS = (  # of providers' clients, for HTTP 4xx, 503 and 529
     "AuthenticationError",
     "BadRequestError",
@@ -40,11 +43,34 @@ _REFUSALS = (  # of providers' clients, for HTTP 4xx, 503 and 529
 )
 
 
+@dataclasses.dataclass(slots=True)
+class OpenTrace:
+    """The trace of a running call.
+
+    Attributes:
+        ended: the usage in the spans that ended so far.
+        children: the number of spans that started in the trace, without the span around the call.
+        is_dispensable: whether the span around the call holds nothing, so that it waits for a later child.
+    """
+
+    ended: list[SpanUsage] = dataclasses.field(default_factory=list)
+    children: int = 0
+    is_dispensable: bool = False
+
+
 class CallSpan:
     """The span around a call of the user's code.
 
     Attributes:
         usage: the usage of the LLM spans that ended before the call; set when the call is finished.
+        trace_id: the ID of the trace; None without a trace, and after a call whose span is not sent.
+
+    Args:
+        span: the span.
+        given: the input of the call.
+        mask: replaces secrets in failures.
+        open_traces: the traces of running calls, by ID.
+        is_optional: whether to send the span only if it holds something: other spans, or a failure.
     """
 
     def __init__(
@@ -53,10 +79,12 @@ class CallSpan:
         *,
         given: Any,
         mask: Callable[[str], str],
-        spans: dict[int, list[SpanUsage]] | None = None,
+        open_traces: dict[int, OpenTrace] | None = None,
+        is_optional: bool = False,
     ) -> None:
         self.usage: Usage | None = None
-        self._spans = spans if spans is not None else {}
+        self._open_traces = open_traces if open_traces is not None else {}
+        self._is_optional = is_optional
         identity = span.get_span_context()
         self.trace_id = trace_api.format_trace_id(identity.trace_id) if identity.is_valid else None
         self.context = contextvars.copy_context()
@@ -67,6 +95,11 @@ class CallSpan:
 
     def finish(self, *, output: Any = None, failure: Failure | None = None) -> None:
         """End the span with the output of the call, or with its failure."""
+        number = self._span.get_span_context().trace_id
+        trace = self._open_traces.get(number)
+        if trace is not None and self._is_optional and failure is None and not trace.children:
+            trace.is_dispensable = True
+            self.trace_id = None
         if failure is None:
             self._set_value("output", output)
             self._span.set_status(trace_api.StatusCode.OK)
@@ -81,8 +114,8 @@ class CallSpan:
                 },
             )
         self._span.end()
-        seen = self._spans.pop(self._span.get_span_context().trace_id, None)
-        self.usage = usage_of_spans(seen) if seen is not None else None
+        self._open_traces.pop(number, None)
+        self.usage = usage_of_spans(trace.ended) if trace is not None else None
 
     def _set_value(self, side: str, value: Any) -> None:
         if not self._span.is_recording():
@@ -103,25 +136,45 @@ def _to_jsonable(value: Any) -> Any:
 
 
 class SpanCollector(trace_sdk.SpanProcessor):
-    """Queues each ended span of the job's traces."""
+    """Queues each ended span of the job's traces, except dispensable spans.
+
+    A dispensable span is kept for a while. It is queued if code that a call left running ends a span in its trace.
+    """
 
     def __init__(
         self,
         project_of: Callable[[int], str | None],
         delivery: Delivery,
-        spans: Mapping[int, list[SpanUsage]],
+        open_traces: Mapping[int, OpenTrace],
     ) -> None:
         self._project_of = project_of
         self._delivery = delivery
-        self._spans = spans
+        self._open_traces = open_traces
+        self._kept: OrderedDict[int, trace_sdk.ReadableSpan] = OrderedDict()
+
+    def on_start(self, span: trace_sdk.Span, parent_context: Context | None = None) -> None:
+        """Count a span that starts within a call."""
+        del parent_context
+        identity = span.get_span_context()
+        if span.parent is not None and (trace := self._open_traces.get(identity.trace_id)) is not None:
+            trace.children += 1
 
     def on_end(self, span: trace_sdk.ReadableSpan) -> None:
         """Queue an ended span."""
         identity = span.get_span_context()
-        if identity is not None and (project := self._project_of(identity.trace_id)) is not None:
-            self._delivery.put(project, span)
-            if (seen := self._spans.get(identity.trace_id)) is not None:
-                seen.append(_usage_of(span, identity.span_id))
+        if identity is None or (project := self._project_of(identity.trace_id)) is None:
+            return
+        trace = self._open_traces.get(identity.trace_id)
+        if trace is not None:
+            trace.ended.append(_usage_of(span, identity.span_id))
+            if trace.is_dispensable:
+                self._kept[identity.trace_id] = span
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+                return
+        elif (kept := self._kept.pop(identity.trace_id, None)) is not None:
+            self._delivery.put(project, kept)
+        self._delivery.put(project, span)
 
 
 def _usage_of(span: trace_sdk.ReadableSpan, span_id: int) -> SpanUsage:

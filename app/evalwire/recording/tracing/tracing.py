@@ -14,13 +14,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from evalwire.model import Callee, OpenExperiment, SpanUsage
+    from evalwire.model import Callee, OpenExperiment
+    from evalwire.recording.protocols import EvaluatorTraces
 from evalwire.recording.tracing.delivery import Deliver, Delivery
+from evalwire.recording.tracing.encoding import PROJECT_NAME
 from evalwire.recording.tracing.hooks import as_global_provider, on_each_span_start
-from evalwire.recording.tracing.spans import SPAN_KIND, CallSpan, SpanCollector, SpanFan
-
-# From the OpenInference semantic conventions.
-_PROJECT_NAME = "openinference.project.name"
+from evalwire.recording.tracing.spans import SPAN_KIND, CallSpan, OpenTrace, SpanCollector, SpanFan
 
 _REMEMBERED_TRACES = 50_000  # spans that end more than this many traces after their own are not routed
 
@@ -33,16 +32,23 @@ class Tracing:
     While a job runs, SDK spans of the job's traces therefore get the experiment's project as a resource and are
     delivered here. The processors of the span's own provider receive it, too. The exceptions are processors of
     `phoenix.otel`, which would send the span twice.
+
+    Args:
+        deliver: sends spans, as in `Delivery`.
+        mask: replaces secrets in failures.
+        evaluators: whether to send the spans of all evaluators, or with `auto` only spans that hold something: a model
+            call or another span, or a failure. The other spans have nothing that the evaluation does not have.
     """
 
-    def __init__(self, deliver: Deliver, *, mask: Callable[[str], str]) -> None:
+    def __init__(self, deliver: Deliver, *, mask: Callable[[str], str], evaluators: EvaluatorTraces = "auto") -> None:
         self._delivery = Delivery(deliver)
         self._mask = mask
         self._projects: OrderedDict[int, str] = OrderedDict()
-        self._spans: dict[int, list[SpanUsage]] = {}  # for running calls, by trace
+        self._open_traces: dict[int, OpenTrace] = {}
+        self._evaluators = evaluators
         self._resource = Resource({})
         self._provider = trace_sdk.TracerProvider(sampler=ALWAYS_ON, resource=self._resource, shutdown_on_exit=False)
-        self._processor = SpanCollector(self._project_of, self._delivery, self._spans)
+        self._processor = SpanCollector(self._project_of, self._delivery, self._open_traces)
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("evalwire")
 
@@ -69,7 +75,8 @@ class Tracing:
     def trace(self, opened: OpenExperiment, callee: Callee, values: Mapping[str, Any]) -> CallSpan:
         """Start a trace around a call; spans created in its context are part of it.
 
-        Tasks are traced in the experiment's project, evaluators in Phoenix's project `evaluators`.
+        Tasks are traced in the experiment's project, evaluators in Phoenix's project `evaluators`. The span of an
+        evaluator is sent only if it holds something, unless all of them are requested.
         """
         is_task = callee is opened.experiment.task
         project, kind = (opened.project_name, "CHAIN") if is_task else ("evaluators", "EVALUATOR")
@@ -79,9 +86,15 @@ class Tracing:
             self._projects[identity.trace_id] = project
             if len(self._projects) > _REMEMBERED_TRACES:
                 self._projects.popitem(last=False)
-            self._spans[identity.trace_id] = []
+            self._open_traces[identity.trace_id] = OpenTrace()
         given = values["input"] if is_task else {key: values[key] for key in ("output", "expected")}
-        return CallSpan(span, given=given, mask=self._mask, spans=self._spans)
+        return CallSpan(
+            span,
+            given=given,
+            mask=self._mask,
+            open_traces=self._open_traces,
+            is_optional=not is_task and self._evaluators == "auto",
+        )
 
     def _project_of(self, trace_id: int) -> str | None:
         return self._projects.get(trace_id)
@@ -96,5 +109,5 @@ class Tracing:
         own = span._span_processor  # noqa: SLF001 - no public way to add a processor to a span
         parts = getattr(own, "_span_processors", (own,))
         others = [part for part in parts if not type(part).__module__.startswith("phoenix.otel")]
-        span._resource = span.resource.merge(Resource({_PROJECT_NAME: project}))  # noqa: SLF001
+        span._resource = span.resource.merge(Resource({PROJECT_NAME: project}))  # noqa: SLF001
         span._span_processor = SpanFan([self._processor, *others])  # noqa: SLF001
