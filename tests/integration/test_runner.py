@@ -275,7 +275,7 @@ def test_the_clients_own_settings_are_used(phoenix_project, phoenix_url, make_da
     assert result.passed
     assert sum(path.endswith("/runs") for path in paths) == 2
     assert sum(path.endswith("/experiment_evaluations") for path in paths) == 2
-    assert any(path.endswith("/spans") for path in paths)
+    assert any(path.endswith("/v1/traces") for path in paths)
 
 
 def test_two_evaluators_from_one_factory_are_two(phoenix_project, client, make_dataset):
