@@ -358,7 +358,7 @@ def kind_of(method: str, path: str) -> Kind:
         return "runs"
     if method == "POST" and path.endswith("/experiment_evaluations"):
         return "evaluations"
-    if method == "POST" and path.endswith("/spans"):
+    if method == "POST" and path.endswith("/v1/traces"):
         return "spans"
     if path.startswith("/v1/datasets"):
         if path.endswith("/experiments"):
