@@ -28,6 +28,7 @@ from evalwire.settings import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    import httpx
     from phoenix.client import Client
 
     from evalwire.model import Report
@@ -187,12 +188,12 @@ class ExperimentRunner:
         log.error("%s", failure.message)
         raise failure
 
-    def _make_client(self) -> Client:
-        """Return the given client, else a client from the environment."""
+    def _make_client(self) -> Client | httpx.Client:
+        """Return the given client, else a connection from the environment."""
         if self._client is not None:
             return self._client
         variables = phoenix_variables(os.environ)
-        return phoenix.connect(phoenix.read_access(variables, api_key=api_key_from_file(variables)))
+        return phoenix.open_connection(phoenix.read_access(variables, api_key=api_key_from_file(variables)))
 
     @contextlib.contextmanager
     def _journal(self) -> Iterator[Journal | None]:

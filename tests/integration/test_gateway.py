@@ -18,7 +18,7 @@ from evalwire.model.example import Example
 from evalwire.model.failure import Failure
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import Evaluation, TaskRun
-from evalwire.phoenix.connection import connect, endpoint_of
+from evalwire.phoenix.connection import connect
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.server import Phoenix
 from evalwire.recording.tracing.encoding import encode_spans
@@ -297,12 +297,14 @@ def test_a_version_that_cannot_be_asked_is_no_failure(phoenix, proxy):
 
 
 def test_the_address_is_the_clients_own(phoenix, proxy):
-    assert endpoint_of(phoenix.client) == proxy.url
+    assert phoenix.endpoint == proxy.url
 
 
 def test_links_have_the_address_that_people_use(phoenix):
     inside = phoenix.experiments.url("D", "E")
-    outside = Phoenix(phoenix.client, public_endpoint="https://phoenix.example/").experiments.url("D", "E")
+    outside = Phoenix(connect(base_url=phoenix.endpoint), public_endpoint="https://phoenix.example/").experiments.url(
+        "D", "E"
+    )
     assert outside == inside.replace(phoenix.endpoint, "https://phoenix.example")
 
 

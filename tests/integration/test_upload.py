@@ -316,17 +316,17 @@ def test_an_upload_between_two_looks_at_a_dataset_is_noticed(client, phoenix, ta
     monkeypatch.setattr(uploading, "ROWS_PER_PART", 2)
     write_csv(tmp_path / "set.csv", [("old", "a", tag)])
     DatasetUploader(tmp_path / "set.csv", client).upload()
-    fetch = phoenix.datasets._newest
+    fetch = phoenix.datasets._version
     fetched = []
 
-    def newest(name: str, split: str | None) -> Any:
-        fetched.append(fetch(name, split))
+    def version(*about: str, **parts: Any) -> Any:
+        fetched.append(fetch(*about, **parts))
         if len(fetched) == 1:
             write_csv(tmp_path / "set.csv", [(f"q{n}", "a", tag) for n in range(5)])
             DatasetUploader(tmp_path / "set.csv", client).upload("overwrite")
         return fetched[-1]
 
-    monkeypatch.setattr(phoenix.datasets, "_newest", newest)
+    monkeypatch.setattr(phoenix.datasets, "_version", version)
     assert len(phoenix.datasets.fetch(tag).examples) == 5
     assert [len(one.examples) for one in fetched] == [1, 5]
 

@@ -149,7 +149,7 @@ def _connector(
         fetch = phoenix.RetryPolicy(attempts=settings.fetch_attempts, total_seconds=settings.fetch_timeout_seconds)
         record = phoenix.RetryPolicy.for_records(settings.record_timeout_seconds)
         return phoenix.Phoenix(
-            phoenix.connect(access),
+            phoenix.open_connection(access),
             fetch=fetch,
             record=record,
             public_endpoint=settings.public_endpoint,

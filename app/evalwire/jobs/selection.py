@@ -222,7 +222,7 @@ def _check_tables(settings: Settings) -> None:
     known = [path.name for path in find_experiments(root)[0]]
     if not root.is_dir() and settings.source("experiments") != "default":
         raise UsageError(f"the experiments directory {root} does not exist (from: {settings.source('experiments')}).")
-    for name in settings.configured_experiments:
+    for name in settings.tables:
         if name not in known:
             raise UsageError(f"evalwire.toml has a table [experiments.{name}], but {root}/ has no experiment {name!r}.")
     for table in settings.declared_variants.values():

@@ -14,7 +14,7 @@ from evalwire.phoenix.access import (
 from evalwire.phoenix.retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
-    from evalwire.phoenix.connection import connect
+    from evalwire.phoenix.connection import connect, open_connection
     from evalwire.phoenix.local import (
         LocalServer,
         Progress,
@@ -41,6 +41,7 @@ __all__ = [
     "has_public_calls_only",
     "local_phoenix",
     "local_status",
+    "open_connection",
     "read_access",
     "stop_local_phoenix",
     "wait_for_end",
@@ -54,6 +55,7 @@ __getattr__ = lazy_names(
         "Progress": "local",
         "PublicClient": "public_client",
         "connect": "connection",
+        "open_connection": "connection",
         "has_public_calls_only": "public_client",
         "local_phoenix": "local",
         "local_status": "local",

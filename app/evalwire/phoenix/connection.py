@@ -44,8 +44,29 @@ _SINGLE_TRY_SECONDS = 10
 _ONCE_SECONDS = 20.0
 
 
+def open_connection(access: Access) -> httpx.Client:
+    """Return a connection to a Phoenix server that ignores later changes of the environment.
+
+    Raises:
+        PhoenixMisconfigured: the address, a header, the proxy or a certificate file is invalid.
+    """
+    _skip_server_imports()  # also for imports of Phoenix's client by user code
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        return httpx.Client(
+            base_url=access.address,
+            headers=dict(access.headers),
+            timeout=_TIMEOUT,
+            verify=_tls(access),
+            proxy=_proxy(access),
+            trust_env=False,
+        )
+    except httpx.InvalidURL as error:  # such as a host that is too long, or an invalid internationalized name
+        raise PhoenixMisconfigured(f"Phoenix's address {access.address} cannot be used: {error}.") from error
+
+
 def connect(access: Access | None = None, *, base_url: str | None = None) -> Client:
-    """Return a client for a Phoenix server that ignores later changes of the environment.
+    """Return Phoenix's client for a server, with a connection as of `open_connection`.
 
     The connections are closed when the client is garbage-collected.
 
@@ -56,23 +77,11 @@ def connect(access: Access | None = None, *, base_url: str | None = None) -> Cli
     Raises:
         PhoenixMisconfigured: the address, a header, the proxy or a certificate file is invalid.
     """
-    _skip_server_imports()
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     if access is None:
         access = read_access(os.environ)
         if base_url is not None:
             access = replace(access, address=check_address(base_url, "base_url"))
-    try:
-        http = httpx.Client(
-            base_url=access.address,
-            headers=dict(access.headers),
-            timeout=_TIMEOUT,
-            verify=_tls(access),
-            proxy=_proxy(access),
-            trust_env=False,
-        )
-    except httpx.InvalidURL as error:  # such as a host that is too long, or an invalid internationalized name
-        raise PhoenixMisconfigured(f"Phoenix's address {access.address} cannot be used: {error}.") from error
+    http = open_connection(access)
     # NOTE: the client uses `phoenix.evals` only to detect its rate limit errors; the import would load pandas
     client: Client = load("phoenix.client", without="phoenix.evals").Client(http_client=http)
     weakref.finalize(client, http.close)
@@ -151,10 +160,9 @@ def _skip_server_imports() -> None:
     sys.modules["phoenix"] = package
 
 
-def endpoint_of(client: Client) -> str:
-    """Return the address of a client's server, without a password."""
-    url = client.experiments.get_experiment_url("D", "E")
-    address = urlsplit(url.partition("datasets/D/")[0].rstrip("/"))
+def endpoint_of(http: httpx.Client) -> str:
+    """Return the address of a connection's server, without a password."""
+    address = urlsplit(str(http.base_url).rstrip("/"))
     host = address.netloc.rpartition("@")[2]  # the part before "@" may contain a password
     return urlunsplit(address._replace(netloc=host))
 
@@ -166,27 +174,30 @@ class Connection:
     Errors name the operation: "Phoenix at http://... did not {what}: ...".
 
     Args:
-        client: a `phoenix.client.Client`.
+        client: a connection to the server, or a `phoenix.client.Client` with one.
         fetch: the policy for reads, and for writes that are cheap to repeat.
         record: the policy for paid results.
         proxy: the name of the variable with the proxy; empty without a proxy.
 
     Raises:
-        PhoenixError: the client is not a `phoenix.client.Client`.
+        PhoenixError: the client has no connection.
     """
 
-    def __init__(self, client: Client, *, fetch: RetryPolicy, record: RetryPolicy, proxy: str = "") -> None:
-        # NOTE: the client's connection is a private attribute. Requests that the client does not support need it for
-        # the address and the credentials.
-        http = getattr(client, "_client", None)
+    def __init__(
+        self, client: Client | httpx.Client, *, fetch: RetryPolicy, record: RetryPolicy, proxy: str = ""
+    ) -> None:
+        # NOTE: the client's connection is a private attribute, with the address and the credentials
+        http = client if isinstance(client, httpx.Client) else getattr(client, "_client", None)
         if not isinstance(http, httpx.Client):
             raise PhoenixError(
                 f"evalwire cannot use a client of type {type(client).__name__}: it has no HTTP connection.\n"
                 "Pass a phoenix.client.Client (not an AsyncClient). In tests, give the client an "
                 "httpx.Client(transport=httpx.MockTransport(...))."
             )
-        self._client = client
         self._http = http
+        self._client = client  # closes the connection when it is garbage-collected
+        if client is http:
+            weakref.finalize(self, http.close)
         self._fetch = fetch
         self._record = record
         self._proxy = proxy
@@ -195,16 +206,12 @@ class Connection:
     @property
     def endpoint(self) -> str:
         """The server's address."""
-        return endpoint_of(self._client)
+        return endpoint_of(self._http)
 
     @property
     def gave_up(self) -> bool:
         """True after recording was given up because of an outage."""
         return self._gave_up
-
-    def experiment_url(self, dataset_id: str, experiment_id: str) -> str:
-        """Return the address of an experiment's page, from the client."""
-        return self._client.experiments.get_experiment_url(dataset_id=dataset_id, experiment_id=experiment_id)
 
     def fetch(self, what: str, operation: Callable[[Rest], T]) -> T:
         """Run an operation within the policy for reads.
@@ -261,11 +268,11 @@ class Connection:
 
     def single_try(self) -> Rest:
         """Return a `Rest` with a short timeout and without retries, which raises original errors."""
-        return Rest(self._client, self._http, _SINGLE_TRY_SECONDS)
+        return Rest(self._http, _SINGLE_TRY_SECONDS)
 
     def _run(self, what: str, operation: Callable[[Rest], T], policy: RetryPolicy) -> T:
         def attempt(seconds: int) -> T:
-            return operation(Rest(self._client, self._http, seconds))
+            return operation(Rest(self._http, seconds))
 
         try:
             return retry(attempt, what, policy, give_up=lambda: self._gave_up)

@@ -11,8 +11,6 @@ from evalwire.errors import DatasetNotFound, DatasetUnfinished, PhoenixError
 from evalwire.model import EMPTY, Dataset, Example, UnfinishedUpload, mark_count, moment_of
 
 if TYPE_CHECKING:
-    from phoenix.client.resources.datasets import Dataset as ClientDataset
-
     from evalwire.phoenix.connection import Connection
     from evalwire.phoenix.rest import Rest
 
@@ -42,12 +40,17 @@ class Datasets:
             return self.fetch_version(self.find_id(name), version_id, split=split)
         for _ in range(_MOST_MARKS):
             record = self._record(name)
+            if not record:
+                raise DatasetNotFound(
+                    f"{self._unknown(name)}\nUpload it with `evalwire upload`, or rename the experiment's directory to "
+                    "the dataset's name."
+                )
             unfinished = UnfinishedUpload.of(record.get("metadata"))
             if unfinished is not None:
                 return self._before(unfinished, record, split)
-            found = self._newest(name, split)
+            found = self._version(record["id"], name, f"fetch the dataset {name!r}", split=split)
             if mark_count(self._record(name).get("metadata")) == mark_count(record.get("metadata")):
-                return replace(_to_dataset(found), split=split)
+                return found
         raise PhoenixError(f"the dataset {name!r} was repeatedly uploaded while it was read. Try again.")
 
     def fetch_version(self, dataset_id: str, version_id: str, *, split: str | None = None) -> Dataset:
@@ -56,11 +59,22 @@ class Datasets:
         Raises:
             PhoenixError: the IDs do not exist, Phoenix refused, or did not send a valid response within the policy.
         """
-        found = self._connection.fetch(
-            f"fetch version {version_id} of the dataset {dataset_id}",
-            lambda rest: rest.dataset({"id": dataset_id}, version_id=version_id, split=split),
+        what = f"fetch version {version_id} of the dataset {dataset_id}"
+        name = self._connection.fetch(what, lambda rest: rest.dataset_name(dataset_id))
+        return self._version(dataset_id, name, what, split=split, version_id=version_id)
+
+    def _version(
+        self, dataset_id: str, name: str, what: str, *, split: str | None, version_id: str | None = None
+    ) -> Dataset:
+        what += f", split {split!r}" if split else ""
+        found = self._connection.fetch(what, lambda rest: rest.dataset(dataset_id, version_id=version_id, split=split))
+        return Dataset(
+            id=dataset_id,
+            name=name,
+            version_id=found["version_id"],
+            examples=tuple(map(_to_example, found["examples"])),
+            split=split,
         )
-        return replace(_to_dataset(found), split=split)
 
     def with_splits(self, dataset: Dataset) -> Dataset:
         """Return a dataset whose examples name their splits; the same dataset if Phoenix cannot list them."""
@@ -99,9 +113,7 @@ class Datasets:
         """
         record = self._record(name, is_patient=is_patient)
         if not record:
-            raise DatasetNotFound(
-                f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive)."
-            )
+            raise DatasetNotFound(self._unknown(name))
         return str(record["id"])
 
     def _record(self, name: str, *, is_patient: bool = True) -> Mapping[str, Any]:
@@ -125,31 +137,8 @@ class Datasets:
         )
         return self.fetch_version(record["id"], unfinished.base_version_id, split=split)
 
-    def _newest(self, name: str, split: str | None) -> ClientDataset:
-        def fetch(rest: Rest) -> ClientDataset:
-            try:
-                found = rest.dataset(name, split=split)
-                # the client treats a name that looks like an ID as an ID
-                return found if found.name == name else rest.dataset({"name": name}, split=split)
-            except ValueError as error:
-                if str(error).startswith("Dataset not found"):
-                    raise DatasetNotFound(
-                        f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive).\n"
-                        "Upload it with `evalwire upload`, or rename the experiment's directory to the dataset's name."
-                    ) from error
-                raise
-
-        what = f"fetch the dataset {name!r}" + (f", split {split!r}" if split else "")
-        return self._connection.fetch(what, fetch)
-
-
-def _to_dataset(found: ClientDataset) -> Dataset:
-    return Dataset(
-        id=found.id,
-        name=found.name,
-        version_id=found.version_id,
-        examples=tuple(map(_to_example, found.examples)),
-    )
+    def _unknown(self, name: str) -> str:
+        return f"Phoenix at {self._connection.endpoint} has no dataset {name!r} (names are case-sensitive)."
 
 
 def _to_example(example: Mapping[str, Any]) -> Example:

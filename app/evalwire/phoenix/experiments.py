@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from evalwire.errors import ExperimentNotFound, PhoenixError
 from evalwire.model import CREATION_KEY
@@ -90,8 +91,11 @@ class Experiments:
         """Delete an experiment and the project of its traces, if they exist."""
 
         def remove(rest: Rest) -> None:
-            with contextlib.suppress(ValueError):  # does not exist
+            try:
                 rest.delete_experiment(experiment_id)
+            except httpx.HTTPStatusError as error:
+                if status_of(error) != HTTPStatus.NOT_FOUND:
+                    raise
 
         self._connection.fetch(f"remove the experiment {experiment_id}", remove)
 
@@ -139,9 +143,8 @@ class Experiments:
 
     def url(self, dataset_id: str, experiment_id: str) -> str:
         """Return the address of the experiment's page in Phoenix's UI."""
-        url = self._connection.experiment_url(dataset_id, experiment_id)
         base = self._public_endpoint.rstrip("/") if self._public_endpoint else self._connection.endpoint
-        return f"{base}/datasets/{url.partition('/datasets/')[2]}"
+        return f"{base}/datasets/{dataset_id}/compare?experimentId={experiment_id}"
 
     def tags(self, experiment_id: str) -> list[str]:
         """Return the tags of an experiment."""

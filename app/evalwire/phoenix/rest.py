@@ -1,4 +1,8 @@
-"""Requests to Phoenix, through the client's methods or the client's connection."""
+"""Requests to the REST API of Phoenix.
+
+Phoenix's client is not used for them: importing it takes as long as the rest of the command, its methods lack half of
+the requests, and each of them has its own idea of a timeout.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import httpx
-    from phoenix.client import Client
-    from phoenix.client.resources.datasets import Dataset as ClientDataset
 
     from evalwire.model import Evaluation, TaskRun
 
@@ -23,40 +25,37 @@ _PAGE = 200
 
 
 class Rest:
-    """The requests of an attempt; each request raises the errors of httpx or the client.
+    """The requests of an attempt; each request raises the errors of httpx.
 
     Args:
-        client: Phoenix's client.
-        http: the client's connection, with address, credentials and certificates.
+        http: the connection, with address, credentials and certificates.
         timeout_seconds: the timeout of each request.
     """
 
-    def __init__(self, client: Client, http: httpx.Client, timeout_seconds: int) -> None:
-        self._client = client
+    def __init__(self, http: httpx.Client, timeout_seconds: int) -> None:
         self._http = http
         self._timeout = timeout_seconds
 
-    # --- requests through the client's methods ---
-
     def check_credentials(self) -> None:
         """List at most 1 dataset, to check that the server responds and accepts the credentials."""
-        self._client.datasets.list(limit=1, timeout=self._timeout)
+        self._page("v1/datasets", None, limit=1)["data"]
 
-    def dataset(
-        self, which: str | Mapping[str, str], *, version_id: str | None = None, split: str | None = None
-    ) -> ClientDataset:
-        """Return a version of a dataset, the newest by default, with the examples of all splits or of a single split.
+    def dataset(self, dataset_id: str, *, version_id: str | None = None, split: str | None = None) -> Mapping[str, Any]:
+        """Return a version of a dataset, the newest by default, with `version_id` and `examples`.
 
         Args:
-            which: an ID or a name, or a mapping with `id` or `name` to exclude confusion.
+            dataset_id: the ID of the dataset.
             version_id: the ID of the version.
-            split: the name of the split.
+            split: the name of a split; None for the examples of all splits.
         """
-        identifier: Any = which
-        splits = [split] if split else None
-        return self._client.datasets.get_dataset(
-            dataset=identifier, version_id=version_id, splits=splits, timeout=self._timeout
-        )
+        wanted = {"version_id": version_id, "split": split}
+        parameters = {name: value for name, value in wanted.items() if value}
+        found: Mapping[str, Any] = self._get(f"v1/datasets/{_path(dataset_id)}/examples", **parameters)["data"]
+        return found
+
+    def dataset_name(self, dataset_id: str) -> str:
+        """Return the name of a dataset."""
+        return str(self._get(f"v1/datasets/{_path(dataset_id)}")["data"]["name"])
 
     def create_experiment(
         self,
@@ -69,65 +68,49 @@ class Rest:
         repetitions: int,
     ) -> Mapping[str, Any]:
         """Create an experiment and return the record."""
-        return self._client.experiments.create(
-            dataset_id=dataset_id,
-            dataset_version_id=version_id,
-            experiment_name=name,
-            experiment_metadata=metadata,
-            splits=[split] if split else None,
-            repetitions=repetitions,
-            timeout=self._timeout,
-        )
+        body = {"name": name, "metadata": metadata, "version_id": version_id, "repetitions": repetitions}
+        body |= {"splits": [split]} if split else {}
+        created: Mapping[str, Any] = self._post(f"v1/datasets/{_path(dataset_id)}/experiments", body)["data"]
+        return created
 
-    def experiments(self, dataset_id: str) -> Sequence[Mapping[str, Any]]:
-        """Return the records of all experiments on a dataset."""
-        return self._client.experiments.list(dataset_id=dataset_id, timeout=self._timeout)
+    def experiments(self, dataset_id: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the records of all experiments on a dataset, newest first."""
+        return self._pages(f"v1/datasets/{_path(dataset_id)}/experiments")
 
     def delete_experiment(self, experiment_id: str) -> None:
-        """Delete an experiment and the project of its traces; the client's method has no timeout.
-
-        Raises:
-            ValueError: the experiment does not exist.
-        """
-        self._client.experiments.delete(experiment_id=experiment_id, delete_project=True)
+        """Delete an experiment and the project of its traces."""
+        self._send("DELETE", f"v1/experiments/{_path(experiment_id)}", params={"delete_project": True})
 
     def create_run(self, experiment_id: str, run: TaskRun, error: str | None) -> str:
         """Record a run and return the ID."""
-        recorded = self._client.experiments.log_run(
-            experiment_id=experiment_id,
-            dataset_example_id=run.example.node_id,
-            output=run.output,
-            start_time=run.start_time,
-            end_time=run.end_time,
-            repetition_number=run.repetition,
-            trace_id=run.trace_id,
-            error=error,
-            timeout=self._timeout,
-        )
-        return str(recorded["id"])
+        body = {
+            "dataset_example_id": run.example.node_id,
+            "output": run.output,
+            "repetition_number": run.repetition,
+            "start_time": run.start_time.isoformat(),
+            "end_time": run.end_time.isoformat(),
+        }
+        body |= {name: text for name, text in (("trace_id", run.trace_id), ("error", error)) if text}
+        return str(self._post(f"v1/experiments/{_path(experiment_id)}/runs", body)["data"]["id"])
 
     def put_evaluation(self, run_id: str, evaluation: Evaluation, error: str | None) -> str:
         """Record an evaluation, replacing the run's evaluation with the same name, and return the ID."""
-        recorded = self._client.experiments.log_evaluation(
-            experiment_run_id=run_id,
-            name=evaluation.name,
-            annotator_kind=evaluation.annotator_kind,
-            start_time=evaluation.start_time,
-            end_time=evaluation.end_time,
-            score=evaluation.score,
-            label=evaluation.label,
-            explanation=evaluation.explanation,
-            error=error,
-            metadata=evaluation.metadata,
-            trace_id=evaluation.trace_id,
-            timeout=self._timeout,
-        )
-        return str(recorded["id"])
-
-    # --- requests that the client does not support ---
+        parts = {"score": evaluation.score, "label": evaluation.label, "explanation": evaluation.explanation}
+        body = {
+            "experiment_run_id": run_id,
+            "name": evaluation.name,
+            "annotator_kind": evaluation.annotator_kind,
+            "start_time": evaluation.start_time.isoformat(),
+            "end_time": evaluation.end_time.isoformat(),
+            "result": {name: part for name, part in parts.items() if part is not None} or None,
+            "error": error,
+            "metadata": evaluation.metadata,
+            "trace_id": evaluation.trace_id,
+        }
+        return str(self._post("v1/experiment_evaluations", body)["data"]["id"])
 
     def send_spans(self, request: bytes) -> None:
-        """Send spans as an OTLP request; the client would send them as JSON, which Phoenix does not translate."""
+        """Send spans as an OTLP request."""
         self._send("POST", "v1/traces", content=request, headers={"content-type": "application/x-protobuf"})
 
     def server_version(self) -> str:
@@ -263,8 +246,11 @@ class Rest:
     def _get(self, path: str, **parameters: Any) -> Any:
         return self._send("GET", path, params=parameters).json()
 
-    def _page(self, path: str, cursor: str | None, **parameters: Any) -> Mapping[str, Any]:
-        page: Mapping[str, Any] = self._get(path, limit=_PAGE, **parameters, **({"cursor": cursor} if cursor else {}))
+    def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._send("POST", path, json=body).json()
+
+    def _page(self, path: str, cursor: str | None, *, limit: int = _PAGE, **parameters: Any) -> Mapping[str, Any]:
+        page: Mapping[str, Any] = self._get(path, limit=limit, **parameters, **({"cursor": cursor} if cursor else {}))
         return page
 
     def _pages(self, path: str, **parameters: Any) -> Iterator[Mapping[str, Any]]:

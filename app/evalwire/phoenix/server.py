@@ -24,7 +24,6 @@ class Phoenix:
     """A Phoenix server.
 
     Attributes:
-        client: Phoenix's client.
         datasets: the datasets with their examples, for reading.
         uploads: the datasets, for uploads.
         testsets: the datasets, for a comparison with a testset; requests are not retried.
@@ -35,19 +34,19 @@ class Phoenix:
         spans: the delivery of spans.
 
     Args:
-        client: a `phoenix.client.Client`.
+        client: a connection to the server, or a `phoenix.client.Client` with one.
         fetch: the policy for reads, and for writes that are cheap to repeat.
         record: the policy for paid results; `fetch` by default.
         public_endpoint: the server's address in links; the client's address by default.
         proxy: the name of the variable with the proxy, for errors; empty without a proxy.
 
     Raises:
-        PhoenixError: the client is not a `phoenix.client.Client`.
+        PhoenixError: the client has no connection.
     """
 
     def __init__(
         self,
-        client: Client,
+        client: Client | httpx.Client,
         *,
         fetch: RetryPolicy | None = None,
         record: RetryPolicy | None = None,
@@ -56,7 +55,6 @@ class Phoenix:
     ) -> None:
         fetch = fetch or RetryPolicy()
         connection = Connection(client, fetch=fetch, record=record or fetch, proxy=proxy)
-        self.client = client
         self.datasets = Datasets(connection)
         self.uploads = Uploads(connection)
         self.testsets = Uploads(connection, is_patient=False)

@@ -369,11 +369,6 @@ class Settings:
         return self.sources.get(name, "default")
 
     @property
-    def configured_experiments(self) -> list[str]:
-        """The names of the experiments that have an `[experiments.NAME]` table."""
-        return list(self.tables)
-
-    @property
     def helpers_by_experiment(self) -> dict[str, Collection[str]]:
         """Helper files by experiment; the files for all experiments are under `*`."""
         own = {name: table.helpers for name, table in self.tables.items() if table.helpers is not None}

@@ -223,6 +223,8 @@ def test_the_interpreter_is_as_it_was_afterwards(tmp_path):
     """sys.path, the bytecode switch and the modules of the project are as before, after user code meddled too."""
     task = "import sys\nsys.path.insert(0, '/meddled')\nimport agent.graph\nfrom . import helpers\n" + TASK
     root = write(tmp_path, experiment(task=task, helpers="") | {"agent/graph.py": ""})
+    with importable(write(tmp_path / "earlier", experiment())):
+        load_experiments(tmp_path / "earlier" / "experiments")  # imports evalwire's own parts
     before = (list(sys.path), sys.dont_write_bytecode, set(sys.modules))
     with importable(root):
         [found] = load_experiments(root).experiments

@@ -222,7 +222,7 @@ def test_experiments_have_tables_of_their_own(tmp_path):
         '[experiments]\nhelpers = ["all.py"]\n[experiments.a]\ndataset = "Set A"\nhelpers = ["x.py"]\n'
         '[experiments."b c"]\nhelpers = "y.py,z.py"\n',
     )
-    assert settings.configured_experiments == ["a", "b c"]
+    assert list(settings.tables) == ["a", "b c"]
     assert settings.dataset_names == {"a": "Set A"}
     assert settings.helpers_by_experiment == {"*": ("all.py",), "a": ("x.py",), "b c": ("y.py", "z.py")}
 
