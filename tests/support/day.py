@@ -172,7 +172,7 @@ def worse_edit(scene: Stage) -> None:
         "evalwire run --local",
         code=1,
         sees=[
-            rf"FAILED \(3 of 5 gates failed\): 1 experiment, {SIZE} examples, 1 of 1 experiments failed",
+            rf"FAILED \(3 of 5 gates failed\): 1 experiment, {SIZE} examples",
             "states_the_fact +94.4% → +55.6% +-38.9 points +7 worse, 0 better",
             rf"compared with eval_{NAME}_\S+ \(main [0-9a-f]{{8}}\): {SIZE} unchanged examples",
             f"{WORSE} examples worse",

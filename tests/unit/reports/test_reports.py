@@ -105,11 +105,11 @@ HELD = GateResult(
         ),
         (
             report(replace(GOOD, example_count=5), outcome="interrupted", exit_code=130),
-            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, no gates, 3.2 s",
+            "INTERRUPTED: 1 experiment, 5 examples, 3 not run, no gates, 3.2 s",
         ),
         (  # its gates are not known, and may be there
             report(result(problems=(FAILURE,))),
-            "FAILED: 1 experiment, 0 examples, 1 of 1 experiments failed, 3.2 s",
+            "FAILED: 1 experiment, 0 examples, 3.2 s",
         ),
         (
             report(outcome="nothing_to_run", exit_code=1),
@@ -295,11 +295,11 @@ def lines(*results: ExperimentResult, width: int | None = None) -> list[str]:
         ([repeated("TTT", "FFF")], "PASSED: 1 experiment, 2 examples x 3 repetitions, none failed, no gates, 3.2 s"),
         (
             [repeated("TTT", "XFX")],
-            "FAILED: 1 experiment, 2 examples x 3 repetitions, 1 of 1 experiments failed, 2 runs failed, no gates, 3.2 s",
+            "FAILED: 1 experiment, 2 examples x 3 repetitions, 2 runs failed, no gates, 3.2 s",
         ),
         (
             [repeated("TTT", "XF-", "---")],
-            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 of 1 experiments failed, 1 run failed, 4 not run, no gates, 3.2 s",
+            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 run failed, 4 not run, no gates, 3.2 s",
         ),
         (
             [repeated("TTT"), result(opened=None, failure=FAILURE)],

@@ -143,7 +143,7 @@ def headline(report: Report) -> str:
     word += drops_without_baseline(report)
     parts = [count(len(report.results), "experiment"), _size(report.results)]
     parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
-    if digest.failed_experiments:
+    if digest.failed_experiments and len(report.results) > 1:
         parts.append(f"{digest.failed_experiments} of {len(report.results)} experiments failed")
     if digest.failed_runs:
         parts.append(f"{count(digest.failed_runs, noun_of_runs(*report.results))} failed")

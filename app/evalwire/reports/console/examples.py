@@ -33,7 +33,7 @@ def change_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
     if baseline is not None and not baseline.note:  # the gates show the note
         yield Line(_compared(baseline), 2)
         for rescored in baseline.rescored:
-            yield Line(rescored_line(rescored), 2)
+            yield Line(rescored_line(rescored, result), 2)
     examples = changed_examples(baseline, result)
     worse = [example for example in examples if example.is_worse]
     if worse:

@@ -92,7 +92,8 @@ def _heading(report: Report) -> str:
 
 def _experiments(digest: Digest, report: Report) -> str:
     experiments = count(len(report.results), "experiment")
-    return f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments
+    is_counted = digest.failed_experiments and len(report.results) > 1  # the first word is enough for a single one
+    return f"{digest.failed_experiments} of {experiments} failed" if is_counted else experiments
 
 
 def _failed(digest: Digest) -> str:
