@@ -12,7 +12,7 @@ from rich.console import Console
 from evalwire.model import count, written
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
-from evalwire.reports.console.examples import change_lines
+from evalwire.reports.console.examples import change_lines, not_passed_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
 from evalwire.reports.console.gates import gate_lines
 from evalwire.reports.console.scores import score_lines
@@ -79,6 +79,7 @@ def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> 
         found = [
             *map(Line.indented, failures(result, verbose=verbose, directory=directory)),
             *change_lines(report, result),
+            *not_passed_lines(report, result),
             *map(Line.indented, _unstable(result)),
         ]
         if found:
@@ -182,6 +183,8 @@ def _summary(report: Report, result: ExperimentResult) -> str:
     failed = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
     if result.passed and failed:
         return f"{count(failed, 'gate')} failed"
+    if result.passed and report.partial:
+        return "partial run"
     if result.passed:
         has_gates = report.gates_of(result.name) or report.baseline_of(result.name)
         return "passed" if has_gates else "scores differ between repetitions"
