@@ -242,7 +242,7 @@ def pull_request(scene: Stage) -> None:
     scene.git("checkout", "--quiet", "main")
     scene.type(
         "evalwire init --ci github --server --template rag",
-        sees=["kept evalwire.toml", "wrote .github/workflows/evalwire.yml", "PHOENIX_ENDPOINT"],
+        sees=["kept evalwire.toml", "wrote .github/workflows/evalwire.yml", "PHOENIX_ENDPOINT", "OPENAI_API_KEY"],
     )
     scene.git("add", ".github")
     scene.git("commit", "--quiet", "--message", "Evaluate each pull request")

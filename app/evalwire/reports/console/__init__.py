@@ -20,6 +20,7 @@ from evalwire.reports.console.variants import variant_lines
 from evalwire.reports.console.wrapping import Line, print_line
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link
+from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import plain
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def render(
         width: columns of the terminal, at which lines are wrapped; None for lines of any length.
         verbose: whether to show the traceback of every failure, and passed gates.
     """
+    report = with_reachable_pages(report)
     buffer = io.StringIO()
     console = Console(
         file=buffer,

@@ -19,6 +19,7 @@ from evalwire.reports.markdown.parts import ELSEWHERE, LONGEST_NAME, ROOMS, Part
 from evalwire.reports.markdown.scores import score_table, statistics
 from evalwire.reports.markdown.variants import variant_parts
 from evalwire.reports.markdown_text import code, link_to, prose
+from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import gate_sentence, relative
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def pieces(report: Report) -> list[str]:
 
 def render(report: Report) -> str:
     """Return the report as Markdown of at most 60,000 bytes."""
+    report = with_reachable_pages(report)
     parts = [Part.of(report, result) for result in report.results]
     for room in ROOMS:
         text = "\n".join(_lines(report, parts, room))
