@@ -134,15 +134,14 @@ def headline(report: Report) -> str:
     """Return the outcome of the job and its size, on a single line."""
     digest = Digest.of(report)
     word: str = digest.word
-    if report.scope:
-        word += f" ({plain(report.scope)})"
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     set_gates = [gate for gate in report.gates if gate.source != "default"]
+    gates = "" if digest.failed_experiments else _passed_gates(report.gates)
     if failed := sum(gate.is_red for gate in set_gates):
-        word += f" ({failed} of {count(len(set_gates), 'gate')} failed)"
-    elif (passed := _passed_gates(report.gates)) and not digest.failed_experiments:
-        word += f" ({passed})"
+        gates = f"{failed} of {count(len(set_gates), 'gate')} failed"
+    if notes := "; ".join(filter(None, (gates, plain(report.scope)))):
+        word += f" ({notes})"
     word += drops_without_baseline(report)
     parts = [count(len(report.results), "experiment"), _size(report.results)]
     parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
