@@ -226,7 +226,7 @@ def half_fix(scene: Stage) -> None:
         sees=[
             rf"PARTIAL \({WORSE} of {SIZE} examples, --failing; 5 gates not applied\)",
             "states_the_fact +42.9%",
-            f"{STILL_WORSE} examples with a score of False",
+            f"{STILL_WORSE} examples did not pass",
             "finds_document 0.00 .*states_the_fact False",
             "output .*I do not know",
             f"and {STILL_WORSE - 3} more example",

@@ -96,7 +96,7 @@ def run_and_report(
                         say=shown.say,
                     )
                 # before the local Phoenix stops, which may take longer than the grace period
-                code = writer.write(masked(report, console.mask))
+                code = writer.write(masked(report, console.mask), gates=gating.gates)
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)

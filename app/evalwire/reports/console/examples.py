@@ -47,16 +47,16 @@ def change_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
 
 
 def not_passed_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
-    """Yield the examples of a partial run with a score of False, which nothing else shows without gates and baseline.
+    """Yield the examples of a partial run that did not pass, which nothing else shows without gates and baseline.
 
     Examples with failed calls are among the failures.
     """
     if report.partial is None or report.baseline_of(result.name) is not None:
         return
     failing = report.failing.get(result.name) or ()
-    runs = {run.example.id: run for run in result.runs if run.example.id in failing and _has_false(run)}
+    runs = {run.example.id: run for run in result.runs if run.example.id in failing and not run.failures}
     if runs:
-        yield Line(f"{count(len(runs), 'example')} with a score of False", 2)
+        yield Line(f"{count(len(runs), 'example')} did not pass", 2)
     for run in list(runs.values())[:_MOST_EXAMPLES]:
         yield _title(run)
         scores = (f"{plain(each.name)} {_value(each.score, is_bool=each.kind == 'bool')}" for each in run.evaluations)
@@ -66,10 +66,6 @@ def not_passed_lines(report: Report, result: ExperimentResult) -> Iterator[Line]
             yield Line(plain(url), 6)
     if len(runs) > _MOST_EXAMPLES:
         yield Line(f"and {count(len(runs) - _MOST_EXAMPLES, 'more example')}", 4)
-
-
-def _has_false(run: TaskRun) -> bool:
-    return not run.failures and any(each.kind == "bool" and each.score == 0 for each in run.evaluations)
 
 
 def _compared(baseline: Baseline) -> str:
