@@ -76,7 +76,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="print all that each command shows")
     given = parser.parse_args()
     server = given.server
-    say(f"The day of a developer, {platform.system()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    machine = f"{platform.system()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    say(f"The day of a developer on {machine} with a load of {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory(prefix="day-") as directory, contextlib.ExitStack() as open_:
         if server is None:
             team = Path(directory) / "team"
