@@ -8,7 +8,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 # Without cached bytecode, each process that a test starts would compile evalwire again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve unit integration test test-host test-image slow mutation bench statistics schema prices messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
+.PHONY: help demo serve day unit integration test test-host test-image slow mutation bench statistics schema prices messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(VENV)/installed  ## Run the example experiments with a local Phoenix.
 
 serve: $(VENV)/installed  ## View the results of the demo in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve
+
+day: $(VENV)/installed  ## Play a developer's day in a new project, from `init` to a merged pull request, with the time of each command (a minute).
+	@$(BIN)/python tests/support/day.py $(ARGS)
 
 unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (about a minute).
 	$(BIN)/pytest --dist worksteal --numprocesses 3 -m "not slow and not needs_phoenix and not browser" tests/unit

@@ -160,6 +160,20 @@ def test_a_port_that_is_none_is_told_as_such(project):
     assert "Traceback" not in done.stderr
 
 
+def test_a_project_with_results_in_its_local_phoenix_is_told_how_to_reach_them(project, monkeypatch):
+    """Only if no server is configured: without --local, the command looks at the usual address."""
+    monkeypatch.setattr("evalwire.phoenix.access._USUAL_PORT", "9")
+    hint = "This project has results in a local Phoenix. To use them, add --local.\n"
+    project.experiment("any").write({".evalwire/phoenix.db": ""})
+    configured = project.run("runs")
+    project.environ.pop("PHOENIX_ENDPOINT")
+    usual = project.run("runs")
+    (project.directory / ".evalwire/phoenix.db").unlink()
+    empty = project.run("runs")
+    assert [done.returncode for done in (configured, usual, empty)] == [2, 2, 2]
+    assert [done.stderr.endswith(hint) for done in (configured, usual, empty)] == [False, True, False]
+
+
 def test_an_address_of_evalwires_own_beats_an_inferred_one(project):
     """A collector for other telemetry is no reason to look for Phoenix there."""
     project.environ.pop("PHOENIX_ENDPOINT")

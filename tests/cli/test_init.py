@@ -148,7 +148,9 @@ def test_a_template_has_the_same_model_everywhere(empty):
 @pytest.mark.parametrize("template", ["anthropic"])
 @pytest.mark.parametrize("ci", WORKFLOWS)
 def test_the_workflow_of_a_template_installs_its_packages_and_has_its_key(empty, template, ci):
-    assert empty.run("init", "--template", template, "--ci", ci, "--server").returncode == 0
+    done = empty.run("init", "--template", template, "--ci", ci, "--server")
+    assert done.returncode == 0
+    assert f"PHOENIX_API_KEY, {MODELS[template]}\n" in done.stdout
     file = empty.directory / WORKFLOWS[ci]
     checked = tool("check-jsonschema", "--builtin-schema", SCHEMAS[ci], file)
     assert checked.returncode == 0, checked.stdout
@@ -187,7 +189,9 @@ def test_a_workflow_is_written_where_it_is_asked_for(empty, ci):
 def test_a_workflow_for_a_server_has_its_address_and_keeps_no_baseline(empty, ci):
     done = empty.run("init", "--ci", ci, "--server")
     assert done.returncode == 0
-    assert "INSTALL_EVALWIRE_FROM, PHOENIX_ENDPOINT, PHOENIX_API_KEY\n" in done.stdout
+    variables = "for the pipeline, set the variables of the repository: INSTALL_EVALWIRE_FROM, PHOENIX_ENDPOINT"
+    secret = "\nalso set the secrets of the repository: PHOENIX_API_KEY\n" if ci == "github" else ", PHOENIX_API_KEY\n"
+    assert f"{variables}{secret}" in done.stdout
     text = (empty.directory / WORKFLOWS[ci]).read_text()
     assert "PHOENIX_ENDPOINT" in text
     assert not [word for word in ("--local", "[local]", "baseline", "serve") if word in text]

@@ -77,6 +77,18 @@ def test_every_template_is_complete(begun, template):
         compile(path.read_text(), str(path), "exec")
 
 
+def test_a_template_whose_evaluators_read_another_column_says_so(begun):
+    done = begun.run("new", "other", "--template", "rag")
+    line = "finds_document reads the column expected_document of the testset"
+    assert f"{line}; add it to output_keys under [dataset] in evalwire.toml\nthe experiment imports" in done.stdout
+    begun.write(
+        {"evalwire.toml": '[dataset]\ncsv_path = "testset.csv"\noutput_keys = ["answer", "expected_document"]\n'}
+    )
+    done = begun.run("new", "third", "--template", "rag")
+    assert done.stdout.count("reads the column") == 1
+    assert f"{line}\nthe experiment imports" in done.stdout
+
+
 @pytest.mark.parametrize(
     "name",
     ["", ".", "..", "../x", "/tmp/x", "a/b", "a b", "_x", "1st", "-x", "a.b", "a|b", "a\nb", "x" * 101, "\x1b[31m"],

@@ -106,6 +106,9 @@ def test_names_and_tags_from_the_first_pin_to_the_last_unpin(answering):
     assert answering.run("export", "--experiment", "last~1", "--output", "runs.csv").returncode == 0
     assert f"Report: {second}" in answering.run("report", "--experiment", "main").stdout
 
+    assert answering.run("baseline", "list").stdout == (
+        "no experiment has a tag. To set a tag, run: evalwire baseline pin last --tag release\n"
+    )
     assert answering.run("baseline", "pin", first.rstrip("="), "--tag", "release").returncode == 0
     assert answering.run("baseline", "pin", "last", "--tag", "newest").returncode == 0
     lines = answering.run("baseline", "list").stdout.splitlines()

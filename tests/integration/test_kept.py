@@ -412,6 +412,8 @@ def test_commands_that_read_and_upload_reach_the_local_phoenix(served_project, l
         ("report", "--experiment", experiment),
         ("export", "--experiment", experiment, "--output", "runs.csv"),
         ("baseline", "pin", experiment, "--tag", "kept"),
+        ("baseline", "list"),
+        ("baseline", "unpin", "--tag", "kept"),
         ("check",),
     ):
         done = served_project.run(*command, "--local")

@@ -139,7 +139,7 @@ def test_a_drop_beside_any_change_of_evaluators_is_red(judged, change, expected_
     is_again = expected_calls > EXAMPLES
     assert bool(baseline["rescored"]) is is_again
     assert (
-        "1 baseline scored again: 1.00 to 1.00" in done.stdout.splitlines()[0]
+        "1 baseline scored again: 100.0% to 100.0%" in done.stdout.splitlines()[0]
     ) is is_again or change is rename_evaluator
     if is_again:
         assert f"scoring the {EXAMPLES} outputs of the baseline again" in done.stderr
@@ -161,6 +161,8 @@ def test_a_weakened_judge_shows_in_the_first_line_and_in_the_summary(judged, cli
     assert said in done.stdout
     summary = (judged.directory / "test-results" / "summary.md").read_text()
     assert "1 baseline scored again: 0.50 to 1.00" in summary.splitlines()[0]
+    file = f"`changed: experiments/{judged.name}/same.py`"
+    assert f"`same` scored {EXAMPLES} baseline outputs again ({file}): 0.50 to 1.00." in summary
     assert client.experiments.get_experiment(experiment_id=baseline) == recorded
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -24,10 +25,12 @@ console_script()
 class Terminal:
     """A command in a pseudo-terminal of its own, which is its session's."""
 
-    def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path, environ: Mapping[str, str], python: str | Path = sys.executable
+    ) -> None:
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _OUTSIDE_OF_A_CONTAINER, *arguments],
+            [python, "-c", _OUTSIDE_OF_A_CONTAINER, *arguments],
             cwd=cwd,
             env={**environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"},
             stdin=slave,
@@ -67,3 +70,26 @@ def in_terminal(*arguments: str, cwd: Path, environ: Mapping[str, str]) -> tuple
     """Run a command in a terminal; return its exit code and what was shown."""
     terminal = Terminal(*arguments, cwd=cwd, environ=environ)
     return terminal.finish(), terminal.text
+
+
+_CONTROL = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
+
+
+def screen(text: str) -> str:
+    """Return what a terminal shows after a text: lines that were drawn again are there once, without colors."""
+    lines, row, column = [""], 0, 0
+    for found in _CONTROL.finditer(text):
+        piece, number, letter = found[0], found[1], found[2]
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif piece == "\r":
+            column = 0
+        elif letter == "A":
+            row = max(0, row - int(number or 1))
+        elif letter == "K":
+            lines[row] = lines[row][:column] if number in ("", "0") else ""
+        elif letter is None:
+            lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + len(piece) :]
+            column += len(piece)
+    return "\n".join(line.rstrip() for line in lines)

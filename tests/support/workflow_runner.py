@@ -23,12 +23,14 @@ class WorkflowRunner:
         workspace: where the steps run.
         environ: of every step.
         caches: keys and contents, the oldest first.
+        secrets: of the repository.
     """
 
     file: Path
     workspace: Path
     environ: Mapping[str, str]
     caches: dict[str, bytes] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, job: str, *, ref: str, run_id: int, **variables: str) -> tuple[int, str]:
         """Run a job; the exit code of its first step that failed, and all output."""
@@ -40,7 +42,7 @@ class WorkflowRunner:
                 "token": self.environ["TOKEN_OF_THE_JOB"],
             },
             "vars": variables,
-            "secrets": {},
+            "secrets": self.secrets,
         }
         code, output = 0, ""
         for step in yaml.safe_load(self.file.read_text())["jobs"][job]["steps"]:

@@ -16,7 +16,7 @@ import typer
 from evalwire import masking, phoenix
 from evalwire.cli.invocation import Invocation
 from evalwire.cli.parent import parent_pipe
-from evalwire.errors import EvalwireError, Interrupted
+from evalwire.errors import EvalwireError, Interrupted, PhoenixUnreachable
 from evalwire.jobs import Console, Signals, local_server
 from evalwire.settings import (
     Settings,
@@ -96,7 +96,14 @@ def execute(
 def _connected(invocation: Invocation, *, local: bool) -> Iterator[Invocation]:
     """Yield the invocation; with `local`, the local Phoenix is the configured server."""
     if not local:
-        yield invocation
+        try:
+            yield invocation
+        except PhoenixUnreachable as error:
+            if not _has_results_of_local(invocation.settings):
+                raise
+            raise type(error)(
+                f"{error}\nThis project has results in a local Phoenix. To use them, add --local."
+            ) from error
         return
     with contextlib.ExitStack() as running:
 
@@ -107,6 +114,12 @@ def _connected(invocation: Invocation, *, local: bool) -> Iterator[Invocation]:
             return running.enter_context(server).url
 
         yield replace(invocation, connect=lambda address: invocation.connect(address or url()))
+
+
+def _has_results_of_local(settings: Settings) -> bool:
+    """Check whether no server is configured, although `run --local` recorded results in this project."""
+    is_configured = settings.endpoint or any(os.environ.get(name) for name in phoenix.ENDPOINT_VARIABLES)
+    return not is_configured and (settings.local_dir / "phoenix.db").exists()
 
 
 def _console(mask: masking.Mask, *, quiet: bool, verbose: bool) -> Console:

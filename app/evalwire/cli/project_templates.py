@@ -63,7 +63,7 @@ def set_up_commands(template: Template) -> list[str]:
     """Return the commands that a project needs before its first run."""
     if template == "basic":
         return []
-    return ["pip install -r requirements.txt", f"export {_key(template)}=..."]
+    return ["pip install -r requirements.txt", f"export {api_key_variable(template)}=..."]
 
 
 def workflow(ci: CI, *, template: Template | None, has_requirements: bool, server: bool) -> str:
@@ -87,7 +87,7 @@ def workflow(ci: CI, *, template: Template | None, has_requirements: bool, serve
         autoescape=False,  # the text is YAML, and its values are constants
     )
     text: str = environment.from_string(read_template(f"{ci}.yml")).render(
-        key="" if template in (None, "basic") else _key(template),
+        key=api_key_variable(template),
         package="evalwire" if server else "evalwire[local]",
         requirements=" -r requirements.txt" if has_requirements else "",
         server=server,
@@ -95,6 +95,8 @@ def workflow(ci: CI, *, template: Template | None, has_requirements: bool, serve
     return text
 
 
-def _key(template: Template | None) -> str:
-    """Return the environment variable of the provider's API key."""
+def api_key_variable(template: Template | None) -> str:
+    """Return the environment variable of the provider's API key; empty without a model."""
+    if template in (None, "basic"):
+        return ""
     return "ANTHROPIC_API_KEY" if template == "anthropic" else "OPENAI_API_KEY"

@@ -213,14 +213,14 @@ def pin(
 
 
 @baseline_app.command(name="list", cls=Command, epilog=listed("evalwire baseline list"))
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def list_(given: Given) -> None:
     """List the tags of the project's datasets, each with its experiment."""
     execute(commands.baseline.list_, given.flags, **given.around, error_code=2)
 
 
 @baseline_app.command(cls=Command)
-@takes(*SELECTION)
+@takes(*SELECTION, has_local=True)
 def unpin(
     given: Given,
     *,

@@ -92,6 +92,11 @@ class Bars:
         self._above = [_Above(original, mask) for original in self._streams]
         sys.stdout, sys.stderr = (cast("TextIO", above) for above in self._above)
 
+    @property
+    def err(self) -> TextIO:
+        """The stream whose lines appear above the bars; other lines on the terminal would be overwritten."""
+        return cast("TextIO", self._above[1])
+
     def started(self, opened: OpenExperiment, run_count: int) -> None:
         """Add a bar for the experiment."""
         tally = Tally.of(opened, run_count, now=self._clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalwire.model import EMPTY, mean, partial_facts
@@ -11,6 +11,7 @@ from evalwire.model import EMPTY, mean, partial_facts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evalwire.gates import Gate
     from evalwire.model import Evaluation, ExperimentResult, GateResult, Report
 
 _OF_LOW_IS_BETTER = ("max", "max_pass_rate")
@@ -20,7 +21,7 @@ Failing = Mapping[str, tuple[str, ...] | None]
 """The IDs of the failing examples by experiment; None for all examples of an experiment."""
 
 
-def failing_examples(report: Report, earlier: Failing = EMPTY) -> Failing:
+def failing_examples(report: Report, earlier: Failing = EMPTY, *, gates: Sequence[Gate] = ()) -> Failing:
     """Return the failing examples, without experiments that have none.
 
     An example is failing if a run of it failed or was not made, if a bool score of it is False (True if lower is
@@ -30,12 +31,13 @@ def failing_examples(report: Report, earlier: Failing = EMPTY) -> Failing:
     Args:
         report: the report of a job.
         earlier: the failing examples of earlier results, which still count if the job did not run them.
+        gates: the gates of the job. A partial run does not apply them, but they say which scores should be low.
     """
     found: dict[str, tuple[str, ...] | None] = dict(_not_run(report, earlier))
     for result in report.results:
         if result.opened is None or (result.failure is not None and not result.runs):
             found[result.name] = None
-        elif found.get(result.name, ()) is not None and (ids := dict.fromkeys(_failing(report, result))):
+        elif found.get(result.name, ()) is not None and (ids := dict.fromkeys(_failing(report, result, gates))):
             found[result.name] = (*ids, *(found.get(result.name) or ()))
     return found
 
@@ -55,11 +57,12 @@ def _not_run(report: Report, earlier: Failing) -> Iterator[tuple[str, tuple[str,
                 yield name, rest
 
 
-def _failing(report: Report, result: ExperimentResult) -> Iterator[str]:
+def _failing(report: Report, result: ExperimentResult, configured: Sequence[Gate]) -> Iterator[str]:
     baseline = report.baseline_of(result.name)
     comparisons = baseline.comparisons if baseline else ()
     gates = report.gates_of(result.name)
     lower = {gate.evaluation for gate in gates if gate.rule in _OF_LOW_IS_BETTER}
+    lower |= {gate.evaluation for gate in configured if gate.experiment == result.name and _is_of_low(gate)}
     lower |= {comparison.name for comparison in comparisons if comparison.direction == "minimize"}
     made = Counter(run.example.id for run in result.runs)
     if result.opened is not None:
@@ -77,6 +80,10 @@ def _failing(report: Report, result: ExperimentResult) -> Iterator[str]:
     for gate in gates:
         if gate.is_red and gate.evaluation is not None:
             yield from _beyond(gate, evaluations[gate.evaluation])
+
+
+def _is_of_low(gate: Gate) -> bool:
+    return gate.rule in _OF_LOW_IS_BETTER or gate.direction == "minimize"
 
 
 def _beyond(gate: GateResult, evaluations: list[tuple[str, Evaluation]]) -> Iterator[str]:

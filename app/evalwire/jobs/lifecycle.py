@@ -84,7 +84,7 @@ def run_and_report(
                 gating = job_gating(job, settings, directory=writer.start.directory, say=console.say)
                 job = _stopping_what_fails(job, gating)
                 writer.remove_earlier()
-                with progress_of(console, settings.prices) as observer, single_process():
+                with progress_of(console, settings.prices) as (observer, shown), single_process():
                     report = run_job(
                         job,
                         gating=gating,
@@ -92,11 +92,11 @@ def run_and_report(
                         stop=signals.stop,
                         start=writer.start,
                         journal=own_journal,
-                        warn=console.warn,
-                        say=console.say,
+                        warn=shown.warn,
+                        say=shown.say,
                     )
                 # before the local Phoenix stops, which may take longer than the grace period
-                code = writer.write(masked(report, console.mask))
+                code = writer.write(masked(report, console.mask), gates=gating.gates)
         except NothingToRunError as error:
             console.warn(str(error))
             return writer.write_bare("nothing_to_run", 1)

@@ -163,22 +163,26 @@ class BaselineProgress:
 
 
 @contextlib.contextmanager
-def progress_of(console: Console, prices: Mapping[str, Price]) -> Iterator[Observer]:
+def progress_of(console: Console, prices: Mapping[str, Price]) -> Iterator[tuple[Observer, Console]]:
     """Yield an observer that shows bars on a terminal, lines elsewhere, and nothing on a quiet console.
+
+    With the observer comes the console to use meanwhile, whose lines appear above the bars.
 
     Args:
         console: the console whose standard error shows the progress.
         prices: the user's own prices by model, for the cost so far.
     """
     observer: Observer
+    shown = console
     if console.quiet:
         observer = Quiet()
     elif console.err.isatty():
-        observer = _bars(console, prices)
+        observer = bars = _bars(console, prices)
+        shown = replace(console, err=bars.err)
     else:
         observer = Lines(console.err)
     try:
-        yield observer
+        yield observer, shown
     finally:
         with contextlib.suppress(OSError, ValueError):  # the terminal was closed
             observer.close()

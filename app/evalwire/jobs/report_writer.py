@@ -18,9 +18,10 @@ from evalwire.model import Report
 from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from evalwire.gates import Gate
     from evalwire.jobs.console import Console
     from evalwire.model import Outcome, Shard
     from evalwire.settings import Settings
@@ -129,10 +130,15 @@ class ReportWriter:
         self._append_step_summary(report)
         return report.exit_code
 
-    def write(self, report: Report) -> int:
-        """Write and show the report; return its exit code, which is not 0 if a part could not be written."""
+    def write(self, report: Report, *, gates: Sequence[Gate] = ()) -> int:
+        """Write and show the report; return its exit code, which is not 0 if a part could not be written.
+
+        Args:
+            report: the report of the job.
+            gates: the gates of the job, also if they were not applied.
+        """
         console, settings = self._console, self._settings
-        report = replace(report, failing=failing_examples(report, self._failing))
+        report = replace(report, failing=failing_examples(report, self._failing, gates=gates))
         report = self.files.write(report, console.warn)
         if problem := self._show(report):
             console.warn(f"cannot show the result: {problem}")

@@ -109,7 +109,7 @@ def sparkline(values: Sequence[float], *, least_span: float = 0.0) -> str:
     low, high, top = min(values), max(values), len(_BARS) - 1
     half = max(high / 2 - low / 2, least_span / 2)  # half, because the difference of huge values is not a float
     if not half:
-        return _BARS[top // 2] * len(values)
+        return _BARS[round(top / 2)] * len(values)  # as with a margin
     margin = (half - (high / 2 - low / 2)) / 2
     return "".join(_BARS[round((value / 2 - low / 2 + margin) / half * top)] for value in values)
 

@@ -210,6 +210,35 @@ def test_failing_examples_run_until_they_pass_and_others_are_not_forgotten(world
     assert world.results["failing"] == {"search": ["q3", "q4"]}
 
 
+def test_a_partial_run_shows_its_examples_that_did_not_pass_and_their_outputs(world):
+    """No gate and no baseline shows them. A failed call is among the failures only."""
+    world.set(FAILING="q9")
+    assert world.call(run)[0] == 1
+    code, text = world.run(failing=True)
+    assert code == 1
+    shown = text.partition("  2 examples did not pass\n")[2].splitlines()
+    lines = [line.strip() for line in shown if "/traces/" not in line]
+    assert lines[:4] == ["question 3?  (q3)", "is_right False", "output    wrong", "question 4?  (q4)"]
+    code, text = world.run(ids=["q3", "q5"])
+    assert code == 0
+    assert "search: partial run\n  1 example did not pass\n    question 3?  (q3)\n" in text, text
+    code, text = world.run(ids=["q5"])
+    assert "partial run\n" not in text
+    code, text = world.call(run)
+    assert "did not pass" not in text, "a complete run has gates"
+
+
+def test_a_score_of_false_does_not_fail_an_example_if_lower_is_better(world):
+    """Also in a partial run, to which the gate that says so is not applied. Otherwise, --failing would never end."""
+    world.settings("[experiments.search.gates]\nis_right = { max_pass_rate = 0.5 }\n")
+    assert world.call(run)[0] == 1
+    assert "q3" not in world.results["failing"]["search"]
+    code, text = world.run(ids=["q3", "q5"])
+    assert code == 0
+    assert "q3" not in world.results["failing"]["search"]
+    assert "search: partial run\n  1 example did not pass\n    question 5?  (q5)\n      is_right True\n" in text, text
+
+
 def test_failing_examples_survive_an_outage(world):
     world.call(run)
     fetch = world.phoenix.datasets.fetch

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import terminal
 from rich.cells import cell_len
 from rich.console import Console
 
 from evalwire.jobs.bars import Bars
-from evalwire.jobs.progress import Lines, Quiet
+from evalwire.jobs.console import Console as Streams
+from evalwire.jobs.progress import Lines, Quiet, progress_of
 from evalwire.masking import Mask
 from evalwire.model.example import Dataset, Example
 from evalwire.model.experiment import Experiment, OpenExperiment
@@ -369,3 +371,24 @@ def test_what_is_printed_above_the_bars_is_masked_and_a_text_stream_s(capsys):
     finally:
         progress.close()
     assert capsys.readouterr().out == "a ***\nb ***\nno end"
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_line_of_evalwires_own_appears_above_the_bars(monkeypatch):
+    """Written to the terminal itself, it would end in the midst of the bars, and be overwritten."""
+    monkeypatch.setenv("TERM", "xterm")
+    streams = Streams(out=io.StringIO(), err=Terminal(), mask=Mask([]))
+    with progress_of(streams, {}) as (bars, shown):
+        bars.started(opened(), 2)
+        shown.say("a: 2 outputs are scored again")
+        shown.warn("a trace is lost")
+    lines = terminal.screen(streams.err.getvalue()).splitlines()
+    assert lines[:2] == ["a: 2 outputs are scored again", "evalwire: a trace is lost"], lines
+    assert re.fullmatch(r"a ━+ 0/2 +0:00", lines[2])
+    assert len(lines) == 3

@@ -99,7 +99,7 @@ def test_the_new_experiment_names_its_source_in_metadata_and_in_every_headline(r
         "commit": record["metadata"]["commit"],
         "begun": recorded.facts("E1")["begun"],
     }
-    assert f"new scores of the outputs of {source['name']} (E1)" in text
+    assert text.startswith(f"PASSED (new scores of the outputs of {source['name']} (E1)): 1 experiment, "), text
     summary = (recorded.folder / "reports" / "summary.md").read_text()
     assert "new scores of the outputs of" in summary
     page = (recorded.folder / "reports" / "report.html").read_text()

@@ -29,7 +29,7 @@ from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.model.shard import Shard
-from evalwire.reports import console, results_json, write
+from evalwire.reports import console, html, markdown, results_json, write
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 FAILURE = Failure(
@@ -105,11 +105,11 @@ HELD = GateResult(
         ),
         (
             report(replace(GOOD, example_count=5), outcome="interrupted", exit_code=130),
-            "INTERRUPTED: 1 experiment, 5 examples, 1 of 1 experiments failed, 3 not run, no gates, 3.2 s",
+            "INTERRUPTED: 1 experiment, 5 examples, 3 not run, no gates, 3.2 s",
         ),
         (  # its gates are not known, and may be there
             report(result(problems=(FAILURE,))),
-            "FAILED: 1 experiment, 0 examples, 1 of 1 experiments failed, 3.2 s",
+            "FAILED: 1 experiment, 0 examples, 3.2 s",
         ),
         (
             report(outcome="nothing_to_run", exit_code=1),
@@ -295,11 +295,11 @@ def lines(*results: ExperimentResult, width: int | None = None) -> list[str]:
         ([repeated("TTT", "FFF")], "PASSED: 1 experiment, 2 examples x 3 repetitions, none failed, no gates, 3.2 s"),
         (
             [repeated("TTT", "XFX")],
-            "FAILED: 1 experiment, 2 examples x 3 repetitions, 1 of 1 experiments failed, 2 runs failed, no gates, 3.2 s",
+            "FAILED: 1 experiment, 2 examples x 3 repetitions, 2 runs failed, no gates, 3.2 s",
         ),
         (
             [repeated("TTT", "XF-", "---")],
-            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 of 1 experiments failed, 1 run failed, 4 not run, no gates, 3.2 s",
+            "FAILED: 1 experiment, 3 examples x 3 repetitions, 1 run failed, 4 not run, no gates, 3.2 s",
         ),
         (
             [repeated("TTT"), result(opened=None, failure=FAILURE)],
@@ -682,3 +682,32 @@ def test_the_face_imports_no_heavy_library():
     """A job imports a format, and the libraries that it needs, when it writes it."""
     code = "import sys, evalwire.reports; print(*sorted({'jinja2', 'msgspec', 'rich'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:6006", "http://localhost:6006", "http://[::1]:6006"])
+def test_pages_of_a_phoenix_on_the_machine_of_a_ci_job_are_left_out(server):
+    """The machine is gone when somebody reads the comment, and the address is that of the reader's own machine."""
+    red = red_report()
+    pages = {
+        name: [
+            "".join(form.pieces(moved(red, server, ci=ci))) for ci in ({**red.ci, "ci": "github"}, {"branch": "main"})
+        ]
+        for name, form in (("console", console), ("markdown", markdown), ("html", html))
+    }
+    shown = {name: [server in text for text in texts] for name, texts in pages.items()}
+    assert all(found == [False, True] for found in shown.values()), shown
+    kept = markdown.render(replace(red, ci={**red.ci, "ci": "github"}))
+    assert kept.count("https://phoenix.example.com/") > 3
+
+
+def moved(report: Report, server: str, **changes: Any) -> Report:
+    """Return a report of results on another server."""
+    address = "https://phoenix.example.com"
+    return replace(
+        report,
+        results=tuple(
+            replace(each, opened=replace(each.opened, url=each.url.replace(address, server))) for each in report.results
+        ),
+        baselines=tuple(replace(each, url=each.url and each.url.replace(address, server)) for each in report.baselines),
+        **changes,
+    )

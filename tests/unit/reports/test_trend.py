@@ -72,11 +72,11 @@ def test_a_pass_rate_is_not_in_a_trend_of_numbers():
     ("values", "least", "bars"),
     [
         ([0.0, 0.5, 1.0], 0.0, "▁▅█"),
-        ([0.5, 0.5], 0.0, "▄▄"),
+        ([0.5, 0.5], 0.0, "▅▅"),
         ([0.90, 0.91], 0.2, "▄▅"),
         ([0.90, 0.91], 0.0, "▁█"),
         ([-1.7e308, 1.7e308], 0.0, "▁█"),
-        ([3.0], 0.0, "▄"),
+        ([3.0], 0.0, "▅"),
     ],
 )
 def test_bars_span_the_values_and_at_least_the_interval(values, least, bars):

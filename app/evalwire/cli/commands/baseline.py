@@ -78,8 +78,9 @@ def list_(invocation: Invocation) -> int:
         PhoenixError: Phoenix rejected the request or did not answer.
     """
     listing = Listing(invocation.connect(None))
-    for dataset in _datasets(invocation, listing):
-        invocation.console.show("\n".join([*_describe(listing, dataset), ""]))
+    described = [line for dataset in _datasets(invocation, listing) for line in _describe(listing, dataset)]
+    lines = described or ["no experiment has a tag. To set a tag, run: evalwire baseline pin last --tag release"]
+    invocation.console.show("\n".join([*lines, ""]))
     return 0
 
 
@@ -109,7 +110,7 @@ def _tagged(listing: Listing, dataset: str, tag: str) -> Mapping[str, Any] | Non
 
 
 def _describe(listing: Listing, dataset: str) -> Iterator[str]:
-    """Yield a line for each tag of a dataset, after the name of the dataset."""
+    """Yield a line for each tag of a dataset, after the name of the dataset; nothing for a dataset without tags."""
     name = plain_line(dataset)
     try:
         records = list(itertools.islice(listing.with_tags(dataset), _MOST_LISTED + 1))
@@ -119,11 +120,12 @@ def _describe(listing: Listing, dataset: str) -> Iterator[str]:
     pinned = sorted(
         ((tag, record) for record, tags in records[:_MOST_LISTED] for tag in tags), key=lambda pair: pair[0]
     )
-    yield f"{name}: {count(len(pinned), 'tag')}"
+    if pinned:
+        yield f"{name}: {count(len(pinned), 'tag')}"
     longest = max((len(tag) for tag, _ in pinned), default=0)
     for tag, record in pinned:
         entry = history_entry(record)
         facts = [f"{tag:{longest}}", record["id"], entry.time_text, entry.branch, entry.commit_text, entry.outcome_text]
         yield plain_line(f"  {'  '.join(filter(None, facts))}")
     if len(records) > _MOST_LISTED:
-        yield f"  only the newest {_MOST_LISTED:,} experiments were checked"
+        yield f"{name}: only the newest {_MOST_LISTED:,} experiments were checked"

@@ -11,6 +11,7 @@ from evalwire.cli.project_files import write_files
 from evalwire.cli.project_templates import (
     CI,
     Template,
+    api_key_variable,
     gitignore_file,
     project_files,
     read_template,
@@ -20,7 +21,7 @@ from evalwire.cli.project_templates import (
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evalwire.cli.invocation import Invocation
 
@@ -57,10 +58,11 @@ def init(
     kept = [name for name in _OF_A_PROJECT if os.path.lexists(directory / name)] if ci else []
     texts = {} if kept else {name: read_template(file) for name, file in project_files(template).items()}
     place = _place(directory, ci) if ci else ""
+    model = None if kept and template == "basic" else template
     if ci:
         texts[place] = workflow(
             ci,
-            template=None if kept and template == "basic" else template,
+            template=model,
             has_requirements="requirements.txt" in texts or (directory / "requirements.txt").is_file(),
             server=server,
         )
@@ -80,7 +82,8 @@ def init(
     if has_gitignore and unlisted:
         show(f"{directory / '.gitignore'} was not changed; add these lines: {', '.join(unlisted)}\n")
     if ci:
-        _show_steps_of_ci(invocation, directory, ci, place, server=server)
+        secrets = [*(["PHOENIX_API_KEY"] if server else []), api_key_variable(model)]
+        _show_steps_of_ci(invocation, directory, ci, place, secrets=list(filter(None, secrets)), server=server)
     if not kept:
         _show_next_steps(invocation, directory, template)
     return 0
@@ -110,15 +113,19 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _show_steps_of_ci(invocation: Invocation, directory: Path, ci: CI, place: str, *, server: bool) -> None:
+def _show_steps_of_ci(
+    invocation: Invocation, directory: Path, ci: CI, place: str, *, secrets: Sequence[str], server: bool
+) -> None:
     show = invocation.console.show
     if root := _repository_above(directory):
         show(f"move {place} to {root}, and set its working directory to {directory}\n")
     if place == _INCLUDED:
         show(f"kept {directory / _WORKFLOWS[ci]}; add to it:\n  include:\n    - local: {_INCLUDED}\n")
-    variables = ["INSTALL_EVALWIRE_FROM", *(("PHOENIX_ENDPOINT", "PHOENIX_API_KEY") if server else ())]
-    kind = "repository (PHOENIX_API_KEY: secret)" if server and ci == "github" else "repository"
-    show(f"for the pipeline, set the variables of the {kind}: {', '.join(variables)}\n")
+    variables = ["INSTALL_EVALWIRE_FROM", *(["PHOENIX_ENDPOINT"] if server else [])]
+    variables += secrets if ci == "gitlab" else []
+    show(f"for the pipeline, set the variables of the repository: {', '.join(variables)}\n")
+    if secrets and ci == "github":
+        show(f"also set the secrets of the repository: {', '.join(secrets)}\n")
 
 
 def _show_next_steps(invocation: Invocation, directory: Path, template: Template) -> None:

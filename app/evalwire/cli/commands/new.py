@@ -18,9 +18,12 @@ from evalwire.model import count
 from evalwire.settings import CONFIG_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalwire.cli.invocation import Invocation
     from evalwire.settings import Settings
 
+_COLUMN = re.compile(r"""\bkey="([^"]+)\"""")
 _NAME = re.compile(r"[^\W\d_][\w-]{0,99}")
 
 
@@ -54,6 +57,7 @@ def new(invocation: Invocation, *, name: str, template: Template = "basic") -> i
     write_files(root / name, texts)
     for file in texts:
         invocation.console.show(f"wrote {root / name / file}\n")
+    _show_columns(invocation, texts)
     _show_next_steps(invocation, name, template)
     return 0
 
@@ -65,6 +69,17 @@ def _adapted(text: str, settings: Settings) -> str:
         return text
     key = f"key={json.dumps(settings.output_keys[0], ensure_ascii=False)}"
     return text.replace("_evaluator()", f"_evaluator({key})").replace("    result_key=", f"    {key},\n    result_key=")
+
+
+def _show_columns(invocation: Invocation, texts: Mapping[str, str]) -> None:
+    """Show which columns evaluators read in addition to the first column of the expected output."""
+    keys = invocation.settings.output_keys or ("expected_output",)
+    for file, text in texts.items():
+        for column in dict.fromkeys(_COLUMN.findall(text)):
+            if column in (keys[0], "expected_output"):
+                continue
+            advice = "" if column in keys else f"; add it to output_keys under [dataset] in {CONFIG_FILE}"
+            invocation.console.show(f"{Path(file).stem} reads the column {column} of the testset{advice}\n")
 
 
 def _show_next_steps(invocation: Invocation, name: str, template: Template) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from evalwire.model import count, written
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
-from evalwire.reports.console.examples import change_lines
+from evalwire.reports.console.examples import change_lines, not_passed_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
 from evalwire.reports.console.gates import gate_lines
 from evalwire.reports.console.scores import score_lines
@@ -20,6 +20,7 @@ from evalwire.reports.console.variants import variant_lines
 from evalwire.reports.console.wrapping import Line, print_line
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link
+from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import plain
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def render(
         width: columns of the terminal, at which lines are wrapped; None for lines of any length.
         verbose: whether to show the traceback of every failure, and passed gates.
     """
+    report = with_reachable_pages(report)
     buffer = io.StringIO()
     console = Console(
         file=buffer,
@@ -79,6 +81,7 @@ def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> 
         found = [
             *map(Line.indented, failures(result, verbose=verbose, directory=directory)),
             *change_lines(report, result),
+            *not_passed_lines(report, result),
             *map(Line.indented, _unstable(result)),
         ]
         if found:
@@ -131,19 +134,18 @@ def headline(report: Report) -> str:
     """Return the outcome of the job and its size, on a single line."""
     digest = Digest.of(report)
     word: str = digest.word
-    if report.scope:
-        word += f" ({plain(report.scope)})"
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     set_gates = [gate for gate in report.gates if gate.source != "default"]
+    gates = "" if digest.failed_experiments else _passed_gates(report.gates)
     if failed := sum(gate.is_red for gate in set_gates):
-        word += f" ({failed} of {count(len(set_gates), 'gate')} failed)"
-    elif (passed := _passed_gates(report.gates)) and not digest.failed_experiments:
-        word += f" ({passed})"
+        gates = f"{failed} of {count(len(set_gates), 'gate')} failed"
+    if notes := "; ".join(filter(None, (gates, plain(report.scope)))):
+        word += f" ({notes})"
     word += drops_without_baseline(report)
     parts = [count(len(report.results), "experiment"), _size(report.results)]
     parts += [f"not written: {plain(problem)}" for problem in report.unwritten]
-    if digest.failed_experiments:
+    if digest.failed_experiments and len(report.results) > 1:
         parts.append(f"{digest.failed_experiments} of {len(report.results)} experiments failed")
     if digest.failed_runs:
         parts.append(f"{count(digest.failed_runs, noun_of_runs(*report.results))} failed")
@@ -182,6 +184,8 @@ def _summary(report: Report, result: ExperimentResult) -> str:
     failed = sum(gate.is_red and gate.source != "default" for gate in report.gates_of(result.name))
     if result.passed and failed:
         return f"{count(failed, 'gate')} failed"
+    if result.passed and report.partial:
+        return "partial run"
     if result.passed:
         has_gates = report.gates_of(result.name) or report.baseline_of(result.name)
         return "passed" if has_gates else "scores differ between repetitions"

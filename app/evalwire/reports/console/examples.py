@@ -33,7 +33,7 @@ def change_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
     if baseline is not None and not baseline.note:  # the gates show the note
         yield Line(_compared(baseline), 2)
         for rescored in baseline.rescored:
-            yield Line(rescored_line(rescored), 2)
+            yield Line(rescored_line(rescored, result), 2)
     examples = changed_examples(baseline, result)
     worse = [example for example in examples if example.is_worse]
     if worse:
@@ -44,6 +44,28 @@ def change_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
     for gate in report.gates_of(result.name):
         if gate.is_red and gate.rule in ("min", "min_pass_rate") and gate.evaluation not in shown:
             yield from _lowest(result, gate.evaluation or "")
+
+
+def not_passed_lines(report: Report, result: ExperimentResult) -> Iterator[Line]:
+    """Yield the examples of a partial run that did not pass, which nothing else shows without gates and baseline.
+
+    Examples with failed calls are among the failures.
+    """
+    if report.partial is None or report.baseline_of(result.name) is not None:
+        return
+    failing = report.failing.get(result.name) or ()
+    runs = {run.example.id: run for run in result.runs if run.example.id in failing and not run.failures}
+    if runs:
+        yield Line(f"{count(len(runs), 'example')} did not pass", 2)
+    for run in list(runs.values())[:_MOST_EXAMPLES]:
+        yield _title(run)
+        scores = (f"{plain(each.name)} {_value(each.score, is_bool=each.kind == 'bool')}" for each in run.evaluations)
+        yield Line("   ".join(scores), 6)
+        yield from _outputs(run, None)
+        if url := link(result, run):
+            yield Line(plain(url), 6)
+    if len(runs) > _MOST_EXAMPLES:
+        yield Line(f"and {count(len(runs) - _MOST_EXAMPLES, 'more example')}", 4)
 
 
 def _compared(baseline: Baseline) -> str:

@@ -22,6 +22,7 @@ from evalwire.reports.html.pictures import pictures
 from evalwire.reports.html.section import TEMPLATE_NAMES, Section
 from evalwire.reports.html.trend_plot import trend_figures
 from evalwire.reports.html.values import Values
+from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.variant_table import variant_tables
 from evalwire.reports.word_changes import changed_words, excerpt
 
@@ -40,6 +41,7 @@ def pieces(report: Report) -> Iterator[str]:
     The page loads nothing and sends nothing: the content security policy allows only the page's script and style, by
     hash. The runs are compressed in it, and the script unpacks them. Without the script, the worst runs are shown.
     """
+    report = with_reachable_pages(report)
     digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
     style = "".join([_own("style.css"), _own("trend.css"), *(section.style for section in sections)])

@@ -19,6 +19,7 @@ from evalwire.reports.markdown.parts import ELSEWHERE, LONGEST_NAME, ROOMS, Part
 from evalwire.reports.markdown.scores import score_table, statistics
 from evalwire.reports.markdown.variants import variant_parts
 from evalwire.reports.markdown_text import code, link_to, prose
+from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import gate_sentence, relative
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def pieces(report: Report) -> list[str]:
 
 def render(report: Report) -> str:
     """Return the report as Markdown of at most 60,000 bytes."""
+    report = with_reachable_pages(report)
     parts = [Part.of(report, result) for result in report.results]
     for room in ROOMS:
         text = "\n".join(_lines(report, parts, room))
@@ -92,7 +94,8 @@ def _heading(report: Report) -> str:
 
 def _experiments(digest: Digest, report: Report) -> str:
     experiments = count(len(report.results), "experiment")
-    return f"{digest.failed_experiments} of {experiments} failed" if digest.failed_experiments else experiments
+    is_counted = digest.failed_experiments and len(report.results) > 1  # the first word is enough for a single one
+    return f"{digest.failed_experiments} of {experiments} failed" if is_counted else experiments
 
 
 def _failed(digest: Digest) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from evalwire.reports.highlights import ChangedExample, ScoreChange
     from evalwire.reports.markdown.parts import Part, Room
 
+_LONGEST_REASON = 200  # files that changed
+
 
 def baselines(parts: Sequence[Part], room: Room) -> Iterator[str]:
     """Yield the baseline of each experiment, with the examples that became worse."""
@@ -27,7 +29,7 @@ def baselines(parts: Sequence[Part], room: Room) -> Iterator[str]:
         yield "### Comparison with the baseline"
         yield ""
     for part, baseline in known[: room.rows]:
-        again = (prose(f"{rescored_line(rescored)}.") for rescored in baseline.rescored)
+        again = (f"{rescored_line(rescored, part.result, name=_name)}." for rescored in baseline.rescored)
         yield " ".join([_baseline(part, baseline), *again])
         yield ""
         number = len(part.worse)
@@ -38,6 +40,10 @@ def baselines(parts: Sequence[Part], room: Room) -> Iterator[str]:
             shown = (changed_example(part.result, example, room) for example in part.worse)
             yield from folded(f"{count(number, 'example')} became worse", listed(shown, room.items, number, "examples"))
     yield from omitted(len(known) - room.rows, len(known), "baselines")
+
+
+def _name(text: str) -> str:
+    return code(text, _LONGEST_REASON)
 
 
 def lowest_scores(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
