@@ -1,7 +1,7 @@
 """Requests to the REST API of Phoenix.
 
-Phoenix's client is not used for them: importing it takes as long as the rest of the command, its methods lack half of
-the requests, and each of them has its own idea of a timeout.
+Phoenix's client is not used for them: it has only half of the requests, and importing it takes as long as the rest of a
+short command.
 """
 
 from __future__ import annotations
