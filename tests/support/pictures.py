@@ -1,8 +1,11 @@
-"""Make the pictures of the pages: the demo on main, then with a router that unlearned most, on a branch; `make pictures`."""
+"""Make the pictures of the pages: the demo on main, whose router learns more and more, then with a router that unlearned
+most, on a branch; `make pictures`.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -15,25 +18,59 @@ from rich.console import Console
 from rich.text import Text
 
 from conftest import quiet_environment
+from evalwire.phoenix.local import local_phoenix
 from evalwire.reports import console
 from evalwire.reports.results_json import load_results
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH = 80  # characters of the terminal
-CI = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "0123456789abcdef", "GITHUB_REF_NAME": "main"}
+CI = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_REF_NAME": "main",
+    "EVALWIRE_PUBLIC_ENDPOINT": "https://phoenix.example.com",
+    "EVALWIRE_SYNC": "true",
+}
+COMMITS = ("3f2a9c1e", "8b41d07a", "c95e3fb2", "0123456789abcdef")
 BRANCH = {"GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "smaller-router", "GITHUB_BASE_REF": "main"}
 LEARNS = "update(terms(text))"
+LESS = ("[:3]", "[:4]", "[:6]", "")  # the words of a text that the router learns, commit by commit
 OPEN_RUN = "document.querySelector('.changes a').click()"
+TREND = "[...document.querySelectorAll('h3')].find(head => head.textContent === 'History').scrollIntoView()"
 FILTER = "location.hash = '?kind=worse'"
 
 
-def run(demo: Path, **environ: str) -> int:
-    """Run the demo as a user in CI would."""
-    command = [sys.executable, "-m", "evalwire", "run", "--local", "--quiet"]
+def run(demo: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the demo as a user in CI would."""
     return subprocess.run(
-        command, cwd=demo, env=quiet_environment(**{**CI, **environ}), stdout=subprocess.DEVNULL
-    ).returncode
+        [sys.executable, "-m", "evalwire", *arguments],
+        cwd=demo,
+        env=quiet_environment(**{**CI, **environ}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def record(demo: Path, router: str, **where: str) -> str:
+    """Run the demo commit by commit on main, then a branch; return the screen of `evalwire runs`."""
+    file = demo / "agent" / "router.py"
+    for commit, part in zip(COMMITS, LESS, strict=True):
+        file.write_text(router.replace(LEARNS, f"update(terms(text){part})"))
+        done = run(demo, "run", "--quiet", GITHUB_SHA=commit, **where)
+    if done.returncode != 0:
+        sys.exit(f"the demo is red on main: {done.stdout}")
+    file.write_text(router.replace(LEARNS, "update(terms(text)[:1])"))
+    if run(demo, "run", "--quiet", GITHUB_SHA="fedcba9876543210", **BRANCH, **where).returncode != 1:
+        sys.exit("the broken demo is not red")
+    return run(demo, "runs", "--name", "support_router", COLUMNS=str(WIDTH), **where).stdout
+
+
+def save_screen(name: str, text: Text, title: str) -> None:
+    """Save text as a picture of a terminal."""
+    screen = Console(record=True, width=WIDTH, file=io.StringIO())
+    screen.print(text)
+    screen.save_svg(str(PICTURES / f"{name}.svg"), title=title)
 
 
 def take_report(chromium: browser.Browser, address: str, name: str, *, step: str = "0", **screen: int | bool) -> None:
@@ -54,17 +91,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         demo = Path(folder) / "demo"
         shutil.copytree(ROOT / "examples", demo, ignore=shutil.ignore_patterns(".evalwire", "test-results"))
-        if run(demo) != 0:
-            sys.exit("the demo is red on main")
-        router = demo / "agent" / "router.py"
-        router.write_text(router.read_text().replace(LEARNS, "update(terms(text)[:1])"))
-        if run(demo, **BRANCH) != 1:
-            sys.exit("the broken demo is not red")
+        router = (demo / "agent" / "router.py").read_text()
+        with local_phoenix(demo / ".evalwire", os.environ) as server:
+            runs = record(demo, router, PHOENIX_ENDPOINT=server.url)
         PICTURES.mkdir(exist_ok=True)
         report = load_results(demo / "test-results" / "results.json")
-        screen = Console(record=True, width=WIDTH, file=io.StringIO())
-        screen.print(Text.from_ansi(console.render(report, color=True, width=WIDTH)))
-        screen.save_svg(str(PICTURES / "console.svg"), title="evalwire run")
+        save_screen("console", Text.from_ansi(console.render(report, color=True, width=WIDTH)), "evalwire run")
+        save_screen("runs", Text(runs), "evalwire runs")
         comment = demo / "comment.html"
         comment.write_text(github_page.page((demo / "test-results" / "summary.md").read_text()))
         with browser.browser(program) as chromium:
@@ -72,6 +105,7 @@ def main() -> None:
             take_report(chromium, address, "report")
             take_report(chromium, address, "report-run", step=OPEN_RUN)
             take_report(chromium, address, "report-filter", step=FILTER)
+            take_report(chromium, address, "report-trend", step=TREND)
             take_report(chromium, address, "report-dark", step=OPEN_RUN, dark=True)
             take_report(chromium, address, "report-phone", step=OPEN_RUN, width=390, height=844)
             with chromium.page(width=github_page.WIDTH, height=900) as page:

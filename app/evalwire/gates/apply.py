@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalwire.model import Baseline, Comparison, ExperimentResult, Price, Rule, ScoreSummary, Usage
 
 
-RULES_OF_CALLS: tuple[Rule, ...] = ("max_p95_seconds", "max_total_tokens", "max_cost_usd")
+RULES_OF_CALLS: tuple[Rule, ...] = ("max_p95_seconds", "max_total_tokens", "max_cost_usd", "min_llm_calls")
 """The limits on calls of the task, which are not applied to new scores of recorded outputs."""
 
 
@@ -176,6 +176,8 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
         case "max_p95_seconds":
             value = percentile([run.seconds for run in result.runs], 0.95)
             return _limited(gate, value, f"the 95th percentile of task durations is {value:.3f} s", " s")
+        case "min_llm_calls":
+            return _calls(result, gate)
         case "max_total_tokens":
             usage = result.usage
             if not usage:
@@ -197,6 +199,20 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
         text = f"the cost is unknown: LLM spans of {', '.join(cost.unknown)} have no token counts"
         return passed_or_failed(gate, cost.usd, text, failed=True)
     return _limited(gate, cost.usd, f"the experiment cost {cost_text(cost.usd)}", " USD")
+
+
+def _calls(result: ExperimentResult, gate: Gate) -> GateResult:
+    """Apply a gate on the number of model calls, without which every output may be a constant text."""
+    if result.usage is None:
+        text = "the number of model calls is unknown: the usage of some runs was not recorded"
+        return passed_or_failed(gate, None, text, failed=True)
+    calls = sum(used.calls for used in result.usage)
+    seen = "1 call of a model was" if calls == 1 else f"{calls:,} calls of models were"
+    text = f"{seen if calls else 'no model was called: no LLM spans were'} recorded"
+    if calls >= gate.threshold:
+        return passed_or_failed(gate, float(calls), text, failed=False)
+    advice = "Check the key that the task uses, and instrument your client with OpenInference"
+    return passed_or_failed(gate, float(calls), f"{text}, fewer than {gate.threshold:,g}. {advice}", failed=True)
 
 
 def _unseen(usage: Usage | None) -> str:

@@ -29,7 +29,13 @@ OnEvaluatorChange = Literal["rescore", "fail"]
 
 OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
 
-OF_EXPERIMENT: tuple[Rule, ...] = ("max_error_rate", "max_p95_seconds", "max_total_tokens", "max_cost_usd")
+OF_EXPERIMENT: tuple[Rule, ...] = (
+    "max_error_rate",
+    "max_p95_seconds",
+    "max_total_tokens",
+    "max_cost_usd",
+    "min_llm_calls",
+)
 
 LABEL_SHARE = "label_share"  # table of labels in an evaluation's table, each with `min`, `max` or both
 
@@ -295,15 +301,15 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     name, given, label = _measured(found["left"])
     measure = given or "mean"
     is_floor = found["sign"] == ">="
-    last = name.rpartition(".")[2].removeprefix("max_")
-    of_experiment = next((rule for rule in OF_EXPERIMENT if rule == f"max_{last}"), None)
+    last = name.rpartition(".")[2].removeprefix("max_").removeprefix("min_")
+    of_experiment = next((rule for rule in OF_EXPERIMENT if rule in (f"max_{last}", f"min_{last}")), None)
     if measure not in _MEASURES:
         raise ValueError(f"{text!r}: unknown measure {measure!r}. Known measures: {', '.join(_MEASURES)}. {_FORM}")
     if (measure == LABEL_SHARE) != bool(label):
         raise ValueError(f"{text!r}: label_share needs a label. Example: 'judge label_share.incorrect <= 10%'.")
     if of_experiment is not None and given:
         raise ValueError(f"{text!r}: {last} does not take the measure {measure!r}. {_FORM}")
-    rule = None if is_floor else of_experiment
+    rule = of_experiment if of_experiment and of_experiment.startswith("min") == is_floor else None
     if of_experiment is None:
         rule = _MEASURES[measure][is_floor]
     if rule is None:

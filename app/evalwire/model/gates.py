@@ -23,6 +23,7 @@ Rule = Literal[
     "max_p95_seconds",
     "max_total_tokens",
     "max_cost_usd",
+    "min_llm_calls",
 ]
 
 

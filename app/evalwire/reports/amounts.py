@@ -33,6 +33,8 @@ def _amount(gate: GateResult, value: float, *, is_limit: bool) -> str:
             return f"{value:g} examples"
         case "max_p95_seconds":
             return f"{value:.3g} s"
+        case "min_llm_calls":
+            return f"{value:,.0f} model calls"
         case "max_total_tokens":
             return f"{value:,.0f} tokens"
         case "max_cost_usd":

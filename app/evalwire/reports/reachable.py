@@ -21,6 +21,7 @@ def with_reachable_pages(report: Report) -> Report:
         report,
         results=tuple(_with_reachable_page(result) for result in report.results),
         baselines=tuple(replace(baseline, url=_reachable(baseline.url)) for baseline in report.baselines),
+        endpoint=_reachable(report.endpoint),
     )
 
 

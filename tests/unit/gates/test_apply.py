@@ -429,6 +429,12 @@ def using(*usages: ModelUsage, **changes: Any) -> ExperimentResult:
     return result("search", runs, evaluators=("s",), **changes)
 
 
+def without_calls() -> ExperimentResult:
+    """An experiment whose traces have no call of a model."""
+    made = run(0, usage=(), evaluations=(evaluation("s", 0.5, usage=()),))
+    return result("search", [made], evaluators=("s",))
+
+
 @pytest.mark.parametrize(("limit", "is_red"), [(30, False), (29, True)])
 def test_the_tokens_of_all_runs_are_limited(limit, is_red):
     found = using(ModelUsage(model="m", calls=1, total_tokens=10), ModelUsage(model="n", calls=1, total_tokens=20))
@@ -443,6 +449,22 @@ def test_what_is_not_known_breaks_its_limit(rule):
         its = verdict(found, of_all(rule, 1e9))
         assert (its.is_red, its.value) == (True, None)
         assert "is unknown" in its.text
+
+
+@pytest.mark.parametrize(
+    ("found", "is_red", "value", "text"),
+    [
+        (without_calls(), True, 0, "no model was called: no LLM spans were recorded, fewer than 1. Check the key"),
+        (ran(0.5), True, None, "the number of model calls is unknown"),
+        (using(ModelUsage(model="m", calls=1)), False, 1, "1 call of a model was recorded"),
+        (using(ModelUsage(model="m", calls=2), ModelUsage(model="n", calls=3)), False, 5, "5 calls of models were"),
+    ],
+)
+def test_a_job_in_which_no_model_was_called_is_red_on_request(found, is_red, value, text):
+    """A task without its key may answer with a constant text, and pass every other gate."""
+    its = verdict(found, of_all("min_llm_calls", 1))
+    assert (its.is_red, its.value) == (is_red, value)
+    assert its.text.startswith(text)
 
 
 def test_usage_that_is_known_of_the_whole_only_is_held_to_the_limit():

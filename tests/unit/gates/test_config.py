@@ -522,6 +522,7 @@ def test_a_gate_says_where_it_was_asked_for():
         ("es_search.max_error_rate<=0.05", ("es_search", None, "max_error_rate"), 0.05, False),
         ("es_search.p95_seconds <= 2", ("es_search", None, "max_p95_seconds"), 2, False),
         ("es_search.total_tokens <= 1000", ("es_search", None, "max_total_tokens"), 1000, False),
+        ("es_search.llm_calls >= 1", ("es_search", None, "min_llm_calls"), 1, False),
         ("es_search.cost_usd <= 0.5", ("es_search", None, "max_cost_usd"), 0.5, False),
         ("router.quality.fluency >= 0.5", ("router", "fluency", "min"), 0.5, False),
         ("quality.fluency >= 0.5", ("router", "fluency", "min"), 0.5, False),
@@ -607,6 +608,8 @@ def test_the_longest_experiment_that_fits_a_dotted_name_is_meant():
         "error_rate pass_rate <= 0.05",
         "es_search.p95_seconds <= 5%",
         "es_search.total_tokens <= -1",
+        "es_search.llm_calls <= 1",
+        "es_search.llm_calls >= 5%",
     ],
 )
 def test_what_is_no_gate_is_refused_and_shown(flag):
@@ -660,6 +663,7 @@ KEYS = st.sampled_from(
         "max_p95_seconds",
         "max_total_tokens",
         "max_cost_usd",
+        "min_llm_calls",
         "significance",
         "on_inconclusive",
         "missing",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evalwire.reports.digest import Digest
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
-_WHOLE = ("min_examples", "max_total_tokens")
+_WHOLE = ("min_examples", "max_total_tokens", "min_llm_calls")
 
 
 def tolerated(digest: Digest) -> str:
