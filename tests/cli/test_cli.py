@@ -349,7 +349,7 @@ def test_the_local_phoenix_is_reached_without_a_proxy_and_without_a_key(monkeypa
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     connect = _connector(load_settings({}, {}), variables, variables, "of-a-file")
-    http = connect("http://127.0.0.1:9").client._client
+    http = connect("http://127.0.0.1:9")._connection._http
     assert (str(http.base_url), http.trust_env, http._mounts) == ("http://127.0.0.1:9", False, {})
     assert "authorization" not in http.headers
     assert os.environ["PHOENIX_ENDPOINT"] == "http://127.0.0.1:9", "user code's traces go there"

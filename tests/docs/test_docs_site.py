@@ -16,13 +16,12 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
-import httpx
 import pytest
 import yaml
+from _in_memory import client_with
 from browser import browser, find
 from dotenv import dotenv_values
 from markdown_it import MarkdownIt
@@ -37,7 +36,7 @@ from evalwire.datasets.rows import Columns
 from evalwire.datasets.testset import inspect_testset, read_rows
 from evalwire.experiments.discovery import importable, load_experiments
 from evalwire.model import to_json
-from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES, connect
+from evalwire.phoenix import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLES
 from evalwire.phoenix.local import LocalServer
 from evalwire.runner import ExperimentRunner
 from evalwire.settings import OPTIONS, load_settings
@@ -248,16 +247,11 @@ class Walk:
 
     def _client(self) -> Any:
         """A Phoenix client that talks to nobody, and has the page's examples as its datasets."""
-        nothing = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}))
-        kind: Any = type(connect(base_url="http://127.0.0.1:9"))
-        client = kind(http_client=httpx.Client(transport=nothing, base_url="http://127.0.0.1:9"))
-        client.datasets.get_dataset = self._dataset
-        return client
 
-    def _dataset(self, *, dataset: str, **_: Any) -> Any:
-        rows = self.examples.get(dataset, [EXAMPLE])
-        examples = [{"id": f"example {number}", **row} for number, row in enumerate(rows)]
-        return SimpleNamespace(id="D", name=dataset, version_id="V", examples=examples, metadata={})
+        def examples_of(name: str) -> list[dict[str, Any]]:
+            return [{"id": f"example {n}", **row} for n, row in enumerate(self.examples.get(name, [EXAMPLE]))]
+
+        return client_with(examples_of)
 
 
 def _pattern(expected: Sequence[str]) -> str:

@@ -560,7 +560,7 @@ def test_a_result_of_one_shard_is_not_taken_for_the_whole(shards):
 def test_an_empty_dataset_is_no_empty_shard(shards):
     """Nobody has its examples, so every shard is red, and nothing is created."""
     dataset = shards.client.datasets.get_dataset(dataset=shards.name)
-    store = Rest(shards.client, shards.client._client, timeout_seconds=30)
+    store = Rest(shards.client._client, timeout_seconds=30)
     store.remove_examples(dataset.id, [example["node_id"] for example in dataset.examples])
     red = shards.run("1/2")
     assert red.returncode == 1

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from evalwire.engine import EarlierRuns, Limits
+    from evalwire.engine import EarlierRuns
     from evalwire.jobs.console import Console
     from evalwire.jobs.gating import Gating
     from evalwire.jobs.parts import PartResult
     from evalwire.jobs.server import Connect
-    from evalwire.model import Experiment, JobSpec
-    from evalwire.recording import EvaluatorTraces, PastExperiment
+    from evalwire.model import Experiment
+    from evalwire.recording import PastExperiment
     from evalwire.settings import Settings
 
 
@@ -40,10 +40,12 @@ class Inherited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRequest:
-    """The request to a process to run its experiment; the fields are as in `Job`.
+    """The request to a process to run its experiment.
 
     Attributes:
         experiment: the experiment as the job describes it.
+        job: the values of the fields of `Job` that do not belong to the process of the job, by name.
+        past: the earlier state of the experiment, as in `Job`.
         gating: the gates and the baseline of the experiment.
         address: the address of the local Phoenix; None for the configured server.
         journal: the path of the journal; None for no journal.
@@ -52,13 +54,8 @@ class PartRequest:
     """
 
     experiment: Experiment
-    spec: JobSpec
-    limits: Limits
-    dry_run: int | None
-    record_connections: int
-    trace_evaluators: EvaluatorTraces
+    job: Mapping[str, Any]
     past: Mapping[str, PastExperiment]
-    retry_failed: bool
     gating: Gating
     address: str | None
     journal: Path | None

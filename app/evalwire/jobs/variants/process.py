@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from evalwire import clocks
@@ -39,6 +39,8 @@ _LOOK_SECONDS = 0.2
 _LATE_SECONDS = 1.75  # after the grace period, for the process to send its results
 _END_SECONDS = 5.0  # for functions that user code registered with `atexit`
 
+
+_OWN_FIELDS = ("experiments", "phoenix", "environ", "mask", "past", "processes")  # of a `Job`: each process has its own
 
 _UNRECORDED = Failure(
     kind="evalwire",
@@ -156,13 +158,8 @@ class VariantProcess:
         name = experiment.name
         request = PartRequest(
             experiment=experiment,
-            spec=job.spec,
-            limits=job.limits,
-            dry_run=job.dry_run,
-            record_connections=job.record_connections,
-            trace_evaluators=job.trace_evaluators,
+            job={item.name: getattr(job, item.name) for item in fields(job) if item.name not in _OWN_FIELDS},
             past={name: job.past[name]} if name in job.past else {},
-            retry_failed=job.retry_failed,
             gating=gating.of_experiment(name),
             address=job.phoenix.endpoint if self._is_local else None,
             journal=journal.path if journal is not None else None,

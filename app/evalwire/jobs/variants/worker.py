@@ -130,15 +130,10 @@ def _job(experiment: Experiment, request: PartRequest, inherited: Inherited) -> 
     return Job(
         experiments=[replace(experiment, task_files=asked.task_files, inputs=asked.inputs)],
         phoenix=inherited.connect(request.address),
-        spec=request.spec,
-        limits=request.limits,
         environ=inherited.environ,
         mask=inherited.console.mask,
-        dry_run=request.dry_run,
-        record_connections=request.record_connections,
-        trace_evaluators=request.trace_evaluators,
         past=request.past,
-        retry_failed=request.retry_failed,
+        **request.job,
     )
 
 
