@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from terminal import in_terminal, screen
 
 pytestmark = pytest.mark.needs_phoenix
 
@@ -229,3 +230,16 @@ def test_the_evaluators_of_a_variant_score_its_outputs_in_its_environment(varian
     (result,) = results_of(project).values()
     assert [run["evaluations"][0]["label"] for run in result["runs"]] == ["good"] * 8
     assert [run["output"]["model"] for run in result["runs"]] == ["good"] * 8
+
+
+def test_what_a_variant_prints_at_a_terminal_is_above_the_bars(variants):
+    project, name = variants
+    task = "import os\ndef task(example):\n    print('said by', os.environ['MODEL'])\n    return {'answer': 1}\n"
+    project.experiment(name, task=task, same="def same(output): return True\n")
+
+    code, shown = in_terminal("run", "--variant", "good", cwd=project.directory, environ=project.environ)
+
+    lines = screen(shown).splitlines()
+    assert code == 0, shown
+    assert lines.count("said by good") == 8
+    assert sum(line.startswith(f"{name}@good ") and "8/8" in line for line in lines) == 1

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SHORTEST = 0.001  # seconds, below which a ratio of times has no meaning
 
+_NOTABLE = 1.1  # ratio of two times from which on the difference is named
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantTable:
@@ -164,6 +166,6 @@ def _costs(report: Report, first: ExperimentResult, second: ExperimentResult) ->
         now, then = costs[1].usd, costs[0].usd
         if len(first.runs) == len(second.runs):
             yield f"costs {cost_text(now)} instead of {cost_text(then)} ({now / then:.2f} times as much)"
-    seconds = [_median_seconds(result) for result in (first, second)]
-    if all(each is not None and each >= _SHORTEST for each in seconds):
+    then, now = _median_seconds(first) or 0.0, _median_seconds(second) or 0.0
+    if min(then, now) >= _SHORTEST and max(then, now) >= _NOTABLE * min(then, now):
         yield f"takes {_time(second)} instead of {_time(first)} per run"

@@ -308,9 +308,14 @@ class _Seen:
 
 
 def _pass_on(kind: str, content: Any) -> None:
+    """Log a message, or write the output of user code."""
     if kind == "log":
         level, message = content
         log.log(level, "%s", message)
+    elif kind == "write":
+        name, text = content
+        with contextlib.suppress(OSError, ValueError):  # a closed terminal does not stop the job
+            (sys.stdout if name == "stdout" else sys.stderr).write(text)
 
 
 @contextlib.contextmanager

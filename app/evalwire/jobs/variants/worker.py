@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import logging
 import os
 import sys
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.experiments import load_experiments
@@ -17,14 +18,17 @@ from evalwire.jobs.parts import PartResult, run_part
 from evalwire.jobs.run import Job
 from evalwire.jobs.signals import Signals, failing_exits
 from evalwire.jobs.variants.messages import PartReply
+from evalwire.masking import MaskedStream
 from evalwire.model import ExperimentResult, Failure
 from evalwire.recording import Journal
 from evalwire.usercode import failure_of, single_process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
     from evalwire.engine import Stop
+    from evalwire.jobs.console import Console
     from evalwire.jobs.variants.messages import Inherited, PartRequest
     from evalwire.model import Experiment, OpenExperiment, TaskRun, Variant
 
@@ -72,7 +76,7 @@ def _serve(sender: _Sender, variant: Variant, inherited: Inherited, signals: Sig
     journal = Journal.join(request.journal) if request.journal is not None else None
     if request.is_stopped:
         signals.stop.request()
-    with signals.stop.heeded():
+    with signals.stop.heeded(), _streams_of_job(sender, inherited.console):
         job = _job(experiment, request, inherited)
         result = _run(job, request, sender=sender, stop=signals.stop, journal=journal)
     changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
@@ -178,6 +182,43 @@ class _Events:
 
     def close(self) -> None:
         """Do nothing: the job closes its own observer."""
+
+
+class _SentStream(io.TextIOBase):
+    """Sends text to the job, which writes it above its progress bars."""
+
+    encoding = "utf-8"
+
+    def __init__(self, sender: _Sender, name: str) -> None:
+        self._sender = sender
+        self._name = name
+
+    def write(self, text: str) -> int:
+        """Send a text."""
+        with contextlib.suppress(OSError):  # the job has ended
+            self._sender.send("write", (self._name, text))
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Return True: the job writes to a terminal."""
+        return True
+
+
+@contextlib.contextmanager
+def _streams_of_job(sender: _Sender, console: Console) -> Iterator[None]:
+    """At a terminal, let the job write the output of user code."""
+    if not console.err.isatty():
+        yield
+        return
+    before = sys.stdout, sys.stderr
+    sent = [MaskedStream(cast("TextIO", _SentStream(sender, name)), console.mask) for name in ("stdout", "stderr")]
+    sys.stdout, sys.stderr = cast("TextIO", sent[0]), cast("TextIO", sent[1])
+    try:
+        yield
+    finally:
+        for stream in sent:
+            stream.flush()
+        sys.stdout, sys.stderr = before
 
 
 class _LogHandler(logging.Handler):
