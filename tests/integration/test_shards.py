@@ -293,7 +293,9 @@ def test_tokens_of_all_shards_are_judged_together(shards):
     again = shards.run("2/2")
     assert again.returncode == 0
     red = shards.evalwire("gate", "--shards", "2", "--gate", f"total_tokens <= {15 * EXAMPLES - 1}")
-    assert f"the experiment used {15 * EXAMPLES} tokens, above the limit of {15 * EXAMPLES - 1}" in red.stdout, red.stdout
+    assert f"the experiment used {15 * EXAMPLES} tokens, above the limit of {15 * EXAMPLES - 1}" in red.stdout, (
+        red.stdout
+    )
     green = shards.evalwire("gate", "--shards", "2", "--gate", f"total_tokens <= {15 * EXAMPLES}")
     assert green.returncode == 0, green.stdout
     (experiment,) = shards.results()["experiments"]
