@@ -152,12 +152,12 @@ def make_dataset(client: Any) -> Callable[..., str]:
 def spans_of(client: Any) -> Callable[..., list[Any]]:
     """The spans of a project, once Phoenix, which inserts them in the background, has as many as expected."""
 
-    def spans_of(project: str, *, at_least: int) -> list[Any]:
+    def spans_of(project: str, *, at_least: int, **selected: Any) -> list[Any]:
         found: list[Any] = []
         deadline = time.monotonic() + 20
         while len(found) < at_least and time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPStatusError):  # no such project yet
-                found = client.spans.get_spans(project_identifier=project, limit=1000)
+                found = client.spans.get_spans(project_identifier=project, limit=1000, **selected)
             time.sleep(0.05)
         return found
 
