@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of garbage collections, which take 6% of the time of the unit tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -145,12 +152,12 @@ def make_dataset(client: Any) -> Callable[..., str]:
 def spans_of(client: Any) -> Callable[..., list[Any]]:
     """The spans of a project, once Phoenix, which inserts them in the background, has as many as expected."""
 
-    def spans_of(project: str, *, at_least: int) -> list[Any]:
+    def spans_of(project: str, *, at_least: int, **selected: Any) -> list[Any]:
         found: list[Any] = []
         deadline = time.monotonic() + 20
         while len(found) < at_least and time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPStatusError):  # no such project yet
-                found = client.spans.get_spans(project_identifier=project, limit=1000)
+                found = client.spans.get_spans(project_identifier=project, limit=1000, **selected)
             time.sleep(0.05)
         return found
 

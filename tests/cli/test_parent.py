@@ -150,6 +150,7 @@ HARMLESS = (signal.SIGWINCH, signal.SIGCONT, signal.SIGURG, signal.SIGCHLD)
 )  # fmt: skip
 @example(signal.SIGQUIT, "parent", [])
 @example(signal.SIGINT, "parent", [])
+@settings(max_examples=settings().max_examples // 2)  # each is two processes
 def test_a_signal_ends_both_whoever_gets_it(number, whom, before):
     with started(WAITS) as process:
         child = int(process.stdout.readline())

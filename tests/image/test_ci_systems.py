@@ -90,7 +90,7 @@ def sharded(system: System, site: Site) -> tuple[list[Ended], Ended, Site]:
     return ended, system.run("gate", last := apart("gate")), last
 
 
-@each()
+@each(Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)  # a failing project passes through the same commands
 def test_a_passing_project_is_green(system: System, site, admin_secret):
     """The example's one job exits 0, and what CI told of the job is in its report."""
     here = site("passing")
@@ -102,18 +102,25 @@ def test_a_passing_project_is_green(system: System, site, admin_secret):
 
 
 @each(without=Kubernetes)  # that example's experiments are in itself
-def test_a_failing_project_is_red_and_published(system: System, site):
-    """The exit code comes through all that the system has around it, and the reports are kept, without the journal."""
+def test_a_failing_project_is_red_and_published(system: System, site, admin_secret):
+    """The exit code comes through all that the system has around it, and the reports are kept, without the journal.
+
+    What CI told of the job is in its report.
+    """
     here = site("failing")
     ended = system.run("evaluate", here)
     assert ended.code == 1, ended.output
     assert RED in ended.output
+    found = results(here)
+    assert found["ci"].items() >= system.facts.items()
+    assert [run["failure"] is None for run in found["experiments"][0]["runs"]].count(True) == 2, "the others passed"
+    assert admin_secret not in ended.output
     kept = system.published("evaluate", here)
     assert {f"test-results/{name}" for name in REPORTS} <= {*kept}
     assert not [path for path in kept if "journal" in path]
 
 
-@each(Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
+@each(GitLab, Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
 def test_shards_and_their_gate_are_green_together(system: System, site):
     """The parallel jobs agree on one experiment by what the system tells them, and the gate finds all of it."""
     shards, gate, where = sharded(system, site("passing"))
@@ -124,7 +131,7 @@ def test_shards_and_their_gate_are_green_together(system: System, site):
     assert {f"test-results/{name}" for name in REPORTS} <= {*kept}
 
 
-@each(Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
+@each(Kubernetes, Jenkins, CircleCI, Azure, Bitbucket, Buildkite, Tekton)
 def test_a_red_shard_is_red_in_the_gate(system: System, site):
     """Only the shard with the failure is red; the gate runs all the same, and tells it of the whole."""
     shards, gate, where = sharded(system, site("failing"))

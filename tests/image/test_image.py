@@ -140,21 +140,21 @@ def test_it_is_small(docker, image, base_image, record_testsuite_property):
 
 @pytest.mark.alone
 def test_it_starts_fast(evalwire, record_testsuite_property):
-    """`evalwire --version` takes at most 0.3 s more than a container that does nothing; medians of 10."""
+    """`evalwire --version` takes at most 0.3 s more than a container that does nothing; medians of 5."""
 
     def seconds(*command, options=()):
         began = time.monotonic()
         assert evalwire(*command, options=options).returncode == 0
         return time.monotonic() - began
 
-    def difference():
-        pairs = [(seconds("--version"), seconds(options=("--entrypoint", "true"))) for _ in range(10)]
+    def difference(count):
+        pairs = [(seconds("--version"), seconds(options=("--entrypoint", "true"))) for _ in range(count)]
         version, nothing = (statistics.median(column) for column in zip(*pairs, strict=True))
         record_testsuite_property("start_seconds", (version, nothing))
         return version - nothing
 
     # the machine may have been busy with something else: once more, with the same budget
-    assert difference() <= START_SECONDS or difference() <= START_SECONDS
+    assert difference(5) <= START_SECONDS or difference(10) <= START_SECONDS
 
 
 # --- the entrypoint ------------------------------------------------------------------------------------

@@ -70,8 +70,12 @@ def test_nothing_mounted_exits_1(evalwire):
 @pytest.mark.alone
 @pytest.mark.parametrize(
     ("command", "grace_seconds", "code"),
-    [(("stop",), None, 143), (("kill", "-s", "TERM"), "1", 143), (("kill", "-s", "INT"), "1", 130)],
-    ids=["docker stop", "SIGTERM", "SIGINT"],
+    [
+        # test_signals_image.py has one with 200 tasks in flight
+        pytest.param(("stop",), None, 143, marks=pytest.mark.slow, id="docker stop"),
+        pytest.param(("kill", "-s", "TERM"), "1", 143, id="SIGTERM"),
+        pytest.param(("kill", "-s", "INT"), "1", 130, id="SIGINT"),
+    ],
 )
 def test_an_interrupted_job_says_what_it_did(docker, image, phoenix, project, command, grace_seconds, code):
     """The signal reaches evalwire as PID 1, which ends before Docker would kill it, and reports what was finished."""

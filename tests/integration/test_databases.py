@@ -26,7 +26,7 @@ from evalwire.recording import NoJournal
 pytestmark = pytest.mark.needs_phoenix
 
 RACES = 20  # of whole jobs; a few of their beginnings alone are enough for every change
-BEGINNINGS = 4
+BEGINNINGS = 2
 SHARDS = 8
 BRANCHES, PUSHES = 4, 3
 

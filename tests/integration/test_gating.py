@@ -33,10 +33,14 @@ LENGTH = "def length(output):\n    return len(output) / 10\n"
 pytestmark = pytest.mark.needs_phoenix
 
 
+EXAMPLES = 12  # each is five requests to Phoenix; a drop of 8 is no chance
+thirty_examples = pytest.mark.parametrize("searching", [30], indirect=True, ids=["30"])
+
+
 @pytest.fixture
-def searching(phoenix_project, make_dataset):
-    """A project with one experiment on 30 examples, whose drops are gated."""
-    name = make_dataset(30)
+def searching(request, phoenix_project, make_dataset):
+    """A project with one experiment, whose drops are gated."""
+    name = make_dataset(getattr(request, "param", EXAMPLES))
     phoenix_project.experiment(name, task=TASK, exact=EXACT, length=LENGTH)
     phoenix_project.write({"evalwire.toml": f"[experiments.{name}.gates]\nexact = {{ max_drop = 0.02 }}\n"})
     phoenix_project.name = name
@@ -61,7 +65,7 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
     baseline = id_of(searching)
     assert searching.run("run", **PULL).returncode == 0, "the same task again"
 
-    red = searching.run("run", **PULL, **wrong(*range(0, 30, 3)))
+    red = searching.run("run", **PULL, **wrong(*range(10)))
     assert red.returncode == 1
     found = results_of(searching)
     assert found["outcome"] == "gate_failed"
@@ -82,6 +86,7 @@ def test_a_change_for_the_worse_is_red_and_its_examples_are_named_in_every_repor
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_noise_between_identical_systems_is_not_red(searching):
     """As many examples went one way as the other: not a regression, though some got worse."""
     rng = random.Random(4)
@@ -139,6 +144,7 @@ def test_resume_keeps_the_split_that_was_asked_for(searching, client, phoenix_ur
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_resume_keeps_the_version_that_was_asked_for(searching, client):
     """Of an experiment that never began, too."""
     name = searching.name
@@ -170,7 +176,7 @@ def test_gate_comes_to_the_same_verdict_from_a_clean_directory(searching, tmp_pa
     by_file = clean.run("gate", "--results", str(searching.directory / "test-results" / "results.json"))
     assert by_file.returncode == 1
     assert told[0] in by_file.stdout
-    loose = clean.run("gate", "--experiment", experiment, "--gate", f"{searching.name}.exact drop <= 0.5")
+    loose = clean.run("gate", "--experiment", experiment, "--gate", f"{searching.name}.exact drop <= 0.8")
     assert loose.returncode == 0, loose.stdout
     assert sorted(path.name for path in clean.directory.iterdir()) == ["evalwire.toml", "out"]
 
@@ -199,6 +205,7 @@ def test_tokens_are_judged_by_the_run_and_by_what_it_left(phoenix_project, make_
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_without_a_baseline_it_is_said_and_the_run_becomes_one(searching):
     """The first run passes; the second has it."""
     first = searching.run("run", **MAIN)
@@ -209,6 +216,7 @@ def test_without_a_baseline_it_is_said_and_the_run_becomes_one(searching):
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_a_pinned_experiment_is_found_by_its_tag(searching):
     """However many runs came later; and a tag that nobody has is wrong use."""
     searching.run("run", **MAIN)
@@ -225,6 +233,7 @@ def test_a_pinned_experiment_is_found_by_its_tag(searching):
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_a_fork_compares_with_a_file(searching):
     """A results.json in the repository needs no Phoenix that holds the baseline."""
     searching.run("run", **MAIN)
@@ -278,6 +287,7 @@ def test_a_file_without_the_experiment_of_the_job_is_no_baseline_and_no_error(se
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_changed_examples_are_counted_and_not_paired(searching, client):
     """An example whose content changed, one that came, one that went."""
     searching.run("run", **MAIN)
@@ -317,6 +327,7 @@ def test_tolerated_errors_are_named_in_the_first_line(phoenix_project, make_data
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_compare_shows_which_examples_went_which_way(searching):
     """By ids and by branches; as text, as Markdown and as JSON."""
     searching.run("run", **MAIN, **wrong(1, 2))
@@ -335,6 +346,7 @@ def test_compare_shows_which_examples_went_which_way(searching):
 
 
 @pytest.mark.slow
+@thirty_examples
 def test_resume_remembers_the_gates_that_the_run_was_told(searching):
     """A run that was cut off ends, resumed, as it would have: red by its own --gate."""
     searching.run("run", "--gate", "exact >= 1", "--fail-fast", **MAIN, RAISES="1")
@@ -371,6 +383,7 @@ def test_every_report_is_there_when_nothing_could_run(phoenix_project):
     assert "<error" in (folder / "evalwire.xml").read_text()
 
 
+@thirty_examples
 def test_an_experiment_whose_first_runs_all_fail_is_stopped_unless_errors_are_tolerated(searching):
     """By the command: a script's ExperimentRunner runs all."""
 

@@ -32,6 +32,7 @@ TASK = """
             raise ValueError("the model is gone")
         return f"{os.environ.get('WHO')} says {example.input['q']}"
 """
+EXAMPLES = 8
 SCORES = {
     "said": "def said(output):\n    return float('says' in output)\n",
     "even": "def even(output):\n    return 1.0\n",
@@ -106,8 +107,8 @@ class Shards:
 
 @pytest.fixture
 def shards(phoenix_project, make_dataset, client):
-    """Twelve examples, two evaluators."""
-    name = make_dataset(12)
+    """A project with two evaluators."""
+    name = make_dataset(EXAMPLES)
     phoenix_project.experiment(name, task=TASK, **SCORES)
     return Shards(phoenix_project, name, client)
 
@@ -138,11 +139,11 @@ def test_four_shards_of_which_one_is_killed_and_restarted_end_in_one_verdict(sha
     assert "of this shard are already recorded" in again.stderr
     green = shards.evalwire("gate", "--shards", "4")
     assert green.returncode == 0, green.stdout
-    assert green.stdout.startswith("PASSED: 1 experiment, 12 examples, none failed")
-    assert sorted(Counter(run["dataset_example_id"] for run in shards.runs).values()) == [1] * 12
+    assert green.stdout.startswith(f"PASSED: 1 experiment, {EXAMPLES} examples, none failed")
+    assert sorted(Counter(run["dataset_example_id"] for run in shards.runs).values()) == [1] * EXAMPLES
     calls = Counter(line.split()[1] for line in shards.calls)
-    assert len(calls) == 12
-    assert sum(calls.values()) <= 12 + 2  # no more than were in flight when it was killed
+    assert len(calls) == EXAMPLES
+    assert sum(calls.values()) <= EXAMPLES + 2  # no more than were in flight when it was killed
 
 
 def test_a_shard_that_never_came_is_named(shards):
@@ -151,7 +152,7 @@ def test_a_shard_that_never_came_is_named(shards):
         assert shards.run(name).returncode == 0
     red = shards.evalwire("gate", "--shards", "3")
     assert red.returncode == 1
-    assert "shard 2 of 3 is missing, with 4 examples" in red.stdout
+    assert f"shard 2 of 3 is missing, with {len(shards.questions('2/3'))} examples" in red.stdout
     other = shards.run("1/4")
     assert other.returncode == 1
     assert "was divided into 3 shards by another job of this pipeline run" in other.stdout
@@ -225,9 +226,9 @@ def test_a_run_that_nobody_judged_is_not_there_yet(shards):
     answer.raise_for_status()
     red = shards.evalwire("gate", EVALWIRE_PLAN=plan)
     assert red.returncode == 1
-    assert "shard 1 of 1 is incomplete: missing 12 examples" in red.stdout
+    assert f"shard 1 of 1 is incomplete: missing {EXAMPLES} examples" in red.stdout
     assert shards.run("1/1", EVALWIRE_PLAN=plan).returncode == 0
-    assert len(shards.calls) == 11
+    assert len(shards.calls) == EXAMPLES - 1
     assert shards.evalwire("gate", EVALWIRE_PLAN=plan).returncode == 0
 
 
@@ -247,7 +248,7 @@ def test_a_shard_that_stood_still_and_was_replaced_records_nothing_twice(shards)
     assert "already has a different output for example" in out
     assert len(shards.calls) <= paid + 4  # those in flight, and one that took the place of each
     assert {run["dataset_example_id"]: run["output"] for run in shards.runs} == recorded
-    assert len(shards.runs) == len(recorded) == 12
+    assert len(shards.runs) == len(recorded) == EXAMPLES
     assert any(output.startswith("replacement") for output in recorded.values())
     verdict = shards.evalwire("gate", "--shards", "1")
     assert verdict.returncode == 0, verdict.stdout
@@ -262,8 +263,8 @@ def test_the_journal_of_a_shard_is_gone_on_with_as_that_shard(shards):
     resumed = shards.evalwire("resume", WHO="1/2")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert "shard 1/2" in resumed.stdout
-    assert len(shards.results("-1-of-2")["experiments"][0]["runs"]) == 6
-    assert len(shards.runs) == 6
+    assert len(shards.results("-1-of-2")["experiments"][0]["runs"]) == EXAMPLES // 2
+    assert len(shards.runs) == EXAMPLES // 2
     assert shards.run("2/2").returncode == 0
     assert shards.evalwire("gate", "--shards", "2").returncode == 0
 
@@ -291,9 +292,11 @@ def test_tokens_of_all_shards_are_judged_together(shards):
         assert shards.run(name).returncode == 0
     again = shards.run("2/2")
     assert again.returncode == 0
-    red = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 179")
-    assert "the experiment used 180 tokens, above the limit of 179" in red.stdout, red.stdout
-    green = shards.evalwire("gate", "--shards", "2", "--gate", "total_tokens <= 180")
+    red = shards.evalwire("gate", "--shards", "2", "--gate", f"total_tokens <= {15 * EXAMPLES - 1}")
+    assert f"the experiment used {15 * EXAMPLES} tokens, above the limit of {15 * EXAMPLES - 1}" in red.stdout, (
+        red.stdout
+    )
+    green = shards.evalwire("gate", "--shards", "2", "--gate", f"total_tokens <= {15 * EXAMPLES}")
     assert green.returncode == 0, green.stdout
     (experiment,) = shards.results()["experiments"]
     said = {one["name"]: (one["evaluator"], one["metadata"]) for one in experiment["runs"][0]["evaluations"]}
@@ -303,7 +306,7 @@ def test_tokens_of_all_shards_are_judged_together(shards):
 def test_an_earlier_gates_sum_is_not_that_of_all_shards(shards):
     """It was of the runs that there were; what a failed run used is not known, and a limit on it is red."""
     shards.project.experiment(shards.name, task=TASK_OF_15_TOKENS)
-    limits = ("--gate", "total_tokens <= 90", "--gate", "error_rate <= 60%")
+    limits = ("--gate", f"total_tokens <= {15 * EXAMPLES // 2}", "--gate", "error_rate <= 60%")
     assert shards.run("1/2").returncode == 0
     assert shards.evalwire("gate", "--shards", "2", *limits).returncode == 1, "the second shard is missing"
     assert shards.run("2/2", RAISES="1").returncode == 1
@@ -328,12 +331,12 @@ def test_the_gate_of_all_shards_finds_a_limit_on_what_does_not_exist(shards):
 
 
 def test_a_shard_without_an_example_passes(shards):
-    """Twelve examples for forty shards: some have nothing to do, say so, and are green."""
+    """Eight examples for forty shards: some have nothing to do, say so, and are green."""
     ids = [example["id"] for example in shards.client.datasets.get_dataset(dataset=shards.name).examples]
     empty = min(set(range(1, 41)).difference(deal_examples(ids, 40, experiment=shards.name)))
     done = shards.run(f"{empty}/40")
     assert done.returncode == 0, done.stdout
-    assert "0 of 12 examples" in done.stderr
+    assert f"0 of {EXAMPLES} examples" in done.stderr
     assert done.stdout.startswith(f"PASSED (shard {empty}/40")
     assert shards.calls == []
 
@@ -386,9 +389,9 @@ def test_a_run_again_finds_what_was_begun_unless_it_is_to_be_fresh(shards):
     github = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": uuid.uuid4().hex}
     for attempt in ("1", "2"):
         assert shards.run("1/1", **github, GITHUB_RUN_ATTEMPT=attempt).returncode == 0
-    assert (len(shards.experiments), len(shards.calls)) == (1, 12)
+    assert (len(shards.experiments), len(shards.calls)) == (1, EXAMPLES)
     assert shards.run("1/1", "--fresh", **github, GITHUB_RUN_ATTEMPT="3").returncode == 0
-    assert (len(shards.experiments), len(shards.calls)) == (2, 24)
+    assert (len(shards.experiments), len(shards.calls)) == (2, 2 * EXAMPLES)
     verdict = shards.evalwire("gate", "--shards", "1", "--fresh", **github, GITHUB_RUN_ATTEMPT="3")
     assert verdict.returncode == 0, verdict.stdout
 
@@ -403,7 +406,7 @@ def test_a_key_that_comes_again_does_not_bring_the_results_of_other_code(shards)
     assert f"was started at commit {'a' * 40}" in red.stdout
     assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="b" * 40).returncode == 2
     assert shards.evalwire("gate", "--shards", "1", **jenkins, GIT_COMMIT="a" * 40).returncode == 0
-    assert len(shards.calls) == 12
+    assert len(shards.calls) == EXAMPLES
     change = {**jenkins, "BUILD_TAG": f"jenkins-eval-{uuid.uuid4().hex}", "CHANGE_ID": "7"}
     for shard, commit in (("1/2", "a" * 40), ("2/2", "b" * 40)):  # each agent merges by itself
         assert shards.run(shard, **change, GIT_COMMIT=commit).returncode == 0

@@ -162,7 +162,7 @@ def test_a_resumed_job_refuses_other_variables(variants):
     changed = VARIANTS.format(name=name).replace('OTHER = "of good"', 'OTHER = "another"')
     project.write({"evalwire.toml": changed})
 
-    resumed = project.run_process("resume")
+    resumed = project.run("resume")
 
     assert resumed.returncode == 2
     assert f"{name}@good started with another version of the variables of its variant" in resumed.stderr
@@ -202,13 +202,13 @@ def test_secrets_that_a_variant_loads_are_masked_in_all_reports(variants):
 
 def test_shards_of_variants_are_merged_and_compared(variants):
     project, name = variants
-    planned = project.run_process("plan", "--shards", "2", "--output", "plan.json")
+    planned = project.run("plan", "--shards", "2", "--output", "plan.json")
     assert planned.returncode == 0, planned.stderr
     for shard in ("1/2", "2/2"):
         done = project.run_process("run", "--plan", "plan.json", "--shard", shard)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    merged = project.run_process("gate", "--plan", "plan.json", "--gate", f"{name}.same >= 0.9")
+    merged = project.run("gate", "--plan", "plan.json", "--gate", f"{name}.same >= 0.9")
 
     assert merged.returncode == 1
     document = json.loads((project.directory / "test-results/results.json").read_text())

@@ -26,8 +26,13 @@ def image(session: str) -> str:
 
 
 def clean_up(session: str) -> None:
-    """Remove all containers and networks of a session, and its image; its layers stay in the build cache."""
-    for listing, removal in ((("ps", "-aq"), ("rm", "-fv")), (("network", "ls", "-q"), ("network", "rm"))):
+    """Remove all that a session started or created, and its image; its layers stay in the build cache."""
+    kinds = {
+        ("ps", "-aq"): ("rm", "-fv"),
+        ("network", "ls", "-q"): ("network", "rm"),
+        ("volume", "ls", "-q"): ("volume", "rm"),
+    }
+    for listing, removal in kinds.items():
         filtered = ["docker", *listing, "--filter", f"label={label(session)}"]
         found = subprocess.run(filtered, capture_output=True, text=True, check=False).stdout.split()
         if found:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from phoenix.client import Client
 
 
-def make_split(client: Client, phoenix_url: str, name: str, split: str) -> None:
-    """Make a split of the first five examples."""
+def make_split(client: Client, phoenix_url: str, name: str, split: str, *, count: int = 5) -> None:
+    """Make a split of the first examples."""
     dataset = client.datasets.get_dataset(dataset=name, timeout=60)
-    ids = [example["node_id"] for example in dataset.examples[:5]]
+    ids = [example["node_id"] for example in dataset.examples[:count]]
     query = """mutation ($ids: [ID!]!, $name: String!) {
       createDatasetSplitWithExamples(input: {name: $name, color: "#ff0000", exampleIds: $ids}) { datasetSplit { id } }
     }"""
