@@ -47,6 +47,7 @@ from evalwire.model.metadata import (
 )
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
 from evalwire.model.prices import Price, price_line
+from evalwire.model.remembering import remembered
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
 from evalwire.model.result import ExperimentResult
 from evalwire.model.result_tables import RUN_COLUMNS, ExperimentResults, evaluation_columns
@@ -206,6 +207,7 @@ __all__ = [
     "recorded_prefix",
     "recorded_usage",
     "recorded_variant",
+    "remembered",
     "score_means",
     "score_text",
     "sign_flip",

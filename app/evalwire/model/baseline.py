@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.json_values import EMPTY
 from evalwire.model.numbers import difference
+from evalwire.model.remembering import Remembers, remembered
 
 if TYPE_CHECKING:
     from evalwire.model.usage import Usage
@@ -49,7 +50,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Remembers):
     """The comparison of an evaluation with the baseline, over the examples that both runs share.
 
     Attributes:
@@ -90,11 +91,17 @@ class Comparison:
     @property
     def worse(self) -> list[Pair]:
         """The regressions, largest first."""
+        return list(remembered(self, "worse", self._worse))
+
+    def _worse(self) -> list[Pair]:
         return sorted((pair for pair in self.pairs if self.gain(pair) < 0), key=self.gain)
 
     @property
     def better(self) -> list[Pair]:
         """The improvements, largest first."""
+        return list(remembered(self, "better", self._better))
+
+    def _better(self) -> list[Pair]:
         return sorted((pair for pair in self.pairs if self.gain(pair) > 0), key=self.gain, reverse=True)
 
 

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
+
+
 def content_hash(input_: Mapping[str, Any], output: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     """Return a digest of an example's content, as 16 hexadecimal digits."""
-    content = json.dumps([dict(input_), dict(output), dict(metadata)], sort_keys=True, ensure_ascii=False, default=str)
+    content = _SORTED.encode([dict(input_), dict(output), dict(metadata)])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
 
 

@@ -18,6 +18,8 @@ _SCALE = 2.0**-700  # a power of two, which keeps all digits
 
 def within(value: float) -> float:
     """Limit a number to the range of floats."""
+    if -sys.float_info.max <= value <= sys.float_info.max:
+        return value
     return max(-sys.float_info.max, min(sys.float_info.max, value))
 
 

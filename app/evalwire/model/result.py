@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalwire.model.remembering import Remembers, remembered
 from evalwire.model.result_tables import data_frame, html_table, short_text
 from evalwire.model.scores import summarize_scores
 from evalwire.model.usage import total_usage
@@ -42,8 +43,10 @@ class EvaluationRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentResult(Mapping[str, Any]):
+class ExperimentResult(Remembers, Mapping[str, Any]):
     """The result of an experiment; also a mapping with the keys of the Phoenix client's `RanExperiment`.
+
+    Summaries of the runs are computed once, although each report format reads them.
 
     Attributes:
         name: the name of the experiment's directory.
@@ -122,7 +125,7 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
-        return [run for run in self.runs if run.failures]
+        return list(remembered(self, "failed_runs", lambda: [run for run in self.runs if run.has_failed]))
 
     @property
     def failures(self) -> list[Failure]:
@@ -133,6 +136,9 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def passed(self) -> bool:
         """True if all repetitions of every example ran, every evaluator scored them, and all were recorded."""
+        return remembered(self, "passed", self._has_passed)
+
+    def _has_passed(self) -> bool:
         if self.is_empty_part:
             return not self.failures
         is_sound = not self.failure and not self.problems and self.expected_runs > 0
@@ -166,6 +172,9 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def usage(self) -> Usage | None:
         """The usage of language models; None if the usage of any run is unknown."""
+        return remembered(self, "usage", self._total_usage)
+
+    def _total_usage(self) -> Usage | None:
         parts = [run.total_usage for run in self.runs]
         known = [part for part in parts if part is not None]
         return total_usage(known) if parts and len(known) == len(parts) else self.used
@@ -173,19 +182,26 @@ class ExperimentResult(Mapping[str, Any]):
     @property
     def incomplete_scores(self) -> list[ScoreSummary]:
         """The scores that are missing in some runs without failures, because an evaluator's lists differed."""
-        sound = [run for run in self.runs if not run.failures]
-        names = {evaluation.name for run in sound for evaluation in run.evaluations}
-        missing = {name for run in sound for name in names - {evaluation.name for evaluation in run.evaluations}}
+        return list(remembered(self, "incomplete_scores", self._missing_in_some))
+
+    def _missing_in_some(self) -> list[ScoreSummary]:
+        # the runs are as good as always alike, so their sets of names are compared instead of the runs
+        given = {tuple(each.name for each in run.evaluations) for run in self.runs if not run.has_failed}
+        names = {name for group in given for name in group}
+        missing = {name for group in given for name in names.difference(group)}
         return [score for score in self.scores if score.name in missing] if missing else []
 
     def is_evaluated(self, run: TaskRun) -> bool:
         """Check whether every evaluator gave the run a score or a label."""
-        scored = {each.evaluator for each in run.evaluations if each.score is not None or each.label is not None}
-        return bool(self.evaluator_names) and scored.issuperset(self.evaluator_names)
+        scored = [each.evaluator for each in run.evaluations if each.score is not None or each.label is not None]
+        return bool(self.evaluator_names) and all(name in scored for name in self.evaluator_names)
 
     @property
     def scores(self) -> list[ScoreSummary]:
         """A summary for each evaluation, sorted by name; runs without the evaluation count as missing."""
+        return list(remembered(self, "scores", self._summarized))
+
+    def _summarized(self) -> list[ScoreSummary]:
         names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
         reported = {evaluation.evaluator for run in self.runs for evaluation in run.evaluations}
         names.update(set(self.evaluator_names) - reported)  # lists contribute the names of their items

@@ -121,15 +121,24 @@ class TaskRun:
     @property
     def total_usage(self) -> Usage | None:
         """The usage of the task and its evaluators; None if any part is unknown."""
-        parts = [self.usage, *(evaluation.usage for evaluation in self.evaluations)]
+        parts = [self.usage, *[evaluation.usage for evaluation in self.evaluations]]
         known = [part for part in parts if part is not None]
-        return total_usage(known) if len(known) == len(parts) else None
+        if len(known) < len(parts):
+            return None
+        return total_usage(known) if any(known) else ()
 
     @property
     def retries(self) -> int:
         """The number of retries of the task and its evaluators; a call may return several evaluations."""
         attempts = {evaluation.evaluator: evaluation.attempts for evaluation in self.evaluations}
         return sum(attempts.values(), self.attempts) - len(attempts) - 1
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the task, an evaluator or the recording failed."""
+        if self.failure or self.record_failure:
+            return True
+        return any([evaluation.failure for evaluation in self.evaluations])  # noqa: C419 - faster for the few of a run
 
     @property
     def failures(self) -> list[Failure]:

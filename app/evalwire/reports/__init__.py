@@ -65,6 +65,7 @@ FORMATS: Mapping[str, str] = {
     "metrics": "metrics",
     "codequality": "code_quality",
 }  # format -> module, whose `pieces` renders a report
+_BUFFER = 256 * 1024  # bytes
 _FILES = {
     "results.json": "json",
     "evalwire.xml": "junit",
@@ -111,8 +112,8 @@ def write(path: Path, pieces: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.writelines(pieces)
+        with os.fdopen(handle, "wb", buffering=_BUFFER) as file:
+            file.writelines(piece.encode(errors="replace") for piece in pieces)
         os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp returns a str; CI systems read reports as other users
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:

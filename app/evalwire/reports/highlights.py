@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from heapq import nlargest, nsmallest
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from evalwire.model import mean
+from evalwire.model import mean, remembered
 
 if TYPE_CHECKING:
     from evalwire.model import Baseline, BaselineRun, Direction, ExperimentResult, TaskRun
@@ -81,6 +83,12 @@ def changed_examples(baseline: Baseline | None, result: ExperimentResult) -> lis
         baseline: comparison of the experiment with its baseline; None without a comparison.
         result: the experiment.
     """
+    # the pair keeps the baseline alive, so that no other baseline has its ID
+    known = remembered(result, ("changed", id(baseline)), lambda: (baseline, _changed_examples(baseline, result)))
+    return list(known[1])
+
+
+def _changed_examples(baseline: Baseline | None, result: ExperimentResult) -> list[ChangedExample]:
     comparisons = baseline.comparisons if baseline else ()
     pairs = {compared.name: {pair.example_id: pair for pair in compared.pairs} for compared in comparisons}
     largest = {
@@ -139,28 +147,33 @@ def _dataset_page(url: str) -> str:
 
 def lowest(result: ExperimentResult, name: str, *, direction: Direction = "maximize", most: int = 5) -> list[Highlight]:
     """Return the examples with the worst scores of an evaluation; an empty list if all scores are equal."""
-    runs = _by_example(result)
-    means: dict[str, float] = {}
-    for example_id, repetitions in runs.items():
-        evaluations = [found for run in repetitions for found in run.evaluations if found.name == name]
-        if scores := [found.score for found in evaluations if found.score is not None]:
-            means[example_id] = mean(scores)
+    scores: dict[str, list[float]] = {}
+    for run in result.runs:
+        for found in run.evaluations:
+            if found.name == name and found.score is not None:
+                scores.setdefault(run.example.id, []).append(found.score)
+    means = {example_id: own[0] if len(own) == 1 else mean(own) for example_id, own in scores.items()}
     if not means:
         return []
     best = (min if direction == "minimize" else max)(means.values())
-    ordered = sorted(means, key=lambda example_id: means[example_id], reverse=direction == "minimize")
+    first = nlargest if direction == "minimize" else nsmallest  # both keep the order of equal means
+    worst = [example_id for example_id in first(most, means, key=means.__getitem__) if means[example_id] != best]
+    runs = _by_example(result) if worst else {}
     return [
         Highlight(run=_worst_run(runs[example_id], name, direction), evaluation=name, after=means[example_id])
-        for example_id in ordered[:most]
-        if means[example_id] != best
+        for example_id in worst
     ]
 
 
 def link(result: ExperimentResult, run: TaskRun | BaselineRun) -> str | None:
     """Return the address of a run's trace in Phoenix; None without a trace."""
-    if not result.url or not run.trace_id:
-        return None
-    return f"{result.url.partition('/datasets/')[0]}/redirects/traces/{run.trace_id}"
+    return f"{_traces(result.url)}{run.trace_id}" if run.trace_id and result.url else None
+
+
+@lru_cache(maxsize=256)
+def _traces(url: str) -> str:
+    """Return the start of the addresses of traces on the server of an experiment's page."""
+    return f"{url.partition('/datasets/')[0]}/redirects/traces/"
 
 
 def _by_example(result: ExperimentResult) -> dict[str, list[TaskRun]]:

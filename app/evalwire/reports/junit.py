@@ -13,23 +13,23 @@ time of the task, so the times of all cases add up to the total working time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from evalwire.model import written
 from evalwire.reports.digest import REASONS
 from evalwire.reports.highlights import link
+from evalwire.reports.junit_texts import case_name, failure_text, file_of, name_of, number_text, shown
 from evalwire.reports.junit_xml import Case, Kind, Suite, write_suites
-from evalwire.reports.text import cut, cut_middle, gate_sentence, relative, single_line
+from evalwire.reports.text import gate_sentence, relative, single_line
 
 if TYPE_CHECKING:
     from evalwire.model import (
-        Baseline,
         Comparison,
         Evaluation,
-        Example,
         ExperimentResult,
         Failure,
         GateResult,
@@ -38,15 +38,17 @@ if TYPE_CHECKING:
         TaskRun,
     )
 
-_LONGEST_TEXT = 2_000
-_LONGEST_MESSAGE = 2_000
-_LONGEST_TRACEBACK = 8_000
+_NOTHING = (None, None)
 
 
 def pieces(report: Report) -> Iterator[str]:
     """Return the report as pieces of XML, case by case."""
-    suites = [_suite_of(report, result) for result in report.results]
-    tallies = [Counter(case.kind for case in suite.cases()) for suite in suites]
+    tallies = [_tally(report, result) for result in report.results]
+    suites: list[Suite] = []
+    for result, tally in zip(report.results, tallies, strict=True):
+        unexplained = [] if tally["failure"] or tally["error"] else _unexplained(report, result)
+        tally.update(case.kind for case in unexplained)
+        suites.append(_suite_of(report, result, unexplained))
     has_failed = any(tally["failure"] or tally["error"] for tally in tallies)
     if rest := _cases_of_the_job(report, has_failed=has_failed):
         suites.append(Suite(name="evalwire", seconds=0.0, cases=lambda: iter(rest)))
@@ -77,7 +79,7 @@ def _cases_of_the_job(report: Report, *, has_failed: bool) -> list[Case]:
     return cases
 
 
-def _suite_of(report: Report, result: ExperimentResult) -> Suite:
+def _suite_of(report: Report, result: ExperimentResult, unexplained: Sequence[Case]) -> Suite:
     baseline = report.baseline_of(result.name)
     known = {
         "dataset": result.dataset_name,
@@ -96,25 +98,43 @@ def _suite_of(report: Report, result: ExperimentResult) -> Suite:
     return Suite(
         name=result.name,
         seconds=result.seconds,
-        cases=lambda: _explained_cases(report, result),
+        cases=lambda: chain(_cases_of(report, result), unexplained),
         properties={name: value for name, value in known.items() if value},
     )
 
 
-def _explained_cases(report: Report, result: ExperimentResult) -> Iterator[Case]:
-    """Yield the cases of an experiment, with at least one failure or error if the experiment did not pass."""
-    has_failed = False
-    for case in _cases_of(report, result):
-        has_failed = has_failed or case.kind in ("failure", "error")
-        yield case
-    if not has_failed and not report.passed(result):
-        message = f"{result.not_run} of {result.expected_runs} runs were not made"
-        if not result.not_run:
-            message = "not every run was evaluated and recorded" if result.expected_runs else "there was nothing to run"
-        yield Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)
+def _tally(report: Report, result: ExperimentResult) -> Counter[Kind]:
+    """Return the number of cases of an experiment by kind."""
+    runs = _Runs.of(report, result)
+    tally = Counter[Kind](case.kind for case in (*_cases_of_all_runs(report, result), *_not_run(report, result)))
+    for run in result.runs:
+        if runs.passes(run):
+            tally["passed"] += len(run.evaluations)
+        else:
+            tally.update(case.kind for case in runs.cases(run))
+    return tally
 
 
 def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
+    yield from _cases_of_all_runs(report, result)
+    runs = _Runs.of(report, result)
+    for run in result.runs:
+        yield from runs.cases(run)
+    yield from _not_run(report, result)
+
+
+def _unexplained(report: Report, result: ExperimentResult) -> list[Case]:
+    """Return an error if the experiment did not pass, for which no other case gives a reason."""
+    if report.passed(result):
+        return []
+    message = f"{result.not_run} of {result.expected_runs} runs were not made"
+    if not result.not_run:
+        message = "not every run was evaluated and recorded" if result.expected_runs else "there was nothing to run"
+    return [Case(group="experiment", name="experiment[complete]", kind="error", type="Incomplete", message=message)]
+
+
+def _cases_of_all_runs(report: Report, result: ExperimentResult) -> Iterator[Case]:
+    """Yield the failures of the experiment itself, and its gates."""
     for failure in [*result.problems, *([result.failure] if result.failure else [])]:
         yield Case(
             group="experiment",
@@ -122,24 +142,13 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
             kind="error",
             type=failure.type,
             message=str(failure),
-            body=partial(_of_failure, failure),
+            body=partial(failure_text, failure),
             file=relative(failure.where.rpartition(":")[0], report.directory)
             if failure.where
-            else _file(report, result),
+            else file_of(report, result),
         )
-    gates = report.gates_of(result.name)
-    for gate in gates:
+    for gate in report.gates_of(result.name):
         yield _gate(report, result, gate)
-    runs = _Runs(
-        report=report,
-        result=result,
-        tolerated=report.tolerates(result),
-        worse=_worse(report, result),
-        incomplete={score.name for score in result.incomplete_scores},
-    )
-    for run in result.runs:
-        yield from runs.cases(run)
-    yield from _not_run(report, result)
 
 
 def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> Case:
@@ -156,7 +165,7 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         )
 
     def body() -> str:
-        lines = [f"{name}: {_number(value)}" for name, value in facts.items() if value is not None]
+        lines = [f"{name}: {number_text(value)}" for name, value in facts.items() if value is not None]
         return "\n".join([gate.text, "", *lines])
 
     return Case(
@@ -167,7 +176,7 @@ def _gate(report: Report, result: ExperimentResult | None, gate: GateResult) -> 
         message=gate_sentence(gate),
         body=body if gate.is_red else None,
         output=None if gate.is_red else body,
-        file=_file(report, result, gate.evaluation) if result else "",
+        file=file_of(report, result, gate.evaluation) if result else "",
     )
 
 
@@ -181,6 +190,7 @@ class _Runs:
         tolerated: whether a gate tolerates the errors.
         worse: pairs that became worse in evaluations whose drop gate failed, by evaluation and example ID.
         incomplete: evaluations that are missing in a run that did not fail.
+        files: file by evaluator; None for the task.
     """
 
     report: Report
@@ -188,6 +198,25 @@ class _Runs:
     tolerated: bool
     worse: dict[tuple[str, str], tuple[Comparison, Pair]]
     incomplete: set[str]
+    files: Mapping[str | None, str]
+
+    @classmethod
+    def of(cls, report: Report, result: ExperimentResult) -> _Runs:
+        """Return the builder for an experiment."""
+        return cls(
+            report=report,
+            result=result,
+            tolerated=report.tolerates(result),
+            worse=_worse(report, result),
+            incomplete={score.name for score in result.incomplete_scores},
+            files={name: file_of(report, result, name) for name in (None, *result.evaluator_names)},
+        )
+
+    def passes(self, run: TaskRun) -> bool:
+        """Check quickly whether the run has a passed case for each evaluation and no other case, as most have."""
+        if run.has_failed or self.worse or self.incomplete or not self.result.is_evaluated(run):
+            return False
+        return all([each.is_applicable and (each.score, each.label) != (None, None) for each in run.evaluations])  # noqa: C419
 
     def cases(self, run: TaskRun) -> Iterator[Case]:
         """Yield the cases of a run."""
@@ -204,7 +233,7 @@ class _Runs:
         for name in self.result.evaluator_names:
             if name not in evaluated:
                 yield self._not_evaluated(run, name)
-        if not run.failures:
+        if self.incomplete and not run.failures:
             for name in sorted(self.incomplete - {evaluation.name for evaluation in run.evaluations}):
                 message = "the evaluator returned this evaluation for other examples, but not for this example"
                 yield self._error(run, name, message)
@@ -228,8 +257,8 @@ class _Runs:
             )
         if evaluation.score is None and evaluation.label is None:
             return self._error(run, evaluation.name, "the evaluator returned neither a score nor a label")
-        comparison, pair = self.worse.get((evaluation.name, run.example.id), (None, None))
         worse = ""
+        comparison, pair = self.worse.get((evaluation.name, run.example.id), _NOTHING) if self.worse else _NOTHING
         if comparison and pair and evaluation.score is not None and _is_worse(comparison, pair, evaluation.score):
             worse = f"{evaluation.name} is {written(evaluation.score)}, but was {written(pair.before)} in the baseline"
         return Case(
@@ -255,7 +284,7 @@ class _Runs:
         seconds: float = 0.0,
     ) -> Case:
         def body() -> str:
-            return f"{_of_failure(failure)}\n{self._texts(run)}"
+            return f"{failure_text(failure)}\n{self._texts(run)}"
 
         return Case(
             group=what,
@@ -292,29 +321,29 @@ class _Runs:
         )
 
     def _name(self, what: str, run: TaskRun) -> str:
-        return _case_name(self.result, what, run.example, run.repetition)
+        return case_name(self.result, what, run.example, run.repetition)
 
     def _file(self, evaluator: str | None = None) -> str:
-        return _file(self.report, self.result, evaluator)
+        return self.files[evaluator] if evaluator in self.files else self.files[None]
 
     def _scores(self, run: TaskRun, evaluation: Evaluation) -> str:
-        score = f"score {_number(evaluation.score)}" if evaluation.score is not None else ""
+        score = f"score {number_text(evaluation.score)}" if evaluation.score is not None else ""
         label = f"label {single_line(evaluation.label)}" if evaluation.label is not None else ""
-        lines = [", ".join(filter(None, (score, label))), _shown(evaluation.explanation), link(self.result, run)]
+        lines = [", ".join(filter(None, (score, label))), shown(evaluation.explanation), link(self.result, run)]
         return "\n".join(filter(None, lines))
 
     def _regression(self, run: TaskRun, evaluation: Evaluation, message: str) -> str:
         baseline = self.report.baseline_of(self.result.name)
-        against = f"baseline: {_name_of(baseline)}" if baseline else ""
-        explanation = f"explanation: {_shown(evaluation.explanation)}" if evaluation.explanation else ""
+        against = f"baseline: {name_of(baseline)}" if baseline else ""
+        explanation = f"explanation: {shown(evaluation.explanation)}" if evaluation.explanation else ""
         return "\n".join(filter(None, [message, against, self._texts(run), explanation]))
 
     def _texts(self, run: TaskRun) -> str:
         page = link(self.result, run)
         lines = [
-            f"input: {_shown(dict(run.example.input))}",
-            f"expected: {_shown(dict(run.example.output))}",
-            f"output: {_shown(run.output)}" if run.failure is None else "",
+            f"input: {shown(dict(run.example.input))}",
+            f"expected: {shown(dict(run.example.output))}",
+            f"output: {shown(run.output)}" if run.failure is None else "",
             f"trace: {page}" if page else "",
         ]
         return "\n".join(filter(None, lines))
@@ -333,8 +362,8 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
         for repetition in range(1, result.repetitions + 1):
             if (example.node_id, repetition) not in made:
                 unnamed -= 1
-                name = _case_name(result, "task", example, repetition)
-                yield Case(group="task", name=name, kind="skipped", message="not run", file=_file(report, result))
+                name = case_name(result, "task", example, repetition)
+                yield Case(group="task", name=name, kind="skipped", message="not run", file=file_of(report, result))
     if unnamed > 0:
         yield Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
 
@@ -354,37 +383,3 @@ def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tu
 def _is_worse(comparison: Comparison, pair: Pair, score: float) -> bool:
     """Check whether a repetition scored worse than the example did in the baseline."""
     return score > pair.before if comparison.direction == "minimize" else score < pair.before
-
-
-# --- texts ---------------------------------------------------------------------------------------------
-
-
-def _case_name(result: ExperimentResult, what: str, example: Example, repetition: int) -> str:
-    return f"{what}[{example.id}]" + (f" #{repetition}" if result.repetitions > 1 else "")
-
-
-def _file(report: Report, result: ExperimentResult, evaluator: str | None = None) -> str:
-    """Return the file of an evaluator, or of the task; empty if the experiment's directory is unknown."""
-    if not result.path:
-        return ""
-    stem = evaluator if evaluator in result.evaluator_names else "task"
-    return relative(f"{result.path}/{stem}.py", report.directory)
-
-
-def _name_of(baseline: Baseline) -> str:
-    where = " at ".join(filter(None, (baseline.branch, (baseline.commit or "")[:10])))
-    name = baseline.recorded_name or baseline.experiment_id or baseline.asked
-    return f"{name} ({where})" if where else name
-
-
-def _of_failure(failure: Failure) -> str:
-    texts = cut_middle(str(failure), _LONGEST_MESSAGE), cut_middle(failure.traceback, _LONGEST_TRACEBACK)
-    return "\n".join(filter(None, texts))
-
-
-def _number(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
-
-
-def _shown(value: object) -> str:
-    return cut(single_line(value), _LONGEST_TEXT) if value is not None else ""

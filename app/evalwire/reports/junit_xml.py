@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from evalwire.reports.text import CONTROLS, DIRECTIONS, NOT_XML, cut, single_line, whole
 
@@ -20,11 +21,12 @@ _LONGEST_MESSAGE = 500
 _MOST_FAILURE_TEXT = 8_000_000
 _MOST_OTHER_TEXT = 6_000_000
 
+_PLAIN_ELEMENT = re.compile(r"[\n -%'-;=?-~]*")  # ASCII without controls and `&<>`
+_PLAIN_ATTRIBUTE = re.compile(r"[!#-%(-;=?-~]*")  # in addition without quotes and spaces
 _UNSAFE = re.compile(f"[{CONTROLS}{DIRECTIONS}{NOT_XML}]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """A test case; the texts are built when the case is written."""
 
     group: str
@@ -80,16 +82,16 @@ class _Writer:
     """Writes cases with unique names and limits the total size of their texts."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[str, str], int] = {}  # number of cases by class name and name
+        self._names: dict[str, dict[str, int]] = {}  # number of cases by class name and name
         self._failure_left = _MOST_FAILURE_TEXT
         self._other_left = _MOST_OTHER_TEXT
 
     def text(self, suite: Suite, case: Case) -> str:
         """Return a case as XML."""
-        classname = _attribute(f"{suite.name}.{case.group}", _LONGEST_NAME)
+        classname = _repeated(f"{suite.name}.{case.group}", _LONGEST_NAME)
         attributes = f'classname="{classname}" name="{self._own_name(classname, case.name)}"'
         if case.file:
-            attributes += f' file="{_attribute(case.file)}"'
+            attributes += f' file="{_repeated(case.file)}"'
         attributes += f' time="{max(case.seconds, 0):.3f}"'
         inner = ""
         if case.kind != "passed":
@@ -104,10 +106,11 @@ class _Writer:
 
     def _own_name(self, classname: str, name: str) -> str:
         plain = own = _attribute(name, _LONGEST_NAME)
-        while number := self._names.get((classname, own), 0):
-            self._names[classname, own] = number + 1
+        names = self._names.setdefault(classname, {})
+        while number := names.get(own, 0):
+            names[own] = number + 1
             own = f"{plain} ({number + 1})"
-        self._names[classname, own] = 1
+        names[own] = 1
         return own
 
     def _failure_text(self, body: Callable[[], str]) -> str:
@@ -120,12 +123,19 @@ class _Writer:
 
 def _element(text: str) -> str:
     """Return text as the content of an element."""
+    if _PLAIN_ELEMENT.fullmatch(text):  # most texts
+        return text
     return html.escape(_fit(text.replace("\r\n", "\n").replace("\r", "\n")), quote=False)
 
 
 def _attribute(text: str, length: int = _LONGEST_MESSAGE) -> str:
     """Return text as the value of an attribute, on a single line."""
+    if len(text) <= length and _PLAIN_ATTRIBUTE.fullmatch(text):  # most texts
+        return text
     return html.escape(cut(_fit(single_line(text)), length))
+
+
+_repeated = lru_cache(maxsize=256)(_attribute)
 
 
 def _fit(text: str) -> str:

@@ -53,6 +53,15 @@ def single_line(value: Any) -> str:
     return " ".join(text.split())
 
 
+def start_of(value: Any, length: int) -> str:
+    """Return a value on a single line if it has at most `length` characters, else a longer part of the line's start."""
+    if isinstance(value, str) and len(value) > 2 * length:
+        start = " ".join(value[: 2 * length].split())
+        if len(start) > length:  # else the text starts with much whitespace
+            return start
+    return single_line(value)
+
+
 def cut(text: str, length: int) -> str:
     """Return text of at most `length` characters, with an ellipsis if it was cut."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

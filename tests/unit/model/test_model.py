@@ -247,6 +247,29 @@ def test_a_result_is_a_mapping_with_the_clients_keys():
     assert (PASSED.url, PASSED.get("name")) == ("http://phoenix/x1", None)
 
 
+def test_a_result_computes_its_summaries_once(monkeypatch):
+    """Every report format reads them; copies, comparisons and pickles do not contain them."""
+    calls = []
+
+    def counted(*args: Any, **fields: Any) -> list[ScoreSummary]:
+        calls.append(fields)
+        return summarize_scores(*args, **fields)
+
+    monkeypatch.setattr("evalwire.model.result.summarize_scores", counted)
+    result = replace(PASSED)
+    first = result.scores
+    first.clear()
+    assert len(result.scores) == 1
+    assert (len(result.failed_runs), result.passed, result.usage, result.incomplete_scores) == (0, True, None, [])
+    assert len(calls) == 1
+    failed = replace(result, runs=(task_run(failure=FAILURE, output=None),))
+    assert (len(failed.failed_runs), failed.passed) == (1, False)
+    for same in (copy.copy(result), pickle.loads(pickle.dumps(result)), replace(result)):
+        assert same == result
+        assert same.scores == result.scores
+    assert len(calls) == 4
+
+
 def test_a_result_that_was_not_opened_has_empty_ids():
     """Without a dataset and an experiment, the ids are those of a dry run, and nothing is None that was text."""
     result = ExperimentResult(name="a", dataset_name="a")

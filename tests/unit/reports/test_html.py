@@ -16,6 +16,7 @@ from datetime import timedelta
 from html import escape
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ from evalwire.model.report import Report
 from evalwire.model.result import ExperimentResult
 from evalwire.model.usage import ModelUsage
 from evalwire.reports import ci_links, html
-from evalwire.reports.html import markup, numbers, plots, values
+from evalwire.reports.html import markup, numbers, plots, runs, values
 
 # --- the page as text ------------------------------------------------------------------------------------
 
@@ -576,6 +577,30 @@ def test_without_the_script_the_worst_runs_are_shown_and_it_is_said():
     assert "Only the 200 worst of 300 runs are shown" in words_of(report)
     assert len(opened_runs(report)) == 300
     assert "Only the" not in words_of(green_report(3))
+
+
+def test_the_words_of_long_runs_have_codes(monkeypatch):
+    """Short runs are only compressed, which is faster; the script reads both."""
+    report = reporting.red_report()
+    plain, coded = Outline(page_of(report)), Outline("")
+    monkeypatch.setattr(runs, "_SHORT", 0)
+    coded.feed(page_of(report))
+    assert inflated(plain.packed["words"]) == b""
+    assert b"refund" in inflated(coded.packed["words"])
+    assert len(inflated(coded.packed["d0-0"])) < len(inflated(plain.packed["d0-0"]))
+    assert unpacked(coded) == unpacked(plain)
+
+
+def test_many_runs_are_blocks_that_can_be_unpacked_alone():
+    many = [reporting.run(n, "x" * 5_000) for n in range(200)]
+    report = green_report(results=(reporting.result("a", many, evaluators=()),))
+    data = unpacked(Outline(page_of(report)))
+    starts = data["i0"]["starts"]
+    assert len(starts) > 3
+    assert [len(data[f"d0-{block}"]) for block in range(len(starts))] == [
+        end - start for start, end in pairwise([*starts, 200])
+    ]
+    assert len(data["i0"]["rows"]) == 200
 
 
 @pytest.fixture

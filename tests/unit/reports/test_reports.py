@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reporting import red_report
 
 from evalwire.model.example import Dataset, Example
@@ -30,6 +32,7 @@ from evalwire.model.result import ExperimentResult
 from evalwire.model.run import Evaluation, TaskRun
 from evalwire.model.shard import Shard
 from evalwire.reports import console, html, markdown, results_json, write
+from evalwire.reports.text import cut, single_line, start_of
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 FAILURE = Failure(
@@ -567,6 +570,15 @@ def disk_full() -> Iterator[None]:
 
 def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
+
+
+@given(text=st.text(alphabet="a \n\u2003", max_size=60), length=st.integers(1, 12))
+def test_the_start_of_a_text_is_cut_as_the_whole_text(text, length):
+    assert cut(start_of(text, length), length) == cut(single_line(text), length)
+
+
+def test_the_start_of_a_long_text_is_found_without_the_rest():
+    assert len(start_of("word " * 100_000, 100)) < 300
 
 
 def test_write_makes_the_folder_and_replaces_the_file(tmp_path):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
+import hypothesis
 import jsonschema
 import pytest
 from hostile import CORPUS
@@ -416,9 +419,19 @@ def test_reader_and_writer_are_of_one_version():
     ids=["no experiment", "red", "no run", "nested"],
 )
 def test_it_is_laid_out_as_one_text(made):
-    """Though it comes in pieces, the document is what `json.dumps` would make of the whole."""
+    """Though it comes in pieces, the document is what `json.dumps` would make of the whole; a run or pair is a line."""
     text = text_of(made)
-    assert text == json.dumps(strict(text), ensure_ascii=False, indent=2) + "\n"
+    found, lines = strict(text), []
+    before = [(entry, "runs") for entry in found["baselines"]]
+    before += [(entry, "pairs") for baseline in found["baselines"] for entry in baseline["comparisons"]]
+    now = [(entry, name) for entry in found["experiments"] for name in ("examples_not_run", "runs")]
+    now += [(entry, "per_example") for experiment in found["experiments"] for entry in experiment["scores"]]
+    for entry, name in before + now:
+        lines += [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in entry[name]]
+        entry[name] = []
+    short = [line for line in text.splitlines() if not re.fullmatch(r" *\{.+\},?", line)]
+    assert re.sub(r"\[\s*\]", "[]", "\n".join(short)) == json.dumps(found, ensure_ascii=False, indent=2)
+    assert sorted(line.strip(" ,") for line in text.splitlines() if re.fullmatch(r" *\{.+\},?", line)) == sorted(lines)
 
 
 def test_it_comes_run_by_run():
@@ -426,9 +439,56 @@ def test_it_comes_run_by_run():
     made = red_report()
     pieces = list(results_json.pieces(made))
     for one in made.results[0].runs:
-        [piece] = [piece for piece in pieces if f'"example_node_id": "{one.example.node_id}"' in piece]
+        [piece] = [piece for piece in pieces if f'"example_node_id":"{one.example.node_id}"' in piece]
         assert piece.count("example_node_id") == piece.count("record_failure") == piece.count('"evaluations"') == 1
-    assert len([piece for piece in pieces if '"before": 1.0' in piece]) == 11 + 1  # each pair, and the comparison
+    assert len([piece for piece in pieces if '"before":1.0' in piece]) == 11  # each pair
+
+
+def layouts(report: Report) -> dict[str, str]:
+    text = text_of(report)
+    return {
+        "as written": text,
+        "of earlier versions": json.dumps(json.loads(text), indent=2),
+        "compact": json.dumps(json.loads(text), separators=(",", ":")),
+        "with the line ends of Windows": text.replace("\n", "\r\n"),
+        "without its last line end": text.rstrip("\n"),
+    }
+
+
+@few
+@given(made=random_reports())
+@hypothesis.example(made=BARE)
+@hypothesis.example(made=red_report())
+def test_a_file_is_read_in_any_layout(tmp_path_factory, made):
+    """The reader goes through the runs line by line where it can."""
+    path = tmp_path_factory.getbasetemp() / "layouts.json"
+    expected = read_results(document(made))
+    for layout, text in layouts(made).items():
+        path.write_text(text, encoding="utf-8", newline="")
+        assert load_results(path) == expected, layout
+
+
+def test_a_line_that_only_looks_like_a_list_of_runs_is_none(tmp_path):
+    path = tmp_path / "results.json"
+    found = {"x": {"runs": [{"a": 1}, {"b": 2}]}, "runs": []}
+    made = red_report(ci=found, results=(result("a", [run(1, {"runs": [{"a": 1}]})], evaluators=()),))
+    path.write_text(text_of(made), encoding="utf-8")
+    assert load_results(path).ci == found
+    assert load_results(path) == read_results(document(made))
+
+
+def test_a_run_is_read_without_the_others(tmp_path):
+    """A large file is never in memory as a whole."""
+    text = "x" * 100_000
+    made = red_report(baselines=(), results=(result("a", [run(n, f"{n}{text}") for n in range(50)], evaluators=()),))
+    path = tmp_path / "results.json"
+    path.write_text(text_of(made), encoding="utf-8")
+    tracemalloc.start()
+    found = load_results(path)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.results[0].runs) == 50
+    assert peak - held < 20 * len(text)
 
 
 def test_half_of_a_surrogate_pair_is_a_question_mark():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 DASH, MINUS = "\u2013", "\u2212"
 
 
+@lru_cache(maxsize=1024)  # scores repeat, and the page shows each of them several times
 def number(value: float | None, *, signed: bool = False) -> str:
     """Return a number with three decimals, or three digits if it is very small or large; an en dash for None."""
     if value is None or not math.isfinite(value):

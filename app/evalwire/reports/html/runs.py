@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from evalwire.model import count
-from evalwire.reports.highlights import comparison_link, link
+from evalwire.reports.highlights import link
 from evalwire.reports.html.markup import is_web_address
 from evalwire.reports.html.numbers import DASH, duration
-from evalwire.reports.html.packing import Book
-from evalwire.reports.html.section import answer, evaluation_of, preview, shown_label, shown_score
+from evalwire.reports.html.packing import Book, Pack
+from evalwire.reports.html.section import (
+    evaluation_of,
+    shown_label,
+    shown_score,
+    start_of_answer,
+    start_of_preview,
+)
 from evalwire.reports.html.tree import Node, cleaned
 from evalwire.reports.html.values import Values
 from evalwire.reports.text import cut, cut_middle, relative
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, Failure, TaskRun
+    from evalwire.model import BaselineRun, Evaluation, Failure, TaskRun
     from evalwire.reports.html.section import Section
 
 MOST_WITHOUT_SCRIPT = 200  # runs
 _BLOCK = 250_000  # characters of runs that are compressed together
 _SAMPLES, _SAMPLE = 250, 20_000  # runs from which the common words are known, and characters of each
+_SHORT, _SMALL = 4_000, 40_000_000  # bytes of a run and of all runs, of which Deflate alone makes a page of 8 MB
 _LONGEST_TITLE, _LONGEST_ANSWER, _LONGEST_LABEL = 120, 90, 40
 _MANY, _MANY_OF_SOME, _FEW = 1_000_000, 100_000, 200  # characters without the script: of all runs, of some, of a value
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = msgspec.json.Encoder()
+_DOT = "\xb7".encode()  # the page's own separator
+_ESCAPED = re.compile(rb"\\[bfru]")  # perhaps a control character, which is made visible
 
 
 class Cell(NamedTuple):
@@ -36,6 +48,9 @@ class Cell(NamedTuple):
     kind: str = ""
     small: str = ""
     sort: float | str | None = None
+
+
+_ONLY_TEXT = Cell("")[1:]
 
 
 class Row(NamedTuple):
@@ -68,12 +83,13 @@ def row(section: Section, run: TaskRun, place: int) -> Row:
     if section.has_tokens:
         tokens = section.tokens[place]
         cells.append(Cell("" if tokens is None else str(tokens)))
-    return Row(cells, author_id(run), cut(answer(run), _LONGEST_ANSWER), kinds, run.example.splits)
+    shown = cut(start_of_answer(run, _LONGEST_ANSWER), _LONGEST_ANSWER)
+    return Row(cells, author_id(run), shown, kinds, run.example.splits)
 
 
 def title(run: TaskRun, length: int) -> str:
     """Return the question of a run on a single line, or the ID of an example without an input."""
-    return cut(preview(run.example.input), length) or run.example.id
+    return cut(start_of_preview(run.example.input, length), length) or run.example.id
 
 
 def author_id(run: TaskRun) -> str:
@@ -87,10 +103,13 @@ def _score_cell(section: Section, run: TaskRun, name: str) -> Cell:
         return Cell("failed" if said else DASH, "bad", sort="")
     if said.score is None:
         return Cell("" if said.label is None else cut(said.label, _LONGEST_LABEL))
-    kind, change = section.change(run, name)
-    small = " ".join(part for part in (cut(shown_label(said), _LONGEST_LABEL), change) if part)
-    exact = f"{said.score:.12g}"
-    shown = shown_score(said)
+    return _scored(said.score, shown_score(said), cut(shown_label(said), _LONGEST_LABEL), *section.change(run, name))
+
+
+@lru_cache(maxsize=4096)
+def _scored(score: float, shown: str, label: str, kind: str, change: str) -> Cell:
+    exact = f"{score:.12g}"
+    small = " ".join(filter(None, (label, change)))
     return Cell(shown, kind, small, None if shown == exact else float(exact))
 
 
@@ -99,23 +118,25 @@ def _score_cell(section: Section, run: TaskRun, name: str) -> Cell:
 
 def details(section: Section, run: TaskRun, place: int, values: Values) -> Node:
     """Return everything about a run as a tree."""
-    found: list[Node] = [_facts(section, run, place)]
+    earlier = section.earlier(run)
+    found: list[Node] = [_facts(section, run, place, earlier)]
     if run.failure:
         found.append(_failure(section, "Task", run.failure, values))
     if run.record_failure:
         found.append(_failure(section, "Not recorded", run.record_failure, values))
-    found.append(["div", "texts versus", *_texts(section, run, values)])
+    found.append(["div", "texts versus", *_texts(section, run, earlier, values)])
     if run.evaluations:
-        found.append(["div", "evaluations", *(_evaluation(section, run, each, values) for each in run.evaluations)])
+        said = [_evaluation(section, run, each, earlier, values) for each in run.evaluations]
+        found.append(["div", "evaluations", *said])
     if run.example.metadata:
         found += [["h4", "", "Example metadata"], *values.shown(run.example.metadata)]
     return ["div", "run", *found]
 
 
-def _facts(section: Section, run: TaskRun, place: int) -> Node:
+def _facts(section: Section, run: TaskRun, place: int, earlier: BaselineRun | None) -> Node:
     tokens, example = section.tokens[place], run.example
     parts = [
-        f"started {run.start_time.strftime('%Y-%m-%d %H:%M:%S')}",
+        f"started {run.start_time.isoformat(' ', 'seconds')[:19]}",
         duration(run.seconds),
         f"{run.attempts} attempts" if run.attempts > 1 else "",
         count(tokens, "token") if tokens else "",
@@ -124,22 +145,28 @@ def _facts(section: Section, run: TaskRun, place: int) -> Node:
         f"run {run.id}" if run.id else "",
     ]
     facts: list[Node] = ["p", "quiet", ["bdi", "", " · ".join(filter(None, parts))]]
-    earlier, page = section.earlier(run), comparison_link(section.baseline, section.result)
+    page = section.comparison_page
     links = [(link(section.result, run), "trace in Phoenix")]
     if page:
         links += [(link(section.result, earlier), "trace of the baseline")] if earlier else []
         links += [(page, "both experiments in Phoenix")] if section.is_paired(run) else []
     for address, label in links:
-        if address and is_web_address(address):
+        if address and _is_web_address(section, address):
             facts += [" · ", ["a", address, label]]
     return facts
 
 
-def _texts(section: Section, run: TaskRun, values: Values) -> Iterator[Node]:
+def _is_web_address(section: Section, address: str) -> bool:
+    """Check whether the address of a trace is a web address; an ID of letters and digits needs no parser."""
+    id_ = address.rpartition("/")[2]
+    return (section.has_web_address and id_.isalnum() and id_.isascii()) or is_web_address(address)
+
+
+def _texts(section: Section, run: TaskRun, earlier: BaselineRun | None, values: Values) -> Iterator[Node]:
     yield ["div", "", ["h4", "", "Input"], *values.shown(run.example.input)]
     yield ["div", "", ["h4", "", "Expected"], *values.shown(run.example.output)]
     before: list[Node] | None = None
-    if earlier := section.earlier(run):
+    if earlier:
         if earlier.error:
             before = [["p", "bad", "failed"], *values.shown(earlier.error)]
         elif run.failure is None and earlier.output == run.output:
@@ -156,7 +183,9 @@ def _texts(section: Section, run: TaskRun, values: Values) -> Iterator[Node]:
         yield ["div", "", ["h4", "", "Now"], ["p", "bad", "failed"]]
 
 
-def _evaluation(section: Section, run: TaskRun, evaluation: Evaluation, values: Values) -> Node:
+def _evaluation(
+    section: Section, run: TaskRun, evaluation: Evaluation, earlier: BaselineRun | None, values: Values
+) -> Node:
     kind, change = section.change(run, evaluation.name)
     said = " ".join(filter(None, (shown_score(evaluation), shown_label(evaluation))))
     heading: list[Node] = ["h4", "", ["b", "", evaluation.name], " ", ["bdi", "", said]]
@@ -165,7 +194,6 @@ def _evaluation(section: Section, run: TaskRun, evaluation: Evaluation, values: 
     found: list[Node] = [heading]
     if evaluation.attempts > 1:
         found.append(["p", "quiet", f"after {evaluation.attempts} attempts"])
-    earlier = section.earlier(run)
     before = earlier.explanations.get(evaluation.name) if earlier and kind else None
     if before and before != evaluation.explanation:
         none: list[Node] = [["p", "quiet", "no explanation"]]
@@ -200,16 +228,23 @@ def _failure(section: Section, heading: str, failure: Failure, values: Values) -
 
 
 def book(sections: Sequence[Section]) -> Book:
-    """Return the codes of the words that are common in some of the runs."""
+    """Return the codes of the words that are common in some of the runs; no codes if the runs are short and few."""
     total = sum(len(section.result.runs) for section in sections)
     step = max(1, total // _SAMPLES)
     values = Values()
-    return Book(
-        _encoded([row(section, run, place), details(section, run, place, values)])[:_SAMPLE]
+    samples = [
+        _encoded([row(section, run, place), details(section, run, place, values)])
         for section in sections
         for place, run in enumerate(section.result.runs)
         if place % step == 0
-    )
+    ]
+    mean = sum(map(len, samples)) / len(samples)
+    return Book(() if mean < _SHORT and mean * total < _SMALL else map(_start, samples))
+
+
+def _start(sample: bytes) -> bytes:
+    """Return the start of a long text, up to a space."""
+    return sample if len(sample) <= _SAMPLE else sample[: max(0, sample.rfind(b" ", 0, _SAMPLE))]
 
 
 def blocks(section: Section, codes: Book, values: Values) -> Iterator[tuple[str, str]]:
@@ -218,34 +253,41 @@ def blocks(section: Section, codes: Book, values: Values) -> Iterator[tuple[str,
     The rows come with the position of the first run of each block.
     """
     starts: list[int] = []
-    rows: list[str] = []
-    opened: list[str] = []
-    size = 0
+    rows = Pack(codes)
+    opened, size = Pack(codes), 0
     for place, run in enumerate(section.result.runs):
-        if not opened:
+        if not size:
             starts.append(place)
-        rows.append(_encoded(_plain(row(section, run, place))))
-        opened.append(_encoded(details(section, run, place, values)))
-        size += len(opened[-1])
+        rows.add((b"," if place else b'{"rows":[') + _encoded(_plain(row(section, run, place))))
+        encoded = _encoded(details(section, run, place, values))
+        opened.add((b"," if size else b"[") + encoded)
+        size += len(encoded)
         if size >= _BLOCK:
-            yield f"d{section.number}-{len(starts) - 1}", codes.packed(f"[{','.join(opened)}]")
-            opened, size = [], 0
-    if opened:
-        yield f"d{section.number}-{len(starts) - 1}", codes.packed(f"[{','.join(opened)}]")
-    yield f"i{section.number}", codes.packed(f'{{"starts":{json.dumps(starts)},"rows":[{",".join(rows)}]}}')
+            opened.add(b"]")
+            yield f"d{section.number}-{len(starts) - 1}", opened.text()
+            opened, size = Pack(codes), 0
+    if size:
+        opened.add(b"]")
+        yield f"d{section.number}-{len(starts) - 1}", opened.text()
+    rows.add((b"" if starts else b'{"rows":[') + b'],"starts":' + _ENCODER.encode(starts) + b"}")
+    yield f"i{section.number}", rows.text()
 
 
 def _plain(found: Row) -> list[Any]:
     """Return a row as JSON values; a cell with only a text is the text."""
-    return [[cell.text if cell == Cell(cell.text) else cell for cell in found.cells], *found[1:]]
+    return [[cell.text if cell[1:] == _ONLY_TEXT else cell for cell in found.cells], *found[1:]]
 
 
-def _encoded(value: Any) -> str:
+def _encoded(value: Any) -> bytes:
     """Return JSON, in whose texts control characters are visible."""
-    encoded = _ENCODER.encode(value)
-    if encoded.isprintable() and "\\u" not in encoded and "\\r" not in encoded:  # as most are
-        return encoded
-    return _ENCODER.encode(cleaned(value))
+    try:
+        encoded = _ENCODER.encode(value)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return _ENCODER.encode(cleaned(value))
+    is_ascii = encoded.translate(None, _DOT).isascii()
+    if _ESCAPED.search(encoded) or b"\x7f" in encoded or not (is_ascii or encoded.decode().isprintable()):
+        return _ENCODER.encode(cleaned(value))
+    return encoded
 
 
 def static_rows(sections: Sequence[Section]) -> Mapping[int, list[tuple[int, Row, Node]]]:
@@ -269,7 +311,7 @@ def static_rows(sections: Sequence[Section]) -> Mapping[int, list[tuple[int, Row
 
 
 def _urgency(run: TaskRun, regressions: Mapping[str, int]) -> tuple[int, int]:
-    if run.failures:
+    if run.has_failed:
         return 0, 0
     rank = regressions.get(run.example.id)
     return (2, 0) if rank is None else (1, rank)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.model import token_count, usage_cost, written
 from evalwire.reports.causes import Cause, causes_of
-from evalwire.reports.highlights import ChangedExample, Highlight, changed_examples, lowest
+from evalwire.reports.highlights import ChangedExample, Highlight, changed_examples, comparison_link, lowest
+from evalwire.reports.html.markup import is_web_address
 from evalwire.reports.html.numbers import DASH, MINUS, number
-from evalwire.reports.text import single_line
+from evalwire.reports.text import single_line, start_of
 
 if TYPE_CHECKING:
     from evalwire.model import (
@@ -57,6 +58,9 @@ class Section:
         places: position of each run, by the example's node ID and the repetition.
         usage: usage of language models in the whole experiment; None if unknown.
         tokens: number of tokens that each run used; None if unknown.
+        has_tokens: whether any run is known to have used tokens.
+        comparison_page: page of both experiments in Phoenix; None if it is not known or not a web address.
+        has_web_address: whether the experiment's page is a web address, and so are its traces.
     """
 
     report: Report
@@ -75,6 +79,9 @@ class Section:
     places: Mapping[tuple[str, int], int]
     usage: Usage | None
     tokens: tuple[int | None, ...]
+    has_tokens: bool
+    comparison_page: str | None
+    has_web_address: bool
 
     @classmethod
     def of(cls, report: Report, number: int) -> Section:
@@ -82,6 +89,8 @@ class Section:
         result = report.results[number]
         baseline = report.baseline_of(result.name)
         comparisons = baseline.comparisons if baseline else ()
+        tokens = tuple(None if (used := run.total_usage) is None else token_count(used) for run in result.runs)
+        page = comparison_link(baseline, result)
         return cls(
             report=report,
             result=result,
@@ -98,7 +107,10 @@ class Section:
             moved=changed_examples(baseline, result),
             places={(run.example.node_id, run.repetition): place for place, run in enumerate(result.runs)},
             usage=result.usage,
-            tokens=tuple(None if (used := run.total_usage) is None else token_count(used) for run in result.runs),
+            tokens=tokens,
+            has_tokens=any(tokens),
+            comparison_page=page if page and is_web_address(page) else None,
+            has_web_address=bool(result.url) and is_web_address(result.url or ""),
         )
 
     @property
@@ -130,11 +142,6 @@ class Section:
         """Return the number of the experiment's gates by status."""
         counts = Counter(gate.status for gate in self.gates)
         return ", ".join(f"{size} {status}" for status, size in counts.items()) or DASH
-
-    @property
-    def has_tokens(self) -> bool:
-        """Check whether any run is known to have used tokens."""
-        return any(self.tokens)
 
     @property
     def token_count(self) -> int:
@@ -211,11 +218,11 @@ class Section:
 
     def earlier(self, run: TaskRun) -> BaselineRun | None:
         """Return the baseline's run of the same example and repetition, if it differs."""
-        return self.differing.get((run.example.id, run.repetition))
+        return self.differing.get((run.example.id, run.repetition)) if self.differing else None
 
     def is_paired(self, run: TaskRun) -> bool:
         """Check whether the example has a score on both sides."""
-        return any(run.example.id in pairs for pairs in self.pairs.values())
+        return bool(self.pairs) and any(run.example.id in pairs for pairs in self.pairs.values())
 
     def is_same(self, run: TaskRun) -> bool:
         """Check whether the baseline is known to have the same output; reports of earlier versions do not have it."""
@@ -225,11 +232,11 @@ class Section:
 
     def status(self, run: TaskRun) -> tuple[str, str]:
         """Return the status of a run: words for the filter, and the word to show."""
-        id_ = run.example.id
-        kinds = ["failed"] * bool(run.failures) + ["worse"] * (id_ in self.worse) + ["better"] * (id_ in self.better)
+        id_, has_failed = run.example.id, run.has_failed
+        kinds = ["failed"] * has_failed + ["worse"] * (id_ in self.worse) + ["better"] * (id_ in self.better)
         if run.failure:
             shown = "failed"
-        elif run.failures:
+        elif has_failed:
             shown = "not evaluated" if any(evaluation.failure for evaluation in run.evaluations) else "not recorded"
         elif len(kinds) > 1:
             shown = "mixed"
@@ -245,7 +252,8 @@ class Section:
 
     def change(self, run: TaskRun, name: str) -> tuple[str, str]:
         """Return whether an example became better or worse in an evaluation, and by how much."""
-        pair, comparison = self.pairs.get(name, {}).get(run.example.id), self.comparison(name)
+        pairs = self.pairs.get(name)
+        pair, comparison = (pairs.get(run.example.id), self.comparison(name)) if pairs else (None, None)
         if pair is None or comparison is None or not (gain := comparison.gain(pair)):
             return "", ""
         kind = "better" if gain > 0 else "worse"
@@ -264,7 +272,10 @@ def _by_evaluation(found: Iterable[Highlight]) -> ByEvaluation:
 
 def evaluation_of(run: TaskRun, name: str) -> Evaluation | None:
     """Return the evaluation of a run with this name."""
-    return next((evaluation for evaluation in reversed(run.evaluations) if evaluation.name == name), None)
+    for evaluation in reversed(run.evaluations):
+        if evaluation.name == name:
+            return evaluation
+    return None
 
 
 def shown_score(evaluation: Evaluation) -> str:
@@ -311,9 +322,21 @@ def preview(value: Any) -> str:
     return " · ".join(map(single_line, value.values())) if isinstance(value, Mapping) else single_line(value)
 
 
+def start_of_preview(value: Any, length: int) -> str:
+    """Return the preview of a value, whose end may be missing after more than `length` characters."""
+    if isinstance(value, Mapping):
+        return " · ".join([start_of(field, length) for field in value.values()])
+    return start_of(value, length)
+
+
 def answer(run: TaskRun) -> str:
     """Return the output of a task on a single line, or the reason why it failed."""
     return f"{run.failure.type}: {run.failure.message}" if run.failure else preview(run.output)
+
+
+def start_of_answer(run: TaskRun, length: int) -> str:
+    """Return the answer of a run, whose end may be missing after more than `length` characters."""
+    return answer(run) if run.failure else start_of_preview(run.output, length)
 
 
 TEMPLATE_NAMES: Mapping[str, Callable[..., Any]] = {

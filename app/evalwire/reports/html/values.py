@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ LONGEST = 200_000  # characters of a value; results.json has the full value
 LONGEST_OF_MANY = 1_000  # limit once there are MANY characters
 MANY = 120_000_000  # characters
 _SHORT = 80
+_EMPTY = 2  # items of an element without children
+_TEXT = {str}
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _DECODER = json.JSONDecoder(parse_constant={"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.__getitem__)
@@ -34,19 +36,23 @@ class Values:
     def shown(self, value: Any) -> list[Node]:
         """Return a value by field: the fields of an object by name, text unchanged, and other values as JSON."""
         plain = _plain(value)
-        fields = plain.items() if isinstance(plain, dict) and plain else [(None, plain)]
-        whole = [(name, field if isinstance(field, str) else _json(field)) for name, field in fields]
         room = self.longest
-        lost = sum(len(text) for _, text in whole)
-        parts: list[Node] = []
-        for place, (name, text) in enumerate(whole):
-            cut = text[:room]
-            lost -= len(cut)
-            room = max(0, room - len(cut) - len(name or ""))
-            self._written += len(cut)
-            parts += [cut] if name is None else _field(name, cut, is_first=not place)
-        shown: list[Node] = [["pre", "", *parts]]
-        return [*shown, ["p", "cut", f"{lost:,} more characters are in results.json"]] if lost else shown
+        lost = 0
+        found: list[Node] = ["pre", ""]
+        for name, field in plain.items() if isinstance(plain, dict) and plain else [(None, plain)]:
+            text = field if isinstance(field, str) else _json(field)
+            if len(text) > room:
+                lost += len(text) - room
+                text = text[:room]
+            room = max(0, room - len(text) - len(name or ""))
+            self._written += len(text)
+            if name is not None:
+                if len(found) > _EMPTY:
+                    found.append("\n")
+                found.append(["b", "", name[:200]])
+                text = f"\n{text}" if "\n" in text else f"  {text}"
+            found.append(text)
+        return [found, ["p", "cut", f"{lost:,} more characters are in results.json"]] if lost else [found]
 
     @property
     def longest(self) -> int:
@@ -59,19 +65,12 @@ class Values:
         return text
 
 
-def _field(name: str, text: str, *, is_first: bool) -> Iterator[Node]:
-    if not is_first:
-        yield "\n"
-    yield ["b", "", name[:200]]
-    yield f"\n{text}" if "\n" in text else f"  {text}"
-
-
 def _plain(value: Any) -> Any:
     """Return a value as read back from results.json."""
     if isinstance(value, str):
         return value
-    known = dict(value) if isinstance(value, Mapping) else value
-    if isinstance(known, dict) and {*map(type, known), *map(type, known.values())} <= {str}:
+    known = value if type(value) is dict else dict(value) if isinstance(value, Mapping) else value
+    if isinstance(known, dict) and {*map(type, known), *map(type, known.values())} <= _TEXT:
         return known
     return _DECODER.decode(_ENCODER.encode(known))
 

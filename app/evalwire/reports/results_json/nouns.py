@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from evalwire import model
@@ -41,25 +43,48 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     variant_records.ScoreDifference: model.ScoreDifference,
     variant_records.VariantComparison: model.VariantComparison,
 }
+
+
+def _maker(kind: type[Record]) -> Callable[[Any], Record]:
+    """Return a function that makes a record of a noun with the same fields."""
+    names = kind.__struct_fields__
+    fields = attrgetter(*names)
+
+    def make(noun: Any) -> Record:
+        values = [value if type(value) in _PLAIN else to_record(value) for value in fields(noun)]
+        return kind(**dict(zip(names, values, strict=True)))
+
+    def make_in_order(noun: Any) -> Record:
+        return kind(*[value if type(value) in _PLAIN else to_record(value) for value in fields(noun)])
+
+    return make_in_order if len(kind.__match_args__) == len(names) else make
+
+
 _KINDS: tuple[type[Record], ...] = (*_NOUNS, document.ExampleScore, document.ScoreSummary)
-_RECORDS = {kind.__name__: kind for kind in _KINDS}
+_RECORDS = {kind.__name__: _maker(kind) for kind in _KINDS}
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def to_record(value: Any) -> Any:
-    """Return a noun, or a tuple of nouns, as the record of the same name; any other value unchanged."""
-    if isinstance(value, tuple):
-        return tuple(map(to_record, value))
-    kind = _RECORDS.get(type(value).__name__)
-    if kind is None:
+    """Return a noun, or a tuple of nouns, as the record of the same name; a time as text; any other value unchanged."""
+    kind = type(value)
+    if kind in _PLAIN:
         return value
-    if isinstance(value, model.Failure):
+    if kind is datetime:
+        return value.isoformat()  # msgspec would write `Z` for UTC
+    if kind is tuple:
+        return tuple(map(to_record, value))
+    make = _RECORDS.get(kind.__name__)
+    if make is None:
+        return value
+    if kind is model.Failure:
         value = replace(
             value,
             message=cut_middle(value.message, _LONGEST_MESSAGE),
             cause=value.cause and cut_middle(value.cause, _LONGEST_MESSAGE),
             traceback=cut_middle(value.traceback, _LONGEST_TRACEBACK),
         )
-    return kind(**{name: to_record(getattr(value, name)) for name in kind.__struct_fields__})
+    return make(value)
 
 
 def to_noun(value: Any) -> Any:

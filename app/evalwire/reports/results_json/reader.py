@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from evalwire.errors import UsageError
 from evalwire.model import (
     EMPTY,
     Dataset,
+    Evaluation,
     Example,
     Experiment,
     ExperimentResult,
@@ -23,8 +25,12 @@ from evalwire.model import (
     TaskRun,
     moment_of,
 )
-from evalwire.reports.results_json import document
+from evalwire.reports.results_json import baseline_records, document
+from evalwire.reports.results_json.lines import OtherLayout, read_lines
 from evalwire.reports.results_json.nouns import to_noun
+
+_RUN = msgspec.json.Decoder(document.Run)
+_BASELINE_RUN = msgspec.json.Decoder(baseline_records.BaselineRun)
 
 
 def load_results(path: Path) -> Report:
@@ -34,7 +40,8 @@ def load_results(path: Path) -> Report:
         UsageError: the file is missing, cannot be read, is not an evalwire `results.json`, or has another version.
     """
     try:
-        text = path.read_bytes()
+        report = _read_by_line(path)
+        text = b"" if report else path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no file {path}. `evalwire run` writes a results.json to its report directory"
@@ -42,9 +49,33 @@ def load_results(path: Path) -> Report:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return read_results(text)
+        return report or read_results(text)
     except UsageError as error:
         raise UsageError(f"{path} {error}") from error
+
+
+def _read_by_line(path: Path) -> Report | None:
+    """Read a file as `write` lays it out; None for another layout, and for files that are invalid."""
+
+    def readers(section: str) -> Callable[[bytes], Any]:
+        if section == "baselines":
+            return lambda line: to_noun(_BASELINE_RUN.decode(line))
+        examples: dict[str, Example] = {}  # shared by repetitions
+        return lambda line: _run(_RUN.decode(line), examples)
+
+    try:
+        with path.open("rb") as file:
+            lines = read_lines(file, readers)
+        _check_version(lines.head)
+        results = msgspec.json.decode(lines.head, type=document.Results)
+    except (OtherLayout, UsageError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None  # reading the file as a whole finds the reason
+    before, now = lines.runs["baselines"], lines.runs["experiments"]
+    if len(before) != len(results.baselines) or len(now) != len(results.experiments):
+        return None
+    report = _report(results, runs=now)
+    pairs = zip(report.baselines, before, strict=True)
+    return replace(report, baselines=tuple(replace(baseline, runs=tuple(runs)) for baseline, runs in pairs))
 
 
 def read_results(text: bytes | str) -> Report:
@@ -108,12 +139,13 @@ def _damage(error: str) -> str:
     return f"{at}: {text}"
 
 
-def _report(results: document.Results) -> Report:
+def _report(results: document.Results, runs: Sequence[Sequence[TaskRun]] | None = None) -> Report:
     shard = _shard(results.shard)
+    own = runs or [_runs(experiment) for experiment in results.experiments]
     return Report(
         outcome=results.outcome,
         exit_code=results.exit_code,
-        results=tuple(_result(experiment, shard) for experiment in results.experiments),
+        results=tuple(_result(*known, shard) for known in zip(results.experiments, own, strict=True)),
         started_at=results.started_at,
         seconds=results.seconds,
         dry_run=results.dry_run,
@@ -143,10 +175,13 @@ def _shard(text: str | None) -> Shard | None:
         raise UsageError(f"is damaged: shard is {text!r}: {error}") from error
 
 
-def _result(experiment: document.Experiment, shard: Shard | None) -> ExperimentResult:
+def _runs(experiment: document.Experiment) -> list[TaskRun]:
     examples: dict[str, Example] = {}  # shared by repetitions
-    runs = tuple(_run(run, examples) for run in experiment.runs)
-    ordered = list(examples.values())
+    return [_run(run, examples) for run in experiment.runs]
+
+
+def _result(experiment: document.Experiment, runs: Sequence[TaskRun], shard: Shard | None) -> ExperimentResult:
+    ordered = list({run.example.node_id: run.example for run in runs}.values())
     for example in experiment.examples_not_run:
         ordered.insert(example.position, _example(example, input=EMPTY, output=EMPTY, metadata=EMPTY))
     result = ExperimentResult(
@@ -155,7 +190,7 @@ def _result(experiment: document.Experiment, shard: Shard | None) -> ExperimentR
         path=experiment.path,
         evaluator_names=experiment.evaluators,
         opened=_opened(experiment, ordered, shard),
-        runs=runs,
+        runs=tuple(runs),
         example_count=experiment.examples,
         repetitions=experiment.repetitions,
         failure=to_noun(experiment.failure),
@@ -194,7 +229,7 @@ def _run(run: document.Run, examples: dict[str, Example]) -> TaskRun:
         example=example,
         output=run.output,
         failure=to_noun(run.failure),
-        evaluations=to_noun(run.evaluations),
+        evaluations=tuple(map(_evaluation, run.evaluations)),
         record_failure=to_noun(run.record_failure),
         start_time=run.start_time,
         end_time=run.end_time,
@@ -203,6 +238,28 @@ def _run(run: document.Run, examples: dict[str, Example]) -> TaskRun:
         usage=to_noun(run.usage),
         trace_id=run.trace_id,
         id=run.id,
+    )
+
+
+def _evaluation(record: document.Evaluation) -> Evaluation:
+    """Return an evaluation whose names, which all runs have, share their memory."""
+    return Evaluation(
+        name=sys.intern(record.name),
+        evaluator=sys.intern(record.evaluator),
+        score=record.score,
+        label=record.label if record.label is None else sys.intern(record.label),
+        explanation=record.explanation,
+        metadata=record.metadata or EMPTY,
+        annotator_kind=record.annotator_kind,
+        failure=to_noun(record.failure),
+        attempts=record.attempts,
+        usage=to_noun(record.usage),
+        start_time=record.start_time,
+        end_time=record.end_time,
+        trace_id=record.trace_id,
+        id=record.id,
+        baseline_score=to_noun(record.baseline_score),
+        kind=record.kind,
     )
 
 

@@ -1,10 +1,14 @@
-"""Write a report as `results.json`, run by run, to limit the memory for a large report."""
+"""Write a report as `results.json`, run by run, to limit the memory for a large report.
+
+Each run, pair and example is a line, so that the reader can also read it alone.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +17,24 @@ import msgspec
 from evalwire.model import prices_in, usage_cost
 from evalwire.reports.results_json import baseline_records, document, records
 from evalwire.reports.results_json.nouns import to_record
+from evalwire.reports.text import whole
 
 if TYPE_CHECKING:
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, Report, ScoreSummary, TaskRun
+    from evalwire.model import (
+        Baseline,
+        BaselineRun,
+        Comparison,
+        Evaluation,
+        ExperimentResult,
+        Price,
+        Report,
+        ScoreSummary,
+        TaskRun,
+    )
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Yield the report as JSON text in pieces; each run is a piece."""
+    """Yield the report as JSON text in pieces; each run is a piece and a line."""
     head = document.Results(
         schema_version=document.SCHEMA_VERSION,
         evalwire_version=report.evalwire_version,
@@ -95,28 +110,32 @@ def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
         head,
         depth=2,
         scores=map(_score, result.scores),
-        examples_not_run=([_text(example, depth=4)] for example in _examples_not_run(result)),
-        runs=([_text(_run(run), depth=4)] for run in result.runs),
+        examples_not_run=([_line(example)] for example in _examples_not_run(result)),
+        runs=([_line(_run(run))] for run in result.runs),
     )
 
 
 def _baseline(baseline: Baseline) -> Iterator[str]:
     return _object(
-        to_record(baseline),
+        to_record(replace(baseline, comparisons=(), runs=())),
         depth=2,
         comparisons=map(_comparison, baseline.comparisons),
-        runs=([_text(to_record(run), depth=4)] for run in baseline.runs),
+        runs=([_line(_baseline_run(run))] for run in baseline.runs),
     )
 
 
+def _baseline_run(run: BaselineRun) -> baseline_records.BaselineRun:
+    return to_record(replace(run, output=_finite(run.output)))  # type: ignore[no-any-return]
+
+
 def _comparison(comparison: Comparison) -> Iterator[str]:
-    record: baseline_records.Comparison = to_record(comparison)
-    return _object(record, depth=4, pairs=([_text(pair, depth=6)] for pair in record.pairs))
+    head = to_record(replace(comparison, pairs=()))
+    return _object(head, depth=4, pairs=([_line(to_record(pair))] for pair in comparison.pairs))
 
 
 def _score(score: ScoreSummary) -> Iterator[str]:
-    record: document.ScoreSummary = to_record(score)
-    return _object(record, depth=4, per_example=([_text(example, depth=6)] for example in record.per_example))
+    head = to_record(replace(score, per_example=()))
+    return _object(head, depth=4, per_example=([_line(to_record(example))] for example in score.per_example))
 
 
 def _run(run: TaskRun) -> document.Run:
@@ -125,23 +144,44 @@ def _run(run: TaskRun) -> document.Run:
         id=run.id,
         example_id=example.id,
         example_node_id=example.node_id,
-        input=dict(example.input),
-        expected=dict(example.output),
-        example_metadata=dict(example.metadata),
+        input=_finite(example.input),
+        expected=_finite(example.output),
+        example_metadata=_finite(example.metadata),
         example_updated_at=example.updated_at.isoformat() if example.updated_at else None,
         example_splits=example.splits,
         content_hash=example.content_hash,
         repetition=run.repetition,
-        output=run.output,
+        output=_finite(run.output),
         failure=to_record(run.failure),
         record_failure=to_record(run.record_failure),
         attempts=run.attempts,
-        start_time=run.start_time,
-        end_time=run.end_time,
+        start_time=to_record(run.start_time),
+        end_time=to_record(run.end_time),
         seconds=run.seconds,
         usage=to_record(run.usage),
         trace_id=run.trace_id,
-        evaluations=to_record(run.evaluations),
+        evaluations=tuple(map(_evaluation, run.evaluations)),
+    )
+
+
+def _evaluation(evaluation: Evaluation) -> document.Evaluation:
+    return document.Evaluation(
+        id=evaluation.id,
+        name=evaluation.name,
+        evaluator=evaluation.evaluator,
+        annotator_kind=evaluation.annotator_kind,
+        score=evaluation.score,
+        label=evaluation.label,
+        explanation=evaluation.explanation,
+        metadata=_finite(evaluation.metadata),
+        failure=to_record(evaluation.failure),
+        attempts=evaluation.attempts,
+        usage=to_record(evaluation.usage),
+        start_time=to_record(evaluation.start_time),
+        end_time=to_record(evaluation.end_time),
+        trace_id=evaluation.trace_id,
+        baseline_score=to_record(evaluation.baseline_score),
+        kind=evaluation.kind,
     )
 
 
@@ -180,20 +220,52 @@ def _object(record: records.Record, *, depth: int, **lists: Iterable[Iterable[st
     yield line + "}"
 
 
-def _text(value: Any, *, depth: int) -> str:
-    """Return a value as JSON text, with all lines except the first indented by `depth`.
-
-    NaN and infinities, which datasets may contain, become text, because JSON does not have them. Half of a surrogate
-    pair is not valid Unicode and becomes a question mark, as in every other report.
-    """
+def _line(record: records.Record) -> str:
+    """Return a record as JSON text on a single line."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
-    except ValueError:
-        finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda name: str(float(name)))
-        text = json.dumps(finite, ensure_ascii=False)
-    # NOTE: `json` indents in pure Python, which is ten times as slow
-    laid_out = msgspec.json.format(text.encode(errors="replace"), indent=2)
+        return _ENCODER.encode(record).decode()
+    except (UnicodeError, OverflowError, TypeError):  # half of a surrogate pair, an int of more than 64 bits
+        return _slow(record, separators=(",", ":"))
+
+
+def _text(value: Any, *, depth: int) -> str:
+    """Return a value as JSON text, with all lines except the first indented by `depth`."""
+    laid_out = msgspec.json.format(_slow(value).encode(), indent=2)
     return laid_out.decode().replace("\n", "\n" + "  " * depth)
+
+
+def _slow(value: Any, separators: tuple[str, str] | None = None) -> str:
+    """Return any value as JSON text.
+
+    Half of a surrogate pair is not valid Unicode and becomes a question mark, as in every other report.
+    """
+    options: dict[str, Any] = {"ensure_ascii": False, "separators": separators, "default": _plain}
+    try:
+        return whole(json.dumps(value, allow_nan=False, **options))
+    except ValueError:
+        return whole(json.dumps(_without_nan(value), **options))
+
+
+def _finite(value: Any) -> Any:
+    """Return a user's value whose NaN and infinities, which datasets may contain, are text.
+
+    JSON does not have them, and the encoder would write null.
+    """
+    if not value or isinstance(value, str) or (isinstance(value, dict) and {*map(type, value.values())} <= _TEXT):
+        return value  # as most are
+    try:
+        if b"null" not in _ENCODER.encode(value):
+            return value
+        json.dumps(value, allow_nan=False, default=_plain)
+    except (UnicodeError, OverflowError, TypeError):
+        return value  # `_slow` writes it
+    except ValueError:
+        return _without_nan(value)
+    return value
+
+
+def _without_nan(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=_plain), parse_constant=lambda name: str(float(name)))
 
 
 def _plain(value: Any) -> Any:
@@ -206,3 +278,7 @@ def _plain(value: Any) -> Any:
         case Mapping():
             return dict(value)
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+_TEXT = {str}
