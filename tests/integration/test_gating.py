@@ -339,7 +339,7 @@ def test_compare_shows_which_examples_went_which_way(searching):
     after = id_of(searching)
     text = searching.run("compare", before, after)
     assert text.returncode == 0, text.stderr
-    assert re.search(r"exact .*93\.3% → 90\.0% .*2 worse, 1 better", text.stdout), text.stdout
+    assert re.search(r"exact +93\.3% +90\.0% +-3\.3 points .* 2 +1\n", text.stdout), text.stdout
     found = json.loads(searching.run("compare", "branch:main", "branch:change", "--json").stdout)
     (exact,) = [one for one in found[0]["comparisons"] if one["name"] == "exact"]
     assert (len(exact["worse"]), len(exact["better"])) == (2, 1)
