@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model.result_tables import data_frame, html_table, short_text
@@ -41,7 +42,7 @@ class EvaluationRun:
         raise KeyError(key)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for cached properties
 class ExperimentResult(Mapping[str, Any]):
     """The result of an experiment; also a mapping with the keys of the Phoenix client's `RanExperiment`.
 
@@ -119,7 +120,7 @@ class ExperimentResult(Mapping[str, Any]):
         """The number of expected runs that failed or never finished."""
         return len(self.failed_runs) + self.not_run
 
-    @property
+    @cached_property
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
         return [run for run in self.runs if run.failures]
@@ -163,14 +164,14 @@ class ExperimentResult(Mapping[str, Any]):
             return 0.0 if self.is_empty_part else 1.0
         return self.bad_runs / self.expected_runs
 
-    @property
+    @cached_property
     def usage(self) -> Usage | None:
         """The usage of language models; None if the usage of any run is unknown."""
         parts = [run.total_usage for run in self.runs]
         known = [part for part in parts if part is not None]
         return total_usage(known) if parts and len(known) == len(parts) else self.used
 
-    @property
+    @cached_property
     def incomplete_scores(self) -> list[ScoreSummary]:
         """The scores that are missing in some runs without failures, because an evaluator's lists differed."""
         sound = [run for run in self.runs if not run.failures]
@@ -183,7 +184,7 @@ class ExperimentResult(Mapping[str, Any]):
         scored = {each.evaluator for each in run.evaluations if each.score is not None or each.label is not None}
         return bool(self.evaluator_names) and scored.issuperset(self.evaluator_names)
 
-    @property
+    @cached_property
     def scores(self) -> list[ScoreSummary]:
         """A summary for each evaluation, sorted by name; runs without the evaluation count as missing."""
         names = {evaluation.name for run in self.runs for evaluation in run.evaluations}
