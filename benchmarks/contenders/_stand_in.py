@@ -181,6 +181,7 @@ class StandIn:
         if path == "/v1/datasets/D/experiments":
             return {"data": [recorded.experiment(CURRENT), recorded.experiment(BASELINE)], "next_cursor": None}
         if _PROJECT.match(path):  # the claim of a pipeline run
+            recorded.facts[CURRENT]["claim"] = path.rpartition("/")[2]
             return {"data": {"id": "P", "name": "claim", "description": CURRENT}}
         match = _EXPERIMENT.match(path)
         if match is None or match[1] not in self._documents:
