@@ -1,4 +1,4 @@
-"""A stand-in for Phoenix, which has an experiment and its baseline at once: it answers from memory and counts requests.
+"""A stand-in for Phoenix, which has an experiment and its baseline: it answers from memory and counts requests.
 
 Recording 60,000 runs in a real Phoenix takes 20 minutes. This server runs in a process of its own, so that the
 processor time of a measured command does not include it.

@@ -1,6 +1,6 @@
 """Row `gate`: gates on many recorded runs, and the requests of a resumed job and of a merge, from a stand-in.
 
-The stand-in answers at once from memory, because recording 60,000 runs in a real Phoenix takes 20 minutes.
+The stand-in answers from memory, because recording 60,000 runs in a real Phoenix takes 20 minutes.
 """
 
 from __future__ import annotations

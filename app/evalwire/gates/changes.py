@@ -63,15 +63,9 @@ def _named(files: Collection[str]) -> str:
     return f"changed: {shown}{more}"
 
 
-def contents_of(runs: Iterable[TaskRun]) -> dict[str, str]:
-    """Return the content hashes of the examples of runs, by example ID."""
-    examples = {run.example.id: run.example for run in runs}  # several runs have the same example
-    return {example_id: example.content_hash for example_id, example in examples.items()}
-
-
 def comparable_part(result: ExperimentResult, before: ExperimentResult) -> ExperimentResult:
     """Return the part of a baseline to compare: the unchanged examples, in the repetitions that both sides have."""
-    here, there = contents_of(result.runs), contents_of(before.runs)
+    here, there = result.contents, before.contents
     repetitions = min(result.repetitions, before.repetitions)
     same = {example_id for example_id, content in there.items() if here.get(example_id) == content}
     runs = tuple(run for run in before.runs if run.repetition <= repetitions and run.example.id in same)

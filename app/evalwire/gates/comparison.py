@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evalwire.gates.changes import comparable_part, contents_of, under_todays_evaluators
+from evalwire.gates.changes import comparable_part, under_todays_evaluators
 from evalwire.model import (
     Baseline,
     BaselineRun,
@@ -134,7 +134,7 @@ def compare_results(
             outputs again, these scores are compared instead.
         changed_task: files of the task that changed since the baseline.
     """
-    here, there = contents_of(result.runs), contents_of(before.runs)
+    here, there = result.contents, before.contents
     same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
     then = under_todays_evaluators(result, comparable_part(result, before), changed or {})
     now = _first(result, then.result.repetitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import operator
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
-_LONG_RUN = 500  # possible base64 characters; in shorter runs, each position is compared with all prefixes
+_LONG_RUN = 500  # possible base64 characters; with more spellings, each position is compared with all prefixes
 _Spelling = tuple[str, bool]
 """A spelling of a secret, and whether it is in base64."""
 
@@ -106,7 +107,7 @@ class _Search:
         return bool(self._encoded) and any(self._is_in_run(run[0]) for run in self._runs.finditer(text))
 
     def _is_in_run(self, run: str) -> bool:
-        if len(run) > _LONG_RUN:
+        if len(run) > min(_LONG_RUN, len(self._encoded)):
             return any(spelling in run for spelling in self._encoded)
         return any(run[index : index + SHORTEST] in self._prefixes for index in range(len(run) - SHORTEST + 1))
 
@@ -150,6 +151,7 @@ class _Copy:
         self._mask = mask
         self._clean: set[str] = set()  # short texts without secrets
         self._names: dict[type, tuple[str, ...]] = {}
+        self._parts: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
         self._examples: dict[int, Any] = {}  # by identity; the value to copy keeps them alive
 
     def of(self, value: Any) -> Any:
@@ -162,6 +164,8 @@ class _Copy:
         if isinstance(value, list | tuple):
             listed = [self.of(item) for item in value]
             return value if all(a is b for a, b in zip(listed, value, strict=True)) else type(value)(listed)
+        if not value:
+            return value
         if isinstance(value, Mapping):
             items = [(self.of(key), self.of(item)) for key, item in value.items()]
             same = all(a is c and b is d for (a, b), (c, d) in zip(items, value.items(), strict=True))
@@ -169,10 +173,14 @@ class _Copy:
         return value
 
     def _names_of(self, kind: type) -> tuple[str, ...]:
-        """Return the names of a dataclass's fields; empty for any other type."""
+        """Return the names of a dataclass's fields; empty for any other type, and for types that are not copied."""
         if kind not in self._names:
-            fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-            self._names[kind] = tuple(item.name for item in fields)
+            is_copied = dataclasses.is_dataclass(kind) and not issubclass(kind, Dataset | Experiment)
+            fields = dataclasses.fields(kind) if is_copied else ()
+            names = tuple(item.name for item in fields)
+            self._names[kind] = names
+            # much faster than `getattr` for each field; a getter of a single name returns no tuple
+            self._parts[kind] = operator.attrgetter(*names, *names[:1]) if names else tuple
         return self._names[kind]
 
     def _of_text(self, text: str) -> str:
@@ -184,9 +192,7 @@ class _Copy:
         return text
 
     def _of_dataclass(self, value: Any, names: Collection[str]) -> Any:
-        if isinstance(value, Dataset | Experiment):
-            return value
-        if not isinstance(value, Example):
+        if type(value) is not Example:
             changed = self._changed(value, names)
             return dataclasses.replace(value, **changed) if changed else value
         if id(value) not in self._examples:
@@ -198,10 +204,10 @@ class _Copy:
 
     def _changed(self, value: Any, names: Iterable[str]) -> dict[str, Any]:
         changed: dict[str, Any] = {}
-        for name in names:
-            part = getattr(value, name)
+        clean = self._clean
+        for name, part in zip(names, self._parts[type(value)](value), strict=False):
             kind = type(part)
-            if kind in _PLAIN or (kind is str and part in self._clean):
+            if kind in _PLAIN or (kind is str and part in clean):
                 continue
             new = self.of(part)
             if new is not part:

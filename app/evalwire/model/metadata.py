@@ -233,7 +233,9 @@ def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
     """Return the recorded usage of an experiment or an evaluation; None if it is missing."""
+    if key not in facts:
+        return None
     try:
-        return usage_from_json(facts.get(key))
+        return usage_from_json(facts[key])
     except TypeError:  # from another version
         return None

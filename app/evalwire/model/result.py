@@ -121,6 +121,12 @@ class ExperimentResult(Mapping[str, Any]):
         return len(self.failed_runs) + self.not_run
 
     @cached_property
+    def contents(self) -> Mapping[str, str]:
+        """The content hashes of the examples that ran, by example ID."""
+        examples = {run.example.id: run.example for run in self.runs}  # several runs have the same example
+        return {example_id: example.content_hash for example_id, example in examples.items()}
+
+    @cached_property
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
         return [run for run in self.runs if run.failures]

@@ -151,6 +151,9 @@ def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mappi
 
 def _whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]) -> Iterator[Evaluation]:
     """Yield the evaluations of evaluators whose scores are all recorded; a killed job may record only some."""
+    if not any("of" in own for own in facts):
+        yield from evaluations
+        return
     counts = Counter(evaluation.evaluator for evaluation in evaluations)
     for evaluation, own in zip(evaluations, facts, strict=True):
         if counts[evaluation.evaluator] >= own.get("of", 1):

@@ -303,7 +303,7 @@ def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
         prefix=recorded_prefix(record, result.dataset_name),
         split=recorded.get("split"),
         dataset_version=result.dataset_version_id or None,
-        contents={run.example.id: run.example.content_hash for run in result.runs},
+        contents=result.contents,
         experiment_ids={*ids, source.get("experiment", "")},
         before=comparison_time(result.experiment_metadata)
         or min((run.start_time for run in result.runs), default=None),
