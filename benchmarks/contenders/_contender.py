@@ -71,6 +71,12 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def child_seconds() -> float:
+    """Return the processor time of all processes that this process has waited for, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def resident_bytes() -> int:
     """Return the resident memory of this process, in bytes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import engine, memory, recording, reports, rivals, spans, start, together
+from benchmarks.rows import engine, gate, memory, recording, reports, rivals, spans, start, together
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -17,6 +17,7 @@ ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "together": together.measure,
     "rivals": rivals.measure,
     "spans": spans.measure,
+    "gate": gate.measure,
     "memory": memory.measure,
     "reports": reports.measure,
     "start": start.measure,

@@ -18,6 +18,7 @@ MUTATED = {
     "engine/*": ["tests/unit/engine"],
     "gates/*": ["tests/unit/gates"],
     "jobs/outcome.py": ["tests/unit/jobs"],
+    "model/permutation.py": ["tests/unit/model/test_permutation.py"],
     "model/stats.py": ["tests/unit/model/test_stats.py"],
     "recording/*": [JOURNAL],
 }

@@ -65,13 +65,10 @@ def _named(files: Collection[str]) -> str:
 
 def comparable_part(result: ExperimentResult, before: ExperimentResult) -> ExperimentResult:
     """Return the part of a baseline to compare: the unchanged examples, in the repetitions that both sides have."""
-    contents = {run.example.id: run.example.content_hash for run in result.runs}
+    here, there = result.contents, before.contents
     repetitions = min(result.repetitions, before.repetitions)
-    runs = tuple(
-        run
-        for run in before.runs
-        if run.repetition <= repetitions and contents.get(run.example.id) == run.example.content_hash
-    )
+    same = {example_id for example_id, content in there.items() if here.get(example_id) == content}
+    runs = tuple(run for run in before.runs if run.repetition <= repetitions and run.example.id in same)
     return replace(before, runs=runs, repetitions=repetitions)
 
 

@@ -62,21 +62,50 @@ def scores_of(
         direction: whether higher or lower scores are better.
         ignores_unscored: whether to leave out runs that have a label but no score, instead of counting them as missing.
     """
-    by_example: dict[str, list[Evaluation]] = {}
+    return _scores_of(result, _by_name(result, [name])[name], direction=direction, ignores_unscored=ignores_unscored)
+
+
+def has_scores(result: ExperimentResult, name: str) -> bool:
+    """Check whether any run has a score of an evaluation."""
+    return any(
+        found.name == name and found.failure is None and found.score is not None
+        for run in result.runs
+        for found in run.evaluations
+    )
+
+
+def _by_name(result: ExperimentResult, names: Collection[str]) -> dict[str, dict[str, list[Evaluation]]]:
+    """Return the evaluations without failures by name and example ID; each name has all examples."""
+    ids = dict.fromkeys(run.example.id for run in result.runs)
+    found: dict[str, dict[str, list[Evaluation]]] = {name: {example_id: [] for example_id in ids} for name in names}
     for run in result.runs:
-        evaluations = by_example.setdefault(run.example.id, [])
-        evaluations += [found for found in run.evaluations if found.name == name and found.failure is None]
+        for evaluation in run.evaluations:
+            if evaluation.failure is None and evaluation.name in found:
+                found[evaluation.name][run.example.id].append(evaluation)
+    return found
+
+
+def _scores_of(
+    result: ExperimentResult,
+    by_example: Mapping[str, Sequence[Evaluation]],
+    *,
+    direction: Direction,
+    ignores_unscored: bool = False,
+) -> Scores:
+    """Return the scores of an evaluation, from its evaluations by example ID."""
     is_bool = are_bools([found for evaluations in by_example.values() for found in evaluations])
     means: dict[str, float] = {}
     others: set[str] = set()
     for example_id, evaluations in by_example.items():
         scores = [found.score for found in evaluations if found.score is not None]
-        skipped = sum(not found.is_applicable or (ignores_unscored and found.score is None) for found in evaluations)
+        skipped = 0
+        if len(scores) < len(evaluations):
+            skipped = sum(not each.is_applicable or (ignores_unscored and each.score is None) for each in evaluations)
         count = result.repetitions - skipped if is_bool else len(scores)
         if count:
             worst = (count - len(scores)) if direction == "minimize" else 0
             means[example_id] = mean([*scores, *[1.0] * worst, *[0.0] * (count - len(scores) - worst)])
-        if sum(not found.is_applicable for found in evaluations) == result.repetitions:
+        if skipped and sum(not found.is_applicable for found in evaluations) == result.repetitions:
             others.add(example_id)
     return Scores(
         by_example=means, is_bool=is_bool, is_single=result.repetitions == 1, not_applicable=frozenset(others)
@@ -105,17 +134,18 @@ def compare_results(
             outputs again, these scores are compared instead.
         changed_task: files of the task that changed since the baseline.
     """
-    here, there = _contents(result.runs), _contents(before.runs)
+    here, there = result.contents, before.contents
     same = [example_id for example_id, content in here.items() if there.get(example_id) == content]
     then = under_todays_evaluators(result, comparable_part(result, before), changed or {})
     now = _first(result, then.result.repetitions)
     lost = {found.name for run in before.runs for found in run.evaluations if found.evaluator in then.lost}
     both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
+    new, old = _by_name(now, both), _by_name(then.result, both)
     comparisons = tuple(
         _compare_scores(
             name,
-            now,
-            then.result,
+            _scores_of(now, new[name], direction=(directions or {}).get(name, "maximize")),
+            _scores_of(then.result, old[name], direction=(directions or {}).get(name, "maximize")),
             [example_id for example_id in same if example_id not in then.unscored.get(name, ())],
             (directions or {}).get(name, "maximize"),
             failed=len(then.unscored.get(name, ())),
@@ -192,24 +222,19 @@ def _names(result: ExperimentResult) -> set[str]:
     return {found.name for run in result.runs for found in run.evaluations}
 
 
-def _contents(runs: Sequence[TaskRun]) -> dict[str, str]:
-    return {run.example.id: run.example.content_hash for run in runs}
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
 def _compare_scores(
     name: str,
-    result: ExperimentResult,
-    before: ExperimentResult,
+    new: Scores,
+    old: Scores,
     same: Sequence[str],
     direction: Direction,
     *,
     failed: int = 0,
 ) -> Comparison:
-    new, old = scores_of(result, name, direction=direction), scores_of(before, name, direction=direction)
     pairs = tuple(
         Pair(example_id=example_id, before=old.by_example[example_id], after=new.by_example[example_id])
         for example_id in same

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
-from evalwire.gates.comparison import scores_of
+from evalwire.gates.comparison import has_scores
 from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
 from evalwire.model import ExperimentResult, change_text, mcnemar_midp, score_text
 
@@ -80,7 +80,7 @@ def apply_drop_gate(result: ExperimentResult, gate: Gate, comparing: Comparing) 
         text = f"{name} cannot be compared: its evaluator ({lost}) and the task (changed: {task}) both changed"
         advice = 'on_evaluator_change = "fail" requires separate changes'
         return passed_or_failed(gate, None, f"{text}; {advice}", failed=True)
-    if scores_of(result, name).by_example == {}:
+    if not has_scores(result, name):
         return passed_or_failed(gate, None, f"{name} has no score{hint(result)}", failed=True)
     if baseline.paired < gate.drop_policy.min_paired * baseline.examples - SLACK:
         paired = f"{baseline.paired} of {baseline.examples} examples are unchanged since {recorded}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import operator
 import os
 import re
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, quote_plus, unquote
 
@@ -17,9 +19,13 @@ from evalwire.masking.secret_names import SHORTEST, SecretRules
 from evalwire.model import Dataset, Example, Experiment
 
 MASK = "***"
-_LONG_RUN = 500  # possible base64 characters; in shorter runs, each position is compared with all prefixes
+_LONG_RUN = 500  # possible base64 characters; with more spellings, each position is compared with all prefixes
 _Spelling = tuple[str, bool]
 """A spelling of a secret, and whether it is in base64."""
+
+_PLAIN = frozenset({type(None), bool, int, float, datetime})  # types that contain no text
+_SHORT = 100  # characters of a text that may occur in thousands of runs, such as a name
+_MOST_TEXTS = 10_000  # short texts without secrets that are remembered
 
 _ALPHABET = str.maketrans("+/", "-_")  # URL-safe base64
 
@@ -101,7 +107,7 @@ class _Search:
         return bool(self._encoded) and any(self._is_in_run(run[0]) for run in self._runs.finditer(text))
 
     def _is_in_run(self, run: str) -> bool:
-        if len(run) > _LONG_RUN:
+        if len(run) > min(_LONG_RUN, len(self._encoded)):
             return any(spelling in run for spelling in self._encoded)
         return any(run[index : index + SHORTEST] in self._prefixes for index in range(len(run) - SHORTEST + 1))
 
@@ -135,30 +141,78 @@ def masked(value: T, mask: Callable[[str], str]) -> T:
 
     Dataclasses that no report shows (a dataset's examples, the user's functions) are returned unchanged.
     """
-    return cast("T", _masked(value, mask))
+    return cast("T", _Copy(mask).of(value))
 
 
-def _masked(value: Any, mask: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        text = mask(value)
-        return value if text == value else text
-    if isinstance(value, Dataset | Experiment):
+class _Copy:
+    """The copy of a value without secrets: equal short texts, and the example of several runs, are masked once."""
+
+    def __init__(self, mask: Callable[[str], str]) -> None:
+        self._mask = mask
+        self._clean: set[str] = set()  # short texts without secrets
+        self._names: dict[type, tuple[str, ...]] = {}
+        self._parts: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+        self._examples: dict[int, Any] = {}  # by identity; the value to copy keeps them alive
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._of_text(value)
+        if type(value) in _PLAIN:
+            return value
+        if names := self._names_of(type(value)):
+            return self._of_dataclass(value, names)
+        if isinstance(value, list | tuple):
+            listed = [self.of(item) for item in value]
+            return value if all(a is b for a, b in zip(listed, value, strict=True)) else type(value)(listed)
+        if not value:
+            return value
+        if isinstance(value, Mapping):
+            items = [(self.of(key), self.of(item)) for key, item in value.items()]
+            same = all(a is c and b is d for (a, b), (c, d) in zip(items, value.items(), strict=True))
+            return value if same else dict(items)
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
-        new = {name: _masked(part, mask) for name, part in parts.items()}
-        changed = {name: part for name, part in new.items() if part is not parts[name]}
-        if changed and isinstance(value, Example):
-            changed["recorded_hash"] = value.content_hash  # keeps the identity of the example
-        return dataclasses.replace(value, **changed) if changed else value
-    if isinstance(value, Mapping):
-        items = [(_masked(key, mask), _masked(item, mask)) for key, item in value.items()]
-        same = all(a is c and b is d for (a, b), (c, d) in zip(items, value.items(), strict=True))
-        return value if same else dict(items)
-    if isinstance(value, list | tuple):
-        listed = [_masked(item, mask) for item in value]
-        return value if all(a is b for a, b in zip(listed, value, strict=True)) else type(value)(listed)
-    return value
+
+    def _names_of(self, kind: type) -> tuple[str, ...]:
+        """Return the names of a dataclass's fields; empty for any other type, and for types that are not copied."""
+        if kind not in self._names:
+            is_copied = dataclasses.is_dataclass(kind) and not issubclass(kind, Dataset | Experiment)
+            fields = dataclasses.fields(kind) if is_copied else ()
+            names = tuple(item.name for item in fields)
+            self._names[kind] = names
+            # much faster than `getattr` for each field; a getter of a single name returns no tuple
+            self._parts[kind] = operator.attrgetter(*names, *names[:1]) if names else tuple
+        return self._names[kind]
+
+    def _of_text(self, text: str) -> str:
+        new = self._mask(text)
+        if new != text:
+            return new
+        if len(text) <= _SHORT and len(self._clean) < _MOST_TEXTS:
+            self._clean.add(text)
+        return text
+
+    def _of_dataclass(self, value: Any, names: Collection[str]) -> Any:
+        if type(value) is not Example:
+            changed = self._changed(value, names)
+            return dataclasses.replace(value, **changed) if changed else value
+        if id(value) not in self._examples:
+            changed = self._changed(value, names)
+            if changed:
+                changed["recorded_hash"] = value.content_hash  # keeps the identity of the example
+            self._examples[id(value)] = dataclasses.replace(value, **changed) if changed else value
+        return self._examples[id(value)]
+
+    def _changed(self, value: Any, names: Iterable[str]) -> dict[str, Any]:
+        changed: dict[str, Any] = {}
+        clean = self._clean
+        for name, part in zip(names, self._parts[type(value)](value), strict=False):
+            kind = type(part)
+            if kind in _PLAIN or (kind is str and part in clean):
+                continue
+            new = self.of(part)
+            if new is not part:
+                changed[name] = new
+        return changed
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:

@@ -46,6 +46,7 @@ from evalwire.model.metadata import (
     with_inputs,
 )
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
+from evalwire.model.permutation import sign_flip
 from evalwire.model.prices import Price, price_line
 from evalwire.model.remembering import remembered
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
@@ -63,7 +64,6 @@ from evalwire.model.stats import (
     mean_interval,
     minimum_detectable_change,
     percentile,
-    sign_flip,
     wilson_interval,
 )
 from evalwire.model.stored import (

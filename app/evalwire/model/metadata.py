@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CREATION_KEY = "evalwire_key"  # in a Phoenix experiment's metadata: the key of the request that created it
 
+_KINDS = get_args(EvaluationKind)
+
 FACTS_KEY = "evalwire"  # in a Phoenix experiment's metadata: evalwire's own entry
 
 
@@ -182,16 +184,18 @@ def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool
 
 def recorded_baseline_score(facts: Mapping[str, Any]) -> BaselineScore | None:
     """Return the score of the corresponding baseline output from an evaluation's metadata entry."""
+    if "baseline_score" not in facts:
+        return None
     try:
         return BaselineScore(**facts["baseline_score"])
-    except (KeyError, TypeError):  # missing, or from another version
+    except TypeError:  # from another version
         return None
 
 
 def own_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the entry under `FACTS_KEY`; empty for an experiment that another tool recorded."""
-    found = (metadata or {}).get(FACTS_KEY)
-    return found if isinstance(found, Mapping) else {}
+    found = metadata.get(FACTS_KEY) if metadata else None
+    return found if isinstance(found, dict | Mapping) else {}  # the check for a dict is faster
 
 
 def partial_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -223,12 +227,15 @@ def comparison_time(metadata: Mapping[str, Any]) -> datetime | None:
 
 def recorded_kind(facts: Mapping[str, Any]) -> EvaluationKind | None:
     """Return the recorded kind of an evaluation; None if it is missing or from another version."""
-    return next((kind for kind in get_args(EvaluationKind) if kind == facts.get("kind")), None)
+    kind = facts.get("kind")
+    return kind if kind in _KINDS else None
 
 
 def recorded_usage(facts: Mapping[str, Any], key: str = "usage") -> Usage | None:
     """Return the recorded usage of an experiment or an evaluation; None if it is missing."""
+    if key not in facts:
+        return None
     try:
-        return usage_from_json(facts.get(key))
+        return usage_from_json(facts[key])
     except TypeError:  # from another version
         return None

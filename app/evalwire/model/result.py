@@ -123,6 +123,15 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
         return len(self.failed_runs) + self.not_run
 
     @property
+    def contents(self) -> Mapping[str, str]:
+        """The content hashes of the examples that ran, by example ID."""
+        return remembered(self, "contents", self._content_hashes)
+
+    def _content_hashes(self) -> Mapping[str, str]:
+        examples = {run.example.id: run.example for run in self.runs}  # several runs have the same example
+        return {example_id: example.content_hash for example_id, example in examples.items()}
+
+    @property
     def failed_runs(self) -> list[TaskRun]:
         """The runs with any failure."""
         return list(remembered(self, "failed_runs", lambda: [run for run in self.runs if run.has_failed]))

@@ -5,10 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import operator
-import random
-import sys
-from bisect import bisect_right
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -23,16 +19,6 @@ SIGNIFICANCE = 0.05
 POWER = 0.8
 """The probability that a regression of the minimum detectable size is found."""
 
-DRAWS = 10_000
-"""The number of random sign choices if there are too many gains to try all: a p-value of 0.05 is within ±0.004."""
-
-_ENUMERATED = 24  # gains: two tables of 2¹² sums, a few milliseconds
-_CHUNK = 8  # gains: a random byte chooses their signs, as an index into a table of their 256 sums
-_ROUNDS = 20  # times as many draws if no sum of the first round is as low
-_FAR = 1e-6  # a tail with a bound of at most this size needs no more draws
-_FLAT = 20.0  # tanh is 1 beyond this value
-_ROUNDING = 1e-12  # the rounding error of the difference of two scores around 1
-_TIE = 1e-9  # times the sum of all magnitudes: far above rounding errors, far below differences that draws can show
 _CONVERGED = 1e-15
 _MOST_TERMS = 200  # of the continued fraction, which needs at most 90 for any t and any degrees of freedom
 
@@ -190,85 +176,6 @@ def mcnemar_midp(worse: int, better: int) -> float:
     return total
 
 
-def sign_flip(gains: Sequence[float], *, draws: int = DRAWS, seed: int = 0) -> float:
-    """Return the one-sided p-value of the sign-flip permutation test for a regression.
-
-    A gain is the improvement of an example. If nothing changed, the two runs of any example could be exchanged, which
-    turns the sign of its gain. The p-value is the share of all choices of signs whose sum is at most the observed sum,
-    ties included. It is exact for up to 24 nonzero gains.
-
-    Beyond that, the p-value is (1 + hits) / (1 + draws) from seeded random signs. It is never 0 and is valid for any
-    number of draws. Gains of 0 and the order of the gains do not matter. A gain of at most 1e-12 counts as 0, because
-    it is a rounding error of scores around 1. Without a nonzero gain, the p-value is 1.
-
-    If no draw is as low as the observed sum, a p-value of 1 / (1 + draws) could never be significant among hundreds of
-    gates. In this case there are 20 times as many draws. If these have no hit either, an upper bound of the exact
-    p-value replaces the result if it is smaller. The bound decides only below all p-values that draws can have, so the
-    test keeps its level.
-
-    Source: Fisher 1935, "The Design of Experiments", section 21. For random signs, Phipson, Smyth 2010, "Permutation
-    P-values Should Never Be Zero", arXiv 1603.05766. For additional draws, Besag, Clifford 1991, "Sequential Monte
-    Carlo p-values", Biometrika 78.
-
-    Args:
-        gains: the gains in the scores' unit; above 0 is better.
-        draws: the number of random sign choices in the first round.
-        seed: the seed of the draws.
-
-    Raises:
-        ValueError: `draws` is below 1.
-    """
-    if draws < 1:
-        raise ValueError(f"a p-value needs at least one draw, got {draws} draws")
-    changed, _ = scaled([gain for gain in gains if abs(gain) > _ROUNDING])
-    sizes = sorted(map(abs, changed))
-    limit = math.fsum(changed) + math.fsum(sizes) * _TIE
-    if len(sizes) <= _ENUMERATED:
-        half = len(sizes) // 2
-        ends = sorted(_signed_sums(sizes[half:]))
-        hits = sum(bisect_right(ends, limit - start) for start in _signed_sums(sizes[:half]))
-        return hits / (1 << len(sizes))
-    chance = random.Random(seed)  # noqa: S311 - not for secrets
-    hits = _drawn_hits(sizes, limit, draws, chance)
-    if hits:
-        return (1 + hits) / (1 + draws)
-    bound = _tail_bound(sizes, -limit)
-    if bound > _FAR:
-        hits = _drawn_hits(sizes, limit, draws * (_ROUNDS - 1), chance)
-        draws *= _ROUNDS
-    return (1 + hits) / (1 + draws) if hits else min(1 / (1 + draws), bound)
-
-
-def _drawn_hits(sizes: list[float], limit: float, draws: int, chance: random.Random) -> int:
-    """Return the number of random sign choices whose sum is at most `limit`."""
-    sizes = sizes + [0.0] * (-len(sizes) % _CHUNK)
-    totals = [0.0] * draws
-    for start in range(0, len(sizes), _CHUNK):
-        table = _signed_sums(sizes[start : start + _CHUNK])
-        totals = list(map(operator.add, totals, map(table.__getitem__, chance.randbytes(draws))))
-    return sum(total <= limit for total in totals)
-
-
-def _tail_bound(sizes: Sequence[float], excess: float) -> float:
-    """Return an upper bound, above 0, of the probability that the sum with random signs is `excess` or more.
-
-    The bound is the minimum of exp(sum of log cosh(r * size) - r * excess) over r > 0; each r yields a valid bound.
-
-    Source: Chernoff 1952, "A Measure of Asymptotic Efficiency for Tests of a Hypothesis Based on the Sum of
-    Observations", Annals of Mathematical Statistics 23.
-    """
-    low, high = 0.0, 1 / max(sizes)
-    while math.fsum(size * math.tanh(high * size) for size in sizes) < excess and high * min(sizes) < _FLAT:
-        low, high = high, 2 * high
-    rate = high
-    for _ in range(50):
-        rate = (low + high) / 2
-        is_below = math.fsum(size * math.tanh(rate * size) for size in sizes) < excess
-        low, high = (rate, high) if is_below else (low, rate)
-    exponents = (rate * size + math.log1p(math.exp(-2 * rate * size)) - math.log(2) for size in sizes)
-    return min(1.0, max(math.exp(math.fsum(exponents) - rate * excess), sys.float_info.min))
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values in the given order, which control the family-wise error rate.
 
@@ -379,14 +286,6 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
         if abs(upper * lower - 1) < _CONVERGED:
             break
     return 1 / fraction
-
-
-def _signed_sums(sizes: Sequence[float]) -> list[float]:
-    """Return the sums for all choices of signs."""
-    sums = [0.0]
-    for size in sizes:
-        sums = [total + signed for signed in (size, -size) for total in sums]
-    return sums
 
 
 def _share_of_subsets(n: int, members: int, k: int) -> float:

@@ -162,11 +162,9 @@ def _with_own_evaluations(run: TaskRun, evaluators: Mapping[str, str] | None) ->
     """
     if run.failure is not None:
         return replace(run, evaluations=())
-    return replace(
-        run,
-        evaluations=tuple(
-            evaluation
-            for evaluation in run.evaluations
-            if (evaluation.annotator_kind != "HUMAN" if evaluators is None else evaluation.evaluator in evaluators)
-        ),
+    own = tuple(
+        evaluation
+        for evaluation in run.evaluations
+        if (evaluation.annotator_kind != "HUMAN" if evaluators is None else evaluation.evaluator in evaluators)
     )
+    return run if len(own) == len(run.evaluations) else replace(run, evaluations=own)

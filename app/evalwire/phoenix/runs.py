@@ -133,8 +133,8 @@ def _place(example_id: str, run: Mapping[str, Any]) -> tuple[str, int]:
 def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mapping[str, Any]]) -> TaskRun:
     """Return a `TaskRun` from Phoenix's record of a run and its annotations."""
     error = run.get("error")
-    evaluations = [_to_evaluation(annotation) for annotation in annotations]
     facts = [own_metadata(annotation.get("metadata")) for annotation in annotations]
+    evaluations = [_to_evaluation(annotation, own) for annotation, own in zip(annotations, facts, strict=True)]
     return TaskRun(
         example=example,
         output=None if error else run["output"],
@@ -151,15 +151,19 @@ def to_run(run: Mapping[str, Any], example: Example, annotations: Sequence[Mappi
 
 def _whole(evaluations: Sequence[Evaluation], facts: Sequence[Mapping[str, Any]]) -> Iterator[Evaluation]:
     """Yield the evaluations of evaluators whose scores are all recorded; a killed job may record only some."""
+    if not any("of" in own for own in facts):
+        yield from evaluations
+        return
     counts = Counter(evaluation.evaluator for evaluation in evaluations)
     for evaluation, own in zip(evaluations, facts, strict=True):
         if counts[evaluation.evaluator] >= own.get("of", 1):
             yield evaluation
 
 
-def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
+def _to_evaluation(annotation: Mapping[str, Any], facts: Mapping[str, Any]) -> Evaluation:
     metadata = annotation.get("metadata") or EMPTY
-    facts = own_metadata(metadata)
+    if facts:
+        metadata = {key: value for key, value in metadata.items() if key != FACTS_KEY} if len(metadata) > 1 else EMPTY
     evaluator = facts.get("evaluator")
     return Evaluation(
         name=annotation["name"],
@@ -167,7 +171,7 @@ def _to_evaluation(annotation: Mapping[str, Any]) -> Evaluation:
         score=annotation["score"],
         label=annotation["label"],
         explanation=annotation["explanation"],
-        metadata={key: value for key, value in metadata.items() if key != FACTS_KEY} if facts else metadata,
+        metadata=metadata,
         annotator_kind=annotation["annotator_kind"],
         failure=_failure(annotation.get("error"), "evaluator"),
         start_time=datetime.fromisoformat(annotation["start_time"]),

@@ -9,8 +9,9 @@ from reporting import boolean, evaluation, example, failure, result, run
 
 from evalwire.gates.comparison import Scores, compare_results, scores_of
 from evalwire.model.baseline import Comparison, Pair
+from evalwire.model.permutation import sign_flip
 from evalwire.model.run import Evaluation
-from evalwire.model.stats import mcnemar_midp, sign_flip
+from evalwire.model.stats import mcnemar_midp
 
 Said = float | bool | None
 

@@ -11,7 +11,8 @@ from evalwire.errors import UsageError
 from evalwire.gates import GateConfig, KnownNames, compare_variants, resolve_gates, unapplied_gates
 from evalwire.gates.config import read_gates
 from evalwire.model import FACTS_KEY, Variant, holm
-from evalwire.model.stats import mcnemar_midp, sign_flip
+from evalwire.model.permutation import sign_flip
+from evalwire.model.stats import mcnemar_midp
 
 
 def variant(name, scores, *, directory="answer"):

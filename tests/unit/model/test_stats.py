@@ -6,14 +6,13 @@ import itertools
 import math
 import random
 import statistics
-from collections import Counter
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalwire.model import stats
+from evalwire.model.permutation import sign_flip
 from evalwire.model.stats import (
     holm,
     mcnemar_midp,
@@ -22,7 +21,6 @@ from evalwire.model.stats import (
     pass_at_k,
     pass_hat_k,
     sample_deviation,
-    sign_flip,
     student_t_cdf,
     student_t_quantile,
     wilson_interval,
@@ -288,153 +286,6 @@ def test_a_count_below_0_has_no_mid_p(counts):
     """It comes of a mistake."""
     with pytest.raises(ValueError, match="counts must not be negative"):
         mcnemar_midp(*counts)
-
-
-def p_by_counting(tenths: list[int]) -> float:
-    """The exact p-value of gains in whole tenths: a sum is as low if what was flipped did not fall below 0."""
-    flipped = Counter({0: 1})
-    for gain in tenths:
-        before, flipped = flipped, Counter()
-        for total, ways in before.items():
-            flipped[total] += ways
-            flipped[total + gain] += ways
-    return sum(ways for total, ways in flipped.items() if total >= 0) / 2 ** len(tenths)
-
-
-@given(st.lists(st.integers(-10, 10), max_size=12))
-def test_a_sign_flip_is_a_count_of_all_signs(tenths):
-    """Tenths are no exact floats, and their sums that are equal count as equal all the same."""
-    assert sign_flip([gain / 10 for gain in tenths]) == pytest.approx(p_by_counting(tenths), rel=1e-12)
-
-
-@pytest.mark.parametrize("count", [2, 5, 12])
-def test_an_exact_sign_flip_is_scipys(count):
-    """Of continuous gains, for which scipy counts all signs too."""
-    import scipy.stats
-
-    chance = random.Random(count)
-    gains = [chance.gauss(-0.3, 1) for _ in range(count)]
-    expected = scipy.stats.permutation_test(
-        (gains,), statistics.fmean, permutation_type="samples", alternative="less", n_resamples=math.inf
-    )
-    assert sign_flip(gains) == pytest.approx(expected.pvalue, abs=1e-12)
-
-
-@pytest.mark.parametrize("count", [23, 24, 25, 31, 32, 33, 100])
-def test_a_drawn_sign_flip_is_near_the_exact_one(count):
-    """Within four standard errors of the drawing, on both sides of where counting ends and whole bytes begin."""
-    chance = random.Random(count)
-    tenths = [chance.choice([-7, -3, -2, -1, 1, 2, 5]) for _ in range(count)]
-    exact = p_by_counting(tenths)
-    error = 0.0 if count <= 24 else math.sqrt(exact * (1 - exact) / 10_000)
-    assert 0.001 < exact < 0.9
-    assert sign_flip([gain / 10 for gain in tenths]) == pytest.approx(exact, abs=4 * error + 1e-12)
-
-
-@pytest.mark.parametrize("count", [25, 40, 100, 400])
-def test_a_p_value_that_no_draw_reaches_is_bounded_by_the_tail(count):
-    """Where all became worse by the same, the exact one is 1/2 to the power of their number."""
-    exact = 0.5**count
-    assert exact <= sign_flip([-0.8] * count) <= exact * 1.01
-
-
-@pytest.mark.parametrize("count", [30, 60, 120])
-@pytest.mark.parametrize("fallen", [0.75, 0.85, 0.95])
-def test_no_p_value_beyond_the_draws_is_below_the_exact_one(count, fallen):
-    """However the tenths lie: the bound is one, and further draws are near it."""
-    chance = random.Random(count)
-    tenths = [chance.choice([-9, -5, -1]) if n < count * fallen else chance.choice([1, 5]) for n in range(count)]
-    exact, found = p_by_counting(tenths), sign_flip([gain / 10 for gain in tenths])
-    if found < 1 / 200_001:  # by the bound alone
-        assert exact <= found
-    assert found <= max(exact * 30, exact + 4 * math.sqrt(exact / 10_000) + 2e-4)
-
-
-@given(st.lists(st.integers(1, 10), min_size=1, max_size=30), st.floats(0, 1))
-def test_the_bound_of_a_tail_is_never_below_it(tenths, share):
-    """Of sums as high as any share of the highest."""
-    excess = share * sum(tenths)
-    sums = Counter({0: 1})
-    for size in tenths:
-        before, sums = sums, Counter()
-        for total, ways in before.items():
-            sums[total + size] += ways
-            sums[total - size] += ways
-    exact = sum(ways for total, ways in sums.items() if total >= excess) / 2 ** len(tenths)
-    assert exact <= stats._tail_bound([float(size) for size in tenths], excess) * (1 + 1e-9)
-
-
-def test_five_hundred_gates_that_all_fell_are_all_significant():
-    """By draws alone none of them could be: each would have 505 times 1/10,001."""
-    assert max(holm([sign_flip([-0.8] * 40)] * 505)) < 1e-6
-
-
-def test_a_drawn_sign_flip_is_near_scipys():
-    """Of many continuous gains, within four standard errors of both drawings."""
-    import scipy.stats
-
-    chance = random.Random(1)
-    gains = [chance.expovariate(1) - 1.07 for _ in range(500)]
-    drawn = scipy.stats.permutation_test(
-        (gains,),
-        lambda sample, axis: sample.mean(axis=axis),
-        permutation_type="samples",
-        alternative="less",
-        vectorized=True,
-        n_resamples=9_999,
-        rng=1,
-    )
-    error = math.sqrt(2 * drawn.pvalue * (1 - drawn.pvalue) / 10_000)
-    assert 0.01 < drawn.pvalue < 0.2
-    assert sign_flip(gains) == pytest.approx(drawn.pvalue, abs=4 * error)
-
-
-GAINS = st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=14)
-
-
-@given(GAINS, st.integers(0, 13), st.floats(0, 1))
-def test_a_sign_flip_rises_with_every_gain(gains, index, more):
-    """It is a probability above 0, and a better example never makes it smaller."""
-    p = sign_flip(gains)
-    assert 0 < p <= 1
-    better = [gain + more * (place == index) for place, gain in enumerate(gains)]
-    assert sign_flip(better) >= p - 1e-12
-
-
-@given(GAINS, st.randoms(use_true_random=False), st.sampled_from([0.25, 8, 1024]))
-def test_a_sign_flip_depends_on_neither_order_nor_unit_nor_what_stayed(gains, chance, unit):
-    """Shuffled, in another unit, and among examples that did not change, it is the same."""
-    gains = [round(gain, 3) for gain in gains]
-    shuffled = [gain * unit for gain in gains] + [0.0] * 5
-    chance.shuffle(shuffled)
-    assert sign_flip(shuffled) == sign_flip(gains)
-
-
-def test_a_drawn_sign_flip_depends_on_its_seed_alone():
-    """The same gains in any order have the same p-value in every run, and another seed another one nearby."""
-    chance = random.Random(3)
-    gains = [chance.gauss(-0.1, 1) for _ in range(101)]
-    p = sign_flip(gains)
-    assert sign_flip(gains[::-1]) == p
-    assert 0 < abs(sign_flip(gains, seed=1) - p) < 0.03
-
-
-def test_a_drawn_sign_flip_is_never_0():
-    """The signs that were seen are one of all the ways."""
-    assert sign_flip([-1.0] * 1000, draws=99) < 1e-290
-    assert sign_flip([1.0] * 1000, draws=99) == 1.0
-
-
-@pytest.mark.parametrize("gains", [[], [0.0], [0.0] * 100, [0.1 + 0.2 - 0.3] * 50, [-5e-17] * 50])
-def test_no_gain_is_no_surprise(gains):
-    """Nothing that changed, or nothing but rounding errors, is a p-value of 1."""
-    assert sign_flip(gains) == 1.0
-
-
-def test_a_p_value_takes_a_draw():
-    """None would divide 1 by 1, and pass for an answer."""
-    with pytest.raises(ValueError, match="0 draws"):
-        sign_flip([1.0], draws=0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 20])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,7 @@ from evalwire.model import (
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from evalwire.cli.invocation import Invocation
@@ -76,6 +78,19 @@ class _Recorded:
         return cls(results=results, ci=ci, known=known)
 
 
+@contextlib.contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Pause the search for cycles of garbage: it would visit all runs repeatedly, a fifth of the processor time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_collection_paused()
 def gate(
     invocation: Invocation,
     *,
@@ -288,7 +303,7 @@ def _query(result: ExperimentResult, ids: set[str]) -> BaselineQuery:
         prefix=recorded_prefix(record, result.dataset_name),
         split=recorded.get("split"),
         dataset_version=result.dataset_version_id or None,
-        contents={run.example.id: run.example.content_hash for run in result.runs},
+        contents=result.contents,
         experiment_ids={*ids, source.get("experiment", "")},
         before=comparison_time(result.experiment_metadata)
         or min((run.start_time for run in result.runs), default=None),
