@@ -17,13 +17,18 @@ from typing import Any, TypeVar
 D = TypeVar("D")
 R = TypeVar("R")
 
-SLEEP_SECONDS = 0.05
+SLEEP_SECONDS = 0.05  # unless the row asks for tasks that do not wait
 
 
 def arguments() -> dict[str, Any]:
     """Return the arguments of the row, a JSON object on the command line."""
     given: dict[str, Any] = json.loads(sys.argv[1])
     return given
+
+
+def waits() -> bool:
+    """Check whether the tasks of the row wait."""
+    return bool(arguments().get("waits", True))
 
 
 def engine(

@@ -26,6 +26,7 @@ def experiments(dataset: str, *, task: str, evaluators: Sequence[str] = ("match"
         (folder / "task.py").write_text(task, encoding="utf-8")
         for name in evaluators:
             text = JUDGE if name == "judge" else MATCH.format(name=name)
+            text = f"async {text}" if name.endswith("_async") else text
             (folder / f"{name}.py").write_text(text, encoding="utf-8")
         yield folder.parent
 

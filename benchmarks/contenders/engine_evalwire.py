@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _contender import SLEEP_SECONDS, engine
+from _contender import SLEEP_SECONDS, engine, waits
 from _evalwire import experiments, task_of
 from _in_memory import in_memory_client
 
@@ -29,7 +29,8 @@ def run(data: tuple[Any, int], concurrency: int) -> Any:
 
 
 connect(base_url="http://127.0.0.1:9")
-with experiments("bench", task=task_of(SLEEP_SECONDS)) as folder:
+task = task_of(SLEEP_SECONDS if waits() else 0)
+with experiments("bench", task=task, evaluators=["match" if waits() else "match_async"]) as folder:
     engine(
         "evalwire",
         prepare=prepare,

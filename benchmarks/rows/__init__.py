@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import engine, gate, memory, recording, reports, rivals, spans, start, together
+from benchmarks.rows import engine, engine_alone, gate, memory, recording, reports, rivals, spans, start, together
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "engine": engine.measure,
+    "engine_alone": engine_alone.measure,
     "recording": recording.measure,
     "together": together.measure,
     "rivals": rivals.measure,

@@ -30,7 +30,7 @@ PEERS = {
 def measure(bench: Bench) -> list[Line]:
     """Run evalwire and each library, in separate environments and processes."""
     examples = bench.examples(EXAMPLES)
-    mine, alone = _evalwire(bench, examples)
+    mine, alone = evalwire(bench, examples)
     contenders, missing = [mine], {}
     for name, requirement in PEERS.items():
         try:
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> list[Line]:
         except Unmeasured as problem:
             missing[name] = str(problem)
         else:
-            contenders.append(_contender(name, examples, python=python, checkout=False))
+            contenders.append(contender(name, examples, python=python, checkout=False))
     outcomes = bench.contest(ROW, contenders, repetitions=3)
     ours = outcomes["evalwire"]
     seconds = ours.median("seconds")
@@ -83,20 +83,22 @@ def measure(bench: Bench) -> list[Line]:
     return lines
 
 
-def _evalwire(bench: Bench, examples: int) -> tuple[Contender, str]:
+def evalwire(bench: Bench, examples: int, *, waits: bool = True) -> tuple[Contender, str]:
     """Return evalwire installed without extras, as in the image, and a note if this is not possible."""
     try:
-        return _contender("evalwire", examples, python=bench.environments.python("evalwire", str(ROOT))), ""
+        python = bench.environments.python("evalwire", str(ROOT))
+        return contender("evalwire", examples, waits=waits, python=python), ""
     except Unmeasured:
         note = "includes optional imports of the Phoenix client, such as pandas"
-        return _contender("evalwire", examples), note
+        return contender("evalwire", examples, waits=waits), note
 
 
-def _contender(name: str, examples: int, **where: Any) -> Contender:
+def contender(name: str, examples: int, *, waits: bool = True, **where: Any) -> Contender:
+    """Return the contender of a library; with `waits`, its tasks wait."""
     return Contender(
         name=name,
         script=f"engine_{name.replace('-', '_')}.py",
-        arguments={"examples": examples, "concurrency": CONCURRENCY},
+        arguments={"examples": examples, "concurrency": CONCURRENCY, "waits": waits},
         expects={"scored": examples},
         **where,
     )
