@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.contest import Contender, Unmeasured
 from benchmarks.rows.recording import EVALUATORS, all_of, evalwire
 from benchmarks.rows.together import CONCURRENCY, TASK_SECONDS
-from benchmarks.table import AHEAD, Line
+from benchmarks.table import Line, Target
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 ROW = "rivals"
 EXAMPLES = 200
+TARGET = Target(relation="at most", ratio=0.5)
 EXAMPLES_SEQUENTIAL = 50  # evalwire 0.6 runs examples sequentially
 
 
@@ -42,7 +43,7 @@ def _compare_with_predecessor(bench: Bench, url: str) -> Line:
             ours=None,
             other=title,
             theirs=None,
-            target=AHEAD,
+            target=TARGET,
             note=str(problem),
         )
     rival = _rival("recording_evalwire_06.py", url, examples, python=python, checkout=False)
@@ -70,7 +71,7 @@ def _compare(bench: Bench, url: str, rival: Contender, examples: int, *, title: 
         ours=mine.median("seconds"),
         other=f"{title} {theirs.version}".strip(),
         theirs=theirs.median("seconds"),
-        target=AHEAD,
+        target=TARGET,
         note=mine.problem or theirs.problem or f"both with {examples} examples, fewer than in `together`",
     )
 
