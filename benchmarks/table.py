@@ -20,6 +20,11 @@ class Target:
         """Check whether a ratio reaches the target."""
         return ratio <= self.ratio if self.relation == "at most" else ratio >= self.ratio
 
+    def times(self, factor: float) -> Target:
+        """Return the target that a ratio misses only if it is off by more than a factor."""
+        far = self.ratio * factor if self.relation == "at most" else self.ratio / factor
+        return dataclasses.replace(self, ratio=far)
+
 
 AHEAD = Target(relation="at most", ratio=1.0)
 
@@ -57,6 +62,12 @@ class Line:
     def reached(self) -> bool | None:
         """Check whether the target is reached; None without a target or a ratio."""
         return None if self.target is None or self.ratio is None else self.target.is_reached(self.ratio)
+
+    def is_far_off(self, factor: float) -> bool:
+        """Check whether evalwire could not be measured, or misses the target by more than a factor."""
+        if self.target is None or (self.ours is not None and self.ratio is None):
+            return False  # the other is not here
+        return self.ratio is None or not self.target.times(factor).is_reached(self.ratio)
 
     def cells(self) -> list[str]:
         """Return the cells of the table row, in the order of `HEADINGS`."""

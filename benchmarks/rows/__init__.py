@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import engine, engine_alone, gate, memory, recording, reports, rivals, spans, start, together
+from benchmarks.rows import (
+    engine,
+    engine_alone,
+    gate,
+    guard,
+    memory,
+    recording,
+    reports,
+    rivals,
+    spans,
+    start,
+    together,
+)
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -22,4 +34,8 @@ ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "memory": memory.measure,
     "reports": reports.measure,
     "start": start.measure,
+    "guard": guard.measure,
 }
+
+DEFAULT = tuple(name for name in ROWS if name != guard.ROW)
+"""The rows that are measured without `--only`; `guard` repeats two of them in a small form."""
