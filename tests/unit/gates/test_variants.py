@@ -43,6 +43,10 @@ def test_each_two_variants_are_compared_with_two_sided_tests_that_are_corrected_
     assert [better.p_value, equal.p_value, worse.p_value] == pytest.approx(holm([raw, 1.0, raw]))
     assert (better.is_gain, equal.is_gain, worse.is_gain) == (True, False, False)
     assert (better.better, better.worse, better.pairs) == (9, 0, 10)
+    assert {each.experiment for each in found} == {"answer"}
+    assert (better.name, better.is_bool, better.direction, better.test) == ("s", True, "maximize", "McNemar mid-p")
+    assert better.interval is not None
+    assert equal.p_value == 1.0, "no larger p-value"
     assert (better.first, better.second, better.change) == pytest.approx((0.1, 1.0, 0.9))
 
 
@@ -105,6 +109,25 @@ def test_gates_of_an_experiment_apply_if_only_its_variant_runs():
         resolve_gates(of_file(answer={"x": {"min": 0.5}}), names)
     with pytest.raises(UsageError, match=r"no evaluation 'answer\.x'"):
         resolve_gates(GateConfig().with_flags(["answer.x >= 1"]), names)
+
+
+def test_a_score_with_dots_belongs_to_the_evaluator_before_the_first_dot():
+    names = KnownNames(gated={"a": ["style"]})
+    gates = resolve_gates(of_file(a={"style.b.c": {"min": 0.5}}), names)
+    assert [(gate.experiment, gate.evaluation) for gate in gates] == [("a", "b.c")]
+
+
+def test_every_name_in_the_gates_of_all_experiments_is_checked():
+    known_one = KnownNames(gated={"a": ["s"]})
+    both = GateConfig(everywhere=read_gates({"s": {"min": 0.5}, "x": {"min": 0.5}}, "file: [gates]"))
+    with pytest.raises(UsageError, match=r"^file: \[gates\.x\]: there is no evaluation 'x'"):
+        resolve_gates(both, known_one)
+    assert unapplied_gates(both, KnownNames(gated={"a": ["s"]}, others=["b"])) == ["x"]
+    moved = GateConfig(everywhere=read_gates({"a": {"min": 0.5}}, "file: [gates]"))
+    with pytest.raises(UsageError, match=r"^file: \[gates\.a\]"):
+        resolve_gates(moved, known_one)
+    with pytest.raises(UsageError, match="Available: none"):
+        resolve_gates(of_file(a={"s": {"min": 0.5}}), KnownNames(gated={"a": []}))
 
 
 def test_a_directory_with_the_sign_of_variants_is_an_experiment_of_its_own():
