@@ -311,6 +311,13 @@ def test_an_example_that_it_applies_to_on_one_side_only_is_missing(swapped):
     assert not verdict(found, gate("max_drop", 0.1, missing="ignore"), before=before).is_red
 
 
+def test_a_drop_that_failed_does_not_say_that_scores_are_missing():
+    found, before = mixed(*[0.1] * 12, *[NA] * 3), mixed(*[0.9] * 15)
+    its = verdict(found, gate("max_drop", 0.1), before=before)
+    assert (its.is_red, its.value) == (True, pytest.approx(0.8))
+    assert "applies to" not in its.text
+
+
 # --- shares of labels ----------------------------------------------------------------------------------
 
 

@@ -61,6 +61,11 @@ def test_a_difference_has_the_same_p_value_in_both_directions():
     assert (up.is_gain, lower_is_better[0].scores[0].is_gain) == (True, False)
 
 
+def test_a_p_value_is_at_most_1():
+    (found,) = compare_variants([variant("", [0.1, 0.2]), variant("b", [0.2, 0.1])], {})
+    assert found.scores[0].p_value == 1.0
+
+
 def test_only_variants_of_the_same_experiment_that_ran_are_compared():
     other = variant("b", [True], directory="search")
     nothing = replace(variant("c", []), runs=())
