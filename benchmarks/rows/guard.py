@@ -17,7 +17,7 @@ CONNECTIONS = 4
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Run tasks that wait in this environment, and record plain examples beside a bare loop."""
+    """Run tasks that wait in this environment, and record plain examples and compare with a bare loop."""
     url = bench.phoenix()
     outcomes = bench.contest(
         ROW,
