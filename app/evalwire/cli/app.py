@@ -26,6 +26,7 @@ from evalwire.cli.flags import (
     Output,
     UseLocal,
     Watch,
+    Whole,
     repeated_arguments,
     takes,
 )
@@ -67,6 +68,7 @@ def _top(
         *FETCHING,
         "gate",
         "baseline",
+        "stop_early",
         "report_dir",
     ),
     has_loudness=True,
@@ -223,6 +225,7 @@ def resume(
     accept_changes: AcceptChanges = False,
     fail_fast: FailFast = False,
     allow_partial: AllowPartial = False,
+    whole: Whole = False,
 ) -> None:
     """Resume an interrupted job: record pending results, run the remaining examples, and apply the gates.
 
@@ -241,6 +244,7 @@ def resume(
             local=local,
             accept_changes=accept_changes,
             allow_partial=allow_partial,
+            whole=whole,
         ),
         given.with_fail_fast(is_on=fail_fast),
         **given.around,

@@ -295,6 +295,15 @@ AllowPartial = Annotated[
     ),
 ]
 
+Whole = Annotated[
+    bool,
+    typer.Option(
+        "--whole",
+        help="Run the remaining examples of an experiment that ended early, and apply the gates to all examples.",
+        rich_help_panel=GATING,
+    ),
+]
+
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="PATH", help="Write to this file instead of standard output.")
 ]

@@ -2,11 +2,13 @@
 
 from evalwire.engine.engine import run_engine
 from evalwire.engine.limits import EarlierRuns, EngineResult, Limits, Stop
-from evalwire.engine.protocols import Observer, Recorder, Tracer
+from evalwire.engine.protocols import EarlyVerdicts, GateWatch, Observer, Recorder, Tracer
 
 __all__ = [
     "EarlierRuns",
+    "EarlyVerdicts",
     "EngineResult",
+    "GateWatch",
     "Limits",
     "Observer",
     "Recorder",

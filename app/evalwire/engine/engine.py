@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalwire.engine.limits import EarlierRuns, Limits, Stop
-    from evalwire.engine.protocols import Observer, Recorder, Tracer
+    from evalwire.engine.protocols import EarlyVerdicts, Observer, Recorder, Tracer
     from evalwire.model import Experiment
 
 log = logging.getLogger("evalwire")
@@ -34,6 +34,7 @@ def run_engine(
     observer: Observer,
     limits: Limits,
     stop: Stop,
+    early: EarlyVerdicts | None = None,
     earlier: EarlierRuns | None = None,
 ) -> EngineResult:
     """Run all experiments; return all results, in the order of `experiments`.
@@ -48,13 +49,21 @@ def run_engine(
         observer: the receiver of progress events.
         limits: the limits on concurrency, time, retries and failures.
         stop: the request to end the job early.
+        early: the watch of the gates; None to run all examples of each experiment.
         earlier: the runs of the job that other engines made; None for none.
 
     Raises:
         KeyboardInterrupt: re-raised in the calling thread after the grace period.
     """
     job = JobState(
-        experiments, recorder=recorder, tracer=tracer, observer=observer, limits=limits, stop=stop, earlier=earlier
+        experiments,
+        recorder=recorder,
+        tracer=tracer,
+        observer=observer,
+        limits=limits,
+        stop=stop,
+        early=early,
+        earlier=earlier,
     )
     runs = [ExperimentRun(job, experiment) for experiment in experiments]
     thread = LoopThread(lambda: _run(job, runs), job.clock)

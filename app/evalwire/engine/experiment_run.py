@@ -13,6 +13,7 @@ from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.first_runs import FirstRuns
 from evalwire.engine.job_state import engine_failure
+from evalwire.engine.prefix import Prefix
 from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.model import ExperimentResult, Failure, TaskRun, to_json, to_lossy_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
@@ -55,6 +56,7 @@ class ExperimentRun:
         self._experiment = experiment
         self._started_at = 0.0
         self._opened: OpenExperiment | None = None
+        self._prefix: Prefix | None = None
         self._runs: dict[int, TaskRun] = {}
         self._failure: Failure | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -88,10 +90,13 @@ class ExperimentRun:
         """Return the result; an unfinished experiment does not pass, even if only its verification is missing."""
         experiment, opened = self._experiment, self._opened
         failure = self._failure
-        runs = tuple(run for _, run in sorted(self._runs.copy().items()))
-        count = len(opened.dataset.examples) if opened else 0
-        expected = count * (opened.repetitions if opened else 1)
-        is_complete = is_over and opened is not None and len(runs) == expected
+        made = self._runs.copy()
+        stopping, runs = self._prefix.stopping(made) if self._prefix else (None, ())
+        count = stopping.seen if stopping else len(opened.dataset.examples) if opened else 0
+        repetitions = stopping.rounds if stopping else opened.repetitions if opened else 1
+        is_complete = is_over and opened is not None and len(runs) == count * repetitions
+        if failure is None and stopping is not None:
+            failure = next((run.record_failure for run in stopping.runs_beyond if run.record_failure), None)
         if failure is None and not experiment.problems and not is_complete:
             failure = (
                 Failure(kind="user", stage="task", type="RuntimeError", message=broken)
@@ -104,9 +109,10 @@ class ExperimentRun:
             path=str(experiment.path),
             evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
             opened=opened,
-            runs=runs,
+            runs=tuple(runs),
             example_count=count,
-            repetitions=opened.repetitions if opened else 1,
+            repetitions=repetitions,
+            stopping=stopping,
             failure=failure,
             problems=experiment.problems,
             seconds=clocks.monotonic() - self._started_at if self._started_at else 0.0,
@@ -122,6 +128,7 @@ class ExperimentRun:
         if opened is None:
             return
         self._opened = opened
+        self._prefix = Prefix(opened, job.watch(opened))
         examples = opened.dataset.examples
         if not examples and not opened.is_empty_part:
             self._failure = Failure(
@@ -155,9 +162,10 @@ class ExperimentRun:
             self._start(self._work(opened, task, first, pending, ticket))
 
     def _pending(self, opened: OpenExperiment) -> Iterator[_PendingRun]:
-        """Yield every repetition of every example, in the dataset's order, unless an earlier job completed it."""
-        pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
-        for index, (example, repetition) in enumerate(pairs):
+        """Yield every repetition of every example, unless an earlier job completed it."""
+        pairs = list(itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1)))
+        for index in self._prefix.order if self._prefix else ():
+            example, repetition = pairs[index]
             earlier = opened.earlier.get((example.node_id, repetition))
             if earlier is not None:
                 earlier = with_all(opened, earlier, earlier.evaluations)
@@ -165,6 +173,9 @@ class ExperimentRun:
                 self._runs[index] = earlier
                 self._job.notify(self._job.observer.ran, opened, earlier)
                 self._job.notify(self._job.observer.recorded, opened, earlier)
+                self._look(index, earlier)
+                if self._is_ending:
+                    return
             else:
                 yield _PendingRun(index, example, repetition, earlier)
 
@@ -259,6 +270,7 @@ class ExperimentRun:
                     run = await self._evaluate(opened, run, ticket)
                 if pending.earlier is None:
                     self._look_at_first(run)
+                self._look(pending.index, run)
                 job.notify(job.observer.ran, opened, run)
                 await job.backlog.acquire()
             finally:
@@ -272,6 +284,13 @@ class ExperimentRun:
             raise
         self._runs[pending.index] = run
         job.notify(job.observer.recorded, opened, run)
+
+    def _look(self, index: int, run: TaskRun) -> None:
+        """Stop starting examples if the gates are decided by the runs so far."""
+        if self._prefix is not None and self._prefix.add(index, run):
+            self._is_given_up = True
+            if self._feed is not None:
+                self._feed.cancel()
 
     def _look_at_first(self, run: TaskRun) -> None:
         """Stop starting examples if the first runs all fail in the same way, to avoid further costs."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from evalwire.engine.limits import Limits, Stop
-    from evalwire.engine.protocols import Observer, Recorder, Tracer
+    from evalwire.engine.protocols import EarlyVerdicts, GateWatch, Observer, Recorder, Tracer
     from evalwire.model import Callee, Experiment, FailureStage, OpenExperiment
 
 log = logging.getLogger("evalwire")
@@ -49,6 +49,7 @@ class JobState:
         observer: Observer,
         limits: Limits,
         stop: Stop,
+        early: EarlyVerdicts | None = None,
         earlier: EarlierRuns | None = None,
     ) -> None:
         self.recorder = recorder
@@ -74,6 +75,7 @@ class JobState:
         self.outage: EvalwireError | None = None
         self.stop_reason = ""
         self._tracer = tracer
+        self._early = early
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
         earlier = earlier or EarlierRuns()
@@ -105,6 +107,10 @@ class JobState:
         self._feeds.add(feed)
         await asyncio.wait({feed})
         self._feeds.discard(feed)
+
+    def watch(self, opened: OpenExperiment) -> GateWatch | None:
+        """Return the gates that decide the end of an experiment; None to run all its examples."""
+        return self._early.watch(opened) if self._early is not None else None
 
     def plan(self, run_count: int) -> None:
         """Add the runs of an experiment that starts to the planned runs."""

@@ -8,7 +8,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from evalwire.errors import EvalwireError
-    from evalwire.model import Callee, Evaluation, Experiment, ExperimentResult, OpenExperiment, TaskRun
+    from evalwire.model import (
+        Callee,
+        Evaluation,
+        Experiment,
+        ExperimentResult,
+        GateDecision,
+        OpenExperiment,
+        TaskRun,
+    )
     from evalwire.usercode import Trace
 
 
@@ -37,6 +45,44 @@ class Recorder(Protocol):
         Raises:
             EvalwireError: Phoenix cannot be queried.
         """
+
+
+class GateWatch(Protocol):
+    """Decides during an experiment when its gates are decided, so that no further runs are needed.
+
+    Attributes:
+        order: the places of the examples in the dataset, in the random order of the runs.
+        risk: the probability that the whole run would have ended otherwise.
+        decisions: the decisions of the gates.
+    """
+
+    @property
+    def order(self) -> Sequence[int]:
+        """The places of the examples, in the order of the runs."""
+
+    @property
+    def risk(self) -> float:
+        """The probability, for all limits of the job together, that the whole run would have ended otherwise."""
+
+    @property
+    def decisions(self) -> tuple[GateDecision, ...]:
+        """The decisions of the gates."""
+
+    def add(self, run: TaskRun) -> bool:
+        """Look at the next run of the order; return whether the gates are decided."""
+
+    def end_round(self, part: ExperimentResult) -> bool:
+        """Look at all runs of the first repetitions; return whether the gates are decided."""
+
+    def end(self, part: ExperimentResult) -> None:
+        """Look at the whole run."""
+
+
+class EarlyVerdicts(Protocol):
+    """Watches the gates of a job."""
+
+    def watch(self, opened: OpenExperiment) -> GateWatch | None:
+        """Return the watch of an experiment; None if it runs all its examples."""
 
 
 class Tracer(Protocol):

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
     from evalwire.gates.drops import check_drop
+    from evalwire.gates.early_results import is_undecided
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
+    from evalwire.gates.stopping import ExperimentStopping, with_shares
     from evalwire.gates.variants import compare_variants
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "BaselineChoice",
     "BaselineQuery",
     "DropPolicy",
+    "ExperimentStopping",
     "Gate",
     "GateConfig",
     "GateTable",
@@ -47,10 +50,12 @@ __all__ = [
     "find_base_branch",
     "gates_schema",
     "is_of_base_branch",
+    "is_undecided",
     "on_branches",
     "read_gates",
     "resolve_gates",
     "unapplied_gates",
+    "with_shares",
 ]
 
 __getattr__ = lazy_names(
@@ -82,5 +87,8 @@ __getattr__ = lazy_names(
         "read_gates": "config",
         "resolve_gates": "resolve",
         "unapplied_gates": "resolve",
+        "ExperimentStopping": "stopping",
+        "with_shares": "stopping",
+        "is_undecided": "early_results",
     },
 )

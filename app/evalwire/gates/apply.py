@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.drops import Comparing, apply_drop_gate
+from evalwire.gates.early_results import decided_early, decision_of
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
 from evalwire.model import (
@@ -75,25 +76,28 @@ def apply_gates(
                     error_rate=max((limit.threshold for limit in own if limit.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
                 )
-                dropped = apply_drop_gate(result, gate, comparing)
-                found.append(_over_missing(result, gate, comparing.baseline, dropped, score))
+                applied = apply_drop_gate(result, gate, comparing)
+                applied = _over_missing(result, gate, comparing.baseline, applied, score)
             elif gate.evaluation is None:
-                found.append(_of_experiment(result, gate, prices))
+                applied = _of_experiment(result, gate, prices)
             else:
-                found.append(_of_evaluation(result, gate, score))
+                applied = _of_evaluation(result, gate, score)
+            found.append(decided_early(result.stopping, gate, applied))
     return tuple(found)
 
 
 def _corrected(
     results: Sequence[ExperimentResult], gates: Sequence[Gate], baselines: Mapping[str, Baseline]
 ) -> dict[tuple[str, str | None], float]:
-    names = {result.name for result in results}
+    stoppings = {result.name: result.stopping for result in results}
     raw: dict[tuple[str, str | None], float] = {}
     for gate in gates:
-        if gate.rule == "max_drop" and gate.experiment in names:
+        if gate.rule == "max_drop" and gate.experiment in stoppings:
             compared = _comparison(gate, baselines.get(gate.experiment))
+            looked = decision_of(stoppings[gate.experiment], gate)
             if compared is not None and compared.p_value is not None:
-                raw[gate.experiment, gate.evaluation] = compared.p_value
+                p_value = looked.p_value if looked is not None else None
+                raw[gate.experiment, gate.evaluation] = compared.p_value if p_value is None else p_value
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 

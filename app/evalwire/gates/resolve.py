@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
 from evalwire.gates.config import DropPolicy, FlagLimit, GateConfig, GateTable, Limit, moved
+from evalwire.model import gate_name
 
 if TYPE_CHECKING:
     from evalwire.gates.config import OnMissing
@@ -42,6 +43,11 @@ class Gate:
     source: str = ""
     label: str | None = None
     missing: OnMissing = "fail"
+
+    @property
+    def name(self) -> str:
+        """Return the name of the gate within its experiment."""
+        return gate_name(self.evaluation, self.rule, self.label)
 
     @property
     def refuses_change(self) -> bool:

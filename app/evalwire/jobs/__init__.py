@@ -7,6 +7,7 @@ from evalwire.loading import lazy_names
 if TYPE_CHECKING:
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
+    from evalwire.jobs.early import check_early
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
     from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, job_gating, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
@@ -55,6 +56,7 @@ __all__ = [
     "Selected",
     "Signals",
     "WatchedFiles",
+    "check_early",
     "check_outputs",
     "counted_result",
     "decide_outcome",
@@ -117,6 +119,7 @@ __getattr__ = lazy_names(
         "decide_outcome": "outcome",
         "directory_of": "selection",
         "discover": "selection",
+        "check_early": "early",
         "engine_limits": "spec",
         "experiment_report": "recorded",
         "export_experiment": "recorded",

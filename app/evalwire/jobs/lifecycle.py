@@ -19,6 +19,7 @@ from evalwire.errors import (
 )
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
+from evalwire.jobs.early import with_early_verdicts
 from evalwire.jobs.gating import job_gating
 from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
@@ -82,7 +83,7 @@ def run_and_report(
             with failing_exits(), importable(settings.experiments), begin(signals) as requested:
                 job = check_unchanged(requested, say=console.say)
                 gating = job_gating(job, settings, directory=writer.start.directory, say=console.say)
-                job = _stopping_what_fails(job, gating)
+                job = with_early_verdicts(_stopping_what_fails(job, gating), gating, settings, say=console.say)
                 writer.remove_earlier()
                 with progress_of(console, settings.prices) as (observer, shown), single_process():
                     report = run_job(

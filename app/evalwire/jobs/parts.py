@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evalwire import recording
 from evalwire.engine import EarlierRuns, run_engine
 from evalwire.experiments import read_inputs
+from evalwire.jobs.early import GateWatches
 from evalwire.jobs.journal_inputs import JournalWithInputs
 from evalwire.jobs.rescoring import RescoredResults, rescore_baselines
 from evalwire.model import with_inputs
@@ -139,6 +140,7 @@ def run_part(
             observer=observer,
             limits=job.limits,
             stop=stop,
+            early=GateWatches(gating=gating, rules=job.spec.stopping) if job.spec.stopping else None,
             earlier=earlier,
         )
         rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire.engine import Limits
-from evalwire.model import JobSpec
+from evalwire.model import JobSpec, StoppingRules
 from evalwire.settings import origin_metadata
 
 if TYPE_CHECKING:
@@ -34,15 +34,36 @@ def job_spec(
         gates=tuple(settings.gate),
         baseline=str(settings.baseline or ""),
         selection=selection,
+        stopping=stopping_rules(settings),
         sharing=sharing,
     )
 
 
-def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | None) -> JobSpec:
-    """Return the spec of a resumed job: the earlier spec, with the current gates and baseline if they are set."""
+def stopping_rules(settings: Settings) -> StoppingRules | None:
+    """Return the rules of early verdicts; None without `--stop-early`."""
+    if not settings.stop_early:
+        return None
+    return StoppingRules(
+        risk=settings.stop_risk,
+        min_examples=settings.stop_min_examples,
+        errors=settings.stop_errors,
+        on_failed=settings.stop_on_failed,
+    )
+
+
+def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | None, is_whole: bool = False) -> JobSpec:
+    """Return the spec of a resumed job: the earlier spec, with the current gates and baseline if they are set.
+
+    Args:
+        settings: the current settings.
+        earlier: the spec of the earlier job.
+        sharing: the division of the experiments among shards; None for a job that runs everything.
+        is_whole: whether to run all examples, although the earlier job ended early.
+    """
     return replace(
         earlier,
         sharing=sharing,
+        stopping=None if is_whole else earlier.stopping,
         gates=tuple(settings.gate) or earlier.gates,
         baseline=str(settings.baseline or earlier.baseline),
     )

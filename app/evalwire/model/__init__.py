@@ -1,5 +1,6 @@
 """The immutable types that all stages share, named as in Phoenix."""
 
+from evalwire.model.audit import Audit, Expected
 from evalwire.model.baseline import (
     Baseline,
     BaselineRun,
@@ -14,7 +15,7 @@ from evalwire.model.baseline import (
 from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
-from evalwire.model.gates import GateResult, Rule, Status
+from evalwire.model.gates import GateResult, Rule, Status, gate_name
 from evalwire.model.history import History, HistoryEntry, history_entry
 from evalwire.model.inputs import UNKNOWN_INPUTS, FileDigests, Inputs, changed_files, limited
 from evalwire.model.intervals import interval_of_mean, interval_of_rate
@@ -43,10 +44,12 @@ from evalwire.model.metadata import (
     source_facts,
     start_metadata,
     start_time_of,
+    stopping_of,
     with_inputs,
+    without_stopping,
 )
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
-from evalwire.model.permutation import sign_flip
+from evalwire.model.permutation import DRAWS, sign_flip
 from evalwire.model.prices import Price, price_line
 from evalwire.model.remembering import remembered
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
@@ -55,6 +58,7 @@ from evalwire.model.result_tables import RUN_COLUMNS, ExperimentResults, evaluat
 from evalwire.model.run import AnnotatorKind, Evaluation, RunKey, TaskRun, kind_by_score
 from evalwire.model.scores import ScoreSummary, are_bools
 from evalwire.model.selection import ExampleSelection, PartialRun
+from evalwire.model.sequential import SignDraws, SignWalk, chance_of_drop
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.source import UNKNOWN_FILES, OutputSource, describe_source
 from evalwire.model.stats import (
@@ -66,6 +70,7 @@ from evalwire.model.stats import (
     percentile,
     wilson_interval,
 )
+from evalwire.model.stopping import ErrorsJudged, GateDecision, OnFailed, Stopping, StoppingRules, random_order
 from evalwire.model.stored import (
     OnExist,
     StoredDataset,
@@ -99,6 +104,7 @@ from evalwire.model.variant import (
 __all__ = [
     "CREATION_KEY",
     "DEFAULT_VARIANT",
+    "DRAWS",
     "EMPTY",
     "FACTS_KEY",
     "RUN_COLUMNS",
@@ -106,6 +112,7 @@ __all__ = [
     "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
     "AnnotatorKind",
+    "Audit",
     "Baseline",
     "BaselineRun",
     "BaselineScore",
@@ -114,10 +121,12 @@ __all__ = [
     "Cost",
     "Dataset",
     "Direction",
+    "ErrorsJudged",
     "Evaluation",
     "EvaluationKind",
     "Example",
     "ExampleSelection",
+    "Expected",
     "Experiment",
     "ExperimentResult",
     "ExperimentResults",
@@ -125,6 +134,7 @@ __all__ = [
     "FailureKind",
     "FailureStage",
     "FileDigests",
+    "GateDecision",
     "GateResult",
     "History",
     "HistoryEntry",
@@ -133,6 +143,7 @@ __all__ = [
     "JobSpec",
     "ModelUsage",
     "OnExist",
+    "OnFailed",
     "OpenExperiment",
     "Outcome",
     "OutputSource",
@@ -148,8 +159,12 @@ __all__ = [
     "ScoreSummary",
     "Shard",
     "Sharing",
+    "SignDraws",
+    "SignWalk",
     "SpanUsage",
     "Status",
+    "Stopping",
+    "StoppingRules",
     "StoredDataset",
     "StoredExample",
     "TaskRun",
@@ -161,6 +176,7 @@ __all__ = [
     "VariantComparison",
     "are_bools",
     "baseline_obstacle",
+    "chance_of_drop",
     "change_text",
     "changed_files",
     "comparison_time",
@@ -177,6 +193,7 @@ __all__ = [
     "evaluator_hashes",
     "examples_digest",
     "file_hash",
+    "gate_name",
     "has_passed",
     "history_entry",
     "holm",
@@ -202,6 +219,7 @@ __all__ = [
     "percentile",
     "price_line",
     "prices_in",
+    "random_order",
     "recorded_baseline_score",
     "recorded_kind",
     "recorded_prefix",
@@ -214,6 +232,7 @@ __all__ = [
     "source_facts",
     "start_metadata",
     "start_time_of",
+    "stopping_of",
     "to_json",
     "to_lossy_json",
     "token_count",
@@ -225,5 +244,6 @@ __all__ = [
     "usage_of_spans",
     "wilson_interval",
     "with_inputs",
+    "without_stopping",
     "written",
 ]

@@ -73,4 +73,9 @@ class GateResult:
     @property
     def name(self) -> str:
         """The name of the gate, for example `top_k min`, `max_error_rate` or `judge max_label_share incorrect`."""
-        return " ".join(part for part in (self.evaluation, self.rule, self.label) if part)
+        return gate_name(self.evaluation, self.rule, self.label)
+
+
+def gate_name(evaluation: str | None, rule: Rule, label: str | None) -> str:
+    """Return the name of a gate within its experiment."""
+    return " ".join(part for part in (evaluation, rule, label) if part)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from evalwire.model.shard import Sharing
     from evalwire.model.source import OutputSource
+    from evalwire.model.stopping import StoppingRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class JobSpec:
         calls: the time limit and the retries of a call, which the digest of an experiment's settings includes.
         selection: the examples that a partial run selects; None for all examples.
         sources: by experiment, the recorded experiment whose outputs the job scores; empty for a job that calls tasks.
+        stopping: the rules of early verdicts; None to run all examples.
         sharing: the division of the experiments among shards; None for a job that runs everything.
     """
 
@@ -59,6 +61,7 @@ class JobSpec:
     calls: Mapping[str, Any] = field(default_factory=dict)
     selection: ExampleSelection | None = None
     sources: Mapping[str, OutputSource] = field(default_factory=dict)
+    stopping: StoppingRules | None = None
     sharing: Sharing | None = None
 
     def of_experiment(self, name: str) -> JobSpec:

@@ -13,6 +13,7 @@ from evalwire.model.baseline import BaselineScore, EvaluationKind
 from evalwire.model.inputs import Inputs
 from evalwire.model.means import means_to_json, score_means
 from evalwire.model.run import kind_by_score
+from evalwire.model.stopping import Stopping
 from evalwire.model.usage import usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
         "data": data_digest(dataset),
         "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),
+        **({"stopping": spec.stopping.to_json()} if spec.stopping else {}),
     }
 
 
@@ -145,8 +147,17 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "scores": scores,  # score name -> evaluator, for evaluators that return several scores
             "usage": usage_to_json(usage),
             "models": _models(result),
+            **_stopping(result),
         },
     }
+
+
+def _stopping(result: ExperimentResult) -> dict[str, Any]:
+    """Return the part of an experiment that counts, with the rules that it started with."""
+    if result.stopping is None:
+        return {}
+    rules = own_metadata(result.experiment_metadata).get("stopping") or {}
+    return {"stopping": {**rules, **result.stopping.to_json()}}
 
 
 def _models(result: ExperimentResult) -> dict[str, Any]:
@@ -210,12 +221,26 @@ def source_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     return found if isinstance(found, Mapping) else None
 
 
+def stopping_of(metadata: Mapping[str, Any] | None) -> Stopping | None:
+    """Return how far an experiment with early verdicts ran, from its metadata; None for other experiments."""
+    return Stopping.from_json(own_metadata(metadata).get("stopping"))
+
+
+def without_stopping(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metadata of an experiment without its early verdict, for a run of all its examples."""
+    facts = {key: value for key, value in own_metadata(metadata).items() if key != "stopping"}
+    return {**metadata, FACTS_KEY: facts} if FACTS_KEY in metadata else metadata
+
+
 def baseline_obstacle(metadata: Mapping[str, Any] | None) -> str:
     """Return why an experiment is never a baseline, to follow its name; empty if it may be a baseline."""
     if partial_facts(metadata) is not None:
         return "is from a partial run"
     if source_facts(metadata) is not None:
         return "has new scores of outputs of an earlier run"
+    stopping = stopping_of(metadata)
+    if stopping is not None and stopping.is_early:
+        return f"was decided after {stopping.extent}"
     return ""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.metadata import source_facts
+from evalwire.model.numbers import percentage
 from evalwire.model.source import describe_source
 
 if TYPE_CHECKING:
@@ -77,11 +78,35 @@ class Report:
         parts = ["dry run, nothing recorded"] if self.dry_run else []
         if self.partial:
             parts.append(str(self.partial) if self.outcome == "partial" else f"PARTIAL: {self.partial}")
+        if self.early_note:
+            parts.append(self.early_note)
         if self.source_note:
             parts.append(self.source_note)
         if self.shard:
             parts.append(f"shard {self.shard}, gates are applied after the merge")
         return "; ".join(parts)
+
+    @property
+    def ended_early(self) -> list[ExperimentResult]:
+        """The experiments whose gates were decided before the whole run."""
+        return [result for result in self.results if result.stopping is not None and result.stopping.is_early]
+
+    @property
+    def early_note(self) -> str:
+        """The part after which the gates were decided, and the risk; empty for whole runs."""
+        parts = [result.stopping for result in self.ended_early if result.stopping is not None]
+        if not parts:
+            return ""
+        if len(self.results) == 1:
+            extent = f"decided after {parts[0].extent}"
+        else:
+            extent = f"{len(parts)} of {len(self.results)} experiments decided early"
+        return f"{extent}, risk {percentage(parts[0].risk)}"
+
+    @property
+    def not_needed(self) -> int:
+        """The number of runs that early verdicts made unnecessary."""
+        return sum(result.stopping.not_needed for result in self.ended_early if result.stopping is not None)
 
     @property
     def source_note(self) -> str:

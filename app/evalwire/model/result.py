@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evalwire.model.failure import Failure
     from evalwire.model.run import TaskRun
     from evalwire.model.scores import ScoreSummary
+    from evalwire.model.stopping import Stopping
     from evalwire.model.usage import Usage
 
 
@@ -57,6 +58,7 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
         failure: the failure that stopped the experiment as a whole, or None.
         seconds: the wall time in seconds.
         path: the path of the experiment's directory.
+        stopping: how far the experiment ran with early verdicts, whose runs alone count; None without early verdicts.
         used: the language model usage of an experiment read from Phoenix, where only the total is known.
     """
 
@@ -64,6 +66,7 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
     dataset_name: str
     path: str = ""
     used: Usage | None = None
+    stopping: Stopping | None = None
     evaluator_names: tuple[str, ...] = ()
     opened: OpenExperiment | None = None
     runs: tuple[TaskRun, ...] = ()
@@ -180,11 +183,14 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
 
     @property
     def usage(self) -> Usage | None:
-        """The usage of language models; None if the usage of any run is unknown."""
+        """The usage of language models, also of runs that do not count; None if the usage of any run is unknown."""
         return remembered(self, "usage", self._total_usage)
 
     def _total_usage(self) -> Usage | None:
-        parts = [run.total_usage for run in self.runs]
+        beyond = self.stopping.runs_beyond if self.stopping is not None else ()
+        if self.stopping is not None and len(beyond) < self.stopping.beyond:  # only the job itself has these runs
+            return self.used
+        parts = [run.total_usage for run in (*self.runs, *beyond)]
         known = [part for part in parts if part is not None]
         return total_usage(known) if parts and len(known) == len(parts) else self.used
 

@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from evalwire.errors import PhoenixError
-from evalwire.model import Experiment, ExperimentResult, OpenExperiment, own_metadata, partial_facts, recorded_usage
+from evalwire.model import (
+    CREATION_KEY,
+    Experiment,
+    ExperimentResult,
+    OpenExperiment,
+    own_metadata,
+    partial_facts,
+    random_order,
+    recorded_usage,
+    stopping_of,
+)
 from evalwire.phoenix.export import Recording, example_notes, incomplete_runs
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, TaskRun
+    from evalwire.model import Dataset, Stopping, TaskRun
     from evalwire.phoenix.connection import Connection
     from evalwire.phoenix.datasets import Datasets
     from evalwire.phoenix.experiments import Experiments
@@ -110,11 +120,12 @@ def to_result(
         runs_ = [_with_own_evaluations(run, evaluators) for run in runs_]
     names = evaluators if evaluators is not None else {score.name for run in runs_ for score in run.evaluations}
     partial = partial_facts(metadata) or {}
+    stopping = stopping_of(metadata)
     times = [time for run in runs_ for time in (run.start_time, run.end_time)]
     seconds = facts.get("seconds")
     # scripts may record more repetitions than the experiment declares
     repetitions = max([record.get("repetitions") or 1, *(run.repetition for run in runs_)])
-    return ExperimentResult(
+    result = ExperimentResult(
         name=name,
         dataset_name=dataset.name,
         evaluator_names=tuple(sorted(names)),
@@ -134,6 +145,18 @@ def to_result(
         seconds=seconds if isinstance(seconds, int | float) else _span(times),
         used=recorded_usage(facts),
     )
+    return result if stopping is None else _counted_part(result, stopping, dataset)
+
+
+def _counted_part(result: ExperimentResult, stopping: Stopping, dataset: Dataset) -> ExperimentResult:
+    """Return the part of an experiment with early verdicts that its gates counted."""
+    key = str(result.experiment_metadata.get(CREATION_KEY))
+    order = random_order(key, [example.id for example in dataset.examples])
+    counted = {dataset.examples[place].id for place in order[: stopping.seen]}
+    runs = tuple(run for run in result.runs if run.example.id in counted and run.repetition <= stopping.rounds)
+    keys = {run.key for run in runs}
+    stopping = replace(stopping, runs_beyond=tuple(run for run in result.runs if run.key not in keys))
+    return replace(result, runs=runs, example_count=stopping.seen, repetitions=stopping.rounds, stopping=stopping)
 
 
 def _text(value: object) -> str:

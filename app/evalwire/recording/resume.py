@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import ExperimentNotFound, PhoenixError, UsageError
-from evalwire.model import OpenExperiment, is_same_json
+from evalwire.model import OpenExperiment, is_same_json, without_stopping
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,6 +49,7 @@ class ResumeExperiments:
     ) -> None:
         self._server = server
         self._is_shared = spec.sharing is not None
+        self._is_early = spec.stopping is not None
         self._journal = journal
         self._creation = creation
         self._past = past
@@ -77,7 +78,7 @@ class ResumeExperiments:
             experiment=experiment,
             dataset=dataset,
             recorded_name=past.recorded_name,
-            metadata=past.metadata,
+            metadata=past.metadata if self._is_early else without_stopping(past.metadata),
             repetitions=past.repetitions,
         )
         if past.id is None:

@@ -106,7 +106,8 @@ def _suite_of(report: Report, result: ExperimentResult, unexplained: Sequence[Ca
 def _tally(report: Report, result: ExperimentResult) -> Counter[Kind]:
     """Return the number of cases of an experiment by kind."""
     runs = _Runs.of(report, result)
-    tally = Counter[Kind](case.kind for case in (*_cases_of_all_runs(report, result), *_not_run(report, result)))
+    others = (*_cases_of_all_runs(report, result), *_not_run(report, result), *_not_needed(result))
+    tally = Counter[Kind](case.kind for case in others)
     for run in result.runs:
         if runs.passes(run):
             tally["passed"] += len(run.evaluations)
@@ -121,6 +122,7 @@ def _cases_of(report: Report, result: ExperimentResult) -> Iterator[Case]:
     for run in result.runs:
         yield from runs.cases(run)
     yield from _not_run(report, result)
+    yield from _not_needed(result)
 
 
 def _unexplained(report: Report, result: ExperimentResult) -> list[Case]:
@@ -366,6 +368,16 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
                 yield Case(group="task", name=name, kind="skipped", message="not run", file=file_of(report, result))
     if unnamed > 0:
         yield Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
+
+
+def _not_needed(result: ExperimentResult) -> Iterator[Case]:
+    """Yield a skipped case for the runs that an early verdict made unnecessary."""
+    stopping = result.stopping
+    if stopping is not None and stopping.is_early:
+        message = f"{stopping.not_needed} runs not needed: decided after {stopping.extent}"
+        if stopping.beyond:
+            message += f"; {stopping.beyond} further runs were in flight, {stopping.beyond_failed} of them failed"
+        yield Case(group="task", name="task[not needed]", kind="skipped", message=message)
 
 
 def _worse(report: Report, result: ExperimentResult) -> dict[tuple[str, str], tuple[Comparison, Pair]]:

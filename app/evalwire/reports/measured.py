@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evalwire.model import cost_text, count, total_usage, usage_cost
+
 if TYPE_CHECKING:
     from evalwire.model import Comparison, ExperimentResult, Report, ScoreSummary
 
@@ -41,6 +43,24 @@ class Measured:
             return ""
         is_gain = (self.comparison.change > 0) != (self.comparison.direction == "minimize")
         return "green" if is_gain else "red"
+
+
+def size_text(result: ExperimentResult) -> str:
+    """Return the number of examples and repetitions that count, and how many a whole run has if it ended early."""
+    if result.stopping is not None and result.stopping.is_early:
+        return result.stopping.extent
+    size = count(result.example_count, "example")
+    return f"{size} x {result.repetitions}" if result.repetitions > 1 else size
+
+
+def not_needed_text(report: Report) -> str:
+    """Return the number of runs that early verdicts made unnecessary, and their estimated cost; empty without any."""
+    if not report.not_needed:
+        return ""
+    runs = sum(len(result.runs) for result in report.ended_early)
+    cost = usage_cost(total_usage(result.usage or () for result in report.ended_early), report.prices)
+    saved = cost.usd / runs * report.not_needed if runs else 0.0
+    return f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")
 
 
 def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> Measured:

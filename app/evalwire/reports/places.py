@@ -62,6 +62,8 @@ def annotations_of(report: Report) -> list[Annotation]:
     if report.exit_code != 0 and not any(annotation.level == "error" for annotation in ordered):
         reason = REASONS.get(report.outcome, "the job failed")
         ordered.insert(0, Annotation(level="error", title="evalwire", message=reason))
+    if report.early_note:
+        ordered.append(Annotation(level="warning", title="evalwire", message=report.early_note))
     if report.partial is not None:
         ordered.append(Annotation(level="warning", title="evalwire", message=f"PARTIAL: {report.partial}"))
     return ordered

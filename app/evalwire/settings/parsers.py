@@ -88,6 +88,13 @@ def _number(value: Any) -> float:
     return number
 
 
+def _probability(value: Any) -> float:
+    number = _number(value)
+    if number >= 1:
+        raise ValueError("expected a number between 0 and 1")
+    return number
+
+
 def _number_from_0(value: Any) -> float:
     if value in (0, "0", "0.0") and not isinstance(value, bool):
         return 0.0
@@ -200,6 +207,7 @@ DELIMITER = Parser(_delimiter, "TEXT", {"type": "string", "minLength": 1})
 SEPARATOR = Parser(_separator, "TEXT", {"type": "string", "minLength": 1})
 NUMBER = Parser(_number, "FLOAT", {"type": "number", "exclusiveMinimum": 0})
 NUMBER_FROM_0 = Parser(_number_from_0, "FLOAT", {"type": "number", "minimum": 0})
+PROBABILITY = Parser(_probability, "FLOAT", {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
 COUNT = Parser(_count, "INTEGER", _WHOLE)
 COUNT_FROM_0 = Parser(_count_from_0, "INTEGER", {"type": "integer", "minimum": 0})
 COUNT_OR_AUTO = Parser(_count_or_auto, "INTEGER|auto", {"anyOf": [_WHOLE, {"const": "auto"}]})

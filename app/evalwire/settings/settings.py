@@ -30,6 +30,7 @@ from evalwire.settings.parsers import (
     TEXTS,
     choice,
 )
+from evalwire.settings.stopping_settings import StoppingSettings
 
 if TYPE_CHECKING:
     from evalwire.model import Price, Variant
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(StoppingSettings):
     """All settings as attributes, such as `settings.concurrency`; `source("concurrency")` returns the source."""
 
     experiments: Path = option(

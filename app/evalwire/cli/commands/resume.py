@@ -20,7 +20,15 @@ from evalwire.jobs import (
     select_names,
     with_task_files,
 )
-from evalwire.model import ExampleSelection, JobSpec, describe_source, own_metadata, partial_facts, source_facts
+from evalwire.model import (
+    ExampleSelection,
+    JobSpec,
+    StoppingRules,
+    describe_source,
+    own_metadata,
+    partial_facts,
+    source_facts,
+)
 from evalwire.recording import Journal, PastJob, newest_journal, past_experiment
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ def resume(
     local: bool = False,
     accept_changes: bool = False,
     allow_partial: bool = False,
+    whole: bool = False,
 ) -> int:
     """Resume an earlier job, write the report, and return the exit code.
 
@@ -51,6 +60,7 @@ def resume(
         local: start the local Phoenix for the job.
         accept_changes: continue even if code or examples changed since the job started.
         allow_partial: let a partial run pass in CI, although its gates are not applied.
+        whole: run all examples of an experiment that ended early, and apply the gates to all of them.
 
     Raises:
         UsageError: the journal is missing, in use or unreadable.
@@ -82,7 +92,7 @@ def resume(
                 experiments=with_task_files(loaded.experiments, past.spec),
                 processes=loaded.processes,
                 phoenix=phoenix,
-                spec=resumed_spec(settings, past.spec, sharing=sharing),
+                spec=resumed_spec(settings, past.spec, sharing=sharing, is_whole=whole),
                 limits=engine_limits(settings),
                 environ=environ,
                 mask=console.mask,
@@ -143,5 +153,6 @@ def _from_phoenix(invocation: Invocation, phoenix: Phoenix, experiment_id: str) 
         repetitions=past.repetitions,
         split=past.dataset.split if past.dataset else None,
         selection=ExampleSelection.from_json(partial_facts(past.metadata)),
+        stopping=StoppingRules.from_json(own_metadata(past.metadata).get("stopping")),
     )
     return PastJob(experiments=names, spec=spec, past={names[0]: past})

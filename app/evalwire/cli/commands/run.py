@@ -12,6 +12,7 @@ from evalwire.jobs import (
     ExampleRequest,
     Job,
     Signals,
+    check_early,
     engine_limits,
     job_spec,
     loaded_experiments,
@@ -78,6 +79,7 @@ def run(
         _check_shards(selection, local=local)
     planned = membership.plan.past if membership is not None and membership.plan is not None else None
     spec = replace(_spec(invocation, membership, planned), selection=selection)
+    check_early(settings, spec)
 
     @contextlib.contextmanager
     def begin(signals: Signals) -> Iterator[Job]:

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from evalwire.model import Evaluation, Failure, OutputSource, RunKey, TaskRun, UploadedVersion, Usage
+from evalwire.model import Evaluation, Failure, OutputSource, RunKey, StoppingRules, TaskRun, UploadedVersion, Usage
 from evalwire.recording.journal.past import PastDataset
 
 FORMAT: Final = 2
@@ -41,6 +41,7 @@ class JobLine(_Line, frozen=True, tag="job"):
     selection: Mapping[str, Any] | None = None
     uploaded: Mapping[str, UploadedVersion] = msgspec.field(default_factory=dict)
     sources: Mapping[str, OutputSource] = msgspec.field(default_factory=dict)
+    stopping: StoppingRules | None = None
 
 
 class CreateLine(_Line, frozen=True, tag="create"):

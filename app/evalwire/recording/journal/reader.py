@@ -107,6 +107,7 @@ def _job(line: lines.JobLine) -> PastJob:
             gates=line.gates,
             baseline=line.baseline,
             selection=selection,
+            stopping=line.stopping,
             sharing=_sharing(line.shard, line.run_key),
         ),
     )

@@ -166,6 +166,7 @@ class Journal:
                 shard=str(sharing.shard) if sharing and sharing.shard else None,
                 run_key=sharing.run_key if sharing else None,
                 selection=spec.selection.to_json() if spec.selection else None,
+                stopping=spec.stopping,
             )
         )
         for name in spec.sources:

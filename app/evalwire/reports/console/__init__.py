@@ -20,6 +20,7 @@ from evalwire.reports.console.variants import variant_lines
 from evalwire.reports.console.wrapping import Line, print_line
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link
+from evalwire.reports.measured import not_needed_text
 from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import plain
 
@@ -153,6 +154,8 @@ def headline(report: Report) -> str:
         parts.append("none failed")
     if digest.not_run:
         parts.append(f"{digest.not_run} not run")
+    if not_needed := not_needed_text(report):
+        parts.append(not_needed)
     if digest.has_no_gates:
         parts.append("no gates")
     parts.append(f"{report.seconds:.1f} s")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from evalwire.model import change_text, count, score_text, written
+from evalwire.model import change_text, score_text, written
 from evalwire.reports.console.wrapping import Line
-from evalwire.reports.measured import measured, moved_text
+from evalwire.reports.measured import measured, moved_text, size_text
 from evalwire.reports.text import cut, plain, without_score
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def score_lines(report: Report, *, width: int | None) -> Iterator[Line]:
 
 
 def _head(report: Report, result: ExperimentResult) -> Text:
-    size = count(result.example_count, "example")
-    parts = [f"{size} x {result.repetitions}" if result.repetitions > 1 else size]
+    parts = [size_text(result)]
     if bad := result.bad_runs:
         parts.append(f"{bad} failed")
     parts.append(f"{result.seconds:.1f} s")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import cost_text, count
 from evalwire.reports.html.numbers import DASH, duration, number, percent, points, signed
+from evalwire.reports.measured import not_needed_text
 
 if TYPE_CHECKING:
     from evalwire.model import GateResult, Report
@@ -37,6 +38,8 @@ def _reason(report: Report, digest: Digest) -> str:
         case "partial":
             note = f" {report.gates_note}." if report.gates_note else ""
             return f"The selected examples ran, and every evaluator scored every output.{note}"
+        case "passed" if not found and report.early_note:
+            return f"No gate failed: {report.early_note}. {not_needed_text(report)}."
         case "passed" if not found:
             gates = "; there are no gates" if digest.has_no_gates else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."

@@ -19,6 +19,7 @@ from evalwire.reports.markdown.parts import ELSEWHERE, LONGEST_NAME, ROOMS, Part
 from evalwire.reports.markdown.scores import score_table, statistics
 from evalwire.reports.markdown.variants import variant_parts
 from evalwire.reports.markdown_text import code, link_to, prose
+from evalwire.reports.measured import not_needed_text
 from evalwire.reports.reachable import with_reachable_pages
 from evalwire.reports.text import gate_sentence, relative
 
@@ -117,6 +118,8 @@ def _numbers(report: Report) -> str:
         cost = usage_cost(usage, report.prices)
         date = f" (prices of {cost.as_of})" if cost.as_of else ""
         parts.append(f"{used:,} tokens" + (f", {cost.text}{date}" if cost.usd else ""))
+    if not_needed := not_needed_text(report):
+        parts.append(not_needed)
     if report.gates_note:
         parts.append(report.gates_note)
     return " · ".join(parts)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalwire.model import change_text, count, score_text
+from evalwire.model import change_text, score_text
 from evalwire.reports.amounts import change_interval
 from evalwire.reports.highlights import comparison_link
 from evalwire.reports.markdown.parts import LONGEST_NAME, omitted
 from evalwire.reports.markdown_text import code, link_to, prose
-from evalwire.reports.measured import measured, moved_text
+from evalwire.reports.measured import measured, moved_text, size_text
 from evalwire.reports.text import without_score
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def _head(part: Part) -> str:
     result = part.result
     name = code(result.name, LONGEST_NAME, in_table=True)
     name = link_to(name, comparison_link(part.baseline, result) or result.url) or name
-    size = count(result.example_count, "example")
-    size += f" x {result.repetitions}" if result.repetitions > 1 else ""
+    size = size_text(result)
     mark = "✅" if part.passed else "❌"
     return f"{mark} {name}<br>{size}{f', {result.bad_runs} failed' if result.bad_runs else ''}"
 

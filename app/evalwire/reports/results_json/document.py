@@ -14,6 +14,7 @@ from evalwire.model import AnnotatorKind, EvaluationKind, FailureKind, FailureSt
 from evalwire.reports.results_json.baseline_records import Baseline, BaselineScore
 from evalwire.reports.results_json.history_records import History
 from evalwire.reports.results_json.records import Count, Interval, Number, PartialRun, Record, Time, Usage, describe
+from evalwire.reports.results_json.stopping_records import Stopping
 from evalwire.reports.results_json.variant_records import VariantComparison
 
 SCHEMA_VERSION: Final = 2
@@ -237,6 +238,10 @@ class Experiment(Record, frozen=True, kw_only=True):
     ] = ()
     failure: Annotated[Failure | None, describe("Failure that stopped the experiment, if any.")]
     problems: Annotated[tuple[Failure, ...], describe("Reasons why the experiment cannot run, found when loading it.")]
+    stopping: Annotated[
+        Stopping | None,
+        describe("Part of the run on which early verdicts are based; null for a run without early verdicts."),
+    ] = None
     scores: Annotated[tuple[ScoreSummary, ...], describe("Summaries by evaluation name, sorted.")] = ()
     examples_not_run: Annotated[tuple[ExampleNotRun, ...], describe("Examples without a run, in dataset order.")]
     runs: Annotated[tuple[Run, ...], describe("Runs in dataset order, then by repetition.")]

@@ -9,7 +9,14 @@ from operator import attrgetter
 from typing import Any
 
 from evalwire import model
-from evalwire.reports.results_json import baseline_records, document, history_records, records, variant_records
+from evalwire.reports.results_json import (
+    baseline_records,
+    document,
+    history_records,
+    records,
+    stopping_records,
+    variant_records,
+)
 from evalwire.reports.results_json.records import Record
 from evalwire.reports.text import cut_middle
 
@@ -30,6 +37,8 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     baseline_records.Comparison: model.Comparison,
     document.Evaluation: model.Evaluation,
     document.Failure: _failure,
+    stopping_records.GateDecision: model.GateDecision,
+    stopping_records.Stopping: model.Stopping,
     document.GateResult: model.GateResult,
     history_records.History: model.History,
     history_records.HistoryEntry: model.HistoryEntry,

@@ -196,6 +196,7 @@ def _result(experiment: document.Experiment, runs: Sequence[TaskRun], shard: Sha
         failure=to_noun(experiment.failure),
         problems=to_noun(experiment.problems),
         seconds=experiment.seconds,
+        stopping=to_noun(experiment.stopping),
     )
     return result if result.usage is not None else replace(result, used=to_noun(experiment.usage))
 

@@ -101,6 +101,7 @@ def _experiment(report: Report, result: ExperimentResult) -> Iterator[str]:
         usage=to_record(usage),
         cost_usd=cost.usd if cost else None,
         unpriced_models=cost.unknown if cost else (),
+        stopping=to_record(replace(result.stopping, runs_beyond=())) if result.stopping else None,
         failure=to_record(result.failure),
         problems=to_record(result.problems),
         examples_not_run=(),

@@ -1,0 +1,140 @@
+"""Decide a drop gate before all pairs are known (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalwire.gates.comparison import Scores, scores_of
+from evalwire.gates.drops import FEWEST_PAIRS
+from evalwire.gates.early_limits import undecided
+from evalwire.gates.gate_results import percent
+from evalwire.gates.looks import LOOKS, DropLooks
+from evalwire.model import ExperimentResult, difference, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from evalwire.gates.resolve import Gate
+    from evalwire.model import Example, StoppingRules, TaskRun
+
+
+class EarlyDrop:
+    """A drop gate that looks at its pairs ten times, or after each round of repetitions.
+
+    It is left to the whole run if it has fewer than ten pairs, no baseline or a changed evaluator, or if its mode is
+    `strict`.
+
+    Args:
+        gate: the gate.
+        examples: the examples of the run, in their random order.
+        repetitions: the number of runs of each example.
+        rules: the rules of the job.
+        before: the baseline; None without a baseline.
+        changed: the evaluators whose recorded scores cannot be compared.
+        siblings: the number of drop gates of the experiment.
+    """
+
+    is_needed = True
+
+    def __init__(
+        self,
+        gate: Gate,
+        examples: Sequence[Example],
+        *,
+        repetitions: int,
+        rules: StoppingRules,
+        before: ExperimentResult | None,
+        changed: Collection[str],
+        siblings: int,
+    ) -> None:
+        self.gate = gate
+        self.decision = undecided(gate)
+        self._repetitions = repetitions
+        self._name = gate.evaluation or ""
+        self._runs: list[TaskRun] = []
+        self._known = 0  # runs of examples that the baseline scored
+        self._before = self._scores_before(before, examples, changed)
+        self._order = [example.id for example in examples if example.id in self._before.by_example]
+        self._looks: DropLooks | None = None
+        if len(self._order) < FEWEST_PAIRS or gate.drop_policy.mode == "strict" or before is None:
+            return
+        self._rounds = min(repetitions, before.repetitions)
+        level = mean([self._before.by_example[example_id] for example_id in self._order])
+        self._looks = DropLooks(
+            len(self._order),
+            significance=gate.drop_policy.significance / max(rules.drops, 1),
+            tolerance=gate.threshold * (abs(level) if gate.is_relative else 1.0),
+            is_bool=self._before.is_bool and self._before.is_single and repetitions == 1,
+            siblings=siblings,
+        )
+
+    def _scores_before(
+        self, before: ExperimentResult | None, examples: Sequence[Example], changed: Collection[str]
+    ) -> Scores:
+        """Return the baseline's scores of unchanged examples; none if they cannot be compared."""
+        nothing = Scores(by_example={}, is_bool=False, is_single=True)
+        if before is None:
+            return nothing
+        evaluators = {found.evaluator for run in before.runs for found in run.evaluations if found.name == self._name}
+        if evaluators & set(changed) or self._name in changed:
+            return nothing
+        same = {example.id for example in examples if before.contents.get(example.id) == example.content_hash}
+        repetitions = min(self._repetitions, before.repetitions)
+        runs = tuple(run for run in before.runs if run.example.id in same and run.repetition <= repetitions)
+        part = replace(before, runs=runs, repetitions=repetitions)
+        return scores_of(part, self._name, direction=self.gate.direction)
+
+    def add(self, run: TaskRun) -> None:
+        """Look if the next run completes a tenth of the pairs; the last look is the whole run."""
+        if self._looks is None or self._looks.number >= LOOKS - 1:
+            return
+        self._runs.append(run)
+        self._known += run.example.id in self._before.by_example
+        if self._known < self._looks.next_at:
+            return
+        part = ExperimentResult(name="", dataset_name="", runs=tuple(self._runs), example_count=len(self._runs))
+        self._look(part, share=None)
+
+    def end_round(self, part: ExperimentResult) -> None:
+        """Look at the means of the first repetitions."""
+        if self._looks is None or part.repetitions >= self._rounds:
+            return
+        share = 2 * part.repetitions / (part.repetitions + self._rounds)
+        self._look(part, share=share)
+
+    def end(self, part: ExperimentResult) -> None:
+        """Account for the earlier looks after the whole run."""
+        if self._looks is not None and self._looks.number and (losses := self._losses(part)):
+            self.decision = replace(self.decision, p_value=self._looks.final_p_value(losses))
+
+    def _look(self, part: ExperimentResult, *, share: float | None) -> None:
+        looks = self._looks
+        losses = self._losses(part)
+        if looks is None or not losses:
+            return
+        status = looks.look(losses, share=share)
+        where = f"look {looks.number} of {LOOKS if share is None else self._rounds}"
+        if status == "failed":
+            text = f"{where}, p = {looks.p_value:.2g}"
+            self.decision = replace(self.decision, status=status, text=text, p_value=looks.p_value)
+        elif status == "passed":
+            chance = percent(round(looks.chance or 0.0, 4))
+            text = f"{where}: the whole run would show a drop with a probability of {chance}"
+            self.decision = replace(self.decision, status=status, text=text, p_value=1.0)
+
+    def _losses(self, part: ExperimentResult) -> list[float]:
+        """Return how much each pair got worse, in the random order; empty if the pairs are not what looks can test."""
+        after = scores_of(part, self._name, direction=self.gate.direction)
+        has_half = (after.not_applicable & self._before.by_example.keys()) or (
+            self._before.not_applicable & after.by_example.keys()
+        )
+        if (self._before.is_bool and not after.is_bool) or (has_half and self.gate.missing == "fail"):
+            self._looks = None  # left to the whole run
+            return []
+        sign = -1 if self.gate.direction == "maximize" else 1
+        return [
+            sign * difference(after.by_example[example_id], self._before.by_example[example_id])
+            for example_id in self._order
+            if example_id in after.by_example
+        ]

@@ -1,0 +1,103 @@
+"""Decide a drop gate before all pairs are known: looks at a growing random sample, or after each round."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from evalwire.gates.gate_results import SLACK
+from evalwire.model import DRAWS, SignDraws, SignWalk, chance_of_drop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOOKS = 10
+_EARLY = 0.1  # of the significance, in proportion to the information; the rest is for the last look
+_CHANCE = 0.02  # of a drop in the whole run, below which a gate passes early
+_LEAST_SHARE = 0.3  # of the information, before which no gate passes
+_LEAST_PAIRS = 30
+_LEAST_CHANGED = 10
+_WORTHWHILE = 50  # pairs: fewer leave nothing to save by a pass
+
+
+class DropLooks:
+    """Looks at the losses of a drop gate; a loss is how much an example got worse.
+
+    A look fails the gate if the sum of losses crosses a boundary and the mean loss exceeds the tolerance. The
+    boundaries spend a tenth of the significance before the last look, in proportion to the information, so that the
+    whole run keeps nearly its full power. A look passes the gate if the chance that the whole run shows a drop is
+    below 2%, divided by the drop gates of the experiment. A pass never increases the probability of a false failure.
+
+    Source: Lan, DeMets 1983, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70. Jennison, Turnbull
+    1999, "Group Sequential Methods with Applications to Clinical Trials", sections 7.2 and 10.3.
+
+    Args:
+        pairs: the number of pairs of the whole run.
+        significance: the significance level of the gate, divided by the number of drop gates of the job.
+        tolerance: the mean loss that is allowed.
+        is_bool: whether all losses are -1, 0 or 1.
+        siblings: the number of drop gates of the experiment, including this gate.
+        draws: the number of random choices of signs.
+
+    Attributes:
+        number: the number of the last look.
+        chance: at the last look, the chance that the whole run would show a drop; None if it was not computed.
+        p_value: the p-value of a failure at the last look.
+    """
+
+    def __init__(
+        self,
+        pairs: int,
+        *,
+        significance: float,
+        tolerance: float,
+        is_bool: bool,
+        siblings: int = 1,
+        draws: int = DRAWS,
+    ) -> None:
+        self._pairs = pairs
+        self._significance = significance
+        self._tolerance = tolerance
+        self._least_chance = _CHANCE / siblings
+        self._signs = SignWalk() if is_bool else SignDraws(pairs, draws=draws)
+        self.number = 0
+        self.chance: float | None = None
+        self.p_value = 1.0
+
+    @property
+    def next_at(self) -> int:
+        """The number of known pairs at which the next look is due, for looks within a round."""
+        return math.ceil(self._pairs * (self.number + 1) / LOOKS)
+
+    def look(self, losses: Sequence[float], *, share: float | None = None) -> Literal["failed", "passed"] | None:
+        """Look at the losses so far; return the status of the gate if it is decided, else None.
+
+        Args:
+            losses: the losses of the known pairs in their random order, or the mean losses after a round.
+            share: the share of the information after a round of all examples; None for looks within a single round.
+        """
+        self.number += 1
+        is_round = share is not None
+        known = len(losses) / self._pairs if share is None else share
+        total = self._signs.advance(losses)
+        boundary = self._signs.cross(_EARLY * self._significance * known)
+        if total >= boundary and total / len(losses) > self._tolerance + SLACK:
+            self.p_value = self._signs.crossed
+            return "failed"
+        squares = math.fsum(loss * loss for loss in losses)
+        final_total, variance = (total, squares * known) if is_round else (total / known, squares / known)
+        self.chance = None
+        if (
+            known >= _LEAST_SHARE
+            and self._pairs >= _WORTHWHILE
+            and len(losses) >= _LEAST_PAIRS
+            and sum(loss != 0 for loss in losses) >= _LEAST_CHANGED
+        ):
+            self.chance = chance_of_drop(final_total, variance, known, tolerance=self._tolerance * self._pairs)
+            if self.chance < self._least_chance:
+                return "passed"
+        return None
+
+    def final_p_value(self, losses: Sequence[float]) -> float:
+        """Return the p-value of the whole run, which accounts for the earlier looks."""
+        return self._signs.tail(self._signs.advance(losses))

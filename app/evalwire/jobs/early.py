@@ -1,0 +1,132 @@
+"""End experiments of a job when their gates are decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from evalwire.errors import UsageError
+from evalwire.experiments import digest_today
+from evalwire.gates import ExperimentStopping, changed_evaluators, with_shares
+from evalwire.model import CREATION_KEY, ExperimentResult, random_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalwire.jobs.gating import Gating
+    from evalwire.jobs.run import Job
+    from evalwire.model import GateDecision, JobSpec, OpenExperiment, StoppingRules, TaskRun
+    from evalwire.settings import Settings
+
+
+def check_early(settings: Settings, spec: JobSpec) -> None:
+    """Check that a job with early verdicts sees all examples of its experiments.
+
+    Raises:
+        UsageError: the job is a shard, which sees only a part of the examples.
+    """
+    if spec.stopping is not None and spec.sharing is not None:
+        raise UsageError(
+            f"a shard cannot end early (from: {settings.source('stop_early')}), because it does not see the results of "
+            "the other shards. Omit --stop-early, or run the job without shards."
+        )
+
+
+def with_early_verdicts(job: Job, gating: Gating, settings: Settings, *, say: Callable[[str], object]) -> Job:
+    """Return the job with its rules for early verdicts, or without them where they do not apply.
+
+    Args:
+        job: the job.
+        gating: the gates and baselines.
+        settings: the settings of the job.
+        say: receives the reason why no experiment ends early.
+    """
+    rules = job.spec.stopping
+    if rules is None:
+        return job
+    reason = ""
+    if job.dry_run is not None or job.spec.selection is not None:
+        reason = "no gate is applied to this run"
+    elif not gating.gates:
+        reason = "no gates are configured"
+    elif gating.is_base_branch and not settings.stop_base_branch:
+        reason = "runs on the base branch are baselines"
+    if reason:
+        say(f"--stop-early has no effect: {reason}")
+    stopping = None if reason else with_shares(rules, gating.gates)
+    return replace(job, spec=replace(job.spec, stopping=stopping))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """The gates of an opened experiment, and the order of its examples, for `GateWatch`."""
+
+    order: Sequence[int]
+    risk: float
+    gates: ExperimentStopping
+
+    @property
+    def decisions(self) -> tuple[GateDecision, ...]:
+        """The decisions of the gates."""
+        return self.gates.decisions
+
+    def add(self, run: TaskRun) -> bool:
+        """Look at the next run of the order; return whether the gates are decided."""
+        return self.gates.add(run)
+
+    def end_round(self, part: ExperimentResult) -> bool:
+        """Look at all runs of the first repetitions; return whether the gates are decided."""
+        return self.gates.end_round(part)
+
+    def end(self, part: ExperimentResult) -> None:
+        """Look at the whole run."""
+        self.gates.end(part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWatches:
+    """The early verdicts of a job.
+
+    Attributes:
+        gating: the gates and baselines.
+        rules: the rules of early verdicts.
+    """
+
+    gating: Gating
+    rules: StoppingRules
+
+    def watch(self, opened: OpenExperiment) -> Watching | None:
+        """Return the watch of an experiment; None if it has no gates."""
+        name = opened.experiment.name
+        gates = [gate for gate in self.gating.gates if gate.experiment == name]
+        key = opened.metadata.get(CREATION_KEY)
+        if not gates or key is None:
+            return None
+        examples = opened.dataset.examples
+        order = random_order(str(key), [example.id for example in examples])
+        before = self.gating.baselines.get(name)
+        before = before if isinstance(before, ExperimentResult) else None
+        stopping = ExperimentStopping(
+            gates,
+            [examples[place] for place in order],
+            repetitions=opened.repetitions,
+            rules=self.rules,
+            before=before,
+            changed=_changed(opened, before),
+            prices=self.gating.prices,
+        )
+        return Watching(order=order, risk=self.rules.risk, gates=stopping)
+
+
+def _changed(opened: OpenExperiment, before: ExperimentResult | None) -> list[str]:
+    """Return the evaluators that changed since the baseline, as far as it is known before the run."""
+    if before is None:
+        return []
+    experiment = opened.experiment
+    nothing = ExperimentResult(
+        name=experiment.name,
+        dataset_name=experiment.dataset_name,
+        evaluator_names=tuple(evaluator.name for evaluator in experiment.evaluators),
+        opened=opened,
+    )
+    return list(changed_evaluators(nothing, before, digest_today))
