@@ -59,11 +59,21 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
 
 
 def start_time_of(metadata: Mapping[str, Any]) -> datetime | None:
-    """Return the start of an experiment according to its metadata; None if they do not have it."""
+    """Return the start of an experiment according to its metadata; None if they do not have it with a time zone."""
     try:
-        return datetime.fromisoformat(own_metadata(metadata)["begun"])
+        started = datetime.fromisoformat(own_metadata(metadata)["begun"])
     except (KeyError, TypeError, ValueError):
         return None
+    return started if started.tzinfo is not None else None
+
+
+def recorded_start(record: Mapping[str, Any]) -> datetime:
+    """Return the start of an experiment from Phoenix's record: its own time, or else Phoenix's.
+
+    With SQLite, Phoenix's time is in whole seconds, rounded down, so it can be before the start of an earlier
+    experiment.
+    """
+    return start_time_of(record.get("metadata") or {}) or datetime.fromisoformat(record["created_at"])
 
 
 def data_digest(dataset: Dataset) -> str:
