@@ -11,6 +11,7 @@ from evalwire.model.baseline import (
     Pair,
     Rescored,
 )
+from evalwire.model.budget import Amount, Budget, BudgetUse, Forecast
 from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
@@ -106,10 +107,13 @@ __all__ = [
     "SIGNIFICANCE",
     "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
+    "Amount",
     "AnnotatorKind",
     "Baseline",
     "BaselineRun",
     "BaselineScore",
+    "Budget",
+    "BudgetUse",
     "Callee",
     "Comparison",
     "Cost",
@@ -126,6 +130,7 @@ __all__ = [
     "FailureKind",
     "FailureStage",
     "FileDigests",
+    "Forecast",
     "GateResult",
     "History",
     "HistoryEntry",

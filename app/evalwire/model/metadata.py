@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from evalwire.model.budget import BudgetUse
     from evalwire.model.example import Dataset
     from evalwire.model.experiment import Experiment
     from evalwire.model.job_spec import JobSpec
@@ -139,7 +140,9 @@ def file_hash(path: Path) -> str:
         return ""
 
 
-def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome) -> dict[str, Any]:
+def end_metadata(
+    metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome, *, budget: BudgetUse | None = None
+) -> dict[str, Any]:
     """Return the complete metadata of an experiment that has ended; Phoenix cannot update a part of it."""
     usage = result.usage
     evaluations = [evaluation for run in result.runs for evaluation in run.evaluations]
@@ -155,6 +158,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "scores": scores,  # score name -> evaluator, for evaluators that return several scores
             "usage": usage_to_json(usage),
             "models": _models(result),
+            **({"budget": asdict(budget)} if budget else {}),
         },
     }
 

@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from evalwire.model import change_text, count, score_text, written
+from evalwire.reports.budget_text import missing_text
 from evalwire.reports.console.wrapping import Line
 from evalwire.reports.measured import measured, moved_text
 from evalwire.reports.text import cut, plain, without_score
@@ -57,9 +58,8 @@ def score_lines(report: Report, *, width: int | None) -> Iterator[Line]:
 def _head(report: Report, result: ExperimentResult) -> Text:
     size = count(result.example_count, "example")
     parts = [f"{size} x {result.repetitions}" if result.repetitions > 1 else size]
-    if bad := result.bad_runs:
-        parts.append(f"{bad} failed")
-    parts.append(f"{result.seconds:.1f} s")
+    bad = missing_text(result)
+    parts += filter(None, [bad, f"{result.seconds:.1f} s"])
     has_passed = report.passed(result)
     name = Text(plain(result.name), style="bold" if has_passed else "bold red")
     return name.append("  ").append(", ".join(parts), style="not bold" if not bad else "not bold red")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import change_text, count, score_text
 from evalwire.reports.amounts import change_interval
+from evalwire.reports.budget_text import missing_text
 from evalwire.reports.highlights import comparison_link
 from evalwire.reports.markdown.parts import LONGEST_NAME, omitted
 from evalwire.reports.markdown_text import code, link_to, prose
@@ -51,7 +52,7 @@ def _head(part: Part) -> str:
     size = count(result.example_count, "example")
     size += f" x {result.repetitions}" if result.repetitions > 1 else ""
     mark = "✅" if part.passed else "❌"
-    return f"{mark} {name}<br>{size}{f', {result.bad_runs} failed' if result.bad_runs else ''}"
+    return f"{mark} {name}<br>{size}{f', {bad}' if (bad := missing_text(result)) else ''}"
 
 
 def _cells(report: Report, part: Part, score: ScoreSummary, *, has_changes: bool) -> list[str]:

@@ -1,0 +1,52 @@
+"""The pending runs of an experiment."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from evalwire.engine.evaluations import is_evaluated, with_all
+from evalwire.engine.purse import Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalwire.model import Example, OpenExperiment, TaskRun
+
+
+@dataclass(slots=True)
+class PendingRun:
+    """A pending run: an example, its repetition, and the run from an earlier job, which may be incomplete.
+
+    Attributes:
+        needs_calls: whether the task or an evaluator is still to be called.
+        reservation: the part of the budget that the run may use.
+    """
+
+    index: int
+    example: Example
+    repetition: int
+    earlier: TaskRun | None
+    needs_calls: bool
+    reservation: Reservation = field(default_factory=Reservation)
+
+
+def pending_runs(opened: OpenExperiment) -> Iterator[PendingRun]:
+    """Yield every repetition of every example, in the dataset's order.
+
+    Runs of an earlier job that need no further call come first, so that they are recorded even without a budget.
+    """
+    left: list[PendingRun] = []
+    pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
+    for index, (example, repetition) in enumerate(pairs):
+        earlier = opened.earlier.get((example.node_id, repetition))
+        if earlier is not None:
+            earlier = with_all(opened, earlier, earlier.evaluations)
+        needs_calls = earlier is None or not is_evaluated(opened, earlier)
+        pending = PendingRun(index, example, repetition, earlier, needs_calls)
+        if needs_calls:
+            left.append(pending)
+        else:
+            yield pending
+    yield from left
