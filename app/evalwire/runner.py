@@ -14,7 +14,7 @@ from evalwire.errors import ExperimentsFailed, UsageError
 from evalwire.experiments import importable, load_experiments
 from evalwire.jobs import NO_GATING, Job, JobStart, Quiet, job_gating, run_job
 from evalwire.masking import Mask
-from evalwire.model import ExperimentResults, JobSpec, count
+from evalwire.model import Budget, ExperimentResults, JobSpec, count
 from evalwire.recording import Journal
 from evalwire.settings import (
     api_key_from_file,
@@ -67,6 +67,9 @@ class ExperimentRunner:
         journal_dir: directory of a journal of paid results, which `evalwire resume` reads; None for no journal.
         gates: gates to apply, as texts of `--gate`, such as `["doc_search.top_k >= 0.8"]`, or as a dict with the keys
             of `[gates]`, such as `{"top_k": {"max_drop": 0.02}, "baseline": "branch:main"}`. None for no gates.
+        max_cost_usd: budget of a call of `run` in USD; no run starts that may exceed it. None for no limit.
+        max_tokens: budget in tokens. None for no limit.
+        max_seconds: budget in seconds. None for no limit.
 
     Raises:
         UsageError: (a ValueError) the setting with an argument's name does not accept the value; or `dry_run` is 0,
@@ -93,6 +96,9 @@ class ExperimentRunner:
         record_timeout_seconds: float = 600.0,
         journal_dir: str | Path | None = None,
         gates: Sequence[str] | Mapping[str, Any] | None = None,
+        max_cost_usd: float | None = None,
+        max_tokens: int | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         self._root = Path(experiments_dir)
         self._client = phoenix_client
@@ -107,13 +113,19 @@ class ExperimentRunner:
             retries=None if retries is None else parse_option("retries", retries),
             retry_on=retry_on,
             max_failures=None if max_failures is None else parse_option("max_failures", max_failures),
+            budget=Budget(
+                max_cost_usd=None if max_cost_usd is None else parse_option("max_cost_usd", max_cost_usd),
+                max_tokens=None if max_tokens is None else parse_option("max_tokens", max_tokens),
+                max_seconds=None if max_seconds is None else parse_option("max_seconds", max_seconds),
+            ),
         )
         self._repetitions = parse_option("repetitions", repetitions)
         self._isolated = isolated
         record_seconds = parse_option("record_timeout_seconds", record_timeout_seconds)
         self._record = phoenix.RetryPolicy.for_records(record_seconds)
         self._journal_dir = Path(journal_dir) if journal_dir is not None else None
-        self._gates = None if gates is None else gate_settings(gates, self._root)
+        wanted = [] if gates is None and self._limits.budget.limits_usage else gates
+        self._gates = None if wanted is None else gate_settings(wanted, self._root)
 
     def run(
         self,

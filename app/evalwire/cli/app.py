@@ -42,7 +42,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_CALLS = ("concurrency", "task_concurrency", "timeout_seconds", "retries", "max_failures")
+_BUDGET = ("max_cost_usd", "max_tokens", "max_seconds")
+_CALLS = ("concurrency", "task_concurrency", "timeout_seconds", "retries", "max_failures", *_BUDGET)
 _SYNC = ("sync", "csv_path")
 _RECORD = ("prefix", "repetitions", "split", "dataset_version")
 
@@ -129,7 +130,7 @@ def run(
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *_RECORD, *_SYNC, *FETCHING, has_loudness=True, has_names=True)
+@takes(*SELECTION, *_RECORD, *_SYNC, *FETCHING, *_BUDGET, has_loudness=True, has_names=True)
 def plan(
     given: Given,
     *,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from evalwire.engine.concurrency import Pace, Ticket
+    from evalwire.engine.purse import Purse, Reservation
     from evalwire.engine.turns import Turns
     from evalwire.model import Failure, Usage
     from evalwire.usercode import Call
@@ -84,6 +85,7 @@ class CallRetries:
         pace: the pace, which is notified of rate limits.
         turns: the turns of the event loop in which calls start.
         ends: the event for the end of the job, after which calls are not retried.
+        purse: the budget of the job, which counts the usage of each attempt.
         retries: the number of retries of a call whose error is worth a retry. None for no retries, or for a few after
             rate limits if the limit of `pace` is "auto".
         retry_on: additional exceptions to retry, as `module.ExceptionName`.
@@ -95,6 +97,7 @@ class CallRetries:
         pace: Pace,
         turns: Turns,
         ends: asyncio.Event,
+        purse: Purse,
         *,
         retries: int | None,
         retry_on: Collection[str],
@@ -103,12 +106,18 @@ class CallRetries:
         self._pace = pace
         self._turns = turns
         self._ends = ends
+        self._purse = purse
         self._retries = retries
         self._retry_on = retry_on
         self._on_rate_limit = on_rate_limit
 
     async def outcome(
-        self, begin: Callable[[Callable[[Call], None]], Call], settle: Callable[[CallResult[Any]], R], *, ticket: Ticket
+        self,
+        begin: Callable[[Callable[[Call], None]], Call],
+        settle: Callable[[CallResult[Any]], R],
+        *,
+        ticket: Ticket,
+        reservation: Reservation,
     ) -> R:
         """Make a call, retry it as needed, and return the value of `settle` for its final result.
 
@@ -116,11 +125,11 @@ class CallRetries:
             begin: a function that starts an attempt and passes its end to the given callback.
             settle: a function that saves the result. For a successful call, it runs before any other code.
             ticket: the ticket of the call's example.
+            reservation: the part of the budget of the call's run.
         """
         tries = _Tries(settle)
         while True:
-            call = begin(tries.ended)
-            await call.over()
+            call = await self._attempt(begin(tries.ended), reservation)
             error = call.error
             is_limited = error is not None and is_rate_limit(error)
             asked = wait_asked(error) if error is not None else None
@@ -137,13 +146,28 @@ class CallRetries:
             if (asked or 0.0) > _LONGEST_ASKED:
                 call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
                 break
-            if await self._ends_within(wait, is_limited=is_limited):
+            if not self._has_budget(call, reservation) or await self._ends_within(wait, is_limited=is_limited):
                 break
             if call.callee.on_loop:
                 await self._turns.take()
         if call.failure is None:
             self._pace.succeeded(ticket)
         return tries.result_of(call)
+
+    async def _attempt(self, call: Call, reservation: Reservation) -> Call:
+        """Wait for the end of a call, and count its usage, also if the wait is cancelled."""
+        try:
+            await call.over()
+        finally:
+            self._purse.pay(reservation, call.usage)
+        return call
+
+    def _has_budget(self, call: Call, reservation: Reservation) -> bool:
+        """Check whether the budget allows a retry of a failed call."""
+        if self._purse.allows_retry(reservation):
+            return True
+        call.add_to_failure("not retried: the budget does not allow it")
+        return False
 
     def _most_after(self, error: BaseException, *, is_limited: bool) -> int:
         """Return the maximum number of retries after this error."""

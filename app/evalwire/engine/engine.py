@@ -116,6 +116,7 @@ async def _run(job: JobState, runs: Sequence[ExperimentRun]) -> None:
             loop.call_soon_threadsafe(job.end)
 
     job.stop.on_request(wake)
+    job.watch_deadline()
     slots = asyncio.Semaphore(job.limits.concurrency)
 
     async def run_in_slot(run: ExperimentRun) -> None:

@@ -6,15 +6,15 @@ import asyncio
 import dataclasses
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks
-from evalwire.engine.evaluations import evaluations_of, is_evaluated, with_all
+from evalwire.engine.evaluations import evaluations_of, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
 from evalwire.engine.first_runs import FirstRuns
-from evalwire.engine.job_state import engine_failure
+from evalwire.engine.job_state import engine_failure, is_outage, unless
+from evalwire.engine.pending_runs import PendingRun, pending_runs
 from evalwire.engine.prefix import Prefix
-from evalwire.errors import PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.model import ExperimentResult, Failure, TaskRun, to_json, to_lossy_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
 
@@ -24,23 +24,10 @@ if TYPE_CHECKING:
     from evalwire.engine.call_retries import CallResult
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
-    from evalwire.errors import EvalwireError
-    from evalwire.model import Callee, Evaluation, Example, Experiment, OpenExperiment
+    from evalwire.model import Callee, Evaluation, Experiment, OpenExperiment
     from evalwire.usercode import Call, EvaluatorScore
 
 log = logging.getLogger("evalwire")
-
-T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _PendingRun:
-    """A pending run: an example, its repetition, and the run from an earlier job, which may be incomplete."""
-
-    index: int
-    example: Example
-    repetition: int
-    earlier: TaskRun | None
 
 
 class ExperimentRun:
@@ -121,13 +108,14 @@ class ExperimentRun:
     async def _run(self, task: Callee) -> None:
         job = self._job
         try:
-            opened = await _unless(job.ends, job.recorder.open(self._experiment))
+            opened = await unless(job.ends, job.recorder.open(self._experiment))
         except Exception as error:
             self._failure = engine_failure(error, stage="open")
             return
         if opened is None:
             return
         self._opened = opened
+        job.count_recorded(opened)
         self._prefix = Prefix(opened, job.watch(opened))
         examples = opened.dataset.examples
         if not examples and not opened.is_empty_part:
@@ -156,35 +144,49 @@ class ExperimentRun:
         pending = self._pending(opened)
         for first in pending:
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
-            if self._is_ending:
-                self._job.pace.release(ticket)
+            is_admitted = False
+            try:
+                is_admitted = await self._is_admitted(first)
+            finally:
+                if not is_admitted:
+                    self._job.pace.release(ticket)
+            if not is_admitted:
                 return
             self._start(self._work(opened, task, first, pending, ticket))
 
-    def _pending(self, opened: OpenExperiment) -> Iterator[_PendingRun]:
+    async def _is_admitted(self, pending: PendingRun) -> bool:
+        """Wait until the budget allows a run, unless it needs no call; return whether the run starts."""
+        if pending.needs_calls and not self._is_ending:
+            if (reservation := await self._job.admit()) is None:
+                return False
+            pending.reservation = reservation
+        if self._is_ending:
+            self._settle(pending)
+        return not self._is_ending
+
+    def _settle(self, pending: PendingRun) -> None:
+        """Count the usage of a run that has ended; if it is not known, the experiment fails."""
+        self._job.settle(pending.reservation)
+        if pending.reservation.is_unknown:
+            self._failure = self._failure or self._job.ended_early
+
+    def _pending(self, opened: OpenExperiment) -> Iterator[PendingRun]:
         """Yield every repetition of every example, unless an earlier job completed it."""
-        pairs = list(itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1)))
-        for index in self._prefix.order if self._prefix else ():
-            example, repetition = pairs[index]
-            earlier = opened.earlier.get((example.node_id, repetition))
-            if earlier is not None:
-                earlier = with_all(opened, earlier, earlier.evaluations)
-            if earlier is not None and earlier.is_recorded and is_evaluated(opened, earlier):
-                self._runs[index] = earlier
-                self._job.notify(self._job.observer.ran, opened, earlier)
-                self._job.notify(self._job.observer.recorded, opened, earlier)
-                self._look(index, earlier)
-                if self._is_ending:
-                    return
+        for pending in pending_runs(opened, self._prefix.order if self._prefix else ()):
+            if pending.earlier is not None and pending.earlier.is_recorded and not pending.needs_calls:
+                self._runs[pending.index] = pending.earlier
+                self._job.notify(self._job.observer.ran, opened, pending.earlier)
+                self._job.notify(self._job.observer.recorded, opened, pending.earlier)
+                self._look(pending.index, pending.earlier)
             else:
-                yield _PendingRun(index, example, repetition, earlier)
+                yield pending
 
     async def _work(
         self,
         opened: OpenExperiment,
         task: Callee,
-        first: _PendingRun,
-        pending: Iterator[_PendingRun],
+        first: PendingRun,
+        pending: Iterator[PendingRun],
         first_ticket: Ticket,
     ) -> None:
         """Run the task on examples, in sequence, as long as the pace renews the ticket.
@@ -194,7 +196,7 @@ class ExperimentRun:
         is evaluated. With a limit of 1, examples therefore run strictly in sequence.
         """
         job = self._job
-        current: _PendingRun | None = first
+        current: PendingRun | None = first
         ticket: Ticket | None = first_ticket
         try:
             while current is not None and ticket is not None:
@@ -211,7 +213,11 @@ class ExperimentRun:
                 job.finishing += 1
                 self._start(self._finish(opened, current, run, own_ticket))
                 current = None if self._is_ending or ticket is None else next(pending, None)
+                if current is not None and not await self._is_admitted(current):
+                    current = None
         finally:
+            if current is not None:
+                self._settle(current)
             if ticket is not None:
                 job.pace.release(ticket)
 
@@ -231,8 +237,8 @@ class ExperimentRun:
         """Wait for the examples in flight: without a limit, or for the grace period after a stop."""
         job, running = self._job, self._running
         stopped = asyncio.create_task(job.stopped.wait())
-        while running and not job.stopped.is_set():
-            await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        while running and not job.stopped.is_set() and not job.is_late:
+            await asyncio.wait({*running, stopped}, timeout=job.seconds_left, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
@@ -247,7 +253,7 @@ class ExperimentRun:
     async def _verify(self, opened: OpenExperiment) -> None:
         """Check that Phoenix has all records of the experiment."""
         try:
-            missing = await _unless(self._job.stopped, self._job.recorder.verify(opened, self._runs.values()))
+            missing = await unless(self._job.stopped, self._job.recorder.verify(opened, self._runs.values()))
         except Exception as error:
             self._failure = self._failure or engine_failure(error, stage="record")
             return
@@ -261,13 +267,13 @@ class ExperimentRun:
 
     # --- examples ------------------------------------------------------------------------------------
 
-    async def _finish(self, opened: OpenExperiment, pending: _PendingRun, run: TaskRun, ticket: Ticket) -> None:
+    async def _finish(self, opened: OpenExperiment, pending: PendingRun, run: TaskRun, ticket: Ticket) -> None:
         """Evaluate and record the task's output, and release the ticket if the example still has it."""
         job = self._job
         try:
             try:
                 if run.failure is None:
-                    run = await self._evaluate(opened, run, ticket)
+                    run = await self._evaluate(opened, run, pending, ticket)
                 if pending.earlier is None:
                     self._look_at_first(run)
                 self._look(pending.index, run)
@@ -276,6 +282,7 @@ class ExperimentRun:
             finally:
                 job.finishing -= 1
                 job.pace.release(ticket)
+                self._settle(pending)
             run = await self._record(opened, run)
         except asyncio.CancelledError:  # keep the paid output in the report at least
             message = "the job ended before the run was recorded"
@@ -318,11 +325,11 @@ class ExperimentRun:
             return run
         if not failed:
             job.count_failure()
-        if _is_outage(error, opened):
+        if is_outage(error, opened):
             job.end_for_outage(error)
         return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
 
-    async def _run_task(self, opened: OpenExperiment, task: Callee, pending: _PendingRun, ticket: Ticket) -> TaskRun:
+    async def _run_task(self, opened: OpenExperiment, task: Callee, pending: PendingRun, ticket: Ticket) -> TaskRun:
         """Run the task on an example and save the result."""
         job = self._job
 
@@ -346,18 +353,18 @@ class ExperimentRun:
             job.recorder.returned(opened, run)
             return run
 
-        return await job.retries.outcome(begin, settle, ticket=ticket)
+        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation)
 
-    async def _evaluate(self, opened: OpenExperiment, run: TaskRun, ticket: Ticket) -> TaskRun:
+    async def _evaluate(self, opened: OpenExperiment, run: TaskRun, pending: PendingRun, ticket: Ticket) -> TaskRun:
         """Call all evaluators without a result concurrently."""
         done = {evaluation.evaluator for evaluation in run.evaluations}
         left = [evaluator for evaluator in opened.experiment.evaluators if evaluator.name not in done]
-        calls = [self._call_evaluator(opened, run, evaluator, ticket) for evaluator in left]
+        calls = [self._call_evaluator(opened, run, evaluator, pending, ticket) for evaluator in left]
         found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
         return with_all(opened, run, itertools.chain(run.evaluations, *found))
 
     async def _call_evaluator(
-        self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, ticket: Ticket
+        self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, pending: PendingRun, ticket: Ticket
     ) -> list[Evaluation]:
         """Call an evaluator, save its evaluations and return them."""
         job = self._job
@@ -376,7 +383,7 @@ class ExperimentRun:
             return found
 
         await job.turn(evaluator)
-        return await job.retries.outcome(begin, settle, ticket=ticket)
+        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation)
 
     def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
         """Warn of returned keys that are not recorded, once for each key of an evaluator."""
@@ -390,22 +397,3 @@ class ExperimentRun:
             evaluator,
             ", ".join(sorted(key for _, key in dropped)),
         )
-
-
-async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Await `work`, or cancel it and return None once the event happens."""
-    task = asyncio.create_task(work)
-    waiting = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        task.cancel()
-        waiting.cancel()
-
-
-def _is_outage(error: EvalwireError, opened: OpenExperiment) -> bool:
-    """Check whether other records would fail, too: Phoenix is gone, or another job has taken over this shard."""
-    return isinstance(error, PhoenixUnreachable | PhoenixRefused) or (
-        opened.shard is not None and isinstance(error, RunTaken)
-    )

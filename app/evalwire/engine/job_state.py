@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalwire.engine.call_retries import CallRetries
 from evalwire.engine.concurrency import Pace
 from evalwire.engine.limits import EarlierRuns
+from evalwire.engine.purse import Purse
 from evalwire.engine.turns import Turns
-from evalwire.errors import EvalwireError
+from evalwire.errors import EvalwireError, PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.model import Failure
 from evalwire.usercode import Call, Clock, Threads, failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from evalwire.engine.limits import Limits, Stop
     from evalwire.engine.protocols import EarlyVerdicts, GateWatch, Observer, Recorder, Tracer
-    from evalwire.model import Callee, Experiment, FailureStage, OpenExperiment
+    from evalwire.engine.purse import Reservation
+    from evalwire.model import Budget, Callee, Experiment, FailureStage, OpenExperiment
 
 log = logging.getLogger("evalwire")
+
+T = TypeVar("T")
+
+UNKNOWN_USAGE = "UnknownUsage"  # the type of the failure if the budget cannot count a call
+
+_NO_CALLS = (
+    "the first run has no model call, so the budget cannot limit its cost. If the run calls a model, instrument your "
+    "client with OpenInference"
+)
 
 
 class JobState:
@@ -30,6 +42,7 @@ class JobState:
 
     Attributes:
         pace: the limit on examples in flight, over all experiments.
+        purse: the budget of the job.
         turns: the turns of the event loop in which calls start.
         clock: the time limit of calls, and the clock for it.
         backlog: the limit on runs that wait for Phoenix.
@@ -37,7 +50,8 @@ class JobState:
         ends: the event after which no further example starts: a stop, an outage, or too many failures.
         finishing: the number of examples whose task has returned and which are being evaluated or wait for recording.
         outage: the error because of which Phoenix does not accept records; None without an outage.
-        stop_reason: the reason for ending the job early because of failures; empty if it was not.
+        ended_early: the failure of unfinished experiments after too many failures, or at the end of the budget; None if
+            the job did not end early.
     """
 
     def __init__(
@@ -60,11 +74,14 @@ class JobState:
         self.backlog = asyncio.Semaphore(limits.backlog)
         self.stopped = asyncio.Event()
         self.ends = asyncio.Event()
+        earlier = earlier or EarlierRuns()
+        self.purse = Purse(with_earlier(limits.budget, earlier))
         self.turns = Turns()
         self.retries = CallRetries(
             self.pace,
             self.turns,
             self.ends,
+            self.purse,
             retries=limits.retries,
             retry_on=limits.retry_on,
             on_rate_limit=lambda seconds: self.notify(observer.rate_limited, seconds),
@@ -73,12 +90,12 @@ class JobState:
         self.clock = Clock(limits.timeout_seconds)
         self.finishing = 0
         self.outage: EvalwireError | None = None
-        self.stop_reason = ""
+        self.ended_early: Failure | None = None
         self._tracer = tracer
         self._early = early
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
-        earlier = earlier or EarlierRuns()
+        self._settled = asyncio.Event()  # replaced after each run
         self._failed = earlier.failed
         self._planned = earlier.planned  # runs of the started experiments
         self._ended_by = earlier.ended_by
@@ -94,6 +111,7 @@ class JobState:
     def end(self) -> None:
         """Stop starting examples."""
         self.ends.set()
+        self._settled.set()
         for feed in self._feeds:
             feed.cancel()
 
@@ -125,9 +143,70 @@ class JobState:
         allowed = most if most >= 1 else math.ceil(most * self._planned)
         if self._failed >= allowed:
             share = f"{most:.0%} of {self._planned} runs" if most < 1 else f"{most:g}"
-            self.stop_reason = f"the job was stopped after {self._failed} failures (max_failures: {share})"
-            log.warning("%s", self.stop_reason)
-            self.end()
+            reason = f"the job was stopped after {self._failed} failures (max_failures: {share})"
+            self.end_early(Failure(kind="user", stage="task", type="TooManyFailures", message=reason))
+
+    def end_early(self, failure: Failure) -> None:
+        """Stop starting examples; the failure is that of all unfinished experiments."""
+        if self.ended_early is None:
+            self.ended_early = failure
+            log.warning("%s", failure.message)
+        self.end()
+
+    # --- budget --------------------------------------------------------------------------------------
+
+    async def admit(self) -> Reservation | None:
+        """Wait until the budget allows a run; return None if no further run starts."""
+        while not self.is_ending:
+            if (reservation := self.purse.admit()) is not None:
+                return reservation
+            if self.purse.closed:
+                self.end_for_budget()
+                break
+            await self._settled.wait()
+        return None
+
+    def settle(self, reservation: Reservation) -> None:
+        """Count a run that has ended, and let waiting runs ask again."""
+        if self.purse.settle(reservation) and self.purse.is_first_free:
+            log.warning("%s", _NO_CALLS)
+        settled, self._settled = self._settled, asyncio.Event()
+        settled.set()
+        if self.purse.closed:
+            self.end_for_budget()
+
+    def count_recorded(self, opened: OpenExperiment) -> None:
+        """Count the usage of the recorded runs of an experiment that a restarted job continues."""
+        if self.limits.budget.counts_recorded:
+            for run in opened.earlier.values():
+                self.purse.add(run.total_usage)
+
+    def end_for_budget(self) -> None:
+        """Stop starting examples, because the purse is closed."""
+        type_ = UNKNOWN_USAGE if self.purse.is_unknown else "OutOfBudget"
+        self.end_early(Failure(kind="budget", stage="task", type=type_, message=self.purse.closed))
+
+    def watch_deadline(self) -> None:
+        """Stop starting examples at the deadline of the budget."""
+        if (left := self.purse.seconds_left) is not None:
+            asyncio.get_running_loop().call_later(left, self._close_late)
+
+    def _close_late(self) -> None:
+        self.purse.close_late()
+        self.end_for_budget()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time for runs in flight, with the grace period after the deadline; None without a deadline."""
+        left = self.purse.seconds_left
+        return None if left is None else max(0.0, left + self.limits.grace_seconds)
+
+    @property
+    def is_late(self) -> bool:
+        """True if the runs in flight have used up the grace period after the deadline."""
+        return self.seconds_left == 0.0
+
+    # -------------------------------------------------------------------------------------------------
 
     def notify(self, event: Callable[..., None], *about: Any) -> None:
         """Notify the observer of an event; errors such as a closed pipe do not stop the job."""
@@ -163,8 +242,14 @@ class JobState:
     @property
     def made(self) -> EarlierRuns:
         """The runs of the job so far."""
-        is_ended = self._ended_by or self.outage or self.stop_reason
-        return EarlierRuns(planned=self._planned, failed=self._failed, ended_by=self.unfinished() if is_ended else None)
+        is_ended = self._ended_by or self.outage or self.ended_early
+        return EarlierRuns(
+            planned=self._planned,
+            failed=self._failed,
+            ended_by=self.unfinished() if is_ended else None,
+            spent=self.purse.spent,
+            largest=self.purse.largest,
+        )
 
     def unfinished(self) -> Failure:
         """Return the failure of an experiment that did not finish."""
@@ -172,10 +257,29 @@ class JobState:
             return self._ended_by
         if self.outage:
             return engine_failure(self.outage, stage="record")
-        if self.stop_reason:
-            return Failure(kind="user", stage="task", type="TooManyFailures", message=self.stop_reason)
+        if self.ended_early:
+            return self.ended_early
         message = "the job was stopped before it finished"
         return Failure(kind="evalwire", stage="interrupted", type="Interrupted", message=message)
+
+
+def with_earlier(budget: Budget, earlier: EarlierRuns) -> Budget:
+    """Return the budget of an engine, with the usage of the engines before it."""
+    if earlier.spent is None:
+        return budget
+    return replace(budget, spent=earlier.spent, largest=earlier.largest)
+
+
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await `work`, or cancel it and return None once the event happens."""
+    task = asyncio.create_task(work)
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        waiting.cancel()
 
 
 def engine_failure(error: BaseException, *, stage: FailureStage) -> Failure:
@@ -192,4 +296,11 @@ def _log_pace(before: int, after: int) -> None:
         "a rate limit" if after < before else "no rate limit",
         after,
         before,
+    )
+
+
+def is_outage(error: EvalwireError, opened: OpenExperiment) -> bool:
+    """Check whether other records would fail, too: Phoenix is gone, or another job has taken over this shard."""
+    return isinstance(error, PhoenixUnreachable | PhoenixRefused) or (
+        opened.shard is not None and isinstance(error, RunTaken)
     )

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Literal
 
 from evalwire import clocks
+from evalwire.model import Amount, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -33,6 +34,7 @@ class Limits:
         max_failures: the number of failed runs (or, below 1, the fraction of the runs) that stops the job; None for no
             limit.
         stop_failing: the experiments that stop starting examples if their first ten runs all fail in the same way.
+        budget: the limits on the usage and the time of the job.
     """
 
     concurrency: int = 1
@@ -44,6 +46,7 @@ class Limits:
     retry_on: Collection[str] = ()
     max_failures: float | None = None
     stop_failing: Collection[str] = ()
+    budget: Budget = dataclasses.field(default_factory=Budget)
 
 
 class Stop:
@@ -106,11 +109,15 @@ class EarlierRuns:
         planned: the number of runs of the started experiments.
         failed: the number of failed runs.
         ended_by: the failure that ended the job for all experiments; None if further experiments may start.
+        spent: the usage of the job so far, also of earlier attempts; None before the first engine ran.
+        largest: the largest known usage of a run; None if it is not known.
     """
 
     planned: int = 0
     failed: int = 0
     ended_by: Failure | None = None
+    spent: Amount | None = None
+    largest: Amount | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

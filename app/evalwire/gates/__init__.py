@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part
     from evalwire.gates.comparison import compare_results
-    from evalwire.gates.config import DropPolicy, GateConfig, GateTable, read_gates
+    from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
     from evalwire.gates.drops import check_drop
     from evalwire.gates.early_results import is_undecided
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
@@ -36,6 +36,7 @@ __all__ = [
     "GateConfig",
     "GateTable",
     "KnownNames",
+    "Limit",
     "apply_gates",
     "changed_evaluators",
     "changed_task",
@@ -69,6 +70,7 @@ __getattr__ = lazy_names(
         "GateConfig": "config",
         "GateTable": "config",
         "KnownNames": "resolve",
+        "Limit": "config",
         "find_base_branch": "baselines",
         "is_of_base_branch": "baselines",
         "on_branches": "baselines",

@@ -10,6 +10,7 @@ from evalwire.gates.drops import Comparing, apply_drop_gate
 from evalwire.gates.early_results import decided_early, decision_of
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
+from evalwire.gates.undecided import decide_without_runs
 from evalwire.model import (
     GateResult,
     cost_text,
@@ -83,7 +84,10 @@ def apply_gates(
             else:
                 applied = _of_evaluation(result, gate, score)
             found.append(decided_early(result.stopping, gate, applied))
-    return tuple(found)
+    budgets = {result.name: result for result in results if result.is_out_of_budget and result.not_run}
+    return tuple(
+        decide_without_runs(budgets[gate.experiment], gate) if gate.experiment in budgets else gate for gate in found
+    )
 
 
 def _corrected(
@@ -107,7 +111,8 @@ def _comparison(gate: Gate, baseline: Baseline | None) -> Comparison | None:
 
 def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
     rate = result.error_rate
-    if rate > 0 and result.runs:
+    rate -= result.not_run / result.expected_runs if result.is_out_of_budget and result.expected_runs else 0.0
+    if rate > SLACK and result.runs:
         yield GateResult(
             experiment=result.name,
             rule="max_error_rate",

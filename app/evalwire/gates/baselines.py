@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evalwire.model import baseline_obstacle, own_metadata, recorded_prefix
+from evalwire.model import baseline_obstacle, own_metadata, recorded_prefix, recorded_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -68,7 +68,7 @@ class BaselineQuery:
             cannot be a baseline.
         experiment_ids: IDs of the experiments that the job itself recorded; they cannot be baselines.
         is_any_outcome: whether an experiment that did not pass may be a baseline.
-        before: creation time that a baseline must precede; None for any time.
+        before: start time that a baseline must precede; None for any time.
     """
 
     experiment: str
@@ -160,7 +160,7 @@ def covered_share(contents: Mapping[str, str], others: Mapping[str, str]) -> flo
 
 def _is_excluded(record: Mapping[str, Any], subject: BaselineQuery) -> bool:
     """Check whether an experiment is the subject's own, or did not start before it."""
-    is_later = subject.before is not None and datetime.fromisoformat(record["created_at"]) >= subject.before
+    is_later = subject.before is not None and recorded_start(record) >= subject.before
     return is_later or record["id"] in subject.experiment_ids
 
 

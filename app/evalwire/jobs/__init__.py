@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
+    from evalwire.jobs.budget import budget_of, resumed_budget
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.early import check_early
@@ -56,6 +57,7 @@ __all__ = [
     "Selected",
     "Signals",
     "WatchedFiles",
+    "budget_of",
     "check_early",
     "check_outputs",
     "counted_result",
@@ -83,6 +85,7 @@ __all__ = [
     "recorded_names",
     "recorded_outputs",
     "report_crash",
+    "resumed_budget",
     "resumed_spec",
     "run_and_report",
     "run_job",
@@ -114,6 +117,7 @@ __getattr__ = lazy_names(
         "ReportWriter": "report_writer",
         "Signals": "signals",
         "WatchedFiles": "watched_files",
+        "budget_of": "budget",
         "check_outputs": "scoring",
         "counted_result": "recorded",
         "decide_outcome": "outcome",
@@ -147,6 +151,7 @@ __getattr__ = lazy_names(
         "say_sources": "scoring",
         "scored_spec": "scoring",
         "with_task_files": "scoring",
+        "resumed_budget": "budget",
         "resumed_spec": "spec",
         "run_job": "run",
         "run_and_report": "lifecycle",

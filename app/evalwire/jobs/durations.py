@@ -35,6 +35,11 @@ def busy_seconds(runs: Iterable[TaskRun]) -> float:
     runs = list(runs)
     spans = [(run.start_time, run.end_time) for run in runs]
     spans += [(evaluation.start_time, evaluation.end_time) for run in runs for evaluation in run.evaluations]
+    return covered_seconds(spans)
+
+
+def covered_seconds(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Return the seconds that spans of time cover together; each has a start and an end."""
     seconds = 0.0
     reached: datetime | None = None
     for start, end in sorted(spans):

@@ -13,6 +13,7 @@ from evalwire.gates import (
     Gate,
     GateConfig,
     KnownNames,
+    Limit,
     apply_gates,
     changed_evaluators,
     changed_task,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Direction,
         Experiment,
         ExperimentResult,
+        Forecast,
         History,
         JobSpec,
         Price,
@@ -89,6 +91,7 @@ class Gating:
         is_base_branch: whether the job runs on the base branch.
         is_partial: whether the job runs only selected examples, so that its gates are not applied.
         history: the earlier experiments of the base branch, by experiment.
+        forecast: the usage to expect of the job; None without a forecast.
     """
 
     gates: Sequence[Gate]
@@ -98,6 +101,7 @@ class Gating:
     is_base_branch: bool = False
     is_partial: bool = False
     history: tuple[History, ...] = ()
+    forecast: Forecast | None = None
 
     def of_experiment(self, name: str) -> Gating:
         """Return the gates and the baseline of an experiment."""
@@ -285,7 +289,7 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
     if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
         say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     gating = prepare_gating(
-        request,
+        _with_calls(request) if _needs_calls(job) else request,
         queries,
         known,
         phoenix=job.phoenix,
@@ -309,6 +313,20 @@ def _started_at(job: Job, experiment: str) -> datetime | None:
     if past is None or job.spec.sharing is None:
         return None
     return start_time_of(past.metadata)
+
+
+def _needs_calls(job: Job) -> bool:
+    """Check whether a run without model calls fails by default: only then does a limit on the usage hold anything."""
+    is_whole = job.dry_run is None and job.spec.selection is None
+    return job.limits.budget.limits_usage and is_whole and not job.spec.sources
+
+
+def _with_calls(request: GateRequest) -> GateRequest:
+    """Return the gate settings with a default for the number of model calls."""
+    everywhere = request.thresholds.everywhere
+    calls = Limit(rule="min_llm_calls", threshold=1.0, is_relative=False, source="[budget]")
+    limits = (calls, *everywhere.limits)
+    return replace(request, thresholds=replace(request.thresholds, everywhere=replace(everywhere, limits=limits)))
 
 
 def _request(spec: JobSpec, settings: Settings) -> GateRequest:

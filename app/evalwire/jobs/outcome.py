@@ -9,7 +9,7 @@ from evalwire.model import end_metadata, has_passed, partial_facts, tolerates_er
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evalwire.model import ExperimentResult, GateResult, Outcome
+    from evalwire.model import BudgetUse, ExperimentResult, FailureKind, GateResult, Outcome
 
 
 class ExperimentMetadata(Protocol):
@@ -28,7 +28,8 @@ def decide_outcome(
 ) -> Outcome:
     """Return the outcome of a job or of an experiment.
 
-    The kinds of the failures distinguish an outage from a defect: `infrastructure` means that only Phoenix failed.
+    The kinds of the failures distinguish an outage from a defect: `infrastructure` means that only Phoenix failed, and
+    `out_of_budget` that only the budget is the reason for missing runs. A failed gate or run is named first.
 
     Args:
         results: results of the experiments.
@@ -51,14 +52,37 @@ def decide_outcome(
     ]
     if not failed:
         return "gate_failed"
-    kinds = {failure.kind for result in failed for failure in result.failures}
-    return "infrastructure" if kinds == {"phoenix"} else "errors"
+    kinds = {kind for result in failed for kind in _kinds(result, gates)}
+    if "budget" in kinds and any(gate.is_red and gate.source != "default" for gate in gates):
+        return "gate_failed"
+    if kinds == {"budget"}:
+        return "out_of_budget"
+    return "infrastructure" if kinds - {"budget"} == {"phoenix"} else "errors"
+
+
+def _kinds(result: ExperimentResult, gates: Sequence[GateResult]) -> set[FailureKind]:
+    """Return the kinds of an experiment's failures, without failures that a gate may still tolerate."""
+    own = [gate for gate in gates if gate.experiment == result.name and gate.rule == "max_error_rate"]
+    if not result.is_out_of_budget or not any(gate.status == "inconclusive" for gate in own):
+        return {failure.kind for failure in result.failures}
+    records = {run.record_failure.kind for run in result.runs if run.record_failure}
+    return {failure.kind for failure in (*result.problems, result.failure) if failure} | records
 
 
 def record_outcomes(
-    experiments: ExperimentMetadata, results: Sequence[ExperimentResult], gates: Sequence[GateResult]
+    experiments: ExperimentMetadata,
+    results: Sequence[ExperimentResult],
+    gates: Sequence[GateResult],
+    *,
+    budget: BudgetUse | None = None,
 ) -> None:
     """Record the outcome of each experiment in Phoenix; an experiment without an outcome is never a baseline.
+
+    Args:
+        experiments: the metadata in Phoenix.
+        results: results of the experiments.
+        gates: the gate results.
+        budget: the budget of the job, and what it used of it; None without a budget.
 
     Raises:
         EvalwireError: Phoenix did not accept an outcome.
@@ -68,4 +92,5 @@ def record_outcomes(
             own = [gate for gate in gates if gate.experiment == result.name]
             is_partial = partial_facts(result.experiment_metadata) is not None
             outcome = decide_outcome([result], own, is_partial=is_partial)
-            experiments.note_end(result.opened.id, end_metadata(result.experiment_metadata, result, outcome))
+            ended = end_metadata(result.experiment_metadata, result, outcome, budget=budget)
+            experiments.note_end(result.opened.id, ended)

@@ -143,13 +143,13 @@ def run_part(
             early=GateWatches(gating=gating, rules=job.spec.stopping) if job.spec.stopping else None,
             earlier=earlier,
         )
-        rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say)
+        rescored = _rescore(job, result, gating, tracer=tracer, observer=observer, stop=stop, say=say, journal=journal)
     return PartResult(
         results=rescored.results,
         usage=rescored.usage,
         abandoned_threads=result.abandoned_threads,
         lost_spans=tracer.lost,
-        made=result.made,
+        made=rescored.made,
     )
 
 
@@ -162,6 +162,7 @@ def _rescore(
     observer: Observer,
     stop: Stop,
     say: Callable[[str], object],
+    journal: Journal | None,
 ) -> RescoredResults:
     """Add the inputs of each experiment to its result, and rescore baselines with changed evaluators."""
     results = [
@@ -169,7 +170,7 @@ def _rescore(
         for experiment, original in zip(job.experiments, result.results, strict=True)
     ]
     if job.dry_run is not None:
-        return RescoredResults(results=results)
+        return RescoredResults(results=results, made=result.made)
     with contextlib.closing(_phoenix_recorder(job, NoJournal())) as recorder:
         return rescore_baselines(
             job.experiments,
@@ -180,7 +181,9 @@ def _rescore(
             limits=job.limits,
             stop=stop,
             observer=observer,
+            made=result.made,
             say=say,
+            on_paid=journal.paid if journal is not None else lambda _name, _usage: None,
         )
 
 
@@ -189,7 +192,12 @@ def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Re
     """Yield the recorder and tracer of the job; a dry run records nothing."""
     if job.dry_run is not None:
         with contextlib.closing(DryRunRecorder(job.phoenix.datasets, job.spec, examples=job.dry_run)) as dry:
-            yield dry, NoTracing()
+            if job.limits.budget.limits_usage:  # the calls are traced for their usage only
+                unsent = recording.Tracing(_discard, mask=job.mask, unrecorded_project="dry run")
+                with unsent.installed():
+                    yield dry, unsent
+            else:
+                yield dry, NoTracing()
         return
     tracing = recording.Tracing(job.phoenix.spans.deliver, mask=job.mask, evaluators=job.trace_evaluators)
     recorder = _phoenix_recorder(job, journal)
@@ -199,6 +207,12 @@ def _recorder(job: Job, journal: JournalWriter, stop: Stop) -> Iterator[tuple[Re
 
     with contextlib.closing(recorder), tracing.installed(flush_seconds=flush_seconds):
         yield recorder, tracing
+
+
+def _discard(request: bytes, spans: int) -> int:
+    """Send nothing."""
+    del request, spans
+    return 0
 
 
 def _phoenix_recorder(job: Job, journal: JournalWriter) -> PhoenixRecorder:

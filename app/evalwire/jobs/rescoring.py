@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from evalwire.engine import run_engine
+from evalwire.engine import EarlierRuns, run_engine
 from evalwire.experiments import digest_today
 from evalwire.gates import changed_evaluators, changed_task, comparable_part
 from evalwire.jobs.progress import BaselineProgress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evalwire.engine import Limits, Observer, Stop, Tracer
     from evalwire.gates import Gate
     from evalwire.jobs.gating import Gating
-    from evalwire.model import Example, Experiment, TaskRun, Usage
+    from evalwire.model import Example, Experiment, Failure, TaskRun, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,12 @@ class RescoredResults:
     Attributes:
         results: results of the experiments.
         usage: token usage of rescoring, by experiment and evaluator.
+        made: the runs of the job so far, with the usage of rescoring.
     """
 
     results: Sequence[ExperimentResult]
     usage: Mapping[tuple[str, str], Usage | None] = field(default_factory=dict)
+    made: EarlierRuns = field(default_factory=EarlierRuns)
 
 
 def rescore_baselines(
@@ -45,7 +47,9 @@ def rescore_baselines(
     limits: Limits,
     stop: Stop,
     observer: Observer,
+    made: EarlierRuns,
     say: Callable[[str], object],
+    on_paid: Callable[[str, Usage], object],
 ) -> RescoredResults:
     """Score the outputs of baselines again with changed evaluators of drop gates, without calling tasks.
 
@@ -58,7 +62,9 @@ def rescore_baselines(
         limits: limits on concurrency, time and retries.
         stop: ends the job early.
         observer: receives progress events.
+        made: the runs of the job so far, whose usage counts against the budget.
         say: receives an announcement before each baseline is rescored.
+        on_paid: receives the name of the experiment and the usage of each evaluation.
     """
     by_name = {result.name: result for result in results}
     rescorings = {
@@ -67,16 +73,17 @@ def rescore_baselines(
         if (rescoring := _rescoring(experiment, by_name[experiment.name], gating)) is not None
     }
     if not rescorings or stop.requested:
-        return RescoredResults(results=results)
+        return RescoredResults(results=results, made=made)
     for rescoring in rescorings.values():
         say(_announcement(rescoring))
     outcome = run_engine(
         [rescoring.experiment for rescoring in rescorings.values()],
-        recorder=RescoringRecorder(rescorings, recorder),
+        recorder=RescoringRecorder(rescorings, recorder, on_paid=on_paid),
         tracer=tracer,
         observer=BaselineProgress(observer),
         limits=replace(limits, max_failures=None),
         stop=stop,
+        earlier=EarlierRuns(ended_by=_budget_end(made), spent=made.spent, largest=made.largest),
     )
     usage = {
         (name, evaluator.name): rescorings[name].usage(scored, evaluator.name)
@@ -84,7 +91,17 @@ def rescore_baselines(
         for evaluator in rescorings[name].experiment.evaluators
     }
     finished = {name: rescorings[name].finish(scored) for name, scored in zip(rescorings, outcome.results, strict=True)}
-    return RescoredResults(results=[finished.get(result.name, result) for result in results], usage=usage)
+    paid = outcome.made
+    return RescoredResults(
+        results=[finished.get(result.name, result) for result in results],
+        usage=usage,
+        made=replace(made, ended_by=made.ended_by or _budget_end(paid), spent=paid.spent, largest=paid.largest),
+    )
+
+
+def _budget_end(made: EarlierRuns) -> Failure | None:
+    """Return the failure of a job that its budget ended; None for any other job."""
+    return made.ended_by if made.ended_by is not None and made.ended_by.kind == "budget" else None
 
 
 def _rescoring(experiment: Experiment, result: ExperimentResult, gating: Gating) -> Rescoring | None:

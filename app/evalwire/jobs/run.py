@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from evalwire import clocks
 from evalwire._version import __version__
 from evalwire.errors import EvalwireError, Interrupted
 from evalwire.experiments import digest_today
+from evalwire.jobs.budget import budget_use
 from evalwire.jobs.durations import earlier_seconds, with_earlier_time
 from evalwire.jobs.example_selection import partial_run
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from evalwire.masking import Mask
     from evalwire.model import (
         Baseline,
+        BudgetUse,
         Experiment,
         ExperimentResult,
         GateResult,
@@ -150,6 +152,7 @@ def run_job(
     """
     if journal is not None and journal.is_empty:
         journal.begin(job.spec, job.experiments, endpoint=job.phoenix.endpoint, past=job.past)
+    job = _with_budget(job, start, journal)
     with stop.heeded():
         made = run_parts(job, gating=gating, observer=observer, stop=stop, journal=journal, say=say)
     results = with_earlier_time(made.results, start.at)
@@ -158,8 +161,10 @@ def run_job(
     job.mask.learn(os.environ)  # user code may have loaded secrets
     partial = partial_run(job.spec.selection, results, gates=len(gating.gates))
     outcome = decide_outcome(results, gates, interrupted=stop.requested, is_partial=partial is not None)
+    seconds = start.seconds + earlier_seconds(results, start.at)
+    budget = budget_use(job.limits.budget, made.made, results, seconds=seconds, forecast=gating.forecast)
     if is_over and not stop.requested:
-        outcome = _record_outcomes(job, results, gates, outcome, warn)
+        outcome = _record_outcomes(job, results, gates, outcome, warn, budget=budget)
     code = _exit_code(outcome, stop, passes_partial=job.passes_partial(gating))
     if outcome == "partial" and code:
         warn(PARTIAL_IN_CI)
@@ -177,9 +182,18 @@ def run_job(
         exit_code=code,
         prices=gating.prices,
         partial=partial,
+        budget=budget,
         start=start,
         journal=journal,
     )
+
+
+def _with_budget(job: Job, start: JobStart, journal: Journal | None) -> Job:
+    """Return a job with the deadline of its budget, and write the budget to the journal."""
+    budget = job.limits.budget.started_at(start.monotonic)
+    if journal is not None:
+        journal.limit(budget)
+    return replace(job, limits=replace(job.limits, budget=budget))
 
 
 def _record_outcomes(
@@ -188,10 +202,12 @@ def _record_outcomes(
     gates: Sequence[GateResult],
     outcome: Outcome,
     warn: Callable[[str], object],
+    *,
+    budget: BudgetUse | None,
 ) -> Outcome:
     """Record the outcome of each experiment; a failure to record fails the job."""
     try:
-        record_outcomes(job.phoenix.experiments, results, gates)
+        record_outcomes(job.phoenix.experiments, results, gates, budget=budget)
     except Interrupted:
         return "interrupted"
     except EvalwireError as error:
@@ -219,6 +235,7 @@ def _report(
     exit_code: int,
     prices: Mapping[str, Price],
     partial: PartialRun | None,
+    budget: BudgetUse | None,
     start: JobStart,
     journal: Journal | None,
 ) -> Report:
@@ -244,4 +261,5 @@ def _report(
         directory=start.directory,
         shard=sharing.shard if sharing else None,
         partial=partial,
+        budget=budget,
     )

@@ -13,7 +13,7 @@ from evalwire.settings import origin_metadata
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalwire.model import ExampleSelection, Sharing
+    from evalwire.model import Budget, ExampleSelection, Sharing
     from evalwire.settings import Settings
 
 
@@ -69,8 +69,8 @@ def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | Non
     )
 
 
-def engine_limits(settings: Settings) -> Limits:
-    """Return the limits on concurrency, time and retries."""
+def engine_limits(settings: Settings, budget: Budget) -> Limits:
+    """Return the limits on concurrency, time, retries and usage."""
     return Limits(
         concurrency=settings.concurrency,
         task_concurrency=settings.task_concurrency,
@@ -79,4 +79,5 @@ def engine_limits(settings: Settings) -> Limits:
         retries=settings.retries,
         retry_on=settings.retry_on,
         max_failures=settings.max_failures,
+        budget=budget,
     )

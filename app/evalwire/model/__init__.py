@@ -12,6 +12,7 @@ from evalwire.model.baseline import (
     Pair,
     Rescored,
 )
+from evalwire.model.budget import Amount, Budget, BudgetUse, Forecast
 from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
@@ -40,6 +41,7 @@ from evalwire.model.metadata import (
     recorded_baseline_score,
     recorded_kind,
     recorded_prefix,
+    recorded_start,
     recorded_usage,
     source_facts,
     start_metadata,
@@ -111,11 +113,14 @@ __all__ = [
     "SIGNIFICANCE",
     "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
+    "Amount",
     "AnnotatorKind",
     "Audit",
     "Baseline",
     "BaselineRun",
     "BaselineScore",
+    "Budget",
+    "BudgetUse",
     "Callee",
     "Comparison",
     "Cost",
@@ -134,6 +139,7 @@ __all__ = [
     "FailureKind",
     "FailureStage",
     "FileDigests",
+    "Forecast",
     "GateDecision",
     "GateResult",
     "History",
@@ -223,6 +229,7 @@ __all__ = [
     "recorded_baseline_score",
     "recorded_kind",
     "recorded_prefix",
+    "recorded_start",
     "recorded_usage",
     "recorded_variant",
     "remembered",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-FailureKind = Literal["user", "phoenix", "evalwire"]
+FailureKind = Literal["user", "phoenix", "evalwire", "budget"]
 FailureStage = Literal["import", "open", "task", "evaluator", "record", "interrupted"]
 
 
@@ -14,8 +14,9 @@ class Failure:
     """A description of an error; a value that is never raised.
 
     Attributes:
-        kind: the source of the failure: the user's code or data (`user`), Phoenix, or the job itself (`evalwire`), for
-            example an interruption. The code that creates the failure sets it. It decides the outcome of the job.
+        kind: the source of the failure: the user's code or data (`user`), Phoenix, the job itself (`evalwire`), for
+            example an interruption, or its `budget`. The code that creates the failure sets it. It decides the outcome
+            of the job.
         stage: the stage of the run in which the failure occurred.
         type: the exception's class name, for example `KeyError`.
         message: the exception's text.

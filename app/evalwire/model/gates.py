@@ -68,7 +68,7 @@ class GateResult:
     @property
     def is_tolerance(self) -> bool:
         """True for a passed gate on the error rate: errors within the limit do not fail the job."""
-        return self.rule == "max_error_rate" and not self.is_red
+        return self.rule == "max_error_rate" and self.status == "passed"
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model.means import means_from_json
-from evalwire.model.metadata import own_metadata, recorded_usage, source_facts, start_time_of
+from evalwire.model.metadata import own_metadata, recorded_start, recorded_usage, source_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def history_entry(record: Mapping[str, Any]) -> HistoryEntry:
     facts = own_metadata(metadata)
     return HistoryEntry(
         experiment_id=str(record["id"]),
-        time=start_time_of(metadata) or datetime.fromisoformat(record["created_at"]),
+        time=recorded_start(record),
         branch=_text(metadata.get("branch")),
         commit=_text(metadata.get("commit")),
         is_dirty=metadata.get("dirty") is True,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from evalwire.model.budget import BudgetUse
     from evalwire.model.example import Dataset
     from evalwire.model.experiment import Experiment
     from evalwire.model.job_spec import JobSpec
@@ -61,11 +62,21 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
 
 
 def start_time_of(metadata: Mapping[str, Any]) -> datetime | None:
-    """Return the start of an experiment according to its metadata; None if they do not have it."""
+    """Return the start of an experiment according to its metadata; None if they do not have it with a time zone."""
     try:
-        return datetime.fromisoformat(own_metadata(metadata)["begun"])
+        started = datetime.fromisoformat(own_metadata(metadata)["begun"])
     except (KeyError, TypeError, ValueError):
         return None
+    return started if started.tzinfo is not None else None
+
+
+def recorded_start(record: Mapping[str, Any]) -> datetime:
+    """Return the start of an experiment from Phoenix's record: its own time, or else Phoenix's.
+
+    With SQLite, Phoenix's time is in whole seconds, rounded down, so it can be before the start of an earlier
+    experiment.
+    """
+    return start_time_of(record.get("metadata") or {}) or datetime.fromisoformat(record["created_at"])
 
 
 def data_digest(dataset: Dataset) -> str:
@@ -131,7 +142,9 @@ def file_hash(path: Path) -> str:
         return ""
 
 
-def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome) -> dict[str, Any]:
+def end_metadata(
+    metadata: Mapping[str, Any], result: ExperimentResult, outcome: Outcome, *, budget: BudgetUse | None = None
+) -> dict[str, Any]:
     """Return the complete metadata of an experiment that has ended; Phoenix cannot update a part of it."""
     usage = result.usage
     evaluations = [evaluation for run in result.runs for evaluation in run.evaluations]
@@ -148,6 +161,7 @@ def end_metadata(metadata: Mapping[str, Any], result: ExperimentResult, outcome:
             "usage": usage_to_json(usage),
             "models": _models(result),
             **_stopping(result),
+            **({"budget": asdict(budget)} if budget else {}),
         },
     }
 

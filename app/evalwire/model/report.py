@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evalwire.model.baseline import Baseline
+    from evalwire.model.budget import BudgetUse
     from evalwire.model.gates import GateResult
     from evalwire.model.history import History
     from evalwire.model.prices import Price
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from evalwire.model.shard import Shard
     from evalwire.model.variant import VariantComparison
 
-Outcome = Literal["passed", "partial", "gate_failed", "errors", "infrastructure", "nothing_to_run", "interrupted"]
+Outcome = Literal[
+    "passed",
+    "partial",
+    "gate_failed",
+    "errors",
+    "infrastructure",
+    "nothing_to_run",
+    "interrupted",
+    "out_of_budget",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,7 @@ class Report:
         failing: by experiment, the IDs of the examples that failed or became worse, also in earlier results if this
             job did not run them; None for all examples of an experiment.
         unwritten: the reports that could not be written, each with the reason.
+        budget: the budget, and what the job used of it; None without a budget.
     """
 
     outcome: Outcome
@@ -71,6 +82,7 @@ class Report:
     partial: PartialRun | None = None
     failing: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     unwritten: tuple[str, ...] = ()
+    budget: BudgetUse | None = None
 
     @property
     def scope(self) -> str:

@@ -175,6 +175,11 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
         return all(run.failures or self.is_evaluated(run) for run in self.runs)
 
     @property
+    def is_out_of_budget(self) -> bool:
+        """True if the budget of the job ended the experiment."""
+        return self.failure is not None and self.failure.kind == "budget"
+
+    @property
     def error_rate(self) -> float:
         """The fraction of the expected runs that failed, in the task or in an evaluator, or were not made."""
         if not self.expected_runs:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments
-from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
+from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob, PastUse
 from evalwire.recording.protocols import EvaluatorTraces, JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.rescoring import Rescoring, RescoringRecorder
@@ -31,6 +31,7 @@ __all__ = [
     "PastDataset",
     "PastExperiment",
     "PastJob",
+    "PastUse",
     "PhoenixRecorder",
     "Rescoring",
     "RescoringRecorder",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.model import BaselineScore, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evalwire.errors import EvalwireError
     from evalwire.model import Evaluation, Experiment, ExperimentResult, OpenExperiment, RunKey, TaskRun, Usage
@@ -110,11 +110,19 @@ class RescoringRecorder:
     Args:
         rescorings: the rescorings, by the name of the experiment.
         recorder: the recorder of the compared run.
+        on_paid: receives the name of the experiment and the usage of each evaluation.
     """
 
-    def __init__(self, rescorings: Mapping[str, Rescoring], recorder: PhoenixRecorder) -> None:
+    def __init__(
+        self,
+        rescorings: Mapping[str, Rescoring],
+        recorder: PhoenixRecorder,
+        *,
+        on_paid: Callable[[str, Usage], object] = lambda _name, _usage: None,
+    ) -> None:
         self._rescorings = rescorings
         self._recorder = recorder
+        self._on_paid = on_paid
 
     async def open(self, experiment: Experiment) -> OpenExperiment:
         """Return the baseline of an experiment."""
@@ -124,7 +132,11 @@ class RescoringRecorder:
         """Write nothing: all runs of a baseline have outputs, so tasks are not called."""
 
     def evaluated(self, opened: OpenExperiment, run: TaskRun, evaluations: Sequence[Evaluation]) -> None:
-        """Write nothing: lost scores are computed again."""
+        """Pass on the usage; lost scores are computed again."""
+        del run
+        for evaluation in evaluations:
+            if evaluation.usage:
+                self._on_paid(opened.experiment.name, evaluation.usage)
 
     async def record(self, opened: OpenExperiment, run: TaskRun) -> tuple[TaskRun, EvalwireError | None]:
         """Record the scores of a baseline run with the corresponding run."""

@@ -13,6 +13,7 @@ REASONS = {
     "nothing_to_run": "there was nothing to run",
     "infrastructure": "Phoenix could not be used",
     "interrupted": "the job was interrupted",
+    "out_of_budget": "the forecast of the job is above its budget",
     "partial": "a partial run does not pass in CI while gates are configured, without --allow-partial",
 }
 
@@ -36,7 +37,7 @@ class Digest:
             has gates, so it does not count.
     """
 
-    word: Literal["PASSED", "PARTIAL", "INTERRUPTED", "FAILED"]
+    word: Literal["PASSED", "PARTIAL", "INTERRUPTED", "OUT OF BUDGET", "FAILED"]
     failed_experiments: int
     unfinished_experiments: int
     examples: int
@@ -53,10 +54,11 @@ class Digest:
         """Compute the digest of a report."""
         results = report.results
         failed = {result.name: len(result.failed_runs) for result in results}
-        ended: dict[str, Literal["PASSED", "PARTIAL", "INTERRUPTED"]] = {
+        ended: dict[str, Literal["PASSED", "PARTIAL", "INTERRUPTED", "OUT OF BUDGET"]] = {
             "passed": "PASSED",
             "partial": "PARTIAL",
             "interrupted": "INTERRUPTED",
+            "out_of_budget": "OUT OF BUDGET",
         }
         is_part = report.dry_run or report.partial is not None or report.shard is not None
         applies_gates = any(not result.problems for result in results) and not is_part

@@ -69,6 +69,7 @@ def _cases_of_the_job(report: Report, *, has_failed: bool) -> list[Case]:
             "infrastructure": "Phoenix could not be used, so nothing ran",
             "interrupted": "the job was interrupted",
             "partial": REASONS["partial"],
+            "out_of_budget": REASONS["out_of_budget"],
         }
         reason = reasons.get(report.outcome, f"the job failed: {report.outcome}")
         message = f"{reason} (exit code {report.exit_code})"
@@ -360,12 +361,13 @@ def _not_run(report: Report, result: ExperimentResult) -> Iterator[Case]:
         examples.setdefault(example.node_id, example)
     made = {(run.example.node_id, run.repetition) for run in result.runs}
     unnamed = result.not_run
+    message = "not run: out of budget" if result.is_out_of_budget else "not run"
     for example in examples.values():
         for repetition in range(1, result.repetitions + 1):
             if (example.node_id, repetition) not in made:
                 unnamed -= 1
                 name = case_name(result, "task", example, repetition)
-                yield Case(group="task", name=name, kind="skipped", message="not run", file=file_of(report, result))
+                yield Case(group="task", name=name, kind="skipped", message=message, file=file_of(report, result))
     if unnamed > 0:
         yield Case(group="task", name="task[others]", kind="skipped", message=f"{unnamed} runs were not made")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from evalwire.settings.experiment_settings import Resolved
 from evalwire.settings.options import GATING, option
 from evalwire.settings.parsers import COUNT, PROBABILITY, SWITCH, choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoppingSettings:
+class StoppingSettings(Resolved):
     """The settings in the table `stopping` of `evalwire.toml`, as attributes of `Settings`."""
 
     stop_early: bool = option(

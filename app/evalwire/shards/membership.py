@@ -112,6 +112,8 @@ def _check_plan(settings: Settings, plan: ShardPlan) -> None:
         ("repetitions", settings.repetitions, plan.repetitions),
         ("split", settings.split, plan.split),
         ("prefix", settings.prefix, plan.prefix),
+        ("max_cost_usd", settings.max_cost_usd, plan.max_cost_usd or settings.max_cost_usd),
+        ("max_tokens", settings.max_tokens, plan.max_tokens or settings.max_tokens),
     ):
         if settings.source(name) != "default" and given != planned:
             raise UsageError(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Self
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import JobSpec, OpenExperiment
+from evalwire.model import Budget, JobSpec, OpenExperiment
 from evalwire.recording import PastDataset, PastExperiment, PastJob
 
 FORMAT: Final = 1
@@ -60,6 +60,9 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         split: split of the datasets; None for whole datasets.
         endpoint: address of the Phoenix that has the experiments, for information only.
         experiments: experiments that the shards record to.
+        max_cost_usd: budget of all shards together in USD; None for no limit.
+        max_tokens: budget of all shards together in tokens; None for no limit.
+        max_seconds: budget of each shard in seconds, because shards run at the same time; None for no limit.
     """
 
     format: int = FORMAT
@@ -69,6 +72,9 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     split: _Text | None
     endpoint: _Text
     experiments: tuple[PlannedExperiment, ...]
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
 
     @classmethod
     def of(
@@ -80,6 +86,7 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         repetitions: int,
         split: str | None,
         endpoint: str,
+        budget: Budget,
     ) -> Self:
         """Return a plan of opened experiments that have all their examples."""
         return cls(
@@ -89,6 +96,9 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
             split=split,
             endpoint=endpoint,
             experiments=tuple(map(PlannedExperiment.of, opened)),
+            max_cost_usd=budget.max_cost_usd,
+            max_tokens=budget.max_tokens,
+            max_seconds=budget.max_seconds,
         )
 
     @classmethod
@@ -129,6 +139,11 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
         matrix = {"shard": [f"{number}/{self.shards}" for number in range(1, self.shards + 1)]}
         fields = {**msgspec.structs.asdict(self), "matrix": matrix}
         return json.dumps(msgspec.to_builtins(fields, str_keys=True, enc_hook=str), ensure_ascii=False) + "\n"
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of all shards together."""
+        return Budget(max_cost_usd=self.max_cost_usd, max_tokens=self.max_tokens, max_seconds=self.max_seconds)
 
     @property
     def past(self) -> PastJob:

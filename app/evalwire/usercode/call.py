@@ -231,6 +231,7 @@ class Call:
                 self._trace.finish(
                     failure=Failure(kind="evalwire", stage=self._stage, type="Interrupted", message=message)
                 )
+                self.usage = self._trace.usage
             raise
 
     def add_to_failure(self, remark: str) -> None:

@@ -123,6 +123,19 @@ def test_only_what_was_created_earlier_counts():
     assert chosen(recorded(3), recorded(2), recorded(1), before=datetime(2026, 1, 2, tzinfo=UTC)) == "E1"
 
 
+@pytest.mark.parametrize(("begun", "is_earlier"), [("00:00:00.6", False), ("00:00:00.4", True), ("", False)])
+def test_a_start_within_the_same_second_decides_which_run_is_earlier(begun, is_earlier):
+    """With SQLite, Phoenix's own time has no fractions of seconds."""
+    other = recorded(2, facts={"begun": f"2026-01-02T{begun}+00:00"} if begun else {})
+    moment = datetime(2026, 1, 2, 0, 0, 0, 500_000 if begun else 0, tzinfo=UTC)
+    assert (chosen(other, before=moment) == "E2") is is_earlier
+
+
+@pytest.mark.parametrize("begun", ["yesterday", "2026-01-09T00:00:00", 7])
+def test_a_start_that_is_no_moment_gives_way_to_phoenix_s_own_time(begun):
+    assert chosen(recorded(2, facts={"begun": begun}), before=datetime(2026, 1, 3, tzinfo=UTC)) == "E2"
+
+
 def test_a_run_without_a_branch_is_compared_with_another_such():
     assert chosen(recorded(1, branch=None), branches=["main", None]) == "E1"
 

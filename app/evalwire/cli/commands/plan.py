@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire import reports
 from evalwire.errors import EvalwireError, NothingToRunError, UsageError
 from evalwire.experiments import importable
-from evalwire.jobs import discover, job_spec, opener, prepare_datasets
+from evalwire.jobs import budget_of, discover, job_spec, opener, prepare_datasets
 from evalwire.model import Sharing, count
 from evalwire.recording import NoJournal
 from evalwire.settings import pipeline_run
@@ -65,6 +65,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         repetitions=settings.repetitions,
         split=settings.split,
         endpoint=phoenix.endpoint,
+        budget=budget_of(settings),
     )
     _write(invocation, made, output)
     for each in opened:

@@ -12,6 +12,7 @@ from evalwire.jobs import (
     ExampleRequest,
     Job,
     Signals,
+    budget_of,
     check_early,
     engine_limits,
     job_spec,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evalwire.cli.invocation import Invocation
-    from evalwire.model import ExampleSelection, Experiment, JobSpec
+    from evalwire.model import Budget, ExampleSelection, Experiment, JobSpec
     from evalwire.phoenix import Phoenix
     from evalwire.recording import PastJob
     from evalwire.settings import Settings
@@ -105,7 +106,7 @@ def run(
                 experiments=select_examples(experiments, versioned, phoenix, say=console.say),
                 phoenix=phoenix,
                 spec=versioned,
-                limits=engine_limits(settings),
+                limits=engine_limits(settings, _budget(settings, membership)),
                 environ=environ,
                 mask=console.mask,
                 dry_run=dry_run,
@@ -138,6 +139,14 @@ def _spec(invocation: Invocation, membership: Membership | None, planned: PastJo
     if planned is None:
         return job_spec(invocation.settings, invocation.environ, sharing=sharing)
     return resumed_spec(invocation.settings, planned.spec, sharing=sharing)
+
+
+def _budget(settings: Settings, membership: Membership | None) -> Budget:
+    """Return the budget of the job; a shard has its part of the budget in the settings or the plan."""
+    if membership is None:
+        return budget_of(settings)
+    planned = membership.plan.budget if membership.plan is not None else None
+    return budget_of(settings, shards=membership.sharing.total, planned=planned)
 
 
 def _check_shards(selection: ExampleSelection | None, *, local: bool) -> None:

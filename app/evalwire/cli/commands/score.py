@@ -9,6 +9,7 @@ from evalwire.errors import UsageError
 from evalwire.jobs import (
     Job,
     Signals,
+    budget_of,
     engine_limits,
     job_spec,
     loaded_experiments,
@@ -80,7 +81,7 @@ def score(
                 processes=loaded.processes,
                 phoenix=phoenix,
                 spec=spec,
-                limits=engine_limits(settings),
+                limits=engine_limits(settings, budget_of(settings)),
                 environ=environ,
                 mask=console.mask,
                 record_connections=settings.record_connections,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
-from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob
+from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob, PastUse
 
 if TYPE_CHECKING:
     from evalwire.recording.journal.earlier import newest_journal, unfinished_journal
@@ -15,6 +15,7 @@ __all__ = [
     "PastDataset",
     "PastExperiment",
     "PastJob",
+    "PastUse",
     "count_runs",
     "newest_journal",
     "read_journal",

@@ -121,6 +121,21 @@ class EvaluationsLine(_LineOfRun, frozen=True, tag="evaluations"):
     evaluations: tuple[Evaluation, ...]
 
 
+class BudgetLine(_Line, frozen=True, tag="budget"):
+    """The budget of the job; a later line, of a resumed job, replaces it."""
+
+    max_cost_usd: float | None
+    max_tokens: int | None
+    max_seconds: float | None
+
+
+class PaidLine(_Line, frozen=True, tag="paid"):
+    """The usage of a call whose result the journal does not have: of an evaluator on an output of the baseline."""
+
+    experiment: str
+    usage: Usage | None
+
+
 class EndLine(_Line, frozen=True, tag="end"):
     """The end of the job."""
 
@@ -128,7 +143,7 @@ class EndLine(_Line, frozen=True, tag="end"):
     exit_code: int
 
 
-Line = JobLine | CreateLine | OpenLine | InputsLine | RunLine | EvaluationsLine | EndLine
+Line = JobLine | CreateLine | OpenLine | InputsLine | RunLine | EvaluationsLine | BudgetLine | PaidLine | EndLine
 _TYPES = {kind.__struct_config__.tag for kind in get_args(Line)}
 
 

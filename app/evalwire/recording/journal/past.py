@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from evalwire.model import CREATION_KEY, JobSpec, TaskRun
 
 if TYPE_CHECKING:
-    from evalwire.model import Dataset, Evaluation, Example, OpenExperiment, RunKey
+    from datetime import datetime
+
+    from evalwire.model import Budget, Dataset, Evaluation, Example, OpenExperiment, RunKey, Usage
     from evalwire.recording.journal.lines import RunLine
 
 
@@ -102,6 +104,24 @@ class PastExperiment:
         return replace(run, evaluations=(*others, *(evaluation for found in own.values() for evaluation in found)))
 
 
+@dataclass(slots=True)
+class PastUse:
+    """The calls of a job so far, also those whose results a later attempt replaced.
+
+    Attributes:
+        usage: the usage of each call, with the experiment and the key of its run; None for an output of a baseline.
+        times: the start and the end of each call.
+    """
+
+    usage: list[tuple[str, RunKey | None, Usage]] = field(default_factory=list)
+    times: list[tuple[datetime, datetime]] = field(default_factory=list)
+
+    def add(self, experiment: str, key: RunKey | None, usage: Usage | None) -> None:
+        """Add the usage of a call."""
+        if usage:
+            self.usage.append((experiment, key, usage))
+
+
 @dataclass(slots=True, kw_only=True)
 class PastJob:
     """The state of a job, from its journal.
@@ -111,12 +131,16 @@ class PastJob:
         spec: the job's specification.
         past: the state of each started experiment, by name.
         damaged: the number of unreadable lines before the last line.
+        budget: the budget of the job; None without a budget.
+        use: the calls of the job so far.
     """
 
     experiments: list[str]
     spec: JobSpec
     past: dict[str, PastExperiment] = field(default_factory=dict)
     damaged: int = 0
+    budget: Budget | None = None
+    use: PastUse = field(default_factory=PastUse)
 
 
 def _run(example: Example, line: RunLine) -> TaskRun:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from evalwire.errors import UsageError
-from evalwire.model import FACTS_KEY, ExampleSelection, JobSpec, Shard, Sharing, own_metadata
+from evalwire.model import FACTS_KEY, Budget, ExampleSelection, JobSpec, Shard, Sharing, own_metadata
 from evalwire.recording.journal import lines
 from evalwire.recording.journal.past import PastExperiment, PastJob
 
@@ -130,7 +130,13 @@ def _sharing(text: str | None, run_key: str | None) -> Sharing | None:
 
 def _take(line: lines.Line | None, job: PastJob) -> None:
     """Add a line to the state of the job."""
-    if line is None or isinstance(line, lines.JobLine | lines.EndLine):
+    if isinstance(line, lines.BudgetLine):
+        limits = {name: getattr(line, name) for name in line.__struct_fields__}
+        job.budget = Budget(**limits)
+    if line is None or isinstance(line, lines.JobLine | lines.BudgetLine | lines.EndLine):
+        return
+    _count_calls(line, job)
+    if isinstance(line, lines.PaidLine):
         return
     name = line.experiment
     if name not in job.past:
@@ -149,3 +155,18 @@ def _take(line: lines.Line | None, job: PastJob) -> None:
             past.evaluations.pop(line.key, None)
         case lines.EvaluationsLine():
             past.evaluations.setdefault(line.key, {})[line.evaluator] = line.evaluations
+
+
+def _count_calls(line: lines.Line, job: PastJob) -> None:
+    """Add the calls of a line to the calls of the job; a job that scores recorded outputs does not call tasks."""
+    use = job.use
+    match line:
+        case lines.RunLine() if not job.spec.sources:
+            use.add(line.experiment, line.key, line.usage)
+            use.times.append((line.start_time, line.end_time))
+        case lines.EvaluationsLine():
+            for evaluation in line.evaluations:
+                use.add(line.experiment, line.key, evaluation.usage)
+                use.times.append((evaluation.start_time, evaluation.end_time))
+        case lines.PaidLine():
+            use.add(line.experiment, None, line.usage)

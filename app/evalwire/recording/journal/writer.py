@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from evalwire.model import Evaluation, Experiment, Inputs, JobSpec, OpenExperiment, TaskRun
+    from evalwire.model import Budget, Evaluation, Experiment, Inputs, JobSpec, OpenExperiment, TaskRun, Usage
     from evalwire.recording.journal.past import PastExperiment, PastJob
 
 log = logging.getLogger("evalwire")
@@ -172,6 +172,19 @@ class Journal:
         for name in spec.sources:
             for line in past[name].runs.values():
                 self.append(line)
+
+    def limit(self, budget: Budget) -> None:
+        """Write the budget of the job, if it has one."""
+        if budget.is_set:
+            self.append(
+                lines.BudgetLine(
+                    max_cost_usd=budget.max_cost_usd, max_tokens=budget.max_tokens, max_seconds=budget.max_seconds
+                )
+            )
+
+    def paid(self, experiment: str, usage: Usage | None) -> None:
+        """Write the usage of an evaluator on an output of the baseline."""
+        self.append(lines.PaidLine(experiment=experiment, usage=usage))
 
     def end(self, outcome: str, exit_code: int) -> None:
         """Write the outcome of the job, as the last line."""

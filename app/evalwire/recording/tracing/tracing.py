@@ -38,14 +38,23 @@ class Tracing:
         mask: replaces secrets in failures.
         evaluators: whether to send the spans of all evaluators, or with `auto` only spans that hold something: a model
             call or another span, or a failure. The other spans have nothing that the evaluation does not have.
+        unrecorded_project: the project of experiments that are not recorded; None to trace nothing of them.
     """
 
-    def __init__(self, deliver: Deliver, *, mask: Callable[[str], str], evaluators: EvaluatorTraces = "auto") -> None:
+    def __init__(
+        self,
+        deliver: Deliver,
+        *,
+        mask: Callable[[str], str],
+        evaluators: EvaluatorTraces = "auto",
+        unrecorded_project: str | None = None,
+    ) -> None:
         self._delivery = Delivery(deliver)
         self._mask = mask
         self._projects: OrderedDict[int, str] = OrderedDict()
         self._open_traces: dict[int, OpenTrace] = {}
         self._evaluators = evaluators
+        self._unrecorded_project = unrecorded_project
         self._resource = Resource({})
         self._provider = trace_sdk.TracerProvider(sampler=ALWAYS_ON, resource=self._resource, shutdown_on_exit=False)
         self._processor = SpanCollector(self._project_of, self._delivery, self._open_traces)
@@ -79,7 +88,8 @@ class Tracing:
         evaluator is sent only if it holds something, unless all of them are requested.
         """
         is_task = callee is opened.experiment.task
-        project, kind = (opened.project_name, "CHAIN") if is_task else ("evaluators", "EVALUATOR")
+        own_project = opened.project_name or self._unrecorded_project
+        project, kind = (own_project, "CHAIN") if is_task else ("evaluators", "EVALUATOR")
         span = self._tracer.start_span(callee.name, context=Context(), attributes={SPAN_KIND: kind})
         identity = span.get_span_context()
         if project is not None and identity.is_valid:

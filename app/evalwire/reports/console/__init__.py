@@ -12,6 +12,7 @@ from rich.console import Console
 from evalwire.model import count, written
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
+from evalwire.reports.budget_text import ended_text, resume_command, used_text
 from evalwire.reports.console.examples import change_lines, not_passed_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
 from evalwire.reports.console.gates import gate_lines
@@ -127,14 +128,14 @@ def _to_resume(report: Report) -> str:
             f"To send them: evalwire resume {shlex.quote(report.journal or '')}"
         )
     if report.journal and any(result.not_run for result in report.results if result.opened):
-        return f"To complete the job: evalwire resume {shlex.quote(report.journal)}"
+        return f"To complete the job: {resume_command(report)}"
     return ""
 
 
 def headline(report: Report) -> str:
     """Return the outcome of the job and its size, on a single line."""
     digest = Digest.of(report)
-    word: str = digest.word
+    word: str = digest.word + ended_text(report)
     if digest.tolerating:
         word += f" (tolerated: {'; '.join(f'{plain(gate.experiment)}, {gate.text}' for gate in digest.tolerating)})"
     set_gates = [gate for gate in report.gates if gate.source != "default"]
@@ -158,7 +159,7 @@ def headline(report: Report) -> str:
         parts.append(not_needed)
     if digest.has_no_gates:
         parts.append("no gates")
-    parts.append(f"{report.seconds:.1f} s")
+    parts += filter(None, [used_text(report), f"{report.seconds:.1f} s"])
     return "; ".join(filter(None, (f"{word}: {', '.join(parts)}", scored_again(report))))
 
 

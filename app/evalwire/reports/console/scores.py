@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from evalwire.model import change_text, score_text, written
+from evalwire.reports.budget_text import missing_text
 from evalwire.reports.console.wrapping import Line
 from evalwire.reports.measured import measured, moved_text, size_text
 from evalwire.reports.text import cut, plain, without_score
@@ -55,10 +56,8 @@ def score_lines(report: Report, *, width: int | None) -> Iterator[Line]:
 
 
 def _head(report: Report, result: ExperimentResult) -> Text:
-    parts = [size_text(result)]
-    if bad := result.bad_runs:
-        parts.append(f"{bad} failed")
-    parts.append(f"{result.seconds:.1f} s")
+    bad = missing_text(result)
+    parts = list(filter(None, [size_text(result), bad, f"{result.seconds:.1f} s"]))
     has_passed = report.passed(result)
     name = Text(plain(result.name), style="bold" if has_passed else "bold red")
     return name.append("  ").append(", ".join(parts), style="not bold" if not bad else "not bold red")

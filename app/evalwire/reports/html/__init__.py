@@ -14,6 +14,7 @@ from markupsafe import Markup
 from evalwire.model import cost_text, count
 from evalwire.reports import text
 from evalwire.reports.amounts import limit_text, prices_date
+from evalwire.reports.budget_text import resume_command
 from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import Digest
 from evalwire.reports.highlights import comparison_link, link
@@ -59,6 +60,7 @@ def pieces(report: Report) -> Iterator[str]:
         size=summary.size(report, digest),
         prices_date=prices_date(report),
         has_runs=has_runs,
+        resume_command=resume_command(report),
         has_pending_runs=any(result.not_run for result in report.results if result.opened),
         has_tokens=any(section.token_count for section in sections),
         rows=runs.static_rows(sections),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from evalwire.model import cost_text, count
+from evalwire.reports.budget_text import used_text
 from evalwire.reports.html.numbers import DASH, duration, number, percent, points, signed
 from evalwire.reports.measured import not_needed_text
 
@@ -51,6 +52,8 @@ def _reason(report: Report, digest: Digest) -> str:
             return f"There was nothing to run. {details}"
         case "interrupted":
             return f"The job was interrupted before it finished. {details}"
+        case "out_of_budget" if report.budget is not None:
+            return f"The budget ended the job after {report.budget.text}: {report.budget.ended}. {details}"
     return details or "An evaluator did not return all scores for every run."
 
 
@@ -79,6 +82,7 @@ def size(report: Report, digest: Digest) -> str:
             count(digest.examples, "example"),
             *repeated,
             duration(report.seconds),
+            *filter(None, [used_text(report)]),
         ]
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evalwire.model import count, token_count, total_usage, usage_cost
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
+from evalwire.reports.budget_text import ended_text, used_text
 from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.markdown.examples import baselines, lowest_scores
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from evalwire.reports.markdown.parts import Room
 
 MOST_BYTES = 60_000  # GitHub limits a comment to 65,536 characters
-_MARKS = {"PASSED": "✅", "PARTIAL": "⚠️", "FAILED": "❌", "INTERRUPTED": "⚠️"}
+_MARKS = {"PASSED": "✅", "PARTIAL": "⚠️", "FAILED": "❌", "OUT OF BUDGET": "❌", "INTERRUPTED": "⚠️"}
 
 
 def pieces(report: Report) -> list[str]:
@@ -77,7 +78,8 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
 def _heading(report: Report) -> str:
     """Return the outcome of the job and the reason, on a single line."""
     digest = Digest.of(report)
-    word = f"{digest.word} ({prose(report.scope)})" if report.scope else digest.word
+    ended = f"{digest.word}{ended_text(report)}"
+    word = f"{ended} ({prose(report.scope)})" if report.scope else ended
     mark = _MARKS["FAILED"] if report.exit_code == 1 else _MARKS[digest.word]
     head = f"## {mark} evalwire {word}{drops_without_baseline(report)}"
     if not report.results:
@@ -118,10 +120,7 @@ def _numbers(report: Report) -> str:
         cost = usage_cost(usage, report.prices)
         date = f" (prices of {cost.as_of})" if cost.as_of else ""
         parts.append(f"{used:,} tokens" + (f", {cost.text}{date}" if cost.usd else ""))
-    if not_needed := not_needed_text(report):
-        parts.append(not_needed)
-    if report.gates_note:
-        parts.append(report.gates_note)
+    parts += filter(None, [used_text(report), not_needed_text(report), report.gates_note])
     return " · ".join(parts)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.model import change_text, score_text
 from evalwire.reports.amounts import change_interval
+from evalwire.reports.budget_text import missing_text
 from evalwire.reports.highlights import comparison_link
 from evalwire.reports.markdown.parts import LONGEST_NAME, omitted
 from evalwire.reports.markdown_text import code, link_to, prose
@@ -50,7 +51,7 @@ def _head(part: Part) -> str:
     name = link_to(name, comparison_link(part.baseline, result) or result.url) or name
     size = size_text(result)
     mark = "✅" if part.passed else "❌"
-    return f"{mark} {name}<br>{size}{f', {result.bad_runs} failed' if result.bad_runs else ''}"
+    return f"{mark} {name}<br>{size}{f', {bad}' if (bad := missing_text(result)) else ''}"
 
 
 def _cells(report: Report, part: Part, score: ScoreSummary, *, has_changes: bool) -> list[str]:

@@ -13,7 +13,17 @@ from msgspec import Meta
 from evalwire.model import AnnotatorKind, EvaluationKind, FailureKind, FailureStage, Outcome, Rule, Status
 from evalwire.reports.results_json.baseline_records import Baseline, BaselineScore
 from evalwire.reports.results_json.history_records import History
-from evalwire.reports.results_json.records import Count, Interval, Number, PartialRun, Record, Time, Usage, describe
+from evalwire.reports.results_json.records import (
+    BudgetUse,
+    Count,
+    Interval,
+    Number,
+    PartialRun,
+    Record,
+    Time,
+    Usage,
+    describe,
+)
 from evalwire.reports.results_json.stopping_records import Stopping
 from evalwire.reports.results_json.variant_records import VariantComparison
 
@@ -77,7 +87,7 @@ class Failure(Record, frozen=True):
     ]
     kind: Annotated[
         FailureKind | None,
-        describe("Origin of the failure: the user's code or data, Phoenix, or the job itself."),
+        describe("Origin of the failure: the user's code or data, Phoenix, the job itself, or its budget."),
     ] = None
 
 
@@ -283,6 +293,9 @@ class Results(Record, frozen=True, kw_only=True):
     abandoned_threads: Annotated[Count, describe("Calls of plain functions that were still running after the timeout.")]
     lost_spans: Annotated[Count, describe("Spans that could not be delivered; they do not affect the outcome.")]
     unwritten: Annotated[tuple[str, ...], describe("Reports that could not be written, each with the reason.")] = ()
+    budget: Annotated[
+        BudgetUse | None, describe("Budget of the job, and what it used of it; null without a budget.")
+    ] = None
     journal: Annotated[str | None, describe("Journal file for `evalwire resume`.")]
     undelivered: Annotated[int, describe("Runs and evaluations that Phoenix does not have.", minimum=0)] = 0
     ci: Annotated[

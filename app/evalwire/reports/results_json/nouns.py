@@ -43,6 +43,8 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     history_records.History: model.History,
     history_records.HistoryEntry: model.HistoryEntry,
     history_records.ScoreMean: model.ScoreMean,
+    records.BudgetUse: model.BudgetUse,
+    records.Forecast: model.Forecast,
     records.Interval: model.Interval,
     records.ModelUsage: model.ModelUsage,
     baseline_records.Pair: model.Pair,

@@ -154,6 +154,7 @@ def _report(results: document.Results, runs: Sequence[Sequence[TaskRun]] | None 
         abandoned_threads=results.abandoned_threads,
         lost_spans=results.lost_spans,
         unwritten=results.unwritten,
+        budget=to_noun(results.budget),
         journal=results.journal,
         ci=results.ci,
         gates=to_noun(results.gates),

@@ -39,6 +39,35 @@ class PartialRun(Record, frozen=True):
     gates: Annotated[Count, describe("Number of configured gates, which were not applied.")] = 0
 
 
+class Forecast(Record, frozen=True):
+    """The usage to expect of a job, from recorded experiments."""
+
+    runs: Annotated[Count, describe("Number of runs that the forecast is for.")]
+    usd: Annotated[Number, describe("Expected cost in USD.", minimum=0)]
+    tokens: Annotated[Count, describe("Expected number of tokens.")]
+    low_usd: Annotated[Number | None, describe("Lower end of the 90% interval of the cost; null if unknown.")]
+    high_usd: Annotated[Number | None, describe("Upper end of the 90% interval of the cost; null if unknown.")]
+    source: Annotated[str, describe("The recorded experiments, such as `main 9e66459`.")]
+    unknown: Annotated[tuple[str, ...], describe("Experiments without a recorded usage, which are left out.")]
+
+
+class BudgetUse(Record, frozen=True):
+    """The budget of a job, and what it used of it."""
+
+    max_cost_usd: Annotated[Number | None, describe("Limit on the cost in USD; null for no limit.")]
+    max_tokens: Annotated[Count | None, describe("Limit on the number of tokens; null for no limit.")]
+    max_seconds: Annotated[Number | None, describe("Limit on the time in seconds; null for no limit.")]
+    spent_usd: Annotated[
+        Number,
+        describe("Cost of all calls, also of rescored baselines and of earlier attempts, as far as known.", minimum=0),
+    ]
+    spent_tokens: Annotated[Count, describe("Tokens of these calls.")]
+    spent_seconds: Annotated[Number, describe("Time of the job and its earlier attempts in seconds.", minimum=0)]
+    ended: Annotated[str, describe("Reason why the budget ended the job; empty if it did not.")]
+    is_unknown: Annotated[bool, describe("Whether the reason is a call with an unknown price or token count.")]
+    forecast: Annotated[Forecast | None, describe("Forecast from before the job; null without a forecast.")]
+
+
 class ModelUsage(Record, frozen=True):
     """The usage of a language model."""
 

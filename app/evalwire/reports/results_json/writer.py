@@ -51,6 +51,7 @@ def pieces(report: Report) -> Iterator[str]:
         abandoned_threads=report.abandoned_threads,
         lost_spans=report.lost_spans,
         unwritten=report.unwritten,
+        budget=to_record(report.budget),
         journal=report.journal,
         undelivered=report.undelivered,
         ci=dict(report.ci),

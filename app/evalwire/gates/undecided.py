@@ -1,0 +1,46 @@
+"""Gates of an experiment whose budget ended before all runs were made (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalwire.gates.gate_results import SLACK
+from evalwire.model import count, score_text
+
+if TYPE_CHECKING:
+    from evalwire.model import ExperimentResult, GateResult
+
+
+def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResult:
+    """Return the result of a gate that is decided only if no missing run could change it, and else inconclusive.
+
+    Args:
+        result: the experiment, whose budget ended before all runs were made.
+        gate: the result of the gate, on the runs that were made.
+    """
+    if _fails_anyway(result, gate) if gate.is_red else gate.rule in ("min_llm_calls", "min_examples"):
+        return gate
+    score = next((score for score in result.scores if score.name == gate.evaluation), None)
+    so_far = gate.text
+    if score is not None and score.mean is not None:
+        shown = score_text(score.mean, is_rate=score.pass_rate is not None)
+        so_far = f"{score.name} is {shown} over {count(score.count, 'run')}"
+    note = f"not decided, because {result.not_run} of {result.expected_runs} runs were not made"
+    return replace(gate, status="inconclusive", is_red=False, interval=None, text=f"{note}; so far, {so_far}")
+
+
+def _fails_anyway(result: ExperimentResult, gate: GateResult) -> bool:
+    """Check whether a failed gate would also fail if every missing run were as good as possible."""
+    if gate.rule in ("max_total_tokens", "max_cost_usd"):
+        return True  # they only grow, or are unknown
+    if gate.rule == "max_error_rate":
+        return len(result.failed_runs) / result.expected_runs > gate.threshold + SLACK
+    score = next((score for score in result.scores if score.name == gate.evaluation), None)
+    if score is None or score.pass_rate is None or score.mean is None:
+        return False
+    expected = result.expected_runs - score.not_applicable
+    passed = score.mean * score.count
+    if gate.rule in ("min", "min_pass_rate"):
+        return (passed + result.not_run) / expected < gate.threshold - SLACK
+    return gate.rule in ("max", "max_pass_rate") and passed / expected > gate.threshold + SLACK

@@ -1,0 +1,220 @@
+"""The purse alone: what it admits, over random schedules of costs and durations."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import replace
+
+import pytest
+
+from evalwire.engine.purse import Purse
+from evalwire.model import Amount, Budget, ModelUsage, Price
+
+NEW_MODEL = (
+    'the price of new is not known. Add "new" = { input = N, output = N } below [prices], in USD per million tokens'
+)
+
+PRICES = {"m": Price(input=1.0, output=1.0)}
+
+
+def used(usd: float, *, tokens: int = 0) -> tuple[ModelUsage, ...]:
+    return (ModelUsage(model="m", calls=1, total_tokens=tokens, cost_usd=usd),)
+
+
+def spend(purse: Purse, usd: float) -> None:
+    """Admit a run, and end it with this cost."""
+    reservation = purse.admit()
+    assert reservation is not None
+    purse.pay(reservation, used(usd))
+    purse.settle(reservation)
+
+
+def run_schedule(budget: Budget, costs: list[float], places: int, rng: random.Random) -> tuple[Purse, float, int]:
+    """Run a schedule until the purse is closed; return it, the bound on the usage, and the number of runs."""
+    purse = Purse(budget, clock=lambda: 0.0)
+    running: list[tuple[float, int, object, float]] = []
+    left, now, started = list(costs), 0.0, 0
+    largest, in_flight = purse.largest or Amount(), 0
+    while left or running:
+        while left and len(running) < places and (reservation := purse.admit()) is not None:
+            largest, in_flight = purse.largest or Amount(), len(running) + 1
+            heapq.heappush(running, (now + rng.expovariate(1.0), started, reservation, left.pop(0)))
+            started += 1
+        if not running:
+            break
+        now, _, ended, cost = heapq.heappop(running)
+        purse.pay(ended, used(cost * 0.3))
+        purse.pay(ended, used(cost * 0.7))
+        purse.settle(ended)
+    limit = (budget.max_cost_usd or 0.0) + in_flight * max(0.0, max(costs) - largest.usd)
+    return purse, limit, started
+
+
+@pytest.mark.parametrize("knows_past", [False, True])
+def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(knows_past):
+    """Spent <= budget + places in flight x (largest run - largest seen), over 1,000 random schedules."""
+    exceeded = 0
+    for seed in range(1_000):
+        rng = random.Random(seed)
+        costs = [rng.lognormvariate(0.0, rng.choice([0.1, 1.0, 2.0])) for _ in range(rng.randint(1, 60))]
+        budget = Budget(max_cost_usd=rng.uniform(0.1, 1.2) * sum(costs))
+        if knows_past:
+            budget = replace(budget, largest=Amount(usd=sorted(costs)[int(len(costs) * 0.95) - 1]))
+        purse, limit, started = run_schedule(budget, costs, rng.randint(1, 20), rng)
+        assert purse.spent.usd <= limit + 1e-9, seed
+        assert purse.spent.usd == pytest.approx(sum(costs[:started]))
+        assert bool(purse.closed) == (started < len(costs)), seed
+        assert purse.admit() is None or not purse.closed, "a closed purse never opens again"
+        exceeded += purse.spent.usd > budget.max_cost_usd
+    assert exceeded, "the schedules include budgets that are exceeded"
+
+
+def test_first_run_is_alone_in_flight():
+    """No usage is known, so more runs could exceed the budget together."""
+    purse = Purse(Budget(max_cost_usd=5.0))
+    first = purse.admit()
+    assert first is not None
+    assert purse.admit() is None
+    assert not purse.closed, "it only waits"
+    purse.pay(first, used(1.0))
+    purse.settle(first)
+    assert [purse.admit() is not None for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_past_usage_lets_runs_start_together():
+    purse = Purse(Budget(max_cost_usd=5.0, largest=Amount(usd=1.0)))
+    assert [purse.admit() is not None for _ in range(6)] == [True] * 5 + [False]
+    assert not purse.closed
+
+
+def test_waiting_run_starts_when_a_run_used_less_than_expected():
+    purse = Purse(Budget(max_cost_usd=2.0, largest=Amount(usd=1.0)))
+    first, second = purse.admit(), purse.admit()
+    assert first is not None
+    assert second is not None
+    assert purse.admit() is None
+    purse.pay(first, used(0.1))
+    purse.settle(first)
+    assert purse.admit() is None, "0.1 and two reservations are more than 2.0"
+    purse.pay(second, used(0.1))
+    purse.settle(second)
+    assert purse.admit() is not None
+
+
+def test_run_in_flight_that_used_more_than_expected_counts_in_full():
+    purse = Purse(Budget(max_cost_usd=3.0, largest=Amount(usd=1.0)))
+    first = purse.admit()
+    assert first is not None
+    purse.pay(first, used(2.5))
+    assert purse.admit() is None
+
+
+def test_purse_closes_when_no_run_in_flight_could_leave_more():
+    purse = Purse(Budget(max_cost_usd=1.0))
+    spend(purse, 0.6)
+    assert purse.admit() is None
+    assert purse.closed == "0.60 USD of the budget of 1.00 USD are used, and the next run may use 0.60 USD"
+
+
+def test_tokens_close_the_purse():
+    purse = Purse(Budget(max_tokens=1_000))
+    reservation = purse.admit()
+    assert reservation is not None
+    purse.pay(reservation, used(0.0, tokens=700))
+    purse.settle(reservation)
+    assert purse.admit() is None
+    assert purse.closed == "700 tokens of the budget of 1,000 tokens are used, and the next run may use 700"
+
+
+def test_free_runs_are_admitted_within_a_used_up_budget():
+    purse = Purse(Budget(max_cost_usd=1.0, spent=Amount(usd=1.0), largest=Amount()))
+    assert purse.admit() is not None
+
+
+def test_used_up_budget_of_an_earlier_attempt_admits_nothing():
+    purse = Purse(Budget(max_cost_usd=1.0, spent=Amount(usd=1.2)))
+    assert purse.admit() is None
+    assert purse.closed
+
+
+def test_no_run_starts_that_may_end_after_the_deadline():
+    now = 0.0
+    purse = Purse(Budget(max_seconds=10.0).started_at(0.0), clock=lambda: now)
+    first = purse.admit()
+    assert first is not None
+    now = 4.0
+    purse.settle(first)
+    now = 5.9
+    assert purse.admit() is not None
+    now = 6.0
+    assert purse.admit() is None
+    assert purse.closed == "the next run may end after the 10 s of the budget"
+
+
+def test_earlier_attempts_use_up_the_time():
+    budget = Budget(max_seconds=10.0, spent_seconds=8.0).started_at(100.0)
+    assert budget.deadline == 102.0
+
+
+@pytest.mark.parametrize(
+    ("budget", "usage", "named"),
+    [
+        (
+            Budget(max_cost_usd=1.0),
+            ModelUsage(model="new", calls=1, total_tokens=5, unpriced=1, unpriced_prompt_tokens=5),
+            NEW_MODEL,
+        ),
+        (
+            Budget(max_cost_usd=1.0, prices=PRICES),
+            ModelUsage(model="m", calls=1, unpriced=1, uncounted=1),
+            "an LLM span of m has no token counts, so the budget cannot count it",
+        ),
+        (
+            Budget(max_tokens=100),
+            ModelUsage(model="m", calls=1, cost_usd=0.1, uncounted=1),
+            "an LLM span of m has no token counts, so the budget cannot count it",
+        ),
+        (Budget(max_cost_usd=1.0), None, "the usage of a call was not recorded, so the budget cannot count it"),
+    ],
+)
+def test_unknown_usage_closes_the_purse(budget, usage, named):
+    purse = Purse(budget)
+    reservation = purse.admit()
+    assert reservation is not None
+    purse.pay(reservation, None if usage is None else (usage,))
+    assert (purse.closed, purse.is_unknown, reservation.is_unknown) == (named, True, True)
+    purse.settle(reservation)
+    assert purse.admit() is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "usage"),
+    [
+        (Budget(max_tokens=100), ModelUsage(model="new", calls=1, total_tokens=5, unpriced=1)),
+        (Budget(max_seconds=100.0), ModelUsage(model="new", calls=1, uncounted=1, unpriced=1)),
+        (Budget(max_cost_usd=1.0), ModelUsage(model="m", calls=1, cost_usd=0.1, uncounted=1)),
+    ],
+)
+def test_unknown_usage_that_no_limit_needs_is_ignored(budget, usage):
+    purse = Purse(budget)
+    reservation = purse.admit()
+    assert reservation is not None
+    purse.pay(reservation, (usage,))
+    assert not purse.closed
+
+
+def test_retry_needs_as_much_as_a_run():
+    purse = Purse(Budget(max_cost_usd=2.5, largest=Amount(usd=1.0)))
+    reservation = purse.admit()
+    assert reservation is not None
+    purse.pay(reservation, used(1.0))
+    assert purse.allows_retry(reservation)
+    assert purse.committed.usd == 2.0
+    purse.pay(reservation, used(1.0))
+    assert not purse.allows_retry(reservation), "2.0 are used, and an attempt may use 1.0"
+
+
+def test_shards_divide_cost_and_tokens_but_not_time():
+    part = Budget(max_cost_usd=4.0, max_tokens=1_001, max_seconds=60.0).of_shard(4)
+    assert (part.max_cost_usd, part.max_tokens, part.max_seconds) == (1.0, 250, 60.0)
