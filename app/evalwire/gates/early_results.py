@@ -40,7 +40,7 @@ def decided_early(stopping: Stopping | None, gate: Gate, applied: GateResult) ->
         return applied
     decision = decision_of(stopping, gate)
     if is_undecided(stopping, gate):
-        if any(other.status == "failed" for other in stopping.decisions):
+        if stopping.has_failed:
             text = f"{applied.text}; not decided, because another gate failed after {stopping.extent}"
             return replace(applied, status="inconclusive", is_red=False, text=text)
         advice = "run the rest with `evalwire resume --whole`"

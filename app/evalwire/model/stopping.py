@@ -105,6 +105,11 @@ class Stopping:
         return (self.seen, self.rounds) != (self.of, self.of_rounds)
 
     @property
+    def has_failed(self) -> bool:
+        """True if a gate failed early."""
+        return any(decision.status == "failed" for decision in self.decisions)
+
+    @property
     def extent(self) -> str:
         """The part that counts, for sentences: `140 of 500 examples`, or `2 of 5 repetitions`."""
         if self.of_rounds > 1:

@@ -15,6 +15,7 @@ from evalwire.gates import (
     BaselineChoice,
     BaselineQuery,
     KnownNames,
+    is_undecided,
     unapplied_gates,
 )
 from evalwire.jobs import (
@@ -240,6 +241,7 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
     """Apply the gates; with `records_outcomes`, record the outcomes in Phoenix so that later jobs find baselines."""
     results = recorded.results
     gating = _gating(invocation, phoenix, recorded)
+    _check_decided(results, gating)
     gates, baselines = gating.apply(results)
     outcome = decide_outcome(results, gates) if results else "errors"
     if records_outcomes:
@@ -263,6 +265,22 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
         variants=gating.compare_variants(results),
         prices=invocation.settings.prices,
     )
+
+
+def _check_decided(results: Sequence[ExperimentResult], gating: Gating) -> None:
+    """Check that the runs of experiments that ended early decide all gates.
+
+    Raises:
+        UsageError: a gate has another limit than the gates that ended the experiment, or is new.
+    """
+    for result in results:
+        own = [gate for gate in gating.gates if gate.experiment == result.name]
+        missing = [gate.name for gate in own if is_undecided(result.stopping, gate)]
+        if missing and result.stopping is not None and not result.stopping.has_failed:
+            raise UsageError(
+                f"{result.name} ended after {result.stopping.extent}, which did not decide: {', '.join(missing)}. Run "
+                "the rest with `evalwire resume --whole`, or use the gates with which it ended."
+            )
 
 
 def _gating(invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded) -> Gating:
