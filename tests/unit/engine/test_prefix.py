@@ -1,0 +1,236 @@
+"""Early verdicts see the start of a random order without a gap, never the runs that finished first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from engine_seams import NOW, FakeRecorder, FakeTracer, experiment
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalwire.engine.engine import run_engine
+from evalwire.engine.limits import Limits, Stop
+from evalwire.engine.prefix import Prefix
+from evalwire.gates.resolve import Gate
+from evalwire.gates.stopping import ExperimentStopping
+from evalwire.jobs.early import Watching
+from evalwire.jobs.progress import Quiet
+from evalwire.model import Dataset, Evaluation, Example, OpenExperiment, StoppingRules, TaskRun, random_order
+
+SIZE, LIMIT, PLACES = 500, 0.9, 50
+RULES = StoppingRules(risk=0.01, min_examples=30)
+
+
+def is_right(output: Any) -> bool:
+    return bool(output)
+
+
+def opened(size: int, repetitions: int = 1) -> OpenExperiment:
+    examples = tuple(Example(id=f"e{n}", node_id=f"n{n}", input={"n": n}, output={}, metadata={}) for n in range(size))
+    dataset = Dataset(id="d", name="set", version_id="v", examples=examples)
+    own = experiment(lambda example: example, is_right, name="set_5")
+    return OpenExperiment(experiment=own, dataset=dataset, recorded_name="eval", repetitions=repetitions)
+
+
+def run(example: Example, *, passed: bool = True, repetition: int = 1) -> TaskRun:
+    times = {"start_time": NOW, "end_time": NOW + timedelta(seconds=1)}
+    evaluation = Evaluation(
+        name="is_right", evaluator="is_right", annotator_kind="CODE", score=float(passed), kind="bool", **times
+    )
+    return TaskRun(
+        example=example, output=passed, failure=None, repetition=repetition, evaluations=(evaluation,), **times
+    )
+
+
+class Log:
+    """A watch that remembers what it saw, and decides after a number of runs."""
+
+    risk = 0.01
+    decisions = ()
+
+    def __init__(self, order: list[int], *, most: float = math.inf) -> None:
+        self.order, self.most = order, most
+        self.seen: list[str] = []
+        self.ended: list[Any] = []
+
+    def add(self, run: TaskRun) -> bool:
+        self.seen.append(run.example.id)
+        return len(self.seen) >= self.most
+
+    def end_round(self, part: Any) -> bool:
+        self.ended.append((part.repetitions, len(part.runs)))
+        return part.repetitions >= self.most
+
+    def end(self, part: Any) -> None:
+        self.ended.append("all")
+
+
+@given(st.permutations(range(8)), st.permutations(range(8)), st.integers(1, 9))
+def test_the_gates_see_the_order_without_a_gap_whatever_finishes_first(order, finished, most):
+    watch = Log(list(order), most=most)
+    held = opened(8)
+    prefix = Prefix(held, watch)
+    assert prefix.order == list(order)
+    done: set[int] = set()
+    decided = False
+    for index in finished:
+        decided = prefix.add(index, run(held.dataset.examples[index])) or decided
+        done.add(index)
+        without_gap = next((place for place in range(8) if order[place] not in done), 8)
+        assert watch.seen == [f"e{index}" for index in order[: min(without_gap, most)]]
+    assert decided is (most < 8)
+    assert watch.ended == ([] if decided else ["all"])
+
+
+@given(st.permutations(range(6)), st.integers(1, 4))
+def test_the_runs_that_count_are_in_the_order_of_the_dataset(order, most):
+    held = opened(6)
+    prefix = Prefix(held, Log(list(order), most=most))
+    made = {index: run(example) for index, example in enumerate(held.dataset.examples)}
+    for index, each in made.items():
+        prefix.add(index, each)
+    stopping, counted = prefix.stopping(made)
+    assert [each.example.id for each in counted] == [f"e{index}" for index in sorted(order[:most])]
+    assert (stopping.seen, stopping.of, stopping.beyond, stopping.not_needed) == (most, 6, 6 - most, 0)
+
+
+def test_repetitions_run_round_by_round_with_a_look_after_each():
+    held = opened(3, repetitions=3)
+    watch = Log([2, 0, 1], most=2)
+    prefix = Prefix(held, watch)
+    assert prefix.order == [6, 0, 3, 7, 1, 4, 8, 2, 5]
+    made = {}
+    for index in prefix.order:
+        place, number = divmod(index, 3)
+        made[index] = run(held.dataset.examples[place], repetition=number + 1)
+        if prefix.add(index, made[index]):
+            break
+    assert watch.ended == [(1, 3), (2, 6)]
+    stopping, counted = prefix.stopping(made)
+    assert (stopping.rounds, stopping.of_rounds, stopping.seen, len(counted)) == (2, 3, 3, 6)
+    assert stopping.extent == "2 of 3 repetitions"
+
+
+def test_without_a_watch_runs_are_in_the_order_of_the_dataset():
+    held = opened(3, repetitions=2)
+    prefix = Prefix(held, None)
+    assert prefix.order == [0, 1, 2, 3, 4, 5]
+    assert not any(prefix.add(index, run(held.dataset.examples[0])) for index in prefix.order)
+    assert prefix.stopping({})[0] is None
+
+
+# --- slow failures ---------------------------------------------------------------------------------------
+
+
+def failing(order_of_failures: str) -> set[int]:
+    """Return the examples that fail, one more than the limit allows."""
+    most = SIZE - math.ceil(LIMIT * SIZE) + 1
+    if order_of_failures == "late":
+        return set(range(SIZE - most, SIZE))
+    return set(random.Random(7).sample(range(SIZE), most))
+
+
+class ByCompletion(Prefix):
+    """A mistake: the gates look at the runs in the order in which they finish."""
+
+    def add(self, index: int, run: TaskRun) -> bool:
+        self._arrived = getattr(self, "_arrived", -1) + 1
+        self._places = {index: self._arrived}
+        return super().add(index, run)
+
+
+def watched(key: str, order: list[int] | None = None) -> tuple[OpenExperiment, Watching]:
+    held = opened(SIZE)
+    examples = held.dataset.examples
+    order = random_order(key, [example.id for example in examples]) if order is None else order
+    gate = Gate(experiment="set_5", evaluation="is_right", rule="min_pass_rate", threshold=LIMIT)
+    gates = ExperimentStopping(
+        [gate], [examples[place] for place in order], repetitions=1, rules=RULES, before=None, changed=[], prices={}
+    )
+    return held, Watching(order=order, risk=RULES.risk, gates=gates)
+
+
+def verdict(key: str, wrong: set[int], *, kind: type[Prefix] = Prefix, order: list[int] | None = None) -> str | None:
+    """Run an experiment with 50 examples in flight, where failures take four times as long; return the decision."""
+    held, watch = watched(key, order)
+    prefix = kind(held, watch)
+    chance = random.Random(key)
+    flight: list[tuple[float, int]] = []
+    left = iter(prefix.order)
+    now = 0.0
+    while True:
+        while len(flight) < PLACES and (index := next(left, None)) is not None:
+            seconds = chance.uniform(0.8, 1.2) * (4 if index in wrong else 1)
+            heapq.heappush(flight, (now + seconds, index))
+        if not flight:
+            break
+        now, index = heapq.heappop(flight)
+        if prefix.add(index, run(held.dataset.examples[index], passed=index not in wrong)):
+            break
+    (decision,) = watch.decisions
+    return decision.status
+
+
+@pytest.mark.parametrize("where", ["anywhere", "late"])
+@pytest.mark.parametrize(("orders", "most"), [(30, 2), pytest.param(200, 6, marks=pytest.mark.slow)])
+def test_slow_failures_and_late_failures_hardly_ever_pass_early(where, orders, most):
+    """The whole run fails by a single example; the risk is 1%."""
+    wrong = failing(where)
+    found = [verdict(f"key {number}", wrong) for number in range(orders)]
+    assert found.count("passed") <= most
+
+
+def test_looking_at_what_finished_first_would_pass():
+    found = [verdict(f"key {number}", failing("anywhere"), kind=ByCompletion) for number in range(10)]
+    assert found.count("passed") >= 8
+
+
+def test_the_order_of_the_dataset_would_pass():
+    assert verdict("key", failing("late"), order=list(range(SIZE))) == "passed"
+
+
+def test_the_engine_decides_as_the_order_says():
+    """With real concurrency, too, the decision depends on nothing but the order."""
+    wrong = failing("anywhere")
+
+    async def task(example: Example) -> bool:
+        await asyncio.sleep(0.004 if example.input["n"] in wrong else 0.001)
+        return example.input["n"] not in wrong
+
+    class Verdicts:
+        def watch(self, opened: OpenExperiment) -> Watching:
+            self.watching = watched(self.key)[1]
+            return self.watching
+
+    for number in range(3):
+        early = Verdicts()
+        early.key = f"key {number}"
+        (result,) = run_engine(
+            [experiment(task, is_right, name=f"set_{SIZE}")],
+            recorder=FakeRecorder(),
+            tracer=FakeTracer(),
+            observer=Quiet(),
+            limits=Limits(task_concurrency=PLACES),
+            stop=Stop(),
+            early=early,
+        ).results
+        (decision,) = early.watching.decisions
+        assert decision.status == verdict(early.key, wrong)
+        held, watch = watched(early.key)
+        prefix = Prefix(held, watch)
+        for index in prefix.order:
+            if prefix.add(index, run(held.dataset.examples[index], passed=index not in wrong)):
+                break
+        expected, _ = prefix.stopping({})
+        assert (result.stopping.seen, replace(result.stopping, beyond=0, runs_beyond=())) == (
+            expected.seen,
+            replace(expected, beyond=0, runs_beyond=()),
+        )
+        assert result.example_count == len(result.runs) == expected.seen
