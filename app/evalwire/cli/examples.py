@@ -24,6 +24,7 @@ EXAMPLES = {
     "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release", "evalwire baseline pin last --tag release"),
     "unpin": ("evalwire baseline unpin --tag release",),
     "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
+    "plan-size": ("evalwire plan-size", "evalwire plan-size doc_search --local"),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),
     "local": ("evalwire local status",),
     "status": ("evalwire local status",),

@@ -44,6 +44,13 @@ def runs(
 
 
 @app.command(cls=Command)
+@takes(*SELECTION, "prefix", "gate", has_names=True, has_local=True)
+def plan_size(given: Given) -> None:
+    """Show the smallest drop that each drop gate finds: now, with twice the examples, and with 3 repetitions."""
+    execute(commands.plan_size.plan_size, given.flags, **given.around, error_code=2)
+
+
+@app.command(cls=Command)
 @takes(*SELECTION, has_local=True)
 def compare(
     given: Given,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
     from evalwire.gates.drops import check_drop
     from evalwire.gates.early_results import is_undecided
+    from evalwire.gates.power import SampleSize, detectable_drop
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
     from evalwire.gates.stopping import ExperimentStopping, with_shares
@@ -37,6 +38,7 @@ __all__ = [
     "GateTable",
     "KnownNames",
     "Limit",
+    "SampleSize",
     "apply_gates",
     "changed_evaluators",
     "changed_task",
@@ -47,6 +49,7 @@ __all__ = [
     "compare_results",
     "compare_variants",
     "covered_share",
+    "detectable_drop",
     "evaluation_schema",
     "find_base_branch",
     "gates_schema",
@@ -70,6 +73,8 @@ __getattr__ = lazy_names(
         "GateConfig": "config",
         "GateTable": "config",
         "KnownNames": "resolve",
+        "SampleSize": "power",
+        "detectable_drop": "power",
         "Limit": "config",
         "find_base_branch": "baselines",
         "is_of_base_branch": "baselines",

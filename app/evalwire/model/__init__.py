@@ -64,12 +64,14 @@ from evalwire.model.sequential import SignDraws, SignWalk, chance_of_drop
 from evalwire.model.shard import Shard, Sharing, deal_examples, missing_shards
 from evalwire.model.source import UNKNOWN_FILES, OutputSource, describe_source
 from evalwire.model.stats import (
+    POWER,
     SIGNIFICANCE,
     holm,
     mcnemar_midp,
     mean_interval,
     minimum_detectable_change,
     percentile,
+    sample_deviation,
     wilson_interval,
 )
 from evalwire.model.stopping import ErrorsJudged, GateDecision, OnFailed, Stopping, StoppingRules, random_order
@@ -109,6 +111,7 @@ __all__ = [
     "DRAWS",
     "EMPTY",
     "FACTS_KEY",
+    "POWER",
     "RUN_COLUMNS",
     "SIGNIFICANCE",
     "UNKNOWN_FILES",
@@ -233,6 +236,7 @@ __all__ = [
     "recorded_usage",
     "recorded_variant",
     "remembered",
+    "sample_deviation",
     "score_means",
     "score_text",
     "sign_flip",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         outputs,
         results_json,
         runs_text,
+        size_text,
     )
     from evalwire.reports.comparison_text import Form as ComparisonForm
     from evalwire.reports.results_json import load_failing, load_results, read_results
@@ -52,6 +53,7 @@ __all__ = [
     "read_results",
     "results_json",
     "runs_text",
+    "size_text",
     "write",
 ]
 
@@ -85,6 +87,7 @@ __getattr__ = lazy_names(
         "gate_sentence": "text",
         "load_failing": "results_json",
         "runs_text": "runs_text",
+        "size_text": "size_text",
         "load_results": "results_json",
         "read_results": "results_json",
     },

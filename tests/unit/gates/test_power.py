@@ -1,0 +1,62 @@
+"""The drop that a gate would find, now and with a larger sample."""
+
+from __future__ import annotations
+
+import random
+from statistics import fmean
+
+import pytest
+from applying import gate, ran
+
+from evalwire.gates.comparison import compare_results
+from evalwire.gates.power import SampleSize, detectable_drop
+from evalwire.model import minimum_detectable_change, sign_flip
+
+NOW = SampleSize()
+
+
+def compared(before, after):
+    return compare_results(ran(*after), ran(*before), asked="auto").comparison("s")
+
+
+def noisy(n, *, seed=1, drop=0.0):
+    chance = random.Random(seed)
+    level = [chance.random() for _ in range(n)]
+    return ([each + chance.gauss(0, 0.1) for each in level], [each - drop + chance.gauss(0, 0.1) for each in level])
+
+
+def test_without_a_tolerance_it_is_the_minimum_detectable_drop_at_the_corrected_level():
+    before, after = noisy(60)
+    found = compared(before, after)
+    gains = [found.gain(pair) for pair in found.pairs]
+    expected = minimum_detectable_change(gains, is_bool=False, significance=0.05 / 4)
+    assert detectable_drop(found, gate("max_drop", 0.0), NOW, drop_gates=4) == pytest.approx(expected)
+
+
+def test_a_drop_has_to_exceed_the_tolerance_too():
+    found = compared(*noisy(60))
+    without, tolerant = (detectable_drop(found, gate("max_drop", limit), NOW, drop_gates=1) for limit in (0.0, 0.2))
+    assert without < 0.2 < tolerant < 0.25
+
+
+@pytest.mark.parametrize("size", [SampleSize(examples=2), SampleSize(repetitions=2)])
+def test_twice_the_runs_find_a_drop_that_is_smaller_by_the_root_of_two(size):
+    found = compared(*noisy(60))
+    now, later = (detectable_drop(found, gate("max_drop", 0.0), each, drop_gates=1) for each in (NOW, size))
+    assert now / later == pytest.approx(2**0.5, rel=0.03)
+    assert size.runs == 2
+
+
+def test_four_of_five_simulated_runs_find_the_drop():
+    found = compared(*noisy(40, seed=3))
+    drop = detectable_drop(found, gate("max_drop", 0.0), NOW, drop_gates=1)
+    hits = []
+    for seed in range(400):
+        before, after = noisy(40, seed=100 + seed, drop=drop)
+        hits.append(sign_flip([b - a for a, b in zip(before, after, strict=True)], draws=499) <= 0.05)
+    assert 0.7 <= fmean(hits) <= 0.9
+
+
+def test_too_few_pairs_find_nothing():
+    assert detectable_drop(compared([0.5], [0.5]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
+    assert detectable_drop(compared([1.0, 0.5], [0.5, 1.0]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
