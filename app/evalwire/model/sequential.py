@@ -39,7 +39,7 @@ class SignWalk:
         self._alive = {0: 1.0}
 
     def advance(self, losses: Sequence[float]) -> float:
-        """Move on to the next look; return the sum of the losses, of which the first are those of earlier looks."""
+        """Move on to the next look; return the sum of the losses. The losses of earlier looks come first."""
         steps = sum(loss != 0 for loss in losses)
         for _ in range(steps - self._steps):
             stepped: dict[int, float] = {}

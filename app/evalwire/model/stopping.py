@@ -51,7 +51,7 @@ class StoppingRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """What the looks at a growing part of an experiment said about a gate.
+    """The decision of a gate from its looks at a growing part of an experiment.
 
     Attributes:
         gate: the name of the gate.
@@ -70,7 +70,7 @@ class GateDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """How far an experiment with early verdicts ran, and what its looks decided.
+    """The extent of an experiment with early verdicts, and the decisions of its gates.
 
     Attributes:
         seen: the number of examples that count: the first of the random order, without a gap.
@@ -146,7 +146,7 @@ class Stopping:
 
 
 def random_order(key: str, example_ids: Sequence[str]) -> list[int]:
-    """Return the places of examples in a random order that nobody chooses.
+    """Return the places of examples in a random order that no user chooses.
 
     The examples are sorted by the SHA-256 digest of the key and their ID. An experiment has a new random key, so the
     order is the same when the experiment is resumed, and differs between experiments.

@@ -36,8 +36,8 @@ class StoppingSettings(Resolved):
     )
     stop_errors: Literal["seen", "all"] = option(
         choice("seen", "all"),
-        "Examples for max_error_rate if an experiment ends early: those that ran (seen), or all. With all, an "
-        "experiment without failures cannot pass early while the limit is 0.",
+        "Examples that max_error_rate counts if an experiment ends early: the examples that ran (seen), or all. With "
+        "all, an experiment without failures cannot pass early while the limit is 0.",
         default="seen",
         key="stopping.errors",
     )

@@ -7,7 +7,7 @@ from evalwire.reports.results_json.records import Count, Number, Record, describ
 
 
 class GateDecision(Record, frozen=True, kw_only=True):
-    """What the looks at a growing part of an experiment said about a gate."""
+    """The decision of a gate from its looks at a growing part of an experiment."""
 
     gate: Annotated[str, describe("Name of the gate.")]
     status: Annotated[
@@ -22,7 +22,7 @@ class GateDecision(Record, frozen=True, kw_only=True):
 
 
 class Stopping(Record, frozen=True, kw_only=True):
-    """How far an experiment with early verdicts ran. `runs` and `scores` have only the runs that count."""
+    """The extent of an experiment with early verdicts. `runs` and `scores` have only the runs that count."""
 
     seen: Annotated[Count, describe("Number of examples that count: the first of the random order, without a gap.")]
     of: Annotated[Count, describe("Number of examples of the whole run.")]
