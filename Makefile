@@ -8,7 +8,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder --numprocesses
 # Without cached bytecode, each process that a test starts would compile evalwire again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve day unit integration test test-host test-image slow mutation bench statistics schema prices messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
+.PHONY: help demo early serve day unit integration test test-host test-image slow mutation bench statistics schema prices messages docs docs-serve lint lint-python lint-rest lint-words format pictures lock clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ $(VENV)/installed: pyproject.toml
 demo: $(VENV)/installed  ## Run the example experiments with a local Phoenix.
 	@cd examples && ../$(BIN)/evalwire run --local
 	@echo "To view the results in Phoenix: make serve"
+
+early: $(VENV)/installed  ## Run 500 examples, then again until the gates are decided.
+	@cd examples/early && ../../$(BIN)/evalwire run --local --quiet --config evalwire.toml
+	@cd examples/early && ../../$(BIN)/evalwire run --local --stop-early --config evalwire.toml
 
 serve: $(VENV)/installed  ## View the results of the demo in Phoenix.
 	@cd examples && ../$(BIN)/evalwire serve

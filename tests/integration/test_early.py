@@ -54,7 +54,7 @@ def test_an_early_verdict_from_the_run_to_the_whole(answering):
     (experiment,) = results_of(answering)["experiments"]
     stopping = experiment["stopping"]
     assert stopping["seen"] < SIZE
-    assert f"decided after {stopping['seen']} of 200 examples, risk 1.0%" in done.stdout.splitlines()[0]
+    assert f"decided after {stopping['seen']} of 200 examples, risk 1%" in done.stdout.splitlines()[0]
     assert sum(calls(answering).values()) == stopping["seen"] + stopping["beyond"]
 
     shown = answering.run("gate", "--experiment", "last")

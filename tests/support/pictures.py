@@ -35,6 +35,7 @@ COMMITS = ("3f2a9c1e", "8b41d07a", "c95e3fb2", "0123456789abcdef")
 BRANCH = {"GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "smaller-router", "GITHUB_BASE_REF": "main"}
 LEARNS = "update(terms(text))"
 LESS = ("[:3]", "[:4]", "[:6]", "")  # the words of a text that the router learns, commit by commit
+MOST_TRIES = 5
 OPEN_RUN = "document.querySelector('.changes a').click()"
 TREND = "[...document.querySelectorAll('h3')].find(head => head.textContent === 'History').scrollIntoView()"
 FILTER = "location.hash = '?kind=worse'"
@@ -64,6 +65,22 @@ def record(demo: Path, router: str, **where: str) -> str:
     if run(demo, "run", "--quiet", GITHUB_SHA="fedcba9876543210", **BRANCH, **where).returncode != 1:
         sys.exit("the broken demo is not red")
     return run(demo, "runs", "--name", "support_router", COLUMNS=str(WIDTH), **where).stdout
+
+
+def record_early(folder: Path) -> Path:
+    """Run the example of an early verdict until it ends early; return the results file."""
+    example = folder / "early"
+    shutil.copytree(ROOT / "examples" / "early", example, ignore=shutil.ignore_patterns(".evalwire", "test-results"))
+    with local_phoenix(example / ".evalwire", os.environ) as server:
+        where = {"PHOENIX_ENDPOINT": server.url, "GITHUB_SHA": COMMITS[0]}
+        flags = ("--quiet", "--stop-early")
+        if run(example, "run", flags[0], **where).returncode != 0:
+            sys.exit("the example of an early verdict is red")
+        for _ in range(MOST_TRIES):  # each run has its own noise
+            done = run(example, "run", *flags, **{**where, **BRANCH, "GITHUB_SHA": "fedcba9876543210"})
+            if done.returncode == 0 and "decided after" in done.stdout:
+                return example / "test-results" / "results.json"
+    sys.exit(f"no early verdict in {MOST_TRIES} runs")
 
 
 def save_screen(name: str, text: Text, title: str) -> None:
@@ -98,6 +115,10 @@ def main() -> None:
         report = load_results(demo / "test-results" / "results.json")
         save_screen("console", Text.from_ansi(console.render(report, color=True, width=WIDTH)), "evalwire run")
         save_screen("runs", Text(runs), "evalwire runs")
+        early = load_results(record_early(Path(folder)))
+        save_screen(
+            "early", Text.from_ansi(console.render(early, color=True, width=WIDTH)), "evalwire run --stop-early"
+        )
         comment = demo / "comment.html"
         comment.write_text(github_page.page((demo / "test-results" / "summary.md").read_text()))
         with browser.browser(program) as chromium:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalwire.model.metadata import source_facts
-from evalwire.model.numbers import percentage
 from evalwire.model.source import describe_source
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Report:
             extent = f"decided after {parts[0].extent}"
         else:
             extent = f"{len(parts)} of {len(self.results)} experiments decided early"
-        return f"{extent}, risk {percentage(parts[0].risk)}"
+        return f"{extent}, risk {parts[0].risk * 100:g}%"
 
     @property
     def not_needed(self) -> int:

@@ -80,7 +80,7 @@ def test_a_run_ends_when_its_limit_is_decided_and_says_so_everywhere(world):
     seen = world.stopping["seen"]
     assert code == 0, text
     assert 30 <= seen < SIZE / 2
-    assert text.startswith(f"PASSED (1 gate passed; decided after {seen} of 300 examples, risk 1.0%): 1 experiment, ")
+    assert text.startswith(f"PASSED (1 gate passed; decided after {seen} of 300 examples, risk 1%): 1 experiment, ")
     assert f"{SIZE - len(world.called)} runs not needed" in text.splitlines()[0]
     assert len(set(world.called)) == len(world.called) == seen + world.stopping["beyond"]
     found = world.results
