@@ -19,8 +19,13 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResul
         result: the experiment, whose budget ended before all runs were made.
         gate: the result of the gate, on the runs that were made.
     """
-    if _fails_anyway(result, gate) if gate.is_red else gate.rule in ("min_llm_calls", "min_examples"):
+    if not gate.is_red and gate.rule in ("min_llm_calls", "min_examples"):
         return gate
+    if gate.is_red and gate.rule == "max_error_rate" and _fails_anyway(result, gate):
+        return replace(gate, value=len(result.failed_runs) / result.expected_runs)
+    if gate.is_red and _fails_anyway(result, gate):
+        anyway = f"; it fails whatever the {count(result.not_run, 'run')} that were not made return"
+        return replace(gate, text=f"{gate.text}{anyway}" if gate.evaluation else gate.text)
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
     so_far = gate.text
     if score is not None and score.mean is not None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
+    from evalwire.jobs.forecast import forecast_text, recorded_forecast, refusal
     from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, job_gating, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
@@ -65,6 +66,7 @@ __all__ = [
     "engine_limits",
     "experiment_report",
     "export_experiment",
+    "forecast_text",
     "job_gating",
     "job_spec",
     "kept_notice",
@@ -80,8 +82,10 @@ __all__ = [
     "project_experiments",
     "reachable_phoenix",
     "record_outcomes",
+    "recorded_forecast",
     "recorded_names",
     "recorded_outputs",
+    "refusal",
     "report_crash",
     "resumed_budget",
     "resumed_spec",
@@ -123,6 +127,9 @@ __getattr__ = lazy_names(
         "discover": "selection",
         "engine_limits": "spec",
         "experiment_report": "recorded",
+        "forecast_text": "forecast",
+        "recorded_forecast": "forecast",
+        "refusal": "forecast",
         "export_experiment": "recorded",
         "job_gating": "gating",
         "job_spec": "spec",
