@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from evalwire import ExperimentRunner, ExperimentsFailed
+from evalwire.errors import UsageError
+
 pytestmark = pytest.mark.needs_phoenix
 
 TASK = """
@@ -152,3 +155,13 @@ def test_shards_divide_the_budget_of_their_plan(paid):
 
     merged = project.run_process("gate", "--plan", "plan.json")
     assert merged.returncode == 1
+
+
+def test_runner_has_the_same_budget(paid, client, monkeypatch):
+    project, _ = paid
+    monkeypatch.chdir(project.directory)
+    with pytest.raises(ExperimentsFailed, match="4,000,000 tokens of the budget of 4,000,000 tokens are used"):
+        ExperimentRunner(project.experiments, client, task_concurrency=1, max_tokens=4_000_000).run()
+    assert len(calls_of(project)) == 4
+    with pytest.raises(UsageError, match="max_cost_usd"):
+        ExperimentRunner(project.experiments, client, max_cost_usd=-1)

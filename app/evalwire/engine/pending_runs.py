@@ -37,16 +37,16 @@ def pending_runs(opened: OpenExperiment) -> Iterator[PendingRun]:
 
     Runs of an earlier job that need no further call come first, so that they are recorded even without a budget.
     """
-    left: list[PendingRun] = []
+    if opened.earlier:
+        yield from (pending for pending in _in_order(opened) if not pending.needs_calls)
+    yield from (pending for pending in _in_order(opened) if pending.needs_calls)
+
+
+def _in_order(opened: OpenExperiment) -> Iterator[PendingRun]:
     pairs = itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1))
     for index, (example, repetition) in enumerate(pairs):
         earlier = opened.earlier.get((example.node_id, repetition))
         if earlier is not None:
             earlier = with_all(opened, earlier, earlier.evaluations)
         needs_calls = earlier is None or not is_evaluated(opened, earlier)
-        pending = PendingRun(index, example, repetition, earlier, needs_calls)
-        if needs_calls:
-            left.append(pending)
-        else:
-            yield pending
-    yield from left
+        yield PendingRun(index, example, repetition, earlier, needs_calls)

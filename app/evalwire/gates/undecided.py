@@ -27,12 +27,14 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResul
         anyway = f"; it fails whatever the {count(result.not_run, 'run')} that were not made return"
         return replace(gate, text=f"{gate.text}{anyway}" if gate.evaluation else gate.text)
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
-    so_far = gate.text
+    so_far, value = gate.text, gate.value
     if score is not None and score.mean is not None:
         shown = score_text(score.mean, is_rate=score.pass_rate is not None)
         so_far = f"{score.name} is {shown} over {count(score.count, 'run')}"
+        value = score.mean if gate.rule in ("min", "max", "min_pass_rate", "max_pass_rate") else value
     note = f"not decided, because {result.not_run} of {result.expected_runs} runs were not made"
-    return replace(gate, status="inconclusive", is_red=False, interval=None, text=f"{note}; so far, {so_far}")
+    text = f"{note}; so far, {so_far}"
+    return replace(gate, status="inconclusive", is_red=False, value=value, interval=None, text=text)
 
 
 def _fails_anyway(result: ExperimentResult, gate: GateResult) -> bool:

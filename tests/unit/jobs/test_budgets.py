@@ -228,6 +228,8 @@ def test_gate_that_no_missing_run_could_save_is_named_first(project, gate, good,
     code, text = project.call(run, {"max_cost_usd": "4"})
     assert (code, project.results["outcome"]) == (1, outcome), text
     own = [each for each in project.results["gates"] if each["rule"] != "min_llm_calls"]
+    if own[0]["status"] == "inconclusive" and "pass_rate" in gate:
+        assert own[0]["value"] == good / 4, "of the runs that were made"
     assert [each["status"] for each in own] == ["failed" if outcome == "gate_failed" else "inconclusive"]
     word = "FAILED, out of budget after" if outcome == "gate_failed" else "OUT OF BUDGET after"
     assert f"{word} 4.00 of 4.00 USD" in text
