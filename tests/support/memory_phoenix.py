@@ -33,6 +33,7 @@ class MemoryPhoenix:
         self.claims = _Claims()
         self.spans = _Spans()
         self.testsets = _Testsets()
+        self.version = lambda: "1.0"
         self.recorded = RecordedExperiments(None, self.datasets, self.experiments, self.runs)  # type: ignore[arg-type]
 
 

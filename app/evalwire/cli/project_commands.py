@@ -10,9 +10,10 @@ import typer
 from evalwire.cli import commands
 from evalwire.cli.flags import FETCHING, SELECTION, Command, ExperimentTemplate, Given, Group, Project, Workflow, takes
 from evalwire.cli.process import execute
-from evalwire.settings import OUTPUT, SCOPE
+from evalwire.settings import LIMITS, OUTPUT, SCOPE
 
 app = typer.Typer()
+_COST = ("repetitions", "split", "max_cost_usd", "max_tokens")
 _COLUMNS = ("input_keys", "output_keys", "tag_column", "delimiter")
 
 
@@ -24,7 +25,7 @@ def list_(given: Given) -> None:
 
 
 @app.command(cls=Command)
-@takes(*SELECTION, *FETCHING, has_loudness=True, has_names=True, has_local=True)
+@takes(*SELECTION, *FETCHING, *_COST, has_loudness=True, has_names=True, has_local=True)
 def check(
     given: Given,
     *,
@@ -41,13 +42,24 @@ def check(
             rich_help_panel=SCOPE,
         ),
     ] = False,
+    cost: Annotated[
+        bool,
+        typer.Option(
+            "--cost",
+            help="Also forecast the cost of a run from the newest complete experiments. Fail if it is above the "
+            "budget.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = False,
 ) -> None:
     """Check settings, code, datasets, gates and access to Phoenix, without running an experiment."""
+    if offline and cost:
+        raise typer.BadParameter("cannot be combined with --offline. Omit --cost or --offline", param_hint="--cost")
     if offline and given.around["local"]:
         raise typer.BadParameter("cannot be combined with --local. Omit --offline or --local", param_hint="--offline")
     execute(
         lambda invocation: commands.check.check(
-            invocation, as_json=as_json, show_settings=show_settings, is_offline=offline
+            invocation, as_json=as_json, show_settings=show_settings, is_offline=offline, has_cost=cost
         ),
         given.flags,
         **given.around,

@@ -41,7 +41,12 @@ def pending_runs(opened: OpenExperiment, order: Sequence[int]) -> Iterator[Pendi
         opened: the experiment.
         order: the indexes of the runs; the runs of the dataset's first example have the first indexes.
     """
-    left: list[PendingRun] = []
+    if opened.earlier:
+        yield from (pending for pending in _in_order(opened, order) if not pending.needs_calls)
+    yield from (pending for pending in _in_order(opened, order) if pending.needs_calls)
+
+
+def _in_order(opened: OpenExperiment, order: Sequence[int]) -> Iterator[PendingRun]:
     pairs = list(itertools.product(opened.dataset.examples, range(1, opened.repetitions + 1)))
     for index in order:
         example, repetition = pairs[index]
@@ -49,9 +54,4 @@ def pending_runs(opened: OpenExperiment, order: Sequence[int]) -> Iterator[Pendi
         if earlier is not None:
             earlier = with_all(opened, earlier, earlier.evaluations)
         needs_calls = earlier is None or not is_evaluated(opened, earlier)
-        pending = PendingRun(index, example, repetition, earlier, needs_calls)
-        if needs_calls:
-            left.append(pending)
-        else:
-            yield pending
-    yield from left
+        yield PendingRun(index, example, repetition, earlier, needs_calls)

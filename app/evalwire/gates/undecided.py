@@ -19,15 +19,22 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResul
         result: the experiment, whose budget ended before all runs were made.
         gate: the result of the gate, on the runs that were made.
     """
-    if _fails_anyway(result, gate) if gate.is_red else gate.rule in ("min_llm_calls", "min_examples"):
+    if not gate.is_red and gate.rule in ("min_llm_calls", "min_examples"):
         return gate
+    if gate.is_red and gate.rule == "max_error_rate" and _fails_anyway(result, gate):
+        return replace(gate, value=len(result.failed_runs) / result.expected_runs)
+    if gate.is_red and _fails_anyway(result, gate):
+        anyway = f"; it fails whatever the {count(result.not_run, 'run')} that were not made return"
+        return replace(gate, text=f"{gate.text}{anyway}" if gate.evaluation else gate.text)
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
-    so_far = gate.text
+    so_far, value = gate.text, gate.value
     if score is not None and score.mean is not None:
         shown = score_text(score.mean, is_rate=score.pass_rate is not None)
         so_far = f"{score.name} is {shown} over {count(score.count, 'run')}"
+        value = score.mean if gate.rule in ("min", "max", "min_pass_rate", "max_pass_rate") else value
     note = f"not decided, because {result.not_run} of {result.expected_runs} runs were not made"
-    return replace(gate, status="inconclusive", is_red=False, interval=None, text=f"{note}; so far, {so_far}")
+    text = f"{note}; so far, {so_far}"
+    return replace(gate, status="inconclusive", is_red=False, value=value, interval=None, text=text)
 
 
 def _fails_anyway(result: ExperimentResult, gate: GateResult) -> bool:

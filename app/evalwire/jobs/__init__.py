@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.early import check_early
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
+    from evalwire.jobs.forecast import forecast_text, recorded_forecast, refusal
     from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, job_gating, known_names, prepare_gating
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
@@ -67,6 +68,7 @@ __all__ = [
     "engine_limits",
     "experiment_report",
     "export_experiment",
+    "forecast_text",
     "job_gating",
     "job_spec",
     "kept_notice",
@@ -82,8 +84,10 @@ __all__ = [
     "project_experiments",
     "reachable_phoenix",
     "record_outcomes",
+    "recorded_forecast",
     "recorded_names",
     "recorded_outputs",
+    "refusal",
     "report_crash",
     "resumed_budget",
     "resumed_spec",
@@ -126,6 +130,9 @@ __getattr__ = lazy_names(
         "check_early": "early",
         "engine_limits": "spec",
         "experiment_report": "recorded",
+        "forecast_text": "forecast",
+        "recorded_forecast": "forecast",
+        "refusal": "forecast",
         "export_experiment": "recorded",
         "job_gating": "gating",
         "job_spec": "spec",

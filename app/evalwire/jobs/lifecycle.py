@@ -20,6 +20,7 @@ from evalwire.errors import (
 from evalwire.experiments import importable
 from evalwire.jobs.crash import JobPlace
 from evalwire.jobs.early import with_early_verdicts
+from evalwire.jobs.forecast import refusal, unused_budget, with_forecast
 from evalwire.jobs.gating import job_gating
 from evalwire.jobs.progress import progress_of
 from evalwire.jobs.report_writer import ReportWriter
@@ -71,11 +72,8 @@ def run_and_report(
     """
     writer = ReportWriter(settings, environ, console, shard=shard, is_dry_run=not has_journal)
     directory = writer.files.directory if has_journal else None
-    if journal is None and shard is None and directory is not None and (left := unfinished_journal(directory)):
-        path = shlex.quote(writer.start.shown(left))
-        console.say(
-            f"an earlier job did not finish. To resume it, run `evalwire resume {path}`. evalwire now starts a new job"
-        )
+    is_new = journal is None and shard is None
+    _note_unfinished(console, writer, directory if is_new else None)
     code: int | None = None  # set when the report is written
     with Signals() as signals, writer.files.reserved(), _journal(console, journal, directory) as own_journal:
         announce(JobPlace.of(writer, own_journal.path if own_journal else None).to_text())
@@ -84,6 +82,10 @@ def run_and_report(
                 job = check_unchanged(requested, say=console.say)
                 gating = job_gating(job, settings, directory=writer.start.directory, say=console.say)
                 job = with_early_verdicts(_stopping_what_fails(job, gating), gating, settings, say=console.say)
+                job, gating = with_forecast(job, gating, settings, say=console.say)
+                if is_new and (reason := refusal(gating.forecast, job.limits.budget, start=settings.budget_start)):
+                    console.warn(reason)
+                    return writer.write_bare("out_of_budget", 1, budget=unused_budget(job, gating))
                 writer.remove_earlier()
                 with progress_of(console, settings.prices) as (observer, shown), single_process():
                     report = run_job(
@@ -123,6 +125,15 @@ def run_and_report(
             console.warn(f"a signal handler of your code called sys.exit({asked.code}), so the job is interrupted")
             return code or 1 if code is not None else writer.write_bare("interrupted", 1)
         return code
+
+
+def _note_unfinished(console: Console, writer: ReportWriter, directory: Path | None) -> None:
+    """Name the journal of an unfinished job in the report directory; None for a job that does not look for it."""
+    if directory is not None and (left := unfinished_journal(directory)):
+        path = shlex.quote(writer.start.shown(left))
+        console.say(
+            f"an earlier job did not finish. To resume it, run `evalwire resume {path}`. evalwire now starts a new job"
+        )
 
 
 def _stopping_what_fails(job: Job, gating: Gating) -> Job:

@@ -53,10 +53,8 @@ def decide_outcome(
     if not failed:
         return "gate_failed"
     kinds = {kind for result in failed for kind in _kinds(result, gates)}
-    if "budget" in kinds and any(gate.is_red and gate.source != "default" for gate in gates):
-        return "gate_failed"
     if kinds == {"budget"}:
-        return "out_of_budget"
+        return "gate_failed" if any(gate.is_red for gate in gates) else "out_of_budget"
     return "infrastructure" if kinds - {"budget"} == {"phoenix"} else "errors"
 
 

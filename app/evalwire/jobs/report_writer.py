@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from evalwire.gates import Gate
     from evalwire.jobs.console import Console
-    from evalwire.model import Outcome, Shard
+    from evalwire.model import BudgetUse, Outcome, Shard
     from evalwire.settings import Settings
 
 
@@ -113,8 +113,8 @@ class ReportWriter:
                     "Remove it, or choose another directory with --report-dir."
                 ) from error
 
-    def write_bare(self, outcome: Outcome, exit_code: int) -> int:
-        """Write the report of a job without results; return its exit code."""
+    def write_bare(self, outcome: Outcome, exit_code: int, *, budget: BudgetUse | None = None) -> int:
+        """Write the report of a job without results, with its budget if it has one; return its exit code."""
         report = Report(
             outcome=outcome,
             exit_code=exit_code,
@@ -125,6 +125,7 @@ class ReportWriter:
             ci=origin_metadata(self._environ, self.start.directory),
             shard=self._shard,
             failing=self._failing,
+            budget=budget,
         )
         report = self.files.write(report, self._console.warn)
         self._append_step_summary(report)

@@ -83,7 +83,7 @@ def rescore_baselines(
         observer=BaselineProgress(observer),
         limits=replace(limits, max_failures=None),
         stop=stop,
-        earlier=EarlierRuns(ended_by=_budget_end(made), spent=made.spent, largest=made.largest),
+        earlier=EarlierRuns(ended_by=_budget_end(made), spent=made.spent),
     )
     usage = {
         (name, evaluator.name): rescorings[name].usage(scored, evaluator.name)
@@ -95,7 +95,7 @@ def rescore_baselines(
     return RescoredResults(
         results=[finished.get(result.name, result) for result in results],
         usage=usage,
-        made=replace(made, ended_by=made.ended_by or _budget_end(paid), spent=paid.spent, largest=paid.largest),
+        made=replace(made, ended_by=made.ended_by or _budget_end(paid), spent=paid.spent),
     )
 
 

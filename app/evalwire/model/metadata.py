@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from evalwire.model.baseline import BaselineScore, EvaluationKind
 from evalwire.model.inputs import Inputs
 from evalwire.model.means import means_to_json, score_means
+from evalwire.model.numbers import mean
 from evalwire.model.run import kind_by_score
+from evalwire.model.stats import percentile
 from evalwire.model.stopping import Stopping
-from evalwire.model.usage import usage_from_json, usage_to_json
+from evalwire.model.usage import token_count, usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,9 +164,21 @@ def end_metadata(
             "usage": usage_to_json(usage),
             "models": _models(result),
             **_stopping(result),
+            **({"run_tokens": tokens} if (tokens := run_tokens(result)) else {}),
             **({"budget": asdict(budget)} if budget else {}),
         },
     }
+
+
+def run_tokens(result: ExperimentResult) -> dict[str, float] | None:
+    """Return the mean, the standard deviation and the 95th percentile of the tokens of a run; None without tokens."""
+    usages = [usage for run in result.runs if (usage := run.total_usage) is not None]
+    counts = [float(token_count(usage)) for usage in usages]
+    if len(counts) < len(result.runs) or not any(counts):
+        return None
+    center = mean(counts)
+    variance = sum((number - center) ** 2 for number in counts) / max(1, len(counts) - 1)
+    return {"mean": center, "sd": math.sqrt(variance), "p95": percentile(counts, 0.95)}
 
 
 def _stopping(result: ExperimentResult) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from evalwire.loading import lazy_names
-from evalwire.recording.create import CreateExperiments
+from evalwire.recording.create import CreateExperiments, part_of_job
 from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob, PastUse
 from evalwire.recording.protocols import EvaluatorTraces, JournalWriter, NoJournal, Opener
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
@@ -42,6 +42,7 @@ __all__ = [
     "Tracing",
     "count_runs",
     "newest_journal",
+    "part_of_job",
     "past_experiment",
     "past_of_runs",
     "read_journal",

@@ -110,7 +110,7 @@ def _of_runs(report: Report, result: ExperimentResult, *, tolerated: bool) -> It
 def _failure(report: Report, result: ExperimentResult, failure: Failure, extent: str = "") -> Annotation:
     path, _, line = (failure.where or "").rpartition(":")
     place = relative(path, report.directory) if path else ""
-    if not place and failure.stage in ("import", "task", "evaluator"):
+    if not place and failure.kind != "budget" and failure.stage in ("import", "task", "evaluator"):
         place = _file(report, result, None)
     return Annotation(
         level="error",

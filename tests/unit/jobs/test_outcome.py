@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reporting import boolean, failure, result, run
 
 from evalwire.jobs.outcome import decide_outcome, record_outcomes
@@ -93,3 +95,31 @@ def test_each_experiment_in_phoenix_is_told_its_own_outcome():
     }
     assert noted["EXP-a"].keys() >= {FACTS_KEY, *passing().experiment_metadata}
     assert own_metadata(noted["EXP-a"])["examples"] == 1
+
+
+STATUSES = ("passed", "failed", "inconclusive", "no baseline")
+RULES = ("min", "max_drop", "max_error_rate", "max_cost_usd", "min_llm_calls")
+
+
+@pytest.mark.hypothesis
+@given(
+    st.lists(st.tuples(st.sampled_from(RULES), st.sampled_from(STATUSES)), max_size=4),
+    st.lists(st.sampled_from(["user", "phoenix", "evalwire", None]), max_size=3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_budget_never_makes_a_job_pass(gates, kinds, is_partial, is_missing):
+    """Whatever gates and runs there are, a job that its budget ended exits 1."""
+    own = [gate("a", rule=rule, status=status, is_red=status == "failed", value=0.5) for rule, status in gates]
+    runs = [run(n, failure=failure(kind=kind) if kind else None) for n, kind in enumerate(kinds, start=1)]
+    ended = result(
+        "a",
+        runs,
+        evaluators=("e",),
+        failure=failure(kind="budget", type="OutOfBudget"),
+        example_count=len(runs) + is_missing,
+    )
+    outcome = decide_outcome([ended, passing("b")], own, is_partial=is_partial)
+    assert outcome in ("out_of_budget", "gate_failed", "errors", "infrastructure")
+    if not any(kinds):
+        assert outcome == ("gate_failed" if any(each.is_red for each in own) else "out_of_budget")

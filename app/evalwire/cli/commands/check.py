@@ -14,7 +14,17 @@ from evalwire.datasets import check_testset, describe_lists
 from evalwire.errors import EvalwireError, PhoenixError, TestsetError, UsageError
 from evalwire.experiments import importable
 from evalwire.gates import BaselineChoice, resolve_gates
-from evalwire.jobs import discover, known_names, testset_columns, testset_differences
+from evalwire.jobs import (
+    budget_of,
+    discover,
+    forecast_text,
+    job_spec,
+    known_names,
+    recorded_forecast,
+    refusal,
+    testset_columns,
+    testset_differences,
+)
 from evalwire.model import count
 from evalwire.settings import experiment_table, origin_metadata
 
@@ -38,7 +48,12 @@ class Finding:
 
 
 def check(
-    invocation: Invocation, *, as_json: bool = False, show_settings: bool = False, is_offline: bool = False
+    invocation: Invocation,
+    *,
+    as_json: bool = False,
+    show_settings: bool = False,
+    is_offline: bool = False,
+    has_cost: bool = False,
 ) -> int:
     """Check the settings, Phoenix, and all datasets, tasks and evaluators.
 
@@ -47,6 +62,7 @@ def check(
         as_json: whether to show the result as JSON.
         show_settings: whether to show each setting and its source.
         is_offline: whether to leave out Phoenix and its datasets.
+        has_cost: whether to forecast the cost of a run.
 
     Returns:
         0 if a run can start, 1 if anything is missing.
@@ -80,6 +96,8 @@ def check(
     findings.extend(testset)
     if phoenix is not None and all(finding.ok for finding in testset):
         findings.extend(_compare_testset(invocation, phoenix, found.experiments))
+    if phoenix is not None and has_cost:
+        findings.append(_forecast(invocation, phoenix, found.experiments))
     _show(invocation, findings, as_json=as_json, show_settings=show_settings)
     return 0 if all(finding.ok for finding in findings) else 1
 
@@ -182,6 +200,18 @@ def _compare_testset(invocation: Invocation, phoenix: Phoenix, experiments: Sequ
     branch = origin_metadata(invocation.environ, Path.cwd()).get("branch")
     differences = testset_differences(settings, phoenix, names, branch=str(branch or ""))
     return [Finding(ok=True, warning=True, what="testset", detail=line) for line in differences]
+
+
+def _forecast(invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment]) -> Finding:
+    """Forecast the cost of a run from recorded experiments, and check that it is within the budget."""
+    settings = invocation.settings
+    budget = budget_of(settings)
+    try:
+        forecast = recorded_forecast(experiments, job_spec(settings, invocation.environ), phoenix, settings.prices)
+    except PhoenixError as error:
+        return Finding(ok=False, what="cost", detail=str(error))
+    reason = refusal(forecast, budget, start=settings.budget_start)
+    return Finding(ok=not reason, what="cost", detail=forecast_text(forecast, budget))
 
 
 def _settings(invocation: Invocation) -> dict[str, dict[str, Any]]:

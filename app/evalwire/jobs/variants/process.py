@@ -18,7 +18,7 @@ from evalwire.errors import UsageError
 from evalwire.jobs.parts import PartResult
 from evalwire.jobs.variants.messages import PartRequest
 from evalwire.jobs.variants.worker import serve
-from evalwire.model import Experiment, ExperimentResult, Failure
+from evalwire.model import Amount, Experiment, ExperimentResult, Failure
 from evalwire.processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class VariantProcess:
                 seen.handle(kind, content)
         return PartResult(
             results=[seen.result(experiment, self._ended("task"))],
-            made=replace(earlier, failed=earlier.failed + 1),
+            made=replace(earlier, failed=earlier.failed + 1, spent=seen.spent(job, earlier)),
         )
 
     def close(self) -> None:
@@ -284,6 +284,15 @@ class _Seen:
             if not self._has_observer_failed:
                 log.warning("cannot show the progress; the job continues: %r", error)
             self._has_observer_failed = True
+
+    def spent(self, job: Job, earlier: EarlierRuns) -> Amount:
+        """Return the usage of the job with the runs of the process, except for runs of an earlier attempt."""
+        budget = job.limits.budget
+        spent = earlier.spent or budget.spent
+        for name, runs in self._runs.items():
+            known = job.past[name].runs if name in job.past else ()
+            spent = sum((budget.amount_of(run.total_usage) for key, run in runs.items() if key not in known), spent)
+        return spent
 
     def result(self, experiment: Experiment, failure: Failure) -> ExperimentResult:
         """Return the result of an experiment whose process ended."""

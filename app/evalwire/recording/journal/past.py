@@ -106,7 +106,7 @@ class PastExperiment:
 
 @dataclass(slots=True)
 class PastUse:
-    """The calls of a job so far, also runs whose results a later attempt replaced.
+    """The calls of a job so far, also if a later attempt replaced their results.
 
     Attributes:
         usage: the usage of each call, with the experiment and the key of its run; None for an output of a baseline.

@@ -127,7 +127,7 @@ def _to_resume(report: Report) -> str:
             f"{count(report.undelivered, 'record')} did not reach Phoenix, but the journal has them. "
             f"To send them: evalwire resume {shlex.quote(report.journal or '')}"
         )
-    if report.journal and any(result.not_run for result in report.results if result.opened):
+    if report.journal and any(result.not_run or result.is_out_of_budget for result in report.results if result.opened):
         return f"To complete the job: {resume_command(report)}"
     return ""
 

@@ -61,7 +61,7 @@ def pieces(report: Report) -> Iterator[str]:
         prices_date=prices_date(report),
         has_runs=has_runs,
         resume_command=resume_command(report),
-        has_pending_runs=any(result.not_run for result in report.results if result.opened),
+        has_pending_runs=any(result.not_run or result.is_out_of_budget for result in report.results if result.opened),
         has_tokens=any(section.token_count for section in sections),
         rows=runs.static_rows(sections),
         most=runs.MOST_WITHOUT_SCRIPT,

@@ -1,0 +1,289 @@
+"""Forecast the usage of a job from recorded experiments, before anything is paid."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evalwire.engine import EarlierRuns
+from evalwire.errors import DatasetNotFound
+from evalwire.jobs.budget import budget_use
+from evalwire.jobs.listing import Listing
+from evalwire.model import (
+    Amount,
+    Budget,
+    Forecast,
+    cost_text,
+    count,
+    own_metadata,
+    recorded_usage,
+    run_tokens,
+    source_facts,
+    start_time_of,
+    token_count,
+    usage_cost,
+)
+from evalwire.recording import part_of_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from evalwire.jobs.gating import Gating
+    from evalwire.jobs.run import Job
+    from evalwire.model import BudgetUse, Experiment, ExperimentResult, JobSpec, Price
+    from evalwire.phoenix import Phoenix
+    from evalwire.settings import Settings
+
+_MOST_RECORDS = 200  # of a dataset, newest first
+_Z_90 = 1.645
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastUsage:
+    """The usage of a recorded experiment.
+
+    Attributes:
+        runs: the number of runs.
+        usd: the cost in USD.
+        tokens: the number of tokens.
+        spread: the standard deviation of the tokens of a run, as a share of their mean; None if it is not known.
+        p95: the 95th percentile of the tokens of a run, as a share of their mean; None if it is not known.
+        source: the branch and the commit.
+    """
+
+    runs: int
+    usd: float
+    tokens: int
+    spread: float | None
+    p95: float | None
+    source: str
+
+    @property
+    def largest(self) -> Amount | None:
+        """The usage of a large run; None if it is not known."""
+        if self.p95 is None:
+            return None
+        return Amount(usd=self.usd / self.runs * self.p95, tokens=math.ceil(self.tokens / self.runs * self.p95))
+
+
+def find_past_usage(
+    experiment: Experiment,
+    baseline: ExperimentResult | str | None,
+    listing: Listing,
+    *,
+    prices: Mapping[str, Price],
+) -> PastUsage | None:
+    """Return the usage of the baseline, or else of the newest complete experiment; None if none is known.
+
+    Args:
+        experiment: the experiment to forecast.
+        baseline: its baseline, or the reason why it has none.
+        listing: the recorded experiments of the server.
+        prices: prices of models whose spans report no cost.
+
+    Raises:
+        PhoenixError: Phoenix did not send a valid response within the policy.
+    """
+    if baseline is not None and not isinstance(baseline, str):
+        found = _usage_of(baseline.experiment_metadata, prices) or _usage_of_result(baseline, prices)
+        if found is not None:
+            return found
+    with contextlib.suppress(DatasetNotFound):
+        for number, record in enumerate(listing.on_dataset(experiment.dataset_name)):
+            if number >= _MOST_RECORDS:
+                break
+            metadata = record.get("metadata") or {}
+            if own_metadata(metadata).get("experiment") != experiment.name or record.get("missing_run_count"):
+                continue
+            if (found := _usage_of(metadata, prices)) is not None:
+                return found
+    return None
+
+
+def _usage_of(metadata: Mapping[str, Any], prices: Mapping[str, Price]) -> PastUsage | None:
+    facts = own_metadata(metadata)
+    usage = recorded_usage(facts)
+    runs = (facts.get("examples") or 0) * (facts.get("repetitions") or 1)
+    if not usage or not runs or source_facts(metadata) is not None or (cost := usage_cost(usage, prices)).unknown:
+        return None
+    tokens = facts.get("run_tokens") or {}
+    mean = tokens.get("mean")
+    return PastUsage(
+        runs=runs,
+        usd=cost.usd,
+        tokens=token_count(usage),
+        spread=tokens["sd"] / mean if mean else None,
+        p95=tokens["p95"] / mean if mean else None,
+        source=_source(metadata),
+    )
+
+
+def _usage_of_result(result: ExperimentResult, prices: Mapping[str, Price]) -> PastUsage | None:
+    """Return the usage of a baseline with runs, such as from a file."""
+    usage = result.usage
+    if not usage or not result.runs or (cost := usage_cost(usage, prices)).unknown:
+        return None
+    tokens = run_tokens(result)
+    return PastUsage(
+        runs=len(result.runs),
+        usd=cost.usd,
+        tokens=token_count(usage),
+        spread=tokens["sd"] / tokens["mean"] if tokens else None,
+        p95=tokens["p95"] / tokens["mean"] if tokens else None,
+        source=_source(result.experiment_metadata),
+    )
+
+
+def _source(metadata: Mapping[str, Any]) -> str:
+    commit = str(metadata.get("commit") or "")[:7]
+    if not commit:
+        started = start_time_of(metadata)
+        return f"the run of {started:%Y-%m-%d %H:%M}" if started else "an earlier run"
+    return " ".join(filter(None, [str(metadata.get("branch") or ""), commit]))
+
+
+def forecast_of(runs: Mapping[str, int], past: Mapping[str, PastUsage | None]) -> Forecast:
+    """Return the forecast of a job.
+
+    Args:
+        runs: the number of runs to make, by experiment.
+        past: the usage of a recorded experiment, by experiment; None if it is not known.
+    """
+    usd = tokens = variance = 0.0
+    has_spread = True
+    known = {name: found for name in runs if (found := past.get(name)) is not None}
+    for name, found in known.items():
+        share = runs[name] / found.runs
+        usd += found.usd * share
+        tokens += found.tokens * share
+        has_spread = has_spread and found.spread is not None
+        deviation = found.usd / found.runs * (found.spread or 0.0)
+        variance += deviation**2 * (runs[name] + runs[name] ** 2 / found.runs)
+    half = _Z_90 * math.sqrt(variance)
+    return Forecast(
+        runs=sum(runs.values()),
+        usd=usd,
+        tokens=round(tokens),
+        low_usd=max(0.0, usd - half) if has_spread and known else None,
+        high_usd=usd + half if has_spread and known else None,
+        source=" and ".join(dict.fromkeys(found.source for found in known.values())),
+        unknown=tuple(name for name in runs if name not in known),
+    )
+
+
+def recorded_forecast(
+    experiments: Sequence[Experiment], spec: JobSpec, phoenix: Phoenix, prices: Mapping[str, Price]
+) -> Forecast:
+    """Return the forecast of a job from the newest complete experiments.
+
+    Raises:
+        PhoenixError: Phoenix did not send a valid response within the policy.
+    """
+    listing = Listing(phoenix)
+    by_name = {experiment.name: experiment for experiment in experiments}
+    runs = planned_runs(experiments, spec, phoenix)
+    return forecast_of(runs, {name: find_past_usage(by_name[name], None, listing, prices=prices) for name in runs})
+
+
+def planned_runs(experiments: Sequence[Experiment], spec: JobSpec, phoenix: Phoenix) -> dict[str, int]:
+    """Return the number of runs of each experiment; experiments without a dataset are left out.
+
+    Raises:
+        PhoenixError: Phoenix did not send a valid response within the policy.
+    """
+    found = {}
+    for experiment in experiments:
+        own = spec.of_experiment(experiment.name)
+        name = experiment.dataset_name
+        with contextlib.suppress(DatasetNotFound):
+            dataset = phoenix.datasets.fetch(name, split=own.split, version_id=own.version_of(name))
+            part = part_of_job(dataset, own, experiment=experiment.name)
+            found[experiment.name] = len(part.examples) * own.repetitions
+    return found
+
+
+def forecast_text(forecast: Forecast, budget: Budget) -> str:
+    """Return a forecast as text, with the budget."""
+    limits = [cost_text(budget.max_cost_usd)] if budget.max_cost_usd is not None else []
+    limits += [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
+    budget_text = f"; budget {' and '.join(limits)}" if limits else ""
+    if not forecast.source:
+        return f"not known, because no complete experiment with a recorded usage was found{budget_text}"
+    about = f"{forecast.tokens:,} tokens"
+    if forecast.usd:
+        low, high = forecast.low_usd, forecast.high_usd
+        ends = f" ({_number(low)} to {_number(high)})" if low is not None and high is not None else ""
+        about = f"{cost_text(forecast.usd)}{ends}, {about}"
+    left_out = f", without {', '.join(forecast.unknown)}" if forecast.unknown else ""
+    return f"about {about} for {count(forecast.runs, 'run')}{left_out}, based on {forecast.source}{budget_text}"
+
+
+def _number(usd: float) -> str:
+    return cost_text(usd).removesuffix(" USD")
+
+
+def with_forecast(job: Job, gating: Gating, settings: Settings, *, say: Callable[[str], object]) -> tuple[Job, Gating]:
+    """Return a job and its gates with a forecast, if the job has a budget for its usage.
+
+    The usage of a large recorded run is what the first runs of the job are expected to use at most.
+
+    Args:
+        job: the job.
+        gating: the gates and baselines, resolved before the run.
+        settings: the settings.
+        say: receives the forecast.
+
+    Raises:
+        PhoenixError: Phoenix did not send a valid response within the policy.
+    """
+    budget = job.limits.budget
+    if not budget.limits_usage or job.spec.sources:
+        return job, gating
+    listing = Listing(job.phoenix)
+    runs = planned_runs(job.experiments, job.spec, job.phoenix)
+    if job.dry_run is not None:
+        runs = {name: min(number, job.dry_run * job.spec.repetitions) for name, number in runs.items()}
+    for name, past in job.past.items():
+        if name in runs:
+            runs[name] = max(0, runs[name] - len(past.runs))
+    by_name = {experiment.name: experiment for experiment in job.experiments}
+    past_usage = {
+        name: find_past_usage(by_name[name], gating.baselines.get(name), listing, prices=settings.prices)
+        for name in runs
+    }
+    forecast = forecast_of(runs, past_usage)
+    say(f"forecast: {forecast_text(forecast, budget)}")
+    largest = budget.largest
+    for found in past_usage.values():
+        amount = found.largest if found is not None else None
+        if amount is not None and not forecast.unknown:
+            largest = amount.at_least(largest or Amount())
+    limits = replace(job.limits, budget=replace(budget, largest=largest))
+    return replace(job, limits=limits), replace(gating, forecast=forecast)
+
+
+def unused_budget(job: Job, gating: Gating) -> BudgetUse | None:
+    """Return the budget of a job that does not start; None without a budget."""
+    return budget_use(job.limits.budget, EarlierRuns(), (), seconds=0.0, forecast=gating.forecast)
+
+
+def refusal(forecast: Forecast | None, budget: Budget, *, start: str) -> str:
+    """Return why a job does not start: its forecast is above its budget; empty if it starts.
+
+    Args:
+        forecast: the forecast; None without a forecast.
+        budget: the budget.
+        start: the setting `budget.start`.
+    """
+    if forecast is None or start == "try":
+        return ""
+    limit = budget.exceeded_by(Amount(usd=forecast.usd, tokens=forecast.tokens))
+    if limit is None:
+        return ""
+    expected = cost_text(forecast.usd) if limit.endswith("USD") else f"{forecast.tokens:,} tokens"
+    return (
+        f"nothing was run: the forecast of {expected} is above the budget of {limit}. Raise the budget, select fewer "
+        'examples, or set start = "try" in [budget] to run as many examples as the budget allows'
+    )
