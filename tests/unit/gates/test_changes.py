@@ -11,7 +11,7 @@ from reporting import boolean, evaluation, example, failure, result, run
 
 from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part, under_todays_evaluators
 from evalwire.gates.comparison import compare_results
-from evalwire.model import BaselineScore, ExperimentResult, Inputs
+from evalwire.model import BaselineScore, Evaluation, ExperimentResult, Inputs
 
 OLD, NEW = "0" * 16, "1" * 16
 
@@ -250,6 +250,24 @@ def test_a_recorded_score_of_the_same_name_by_another_evaluator_is_not_compared(
     baseline = recorded(run(0, evaluations=(evaluation("s", 0.3), evaluation("length", 0.4, evaluator=before))))
     found = compared(recorded(run(0, evaluations=(scored, length))), baseline).comparison("length")
     assert [pair.before for pair in found.pairs] == ([0.7] if now == "s" else [])
+
+
+def test_an_output_that_the_baseline_does_not_have_is_not_a_failure_of_the_evaluator():
+    """A new score was asked for, but its run in the baseline had failed."""
+    found = compared(ran(True, True, again=[said(True), said(None)]), ran(True, None))
+    assert [(pair.before, pair.after) for pair in found.comparisons[0].pairs] == [(1.0, 1.0), (0.0, 1.0)]
+    (rescored,) = found.rescored
+    assert (rescored.outputs, rescored.failed) == (1, 0)
+
+
+def test_an_evaluator_that_gives_only_some_of_its_scores_has_new_ones_for_the_others():
+    def side(*names: str, again: float | None = None) -> list[Evaluation]:
+        score = said(again) if again is not None else None
+        return [evaluation(name, 0.1, evaluator="s", baseline_score=score) for name in names]
+
+    now = recorded(run(0, evaluations=side("a", "b", again=0.8)), run(1, evaluations=side("b", again=0.8)))
+    found = compared(now, recorded(*[run(n, evaluations=side("a", "b")) for n in (0, 1)]))
+    assert {one.name: [pair.before for pair in one.pairs] for one in found.comparisons} == {"a": [0.8], "b": [0.8, 0.8]}
 
 
 def test_unchanged_evaluators_keep_their_recorded_scores():

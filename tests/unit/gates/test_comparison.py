@@ -150,11 +150,15 @@ def test_a_failed_run_of_a_bool_has_the_worse_value_on_either_side(direction, pa
 
 @pytest.mark.parametrize(
     ("given", "counted", "ignored"),
-    [((True, "unsure"), 0.5, 1.0), ((False, "unsure"), 0.0, 0.0), ((True, True), 1.0, 1.0), ((True, None), 0.5, 0.5)],
+    [
+        ((True, False, "unsure", "unsure"), 0.25, 0.5),
+        ((True, "unsure", "unsure", "unsure"), 0.25, 1.0),
+        ((True, True, True, None), 0.75, 0.75),
+    ],
 )
 def test_a_label_beside_bools_counts_as_missing_or_is_ignored(given, counted, ignored):
     labels = (evaluation("s", None, label=one) if isinstance(one, str) else one for one in given)
-    found = of(*labels, repetitions=2)
+    found = of(*labels, repetitions=4)
     assert scores_of(found, "s").by_example == {"q0": counted}
     assert scores_of(found, "s", ignores_unscored=True).by_example == {"q0": ignored}
 
