@@ -11,8 +11,13 @@ from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
 from evalwire.model.gates import GateResult
 from evalwire.model.result import ExperimentResult
+from evalwire.model.run import Evaluation
 
 Said = float | bool | str | None
+
+NA = evaluation("s", None, label="not applicable", kind="not_applicable")
+BECAUSE = evaluation("s", 1.0, label="because", kind="bool")
+NOT_YET = evaluation("s", 0.0, label="not yet", kind="bool")
 
 
 def said(score: Said, name: str = "s") -> dict[str, Any]:
@@ -30,6 +35,19 @@ def said(score: Said, name: str = "s") -> dict[str, Any]:
 def ran(*scores: Said, name: str = "search", **changes: Any) -> ExperimentResult:
     runs = [run(n, **said(score)) for n, score in enumerate(scores)]
     return result(name, runs, evaluators=("s",), **changes)
+
+
+def mixed(*given: Evaluation | Said, repetitions: int = 1, **changes: Any) -> ExperimentResult:
+    """Runs with evaluations of any kind; with repetitions, those of one example stand together."""
+    runs = [
+        run(
+            n // repetitions,
+            repetition=n % repetitions + 1,
+            **({"evaluations": (one,)} if isinstance(one, Evaluation) else said(one)),
+        )
+        for n, one in enumerate(given)
+    ]
+    return result("search", runs, evaluators=("s",), repetitions=repetitions, **changes)
 
 
 def gate(rule: str, threshold: float, **changes: Any) -> Gate:

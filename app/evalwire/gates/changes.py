@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evalwire.model import Rescored, changed_files, inputs_of, mean, own_metadata
 
 if TYPE_CHECKING:
-    from evalwire.model import Evaluation, ExperimentResult, TaskRun
+    from evalwire.model import BaselineScore, ExperimentResult, TaskRun
 
 _MOST_NAMED = 3  # files to list in a reason
 
@@ -95,7 +95,8 @@ def under_todays_evaluators(
     """Return a baseline in which today's scores replace the recorded scores of changed evaluators.
 
     Each evaluation of the run has today's score of the baseline output in `baseline_score`. A run whose task failed
-    has no evaluations, so the recorded score of the baseline remains.
+    has no evaluations, so the recorded score of the baseline remains, unless it is a number: recorded and new numbers
+    may have different scales.
 
     Args:
         result: the run.
@@ -104,52 +105,33 @@ def under_todays_evaluators(
     """
     if not changed:
         return RescoredBaseline(result=before)
-    own = {(run.example.id, run.repetition): run for run in result.runs}
+    own = {(run.example.id, run.repetition): {found.name: found for found in run.evaluations} for run in result.runs}
     names = {
         found.name: found.evaluator for run in result.runs for found in run.evaluations if found.evaluator in changed
     }
     lost = {name: reason for name, reason in changed.items() if not _is_rescored(name, result, before)}
+    again: dict[str, list[tuple[TaskRun, BaselineScore]]] = {
+        name: [] for name, evaluator in sorted(names.items()) if evaluator not in lost
+    }
     runs = []
-    unscored: dict[str, set[str]] = {}
     for run in before.runs:
-        mine = {found.name: found for found in _evaluations_of(own.get((run.example.id, run.repetition)))}
+        mine = own.get((run.example.id, run.repetition), {})
         kept = [found for found in run.evaluations if found.evaluator not in changed and found.name not in names]
-        for name, evaluator in names.items():
-            if evaluator in lost or run.failure is not None:
-                continue
+        for name, outputs in again.items() if run.failure is None else ():
             score = mine[name].baseline_score if name in mine else None
             if score is None:
-                kept += [found for found in run.evaluations if found.name == name]
-            elif score.failed:
-                unscored.setdefault(name, set()).add(run.example.id)
-            else:
-                kept.append(
-                    replace(mine[name], score=score.score, label=score.label, kind=score.kind, failure=None, usage=())
-                )
+                kept += [found for found in run.evaluations if found.name == name and found.kind != "number"]
+                continue
+            outputs.append((run, score))
+            if not score.failed:
+                kept.append(replace(mine[name], score=score.score, label=score.label, kind=score.kind, failure=None))
         runs.append(replace(run, evaluations=tuple(kept)))
-    today = replace(before, runs=tuple(runs))
     return RescoredBaseline(
-        result=today,
-        rescored=tuple(
-            Rescored(
-                evaluator=evaluator,
-                evaluation=name,
-                reason=changed[evaluator],
-                outputs=len(_scores(today, name)),
-                failed=len(unscored.get(name, ())),
-                recorded=_mean(_scores(before, name)),
-                today=_mean(_scores(today, name)),
-            )
-            for name, evaluator in sorted(names.items())
-            if evaluator not in lost
-        ),
+        result=replace(before, runs=tuple(runs)),
+        rescored=tuple(_rescored(names[name], name, changed[names[name]], outputs) for name, outputs in again.items()),
         lost=lost,
-        unscored=unscored,
+        unscored={name: {run.example.id for run, score in outputs if score.failed} for name, outputs in again.items()},
     )
-
-
-def _evaluations_of(run: TaskRun | None) -> Iterable[Evaluation]:
-    return run.evaluations if run is not None else ()
 
 
 def _is_rescored(evaluator: str, result: ExperimentResult, before: ExperimentResult) -> bool:
@@ -162,13 +144,27 @@ def _is_rescored(evaluator: str, result: ExperimentResult, before: ExperimentRes
         for found in run.evaluations
         if found.evaluator == evaluator
     ]
-    recorded = before.experiment_id or ""
-    return bool(scores) and all(score is not None and score.experiment_id == recorded for score in scores)
+    return bool(scores) and all(score is not None and score.experiment_id == before.experiment_id for score in scores)
 
 
-def _scores(result: ExperimentResult, name: str) -> list[float]:
-    evaluations = (found for run in result.runs for found in run.evaluations if found.name == name)
-    return [found.score for found in evaluations if found.failure is None and found.score is not None]
+def _rescored(evaluator: str, name: str, reason: str, outputs: Sequence[tuple[TaskRun, BaselineScore]]) -> Rescored:
+    """Count the outputs of a baseline that an evaluator scored again, and average their scores."""
+    scores = [score.score for _, score in outputs if score.score is not None]
+    recorded = [
+        found.score
+        for run, score in outputs
+        for found in run.evaluations
+        if found.name == name and found.score is not None and score.score is not None
+    ]
+    return Rescored(
+        evaluator=evaluator,
+        evaluation=name,
+        reason=reason,
+        outputs=len(scores),
+        failed=sum(score.failed for _, score in outputs),
+        recorded=_mean(recorded),
+        today=_mean(scores),
+    )
 
 
 def _mean(values: list[float]) -> float | None:

@@ -50,19 +50,18 @@ class Scores:
 
 
 def scores_of(
-    result: ExperimentResult, name: str, *, direction: Direction = "maximize", ignores_unscored: bool = False
+    result: ExperimentResult, name: str, *, missing_passes: bool = False, ignores_unscored: bool = False
 ) -> Scores:
     """Return the scores of an evaluation by example: the mean over the repetitions of each example.
-
-    If the scores are bools, a missing run counts as the worse value: as True if lower is better, else as False.
 
     Args:
         result: the experiment.
         name: name of the evaluation.
-        direction: whether higher or lower scores are better.
+        missing_passes: whether a missing run of bools counts as True, because lower is better, instead of as False.
         ignores_unscored: whether to leave out runs that have a label but no score, instead of counting them as missing.
     """
-    return _scores_of(result, _by_name(result, [name])[name], direction=direction, ignores_unscored=ignores_unscored)
+    by_example = _by_name(result, [name])[name]
+    return _scores_of(result, by_example, missing_passes=missing_passes, ignores_unscored=ignores_unscored)
 
 
 def has_scores(result: ExperimentResult, name: str) -> bool:
@@ -89,7 +88,7 @@ def _scores_of(
     result: ExperimentResult,
     by_example: Mapping[str, Sequence[Evaluation]],
     *,
-    direction: Direction,
+    missing_passes: bool,
     ignores_unscored: bool = False,
 ) -> Scores:
     """Return the scores of an evaluation, from its evaluations by example ID."""
@@ -103,8 +102,7 @@ def _scores_of(
             skipped = sum(not each.is_applicable or (ignores_unscored and each.score is None) for each in evaluations)
         count = result.repetitions - skipped if is_bool else len(scores)
         if count:
-            worst = (count - len(scores)) if direction == "minimize" else 0
-            means[example_id] = mean([*scores, *[1.0] * worst, *[0.0] * (count - len(scores) - worst)])
+            means[example_id] = mean([*scores, *[float(missing_passes)] * (count - len(scores))])
         if skipped and sum(not found.is_applicable for found in evaluations) == result.repetitions:
             others.add(example_id)
     return Scores(
@@ -141,17 +139,20 @@ def compare_results(
     lost = {found.name for run in before.runs for found in run.evaluations if found.evaluator in then.lost}
     both = sorted(_names(now) & (_names(then.result) | (_names(before) - lost)))
     new, old = _by_name(now, both), _by_name(then.result, both)
-    comparisons = tuple(
-        _compare_scores(
+
+    def compare(name: str) -> Comparison:
+        direction = (directions or {}).get(name, "maximize")
+        unscored = then.unscored.get(name, ())
+        return _compare_scores(
             name,
-            _scores_of(now, new[name], direction=(directions or {}).get(name, "maximize")),
-            _scores_of(then.result, old[name], direction=(directions or {}).get(name, "maximize")),
-            [example_id for example_id in same if example_id not in then.unscored.get(name, ())],
-            (directions or {}).get(name, "maximize"),
-            failed=len(then.unscored.get(name, ())),
+            _scores_of(now, new[name], missing_passes=direction == "minimize"),
+            _scores_of(then.result, old[name], missing_passes=direction == "minimize"),
+            [example_id for example_id in same if example_id not in unscored],
+            direction,
+            failed=len(unscored),
         )
-        for name in both
-    )
+
+    comparisons = tuple(map(compare, both))
     opened = before.opened
     metadata = before.experiment_metadata
     return Baseline(
@@ -233,7 +234,7 @@ def _compare_scores(
     same: Sequence[str],
     direction: Direction,
     *,
-    failed: int = 0,
+    failed: int,
 ) -> Comparison:
     pairs = tuple(
         Pair(example_id=example_id, before=old.by_example[example_id], after=new.by_example[example_id])
@@ -241,7 +242,7 @@ def _compare_scores(
         if example_id in new.by_example and example_id in old.by_example
     )
     is_bool = new.is_bool and old.is_bool
-    nowhere = new.not_applicable.intersection(old.not_applicable, same)
+    nowhere = new.not_applicable & old.not_applicable
     half_applicable = len((new.not_applicable ^ old.not_applicable).intersection(same))
     unscored = len(same) - len(pairs) - len(nowhere) + failed
     if not pairs:
@@ -275,9 +276,9 @@ def _compare_scores(
 
 def _interval_of(pairs: Sequence[Pair], changes: Sequence[float]) -> Interval | None:
     """Return the interval of a mean change; None for equal changes, for which the interval has no meaning."""
-    low, high = mean_interval(changes) if len(changes) > 1 else (0.0, 0.0)
-    if high - low <= _ROUNDING:
+    if max(changes) - min(changes) <= _ROUNDING:
         return None
+    low, high = mean_interval(changes)
     interval = Interval(low=low, high=high, method="paired t")
     is_bounded = all(0 <= score <= 1 for pair in pairs for score in (pair.before, pair.after))
     return interval.within(-1, 1) if is_bounded else interval

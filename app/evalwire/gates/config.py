@@ -9,13 +9,15 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from evalwire.errors import UsageError
 
 if TYPE_CHECKING:
     from evalwire.model import Direction, Rule
 
+
+T = TypeVar("T")
 
 OnInconclusive = Literal["pass", "fail"]
 
@@ -179,7 +181,8 @@ def read_gates(table: Mapping[str, Any], place: str, *, is_of_experiment: bool =
 
 def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateTable:
     limits: list[Limit] = []
-    policy, direction = {}, None
+    policy: dict[str, Any] = {}
+    direction: Direction | None = None
     for key, value in table.items():
         where = f"{place} {key}"
         if key == LABEL_SHARE and key in known:
@@ -189,12 +192,12 @@ def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateT
         elif key in _POLICY:
             policy[key] = _policy_word(key, value, where)
         elif key not in known:
-            close = difflib.get_close_matches(key, [*known, *_POLICY], n=1)
+            close = difflib.get_close_matches(key, [*known, *_POLICY])
             names = ", ".join(sorted([*known, *_POLICY]))
             advice = f"Perhaps you meant {close[0]!r}." if close else f"Known keys: {names}."
             raise UsageError(f"{place}: unknown key {key!r}. {advice}")
         elif key == "direction":
-            direction = cast("Direction", _word(value, ("maximize", "minimize"), where))
+            direction = _word(value, ("maximize", "minimize"), where)
         else:
             rule = cast("Rule", key)
             threshold, is_relative = _threshold(rule, value, where)
@@ -211,7 +214,7 @@ def _label_shares(table: Any, where: str) -> Iterator[Limit]:
         if not isinstance(limits, Mapping) or not limits or not {"min", "max"}.issuperset(limits):
             raise UsageError(f"{place} = {limits!r}: expected `min`, `max` or both, such as {{ max = 0.1 }}.")
         for side, value in limits.items():
-            rule = cast("Rule", f"{side}_{LABEL_SHARE}")
+            rule: Rule = "min_label_share" if side == "min" else "max_label_share"
             threshold, is_relative = _threshold(rule, value, f"{place}.{side}")
             yield Limit(rule, threshold, is_relative, f"{place}.{side}", label)
 
@@ -262,10 +265,12 @@ def _policy_word(key: str, value: Any, where: str) -> Any:
     return _word(value, get_args(Mode), where)
 
 
-def _word(value: Any, words: Sequence[str], where: str) -> str:
-    if value not in words:
-        raise UsageError(f"{where} = {value!r}: expected one of: {', '.join(words)}.")
-    return str(value)
+def _word(value: Any, words: Sequence[T], where: str) -> T:
+    for word in words:
+        if value == word:
+            return word
+    known = ", ".join(map(str, words))
+    raise UsageError(f"{where} = {value!r}: expected one of: {known}.")
 
 
 def _threshold(rule: Rule, value: Any, where: str) -> tuple[float, bool]:
@@ -317,7 +322,7 @@ def _parse_flag(text: str, source: str) -> FlagLimit:
     try:
         threshold, is_relative = _threshold(rule, found["value"], text)
     except UsageError as error:
-        raise ValueError(str(error).removesuffix(".")) from None
+        raise ValueError(str(error)) from None
     limit = Limit(rule, threshold, is_relative, f"{source} {text!r}", label)
     if of_experiment is not None:
         return FlagLimit(limit, experiment=name.rpartition(".")[0] or None)

@@ -131,9 +131,7 @@ def _pass_rate(result: ExperimentResult, gate: Gate, score: ScoreSummary, rate: 
     passes = round(rate * (result.expected_runs - score.not_applicable))
     if not is_floor:
         passes += result.missing_runs(score) - ignored
-    scores = scores_of(
-        result, score.name, direction="maximize" if is_floor else "minimize", ignores_unscored=ignores
-    ).by_example
+    scores = scores_of(result, score.name, missing_passes=not is_floor, ignores_unscored=ignores).by_example
     counted = f" and count as {'not passed' if is_floor else 'passed'}"
     return Measure(
         subject=f"{score.name} pass rate",

@@ -116,7 +116,7 @@ def _rescoring(experiment: Experiment, result: ExperimentResult, gating: Gating)
     evaluators = tuple(
         evaluator for evaluator in experiment.evaluators if evaluator.name in wanted and evaluator.name in changed
     )
-    baseline_id = before.experiment_id or ""
+    baseline_id = before.experiment_id
     names = [evaluator.name for evaluator in evaluators]
     part = _unscored_part(result, comparable_part(result, before), names, baseline_id)
     if not evaluators or not part.runs:

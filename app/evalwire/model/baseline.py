@@ -110,7 +110,7 @@ class BaselineScore:
     """The current evaluator's result for the baseline's output that corresponds to a run.
 
     Attributes:
-        experiment_id: Phoenix's ID of the baseline; empty if the baseline is a file.
+        experiment_id: Phoenix's ID of the baseline; `DRY_RUN` if it was not recorded.
         score: the score, as in `Evaluation`.
         label: the label, as in `Evaluation`.
         kind: the kind, as in `Evaluation`.

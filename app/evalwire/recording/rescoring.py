@@ -23,7 +23,7 @@ class Rescoring:
         experiment: the experiment with only its changed evaluators.
         result: the result that is compared with the baseline.
         before: the runs of the baseline to score, with a run for each repetition of each example.
-        baseline_id: Phoenix's ID of the baseline; empty if the baseline is a file.
+        baseline_id: Phoenix's ID of the baseline; `DRY_RUN` if it was not recorded.
         scored: the runs of `result` with scores of the baseline's outputs, by the keys of the baseline's runs.
     """
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from applying import Said, gate, ran, said, verdict
+from applying import BECAUSE, NA, NOT_YET, gate, mixed, ran, said, verdict
 from nightly import mostly_nightly
 from reporting import BEGAN, boolean, evaluation, failure, red_report, result, run
 
@@ -19,7 +19,6 @@ from evalwire.model.baseline import Baseline, Interval
 from evalwire.model.gates import GateResult
 from evalwire.model.prices import Price
 from evalwire.model.result import ExperimentResult
-from evalwire.model.run import Evaluation
 from evalwire.model.stats import mean_interval, percentile, wilson_interval
 from evalwire.model.usage import ModelUsage
 
@@ -158,24 +157,6 @@ def test_a_graded_score_has_no_pass_rate(rule):
 
 
 # --- scores that are missing, and what does not apply -------------------------------------------------
-
-
-NA = evaluation("s", None, label="not applicable", kind="not_applicable")
-BECAUSE = evaluation("s", 1.0, label="because", kind="bool")
-NOT_YET = evaluation("s", 0.0, label="not yet", kind="bool")
-
-
-def mixed(*given: Evaluation | Said, repetitions: int = 1, **changes: Any) -> ExperimentResult:
-    """Runs with evaluations of any kind; with repetitions, those of one example stand together."""
-    runs = [
-        run(
-            n // repetitions,
-            repetition=n % repetitions + 1,
-            **({"evaluations": (one,)} if isinstance(one, Evaluation) else said(one)),
-        )
-        for n, one in enumerate(given)
-    ]
-    return result("search", runs, evaluators=("s",), repetitions=repetitions, **changes)
 
 
 def test_a_mean_over_labels_without_a_score_is_red_and_says_how_many_there_are():

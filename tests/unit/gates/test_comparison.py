@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from evalwire.gates.comparison import Scores, compare_results, scores_of
 from evalwire.model.baseline import Comparison, Pair
 from evalwire.model.permutation import sign_flip
 from evalwire.model.run import Evaluation
-from evalwire.model.stats import mcnemar_midp
+from evalwire.model.stats import mcnemar_midp, minimum_detectable_change
 
 Said = float | bool | None
 
@@ -93,12 +94,18 @@ def test_repetitions_are_averaged_first():
         ({1: [0.0, 1.0, 1.0]}, {1: 0.75}, (0.75, 0.0)),
         ({1: 0.5}, {1: [0.0, 1.0]}, (0.0, 0.5)),
         ({1: [0.0, 1.0, 1.0]}, {1: [0.5, 1.0]}, (0.75, 0.5)),
+        ({1: [True, False]}, {1: False}, (0.0, 1.0)),
     ],
 )
 def test_of_unequal_repetitions_the_first_that_both_have_are_compared(now, before, pair):
     """Means over more runs vary less, so means over other numbers of runs are not comparable."""
     (found,) = compared(now, before).pairs
     assert (found.before, found.after) == pair
+
+
+def test_the_first_repetitions_of_bools_ran_once_where_the_baseline_did():
+    found = compared({n: [n > 7, True] for n in range(12)}, {n: n != 11 for n in range(12)})
+    assert (found.test, found.p_value) == ("McNemar mid-p", mcnemar_midp(8, 1))
 
 
 def test_mcnemar_judges_bools_that_ran_once_on_both_sides():
@@ -130,7 +137,30 @@ def test_a_failed_run_of_a_bool_did_not_pass():
 
 
 def test_a_failed_repetition_of_a_bool_did_not_pass():
-    assert scores_of(ran({1: [True, None], 2: [True, True]}), "s").by_example == {"q1": 0.5, "q2": 1.0}
+    found = ran({1: [True, None], 2: [True, True]})
+    assert scores_of(found, "s").by_example == {"q1": 0.5, "q2": 1.0}
+    assert scores_of(found, "s", missing_passes=True).by_example == {"q1": 1.0, "q2": 1.0}
+
+
+@pytest.mark.parametrize(("direction", "pairs"), [("maximize", [(1, 0), (0, 0)]), ("minimize", [(1, 1), (1, 0)])])
+def test_a_failed_run_of_a_bool_has_the_worse_value_on_either_side(direction, pairs):
+    found = compared({1: None, 2: False}, {1: True, 2: None}, s=direction)
+    assert [(pair.before, pair.after) for pair in found.pairs] == pairs
+
+
+@pytest.mark.parametrize(
+    ("given", "counted", "ignored"),
+    [
+        ((True, False, "unsure", "unsure"), 0.25, 0.5),
+        ((True, "unsure", "unsure", "unsure"), 0.25, 1.0),
+        ((True, True, True, None), 0.75, 0.75),
+    ],
+)
+def test_a_label_beside_bools_counts_as_missing_or_is_ignored(given, counted, ignored):
+    labels = (evaluation("s", None, label=one) if isinstance(one, str) else one for one in given)
+    found = of(*labels, repetitions=4)
+    assert scores_of(found, "s").by_example == {"q0": counted}
+    assert scores_of(found, "s", ignores_unscored=True).by_example == {"q0": ignored}
 
 
 def test_a_failed_run_of_a_graded_score_is_unscored():
@@ -166,6 +196,9 @@ def test_the_p_value_is_of_a_change_for_the_worse_by_the_direction():
     assert up.p_value > 0.99
     assert down.p_value == pytest.approx(1 / 2**8)
     assert (len(up.worse), len(up.better)) == (len(down.better), len(down.worse)) == (0, 8)
+    gains = [up.gain(pair) for pair in up.pairs]
+    assert up.minimum_detectable == minimum_detectable_change(gains, is_bool=False)
+    assert down.minimum_detectable == minimum_detectable_change([-gain for gain in gains], is_bool=False)
 
 
 def test_the_direction_of_bools_counts_too():
@@ -183,13 +216,14 @@ def test_the_interval_is_of_the_change_and_holds_it():
 def test_equal_changes_give_no_interval():
     assert compared({n: 0.1 * n for n in range(8)}, {n: 0.1 * n + 0.3 for n in range(8)}).interval is None
     assert compared({1: 0.1}, {1: 0.5}).interval is None
+    assert compared({1: 0.1, 2: 0.2}, {1: 0.5, 2: 0.5}).interval is not None
 
 
 def test_without_a_pair_there_is_nothing_but_the_name():
     found = compared({1: 0.5}, {2: 0.5})
     assert (found.pairs, found.change, found.before, found.after, found.p_value) == ((), None, None, None, None)
-    found = compared({1: 0.5, 2: None}, {1: None, 2: 0.5})
-    assert (found.pairs, found.unscored) == ((), 2)
+    found = compared({1: 0.5, 2: None}, {1: None, 2: 0.5}, s="minimize")
+    assert (found.pairs, found.unscored, found.direction) == ((), 2, "minimize")
 
 
 def test_only_evaluations_of_both_sides_are_compared():
@@ -205,7 +239,24 @@ def test_a_baseline_says_what_it_is():
     assert (baseline.experiment, baseline.asked, baseline.note) == ("search", "branch:main", "")
     assert (baseline.experiment_id, baseline.url) == ("EXP-search", before.url)
     assert baseline.recorded_name == before.opened.recorded_name
-    assert (baseline.branch, baseline.commit) == ("main", None)
+    assert (baseline.branch, baseline.commit, baseline.changed_task) == ("main", None, ())
+    before.opened.metadata.update(commit="0123abc")
+    baseline = compare_results(ran({1: 1.0}), before, asked="auto", changed_task=["task.py"])
+    assert (baseline.commit, baseline.changed_task) == ("0123abc", ("task.py",))
+
+
+def test_a_baseline_that_phoenix_does_not_have_has_no_id_and_no_name():
+    baseline = compare_results(ran({1: 1.0}), replace(ran({1: 1.0}), opened=None), asked="file:main.json")
+    assert (baseline.experiment_id, baseline.recorded_name, baseline.paired) == (None, "", 1)
+
+
+def test_examples_that_a_partial_run_left_out_are_neither_added_nor_removed():
+    whole, part = ran({1: 1.0, 2: 0.0, 3: 0.0}), ran({2: 1.0, 9: 1.0})
+    part.opened.metadata.update(evalwire={"partial": {"selection": "2 examples", "examples": 2}})
+    assert (found := compare_results(whole, part, asked="auto")).added == ()
+    assert found.removed == ("q9",)
+    assert (found := compare_results(part, whole, asked="auto")).removed == ()
+    assert found.added == ("q9",)
 
 
 # --- what does not apply -------------------------------------------------------------------------------
@@ -237,9 +288,11 @@ def test_an_example_that_it_does_not_apply_to_is_no_pair_and_is_missing_on_one_s
     assert found.is_bool is is_bool
 
 
-def test_without_a_pair_it_is_told_as_well():
-    found = compare_results(of(NA, 1.0), of(1.0, NA), asked="auto").comparison("s")
+@pytest.mark.parametrize("score", [1.0, True])
+def test_without_a_pair_it_is_told_as_well(score):
+    found = compare_results(of(NA, score), of(score, NA), asked="auto").comparison("s")
     assert (found.pairs, found.half_applicable, found.unscored) == ((), 2, 2)
+    assert found.is_bool is (score is True)
 
 
 def test_repetitions_that_do_not_apply_are_left_out_of_an_examples_mean():
@@ -278,17 +331,20 @@ def test_runs_of_the_baseline_that_differ_are_kept_with_their_explanations():
     assert [(kept.example_id, kept.output, kept.explanations) for kept in baseline.runs] == [
         ("q1", "old", {"s": "then"})
     ]
+    assert (baseline.runs[0].error, baseline.runs[0].trace_id) == ("", before.runs[1].trace_id)
     assert baseline.runs_by_key["q1", 1].output == "old"
 
 
 def test_a_run_with_the_same_output_and_another_score_is_kept():
     baseline = compare_results(ran({1: 0.0, 2: 1.0}), ran({1: 1.0, 2: 1.0}), asked="auto")
     assert [kept.example_id for kept in baseline.runs] == ["q1"]
+    baseline = compare_results(ran({1: [0.0, 0.0], 2: 1.0}), ran({1: [1.0, 1.0], 2: 1.0}), asked="auto")
+    assert [(kept.example_id, kept.repetition) for kept in baseline.runs] == [("q1", 1), ("q1", 2)]
 
 
 def test_a_run_that_failed_on_one_side_is_kept_with_its_error():
     baseline = compare_results(ran({1: 1.0}), ran({1: None}), asked="auto")
-    assert [(kept.example_id, bool(kept.error)) for kept in baseline.runs] == [("q1", True)]
+    assert [(kept.example_id, kept.error) for kept in baseline.runs] == [("q1", str(failure()))]
 
 
 def test_an_explanation_of_a_changed_evaluator_is_not_kept():
@@ -304,6 +360,9 @@ def test_an_explanation_of_a_changed_evaluator_is_not_kept():
 
 
 def test_the_interval_of_a_change_of_shares_ends_at_one():
-    found = compared({1: 1.0, 2: 1.0, 3: 0.2}, {1: 0.0, 2: 0.0, 3: 0.0})
-    assert found.interval is not None
-    assert found.interval.high == 1
+    up, none = {1: 1.0, 2: 1.0, 3: 0.2}, {1: 0.0, 2: 0.0, 3: 0.0}
+    assert compared(up, none).interval.high == 1
+    assert compared(none, up).interval.low == -1
+    for beyond in ({**up, 1: 1.1}, {**up, 3: -0.2}):
+        assert compared(beyond, none).interval.high > 1
+        assert compared(none, beyond).interval.low < -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tomllib
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from evalwire.errors import UsageError
 from evalwire.gates import DropPolicy, Gate, GateConfig, KnownNames, read_gates, resolve_gates, unapplied_gates
+from evalwire.gates.schema import evaluation_schema, gates_schema
 
 PLACE = "evalwire.toml: [gates]"
 KNOWN = KnownNames(gated={"es_search": ("top_k", "exact_match"), "router": ("exact_match", "quality")})
@@ -83,6 +85,7 @@ def test_each_rule_can_be_written():
         top_k = { min = -1, max = 5, max_drop = 0.1, min_examples = 20 }
         exact_match = { min_pass_rate = 0.2, max_pass_rate = 0.9 }
     """
+    assert limits("[gates]\ntop_k = { max = -1 }") == {("es_search", "top_k", "max"): -1}
     assert {(name, rule): number for (_, name, rule), number in limits(text).items()} == {
         (None, "max_error_rate"): 0.1,
         (None, "max_p95_seconds"): 2.5,
@@ -192,6 +195,7 @@ def test_what_is_no_finite_number_is_refused_with_its_place(value):
 
 def test_an_integer_that_no_float_holds_is_refused():
     assert "expected a number" in refusal("[gates]\nmax_total_tokens = 1" + "0" * 400)
+    assert set(limits(f"[gates]\nmax_total_tokens = {sys.float_info.max}").values()) == {sys.float_info.max}
 
 
 # --- the policy of a drop ------------------------------------------------------------------------------
@@ -261,18 +265,51 @@ def test_a_significance_is_between_0_and_1(value):
     assert "[gates] significance =" in refusal(f"[gates]\nsignificance = {value}")
 
 
+@pytest.mark.parametrize(("value", "share"), [("0", 0), ("1", 1), ("0.5", 0.5), ('"80%"', 0.8)])
+def test_the_least_share_of_unchanged_examples_is_a_share(value, share):
+    (gate,) = gates(f"[gates]\ntop_k = {{ max_drop = 0, min_paired = {value} }}").values()
+    assert gate.drop_policy == DropPolicy(min_paired=share)
+
+
 @pytest.mark.parametrize(
-    ("key", "words"),
+    ("value", "form"),
     [
-        ("on_inconclusive", "pass, fail"),
-        ("missing", "fail, ignore"),
-        ("mode", "significance, strict"),
-        ("direction", "minimize"),
+        ("-0.01", "a share from 0 to 1, or a percentage."),
+        ("1.01", "a share from 0 to 1, or a percentage."),
+        ('"101%"', "a share from 0 to 1, or a percentage."),
+        ('"most"', "a number, or a percentage such as '5%'."),
+        ("true", "a number."),
     ],
+)
+def test_a_least_share_of_unchanged_examples_that_is_none_is_refused_with_its_place(value, form):
+    written = tomllib.loads(f"_ = {value}")["_"]
+    assert refusal(f"[gates]\nmin_paired = {value}") == f"{PLACE} min_paired = {written!r}: expected {form}"
+
+
+WORDS = {
+    "on_inconclusive": ("pass", "fail"),
+    "on_no_baseline": ("pass", "fail"),
+    "on_evaluator_change": ("rescore", "fail"),
+    "mode": ("significance", "strict"),
+}
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_each_word_of_the_policy_can_be_written(key):
+    for word in WORDS[key]:
+        (gate,) = gates(f'[gates]\ntop_k = {{ max_drop = 0, {key} = "{word}" }}').values()
+        assert gate.drop_policy == DropPolicy(**{key: word})
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [*WORDS.items(), ("missing", ("fail", "ignore")), ("direction", ("maximize", "minimize"))]
 )
 @pytest.mark.parametrize("value", ['"never"', "true", "0", "[]"])
 def test_a_word_that_is_not_known_is_refused_with_those_that_are(key, words, value):
-    assert words in refusal(f"[experiments.es_search.gates.top_k]\n{key} = {value}")
+    written = tomllib.loads(f"_ = {value}")["_"]
+    assert refusal(f"[experiments.es_search.gates.top_k]\n{key} = {value}") == (
+        f"evalwire.toml: [experiments.es_search.gates.top_k] {key} = {written!r}: expected one of: {', '.join(words)}."
+    )
 
 
 # --- missing scores ------------------------------------------------------------------------------------
@@ -319,6 +356,21 @@ def test_each_label_has_a_least_and_a_greatest_share(table):
         ("router", "max_label_share", "bad"): 0.1,
         ("router", "min_label_share", "very good"): 0.5,
         ("router", "max_label_share", "very good"): 1.0,
+    }
+    place = f"evalwire.toml: [{table}.quality] label_share"
+    assert {(gate.source, gate.is_relative) for gate in resolve_gates(config(text), KNOWN)} == {
+        (f"{place}.bad.max", False),
+        (f'{place}."very good".min', False),
+        (f'{place}."very good".max', False),
+    }
+
+
+def test_the_share_of_a_label_is_limited_beside_other_limits():
+    text = "[gates.quality]\nmin = 0.5\nlabel_share = { bad = { max = 0.1 } }\nmax = 0.9"
+    assert limits(text) == {
+        ("router", "quality", "min"): 0.5,
+        ("router", "quality", "max_label_share"): 0.1,
+        ("router", "quality", "max"): 0.9,
     }
 
 
@@ -390,10 +442,12 @@ def test_a_key_in_a_table_it_has_no_place_in_is_not_known(text, key):
     assert f"unknown key {key}" in refusal(text)
 
 
-def test_a_key_like_no_other_is_refused_with_all_there_are():
-    message = refusal("[gates]\nzzz = 1")
-    assert "Known keys: " in message
-    assert "max_cost_usd" in message
+@pytest.mark.parametrize(
+    ("table", "keys"), [("gates", gates_schema({})["properties"]), ("gates.top_k", evaluation_schema()["properties"])]
+)
+def test_a_key_like_no_other_is_refused_with_all_there_are(table, keys):
+    known = ", ".join(sorted(keys))
+    assert refusal(f"[{table}]\nzzz = 1") == f"evalwire.toml: [{table}]: unknown key 'zzz'. Known keys: {known}."
 
 
 def test_a_table_below_an_evaluation_is_too_deep():
@@ -433,7 +487,10 @@ def test_a_table_below_gates_that_has_an_experiments_name_is_refused_with_the_ne
 
 
 def test_the_new_form_is_toml_whatever_is_in_it():
-    text = 'max_cost_usd = 0.5\n"a b".min = 1\n"a b".mode = "strict"\n"q.f" = { max_drop = "5%", min_examples = 3 }\n'
+    text = (
+        'max_cost_usd = 0.5\n"a b".min = 1\n"a b".mode = "strict"\n"q.f" = { max_drop = "5%", min_examples = 3 }\n'
+        'max_p95_seconds = ["none", true, 0.5]\n"\U0001f600".mode = "\U0001f600"\n'
+    )
     with pytest.raises(UsageError) as caught:
         gates(f'[gates."es search"]\n{text}')
     new = str(caught.value).partition("\n")[2]
@@ -500,6 +557,12 @@ def test_a_gate_says_where_it_was_asked_for():
     assert found["es_search", "top_k", "max"].source == "--gate 'top_k <= 0.9'"
 
 
+@pytest.mark.parametrize(("name", "written"), [("Top_k-2", "Top_k-2"), ("\u00e9t\u00e9", '"\u00e9t\u00e9"')])
+def test_a_place_names_a_table_as_it_is_written(name, written):
+    (gate,) = gates(f"[gates.{written}]\nmin = 1", known=KnownNames(gated={"es_search": (name,)})).values()
+    assert gate.source == f"evalwire.toml: [gates.{written}] min"
+
+
 # --- --gate --------------------------------------------------------------------------------------------
 
 
@@ -523,6 +586,7 @@ def test_a_gate_says_where_it_was_asked_for():
         ("es_search.p95_seconds <= 2", ("es_search", None, "max_p95_seconds"), 2, False),
         ("es_search.total_tokens <= 1000", ("es_search", None, "max_total_tokens"), 1000, False),
         ("es_search.llm_calls >= 1", ("es_search", None, "min_llm_calls"), 1, False),
+        ("es_search.min_llm_calls >= 1", ("es_search", None, "min_llm_calls"), 1, False),
         ("es_search.cost_usd <= 0.5", ("es_search", None, "max_cost_usd"), 0.5, False),
         ("router.quality.fluency >= 0.5", ("router", "fluency", "min"), 0.5, False),
         ("quality.fluency >= 0.5", ("router", "fluency", "min"), 0.5, False),
@@ -553,6 +617,7 @@ def test_a_flag_without_an_experiment_is_of_all_that_have_it():
         ("with space.same mean >= 0.5", ("with space", "same", "min")),
         ("with space.same pass_rate>=50%", ("with space", "same", "min_pass_rate")),
         ("with space.same label_share.bad <= 10%", ("with space", "same", "max_label_share")),
+        ("with space.same label_share.bad label_share.worse <= 10%", ("with space", "same", "max_label_share")),
         ("with space.error_rate <= 0", ("with space", None, "max_error_rate")),
         ("a drop.same drop <= 0", ("a drop", "same", "max_drop")),
         ("answer relevancy mean >= 0.5", ("with space", "answer relevancy", "min")),
@@ -616,6 +681,24 @@ def test_what_is_no_gate_is_refused_and_shown(flag):
     with pytest.raises(ValueError, match=r"expected|Examples?: ") as caught:
         GateConfig().with_flags([flag])
     assert flag in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        (
+            "top_k median >= 0.8",
+            "unknown measure 'median'. Known measures: mean, pass_rate, label_share, drop, examples.",
+        ),
+        ("top_k drop >= 0.02", "drop does not accept >=."),
+        ("es_search.error_rate >= 0.05", "error_rate does not accept >=."),
+        ("es_search.error_rate drop <= 0.05", "error_rate does not take the measure 'drop'."),
+    ],
+)
+def test_a_flag_that_asks_for_what_there_is_not_is_refused_with_the_reason_and_examples(flag, reason):
+    with pytest.raises(ValueError, match="Examples: ") as caught:
+        GateConfig().with_flags([flag])
+    assert str(caught.value).startswith(f"{flag!r}: {reason} Examples: ")
 
 
 PARTS = st.sampled_from(
