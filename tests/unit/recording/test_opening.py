@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -66,6 +67,17 @@ def creation(phoenix, spec=None):
 # --- creation ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A machine whose clock does not show UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_an_experiment_is_written_to_the_journal_then_created_then_written_with_its_id(phoenix):
     spec = JobSpec(prefix="p", split="s", dataset_version="V7", repetitions=3, metadata={"by": "me", "run_by": "ci"})
     found = creation(phoenix, spec).open(experiment())
@@ -84,6 +96,7 @@ def test_an_experiment_is_written_to_the_journal_then_created_then_written_with_
     facts = metadata.pop(FACTS_KEY)
     assert len(metadata.pop(CREATION_KEY)) == 32
     assert metadata == {"dataset": "set", "run_by": "ci", "by": "me"}
+    assert creation(phoenix).open(experiment()).metadata["run_by"] == "evalwire"
     assert (facts["experiment"], facts["prefix"], facts["split"], facts["repetitions"]) == ("sums", "p", "s", 3)
     assert facts["data"] == data_digest(DATASET)
     assert abs(start_time_of(found.metadata) - datetime.now(UTC)) < timedelta(minutes=1)
@@ -114,6 +127,11 @@ SOURCE = OutputSource(
             {"partial": {"ids": ["q2", "q4"], "examples": 2, "of": 8}},
         ),
         (
+            JobSpec(selection=ExampleSelection(failing={"sums": ("q2",), "other": ("q1", "q4")})),
+            None,
+            {"partial": {"failing": {"sums": ["q2"]}, "examples": 1, "of": 8}},
+        ),
+        (
             JobSpec(sources={"sums": SOURCE}),
             None,
             {"source": {"experiment": "E0"}, "partial": {"ids": ["q2"], "examples": 1, "of": 8}, "repetitions": 4},
@@ -127,6 +145,7 @@ def test_the_metadata_have_what_distinguishes_a_run_from_a_whole_run(phoenix, sp
     special = {"partial", "source", "shards", "job", "claim"}
     assert special & found.keys() == special & facts.keys()
     assert {key: found[key] for key in facts} == facts
+    assert found["experiment"] == "sums"
 
 
 def test_a_scored_experiment_is_on_the_version_and_split_of_its_source(phoenix):
@@ -148,22 +167,23 @@ def test_an_experiment_without_examples_is_not_created(phoenix, examples, spec):
     found = creation(phoenix, spec).open(experiment())
     assert (found.id, tuple(found.dataset.examples), found.is_empty_part) == (None, (), False)
     assert [asked[0] for asked in phoenix.asked] == ["fetch"]
+    assert tuple(creation(phoenix, spec).create_new(experiment()).dataset.examples) == ()
 
 
 def test_each_shard_has_its_part_of_the_experiment_which_is_created_on_the_whole_dataset(phoenix, caplog):
     caplog.set_level(logging.INFO)
-    parts = [
-        creation(phoenix, JobSpec(sharing=Sharing(total=2, shard=shard))).open(experiment())
-        for shard in (FIRST, SECOND)
+    shards = [Shard(number, 3) for number in (1, 2, 3)]
+    specs = [JobSpec(sharing=Sharing(total=3, shard=shard)) for shard in shards]
+    parts = [creation(phoenix, spec).open(experiment()) for spec in specs]
+    assert [asked[1] for asked in phoenix.asked if asked[0] == "create"] == [8] * 3
+    assert [part.shard for part in parts] == shards
+    ids = [[each.id for each in part.dataset.examples] for part in parts]
+    assert sorted(id_ for own in ids for id_ in own) == [each.id for each in EXAMPLES]
+    assert all(own == sorted(own) for own in ids)
+    assert sorted(map(len, ids)) == [2, 3, 3]
+    assert caplog.messages == [
+        f"shard {shard} of sums: {len(own)} of 8 examples" for shard, own in zip(shards, ids, strict=True)
     ]
-    assert [asked[1] for asked in phoenix.asked if asked[0] == "create"] == [8, 8]
-    assert [part.shard for part in parts] == [FIRST, SECOND]
-    assert sorted(each.id for part in parts for each in part.dataset.examples) == [each.id for each in EXAMPLES]
-    for part in parts:
-        ids = [each.id for each in part.dataset.examples]
-        assert ids == sorted(ids)
-        assert len(ids) == 4
-    assert caplog.messages == [f"shard {shard} of sums: 4 of 8 examples" for shard in (FIRST, SECOND)]
 
 
 def test_a_shard_of_a_selection_is_dealt_from_the_selected_examples(phoenix):
@@ -185,7 +205,7 @@ def test_examples_that_the_job_did_not_upload_are_refused(phoenix, split, said):
     assert phoenix.asked[0] == ("fetch", "set", None, "V5")
     creation(phoenix, JobSpec(uploaded={"other": replace(same, data="x")})).open(experiment())
     phoenix.asked.clear()
-    with pytest.raises(DatasetChanged, match=f"^set: the version V5 that this job uploaded .* {said}"):
+    with pytest.raises(DatasetChanged, match=f"^set: the version V5 that this job uploaded .* {said}.*`evalwire run`"):
         creation(phoenix, JobSpec(uploaded={"set": replace(same, data="x")}, split=split)).open(experiment())
     assert [asked[0] for asked in phoenix.asked] == ["fetch"]
 
@@ -256,8 +276,10 @@ def test_an_experiment_without_a_known_id_adopts_what_an_earlier_process_created
 
 
 @pytest.mark.parametrize(("known", "project"), [(None, "P"), ("own", "own")])
-def test_a_recorded_experiment_is_continued_on_its_version(phoenix, known, project):
+def test_a_recorded_experiment_is_continued_on_its_version(phoenix, known, project, caplog):
+    caplog.set_level(logging.INFO)
     recorded(phoenix)
+    phoenix.found = [run(id="R")]
     found = resumption(phoenix, past(project_name=known)).open(experiment())
     assert phoenix.asked == [
         ("fetch_version", "D", "V1", "s"),
@@ -268,6 +290,7 @@ def test_a_recorded_experiment_is_continued_on_its_version(phoenix, known, proje
     ]
     assert (found.id, found.url, found.project_name) == ("E1", "http://phoenix/D/E1", project)
     assert (found.recorded_name, found.repetitions, found.metadata) == ("eval_set_then", 2, {CREATION_KEY: "k"})
+    assert (len(found.earlier), caplog.messages) == (1, [])
 
 
 def test_a_shard_is_continued_with_its_own_runs_only(phoenix, caplog):
@@ -285,11 +308,15 @@ def test_a_shard_is_continued_with_its_own_runs_only(phoenix, caplog):
 @pytest.mark.parametrize(
     ("dataset", "error", "said"),
     [
-        (replace(DATASET, name="another"), UsageError, "the dataset D on this Phoenix server is 'another', not 'set'"),
+        (
+            replace(DATASET, name="another"),
+            UsageError,
+            "the dataset D on this Phoenix server is 'another', not 'set': .*PHOENIX_ENDPOINT",
+        ),
         (
             replace(DATASET, examples=EXAMPLES[:7]),
             PhoenixError,
-            "version V1 of the dataset 'set' has 7 examples, but h",
+            "version V1 of the dataset 'set' has 7 examples, but had 8 .*`evalwire run`",
         ),
     ],
 )
@@ -310,17 +337,19 @@ def test_an_id_that_belongs_to_another_experiment_is_refused(phoenix, other, is_
     name = phoenix.records["E1"]["name"]
     with pytest.raises(error, match=f"the experiment E1 on this Phoenix server {said}'{name}'") as raised:
         resumption(phoenix, past(), spec=spec).open(experiment())
-    assert ("--fresh" in str(raised.value)) is is_shared
+    assert ("--fresh" if is_shared else "PHOENIX_ENDPOINT") in str(raised.value)
     assert [asked[0] for asked in phoenix.asked] == ["fetch_version", "find"]
 
 
 def test_a_deleted_experiment_is_created_again_with_the_runs_of_the_journal(phoenix, caplog):
-    earlier = past(run(3, id="R", evaluations=(evaluation(id="A"),)), metadata={CREATION_KEY: "k"})
+    earlier = past(run(3, evaluations=(evaluation(),)))
     found = resumption(phoenix, earlier).open(experiment())
     assert [asked[0] for asked in phoenix.asked] == ["fetch_version", "find", "create", "opened"]
     assert phoenix.asked[2] == ("create", 8, "eval_set_then", 2, True)
     assert found.earlier == {("N3", 1): replace(run(3, evaluations=(evaluation(),)), example=found.dataset.examples[3])}
-    assert "created again" in caplog.text
+    (said,) = caplog.messages
+    assert said.startswith("no experiment E1\n")
+    assert "created again" in said
 
 
 def test_a_deleted_shared_experiment_is_refused(phoenix):
@@ -451,7 +480,8 @@ def test_the_first_job_creates_the_experiment_and_claims_it(phoenix):
     assert (found.id, found.shard, len(found.dataset.examples), found.earlier) == ("E1", FIRST, 4, {})
 
 
-def test_a_later_job_has_another_part_of_the_same_experiment(phoenix):
+def test_a_later_job_has_another_part_of_the_same_experiment(phoenix, caplog):
+    caplog.set_level(logging.INFO)
     first = sharer(phoenix).open(experiment())
     phoenix.asked.clear()
     phoenix.found = [run(int(first.dataset.examples[0].id[1:]), id="R")]
@@ -460,6 +490,7 @@ def test_a_later_job_has_another_part_of_the_same_experiment(phoenix):
     assert (second.id, second.shard, second.recorded_name) == ("E1", SECOND, first.recorded_name)
     assert not {each.id for each in first.dataset.examples} & {each.id for each in second.dataset.examples}
     assert second.earlier == {}
+    assert "already recorded" not in caplog.text
 
 
 def test_of_two_jobs_that_create_the_experiment_the_one_that_comes_second_removes_its_own(phoenix, monkeypatch):
@@ -631,6 +662,7 @@ def test_a_claim_is_the_same_in_all_jobs_and_another_for_whatever_differs(tmp_pa
     assert len(set(same)) == 1
     assert len({*same, *different}) == len(different) + 1
     assert claim_of(JobSpec(uploaded={"set": one})) == claim_of(JobSpec(uploaded={"set": other}))
+    assert claim_of(evaluators=("a", "b")) == claim_of(evaluators=("b", "a"))
     assert claim_of(variant=fast) == claim_of(variant=replace(fast, env={"A": "2", "B": "1"}))
     assert all(each.startswith("evalwire-claim-") and len(each) == 47 for each in same + different)
 
@@ -642,6 +674,7 @@ def test_scored_experiments_have_a_run_for_each_repetition_of_each_example(phoen
     """Recorded again, then recorded before, then a failure."""
     known = past_of_runs("sums", [run(0, attempts=3), run(1, repetition=2), run(2)], repetitions=2)
     assert (known.experiment, known.repetitions, known.evaluations) == ("sums", 2, {})
+    assert {line.experiment for line in known.runs.values()} == {"sums"}
     again = run(0, id="R", evaluations=(evaluation(id="A"),))
 
     class Opener:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from dataclasses import replace
 
@@ -14,16 +15,17 @@ from recording_seams import (
     FakeJournal,
     FakePhoenix,
     evaluation,
+    evaluator,
     experiment,
     opened,
     run,
 )
 
 from evalwire.errors import PhoenixError, PhoenixUnreachable
-from evalwire.model import CREATION_KEY, FACTS_KEY, BaselineScore, Failure, JobSpec
+from evalwire.model import CREATION_KEY, FACTS_KEY, BaselineScore, Failure, JobSpec, UploadedVersion
 from evalwire.model.selection import ExampleSelection
 from evalwire.model.shard import Shard, Sharing
-from evalwire.recording import DryRunRecorder, PhoenixRecorder
+from evalwire.recording import DryRunRecorder, NoTracing, PhoenixRecorder
 
 FAILURE = Failure(kind="user", stage="task", type="KeyError", message="the secret, \ud800 and \0")
 SHARD = Shard(1, 2)
@@ -225,9 +227,15 @@ def test_a_dry_run_has_the_first_examples_and_no_id(phoenix):
 
 
 def test_a_dry_run_of_a_selection_is_partial(phoenix):
-    found = dry(phoenix, JobSpec(selection=ExampleSelection(ids=("q2", "q4", "q5", "q7"))))
+    ids = ("q2", "q4", "q5", "q7")
+    found = dry(phoenix, JobSpec(selection=ExampleSelection(failing={"sums": ids, "other": ("q1",)})))
     assert [each.id for each in found.dataset.examples] == ["q2", "q4", "q5"]
-    assert found.metadata[FACTS_KEY]["partial"] == {"ids": ["q2", "q4", "q5", "q7"], "examples": 4, "of": 8}
+    assert found.metadata[FACTS_KEY]["partial"] == {"failing": {"sums": list(ids)}, "examples": 4, "of": 8}
+
+
+def test_a_dry_run_is_on_the_version_that_the_job_uploaded(phoenix):
+    dry(phoenix, JobSpec(uploaded={"set": UploadedVersion(id="V5", data="x")}, dataset_version="V7"))
+    assert phoenix.asked == [("fetch", "set", None, "V5")]
 
 
 @pytest.mark.parametrize("size", [0, len(EXAMPLES)])
@@ -249,3 +257,14 @@ def test_a_dry_run_records_nothing(phoenix):
         assert asyncio.run(recorder.record(opened(), run(evaluations=ALL))) == (run(evaluations=ALL), None)
         assert asyncio.run(recorder.verify(opened(), [run()])) == []
     assert phoenix.asked == []
+
+
+def test_calls_of_a_dry_run_have_a_context_and_no_trace():
+    variable = contextvars.ContextVar("variable")
+    token = variable.set("set")
+    tracer = NoTracing()
+    trace = tracer.trace(opened(), evaluator("exact"), {})
+    variable.reset(token)
+    assert (trace.trace_id, trace.usage, trace.context.run(variable.get)) == (None, None, "set")
+    trace.finish(output=1)
+    assert tracer.lost == 0

@@ -23,7 +23,7 @@ def result(*runs, **fields):
         "dataset_name": "set",
         "path": "/project/experiments/sums",
         "evaluator_names": ("exact", "other"),
-        "opened": opened(shard=Shard(1, 2), repetitions=1),
+        "opened": opened(experiment=experiment(evaluators=("exact", "other")), shard=Shard(1, 2), repetitions=1),
         "runs": runs,
         "example_count": len(runs),
         **fields,
