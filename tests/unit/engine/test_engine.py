@@ -382,9 +382,9 @@ def test_keys_that_are_not_recorded_are_named_once(caplog):
         return example.input["n"]
 
     def judge(output):
-        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 4 else {})
+        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 2 else {})
 
-    (result,) = go(experiment(task, judge, always)).results
+    (result,) = go(experiment(task, judge, always), task_concurrency=1).results
     assert result.passed
     assert {run.evaluations[0].explanation for run in result.runs} == {"r"}
     named = [record.getMessage() for record in caplog.records if "not recorded" in record.getMessage()]
@@ -825,12 +825,14 @@ def test_the_next_task_does_not_wait_for_the_evaluators_of_the_last():
 @pytest.mark.parametrize("places", [1, 2, 5])
 def test_fewer_examples_are_behind_their_tasks_than_may_be_in_them(places):
     """However slow the evaluators are; with one place, examples come strictly one after the other."""
-    in_flight, most = set(), 0
+    in_flight, most, most_late = set(), 0, 0
 
     async def task(example):
-        nonlocal most
+        nonlocal most, most_late
         in_flight.add(example.input["n"])
         most = max(most, len(in_flight))
+        if example.input["n"] >= 20:
+            most_late = max(most_late, len(in_flight))
         return example.input["n"]
 
     async def judge(output):
@@ -841,6 +843,7 @@ def test_fewer_examples_are_behind_their_tasks_than_may_be_in_them(places):
     (result,) = go(experiment(task, judge, name="set_30"), task_concurrency=places).results
     assert result.passed
     assert places <= most <= 2 * places - 1
+    assert most_late > places or places == 1, "the last examples overlap as the first do"
 
 
 def test_two_experiments_share_the_places():
