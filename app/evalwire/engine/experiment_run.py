@@ -90,8 +90,8 @@ class ExperimentRun:
         failure = self._failure
         runs = tuple(run for _, run in sorted(self._runs.copy().items()))
         count = len(opened.dataset.examples) if opened else 0
-        expected = count * (opened.repetitions if opened else 1)
-        is_complete = is_over and opened is not None and len(runs) == expected
+        repetitions = opened.repetitions if opened else 1
+        is_complete = is_over and opened is not None and len(runs) == count * repetitions
         if failure is None and not experiment.problems and not is_complete:
             failure = (
                 Failure(kind="user", stage="task", type="RuntimeError", message=broken)
@@ -106,7 +106,7 @@ class ExperimentRun:
             opened=opened,
             runs=runs,
             example_count=count,
-            repetitions=opened.repetitions if opened else 1,
+            repetitions=repetitions,
             failure=failure,
             problems=experiment.problems,
             seconds=clocks.monotonic() - self._started_at if self._started_at else 0.0,

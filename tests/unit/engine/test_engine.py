@@ -531,7 +531,7 @@ def test_a_stop_lets_what_is_in_flight_finish_and_starts_nothing_new():
         return 1
 
     recorder = FakeRecorder()
-    job = go(experiment(task, name="set_50"), recorder=recorder, stop=stop, task_concurrency=2)
+    job = go(experiment(task, name="set_50"), recorder=recorder, stop=stop, task_concurrency=2, grace_seconds=0.9)
     assert job.interrupted
     assert len(calls) == 2
     assert sorted(recorder.recorded) == ["e0", "e1"]
@@ -936,6 +936,39 @@ def test_a_wait_for_a_rate_limit_is_notified_with_its_seconds():
     assert 0 < pause <= 0.02
     assert [0.02 <= wait <= 0.025 for wait in waits] == [True, False]
     assert 0 < waits[1] <= 0.0025
+
+
+def test_each_wait_is_twice_the_last_up_to_the_longest(monkeypatch):
+    monkeypatch.setattr("evalwire.engine.call_retries._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("evalwire.engine.call_retries._LONGEST_WAIT", 0.006)
+    observer = Watching()
+
+    async def task(example):
+        raise RateLimited
+
+    go(experiment(task, name="set_1"), observer=observer, retries=5)
+    waits = [seconds for event, seconds in observer.events if event == "rate limited"]
+    least = [0.001, 0.002, 0.004, 0.006, 0.006]
+    assert [low <= wait <= 1.25 * low for low, wait in zip(least, waits, strict=True)] == [True] * 5
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_provider_may_ask_to_wait_for_the_longest_time_and_no_longer(monkeypatch):
+    monkeypatch.setattr("evalwire.engine.call_retries._LONGEST_ASKED", 0.02)
+    limited = RateLimited()
+
+    def passes(milliseconds):
+        limited.response = SimpleNamespace(headers={"retry-after-ms": milliseconds})  # type: ignore[attr-defined]
+        errors = [limited]
+
+        async def task(example):
+            if errors:
+                raise errors.pop()
+            return 1
+
+        return go(experiment(task, name="set_1"), retries=1).results[0].passed
+
+    assert [passes(milliseconds) for milliseconds in ("20", "21")] == [True, False]
 
 
 @pytest.mark.usefixtures("no_wait")

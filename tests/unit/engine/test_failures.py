@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from engine_seams import FakeRecorder, FakeTracer, always, experiment, go
 from recording_seams import evaluation, run
 
+from evalwire import clocks
+from evalwire.engine.call_retries import _Tries
 from evalwire.engine.engine import run_engine
 from evalwire.engine.experiment_run import ExperimentRun
 from evalwire.engine.job_state import JobState, _log_pace, engine_failure
 from evalwire.engine.limits import EarlierRuns, Limits, Stop
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.jobs.progress import Quiet
-from evalwire.model import Failure, TaskRun
+from evalwire.model import Failure, ModelUsage, TaskRun, token_count
 from evalwire.model.shard import Shard
 
 GONE = PhoenixUnreachable("gone")
@@ -154,7 +159,9 @@ def test_a_run_that_a_stop_kept_from_being_recorded_is_interrupted():
             stop.request()
             await asyncio.sleep(60)
 
-    (result,) = go(experiment(passing, name="set_1"), recorder=Hanging(), stop=stop, grace_seconds=0.05).results
+    recorder = Hanging()
+    (result,) = go(experiment(passing, name="set_1"), recorder=recorder, stop=stop, grace_seconds=0.05).results
+    assert "verify" not in [what for what, _ in recorder.about]
     assert [(each.output, facts(each.record_failure)) for each in result.runs] == [
         (0, ("evalwire", "interrupted", "Interrupted", "the job ended before the run was recorded"))
     ]
@@ -328,7 +335,128 @@ def test_a_result_so_far_does_not_pass():
     assert (found.evaluator_names, found.runs, found.example_count) == (("always",), (), 0)
     assert (found.repetitions, found.seconds, found.opened) == (1, 0.0, None)
     assert facts(ExperimentRun(job, one).snapshot(broken="").failure)[1] == "interrupted"
-    assert ExperimentRun(job, replace(one, problems=(PROBLEM,))).snapshot(broken="x").failure is None
+    with_problems = ExperimentRun(job, replace(one, problems=(PROBLEM,))).snapshot(broken="x")
+    assert (with_problems.failure, with_problems.problems) == (None, (PROBLEM,))
+
+
+class Broken(dict[Any, Any]):
+    def get(self, *_: Any) -> Any:
+        raise LookupError("a defect")
+
+
+class Defective(Recorder):
+    async def record(self, opened, run):
+        raise LookupError("a defect")
+
+
+@pytest.mark.parametrize("recorder", [Recorder(earlier=Broken(a=1)), Defective()])
+def test_a_defect_of_evalwire_fails_the_experiment(recorder):
+    (result,) = go(experiment(passing, name="set_3"), recorder=recorder).results
+    assert facts(result.failure) == ("evalwire", "record", "LookupError", "a defect")
+
+
+def test_a_run_that_passes_logs_nothing(caplog):
+    caplog.set_level(logging.INFO)
+    assert go(experiment(passing, name="set_3")).results[0].passed
+    assert caplog.messages == []
+
+
+# --- calls ---------------------------------------------------------------------------------------------
+
+USAGE = (ModelUsage(model="m", calls=1, prompt_tokens=2, completion_tokens=3, total_tokens=5),)
+
+
+class Tracer(FakeTracer):
+    """A tracer that keeps what it is told, and gives each call a trace of its own with a usage."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+
+    def trace(self, opened, callee, values):
+        self.told.append((opened.recorded_name, callee.name, dict(values["input"])))
+        trace = super().trace(opened, callee, values)
+        trace.trace_id, trace.usage = f"trace of {callee.name}", USAGE
+        return trace
+
+
+def test_a_run_and_its_evaluations_have_the_times_the_trace_and_the_usage_of_their_calls():
+    tracer = Tracer()
+    began = clocks.now()
+    job = run_engine(
+        [experiment(passing, name="set_1")],
+        recorder=FakeRecorder(),
+        tracer=tracer,
+        observer=Quiet(),
+        limits=Limits(),
+        stop=Stop(),
+    )
+    (found,) = job.results[0].runs
+    assert tracer.told == [("eval", "task", {"n": 0}), ("eval", "always", {"n": 0})]
+    assert began <= found.start_time <= found.end_time <= found.evaluations[0].start_time <= clocks.now()
+    assert [(each.trace_id, each.usage, each.attempts) for each in (found, *found.evaluations)] == [
+        ("trace of task", USAGE, 1),
+        ("trace of always", USAGE, 1),
+    ]
+    assert 0 < job.results[0].seconds < 10
+
+
+@pytest.mark.parametrize(
+    ("usages", "tokens"),
+    [
+        ([USAGE], 5),
+        ([USAGE, USAGE], 10),
+        ([(), USAGE], 5),
+        ([USAGE, ()], 5),
+        ([None, USAGE], None),
+        ([USAGE, None], None),
+        ([()], 0),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_usage_of_a_call_is_that_of_all_its_attempts(usages, tokens, fails):
+    """None if it is not known for any of them."""
+    settled = []
+    tries = _Tries(settled.append)
+    error = ValueError()
+    calls = [SimpleNamespace(usage=usage, error=error, value=None, failure=PROBLEM) for usage in usages]
+    if not fails:
+        calls[-1].error = calls[-1].failure = None
+    for call in calls:
+        tries.ended(call)
+    assert len(settled) == (not fails), "a call that succeeds is settled at once, because no other follows"
+    tries.result_of(calls[-1])
+    (found,) = settled
+    assert (found.call, found.attempts, found.failure) == (calls[-1], len(usages), PROBLEM if fails else None)
+    assert (found.usage if found.usage is None else token_count(found.usage)) == tokens
+
+
+def test_a_failure_is_at_the_line_of_the_project():
+    """Also where a library raised it."""
+
+    async def task(example):
+        json.loads("no JSON")
+
+    one = replace(experiment(task, name="set_1"), path=Path(__file__).parent / "experiment")
+    (result,) = go(one).results
+    assert result.runs[0].failure.where == f"{__file__}:{task.__code__.co_firstlineno + 1}"
+
+
+def test_a_rate_limit_that_lowers_the_limit_is_logged(caplog, monkeypatch):
+    monkeypatch.setattr("evalwire.engine.call_retries._FIRST_WAIT", 0.001)
+    caplog.set_level(logging.INFO)
+
+    class RateLimited(Exception):
+        status_code = 429
+
+    errors = [RateLimited()]
+
+    async def task(example):
+        if errors:
+            raise errors.pop()
+        return 1
+
+    assert go(experiment(task, name="set_1"), task_concurrency="auto").results[0].passed
+    assert caplog.messages == ["a rate limit: 7 examples in flight instead of 10"]
 
 
 # --- stops and logs ------------------------------------------------------------------------------------
@@ -352,6 +480,7 @@ def test_a_stop_keeps_its_first_time_and_its_signal_and_wakes_once():
 
 def test_a_stop_is_heeded_in_its_block_alone():
     stop = Stop()
+    assert stop.is_heeded is False
     with pytest.raises(KeyError), stop.heeded():
         assert stop.is_heeded is True
         raise KeyError
