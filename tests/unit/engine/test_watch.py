@@ -160,14 +160,10 @@ def test_a_line_outside_the_project_is_the_innermost(looks, frames, line):
 
 def test_the_frames_of_a_thread_are_from_the_innermost_on():
     watch = Watch(SimpleNamespace(ident=threading.get_ident()), [], clock=SimpleNamespace(now=float))  # type: ignore[arg-type]
-    frames = list(watch._frames())
-    assert frames[0].f_code.co_name == "_frame_of"
-    assert [each.f_code.co_name for each in frames[:3]] == [
-        "_frame_of",
-        "_frames",
-        "test_the_frames_of_a_thread_are_from_the_innermost_on",
-    ]
-    assert frames[-1].f_back is None
+    names = [each.f_code.co_name for each in watch._frames()]
+    own = names.index("test_the_frames_of_a_thread_are_from_the_innermost_on")
+    assert own < names.index("pytest_pyfunc_call")
+    assert "<module>" in names[own:]
 
 
 @pytest.mark.parametrize("collects", [True, False])
