@@ -1222,7 +1222,7 @@ def but_one(n):
 @pytest.mark.parametrize(
     ("fail", "is_stopped"), [(alike, True), (at_another_line, False), (of_another_type, False), (but_one, False)]
 )
-def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator):
+def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator, caplog):
     """The others run to their end; where it is not asked for, so does this one."""
 
     async def task(example):
@@ -1248,8 +1248,11 @@ def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopp
     if is_stopped:
         line = alike.__code__.co_firstlineno + 1
         assert results[0].failure.type == "TooManyFailures"
-        assert results[0].failure.message.startswith("the first 10 runs all failed with KeyError at ")
-        assert f"test_engine.py:{line}; no further runs were started" in results[0].failure.message
+        message = (
+            f"the first 10 runs all failed with KeyError at engine/test_engine.py:{line}; no further runs were started"
+        )
+        assert results[0].failure.message == message
+        assert caplog.messages == [f"a_40: {message}"]
         assert go(ones[0], task_concurrency=2).results[0].not_run == 0
 
 

@@ -337,7 +337,7 @@ def of(span: Any) -> str:
 def test_tracers_of_the_job_are_those_of_the_user_after_it():
     """Instrumented libraries keep their first tracer."""
     with as_global_provider(provider_of("job")):
-        tracer = trace_api.get_tracer("library", "1.0", schema_url="http://schema")
+        tracer = trace_api.get_tracer_provider().get_tracer("library", "1.0", schema_url="http://schema")
         during = tracer.start_span("s", attributes={"a": 1})
         with tracer.start_as_current_span("s", attributes={"b": 2}) as current:
             assert trace_api.get_current_span() is current
