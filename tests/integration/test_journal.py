@@ -463,6 +463,7 @@ def test_a_job_that_did_not_finish_is_found_by_its_journal(tmp_path):
     whole = path.read_bytes()
     for content, is_unfinished in (
         (b"", False),
+        (b"{", True),
         (whole[:-9], True),
         (whole + b'{"type": "end", "outcome": "passed", "exit_code": 0}\n', False),
         (whole + b'{"type": "end", "outcome": "errors", "exit_code": 1}\n', False),

@@ -20,7 +20,7 @@ MUTATED = {
     "jobs/outcome.py": ["tests/unit/jobs"],
     "model/permutation.py": ["tests/unit/model/test_permutation.py"],
     "model/stats.py": ["tests/unit/model/test_stats.py"],
-    "recording/*": [JOURNAL],
+    "recording/*": [JOURNAL, "tests/unit/recording"],
 }
 
 # NOTE: mutmut finds a package at the top or in src/ alone, so it is given a copy that has one.

@@ -164,13 +164,11 @@ def deleted_experiment(error: ExperimentNotFound) -> ExperimentNotFound:
 
 
 def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
-    """Return a run with only the IDs of records that Phoenix has."""
-    is_recorded = recorded is not None and (
-        is_same_json(run.output, recorded.output) and (run.failure is None) == (recorded.failure is None)
-    )
-    if recorded is None or not is_recorded:
-        unsent = tuple(replace(evaluation, id=None) for evaluation in run.evaluations)
-        return replace(run, id=None, evaluations=unsent)
+    """Return a run, which has no IDs in a journal, with the IDs of the records that Phoenix has."""
+    if recorded is None or not is_same_json(run.output, recorded.output):
+        return run
+    if (run.failure is None) != (recorded.failure is None):
+        return run
     by_name = {evaluation.name: evaluation for evaluation in recorded.evaluations}
     evaluations = tuple(_as_recorded(evaluation, by_name.get(evaluation.name)) for evaluation in run.evaluations)
     return replace(run, id=recorded.id, evaluations=evaluations)
@@ -179,10 +177,10 @@ def _with_recorded_ids(run: TaskRun, recorded: TaskRun | None) -> TaskRun:
 def _as_recorded(evaluation: Evaluation, recorded: Evaluation | None) -> Evaluation:
     """Return an evaluation with the ID and the baseline's score from Phoenix, if Phoenix has the same evaluation."""
     if recorded is None or (evaluation.failure is None) != (recorded.failure is None):
-        return replace(evaluation, id=None)
+        return evaluation
     own = (evaluation.kind, evaluation.score, evaluation.label, evaluation.explanation)
     if own != (recorded.kind, recorded.score, recorded.label, recorded.explanation):
-        return replace(evaluation, id=None)
+        return evaluation
     return replace(evaluation, id=recorded.id, baseline_score=recorded.baseline_score)
 
 

@@ -300,6 +300,7 @@ def test_a_free_ticket_is_had_without_waiting():
         turned = []
         asyncio.get_running_loop().call_soon(turned.append, True)
         pace = Pace(3)
+        assert pace.highest_reached == 0
         tickets = [await pace.acquire() for _ in range(3)]
         assert (turned, pace.in_flight, len(set(tickets))) == ([], 3, 3)
 
@@ -410,7 +411,7 @@ def test_no_ticket_is_lost_or_made_under_stress(limit, seed):
 
 
 @pytest.mark.parametrize("limit", [20, "auto"])
-@pytest.mark.parametrize(("asked", "paused"), [(5.0, 5.0), (3600.0, 60.0), (float("inf"), 60.0)])
+@pytest.mark.parametrize(("asked", "paused"), [(0.5, 0.5), (5.0, 5.0), (3600.0, 60.0), (float("inf"), 60.0)])
 def test_a_wait_that_was_asked_holds_back_new_tickets(limit, asked, paused):
     """Until it is over nobody gets a ticket, free ones or returned ones; then those who wait are woken."""
 

@@ -382,9 +382,9 @@ def test_keys_that_are_not_recorded_are_named_once(caplog):
         return example.input["n"]
 
     def judge(output):
-        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 4 else {})
+        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 2 else {})
 
-    (result,) = go(experiment(task, judge, always)).results
+    (result,) = go(experiment(task, judge, always), task_concurrency=1).results
     assert result.passed
     assert {run.evaluations[0].explanation for run in result.runs} == {"r"}
     named = [record.getMessage() for record in caplog.records if "not recorded" in record.getMessage()]
@@ -531,7 +531,7 @@ def test_a_stop_lets_what_is_in_flight_finish_and_starts_nothing_new():
         return 1
 
     recorder = FakeRecorder()
-    job = go(experiment(task, name="set_50"), recorder=recorder, stop=stop, task_concurrency=2)
+    job = go(experiment(task, name="set_50"), recorder=recorder, stop=stop, task_concurrency=2, grace_seconds=0.9)
     assert job.interrupted
     assert len(calls) == 2
     assert sorted(recorder.recorded) == ["e0", "e1"]
@@ -825,12 +825,14 @@ def test_the_next_task_does_not_wait_for_the_evaluators_of_the_last():
 @pytest.mark.parametrize("places", [1, 2, 5])
 def test_fewer_examples_are_behind_their_tasks_than_may_be_in_them(places):
     """However slow the evaluators are; with one place, examples come strictly one after the other."""
-    in_flight, most = set(), 0
+    in_flight, most, most_late = set(), 0, 0
 
     async def task(example):
-        nonlocal most
+        nonlocal most, most_late
         in_flight.add(example.input["n"])
         most = max(most, len(in_flight))
+        if example.input["n"] >= 20:
+            most_late = max(most_late, len(in_flight))
         return example.input["n"]
 
     async def judge(output):
@@ -841,6 +843,7 @@ def test_fewer_examples_are_behind_their_tasks_than_may_be_in_them(places):
     (result,) = go(experiment(task, judge, name="set_30"), task_concurrency=places).results
     assert result.passed
     assert places <= most <= 2 * places - 1
+    assert most_late > places or places == 1, "the last examples overlap as the first do"
 
 
 def test_two_experiments_share_the_places():
@@ -933,6 +936,39 @@ def test_a_wait_for_a_rate_limit_is_notified_with_its_seconds():
     assert 0 < pause <= 0.02
     assert [0.02 <= wait <= 0.025 for wait in waits] == [True, False]
     assert 0 < waits[1] <= 0.0025
+
+
+def test_each_wait_is_twice_the_last_up_to_the_longest(monkeypatch):
+    monkeypatch.setattr("evalwire.engine.call_retries._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("evalwire.engine.call_retries._LONGEST_WAIT", 0.006)
+    observer = Watching()
+
+    async def task(example):
+        raise RateLimited
+
+    go(experiment(task, name="set_1"), observer=observer, retries=5)
+    waits = [seconds for event, seconds in observer.events if event == "rate limited"]
+    least = [0.001, 0.002, 0.004, 0.006, 0.006]
+    assert [low <= wait <= 1.25 * low for low, wait in zip(least, waits, strict=True)] == [True] * 5
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_a_provider_may_ask_to_wait_for_the_longest_time_and_no_longer(monkeypatch):
+    monkeypatch.setattr("evalwire.engine.call_retries._LONGEST_ASKED", 0.02)
+    limited = RateLimited()
+
+    def passes(milliseconds):
+        limited.response = SimpleNamespace(headers={"retry-after-ms": milliseconds})  # type: ignore[attr-defined]
+        errors = [limited]
+
+        async def task(example):
+            if errors:
+                raise errors.pop()
+            return 1
+
+        return go(experiment(task, name="set_1"), retries=1).results[0].passed
+
+    assert [passes(milliseconds) for milliseconds in ("20", "21")] == [True, False]
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -1186,7 +1222,7 @@ def but_one(n):
 @pytest.mark.parametrize(
     ("fail", "is_stopped"), [(alike, True), (at_another_line, False), (of_another_type, False), (but_one, False)]
 )
-def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator):
+def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopped, is_evaluator, caplog):
     """The others run to their end; where it is not asked for, so does this one."""
 
     async def task(example):
@@ -1212,8 +1248,11 @@ def test_an_experiment_whose_first_ten_runs_fail_alike_is_stopped(fail, is_stopp
     if is_stopped:
         line = alike.__code__.co_firstlineno + 1
         assert results[0].failure.type == "TooManyFailures"
-        assert results[0].failure.message.startswith("the first 10 runs all failed with KeyError at ")
-        assert f"test_engine.py:{line}; no further runs were started" in results[0].failure.message
+        message = (
+            f"the first 10 runs all failed with KeyError at engine/test_engine.py:{line}; no further runs were started"
+        )
+        assert results[0].failure.message == message
+        assert caplog.messages == [f"a_40: {message}"]
         assert go(ones[0], task_concurrency=2).results[0].not_run == 0
 
 

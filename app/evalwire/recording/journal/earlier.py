@@ -17,7 +17,7 @@ _LAST = 64 * 1024  # bytes, more than an end line has
 
 def newest_journal(directory: Path) -> Path | None:
     """Return the newest journal in a directory, by name; None without a journal."""
-    return max(directory.glob(_PATTERN), key=lambda path: path.stem, default=None)
+    return max(directory.glob(_PATTERN), default=None)
 
 
 def unfinished_journal(directory: Path) -> Path | None:

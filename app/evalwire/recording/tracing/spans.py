@@ -49,12 +49,12 @@ class OpenTrace:
 
     Attributes:
         ended: the usage in the spans that ended so far.
-        children: the number of spans that started in the trace, without the span around the call.
+        has_children: whether a span started in the trace after the span around the call.
         is_dispensable: whether the span around the call holds nothing, so that it waits for a later child.
     """
 
     ended: list[SpanUsage] = dataclasses.field(default_factory=list)
-    children: int = 0
+    has_children: bool = False
     is_dispensable: bool = False
 
 
@@ -79,11 +79,11 @@ class CallSpan:
         *,
         given: Any,
         mask: Callable[[str], str],
-        open_traces: dict[int, OpenTrace] | None = None,
-        is_optional: bool = False,
+        open_traces: dict[int, OpenTrace],
+        is_optional: bool,
     ) -> None:
         self.usage: Usage | None = None
-        self._open_traces = open_traces if open_traces is not None else {}
+        self._open_traces = open_traces
         self._is_optional = is_optional
         identity = span.get_span_context()
         self.trace_id = trace_api.format_trace_id(identity.trace_id) if identity.is_valid else None
@@ -97,7 +97,7 @@ class CallSpan:
         """End the span with the output of the call, or with its failure."""
         number = self._span.get_span_context().trace_id
         trace = self._open_traces.get(number)
-        if trace is not None and self._is_optional and failure is None and not trace.children:
+        if trace is not None and self._is_optional and failure is None and not trace.has_children:
             trace.is_dispensable = True
             self.trace_id = None
         if failure is None:
@@ -153,11 +153,11 @@ class SpanCollector(trace_sdk.SpanProcessor):
         self._kept: OrderedDict[int, trace_sdk.ReadableSpan] = OrderedDict()
 
     def on_start(self, span: trace_sdk.Span, parent_context: Context | None = None) -> None:
-        """Count a span that starts within a call."""
+        """Note that a span starts within a call."""
         del parent_context
         identity = span.get_span_context()
         if span.parent is not None and (trace := self._open_traces.get(identity.trace_id)) is not None:
-            trace.children += 1
+            trace.has_children = True
 
     def on_end(self, span: trace_sdk.ReadableSpan) -> None:
         """Queue an ended span."""
