@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.drops import Comparing, apply_drop_gate
-from evalwire.gates.early_results import decided_early, decision_of
+from evalwire.gates.early_results import decided_early, decision_of, is_undecided
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
 from evalwire.gates.undecided import decide_without_runs
@@ -98,9 +98,12 @@ def _corrected(
     for gate in gates:
         if gate.rule == "max_drop" and gate.experiment in stoppings:
             compared = _comparison(gate, baselines.get(gate.experiment))
-            looked = decision_of(stoppings[gate.experiment], gate)
+            stopping = stoppings[gate.experiment]
+            looked = decision_of(stopping, gate)
             if compared is not None and compared.p_value is not None:
                 p_value = looked.p_value if looked is not None else None
+                if is_undecided(stopping, gate):
+                    p_value = 1.0  # a test of a part that other gates ended is not valid
                 raw[gate.experiment, gate.evaluation] = compared.p_value if p_value is None else p_value
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 

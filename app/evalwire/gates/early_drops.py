@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.gates.comparison import Scores, scores_of
 from evalwire.gates.drops import FEWEST_PAIRS
 from evalwire.gates.early_limits import undecided
-from evalwire.gates.gate_results import percent
+from evalwire.gates.gate_results import SLACK, percent
 from evalwire.gates.looks import LOOKS, DropLooks
 from evalwire.model import ExperimentResult, difference, mean
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class EarlyDrop:
     """A drop gate that looks at its pairs ten times, or after each round of repetitions.
 
-    It is left to the whole run if it has fewer than ten pairs, no baseline or a changed evaluator, or if its mode is
-    `strict`.
+    It is left to the whole run if it has fewer than ten pairs or than `min_paired` requires, no baseline or a changed
+    evaluator, or if its mode is `strict`.
 
     Args:
         gate: the gate.
@@ -59,6 +59,8 @@ class EarlyDrop:
         self._looks: DropLooks | None = None
         if len(self._order) < FEWEST_PAIRS or gate.drop_policy.mode == "strict" or before is None:
             return
+        if len(_unchanged(before, examples)) < gate.drop_policy.min_paired * len(examples) - SLACK:
+            return
         self._rounds = min(repetitions, before.repetitions)
         level = mean([self._before.by_example[example_id] for example_id in self._order])
         self._looks = DropLooks(
@@ -79,7 +81,7 @@ class EarlyDrop:
         evaluators = {found.evaluator for run in before.runs for found in run.evaluations if found.name == self._name}
         if evaluators & set(changed) or self._name in changed:
             return nothing
-        same = {example.id for example in examples if before.contents.get(example.id) == example.content_hash}
+        same = _unchanged(before, examples)
         repetitions = min(self._repetitions, before.repetitions)
         runs = tuple(run for run in before.runs if run.example.id in same and run.repetition <= repetitions)
         part = replace(before, runs=runs, repetitions=repetitions)
@@ -104,9 +106,15 @@ class EarlyDrop:
         self._look(part, share=share)
 
     def end(self, part: ExperimentResult) -> None:
-        """Account for the earlier looks after the whole run."""
-        if self._looks is not None and self._looks.number and (losses := self._losses(part)):
-            self.decision = replace(self.decision, p_value=self._looks.final_p_value(losses))
+        """Account for the earlier looks after the whole run, in the repetitions that both sides have.
+
+        The whole run can still fail a gate that passed early, because a pass changes no boundary.
+        """
+        if self._looks is None or not self._looks.number or self.decision.status == "failed":
+            return
+        runs = tuple(run for run in part.runs if run.repetition <= self._rounds)
+        if losses := self._losses(replace(part, runs=runs, repetitions=self._rounds)):
+            self.decision = replace(undecided(self.gate), p_value=self._looks.final_p_value(losses))
 
     def _look(self, part: ExperimentResult, *, share: float | None) -> None:
         looks = self._looks
@@ -138,3 +146,8 @@ class EarlyDrop:
             for example_id in self._order
             if example_id in after.by_example
         ]
+
+
+def _unchanged(before: ExperimentResult, examples: Sequence[Example]) -> set[str]:
+    """Return the IDs of the examples that the baseline has with the same content."""
+    return {example.id for example in examples if before.contents.get(example.id) == example.content_hash}

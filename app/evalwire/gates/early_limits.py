@@ -11,7 +11,7 @@ from evalwire.gates.measures import measure_evaluation
 from evalwire.model import Audit, Expected, GateDecision, are_bools, mean, token_count, usage_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evalwire.gates.resolve import Gate
     from evalwire.model import Evaluation, ExperimentResult, Price, Rule, StoppingRules, TaskRun
@@ -31,12 +31,14 @@ RISKY_RULES: tuple[Rule, ...] = (
 _P95 = 0.95
 _GOOD = Expected(mean=0.95, variance=0.05)  # without a baseline; decides the savings, never the risk
 _CERTAIN = "no further run could change this"
+_CERTAIN_SCORES = "no further score between 0 and 1 could change this"
 
 Value = float | Literal["left out", "no score", "missing", "unfit"]
 """A run for a limit on a mean: a value from 0 (bad) to 1, or the reason why it has none.
 
 `left out` is a run to which the evaluation does not apply. `no score` is a run that failed: a pass rate counts it as
-0, and a mean leaves it out. `missing` is a score without which the gate fails. `unfit` is a score outside of 0 to 1.
+0, and a mean leaves it out. `missing` is a label without a score: a pass rate counts it as 0, and a mean fails the
+gate. `unfit` is a score outside of 0 to 1, or a number among bools.
 """
 
 
@@ -90,8 +92,6 @@ class EarlyRate:
         self._values.append(value)
         if value == "unfit":
             self._is_open = False
-        elif value == "missing":
-            self._decide("failed", "a score is missing")
         elif self._audits is not None:
             self._look(value)
         elif len(self._values) >= min(self._rules.min_examples, self._n) or self._is_about_runs:
@@ -103,16 +103,20 @@ class EarlyRate:
 
     def _begin(self) -> None:
         """Start the audits with the values so far, which show whether the scores are bools."""
-        evaluations = [*self._before, *self._evaluations]
-        if self.gate.rule in ("min_label_share", "max_label_share") or self._is_about_runs:
+        if self._is_about_runs:
             self._is_bool = True
-        elif not evaluations:
-            return
+        elif self.gate.label is not None:
+            if not any(each.label is not None for each in self._evaluations):
+                return  # without a label, the gate fails
+            self._is_bool = True
         else:
-            self._is_bool = are_bools([each for each in evaluations if each.is_applicable])
-        if self.gate.rule in ("min_pass_rate", "max_pass_rate") and not self._is_bool:
-            self._is_open = False  # the gate fails at the end, with advice
-            return
+            kinds = [are_bools(found) for found in (self._evaluations, self._before) if _has_scores(found)]
+            if not _has_scores(self._evaluations):
+                return
+            self._is_bool = kinds[0]
+            if self._is_bool != kinds[-1] or (self.gate.rule.endswith("_pass_rate") and not self._is_bool):
+                self._is_open = False  # left to the whole run, which fails a pass rate of numbers
+                return
         self._is_whole = self._is_bool and all(each.is_applicable for each in self._before)
         self._audits = _audits(self._n, self._least, self._risk, self._expected(), is_whole=self._is_whole)
         for value in self._values:
@@ -136,13 +140,13 @@ class EarlyRate:
         if self._audits is None or self.decision.status is not None:
             return
         passing, failing = self._audits
-        if value == "no score":
+        if value == "missing" and not self._is_bool:
+            self._decide("failed", "a score is missing")
+            return
+        if value in ("no score", "missing"):
             value = 0.0 if self._is_bool else "left out"
         if isinstance(value, str):
             pair = (0.0, 0.0) if self._is_whole else (self._least, 1 - self._least)
-        elif self._is_bool and value not in (0.0, 1.0):
-            self._is_open = False
-            return
         else:
             pair = (value, 1 - value)
         passing.add(pair[0])
@@ -154,7 +158,7 @@ class EarlyRate:
 
     def _odds(self, audit: Audit, word: str) -> str:
         if audit.is_certain:
-            return _CERTAIN
+            return _CERTAIN if self._is_bool else _CERTAIN_SCORES
         return f"all {self._n:,} would {word} with a probability of at most {percent(self._risk)}"
 
     def _decide(self, status: Literal["passed", "failed"], text: str) -> None:
@@ -180,7 +184,7 @@ class EarlyRate:
             return float((found.label == self.gate.label) is self._is_floor)
         if found.score is None:
             return "left out" if self.gate.missing == "ignore" else "missing"
-        if not 0 <= found.score <= 1:
+        if not 0 <= found.score <= 1 or (self._is_bool and found.kind != "bool"):
             return "unfit"
         return found.score if self._is_floor else 1 - found.score
 
@@ -192,12 +196,11 @@ class EarlyRate:
         Source: Hoeffding 1963, "Probability Inequalities for Sums of Bounded Random Variables", JASA 58, theorem 2, for
         the difference of two means of independent values from 0 to 1. The repetitions of an example are independent.
         """
-        value = self._mean_of(part)
+        value, count = self._mean_of(part)
         left = self._repetitions - part.repetitions
-        if value is None or not left:
+        if value is None or not count or not left:
             return
-        n = part.example_count
-        spread = 1 / (n * part.repetitions) + 1 / (n * left)
+        spread = (1 + part.repetitions / left) / count
         most = left / self._repetitions * math.sqrt(spread * math.log(1 / self._risk) / 2)
         edge = value - (self._least - SLACK)
         if edge > most and self.is_needed:
@@ -205,18 +208,23 @@ class EarlyRate:
         elif edge < -most:
             self._decide("failed", f"the whole run would pass with a probability of at most {percent(self._risk)}")
 
-    def _mean_of(self, part: ExperimentResult) -> float | None:
-        """Return the mean of the values of the first repetitions; None if it cannot decide the gate."""
+    def _mean_of(self, part: ExperimentResult) -> tuple[float | None, int]:
+        """Return the mean of the values of the first repetitions, None if it cannot decide the gate; and their number.
+
+        Runs that the mean leaves out are expected to be left out in other repetitions too.
+        """
         if self.gate.rule == "max_error_rate":
-            return 1 - part.error_rate
+            return 1 - part.error_rate, part.expected_runs
         score = next((each for each in part.scores if each.name == self.gate.evaluation), None)
         measure = measure_evaluation(part, self.gate, score) if score is not None else None
-        if measure is None or measure.value is None or measure.misses_scores:
-            return None
+        if score is None or measure is None or measure.value is None or measure.misses_scores:
+            return None, 0
         scores = [each.score for each in _evaluations(part, self.gate) if each.score is not None]
-        if self.gate.rule == "max_p95_seconds" or not all(0 <= each <= 1 for each in scores):
-            return None
-        return measure.value if self._is_floor else 1 - measure.value
+        if not all(0 <= each <= 1 for each in scores):
+            return None, 0
+        ignored = score.unscored if self.gate.missing == "ignore" and self.gate.label is None else 0
+        count = part.expected_runs - score.not_applicable - ignored if measure.is_rate else score.count
+        return measure.value if self._is_floor else 1 - measure.value, count
 
     def end(self, part: ExperimentResult) -> None:
         """Keep the limit for the whole run: earlier looks do not change it."""
@@ -235,15 +243,18 @@ class EarlyCount:
         self.gate = gate
         self.decision = undecided(gate)
         self._number = 0
+        self._is_known = True
 
     def add(self, run: TaskRun) -> None:
         """Count the next run."""
         if self.gate.rule == "min_llm_calls":
-            self._number += sum(used.calls for used in run.total_usage or ())
+            usage = run.total_usage
+            self._is_known = self._is_known and usage is not None  # an unknown number of calls fails the gate
+            self._number += sum(used.calls for used in usage or ())
         else:
             own = [each for each in run.evaluations if each.name == self.gate.evaluation and each.failure is None]
             self._number += any(each.is_applicable and each.score is not None for each in own)
-        if self._number >= self.gate.threshold:
+        if self._is_known and self._number >= self.gate.threshold:
             self.decision = replace(self.decision, status="passed", text=_CERTAIN)
 
     def end_round(self, part: ExperimentResult) -> None:
@@ -307,6 +318,10 @@ def _audits(n: int, least: float, risk: float, expected: Expected, *, is_whole: 
         Audit(n, bounds[0], risk=risk, expected=expected, is_bool=is_whole),
         Audit(n, bounds[1], risk=risk, expected=opposite, is_bool=is_whole),
     )
+
+
+def _has_scores(evaluations: Sequence[Evaluation]) -> bool:
+    return any(each.score is not None for each in evaluations)
 
 
 def _evaluations(result: ExperimentResult | None, gate: Gate) -> list[Evaluation]:

@@ -18,6 +18,7 @@ _LEAST_SHARE = 0.3  # of the information, before which no gate passes
 _LEAST_PAIRS = 30
 _LEAST_CHANGED = 10
 _WORTHWHILE = 50  # pairs: fewer leave nothing to save by a pass
+_TIE = 1e-9  # times the sum of all magnitudes, as in `sign_flip`: a rounding error does not miss a boundary
 
 
 class DropLooks:
@@ -81,7 +82,8 @@ class DropLooks:
         known = len(losses) / self._pairs if share is None else share
         total = self._signs.advance(losses)
         boundary = self._signs.cross(_EARLY * self._significance * known)
-        if total >= boundary and total / len(losses) > self._tolerance + SLACK:
+        tie = math.fsum(map(abs, losses)) * _TIE
+        if total >= boundary - tie and total / len(losses) > self._tolerance + SLACK:
             self.p_value = self._signs.crossed
             return "failed"
         squares = math.fsum(loss * loss for loss in losses)

@@ -139,5 +139,4 @@ class ExperimentStopping:
     def end(self, part: ExperimentResult) -> None:
         """Account for the earlier looks after the whole run."""
         for each in self._gates:
-            if each.decision.status is None:
-                each.end(part)
+            each.end(part)
