@@ -142,15 +142,17 @@ class ExperimentRun:
     async def _start_workers(self, opened: OpenExperiment, task: Callee) -> None:
         """Start a worker for each ticket from the pace; cancelled when the job should end."""
         pending = self._pending(opened)
-        for first in pending:
+        while True:  # a ticket first: a run that waited for one would be a gap in the order
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
+            first = None
             is_admitted = False
             try:
-                is_admitted = await self._is_admitted(first)
+                first = next(pending, None)
+                is_admitted = first is not None and await self._is_admitted(first)
             finally:
                 if not is_admitted:
                     self._job.pace.release(ticket)
-            if not is_admitted:
+            if first is None or not is_admitted:
                 return
             self._start(self._work(opened, task, first, pending, ticket))
 

@@ -85,7 +85,7 @@ class EarlyDrop:
         repetitions = min(self._repetitions, before.repetitions)
         runs = tuple(run for run in before.runs if run.example.id in same and run.repetition <= repetitions)
         part = replace(before, runs=runs, repetitions=repetitions)
-        return scores_of(part, self._name, direction=self.gate.direction)
+        return scores_of(part, self._name, missing_passes=self.gate.direction == "minimize")
 
     def add(self, run: TaskRun) -> None:
         """Look if the next run completes a tenth of the pairs; the last look is the whole run."""
@@ -133,7 +133,7 @@ class EarlyDrop:
 
     def _losses(self, part: ExperimentResult) -> list[float]:
         """Return how much each pair got worse, in the random order; empty if the pairs are not what looks can test."""
-        after = scores_of(part, self._name, direction=self.gate.direction)
+        after = scores_of(part, self._name, missing_passes=self.gate.direction == "minimize")
         has_half = (after.not_applicable & self._before.by_example.keys()) or (
             self._before.not_applicable & after.by_example.keys()
         )

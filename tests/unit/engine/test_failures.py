@@ -23,8 +23,10 @@ from evalwire.engine.limits import EarlierRuns, Limits, Stop
 from evalwire.errors import DatasetNotFound, PhoenixRefused, PhoenixUnreachable, RunTaken
 from evalwire.jobs.progress import Quiet
 from evalwire.model import Failure, ModelUsage, TaskRun, token_count
+from evalwire.model.budget import Amount
 from evalwire.model.shard import Shard
 
+NOTHING = Amount()
 GONE = PhoenixUnreachable("gone")
 PROBLEM = Failure(kind="user", stage="import", type="E", message="m")
 
@@ -148,7 +150,7 @@ def test_a_stopped_job_is_interrupted():
     job = go(experiment(passing, name="set_2"), stop=stop)
     message = "the job was stopped before it finished"
     assert [facts(each.failure) for each in job.results] == [("evalwire", "interrupted", "Interrupted", message)]
-    assert (job.interrupted, job.made) == (True, EarlierRuns())
+    assert (job.interrupted, job.made) == (True, EarlierRuns(spent=NOTHING))
 
 
 def test_a_run_that_a_stop_kept_from_being_recorded_is_interrupted():
@@ -202,7 +204,8 @@ def test_the_reason_of_a_job_that_is_given_up_is_the_failure_of_all_its_experime
 def test_each_failed_run_counts_once(one, recorder, failed):
     """And an experiment that did not run."""
     job = go(one, recorder=recorder)
-    assert job.made == EarlierRuns(planned=0 if failed == 1 else 3, failed=failed)
+    made = {} if failed == 1 else {"planned": 3, "largest": NOTHING}
+    assert job.made == EarlierRuns(failed=failed, spent=NOTHING, **made)
     assert job.results[0].passed is (failed == 0)
 
 
@@ -223,7 +226,7 @@ def test_failures_of_earlier_parts_of_the_job_count():
     assert [len(later(**each).results[0].runs) for each in ({}, {"failed": 2}, {"planned": 4})] == [5, 3, 7]
     ended = later(ended_by=PROBLEM, planned=4, failed=1)
     assert (ended.results[0].runs, ended.results[0].failure) == ((), PROBLEM)
-    assert ended.made == EarlierRuns(planned=4, failed=1, ended_by=PROBLEM)
+    assert ended.made == EarlierRuns(planned=4, failed=1, ended_by=PROBLEM, spent=NOTHING)
 
 
 @pytest.mark.parametrize(
