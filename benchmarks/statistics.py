@@ -1,10 +1,7 @@
 """`make statistics`: simulate false positives and the power of comparisons.
 
-A system runs an experiment of `n` examples twice: for the baseline and for the current run. Each simulated example
-has a random difficulty. Both of its scores depend on this difficulty, so the scores are paired, and are otherwise
-independent. For a true drop of `d` points, each run is spoiled with the same probability and then scores 0, so that
-the expected mean falls by exactly `d`. A separate table compares two systems that differ in every example but have
-the same expected mean.
+A system of `benchmarks.systems` runs an experiment of `n` examples twice: for the baseline and for the current run. A
+separate table compares two systems that differ in every example but have the same expected mean.
 
 Each comparison uses the test of a gate. It fails if the p-value is at most 0.05 and the mean fell, as with the
 strictest gate. The last two tables simulate whole results with `benchmarks.comparisons`. Each cell has a fixed seed,
@@ -24,26 +21,23 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from benchmarks.comparisons import MANY, SITUATIONS, SPOILED, Situation, is_red
+from benchmarks.systems import Sampler as PairSampler
+from benchmarks.systems import few_gain, few_gain_exactly, few_lose, grades, passes, skewed_scores
 from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
 DRAWS = 799  # sign flips: any number is valid, and 799 is exact at 0.05 / 8 = 5 / 800, the first step of Holm
 REPETITIONS = 5
 
-GRADES = (0, 1, 2, 3, 4)
-SHARES = (1, 1, 3, 6, 9)  # of 20 examples, the number that deserves each grade
-SLIP = 0.15  # probability that a run gets a grade too high; the same for too low
-
 Sampler = Callable[[random.Random, int, float], list[float]]
 
 
-def passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Return gains of single runs; an example passes with probability 1 - u² for a uniform u, on average 2/3."""
-    gains = []
-    for _ in range(n):
-        likely = 1 - chance.random() ** 2
-        before, after = chance.random() < likely, chance.random() < likely * (1 - spoiled)
-        gains.append(float(after - before))
+def gains_of(pair: PairSampler) -> Sampler:
+    """Return a function that draws the gains of an experiment from pairs of scores."""
+
+    def gains(chance: random.Random, n: int, spoiled: float) -> list[float]:
+        return [after - before for before, after in (pair(chance, spoiled) for _ in range(n))]
+
     return gains
 
 
@@ -56,50 +50,6 @@ def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float
         after = sum(chance.random() < likely * (1 - spoiled) for _ in range(REPETITIONS))
         gains.append((after - before) / REPETITIONS)
     return gains
-
-
-def skewed_scores(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Return gains of scores v^(u²): most are close to 1, with a long tail, and difficult examples vary more."""
-    gains = []
-    for _ in range(n):
-        difficulty = chance.random() ** 2
-        before, after = chance.random() ** difficulty, chance.random() ** difficulty
-        gains.append((0.0 if chance.random() < spoiled else after) - before)
-    return gains
-
-
-def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
-    """Return gains of five grades from 0 to 1: most runs get the deserved grade, and some a grade more or less."""
-
-    def graded(deserved: int) -> int:
-        slip = chance.random()
-        return max(deserved - 1, 0) if slip < SLIP else min(deserved + 1, 4) if slip > 1 - SLIP else deserved
-
-    gains = []
-    for deserved in chance.choices(GRADES, SHARES, k=n):
-        before, after = graded(deserved), graded(deserved)
-        gains.append(((0 if chance.random() < spoiled else after) - before) / 4)
-    return gains
-
-
-def _changed_scores(chance: random.Random, n: int, few: float, most: float) -> list[float]:
-    """Return gains of skewed scores, changed by `few` for a tenth of the examples and by `most` for the others."""
-    return [gain + (few if chance.random() < 0.1 else most) for gain in skewed_scores(chance, n, 0.0)]  # noqa: PLR2004
-
-
-def few_gain(chance: random.Random, n: int, _: float) -> list[float]:
-    """Return gains in which a tenth of the examples gain 27 points and the others lose 3."""
-    return _changed_scores(chance, n, 0.27, -0.03)
-
-
-def few_lose(chance: random.Random, n: int, _: float) -> list[float]:
-    """Return gains in which a tenth of the examples lose 27 points and the others gain 3."""
-    return _changed_scores(chance, n, -0.27, 0.03)
-
-
-def few_gain_exactly(chance: random.Random, n: int, _: float) -> list[float]:
-    """Return gains of deterministic scores, in which most examples lose a little and few gain very much."""
-    return [chance.expovariate(1) - 1 for _ in range(n)]
 
 
 def differing_runs(chance: random.Random, n: int, _: float) -> list[float]:
@@ -147,15 +97,15 @@ class Kind:
         return self.p_value(gains, chance.getrandbits(32)), math.fsum(gains) < 0
 
 
-BOOL = Kind(name="bool, one run: McNemar mid-p", gains=passes, mean=2 / 3, is_bool=True)
-SKEWED = Kind(name="graded, skewed: sign-flip", gains=skewed_scores, mean=math.pi / 4)
-TIED = Kind(name="graded, many ties: sign-flip", gains=grades, mean=0.7475)
+BOOL = Kind(name="bool, one run: McNemar mid-p", gains=gains_of(passes), mean=2 / 3, is_bool=True)
+SKEWED = Kind(name="graded, skewed: sign-flip", gains=gains_of(skewed_scores), mean=math.pi / 4)
+TIED = Kind(name="graded, many ties: sign-flip", gains=gains_of(grades), mean=0.7475)
 REPEATED = Kind(name="bool, 5 repetitions: sign-flip", gains=repeated_passes, mean=2 / 3)
 KINDS = (BOOL, SKEWED, TIED, REPEATED)
 EIGHT = KINDS * 2
-FEW_GAIN = Kind(name="few gain much, most lose a little", gains=few_gain, mean=1)
-FEW_LOSE = Kind(name="few lose much, most gain a little", gains=few_lose, mean=1)
-FEW_GAIN_EXACTLY = Kind(name="few gain much, and scores have no noise", gains=few_gain_exactly, mean=1)
+FEW_GAIN = Kind(name="few gain much, most lose a little", gains=gains_of(few_gain), mean=1)
+FEW_LOSE = Kind(name="few lose much, most gain a little", gains=gains_of(few_lose), mean=1)
+FEW_GAIN_EXACTLY = Kind(name="few gain much, and scores have no noise", gains=gains_of(few_gain_exactly), mean=1)
 DIFFERING = Kind(name="3 in 10 differ, 5 repetitions", gains=differing_examples, mean=1)
 MISCOUNTED = Kind(name="the same, if each repetition were an example", gains=differing_runs, mean=1, is_bool=True)
 OTHERS = (FEW_GAIN, FEW_LOSE, DIFFERING, MISCOUNTED, FEW_GAIN_EXACTLY)

@@ -9,7 +9,7 @@ from evalwire.gates.comparison import Scores, scores_of
 from evalwire.gates.drops import FEWEST_PAIRS
 from evalwire.gates.early_limits import undecided
 from evalwire.gates.gate_results import SLACK, percent
-from evalwire.gates.looks import LOOKS, DropLooks
+from evalwire.gates.looks import DropLooks
 from evalwire.model import ExperimentResult, difference, mean
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EarlyDrop:
-    """A drop gate that looks at its pairs ten times, or after each round of repetitions.
+    """A drop gate that looks at its pairs twenty times, or after each round of repetitions.
 
     It is left to the whole run if it has fewer than ten pairs or than `min_paired` requires, no baseline or a changed
     evaluator, or if its mode is `strict`.
@@ -88,8 +88,8 @@ class EarlyDrop:
         return scores_of(part, self._name, missing_passes=self.gate.direction == "minimize")
 
     def add(self, run: TaskRun) -> None:
-        """Look if the next run completes a tenth of the pairs; the last look is the whole run."""
-        if self._looks is None or self._looks.number >= LOOKS - 1:
+        """Look if the next run completes a twentieth of the pairs; the last look is the whole run."""
+        if self._looks is None or self._looks.number >= self._looks.count - 1:
             return
         self._runs.append(run)
         self._known += run.example.id in self._before.by_example
@@ -122,7 +122,7 @@ class EarlyDrop:
         if looks is None or not losses:
             return
         status = looks.look(losses, share=share)
-        where = f"look {looks.number} of {LOOKS if share is None else self._rounds}"
+        where = f"look {looks.number} of {looks.count if share is None else self._rounds}"
         if status == "failed":
             text = f"{where}, p = {looks.p_value:.2g}"
             self.decision = replace(self.decision, status=status, text=text, p_value=looks.p_value)

@@ -11,12 +11,14 @@ from evalwire.model import DRAWS, SignDraws, SignWalk, chance_of_drop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LOOKS = 10
-_EARLY = 0.1  # of the significance, in proportion to the information; the rest is for the last look
-_CHANCE = 0.02  # of a drop in the whole run, below which a gate passes early
+LOOKS = 20
+_EARLY = 0.15  # of the significance, in proportion to the information; the rest is for the last look
+_CHANCE = 0.015  # of a drop in the whole run, below which a gate passes early
+_CHANCE_OF_ROUNDS = 0.02  # the same after a round: fewer looks lose less
 _LEAST_SHARE = 0.3  # of the information, before which no gate passes
 _LEAST_PAIRS = 30
 _LEAST_CHANGED = 10
+_LEAST_CHANGED_IN_ROUND = 5  # of all examples, not of a part
 _WORTHWHILE = 50  # pairs: fewer leave nothing to save by a pass
 _TIE = 1e-9  # times the sum of all magnitudes, as in `sign_flip`: a rounding error does not miss a boundary
 
@@ -25,9 +27,10 @@ class DropLooks:
     """Looks at the losses of a drop gate; a loss is how much an example got worse.
 
     A look fails the gate if the sum of losses crosses a boundary and the mean loss exceeds the tolerance. The
-    boundaries spend a tenth of the significance before the last look, in proportion to the information, so that the
+    boundaries spend 15% of the significance before the last look, in proportion to the information, so that the
     whole run keeps nearly its full power. A look passes the gate if the chance that the whole run shows a drop is
-    below 2%, divided by the drop gates of the experiment. A pass never increases the probability of a false failure.
+    below 1.5% (2% after a round), divided by the drop gates of the experiment. A pass never increases the probability of a
+    false failure.
 
     Source: Lan, DeMets 1983, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70. Jennison, Turnbull
     1999, "Group Sequential Methods with Applications to Clinical Trials", sections 7.2 and 10.3.
@@ -41,6 +44,7 @@ class DropLooks:
         draws: the number of random choices of signs.
 
     Attributes:
+        count: the number of looks at a growing part, including the whole run: at most one for each pair.
         number: the number of the last look.
         chance: at the last look, the chance that the whole run would show a drop; None if it was not computed.
         p_value: the p-value of a failure at the last look.
@@ -59,8 +63,9 @@ class DropLooks:
         self._pairs = pairs
         self._significance = significance
         self._tolerance = tolerance
-        self._least_chance = _CHANCE / siblings
+        self._siblings = siblings
         self._signs = SignWalk() if is_bool else SignDraws(pairs, draws=draws)
+        self.count = min(LOOKS, pairs)
         self.number = 0
         self.chance: float | None = None
         self.p_value = 1.0
@@ -68,7 +73,7 @@ class DropLooks:
     @property
     def next_at(self) -> int:
         """The number of known pairs at which the next look is due, for looks within a round."""
-        return math.ceil(self._pairs * (self.number + 1) / LOOKS)
+        return math.ceil(self._pairs * (self.number + 1) / self.count)
 
     def look(self, losses: Sequence[float], *, share: float | None = None) -> Literal["failed", "passed"] | None:
         """Look at the losses so far; return the status of the gate if it is decided, else None.
@@ -93,10 +98,10 @@ class DropLooks:
             known >= _LEAST_SHARE
             and self._pairs >= _WORTHWHILE
             and len(losses) >= _LEAST_PAIRS
-            and sum(loss != 0 for loss in losses) >= _LEAST_CHANGED
+            and sum(loss != 0 for loss in losses) >= (_LEAST_CHANGED_IN_ROUND if is_round else _LEAST_CHANGED)
         ):
             self.chance = chance_of_drop(final_total, variance, known, tolerance=self._tolerance * self._pairs)
-            if self.chance < self._least_chance:
+            if self.chance < (_CHANCE_OF_ROUNDS if is_round else _CHANCE) / self._siblings:
                 return "passed"
         return None
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-import random
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +14,16 @@ NEW_MODEL = (
 )
 
 PRICES = {"m": Price(input=1.0, output=1.0)}
+
+
+@pytest.fixture(scope="module")
+def budgets():
+    """The simulation in docs/statistics.md."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[3])
+        from benchmarks import early_budgets
+
+        yield early_budgets
 
 
 def used(usd: float, *, tokens: int = 0) -> tuple[ModelUsage, ...]:
@@ -30,44 +38,23 @@ def spend(purse: Purse, usd: float) -> None:
     purse.settle(reservation)
 
 
-def run_schedule(budget: Budget, costs: list[float], places: int, rng: random.Random) -> tuple[Purse, float, int]:
-    """Run a schedule until the purse is closed; return it, the bound on the usage, and the number of runs."""
-    purse = Purse(budget, clock=lambda: 0.0)
-    running: list[tuple[float, int, object, float]] = []
-    left, now, started = list(costs), 0.0, 0
-    largest, in_flight = purse.largest or Amount(), 0
-    while left or running:
-        while left and len(running) < places and (reservation := purse.admit()) is not None:
-            largest, in_flight = purse.largest or Amount(), len(running) + 1
-            heapq.heappush(running, (now + rng.expovariate(1.0), started, reservation, left.pop(0)))
-            started += 1
-        if not running:
-            break
-        now, _, ended, cost = heapq.heappop(running)
-        purse.pay(ended, used(cost * 0.3))
-        purse.pay(ended, used(cost * 0.7))
-        purse.settle(ended)
-    limit = (budget.max_cost_usd or 0.0) + in_flight * max(0.0, max(costs) - largest.usd)
-    return purse, limit, started
-
-
 @pytest.mark.parametrize("knows_past", [False, True])
-def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(knows_past):
+def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(budgets, knows_past):
     """Spent <= budget + places in flight x (largest run - largest seen), over 1,000 random schedules."""
-    exceeded = 0
-    for seed in range(1_000):
-        rng = random.Random(seed)
-        costs = [rng.lognormvariate(0.0, rng.choice([0.1, 1.0, 2.0])) for _ in range(rng.randint(1, 60))]
-        budget = Budget(max_cost_usd=rng.uniform(0.1, 1.2) * sum(costs))
-        if knows_past:
-            budget = replace(budget, largest=Amount(usd=sorted(costs)[int(len(costs) * 0.95) - 1]))
-        purse, limit, started = run_schedule(budget, costs, rng.randint(1, 20), rng)
-        assert purse.spent.usd <= limit + 1e-9, seed
-        assert purse.spent.usd == pytest.approx(sum(costs[:started]))
-        assert bool(purse.closed) == (started < len(costs)), seed
-        assert purse.admit() is None or not purse.closed, "a closed purse never opens again"
-        exceeded += purse.spent.usd > budget.max_cost_usd
-    assert exceeded, "the schedules include budgets that are exceeded"
+    schedules = [budgets.schedule(seed, knows_past=knows_past) for seed in range(budgets.SCHEDULES)]
+    assert not [seed for seed, each in enumerate(schedules) if each.spent > each.most + 1e-9]
+    assert [each.spent for each in schedules] == pytest.approx([each.expected for each in schedules])
+    assert all(each.is_closed != each.is_whole for each in schedules)
+    assert any(each.spent > each.budget for each in schedules), "the schedules include budgets that are exceeded"
+
+
+def test_a_closed_purse_never_opens_again():
+    purse = Purse(Budget(max_cost_usd=2.5))
+    spend(purse, 1.0)
+    spend(purse, 1.0)
+    assert purse.admit() is None
+    assert purse.closed
+    assert purse.admit() is None
 
 
 def test_first_run_is_alone_in_flight():

@@ -39,11 +39,11 @@ def looked(
 # --- when it looks ---------------------------------------------------------------------------------------
 
 
-def test_a_clear_drop_fails_at_its_second_look_and_says_so():
+def test_a_clear_drop_fails_at_its_third_look_and_says_so():
     taken, decision = looked(DROP, [False] * 100, [True] * 100)
-    assert (taken, decision.status) == (20, "failed")
-    assert decision.text == "look 2 of 10, p = 0.0002"
-    assert 0 < decision.p_value <= 0.1 * 0.05 * 0.2
+    assert (taken, decision.status) == (15, "failed")
+    assert decision.text == "look 3 of 20, p = 0.00049"
+    assert 0 < decision.p_value <= 0.15 * 0.05 * 0.15
 
 
 def test_a_run_without_change_of_its_mean_passes_and_says_with_which_chance():
@@ -51,9 +51,9 @@ def test_a_run_without_change_of_its_mean_passes_and_says_with_which_chance():
     now, then = ([chance.random() < 0.7 for _ in range(400)] for _ in range(2))
     taken, decision = looked(gate("max_drop", 0.05), now, then)
     assert decision.status == "passed"
-    assert taken % 40 == 0
+    assert taken % 20 == 0
     assert 120 <= taken < 400
-    assert decision.text.startswith(f"look {taken // 40} of 10: the whole run would show a drop with a probability of ")
+    assert decision.text.startswith(f"look {taken // 20} of 20: the whole run would show a drop with a probability of ")
     assert decision.p_value == 1.0, "for Holm's correction, which it leaves alone"
 
 
@@ -76,9 +76,9 @@ def test_only_examples_that_the_baseline_scored_are_pairs():
         seen.append(found._looks.number if found._looks else None)
         if found.decision.status is not None:
             break
-    assert seen[:9] == [0] * 8 + [1], "5 changed, and then the fourth of 35 pairs"
-    assert len(seen) == 16, "the eleventh of them is the third look"
-    assert found.decision.text.startswith("look 3 of 10")
+    assert seen[:7] == [0] * 6 + [1], "5 changed, and then the second of 35 pairs"
+    assert len(seen) == 16, "the eleventh of them is the sixth look"
+    assert found.decision.text.startswith("look 6 of 20")
 
 
 def test_an_evaluation_of_bools_counts_a_failed_run_as_worse_and_one_of_numbers_leaves_it_out():
@@ -105,13 +105,13 @@ def test_a_relative_tolerance_is_a_share_of_the_baselines_mean():
 
 
 def test_the_significance_is_shared_by_the_drop_gates_of_the_job():
-    for gates, taken in ((1, 20), (4, 20), (20_000, 30)):
+    for gates, taken in ((1, 15), (4, 15), (20_000, 25)):
         asked = [replace(DROP, evaluation=f"s{n}") for n in range(gates)]
         found = looked(DROP, [False] * 100, [True] * 100, rules=rules(asked))
         assert found[0] == taken
-        assert found[1].p_value <= 0.1 * 0.05 / gates * found[0] / 100
+        assert found[1].p_value <= 0.15 * 0.05 / gates * found[0] / 100
     strict = gate("max_drop", 0.0, drop_policy=DropPolicy(significance=1e-6))
-    assert looked(strict, [False] * 100, [True] * 100)[0] == 30
+    assert looked(strict, [False] * 100, [True] * 100)[0] == 25
 
 
 def test_the_chance_of_a_pass_is_shared_by_the_drop_gates_of_the_experiment():
@@ -174,18 +174,18 @@ def alike(kind: str, n: int, worse: float, seed: int = 1) -> tuple[list[Said], l
 @pytest.mark.parametrize(("kind", "fixed"), [("bools", mcnemar_midp), ("numbers", sign_flip)])
 def test_a_whole_run_has_the_p_value_of_all_its_looks(kind, fixed):
     now, then = alike(kind, 60, 0.05)
-    asked = gate("max_drop", 0.0, drop_policy=DropPolicy(significance=0.3))
+    asked = gate("max_drop", 0.0, drop_policy=DropPolicy(significance=0.2))
     found = early(replace(asked, direction="maximize"), 60, whole(runs_of(then)), siblings=10**9)
     _, decision = look(found, runs_of(now))
     assert decision.status is None
     found.end(whole(runs_of(now)))
     losses = [float(old) - float(new) for new, old in zip(now, then, strict=True)]
-    looks = DropLooks(60, significance=0.3, tolerance=0.0, is_bool=kind == "bools")
-    while looks.number < 9:
+    looks = DropLooks(60, significance=0.2, tolerance=0.0, is_bool=kind == "bools")
+    while looks.number < looks.count - 1:
         looks.look(losses[: looks.next_at])
     assert found.decision.p_value == looks.final_p_value(losses)
     alone = fixed(losses.count(1), losses.count(-1)) if kind == "bools" else fixed([-loss for loss in losses])
-    assert alone <= found.decision.p_value <= alone + 0.03
+    assert alone <= found.decision.p_value <= alone + 0.15 * 0.2
     assert (found.decision.status, found.decision.text) == (None, "")
 
 

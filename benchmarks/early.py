@@ -1,0 +1,252 @@
+"""`make statistics`: simulate early verdicts and budgets.
+
+Drop gates are simulated by their looks (`benchmarks.early_drops`), with the sign flips that a job draws. Four gates of
+an experiment go through the steps of a job (`benchmarks.early_jobs`). Limits are simulated by the gate that looks at
+each run (`benchmarks.early_limits`), and budgets by the purse (`benchmarks.early_budgets`). Each experiment is decided
+by the whole run and early, from the same data.
+
+A saving is a share of the examples. Runs in flight at the verdict are made and paid, too: subtract concurrency / n.
+Each cell has a fixed seed, so the figures are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial, reduce
+from multiprocessing import get_context
+from operator import add
+
+from benchmarks.early_budgets import SCHEDULES, Spent, schedule
+from benchmarks.early_drops import Cell, drops, rounds
+from benchmarks.early_jobs import four_gates
+from benchmarks.early_limits import Edge, Saved, edge, savings
+from benchmarks.systems import BROKEN, FEW_GAIN, NOISY, QUIET, SKEWED, SORTS, TIED
+
+SYSTEMS = (NOISY, QUIET, SKEWED, TIED)
+HELD_OUT = (SORTS, BROKEN, FEW_GAIN)
+LIMITS = {True: (0.9, (0.99, 0.97, 0.95, 0.90, 0.85, 0.80)), False: (0.7, (0.80, 0.75, 0.65, 0.60))}
+"""For bools and graded scores: the limit, and the true means."""
+WORSE = ((0, 0.0), (1, 0.10), (2, 0.10), (1, 0.20))
+"""The number of four gates that fall, and by how much."""
+ROUND_SIZES = (50, 200)
+EDGES = tuple(itertools.product((True, False), (True, False)))
+_PART = 250  # experiments of a call, to divide cells among processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The sizes of the simulation.
+
+    Attributes:
+        sizes: numbers of examples.
+        drops: true drops of the mean.
+        experiments: experiments per cell.
+        jobs: experiments with four gates, per cell.
+        limits: experiments with a limit, per cell.
+        orders: random orders of an experiment that is next to its limit.
+        rounds: experiments with five repetitions, per cell.
+        schedules: schedules of costs under a budget, half of them with a known past.
+    """
+
+    sizes: tuple[int, ...] = (50, 100, 200, 500, 1000)
+    drops: tuple[float, ...] = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20)
+    experiments: int = 1_000
+    jobs: int = 1_000
+    limits: int = 500
+    orders: int = 4_000
+    rounds: int = 500
+    schedules: int = SCHEDULES
+
+
+FULL = Plan()
+QUICK = Plan(
+    sizes=(50, 200), drops=(0.0, 0.15), experiments=100, jobs=30, limits=50, orders=300, rounds=30, schedules=200
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The simulated figures.
+
+    Attributes:
+        drops: drop gates, by kind of scores, size and drop.
+        jobs: experiments of 200 examples with four drop gates.
+        rounds: drop gates with five repetitions.
+        limits: limits, by size and true mean.
+        edges: whole runs next to their limit.
+        budgets: schedules under a budget.
+    """
+
+    drops: list[Cell]
+    jobs: list[Cell]
+    rounds: list[Cell]
+    limits: list[Saved]
+    edges: list[Edge]
+    budgets: list[Spent]
+
+
+def simulate(plan: Plan) -> Figures:
+    """Simulate all cells on all processors, starting with the largest."""
+    sizes = sorted(plan.sizes, reverse=True)
+    repeated = [n for n in sizes if n in ROUND_SIZES]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+
+        def cells(simulation: Callable[..., Cell], total: int) -> Callable[[], Cell]:
+            counts = [min(_PART, total - start) for start in range(0, total, _PART)]
+            parts = [pool.submit(simulation, part=part, count=count) for part, count in enumerate(counts)]
+            return lambda: reduce(add, [part.result() for part in parts])
+
+        each = itertools.product(sizes, (*SYSTEMS, *HELD_OUT), plan.drops)
+        drop_cells = [
+            cells(partial(drops, system, n, drop), plan.experiments * (1 if drop else 2))
+            for n, system, drop in each
+            if not (drop and system is FEW_GAIN)
+        ]
+        jobs = [cells(partial(four_gates, 200, worse, drop), plan.jobs) for worse, drop in WORSE]
+        round_cells = [
+            cells(partial(rounds, system, n, drop), plan.rounds)
+            for n, system, drop in itertools.product(repeated, (NOISY, QUIET), plan.drops)
+        ]
+        limits = [
+            pool.submit(savings, n, limit, mean, is_bool=is_bool, count=plan.limits)
+            for is_bool, (limit, means) in LIMITS.items()
+            for n, mean in itertools.product(sizes, means)
+        ]
+        edges = [
+            pool.submit(edge, n, LIMITS[is_bool][0], is_bool=is_bool, is_met=is_met, count=plan.orders)
+            for n, (is_bool, is_met) in itertools.product(sizes, EDGES)
+        ]
+        budgets = [schedule(seed, knows_past=bool(seed % 2)) for seed in range(plan.schedules)]
+        return Figures(
+            drops=[cell() for cell in drop_cells],
+            jobs=[cell() for cell in jobs],
+            rounds=[cell() for cell in round_cells],
+            limits=[future.result() for future in limits],
+            edges=[future.result() for future in edges],
+            budgets=budgets,
+        )
+
+
+def saved_of(cells: Sequence[Cell], n: int, drop: float) -> float:
+    """Return the mean saving over the kinds on which the method was chosen."""
+    found = [cell.saved for cell in cells if (cell.n, cell.drop) == (n, drop) and cell.row in _NAMES]
+    return sum(found) / len(found)
+
+
+_NAMES = tuple(system.name for system in SYSTEMS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables, and return 0 for any figures, because a test checks them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.early", description="Simulate early verdicts.")
+    parser.add_argument("--quick", action="store_true", help="simulate a small part, to check that it works")
+    plan = QUICK if parser.parse_args(argv).quick else FULL
+    figures = simulate(plan)
+    print("Drop gates, failures in % of whole runs -> with looks, and examples saved in %:\n")
+    print(_drops(plan, figures.drops))
+    print("\nThe same of drop gates by the true drop, the mean over the first four kinds:\n")
+    print(_saved(plan, figures.drops))
+    print("\nFour drop gates with Holm's correction, 200 examples:\n")
+    print(_jobs(figures.jobs))
+    print("\nFive repetitions, failures in % of whole runs -> with a look after each round, and rounds used:\n")
+    print(_rounds(plan, figures.rounds))
+    print("\nLimits, examples saved in % by certain verdicts alone / by the audit at a risk of 1%:\n")
+    print(_limits(plan, figures.limits))
+    print("\nVerdicts other than that of the whole run, in % of random orders of a run next to its limit:\n")
+    print(_edges(plan, figures.edges))
+    print(f"\n{_budgets(figures.budgets)}")
+    lost = max(figures.drops, key=lambda cell: cell.loss)
+    print(f"\nThe largest loss of power is {100 * lost.loss:.1f} points (standard error {100 * lost.loss_error:.1f}).")
+    wrong = max(cell.wrong for cell in figures.limits)
+    print(f"At most {100 * wrong:.1f}% of the verdicts on limits differ from that of the whole run.")
+    return 0
+
+
+def _drops(plan: Plan, cells: Sequence[Cell]) -> str:
+    found = {}
+    for cell in cells:
+        digits = 0 if cell.drop else 1
+        text = f"{_percent(cell.red / cell.of, digits)} -> {_percent(cell.early / cell.of, digits)}"
+        found[cell.row, _points(cell.drop), cell.n] = f"{text}, {_percent(cell.saved)}"
+    return _table(("scores", "true drop"), plan.sizes, found)
+
+
+def _saved(plan: Plan, cells: Sequence[Cell]) -> str:
+    bools = [cell for cell in cells if cell.row in (NOISY.name, QUIET.name)]
+    found = {}
+    for drop, n in itertools.product(plan.drops, plan.sizes):
+        found["looks, the first four kinds", _points(drop), n] = _percent(saved_of(cells, n, drop))
+    for drop, n in itertools.product(plan.drops, plan.sizes):
+        curtailed = [1 - cell.curtailed / cell.of for cell in bools if (cell.n, cell.drop) == (n, drop)]
+        found["certain verdicts alone, bools", _points(drop), n] = _percent(sum(curtailed) / len(curtailed))
+    return _table(("saved by", "true drop"), plan.sizes, found)
+
+
+def _jobs(cells: Sequence[Cell]) -> str:
+    found = {}
+    for cell in cells:
+        values = _percent(cell.red / cell.of, 1), _percent(cell.early / cell.of, 1), _percent(cell.saved)
+        found[cell.row, _points(cell.drop), cell.n] = "{} -> {}, {}".format(*values)
+    return _table(("gates", "true drop"), [200], found)
+
+
+def _rounds(plan: Plan, cells: Sequence[Cell]) -> str:
+    found = {}
+    for cell in cells:
+        text = f"{_percent(cell.red / cell.of, 1)} -> {_percent(cell.early / cell.of, 1)}"
+        found[cell.row, _points(cell.drop), cell.n] = f"{text}, {cell.used / cell.of:.2f}"
+    return _table(("scores", "true drop"), [n for n in plan.sizes if n in ROUND_SIZES], found)
+
+
+def _limits(plan: Plan, cells: Sequence[Saved]) -> str:
+    ordered = sorted(cells, key=lambda cell: (cell.row, -cell.mean))
+    found = {
+        (f"{cell.row}, limit {cell.limit}", f"{cell.mean:.2f}", cell.n): f"{_percent(1 - cell.curtailed)} / "
+        f"{_percent(1 - cell.used)}"
+        for cell in ordered
+    }
+    return _table(("scores", "true mean"), plan.sizes, found)
+
+
+def _edges(plan: Plan, cells: Sequence[Edge]) -> str:
+    ordered = sorted(cells, key=lambda cell: (cell.row, cell.is_met))
+    found = {
+        (cell.row, "just met" if cell.is_met else "just missed", cell.n): _percent(cell.wrong, 2) for cell in ordered
+    }
+    return _table(("scores", "limit"), plan.sizes, found)
+
+
+def _budgets(spent: Sequence[Spent]) -> str:
+    over = sum(each.spent > each.budget for each in spent)
+    most = max(each.spent / each.most for each in spent)
+    return (
+        f"{len(spent):,} schedules of costs: {over} exceeded the budget. The highest spending was {_percent(most)}% of the "
+        "budget plus\nplaces in flight x (largest run - largest run before)."
+    )
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f}"
+
+
+def _points(drop: float) -> str:
+    return f"{100 * drop:.0f} points"
+
+
+def _table(headings: Sequence[str], sizes: Sequence[int], cells: dict[tuple[str, str, int], str]) -> str:
+    """Return a Markdown table with a line per row and a column per size."""
+    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
+    lines += [
+        [row, second, *(cells.get((row, second, n), "") for n in sizes)]
+        for row, second in dict.fromkeys((row, second) for row, second, _ in cells)
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
