@@ -226,7 +226,8 @@ def _names(result: ExperimentResult) -> set[str]:
 def _left_out_examples(result: ExperimentResult) -> bool:
     """Check whether a run left out examples of its dataset, so that they are neither added nor removed."""
     stopping = result.stopping
-    return bool(partial_facts(result.experiment_metadata)) or (stopping is not None and stopping.seen < stopping.of)
+    is_early = stopping is not None and stopping.seen < stopping.of
+    return is_early or bool(result.not_run) or bool(partial_facts(result.experiment_metadata))
 
 
 def _text(value: object) -> str | None:

@@ -270,6 +270,13 @@ def test_examples_that_an_early_verdict_left_out_are_neither_added_nor_removed()
     assert compare_results(to_its_end, whole, asked="auto").removed == ("q1", "q3")
 
 
+def test_examples_that_were_not_run_are_neither_added_nor_removed():
+    """Only the runs name the examples, so it is not known which examples the dataset has."""
+    whole, unfinished = ran({1: 1.0, 2: 0.0, 3: 0.0}), ran({2: 1.0}, example_count=3)
+    assert compare_results(unfinished, whole, asked="auto").removed == ()
+    assert compare_results(whole, unfinished, asked="auto").added == ()
+
+
 # --- what does not apply -------------------------------------------------------------------------------
 
 
