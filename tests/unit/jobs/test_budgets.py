@@ -242,6 +242,14 @@ def test_gates_that_are_not_decided_are_told_apart(project):
     assert "inconclusive: good min_examples is not decided" in text
 
 
+def test_experiment_that_the_budget_kept_from_starting_is_not_said_to_have_no_gates(project):
+    project.settings(f"{PRICES}[experiments.search.gates]\ngood = {{ min_pass_rate = 0.5 }}\n")
+    code, text = project.call(run, {"max_seconds": "0.000001"})
+    assert (code, called(project)) == (1, [])
+    assert "OUT OF BUDGET" in text
+    assert "no gates" not in text
+
+
 def test_time_of_earlier_attempts_is_added_in_tenths_of_seconds(project):
     project.call(run, {"max_cost_usd": "4"})
     project.call(resume, {"max_cost_usd": "9", "max_seconds": "60"})
