@@ -225,8 +225,8 @@ def _budgets(spent: Sequence[Spent]) -> str:
     over = sum(each.spent > each.budget for each in spent)
     most = max(each.spent / each.most for each in spent)
     return (
-        f"{len(spent):,} schedules of costs: {over} exceeded the budget. The highest spending was {_percent(most)}% of the "
-        "budget plus\nplaces in flight x (largest run - largest run before)."
+        f"{len(spent):,} schedules of costs: {over} exceeded the budget. The highest spending was {_percent(most)}% of\n"
+        "the budget and places in flight x (largest run - largest run before)."
     )
 
 

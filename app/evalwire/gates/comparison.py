@@ -164,8 +164,8 @@ def compare_results(
         branch=_text(metadata.get("branch")),
         commit=_text(metadata.get("commit")),
         paired=len(same),
-        added=() if partial_facts(metadata) else tuple(name for name in here if name not in there),
-        removed=() if partial_facts(result.experiment_metadata) else tuple(name for name in there if name not in here),
+        added=() if _left_out_examples(before) else tuple(name for name in here if name not in there),
+        removed=() if _left_out_examples(result) else tuple(name for name in there if name not in here),
         changed=tuple(example_id for example_id in here if there.get(example_id, here[example_id]) != here[example_id]),
         comparisons=comparisons,
         examples=len(here),
@@ -221,6 +221,13 @@ def _first(result: ExperimentResult, repetitions: int) -> ExperimentResult:
 
 def _names(result: ExperimentResult) -> set[str]:
     return {found.name for run in result.runs for found in run.evaluations}
+
+
+def _left_out_examples(result: ExperimentResult) -> bool:
+    """Check whether a run left out examples of its dataset, so that they are neither added nor removed."""
+    stopping = result.stopping
+    is_early = stopping is not None and stopping.seen < stopping.of
+    return is_early or bool(result.not_run) or bool(partial_facts(result.experiment_metadata))
 
 
 def _text(value: object) -> str | None:

@@ -127,8 +127,8 @@ class EarlyDrop:
             text = f"{where}, p = {looks.p_value:.2g}"
             self.decision = replace(self.decision, status=status, text=text, p_value=looks.p_value)
         elif status == "passed":
-            chance = percent(round(looks.chance or 0.0, 4))
-            text = f"{where}: the whole run would show a drop with a probability of {chance}"
+            chance = _chance_text(looks.chance or 0.0)
+            text = f"{where}: the whole run would fail with a probability of {chance}"
             self.decision = replace(self.decision, status=status, text=text, p_value=1.0)
 
     def _losses(self, part: ExperimentResult) -> list[float]:
@@ -146,6 +146,12 @@ class EarlyDrop:
             for example_id in self._order
             if example_id in after.by_example
         ]
+
+
+def _chance_text(chance: float) -> str:
+    """Return the chance of a failure as a percentage, which is never 0%."""
+    rounded = round(chance, 4)
+    return percent(rounded) if rounded else "less than 0.01%"
 
 
 def _unchanged(before: ExperimentResult, examples: Sequence[Example]) -> set[str]:

@@ -29,8 +29,8 @@ class DropLooks:
     A look fails the gate if the sum of losses crosses a boundary and the mean loss exceeds the tolerance. The
     boundaries spend 15% of the significance before the last look, in proportion to the information, so that the
     whole run keeps nearly its full power. A look passes the gate if the chance that the whole run shows a drop is
-    below 1.5% (2% after a round), divided by the drop gates of the experiment. A pass never increases the probability of a
-    false failure.
+    below 1.5%, or 2% after a round, divided by the drop gates of the experiment. A pass never increases the
+    probability of a false failure. `make statistics` simulates these choices.
 
     Source: Lan, DeMets 1983, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70. Jennison, Turnbull
     1999, "Group Sequential Methods with Applications to Clinical Trials", sections 7.2 and 10.3.

@@ -32,7 +32,7 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResul
         shown = score_text(score.mean, is_rate=score.pass_rate is not None)
         so_far = f"{score.name} is {shown} over {count(score.count, 'run')}"
         value = score.mean if gate.rule in ("min", "max", "min_pass_rate", "max_pass_rate") else value
-    note = f"not decided, because {result.not_run} of {result.expected_runs} runs were not made"
+    note = f"{gate.name} is not decided, because {result.not_run} of {result.expected_runs} runs were not made"
     text = f"{note}; so far, {so_far}"
     return replace(gate, status="inconclusive", is_red=False, value=value, interval=None, text=text)
 

@@ -57,7 +57,7 @@ def resumed_budget(settings: Settings, earlier: PastJob | None) -> Budget:
     shared = budget if sharing is None else budget.of_shard(sharing.total)
     amounts = _amounts_of_runs(earlier.use, budget)
     spent = sum(amounts, Amount())
-    seconds = covered_seconds(earlier.use.times)
+    seconds = round(covered_seconds(earlier.use.times), 1)
     used = {"max_cost_usd": spent.usd, "max_tokens": spent.tokens, "max_seconds": seconds}
     limits = {}
     for name in _LIMITS:

@@ -33,8 +33,8 @@ class Digest:
         not_run: runs that were not made.
         failed_gates: gates of the settings that fail the job. The default gate on errors shows in `failed_runs`.
         tolerating: gates on the error rate that passed although runs failed.
-        has_no_gates: whether the job would apply gates, but none are set. An experiment that cannot be loaded never
-            has gates, so it does not count.
+        has_no_gates: whether the job would apply gates, but none are set. An experiment that cannot be loaded, or
+            whose budget allowed no run, never has gates, so it does not count.
     """
 
     word: Literal["PASSED", "PARTIAL", "INTERRUPTED", "OUT OF BUDGET", "FAILED"]
@@ -61,7 +61,8 @@ class Digest:
             "out_of_budget": "OUT OF BUDGET",
         }
         is_part = report.dry_run or report.partial is not None or report.shard is not None
-        applies_gates = any(not result.problems for result in results) and not is_part
+        unmeasured = [result.problems or (result.is_out_of_budget and not result.runs) for result in results]
+        applies_gates = not all(unmeasured) and not is_part
         return cls(
             word=ended.get(report.outcome, "FAILED"),
             failed_experiments=sum(not report.passed(result) for result in results),

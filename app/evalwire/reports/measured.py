@@ -54,13 +54,19 @@ def size_text(result: ExperimentResult) -> str:
 
 
 def not_needed_text(report: Report) -> str:
-    """Return the number of runs that early verdicts made unnecessary, and their estimated cost; empty without any."""
+    """Return the number of runs that early verdicts made unnecessary, and their estimated cost; empty without any.
+
+    The number of further runs follows, which were in flight at the decision, so that the numbers add up.
+    """
+    beyond = sum(result.stopping.beyond for result in report.ended_early if result.stopping)
+    uncounted = f"{count(beyond, 'run')} in flight not counted" if beyond else ""
     if not report.not_needed:
-        return ""
+        return uncounted
     runs = sum(len(result.runs) for result in report.ended_early)
     cost = usage_cost(total_usage(result.usage or () for result in report.ended_early), report.prices)
     saved = cost.usd / runs * report.not_needed if runs else 0.0
-    return f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")
+    text = f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")
+    return ", ".join(filter(None, (text, uncounted)))
 
 
 def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> Measured:

@@ -13,6 +13,7 @@ from evalwire.model.baseline import Comparison, Pair
 from evalwire.model.permutation import sign_flip
 from evalwire.model.run import Evaluation
 from evalwire.model.stats import mcnemar_midp, minimum_detectable_change
+from evalwire.model.stopping import Stopping
 
 Said = float | bool | None
 
@@ -257,6 +258,23 @@ def test_examples_that_a_partial_run_left_out_are_neither_added_nor_removed():
     assert found.removed == ("q9",)
     assert (found := compare_results(part, whole, asked="auto")).removed == ()
     assert found.added == ("q9",)
+
+
+def test_examples_that_an_early_verdict_left_out_are_neither_added_nor_removed():
+    whole = ran({1: 1.0, 2: 0.0, 3: 0.0})
+    part = ran({2: 1.0, 9: 1.0}, stopping=Stopping(seen=2, of=4, beyond=1))
+    assert (found := compare_results(part, whole, asked="auto")).removed == ()
+    assert (found.added, found.paired) == (("q9",), 1)
+    assert compare_results(whole, part, asked="auto").added == ()
+    to_its_end = ran({2: 1.0, 9: 1.0}, stopping=Stopping(seen=2, of=2, rounds=1, of_rounds=2))
+    assert compare_results(to_its_end, whole, asked="auto").removed == ("q1", "q3")
+
+
+def test_examples_that_were_not_run_are_neither_added_nor_removed():
+    """Only the runs name the examples, so it is not known which examples the dataset has."""
+    whole, unfinished = ran({1: 1.0, 2: 0.0, 3: 0.0}), ran({2: 1.0}, example_count=3)
+    assert compare_results(unfinished, whole, asked="auto").removed == ()
+    assert compare_results(whole, unfinished, asked="auto").added == ()
 
 
 # --- what does not apply -------------------------------------------------------------------------------

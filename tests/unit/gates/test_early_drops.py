@@ -53,8 +53,16 @@ def test_a_run_without_change_of_its_mean_passes_and_says_with_which_chance():
     assert decision.status == "passed"
     assert taken % 20 == 0
     assert 120 <= taken < 400
-    assert decision.text.startswith(f"look {taken // 20} of 20: the whole run would show a drop with a probability of ")
+    assert decision.text.startswith(f"look {taken // 20} of 20: the whole run would fail with a probability of ")
     assert decision.p_value == 1.0, "for Holm's correction, which it leaves alone"
+
+
+def test_a_chance_that_rounds_to_nothing_is_not_said_to_be_nothing():
+    now = [n % 2 == 0 for n in range(400)]
+    then = [now[n] if n % 10 else not now[n] for n in range(400)]  # as many worse as better, far from the limit
+    _, decision = looked(gate("max_drop", 0.5), now, then)
+    assert decision.status == "passed"
+    assert decision.text.endswith(" of 10: the whole run would fail with a probability of less than 0.01%")
 
 
 def test_only_examples_that_the_baseline_scored_are_pairs():
@@ -254,7 +262,7 @@ def test_rounds_decide_a_drop_and_say_after_which():
     assert found.decision.text.startswith("look 1 of 5, p = ")
     done, found = after_rounds(gate("max_drop", 0.05), of_rounds(chance, 100, 5, 0.82), then)
     assert (done <= 3, found.decision.status) == (True, "passed")
-    assert found.decision.text.startswith(f"look {done} of 5: the whole run would show a drop")
+    assert found.decision.text.startswith(f"look {done} of 5: the whole run would fail")
 
 
 def test_a_baseline_with_fewer_repetitions_ends_the_looks_earlier():

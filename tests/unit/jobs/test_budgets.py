@@ -235,6 +235,29 @@ def test_gate_that_no_missing_run_could_save_is_named_first(project, gate, good,
     assert f"{word} 4.00 of 4.00 USD" in text
 
 
+def test_gates_that_are_not_decided_are_told_apart(project):
+    project.settings(f"{PRICES}[experiments.search.gates]\ngood = {{ min_pass_rate = 0.5, min_examples = 5 }}\n")
+    _, text = project.call(run, {"max_cost_usd": "4"})
+    assert "inconclusive: good min_pass_rate is not decided, because 6 of 10 runs were not made" in text
+    assert "inconclusive: good min_examples is not decided" in text
+
+
+def test_experiment_that_the_budget_kept_from_starting_is_not_said_to_have_no_gates(project):
+    project.settings(f"{PRICES}[experiments.search.gates]\ngood = {{ min_pass_rate = 0.5 }}\n")
+    code, text = project.call(run, {"max_seconds": "0.000001"})
+    assert (code, called(project)) == (1, [])
+    assert "OUT OF BUDGET" in text
+    assert "no gates" not in text
+
+
+def test_time_of_earlier_attempts_is_added_in_tenths_of_seconds(project):
+    project.call(run, {"max_cost_usd": "4"})
+    project.call(resume, {"max_cost_usd": "9", "max_seconds": "60"})
+    limit = project.results["budget"]["max_seconds"]
+    assert limit >= 60
+    assert limit == round(limit, 1)
+
+
 @pytest.mark.parametrize(("tolerance", "outcome"), [("0.05", "errors"), ("0.2", "out_of_budget")])
 def test_failed_run_is_named_first_unless_it_may_be_tolerated(project, tolerance, outcome):
     project.settings(f"{PRICES}[experiments.search.gates]\nmax_error_rate = {tolerance}\n")

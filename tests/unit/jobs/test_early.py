@@ -153,7 +153,7 @@ def test_a_drop_ends_its_run_and_a_run_without_change_passes_early(world):
     code, text = world.run()
     assert code == 0, text
     assert world.stopping["seen"] < SIZE
-    assert "the whole run would show a drop with a probability of" in world.results["gates"][0]["text"]
+    assert "the whole run would fail with a probability of" in world.results["gates"][0]["text"]
     world.wrong(0.40, seed=3)
     code, text = world.run()
     assert code == 1

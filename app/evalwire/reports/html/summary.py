@@ -40,7 +40,7 @@ def _reason(report: Report, digest: Digest) -> str:
             note = f" {report.gates_note}." if report.gates_note else ""
             return f"The selected examples ran, and every evaluator scored every output.{note}"
         case "passed" if not found and report.early_note:
-            return f"No gate failed: {report.early_note}. {not_needed_text(report)}."
+            return ". ".join(filter(None, ("No gate failed", not_needed_text(report)))) + "."
         case "passed" if not found:
             gates = "; there are no gates" if digest.has_no_gates else "; no gate failed" if report.gates else ""
             return f"Every example ran, and every evaluator scored every output{gates}."
