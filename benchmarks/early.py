@@ -45,7 +45,8 @@ class Plan:
     Attributes:
         sizes: numbers of examples.
         drops: true drops of the mean.
-        experiments: experiments per cell.
+        experiments: experiments per cell of passes and failures, and twice this number without a drop.
+        graded: the same for graded scores, whose sign flips take longer.
         jobs: experiments with four gates, per cell.
         limits: experiments with a limit, per cell.
         orders: random orders of an experiment that is next to its limit.
@@ -56,6 +57,7 @@ class Plan:
     sizes: tuple[int, ...] = (50, 100, 200, 500, 1000)
     drops: tuple[float, ...] = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20)
     experiments: int = 1_000
+    graded: int = 300
     jobs: int = 1_000
     limits: int = 500
     orders: int = 4_000
@@ -65,7 +67,15 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    sizes=(50, 200), drops=(0.0, 0.15), experiments=100, jobs=30, limits=50, orders=300, rounds=30, schedules=200
+    sizes=(50, 200),
+    drops=(0.0, 0.15),
+    experiments=100,
+    graded=50,
+    jobs=30,
+    limits=50,
+    orders=300,
+    rounds=30,
+    schedules=200,
 )
 
 
@@ -103,7 +113,10 @@ def simulate(plan: Plan) -> Figures:
 
         each = itertools.product(sizes, (*SYSTEMS, *HELD_OUT), plan.drops)
         drop_cells = [
-            cells(partial(drops, system, n, drop), plan.experiments * (1 if drop else 2))
+            cells(
+                partial(drops, system, n, drop),
+                (plan.experiments if system.is_bool else plan.graded) * (1 if drop else 2),
+            )
             for n, system, drop in each
             if not (drop and system is FEW_GAIN)
         ]
@@ -225,8 +238,8 @@ def _budgets(spent: Sequence[Spent]) -> str:
     over = sum(each.spent > each.budget for each in spent)
     most = max(each.spent / each.most for each in spent)
     return (
-        f"{len(spent):,} schedules of costs: {over} exceeded the budget. The highest spending was {_percent(most)}% of\n"
-        "the budget and places in flight x (largest run - largest run before)."
+        f"{len(spent):,} schedules of costs, {over} of them above the budget. The highest spending was {_percent(most)}%\n"
+        "of the budget and places in flight x (largest run - largest run before)."
     )
 
 

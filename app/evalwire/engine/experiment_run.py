@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks
-from evalwire.engine.evaluations import evaluations_of, with_all
 from evalwire.engine.event_loop import CLEAN_UP_SECONDS
+from evalwire.engine.example_calls import ExampleCalls
 from evalwire.engine.first_runs import FirstRuns
 from evalwire.engine.job_state import engine_failure, is_outage, unless
 from evalwire.engine.pending_runs import PendingRun, pending_runs
 from evalwire.engine.prefix import Prefix
-from evalwire.model import ExperimentResult, Failure, TaskRun, to_json, to_lossy_json
-from evalwire.usercode import evaluator_values, parse_scores, task_values
+from evalwire.model import ExperimentResult, Failure, TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Coroutine, Iterator
 
-    from evalwire.engine.call_retries import CallResult
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
-    from evalwire.model import Callee, Evaluation, Experiment, OpenExperiment
-    from evalwire.usercode import Call, EvaluatorScore
+    from evalwire.model import Callee, Experiment, OpenExperiment
 
 log = logging.getLogger("evalwire")
 
@@ -50,8 +46,8 @@ class ExperimentRun:
         self._result: ExperimentResult | None = None
         self._feed: asyncio.Task[None] | None = None
         self._first_runs = FirstRuns()
+        self._calls = ExampleCalls(job)
         self._is_given_up = False
-        self._dropped: set[tuple[str, str]] = set()  # (evaluator, key) pairs already reported
 
     @property
     def _is_ending(self) -> bool:
@@ -207,7 +203,7 @@ class ExperimentRun:
                     await job.turn(task)
                     if self._is_ending:
                         return
-                    run = await self._run_task(opened, task, current, ticket)
+                    run = await self._calls.run_task(opened, task, current, ticket)
                     if run.failure:
                         job.count_failure()
                 own_ticket, is_full = ticket, job.finishing >= job.pace.limit - 1
@@ -275,7 +271,7 @@ class ExperimentRun:
         try:
             try:
                 if run.failure is None:
-                    run = await self._evaluate(opened, run, pending, ticket)
+                    run = await self._calls.evaluate(opened, run, pending, ticket)
                 if pending.earlier is None:
                     self._look_at_first(run)
                 self._look(pending.index, run)
@@ -330,72 +326,3 @@ class ExperimentRun:
         if is_outage(error, opened):
             job.end_for_outage(error)
         return dataclasses.replace(run, record_failure=engine_failure(error, stage="record"))
-
-    async def _run_task(self, opened: OpenExperiment, task: Callee, pending: PendingRun, ticket: Ticket) -> TaskRun:
-        """Run the task on an example and save the result."""
-        job = self._job
-
-        def begin(on_end: Callable[[Call], None]) -> Call:
-            values = task_values(pending.example)
-            return job.start_call(opened, task, values, stage="task", convert=to_json, on_end=on_end)
-
-        def settle(result: CallResult[Any]) -> TaskRun:
-            run = TaskRun(
-                example=pending.example,
-                output=result.value,
-                failure=result.failure,
-                start_time=result.call.start_time,
-                end_time=result.call.end_time,
-                repetition=pending.repetition,
-                trace_id=result.call.trace_id,
-                attempts=result.attempts,
-                usage=result.usage,
-                lossy_output=to_lossy_json(result.call.unusable[0]) if result.call.unusable else None,
-            )
-            job.recorder.returned(opened, run)
-            return run
-
-        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation)
-
-    async def _evaluate(self, opened: OpenExperiment, run: TaskRun, pending: PendingRun, ticket: Ticket) -> TaskRun:
-        """Call all evaluators without a result concurrently."""
-        done = {evaluation.evaluator for evaluation in run.evaluations}
-        left = [evaluator for evaluator in opened.experiment.evaluators if evaluator.name not in done]
-        calls = [self._call_evaluator(opened, run, evaluator, pending, ticket) for evaluator in left]
-        found = [await call for call in calls] if len(calls) == 1 else await asyncio.gather(*calls)
-        return with_all(opened, run, itertools.chain(run.evaluations, *found))
-
-    async def _call_evaluator(
-        self, opened: OpenExperiment, run: TaskRun, evaluator: Callee, pending: PendingRun, ticket: Ticket
-    ) -> list[Evaluation]:
-        """Call an evaluator, save its evaluations and return them."""
-        job = self._job
-
-        def convert(returned: Any) -> list[EvaluatorScore]:
-            return parse_scores(returned, name=evaluator.name)
-
-        def begin(on_end: Callable[[Call], None]) -> Call:
-            values = evaluator_values(run.example, run.output, run.trace_id)
-            return job.start_call(opened, evaluator, values, stage="evaluator", convert=convert, on_end=on_end)
-
-        def settle(result: CallResult[Any]) -> list[Evaluation]:
-            self._name_dropped(evaluator.name, result.value or ())
-            found = evaluations_of(result)
-            job.recorder.evaluated(opened, run, found)
-            return found
-
-        await job.turn(evaluator)
-        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation)
-
-    def _name_dropped(self, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
-        """Warn of returned keys that are not recorded, once for each key of an evaluator."""
-        dropped = {(evaluator, key) for score in scores for key in score.dropped} - self._dropped
-        if not dropped:
-            return
-        self._dropped |= dropped
-        log.warning(
-            "%s: the evaluator %s returned keys that are not recorded: %s. Move them to `metadata`, or remove them.",
-            self._experiment.name,
-            evaluator,
-            ", ".join(sorted(key for _, key in dropped)),
-        )

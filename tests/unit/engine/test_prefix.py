@@ -22,7 +22,16 @@ from evalwire.gates.resolve import Gate
 from evalwire.gates.stopping import ExperimentStopping
 from evalwire.jobs.early import Watching
 from evalwire.jobs.progress import Quiet
-from evalwire.model import Dataset, Evaluation, Example, OpenExperiment, StoppingRules, TaskRun, random_order
+from evalwire.model import (
+    Dataset,
+    Evaluation,
+    Example,
+    ExperimentResult,
+    OpenExperiment,
+    StoppingRules,
+    TaskRun,
+    random_order,
+)
 
 SIZE, LIMIT, PLACES = 500, 0.9, 50
 RULES = StoppingRules(risk=0.01, min_examples=30)
@@ -196,34 +205,43 @@ def test_the_order_of_the_dataset_would_pass():
     assert verdict("key", failing("late"), order=list(range(SIZE))) == "passed"
 
 
-def test_the_engine_decides_as_the_order_says():
-    """With real concurrency, too, the decision depends on nothing but the order."""
-    wrong = failing("anywhere")
+def run_by_engine(key: str, wrong: set[int], *, seconds: float = 0.001) -> tuple[ExperimentResult, str | None, int]:
+    """Run an experiment as `verdict`, by the engine; return the result, the decision and the number of calls."""
+    calls = 0
 
     async def task(example: Example) -> bool:
-        await asyncio.sleep(0.004 if example.input["n"] in wrong else 0.001)
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(seconds * (4 if example.input["n"] in wrong else 1))
         return example.input["n"] not in wrong
 
     class Verdicts:
         def watch(self, opened: OpenExperiment) -> Watching:
-            self.watching = watched(self.key)[1]
+            self.watching = watched(key)[1]
             return self.watching
 
+    early = Verdicts()
+    (result,) = run_engine(
+        [experiment(task, is_right, name=f"set_{SIZE}")],
+        recorder=FakeRecorder(),
+        tracer=FakeTracer(),
+        observer=Quiet(),
+        limits=Limits(task_concurrency=PLACES),
+        stop=Stop(),
+        early=early,
+    ).results
+    (decision,) = early.watching.decisions
+    return result, decision.status, calls
+
+
+def test_the_engine_decides_as_the_order_says():
+    """With real concurrency, too, the decision depends on nothing but the order."""
+    wrong = failing("anywhere")
     for number in range(3):
-        early = Verdicts()
-        early.key = f"key {number}"
-        (result,) = run_engine(
-            [experiment(task, is_right, name=f"set_{SIZE}")],
-            recorder=FakeRecorder(),
-            tracer=FakeTracer(),
-            observer=Quiet(),
-            limits=Limits(task_concurrency=PLACES),
-            stop=Stop(),
-            early=early,
-        ).results
-        (decision,) = early.watching.decisions
-        assert decision.status == verdict(early.key, wrong)
-        held, watch = watched(early.key)
+        key = f"key {number}"
+        result, status, _ = run_by_engine(key, wrong)
+        assert status == verdict(key, wrong)
+        held, watch = watched(key)
         prefix = Prefix(held, watch)
         for index in prefix.order:
             if prefix.add(index, run(held.dataset.examples[index], passed=index not in wrong)):
@@ -234,3 +252,19 @@ def test_the_engine_decides_as_the_order_says():
             replace(expected, beyond=0, runs_beyond=()),
         )
         assert result.example_count == len(result.runs) == expected.seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["anywhere", "late"])
+def test_the_engine_hardly_ever_passes_slow_failures_early(where):
+    wrong = failing(where)
+    found = [run_by_engine(f"key {number}", wrong)[1] for number in range(200)]
+    assert found.count("passed") <= 6
+
+
+def test_a_limit_that_is_met_takes_less_than_half_of_the_calls_and_what_is_in_flight():
+    """3% of the examples fail, and 10% may."""
+    wrong = set(range(0, SIZE, 33))
+    found = [run_by_engine(f"key {number}", wrong, seconds=0.0002) for number in range(10)]
+    assert [status for _, status, _ in found].count("passed") >= 9
+    assert sum(calls for _, _, calls in found) / len(found) <= SIZE / 2 + PLACES

@@ -62,7 +62,7 @@ def test_a_chance_that_rounds_to_nothing_is_not_said_to_be_nothing():
     then = [now[n] if n % 10 else not now[n] for n in range(400)]  # as many worse as better, far from the limit
     _, decision = looked(gate("max_drop", 0.5), now, then)
     assert decision.status == "passed"
-    assert decision.text.endswith(" of 10: the whole run would fail with a probability of less than 0.01%")
+    assert decision.text.endswith(" of 20: the whole run would fail with a probability of less than 0.01%")
 
 
 def test_only_examples_that_the_baseline_scored_are_pairs():

@@ -197,7 +197,10 @@ def test_the_final_p_value_is_that_of_the_fixed_test_and_at_most_what_was_spent_
     assert fixed - error - 1e-12 <= p_value <= fixed + SPENT * 0.5 * 0.95 + error + 1e-12
 
 
-@pytest.mark.parametrize(("pairs", "places"), [(10, list(range(1, 10))), (50, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38, 40, 43, 45, 48])])
+@pytest.mark.parametrize(
+    ("pairs", "places"),
+    [(10, list(range(1, 10))), (50, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38, 40, 43, 45, 48])],
+)
 def test_looks_are_due_at_each_twentieth_of_the_pairs(pairs, places):
     found, due = looking(pairs), []
     while found.number < found.count - 1:
