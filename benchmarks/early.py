@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from operator import add
 
 from benchmarks.early_budgets import SCHEDULES, Spent, schedule
-from benchmarks.early_drops import Cell, drops, rounds
+from benchmarks.early_drops import POLICIES, Cell, Repeats, drops, repeats, rounds
 from benchmarks.early_jobs import four_gates
 from benchmarks.early_limits import Edge, Saved, edge, savings
 from benchmarks.systems import BROKEN, FEW_GAIN, NOISY, QUIET, SKEWED, SORTS, TIED
@@ -51,6 +51,7 @@ class Plan:
         limits: experiments with a limit, per cell.
         orders: random orders of an experiment that is next to its limit.
         rounds: experiments with five repetitions, per cell.
+        repeats: experiments that repeat some of their examples, per cell.
         schedules: schedules of costs under a budget, half of them with a known past.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     limits: int = 500
     orders: int = 4_000
     rounds: int = 500
+    repeats: int = 500
     schedules: int = SCHEDULES
 
 
@@ -87,6 +89,7 @@ class Figures:
         drops: drop gates, by kind of scores, size and drop.
         jobs: experiments of 200 examples with four drop gates.
         rounds: drop gates with five repetitions.
+        repeats: drop gates with repetitions of some examples.
         limits: limits, by size and true mean.
         edges: whole runs next to their limit.
         budgets: schedules under a budget.
@@ -95,6 +98,7 @@ class Figures:
     drops: list[Cell]
     jobs: list[Cell]
     rounds: list[Cell]
+    repeats: list[Repeats]
     limits: list[Saved]
     edges: list[Edge]
     budgets: list[Spent]
@@ -125,6 +129,10 @@ def simulate(plan: Plan) -> Figures:
             cells(partial(rounds, system, n, drop), plan.rounds)
             for n, system, drop in itertools.product(repeated, (NOISY, QUIET), plan.drops)
         ]
+        repeated_some = [
+            pool.submit(repeats, NOISY, policy, 200, drop, count=plan.repeats)
+            for policy, drop in itertools.product(POLICIES, (0.0, 0.05))
+        ]
         limits = [
             pool.submit(savings, n, limit, mean, is_bool=is_bool, count=plan.limits)
             for is_bool, (limit, means) in LIMITS.items()
@@ -139,6 +147,7 @@ def simulate(plan: Plan) -> Figures:
             drops=[cell() for cell in drop_cells],
             jobs=[cell() for cell in jobs],
             rounds=[cell() for cell in round_cells],
+            repeats=[future.result() for future in repeated_some],
             limits=[future.result() for future in limits],
             edges=[future.result() for future in edges],
             budgets=budgets,
@@ -168,6 +177,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(_jobs(figures.jobs))
     print("\nFive repetitions, failures in % of whole runs -> with a look after each round, and rounds used:\n")
     print(_rounds(plan, figures.rounds))
+    print(
+        "\nRepetitions of some examples, failures in %, runs of an example, and points by which the mean is too high:\n"
+    )
+    print(_repeats(figures.repeats))
     print("\nLimits, examples saved in % by certain verdicts alone / by the audit at a risk of 1%:\n")
     print(_limits(plan, figures.limits))
     print("\nVerdicts other than that of the whole run, in % of random orders of a run next to its limit:\n")
@@ -216,6 +229,14 @@ def _rounds(plan: Plan, cells: Sequence[Cell]) -> str:
     return _table(("scores", "true drop"), [n for n in plan.sizes if n in ROUND_SIZES], found)
 
 
+def _repeats(cells: Sequence[Repeats]) -> str:
+    found = {}
+    for cell in cells:
+        text = f"{_percent(cell.red, 1)}, {cell.runs:.2f}, {_percent(cell.bias, 1)}"
+        found[cell.policy, _points(cell.drop), cell.n] = text
+    return _table(("which runs", "true drop"), [200], found)
+
+
 def _limits(plan: Plan, cells: Sequence[Saved]) -> str:
     ordered = sorted(cells, key=lambda cell: (cell.row, -cell.mean))
     found = {
@@ -236,10 +257,10 @@ def _edges(plan: Plan, cells: Sequence[Edge]) -> str:
 
 def _budgets(spent: Sequence[Spent]) -> str:
     over = sum(each.spent > each.budget for each in spent)
-    most = max(each.spent / each.most for each in spent)
+    most = _percent(max(each.spent / each.most for each in spent))
     return (
-        f"{len(spent):,} schedules of costs, {over} of them above the budget. The highest spending was {_percent(most)}%\n"
-        "of the budget and places in flight x (largest run - largest run before)."
+        f"{len(spent):,} schedules of costs: {over} exceeded the budget. The largest reached {most}% of the budget\n"
+        "and places in flight x (largest run - largest run before)."
     )
 
 

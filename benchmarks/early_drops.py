@@ -99,6 +99,64 @@ def rounds(system: System, n: int, drop: float, *, part: int, count: int) -> Cel
     return cell
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """Experiments that repeat some examples, compared with five repetitions of the baseline.
+
+    Attributes:
+        red: the share of experiments that fail.
+        runs: the mean number of runs of an example.
+        bias: how much the mean score is too high.
+        of: the number of experiments.
+    """
+
+    row: str
+    policy: str
+    n: int
+    drop: float
+    red: float
+    runs: float
+    bias: float
+    of: int
+
+
+def repeats(system: System, policy: str, n: int, drop: float, *, count: int) -> Repeats:
+    """Simulate experiments that repeat the examples which a policy chooses."""
+    chance = random.Random(f"{SEED} repeats {system.name} {n} {drop}")  # noqa: S311 - no secret
+    red = runs = 0
+    bias = 0.0
+    for _ in range(count):
+        losses = []
+        for before, after in (system.repeated(chance, drop, REPETITIONS) for _ in range(n)):
+            made = POLICIES[policy](before, after)
+            runs += len(made)
+            score = max(made) if policy == UNTIL_PASSED else math.fsum(made) / len(made)
+            losses.append(math.fsum(before) / REPETITIONS - score)
+            bias += drop - losses[-1]
+        looks = DropLooks(n, significance=SIGNIFICANCE, tolerance=0.0, is_bool=False)
+        red += _is_red(looks.final_p_value(losses), losses)
+    means = {"red": red / count, "runs": runs / n / count, "bias": bias / n / count}
+    return Repeats(row=system.name, policy=policy, n=n, drop=drop, of=count, **means)
+
+
+def _until_passed(_: list[float], after: list[float]) -> list[float]:
+    return after[: after.index(1.0) + 1] if 1.0 in after else after
+
+
+def _worse_again(before: list[float], after: list[float]) -> list[float]:
+    return after if after[0] < math.fsum(before) / len(before) else after[:1]
+
+
+UNTIL_PASSED = "failures until they pass, at most five times"
+POLICIES: dict[str, Callable[[list[float], list[float]], list[float]]] = {
+    "all examples five times": lambda _, after: after,
+    "all examples once": lambda _, after: after[:1],
+    "examples that got worse five times": _worse_again,
+    UNTIL_PASSED: _until_passed,
+}
+"""The runs of an example that count, from its runs in the baseline and five runs now."""
+
+
 def _is_red(p_value: float, losses: Sequence[float]) -> bool:
     return p_value <= SIGNIFICANCE and math.fsum(losses) > 0
 
