@@ -95,7 +95,7 @@ class JobState:
         self._early = early
         self._roots = {experiment.name: experiment.import_root for experiment in experiments}
         self._feeds: set[asyncio.Task[None]] = set()
-        self._settled = asyncio.Event()  # replaced after each run
+        self._settled: asyncio.Event | None = None  # for runs that wait until another one has ended
         self._failed = earlier.failed
         self._planned = earlier.planned  # runs of the started experiments
         self._ended_by = earlier.ended_by
@@ -111,7 +111,7 @@ class JobState:
     def end(self) -> None:
         """Stop starting examples."""
         self.ends.set()
-        self._settled.set()
+        self._wake()
         for feed in self._feeds:
             feed.cancel()
 
@@ -163,6 +163,7 @@ class JobState:
             if self.purse.closed:
                 self.end_for_budget()
                 break
+            self._settled = self._settled or asyncio.Event()
             await self._settled.wait()
         return None
 
@@ -170,10 +171,15 @@ class JobState:
         """Count a run that has ended, and let waiting runs ask again."""
         if self.purse.settle(reservation) and self.purse.is_first_free:
             log.warning("%s", _NO_CALLS)
-        settled, self._settled = self._settled, asyncio.Event()
-        settled.set()
+        self._wake()
         if self.purse.closed:
             self.end_for_budget()
+
+    def _wake(self) -> None:
+        """Let the runs ask again that wait for the budget."""
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
 
     def count_recorded(self, opened: OpenExperiment) -> None:
         """Count the usage of the recorded runs of an experiment that a restarted job continues."""

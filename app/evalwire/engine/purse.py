@@ -109,9 +109,10 @@ class Purse:
 
     def pay(self, reservation: Reservation, usage: Usage | None) -> None:
         """Count the usage of a call of a run; unknown usage closes the purse."""
-        amount = self._budget.amount_of(usage)
-        reservation.paid += amount
-        reservation.largest_call = reservation.largest_call.at_least(amount)
+        if usage:
+            amount = self._budget.amount_of(usage)
+            reservation.paid += amount
+            reservation.largest_call = reservation.largest_call.at_least(amount)
         if reason := self._budget.unknown_in(usage):
             reservation.is_unknown = True
             self.is_unknown = self.is_unknown or not self.closed

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evalwire import clocks
-from evalwire.model import Callee, Example, Failure, FailureStage
+from evalwire.model import EMPTY, Callee, Example, Failure, FailureStage
 from evalwire.usercode.failures import failure_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def evaluator_values(example: Example, output: Any, trace_id: str | None) -> dic
 
 def _copy(value: Any) -> Any:
     """Return a deep copy of JSON values, ten times as fast as `copy.deepcopy`."""
-    if type(value) is dict:
+    if type(value) is dict or value is EMPTY:
         return {key: _copy(item) for key, item in value.items()}
     if type(value) is list:
         return [_copy(item) for item in value]
