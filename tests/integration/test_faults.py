@@ -32,7 +32,7 @@ from evalwire.model import to_json
 from evalwire.model.metadata import CREATION_KEY
 from evalwire.model.run import TaskRun
 from evalwire.phoenix.connection import connect
-from evalwire.phoenix.retries import retry
+from evalwire.phoenix.request_retries import retry
 from evalwire.phoenix.retry_policy import RetryPolicy
 from evalwire.phoenix.server import Phoenix
 from evalwire.settings import load_settings

@@ -15,9 +15,9 @@ from pathlib import Path
 # the tests themselves may run in a container
 _OUTSIDE_OF_A_CONTAINER = """
 from evalwire.cli import console_script
-from evalwire.jobs import server
+from evalwire.jobs import connect
 
-server._is_in_container = lambda _: False
+connect._is_in_container = lambda _: False
 console_script()
 """
 

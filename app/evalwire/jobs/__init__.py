@@ -6,6 +6,14 @@ from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
     from evalwire.jobs.budget import budget_of, resumed_budget
+    from evalwire.jobs.connect import (
+        Connect,
+        kept_notice,
+        local_notice,
+        local_progress,
+        local_server,
+        reachable_phoenix,
+    )
     from evalwire.jobs.console import Console
     from evalwire.jobs.crash import report_crash
     from evalwire.jobs.early import check_early
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
         recorded_names,
         select_names,
     )
-    from evalwire.jobs.server import Connect, kept_notice, local_notice, local_progress, local_server, reachable_phoenix
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
     from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path

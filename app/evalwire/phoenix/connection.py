@@ -22,8 +22,8 @@ from evalwire.errors import PhoenixError, PhoenixMisconfigured, PhoenixUnreachab
 from evalwire.loading import library_spec, load
 from evalwire.phoenix.access import Access, check_address, read_access
 from evalwire.phoenix.explanations import explain
+from evalwire.phoenix.request_retries import retry
 from evalwire.phoenix.rest import Rest
-from evalwire.phoenix.retries import retry
 
 if TYPE_CHECKING:
     from phoenix.client import Client

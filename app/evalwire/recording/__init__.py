@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 from evalwire.recording.create import CreateExperiments, part_of_job
 from evalwire.recording.journal.past import PastDataset, PastExperiment, PastJob, PastUse
-from evalwire.recording.protocols import EvaluatorTraces, JournalWriter, NoJournal, Opener
+from evalwire.recording.protocols import EvaluatorTraces, JournalWriter, NoJournal, Opener, Server
 from evalwire.recording.recorder import DryRunRecorder, PhoenixRecorder
 from evalwire.recording.rescoring import Rescoring, RescoringRecorder
 from evalwire.recording.resume import ResumeExperiments
-from evalwire.recording.server import Server
 from evalwire.recording.share import FindSharedExperiments, ShareExperiments, past_experiment
 from evalwire.recording.untraced import NoTracing
 

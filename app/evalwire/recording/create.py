@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalwire.model import Dataset, ExampleSelection, Experiment, JobSpec
-    from evalwire.recording.protocols import JournalWriter
-    from evalwire.recording.server import Server
+    from evalwire.recording.protocols import JournalWriter, Server
 
 log = logging.getLogger("evalwire")
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalwire.model import Evaluation, Experiment, Failure, JobSpec
-    from evalwire.recording.protocols import JournalWriter, Opener
-    from evalwire.recording.server import Datasets, Server
+    from evalwire.recording.protocols import Datasets, JournalWriter, Opener, Server
 
 T = TypeVar("T")
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from evalwire.model import Dataset, Evaluation, Experiment, JobSpec, RunKey, TaskRun
     from evalwire.recording.create import CreateExperiments
     from evalwire.recording.journal.past import PastDataset, PastExperiment
-    from evalwire.recording.protocols import JournalWriter
-    from evalwire.recording.server import Server
+    from evalwire.recording.protocols import JournalWriter, Server
 
 log = logging.getLogger("evalwire")
 

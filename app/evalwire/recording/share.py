@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from evalwire.model import Experiment, JobSpec, OpenExperiment, Sharing
     from evalwire.recording.create import CreateExperiments
+    from evalwire.recording.protocols import Server
     from evalwire.recording.resume import ResumeExperiments
-    from evalwire.recording.server import Server
 
 
 class FindSharedExperiments:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalwire.engine import EarlierRuns
+    from evalwire.jobs.connect import Connect
     from evalwire.jobs.console import Console
     from evalwire.jobs.gating import Gating
     from evalwire.jobs.parts import PartResult
-    from evalwire.jobs.server import Connect
     from evalwire.model import Experiment
     from evalwire.recording import PastExperiment
     from evalwire.settings import Settings

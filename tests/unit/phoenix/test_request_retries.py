@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from evalwire.phoenix.request_errors import detail_of, is_transient, reason, status_of
-from evalwire.phoenix.retries import retry
+from evalwire.phoenix.request_retries import retry
 from evalwire.phoenix.retry_policy import RetryPolicy
 
 REQUEST = httpx.Request("GET", "http://phoenix/v1/datasets")
