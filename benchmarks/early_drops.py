@@ -20,7 +20,7 @@ REPETITIONS = 5
 _STEPS = 50  # places of an experiment where curtailment looks
 
 Decided = tuple[bool, bool, float, float]
-"""Whether the whole run fails, whether the early verdict fails, the used share, and the used share by curtailment."""
+"""Two failures, of the whole run and of the early verdict, and two used shares, early and by curtailment."""
 
 
 @dataclass(slots=True, kw_only=True)
