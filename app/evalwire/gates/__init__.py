@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
-    from evalwire.gates.apply import RULES_OF_CALLS, apply_gates
+    from evalwire.gates.apply import RULES_OF_CALLS, apply_gates, undecided_gates
     from evalwire.gates.baselines import (
         BaselineChoice,
         BaselineQuery,
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
     from evalwire.gates.drops import check_drop
-    from evalwire.gates.early_results import is_undecided
     from evalwire.gates.power import SampleSize, detectable_drop
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
@@ -54,11 +53,11 @@ __all__ = [
     "find_base_branch",
     "gates_schema",
     "is_of_base_branch",
-    "is_undecided",
     "on_branches",
     "read_gates",
     "resolve_gates",
     "unapplied_gates",
+    "undecided_gates",
     "with_shares",
 ]
 
@@ -96,6 +95,6 @@ __getattr__ = lazy_names(
         "unapplied_gates": "resolve",
         "ExperimentStopping": "stopping",
         "with_shares": "stopping",
-        "is_undecided": "early_results",
+        "undecided_gates": "apply",
     },
 )

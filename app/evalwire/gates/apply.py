@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.gates.drops import Comparing, apply_drop_gate
-from evalwire.gates.early_results import decided_early, decision_of, is_undecided
+from evalwire.gates.early_results import EarlyDecisions, identity, identity_of
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
 from evalwire.gates.measures import measure_evaluation, missing_in_drop
 from evalwire.gates.undecided import decide_without_runs
@@ -55,19 +55,17 @@ def apply_gates(
         prices: prices by model, for spans without a cost.
         is_base_branch: whether the run is on the base branch, which baselines come from.
     """
-    p_values = _corrected(results, gates, baselines)
+    early = {result.name: _early_decisions(result, gates, baselines.get(result.name)) for result in results}
+    p_values = _corrected(early, baselines)
     found: list[GateResult] = []
     for result in results:
-        own = [gate for gate in gates if gate.experiment == result.name]
+        own = early[result.name].gates
         if not any(gate.rule == "max_error_rate" for gate in own):
             found += _default_error_rate(result)
         if not result.runs:
             continue  # the reason why nothing ran fails the job
         scores = {score.name: score for score in result.scores}
-        is_scored = source_facts(result.experiment_metadata) is not None
         for gate in own:
-            if is_scored and gate.rule in RULES_OF_CALLS:
-                continue
             score = scores.get(gate.evaluation or "")
             if gate.rule == "max_drop":
                 comparing = Comparing(
@@ -83,28 +81,51 @@ def apply_gates(
                 applied = _of_experiment(result, gate, prices)
             else:
                 applied = _of_evaluation(result, gate, score)
-            found.append(decided_early(result.stopping, gate, applied))
-    budgets = {result.name: result for result in results if result.is_out_of_budget and result.not_run}
-    return tuple(
-        decide_without_runs(budgets[gate.experiment], gate) if gate.experiment in budgets else gate for gate in found
-    )
+            applied = early[result.name].apply(gate, applied)
+            if result.is_out_of_budget and result.not_run:
+                applied = decide_without_runs(result, applied, ignores_unscored=gate.missing == "ignore")
+            found.append(applied)
+    return tuple(found)
+
+
+def gates_of(result: ExperimentResult, gates: Sequence[Gate]) -> list[Gate]:
+    """Return the gates that apply to an experiment; limits on calls do not apply to new scores of recorded outputs."""
+    is_scored = source_facts(result.experiment_metadata) is not None
+    own = (gate for gate in gates if gate.experiment == result.name)
+    return [gate for gate in own if not (is_scored and gate.rule in RULES_OF_CALLS)]
+
+
+def undecided_gates(result: ExperimentResult, gates: Sequence[Gate], before: ExperimentResult | None) -> list[Gate]:
+    """Return the gates that need the whole run of an experiment that ended early.
+
+    Args:
+        result: the experiment.
+        gates: the gates of all experiments.
+        before: the baseline; None without a baseline.
+    """
+    own = gates_of(result, gates)
+    return EarlyDecisions(stopping=result.stopping, gates=own, baseline=identity_of(before)).missing
+
+
+def _early_decisions(result: ExperimentResult, gates: Sequence[Gate], baseline: Baseline | None) -> EarlyDecisions:
+    known = identity(baseline.recorded_name, baseline.experiment_id) if baseline is not None else ""
+    return EarlyDecisions(stopping=result.stopping, gates=gates_of(result, gates), baseline=known)
 
 
 def _corrected(
-    results: Sequence[ExperimentResult], gates: Sequence[Gate], baselines: Mapping[str, Baseline]
+    early: Mapping[str, EarlyDecisions], baselines: Mapping[str, Baseline]
 ) -> dict[tuple[str, str | None], float]:
-    stoppings = {result.name: result.stopping for result in results}
     raw: dict[tuple[str, str | None], float] = {}
-    for gate in gates:
-        if gate.rule == "max_drop" and gate.experiment in stoppings:
-            compared = _comparison(gate, baselines.get(gate.experiment))
-            stopping = stoppings[gate.experiment]
-            looked = decision_of(stopping, gate)
-            if compared is not None and compared.p_value is not None:
-                p_value = looked.p_value if looked is not None else None
-                if is_undecided(stopping, gate):
-                    p_value = 1.0  # a test of a part that other gates ended is not valid
-                raw[gate.experiment, gate.evaluation] = compared.p_value if p_value is None else p_value
+    for experiment, decisions in early.items():
+        for gate in decisions.gates:
+            compared = _comparison(gate, baselines.get(experiment)) if gate.rule == "max_drop" else None
+            if compared is None or compared.p_value is None:
+                continue
+            looked = decisions.of(gate)
+            p_value = looked.p_value if looked is not None else None
+            if decisions.is_undecided(gate):
+                p_value = 1.0  # a test of a part that other gates ended is not valid
+            raw[experiment, gate.evaluation] = compared.p_value if p_value is None else p_value
     return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 

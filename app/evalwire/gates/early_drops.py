@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalwire.gates.comparison import Scores, scores_of
 from evalwire.gates.drops import FEWEST_PAIRS
-from evalwire.gates.early_limits import undecided
+from evalwire.gates.early_results import identity_of, undecided
 from evalwire.gates.gate_results import SLACK, percent
 from evalwire.gates.looks import DropLooks
 from evalwire.model import ExperimentResult, difference, mean
@@ -49,7 +49,8 @@ class EarlyDrop:
         siblings: int,
     ) -> None:
         self.gate = gate
-        self.decision = undecided(gate)
+        self._undecided = undecided(gate, baseline=identity_of(before))
+        self.decision = self._undecided
         self._repetitions = repetitions
         self._name = gate.evaluation or ""
         self._runs: list[TaskRun] = []
@@ -114,7 +115,7 @@ class EarlyDrop:
             return
         runs = tuple(run for run in part.runs if run.repetition <= self._rounds)
         if losses := self._losses(replace(part, runs=runs, repetitions=self._rounds)):
-            self.decision = replace(undecided(self.gate), p_value=self._looks.final_p_value(losses))
+            self.decision = replace(self._undecided, p_value=self._looks.final_p_value(losses))
 
     def _look(self, part: ExperimentResult, *, share: float | None) -> None:
         looks = self._looks

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from evalwire.gates.early_results import undecided
 from evalwire.gates.gate_results import SLACK, percent
 from evalwire.gates.measures import measure_evaluation
-from evalwire.model import Audit, Expected, GateDecision, are_bools, mean, token_count, usage_cost
+from evalwire.model import Audit, Expected, are_bools, mean, token_count, usage_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,11 +41,6 @@ Value = float | Literal["left out", "no score", "missing", "unfit"]
 0, and a mean leaves it out. `missing` is a label without a score: a pass rate counts it as 0, and a mean fails the
 gate. `unfit` is a score outside of 0 to 1, or a number among bools.
 """
-
-
-def undecided(gate: Gate) -> GateDecision:
-    """Return the state of a gate before its decision."""
-    return GateDecision(gate=gate.name, status=None, threshold=gate.threshold)
 
 
 class EarlyRate:
@@ -101,6 +97,11 @@ class EarlyRate:
     def _is_about_runs(self) -> bool:
         return self.gate.evaluation is None
 
+    @property
+    def _needs_all(self) -> bool:
+        """True if the gate allows no failed run: each run that was not made could fail."""
+        return self.gate.rule == "max_error_rate" and self._n * (self.gate.threshold + SLACK) < 1
+
     def _begin(self) -> None:
         """Start the audits with the values so far, which show whether the scores are bools."""
         if self._is_about_runs:
@@ -151,7 +152,7 @@ class EarlyRate:
             pair = (value, 1 - value)
         passing.add(pair[0])
         failing.add(pair[1])
-        if passing.is_decided and self.is_needed:
+        if self.is_needed and (passing.is_certain if self._needs_all else passing.is_decided):
             self._decide("passed", self._odds(passing, "fail"))
         elif failing.is_decided:
             self._decide("failed", self._odds(failing, "pass"))

@@ -55,6 +55,10 @@ class Gate:
         return self.drop_policy.on_evaluator_change == "fail"
 
 
+ANY_ERROR = Gate(experiment="", evaluation=None, rule="max_error_rate", threshold=0.0, source="default")
+"""The limit on the error rate of an experiment without such a limit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:
     """The experiments that gates may name.

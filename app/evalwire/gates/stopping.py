@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from evalwire.gates.early_drops import EarlyDrop
 from evalwire.gates.early_limits import RISKY_RULES, EarlyCount, EarlyRate, EarlyTotal
-from evalwire.gates.resolve import Gate
+from evalwire.gates.resolve import ANY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalwire.gates.resolve import Gate
     from evalwire.model import Example, ExperimentResult, GateDecision, Price, StoppingRules, TaskRun
-
-
-ANY_ERROR = Gate(experiment="", evaluation=None, rule="max_error_rate", threshold=0.0, source="default")
-"""The limit on the error rate of an experiment without such a limit."""
 
 
 class EarlyGate(Protocol):
@@ -103,16 +100,18 @@ class ExperimentStopping:
         self._gates = [early(gate) for gate in gates]
         if not any(gate.rule == "max_error_rate" for gate in gates):
             self._gates.append(early(ANY_ERROR))
+        # a budget alone sets a limit on calls, which says nothing about outputs
+        self._can_pass = any(each.is_needed and each.gate.rule != "min_llm_calls" for each in self._gates)
 
     @property
     def is_over(self) -> bool:
-        """Check whether the experiment may end: a gate failed, or all needed gates passed."""
+        """Check whether the experiment may end: a gate failed, or all needed gates passed, not only that on calls."""
         if self._seen < min(self._rules.min_examples, self._n):
             return False
         statuses = [each.decision.status for each in self._gates if each.is_needed]
         if self._rules.on_failed == "stop" and any(each.decision.status == "failed" for each in self._gates):
             return True
-        return bool(statuses) and None not in statuses
+        return self._can_pass and None not in statuses
 
     @property
     def decisions(self) -> tuple[GateDecision, ...]:

@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, GateResult
 
 
-def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResult:
+def decide_without_runs(result: ExperimentResult, gate: GateResult, *, ignores_unscored: bool) -> GateResult:
     """Return the result of a gate that is decided only if no missing run could change it, and else inconclusive.
 
     Args:
         result: the experiment, whose budget ended before all runs were made.
         gate: the result of the gate, on the runs that were made.
+        ignores_unscored: whether the gate ignores runs with a label but no score.
     """
     if not gate.is_red and gate.rule in ("min_llm_calls", "min_examples"):
         return gate
-    if gate.is_red and gate.rule == "max_error_rate" and _fails_anyway(result, gate):
+    fails_anyway = gate.is_red and _fails_anyway(result, gate, ignores_unscored=ignores_unscored)
+    if fails_anyway and gate.rule == "max_error_rate":
         return replace(gate, value=len(result.failed_runs) / result.expected_runs)
-    if gate.is_red and _fails_anyway(result, gate):
+    if fails_anyway:
         anyway = f"; it fails whatever the {count(result.not_run, 'run')} that were not made return"
         return replace(gate, text=f"{gate.text}{anyway}" if gate.evaluation else gate.text)
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
@@ -37,7 +39,7 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult) -> GateResul
     return replace(gate, status="inconclusive", is_red=False, value=value, interval=None, text=text)
 
 
-def _fails_anyway(result: ExperimentResult, gate: GateResult) -> bool:
+def _fails_anyway(result: ExperimentResult, gate: GateResult, *, ignores_unscored: bool) -> bool:
     """Check whether a failed gate would also fail if every missing run were as good as possible."""
     if gate.rule in ("max_total_tokens", "max_cost_usd"):
         return True  # they only grow, or are unknown
@@ -46,7 +48,7 @@ def _fails_anyway(result: ExperimentResult, gate: GateResult) -> bool:
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
     if score is None or score.pass_rate is None or score.mean is None:
         return False
-    expected = result.expected_runs - score.not_applicable
+    expected = result.expected_runs - score.not_applicable - (score.unscored if ignores_unscored else 0)
     passed = score.mean * score.count
     if gate.rule in ("min", "min_pass_rate"):
         return (passed + result.not_run) / expected < gate.threshold - SLACK

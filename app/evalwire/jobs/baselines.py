@@ -74,9 +74,11 @@ def _from_file(asked: BaselineChoice, subjects: Sequence[BaselineQuery]) -> dict
     there = {result.name: result for result in report.results}
     for query in subjects:
         result = there.get(query.experiment)
-        if result is not None and (obstacle := baseline_obstacle(result.experiment_metadata)):
+        if result is None:
+            continue
+        if obstacle := baseline_obstacle(result.experiment_metadata, stopping=result.stopping):
             raise UsageError(f"{asked.value} cannot be a baseline: {query.experiment} {obstacle}.")
-        if result is not None and not (result.is_complete and report.passed(result)):
+        if not (result.is_complete and report.passed(result)):
             raise UsageError(
                 f"{asked.value} cannot be a baseline: {query.experiment} failed or did not finish. Use results of a "
                 "passed run."

@@ -49,6 +49,8 @@ def with_early_verdicts(job: Job, gating: Gating, settings: Settings, *, say: Ca
         reason = "no gate is applied to this run"
     elif not gating.gates:
         reason = "no gates are configured"
+    elif all(gate.rule == "min_llm_calls" for gate in gating.gates):
+        reason = "the only limit is on the number of model calls"
     elif gating.is_base_branch and not settings.stop_base_branch:
         reason = "runs on the base branch are baselines"
     if reason:

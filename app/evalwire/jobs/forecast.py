@@ -22,6 +22,7 @@ from evalwire.model import (
     run_tokens,
     source_facts,
     start_time_of,
+    stopping_of,
     token_count,
     usage_cost,
 )
@@ -106,6 +107,8 @@ def _usage_of(metadata: Mapping[str, Any], prices: Mapping[str, Price]) -> PastU
     facts = own_metadata(metadata)
     usage = recorded_usage(facts)
     runs = (facts.get("examples") or 0) * (facts.get("repetitions") or 1)
+    if (stopping := stopping_of(metadata)) is not None:  # the usage is that of all runs, also of runs that do not count
+        runs = stopping.made
     if not usage or not runs or source_facts(metadata) is not None or (cost := usage_cost(usage, prices)).unknown:
         return None
     tokens = facts.get("run_tokens") or {}

@@ -301,6 +301,7 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
     rules = dict.fromkeys(gate.rule for gate in gating.gates if gate.rule in RULES_OF_CALLS)
     if job.spec.sources and rules:
         say(f"no task is called: {' and '.join(rules)} {'is' if len(rules) == 1 else 'are'} not applied")
+        return replace(gating, gates=[gate for gate in gating.gates if gate.rule not in RULES_OF_CALLS])
     return gating
 
 

@@ -261,13 +261,18 @@ def without_stopping(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**metadata, FACTS_KEY: facts} if FACTS_KEY in metadata else metadata
 
 
-def baseline_obstacle(metadata: Mapping[str, Any] | None) -> str:
-    """Return why an experiment is never a baseline, to follow its name; empty if it may be a baseline."""
+def baseline_obstacle(metadata: Mapping[str, Any] | None, *, stopping: Stopping | None = None) -> str:
+    """Return why an experiment is never a baseline, to follow its name; empty if it may be a baseline.
+
+    Args:
+        metadata: the metadata of the experiment.
+        stopping: how far the experiment ran, if the metadata are from its start, as in a `results.json`.
+    """
     if partial_facts(metadata) is not None:
         return "is from a partial run"
     if source_facts(metadata) is not None:
         return "has new scores of outputs of an earlier run"
-    stopping = stopping_of(metadata)
+    stopping = stopping or stopping_of(metadata)
     if stopping is not None and stopping.is_early:
         return f"was decided after {stopping.extent}"
     return ""

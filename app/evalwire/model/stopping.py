@@ -57,7 +57,9 @@ class GateDecision:
         gate: the name of the gate.
         status: the status of the gate; None if the looks did not decide it.
         text: the reason, to follow the text of the gate.
-        threshold: the limit of the gate, by which a later job recognizes it.
+        threshold: the limit of the gate.
+        basis: the other settings of the gate and its baseline. A later job with another threshold or basis ignores the
+            decision.
         p_value: for a drop, the p-value that accounts for all looks, uncorrected; None without a look.
     """
 
@@ -65,6 +67,7 @@ class GateDecision:
     status: Literal["passed", "failed"] | None
     text: str = ""
     threshold: float
+    basis: str = ""
     p_value: float | None = None
 
 
@@ -95,19 +98,19 @@ class Stopping:
     runs_beyond: tuple[TaskRun, ...] = ()
 
     @property
+    def made(self) -> int:
+        """The number of runs that were made."""
+        return self.seen * self.rounds + self.beyond
+
+    @property
     def not_needed(self) -> int:
         """The number of runs that were not made."""
-        return self.of * self.of_rounds - self.seen * self.rounds - self.beyond
+        return self.of * self.of_rounds - self.made
 
     @property
     def is_early(self) -> bool:
         """True if the gates were decided before the whole run."""
         return (self.seen, self.rounds) != (self.of, self.of_rounds)
-
-    @property
-    def has_failed(self) -> bool:
-        """True if a gate failed early."""
-        return any(decision.status == "failed" for decision in self.decisions)
 
     @property
     def extent(self) -> str:

@@ -62,7 +62,7 @@ def not_needed_text(report: Report) -> str:
     uncounted = f"{count(beyond, 'run')} in flight not counted" if beyond else ""
     if not report.not_needed:
         return uncounted
-    runs = sum(len(result.runs) for result in report.ended_early)
+    runs = sum(result.stopping.made for result in report.ended_early if result.stopping is not None)
     cost = usage_cost(total_usage(result.usage or () for result in report.ended_early), report.prices)
     saved = cost.usd / runs * report.not_needed if runs else 0.0
     text = f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")

@@ -16,12 +16,17 @@ from evalwire.gates import DropPolicy, Gate
 from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
 from evalwire.gates.early_drops import EarlyDrop
+from evalwire.gates.early_results import identity_of, undecided
 from evalwire.gates.looks import DropLooks
 from evalwire.model import GateDecision, Stopping, mcnemar_midp, sign_flip
 from evalwire.model.result import ExperimentResult
 
 DROP = gate("max_drop", 0.0)
-UNDECIDED = GateDecision(gate="s max_drop", status=None, threshold=0.0)
+
+
+def is_left(decision: GateDecision) -> bool:
+    """Check whether the looks left a gate to the whole run, without any p-value."""
+    return (decision.status, decision.text, decision.p_value) == (None, "", None)
 
 
 def early(asked: Gate, n: int, before: ExperimentResult | None, **changes: Any) -> EarlyDrop:
@@ -148,9 +153,11 @@ def test_the_chance_of_a_pass_is_shared_by_the_drop_gates_of_the_experiment():
 )
 def test_what_looks_cannot_test_is_left_to_the_whole_run(asked, now, then, changes):
     found = early(asked, len(now), whole(runs_of(then)) if then else None, **changes)
-    assert look(found, runs_of(now)) == (len(now), UNDECIDED)
+    places, decision = look(found, runs_of(now))
+    assert places == len(now)
+    assert is_left(decision)
     found.end(whole(runs_of(now)))
-    assert found.decision == UNDECIDED, "with the p-value of the fixed test"
+    assert is_left(found.decision), "with the p-value of the fixed test"
 
 
 def test_the_same_with_enough_of_everything_is_decided():
@@ -165,7 +172,7 @@ def test_the_same_with_enough_of_everything_is_decided():
 def test_an_evaluator_of_several_scores_that_changed_is_left_to_the_whole_run():
     """The name of the evaluator is not that of its scores."""
     runs = [ran_one(n, True, evaluations=(evaluation("s", 1.0, label="True", evaluator="judge"),)) for n in range(100)]
-    assert looked(DROP, [False] * 100, whole(runs), changed=("judge",))[1] == UNDECIDED
+    assert is_left(looked(DROP, [False] * 100, whole(runs), changed=("judge",))[1])
     assert looked(DROP, [False] * 100, whole(runs), changed=("another",))[1].status == "failed"
 
 
@@ -225,7 +232,7 @@ def test_the_gate_itself_takes_the_p_value_of_the_looks_and_corrects_it():
     """Two gates: the p-values of a whole run with looks, times two."""
     now, then = alike("bools", 60, 0.1)
     result, before = whole(runs_of(now)), whole(runs_of(then))
-    looks = GateDecision(gate="s max_drop", status=None, threshold=0.0, p_value=0.02)
+    looks = replace(undecided(DROP, baseline=identity_of(before)), p_value=0.02)
     stopping = Stopping(seen=60, of=60, decisions=(looks,))
     baselines = {"search": compare_results(result, before, asked="auto")}
     (applied,) = apply_gates([replace(result, stopping=stopping)], [DROP], baselines=baselines, prices={})
@@ -277,7 +284,7 @@ def test_a_baseline_with_fewer_repetitions_ends_the_looks_earlier():
     assert first is not None
     assert first.p_value == compare_results(rounds(now), rounds(then), asked="auto").comparison("s").p_value
     assert first.p_value <= found.decision.p_value <= first.p_value + 0.02 + 0.02
-    assert after_rounds(DROP, of_rounds(chance, 60, 5, 0.1), then[:1])[1].decision == UNDECIDED, "none has a look"
+    assert is_left(after_rounds(DROP, of_rounds(chance, 60, 5, 0.1), then[:1])[1].decision), "none has a look"
 
 
 def test_a_baseline_with_more_repetitions_is_cut():
@@ -292,4 +299,4 @@ def test_a_baseline_with_more_repetitions_is_cut():
 
 def test_labels_without_scores_are_no_pairs():
     assert looked(DROP, [0.2] * 50 + [LABEL_ONLY] * 50, [0.9] * 100)[1].status == "failed"
-    assert looked(DROP, [LABEL_ONLY] * 100, [0.9] * 100)[1] == UNDECIDED
+    assert is_left(looked(DROP, [LABEL_ONLY] * 100, [0.9] * 100)[1])

@@ -10,8 +10,10 @@ import pytest
 from applying import gate
 from watching import LABEL_ONLY, NOT_APPLICABLE, Said, runs_of, whole
 
-from evalwire.gates import Gate, compare_results, is_undecided
+from evalwire.gates import DropPolicy, Gate, compare_results, undecided_gates
 from evalwire.gates.apply import apply_gates
+from evalwire.gates.early_results import identity_of, undecided
+from evalwire.gates.resolve import ANY_ERROR
 from evalwire.model import GateDecision, GateResult, Stopping, holm
 from evalwire.model.result import ExperimentResult
 
@@ -19,8 +21,14 @@ FLOOR = gate("min_pass_rate", 0.9)
 DROP = gate("max_drop", 0.0)
 
 
-def decision(asked: Gate, status: str | None, **changes: float | str) -> GateDecision:
-    return GateDecision(gate=asked.name, status=status, **{"threshold": asked.threshold, **changes})
+def decision(
+    asked: Gate, status: str | None, *, before: ExperimentResult | None = None, **changes: float | str
+) -> GateDecision:
+    return replace(undecided(asked, baseline=identity_of(before)), status=status, **changes)
+
+
+def is_undecided(result: ExperimentResult, asked: Gate, before: ExperimentResult | None = None) -> bool:
+    return undecided_gates(result, [asked], before) == [asked]
 
 
 def part(scores: Sequence[Said], *decisions: GateDecision, of: int = 500, rounds: int = 1) -> ExperimentResult:
@@ -64,7 +72,7 @@ def test_a_gate_that_only_the_whole_run_can_decide_fails_with_advice():
     (found,) = applied(result, FLOOR)
     assert (found.status, found.is_red) == ("failed", True)
     assert found.text.endswith("; not decided after 140 of 500 examples: run the rest with `evalwire resume --whole`")
-    assert is_undecided(result.stopping, FLOOR)
+    assert is_undecided(result, FLOOR)
 
 
 def test_a_gate_that_another_one_left_undecided_is_inconclusive():
@@ -78,9 +86,9 @@ def test_another_limit_than_the_one_that_was_looked_at_is_undecided():
     """A later `evalwire gate` may have other limits, or other gates."""
     result = part([True] * 140, decision(FLOOR, "passed"))
     stricter, other = replace(FLOOR, threshold=0.95), gate("min", 0.5)
-    assert not is_undecided(result.stopping, FLOOR)
+    assert not is_undecided(result, FLOOR)
     for asked in (stricter, other):
-        assert is_undecided(result.stopping, asked)
+        assert is_undecided(result, asked)
         assert applied(result, asked)[0].is_red
 
 
@@ -88,7 +96,7 @@ def test_another_limit_than_the_one_that_was_looked_at_is_undecided():
 def test_limits_on_what_ran_are_applied_to_it(rule):
     asked = gate(rule, 0.5 if rule == "max_error_rate" else 1e9, evaluation=None)
     result = part([True] * 140, decision(asked, None))
-    assert not is_undecided(result.stopping, asked)
+    assert not is_undecided(result, asked)
     if rule == "max_error_rate":
         (found,) = applied(result, asked)
         assert (found.status, found.text) == (
@@ -103,7 +111,7 @@ def test_a_whole_run_and_a_run_without_early_verdicts_have_their_own_results():
     for result in (part([True] * 140, decision(FLOOR, "failed"), of=140), whole(runs_of([True] * 140))):
         (found,) = applied(result, FLOOR)
         assert (found.status, "decided" in found.text) == ("passed", False)
-        assert not is_undecided(result.stopping, FLOOR)
+        assert not is_undecided(result, FLOOR)
 
 
 def test_repetitions_that_were_not_needed_are_named():
@@ -117,10 +125,70 @@ def test_repetitions_that_were_not_needed_are_named():
 def test_a_drop_has_the_p_value_of_its_looks():
     before = whole(runs_of([True] * 140))
     for status, p_value in (("failed", 0.0004), ("passed", 1.0)):
-        result = part([False] * 20 + [True] * 120, decision(DROP, status, p_value=p_value, text="look 3 of 10"))
+        looks = decision(DROP, status, before=before, p_value=p_value, text="look 3 of 10")
+        result = part([False] * 20 + [True] * 120, looks)
         (found,) = applied(result, DROP, before=before)
         assert (found.status, found.p_value) == (status, p_value)
         assert "; decided after 140 of 500 examples: look 3 of 10" in found.text
+
+
+def test_the_looks_at_one_baseline_say_nothing_of_another():
+    """A later `evalwire gate` may compare with a better baseline, also a whole run whose looks found no drop."""
+    now = [False] * 30 + [True] * 110
+    worse = recorded([False] * 40 + [True] * 100, "E1")
+    better = recorded([True] * 140, "E2")
+    early = part(now, decision(DROP, "passed", before=worse, p_value=1.0))
+    assert not is_undecided(early, DROP, worse)
+    assert is_undecided(early, DROP, better)
+    assert is_undecided(early, DROP)
+    assert not applied(early, DROP, before=worse)[0].is_red
+    assert applied(early, DROP, before=better)[0].is_red
+    complete = part(now, decision(DROP, None, before=worse, p_value=0.4), of=140)
+    assert applied(complete, DROP, before=worse)[0].p_value == 0.4
+    (found,) = applied(complete, DROP, before=better)
+    assert (found.status, found.p_value) == (
+        "failed",
+        compare_results(complete, better, asked="").comparison("s").p_value,
+    )
+
+
+def recorded(scores: Sequence[Said], experiment_id: str) -> ExperimentResult:
+    before = whole(runs_of(scores))
+    return replace(before, opened=replace(before.opened, id=experiment_id))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"threshold": 0.1},
+        {"is_relative": True},
+        {"direction": "minimize"},
+        {"missing": "ignore"},
+        {"drop_policy": DropPolicy(significance=0.2)},
+        {"drop_policy": DropPolicy(mode="strict")},
+        {"drop_policy": DropPolicy(min_paired=0.1)},
+    ],
+)
+def test_a_gate_with_another_setting_did_not_look(changes):
+    before = recorded([True] * 140, "E1")
+    result = part([True] * 140, decision(DROP, "passed", before=before, p_value=1.0))
+    assert not is_undecided(result, DROP, before)
+    assert is_undecided(result, replace(DROP, **changes), before)
+
+
+def test_a_gate_that_failed_early_excuses_no_other_gate_once_it_is_not_applied():
+    """The failed gate made the experiment fail; without it, an undecided gate must not pass."""
+    other, errors = gate("min", 0.5), gate("max_error_rate", 0.9, evaluation=None)
+    result = part([False] * 140, decision(FLOOR, "failed"), decision(other, None))
+    assert [each.is_red for each in applied(result, FLOOR, other)] == [True, False]
+    assert not is_undecided(result, FLOOR)
+    for gates in ([other], [replace(FLOOR, threshold=0.95), other]):
+        assert undecided_gates(result, gates, None) == gates
+        assert all(each.is_red for each in applied(result, *gates))
+    failing = part([None] * 9 + [True] * 131, decision(ANY_ERROR, "failed"), decision(FLOOR, None))
+    assert undecided_gates(failing, [FLOOR], None) == []
+    assert undecided_gates(failing, [errors, FLOOR], None) == [FLOOR]
+    assert [each.is_red for each in applied(failing, errors, FLOOR)] == [False, True]
 
 
 def test_a_drop_of_a_part_that_another_gate_ended_takes_no_part_in_the_correction():

@@ -16,7 +16,7 @@ from watching import Said, ran_one, rounds, rules, runs_of, stopping, whole
 
 from evalwire.gates import ExperimentStopping, Gate, compare_results, with_shares
 from evalwire.gates.apply import apply_gates
-from evalwire.gates.stopping import ANY_ERROR
+from evalwire.gates.resolve import ANY_ERROR
 from evalwire.model import GateResult, Stopping, StoppingRules
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import TaskRun
@@ -93,6 +93,18 @@ def test_the_built_in_limit_on_errors_counts_for_what_ran_or_for_all(errors):
     fine = stopping([FLOOR], runs, rules=rules([FLOOR], errors=errors))
     assert (ended(fine, runs) == 100) is (errors == "all")
     assert len(fine.decisions) == 1
+
+
+@pytest.mark.parametrize("errors", ["seen", "all"])
+def test_a_limit_on_calls_alone_ends_no_experiment(errors):
+    calls = gate("min_llm_calls", 0.0, evaluation=None)
+    scored = (boolean("s", passed=True, usage=()),)
+    runs = [replace(one, usage=(), evaluations=scored) for one in runs_of([True] * 100)]
+    found = stopping([calls], runs, rules=rules([calls], errors=errors))
+    assert ended(found, runs) in (None, 100)
+    assert statuses(found)[0] == "passed"
+    both = stopping([calls, FLOOR], runs)
+    assert ended(both, runs) is not None
 
 
 def test_with_its_own_limit_on_errors_an_experiment_has_no_built_in_one():

@@ -266,6 +266,39 @@ def test_failed_run_is_named_first_unless_it_may_be_tolerated(project, tolerance
     assert (code, project.results["outcome"]) == (1, outcome), text
 
 
+def test_a_gate_that_ignores_unscored_runs_can_be_saved_by_the_missing_runs(project):
+    """3 of 3 runs are ignored, and 1 of 2 passed: with the missing 5, 6 of 7 can pass."""
+    score = "{'label': 'odd'} if int(example.id[1:]) < 3 else example.id != 'q3'"
+    project.write(good=f"def good(output, example):\n    return {score}\n")
+    project.settings(f"{PRICES}[experiments.search.gates]\ngood = {{ min_pass_rate = 0.8, missing = 'ignore' }}\n")
+    code, text = project.call(run, {"max_cost_usd": "5"})
+    assert (code, project.results["outcome"]) == (1, "out_of_budget"), text
+    assert project.call(resume, {"max_cost_usd": "5"})[0] == 0
+
+
+def test_a_budget_does_not_end_an_experiment_without_gates(project):
+    """The budget itself sets a limit on calls, which any part of the runs meets."""
+    project.settings(PRICES + "[stopping]\nmin_examples = 2\nbase_branch = true\n")
+    code, text = project.call(run, {"max_cost_usd": "20", "stop_early": "true"})
+    assert (code, len(called(project))) == (0, 10), text
+    assert "--stop-early has no effect: the only limit is on the number of model calls" in text
+
+
+def test_runs_beyond_an_early_verdict_count_in_forecasts_and_estimates(project):
+    """The gates count three runs, but the usage is that of all runs that were in flight."""
+    gates = "[gates]\ngood = { min_pass_rate = 0.1 }\n"
+    project.settings(PRICES + gates + "[stopping]\nmin_examples = 3\nbase_branch = true\nrisk = 0.3\n")
+    _, text = project.call(run, {"stop_early": "true", "task_concurrency": "2"})
+    stopping = project.results["experiments"][0]["stopping"]
+    left = 10 - stopping["seen"] - stopping["beyond"]
+    assert left > 1, text
+    assert f"{left} runs not needed (about {left:.2f} USD)" in text
+    project.call(run, {"stop_early": "true", "task_concurrency": "10"})
+    assert project.results["experiments"][0]["stopping"]["seen"] < 10
+    _, text = project.call(run, {"max_cost_usd": "12"})
+    assert "forecast: about 10.00 USD" in text
+
+
 def test_dry_run_holds_the_budget(project):
     code, text = project.call(run, {"max_cost_usd": "2"}, dry_run=5)
     assert (code, called(project)) == (1, ["q0", "q1"])

@@ -12,6 +12,7 @@ from evalwire.cli.commands.gate import gate
 from evalwire.cli.commands.report import report
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
+from evalwire.cli.commands.score import score
 from evalwire.model import own_metadata
 
 SIZE = 300
@@ -145,6 +146,12 @@ def test_with_errors_all_a_run_without_failures_needs_every_example(world):
     assert (code, len(world.called), world.stopping["seen"]) == (0, SIZE, SIZE)
 
 
+def test_with_errors_all_no_risk_is_taken_that_a_run_fails(world):
+    world.settings(LIMIT + "[stopping]\nerrors = 'all'\nrisk = 0.5\n")
+    code, _ = world.run(flags={"task_concurrency": "1"})
+    assert (code, len(world.called)) == (0, SIZE)
+
+
 def test_a_drop_ends_its_run_and_a_run_without_change_passes_early(world):
     world.settings(DROP)
     world.wrong(0.10, seed=1)
@@ -174,9 +181,15 @@ def test_a_run_that_ended_early_is_never_a_baseline(world):
     world.settings(DROP)
     world.run(early=False)
     assert world.results["baselines"][0]["experiment_id"] == whole
-    code, text = world.run(early=False, flags={"baseline": early})
-    assert code == 2
-    assert "was decided after" in text
+    saved = (world.folder / "early.json").as_posix()
+    world.settings(LIMIT)
+    world.run()
+    (world.folder / "reports" / "results.json").rename(saved)
+    world.settings("[gates]\nis_right = { max_drop = 0.02, min_paired = 0.01 }\n")
+    for baseline in (early, f"file:{saved}"):
+        code, text = world.run(early=False, flags={"baseline": baseline})
+        assert code == 2, text
+        assert "was decided after" in text
 
 
 def test_resume_of_a_run_that_ended_early_calls_nothing(world):
@@ -269,3 +282,40 @@ def test_the_looks_of_a_whole_run_count_in_its_p_value(world):
     p_value = world.stopping["decisions"][0]["p_value"]
     assert p_value == world.results["gates"][0]["p_value"] > 0.5**7 / 2
     assert json.loads((world.folder / "reports" / "results.json").read_text())["outcome"] == "passed"
+
+
+def test_gates_that_did_not_look_are_not_applied_to_a_part(world):
+    """Another limit, another baseline, or a failed gate that is gone: an exit code of 0 would be wrong."""
+    world.settings("[gates]\nis_right = { max_drop = 0.02 }\n")
+    world.wrong(0.4, seed=1)
+    assert world.run(early=False)[0] == 0
+    worse = world.newest["id"]
+    world.wrong(0.0)
+    assert world.run(early=False)[0] == 0
+    better = world.newest["id"]
+    world.wrong(0.4, seed=2)
+    assert world.run(flags={"baseline": worse})[0] == 0
+    early = world.newest["id"]
+    assert world.stopping["seen"] < SIZE
+    for baseline, expected in ((worse, 0), (better, 2)):
+        for recorded in ({"experiment_ids": [early]}, {}):
+            code, text = world.call(gate, {"base_branch": "another", "baseline": baseline}, **recorded)
+            assert code == expected, text
+    assert "use the gates and the baseline with which it ended" in text
+    world.settings(LIMIT)
+    assert world.run()[0] == 1
+    world.settings("[gates]\nis_right = { min_pass_rate = 0.99 }\n")
+    for recorded in ({"experiment_ids": [world.newest["id"]]}, {}):
+        code, text = world.call(gate, {"base_branch": "another"}, **recorded)
+        assert code == 2, text
+
+
+def test_new_scores_of_outputs_have_no_looks_at_calls(world):
+    """The limit on durations is not applied, so that it must not excuse the other gate."""
+    world.wrong(0.4)
+    world.run(early=False)
+    world.settings("[gates]\nmax_p95_seconds = 0.0001\nis_right = { min_pass_rate = 0.7 }\n")
+    code, text = world.call(score, {**EARLY, "base_branch": "another"})
+    assert code == 1, text
+    assert [each["rule"] for each in world.results["gates"]] == ["min_pass_rate"]
+    assert world.results["gates"][0]["status"] == "failed"

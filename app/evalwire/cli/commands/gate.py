@@ -15,8 +15,8 @@ from evalwire.gates import (
     BaselineChoice,
     BaselineQuery,
     KnownNames,
-    is_undecided,
     unapplied_gates,
+    undecided_gates,
 )
 from evalwire.jobs import (
     GateRequest,
@@ -31,6 +31,7 @@ from evalwire.jobs import (
 )
 from evalwire.masking import masked
 from evalwire.model import (
+    ExperimentResult,
     Report,
     comparison_time,
     own_metadata,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     from evalwire.cli.invocation import Invocation
     from evalwire.jobs import Gating
-    from evalwire.model import ExperimentResult
     from evalwire.phoenix import Phoenix
 
 _PARTIAL = (
@@ -133,7 +133,7 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     """Apply the gates to the report in a results.json.
 
     Raises:
-        UsageError: the report is from a dry run, a partial run or a single shard.
+        UsageError: the report is from a dry run, a partial run or a single shard, or does not decide a gate.
     """
     if report.dry_run:
         raise UsageError(
@@ -147,6 +147,7 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
             "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
     gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
+    _check_decided(report.results, gating)
     gates, baselines = gating.apply(report.results)
     history = gating.history or report.history
     applied = replace(
@@ -271,15 +272,16 @@ def _check_decided(results: Sequence[ExperimentResult], gating: Gating) -> None:
     """Check that the runs of experiments that ended early decide all gates.
 
     Raises:
-        UsageError: a gate has another limit than the gates that ended the experiment, or is new.
+        UsageError: a gate has another limit or another baseline than when the experiment ended, or is new.
     """
     for result in results:
-        own = [gate for gate in gating.gates if gate.experiment == result.name]
-        missing = [gate.name for gate in own if is_undecided(result.stopping, gate)]
-        if missing and result.stopping is not None and not result.stopping.has_failed:
+        before = gating.baselines.get(result.name)
+        missing = undecided_gates(result, gating.gates, before if isinstance(before, ExperimentResult) else None)
+        if missing and result.stopping is not None:
+            names = ", ".join(gate.name for gate in missing)
             raise UsageError(
-                f"{result.name} ended after {result.stopping.extent}, which did not decide: {', '.join(missing)}. Run "
-                "the rest with `evalwire resume --whole`, or use the gates with which it ended."
+                f"{result.name} ended after {result.stopping.extent}, which did not decide: {names}. Run the rest with "
+                "`evalwire resume --whole`, or use the gates and the baseline with which it ended."
             )
 
 

@@ -15,6 +15,7 @@ class GateDecision(Record, frozen=True, kw_only=True):
     ]
     text: Annotated[str, describe("Reason of the decision.")]
     threshold: Annotated[Number, describe("Limit of the gate.")]
+    basis: Annotated[str, describe("Other settings of the gate and its baseline, for which alone the decision holds.")]
     p_value: Annotated[
         Number | None,
         describe("For a drop: p-value for all looks, without a correction for other gates.", minimum=0, maximum=1),
