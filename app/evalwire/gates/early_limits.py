@@ -115,7 +115,8 @@ class EarlyRate:
             if not _has_scores(self._evaluations):
                 return
             self._is_bool = kinds[0]
-            if self._is_bool != kinds[-1] or (self.gate.rule.endswith("_pass_rate") and not self._is_bool):
+            is_number_of_passes = self.gate.rule.endswith("_pass_rate") and not self._is_bool
+            if self._is_bool != kinds[-1] or is_number_of_passes or not _are_shares(self._before):
                 self._is_open = False  # left to the whole run, which fails a pass rate of numbers
                 return
         self._is_whole = self._is_bool and all(each.is_applicable for each in self._before)
@@ -160,7 +161,13 @@ class EarlyRate:
     def _odds(self, audit: Audit, word: str) -> str:
         if audit.is_certain:
             return _CERTAIN if self._is_bool else _CERTAIN_SCORES
-        return f"all {self._n:,} would {word} with a probability of at most {percent(self._risk)}"
+        return f"all {self._n:,} would {word} with a probability of at most {percent(self._risk)}{self._condition}"
+
+    @property
+    def _condition(self) -> str:
+        """The assumption of a decision on numbers, whose range is only known from the scores so far."""
+        is_number = not self._is_bool and self.gate.rule in ("min", "max")
+        return ", if all scores are between 0 and 1" if is_number else ""
 
     def _decide(self, status: Literal["passed", "failed"], text: str) -> None:
         self.decision = replace(self.decision, status=status, text=text)
@@ -205,9 +212,12 @@ class EarlyRate:
         most = left / self._repetitions * math.sqrt(spread * math.log(1 / self._risk) / 2)
         edge = value - (self._least - SLACK)
         if edge > most and self.is_needed:
-            self._decide("passed", f"the whole run would fail with a probability of at most {percent(self._risk)}")
+            self._decide("passed", self._odds_of_rounds("fail"))
         elif edge < -most:
-            self._decide("failed", f"the whole run would pass with a probability of at most {percent(self._risk)}")
+            self._decide("failed", self._odds_of_rounds("pass"))
+
+    def _odds_of_rounds(self, word: str) -> str:
+        return f"the whole run would {word} with a probability of at most {percent(self._risk)}{self._condition}"
 
     def _mean_of(self, part: ExperimentResult) -> tuple[float | None, int]:
         """Return the mean of the values of the first repetitions, None if it cannot decide the gate; and their number.
@@ -220,9 +230,9 @@ class EarlyRate:
         measure = measure_evaluation(part, self.gate, score) if score is not None else None
         if score is None or measure is None or measure.value is None or measure.misses_scores:
             return None, 0
-        scores = [each.score for each in _evaluations(part, self.gate) if each.score is not None]
-        if not all(0 <= each <= 1 for each in scores):
+        if not _are_shares(_evaluations(part, self.gate)) or not _are_shares(self._before):
             return None, 0
+        self._is_bool = measure.is_rate
         ignored = score.unscored if self.gate.missing == "ignore" and self.gate.label is None else 0
         count = part.expected_runs - score.not_applicable - ignored if measure.is_rate else score.count
         return measure.value if self._is_floor else 1 - measure.value, count
@@ -323,6 +333,11 @@ def _audits(n: int, least: float, risk: float, expected: Expected, *, is_whole: 
 
 def _has_scores(evaluations: Sequence[Evaluation]) -> bool:
     return any(each.score is not None for each in evaluations)
+
+
+def _are_shares(evaluations: Sequence[Evaluation]) -> bool:
+    """Check whether all scores are between 0 and 1."""
+    return all(0 <= each.score <= 1 for each in evaluations if each.score is not None)
 
 
 def _evaluations(result: ExperimentResult | None, gate: Gate) -> list[Evaluation]:

@@ -28,7 +28,7 @@ def check_early(settings: Settings, spec: JobSpec) -> None:
     if spec.stopping is not None and spec.sharing is not None:
         raise UsageError(
             f"a shard cannot end early (from: {settings.source('stop_early')}), because it does not see the results of "
-            "the other shards. Omit --stop-early, or run the job without shards."
+            "the other shards. Omit --stop-early, set EVALWIRE_STOP_EARLY=false for shards, or run without shards."
         )
 
 

@@ -81,7 +81,7 @@ def _number(value: Any) -> float:
         raise ValueError("expected a number")
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("expected a number") from None
     if not 0 < number < float("inf"):
         raise ValueError("expected a number greater than 0")

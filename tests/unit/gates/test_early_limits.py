@@ -198,6 +198,23 @@ def test_a_score_that_is_not_between_0_and_1_ends_the_looks(score):
 # --- the baseline ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("score", [1.5, -0.1])
+def test_a_baseline_with_a_score_that_is_not_between_0_and_1_leaves_its_limit_to_the_whole_run(score):
+    """For example, a number of mistakes: nearly always 0, and seldom 20."""
+    limit = gate("max", 0.5)
+    before = whole(runs_of([0.0] * 99 + [score]))
+    assert looked(limit, [0.0] * 200, before=whole(runs_of([0.0] * 100)))[1] == "passed"
+    assert looked(limit, [0.0] * 200, before=before)[1] is None
+    assert after_rounds(limit, [[0.0] * 50], 5, before=whole(runs_of([0.0] * 100)))[0] == "passed"
+    assert after_rounds(limit, [[0.0] * 50], 5, before=before)[0] is None
+
+
+def test_a_decision_on_numbers_names_its_assumption():
+    text = looked(gate("max", 0.5), [0.1] * 200)[2]
+    assert text == "all 200 would fail with a probability of at most 1%, if all scores are between 0 and 1"
+    assert looked(gate("max", 0.5), [False] * 200)[2].endswith("at most 1%")
+
+
 def test_the_baseline_says_what_to_expect():
     """Its scores decide the savings; too few of them do not count."""
     asked, scores = gate("min_pass_rate", 0.6), [True] * 200
@@ -284,9 +301,10 @@ def after_rounds(asked: Gate, made: Sequence[Sequence[Said]], of: int, **changes
 def test_a_round_decides_what_is_far_from_the_limit():
     passing = "the whole run would fail with a probability of at most 1%"
     failing = "the whole run would pass with a probability of at most 1%"
-    for n, made in ((50, [[True] * 50]), (50, [[0.95] * 50])):
-        assert after_rounds(gate("min", 0.5), made, 5) == ("passed", passing), n
-        assert after_rounds(gate("max", 0.5), made, 5) == ("failed", failing)
+    for score, condition in ((True, ""), (0.95, ", if all scores are between 0 and 1")):
+        made = [[score] * 50]
+        assert after_rounds(gate("min", 0.5), made, 5) == ("passed", passing + condition)
+        assert after_rounds(gate("max", 0.5), made, 5) == ("failed", failing + condition)
         assert after_rounds(gate("min", 0.9), made, 5) == (None, "")
     assert after_rounds(share("min_label_share", 0.5), [["refund"] * 50], 5)[0] == "passed"
     assert after_rounds(share("max_label_share", 0.5), [["refund"] * 50], 5)[0] == "failed"

@@ -9,6 +9,7 @@ import pytest
 from memory_project import MemoryProject
 
 from evalwire.cli.commands.gate import gate
+from evalwire.cli.commands.plan import plan
 from evalwire.cli.commands.report import report
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
@@ -261,6 +262,10 @@ def test_a_shard_cannot_end_early(world):
     assert code == 2
     assert "a shard cannot end early" in text
     assert world.called == []
+    code, text = world.call(plan, EARLY, shards=2, output=None)
+    assert code == 2, "so that no shard fails later"
+    assert "a shard cannot end early" in text
+    assert world.phoenix.experiments.records == {}
 
 
 def test_repetitions_end_after_a_round(world):

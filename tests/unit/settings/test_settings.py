@@ -519,6 +519,7 @@ def test_a_script_has_the_parsers_of_the_settings(name, given, value):
     [
         ("concurrency", 0, "concurrency = 0: expected a whole number, 1 or more."),
         ("grace_seconds", -1.0, "grace_seconds = -1.0: expected a number greater than 0."),
+        pytest.param("grace_seconds", 10**400, f"grace_seconds = {10**400}: expected a number.", id="huge"),
         ("max_failures", 1.5, "max_failures = 1.5: expected a whole number, 1 or more, or a percentage such as 5%."),
         ("task_concurrency", "fast", "task_concurrency = 'fast': expected a whole number, or auto."),
     ],

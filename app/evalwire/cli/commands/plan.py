@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire import reports
 from evalwire.errors import EvalwireError, NothingToRunError, UsageError
 from evalwire.experiments import importable
-from evalwire.jobs import budget_of, discover, job_spec, opener, prepare_datasets
+from evalwire.jobs import budget_of, check_early, discover, job_spec, opener, prepare_datasets
 from evalwire.model import Sharing, count
 from evalwire.recording import NoJournal
 from evalwire.settings import pipeline_run
@@ -36,7 +36,7 @@ def plan(invocation: Invocation, *, shards: int, output: Path | None = None, fre
         0 if the plan was written; 1 if an experiment has a problem, without a plan.
 
     Raises:
-        UsageError: a given path does not exist or cannot be written.
+        UsageError: a given path does not exist or cannot be written, or shards would have to end early.
         TestsetError: the testset to upload has errors.
         EvalwireError: Phoenix cannot be reached.
     """
@@ -82,6 +82,7 @@ def _open(
     knows_run = settings.run_key is not None or pipeline_run(environ) is not None
     key = find_run_key(settings, environ)[0] if knows_run and not fresh else None
     spec = job_spec(settings, environ, sharing=Sharing(total=shards, run_key=key))
+    check_early(settings, spec)
     uploaded = prepare_datasets(settings, invocation.console, phoenix, experiments, spec, uploads=settings.sync)
     spec = replace(spec, uploaded=uploaded)
     experiment_opener = opener(phoenix, spec, NoJournal(), past={})
