@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model.means import means_from_json
-from evalwire.model.metadata import own_metadata, recorded_start, recorded_usage, source_facts
+from evalwire.model.metadata import own_metadata, recorded_start, recorded_usage, source_facts, stopping_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ class HistoryEntry:
         is_dirty: whether the working copy had changes that the commit does not have.
         outcome: the outcome; empty if the experiment did not end.
         is_scored: whether the experiment has new scores of outputs of an earlier run.
+        part: the part that counts of an experiment that ended early, such as `140 of 500 examples`, for
+            lists; trends have none. Else empty.
         scores: the means, sorted by name; empty for an experiment of an earlier version of evalwire.
         usage: the usage of language models; None if it is unknown.
     """
@@ -39,6 +41,7 @@ class HistoryEntry:
     is_dirty: bool = False
     outcome: str = ""
     is_scored: bool = False
+    part: str = ""
     scores: tuple[ScoreMean, ...] = ()
     usage: Usage | None = None
 
@@ -82,6 +85,7 @@ def history_entry(record: Mapping[str, Any]) -> HistoryEntry:
     """Return Phoenix's record of an experiment as an entry of lists and trends."""
     metadata = record.get("metadata") or {}
     facts = own_metadata(metadata)
+    stopping = stopping_of(metadata)
     return HistoryEntry(
         experiment_id=str(record["id"]),
         time=recorded_start(record),
@@ -90,6 +94,7 @@ def history_entry(record: Mapping[str, Any]) -> HistoryEntry:
         is_dirty=metadata.get("dirty") is True,
         outcome=_text(facts.get("outcome")) or "",
         is_scored=source_facts(metadata) is not None,
+        part=stopping.extent if stopping is not None and stopping.is_early else "",
         scores=means_from_json(facts.get("means")),
         usage=recorded_usage(facts),
     )

@@ -65,7 +65,7 @@ def as_json(listed: Sequence[ListedExperiment], prices: Mapping[str, Price]) -> 
 def _group(
     group: Sequence[ListedExperiment], prices: Mapping[str, Price], width: int, *, is_cut: bool
 ) -> Iterator[str]:
-    outcomes = {each.entry.experiment_id: plain(each.entry.outcome_text) for each in group}
+    outcomes = {each.entry.experiment_id: plain(_outcome(each.entry)) for each in group}
     outcome_width = max(len("outcome"), *map(len, outcomes.values()))
     id_width = max(len(each.entry.experiment_id) for each in group)
     branch_width = width - _TIME_WIDTH - _COMMIT_WIDTH - outcome_width - id_width - 4 * len(_GAP)
@@ -110,6 +110,10 @@ def _facts(entry: HistoryEntry, prices: Mapping[str, Price]) -> Iterator[str]:
         yield cost.text.replace(" ", "\xa0")
 
 
+def _outcome(entry: HistoryEntry) -> str:
+    return f"{entry.outcome_text} ({entry.part})" if entry.part else entry.outcome_text
+
+
 def _to_json(each: ListedExperiment, prices: Mapping[str, Price]) -> dict[str, Any]:
     entry = each.entry
     return {
@@ -122,6 +126,7 @@ def _to_json(each: ListedExperiment, prices: Mapping[str, Price]) -> dict[str, A
         "commit": entry.commit,
         "dirty": entry.is_dirty,
         "outcome": entry.outcome or None,
+        "part": entry.part or None,
         "scored": entry.is_scored,
         "scores": means_to_json(entry.scores),
         "cost_usd": None if entry.usage is None else usage_cost(entry.usage, prices).usd,

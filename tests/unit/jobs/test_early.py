@@ -13,6 +13,7 @@ from evalwire.cli.commands.plan import plan
 from evalwire.cli.commands.report import report
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
+from evalwire.cli.commands.runs import runs
 from evalwire.cli.commands.score import score
 from evalwire.model import own_metadata
 
@@ -107,6 +108,14 @@ def test_the_saved_results_show_the_same_report(world):
     code, again = world.call(report, path=None, format_="console")
     assert code == 0
     assert again.splitlines()[0].split(", 0.")[0] == text.splitlines()[0].split(", 0.")[0]
+
+
+def test_the_list_of_runs_says_of_which_part_a_score_is(world):
+    world.run()
+    _, text = world.call(runs, limit=5)
+    assert f"passed ({world.stopping['seen']} of 300 examples)" in text
+    _, text = world.call(runs, limit=5, as_json=True)
+    assert json.loads(text)[0]["part"] == f"{world.stopping['seen']} of 300 examples"
 
 
 def test_a_run_ends_when_its_limit_cannot_be_met_any_more(world):

@@ -84,6 +84,7 @@ def test_the_json_has_all_of_it():
         "commit": "0123456789abcdef",
         "dirty": True,
         "outcome": "passed",
+        "part": None,
         "scored": False,
         "scores": {
             "exact": {"mean": 0.917, "n": 60, "is_rate": True},
