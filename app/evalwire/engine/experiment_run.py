@@ -48,6 +48,7 @@ class ExperimentRun:
         self._first_runs = FirstRuns()
         self._calls = ExampleCalls(job)
         self._is_given_up = False
+        self._only_calls_left = False
 
     @property
     def _is_ending(self) -> bool:
@@ -154,7 +155,9 @@ class ExperimentRun:
 
     async def _is_admitted(self, pending: PendingRun) -> bool:
         """Wait until the budget allows a run, unless it needs no call; return whether the run starts."""
-        if pending.needs_calls and not self._is_ending:
+        if not pending.needs_calls:  # it is paid and only recorded, even if no further run is needed
+            return not self._job.is_ending
+        if not self._is_ending:
             if (reservation := await self._job.admit()) is None:
                 return False
             pending.reservation = reservation
@@ -177,6 +180,7 @@ class ExperimentRun:
                 self._job.notify(self._job.observer.recorded, opened, pending.earlier)
                 self._look(pending.index, pending.earlier)
             else:
+                self._only_calls_left = pending.needs_calls
                 yield pending
 
     async def _work(
@@ -294,7 +298,7 @@ class ExperimentRun:
         """Stop starting examples if the gates are decided by the runs so far."""
         if self._prefix is not None and self._prefix.add(index, run):
             self._is_given_up = True
-            if self._feed is not None:
+            if self._feed is not None and self._only_calls_left:
                 self._feed.cancel()
 
     def _look_at_first(self, run: TaskRun) -> None:

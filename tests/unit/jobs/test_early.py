@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 
@@ -15,6 +16,7 @@ from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
 from evalwire.cli.commands.runs import runs
 from evalwire.cli.commands.score import score
+from evalwire.errors import PhoenixUnreachable
 from evalwire.model import own_metadata
 
 SIZE = 300
@@ -209,6 +211,27 @@ def test_resume_of_a_run_that_ended_early_calls_nothing(world):
     code, text = world.resume()
     assert (code, world.called) == (0, []), text
     assert world.stopping["seen"] == seen
+
+
+def test_resume_records_all_that_was_paid_also_beyond_the_decision(world, monkeypatch):
+    """Phoenix is gone after 15 runs, while many are in flight; nothing is called again."""
+    record = world.phoenix.runs.record
+    recorded = itertools.count(1)
+
+    def until_gone(*arguments, **options):
+        if next(recorded) > 15:
+            raise PhoenixUnreachable("the server does not answer")
+        return record(*arguments, **options)
+
+    monkeypatch.setattr(world.phoenix.runs, "record", until_gone)
+    assert world.run(flags={"task_concurrency": "100"})[0] == 1
+    made = len(world.called)
+    monkeypatch.setattr(world.phoenix.runs, "record", record)
+    code, text = world.resume()
+    assert (code, world.called) == (0, []), text
+    stopping = world.stopping
+    assert stopping["seen"] + stopping["beyond"] == made == len(world.phoenix.experiments.runs[world.newest["id"]])
+    assert f"{SIZE - made} runs not needed" in text
 
 
 def test_resume_whole_runs_the_rest_and_judges_all(world):
