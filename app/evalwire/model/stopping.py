@@ -70,6 +70,15 @@ class GateDecision:
     basis: str = ""
     p_value: float | None = None
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> GateDecision:
+        """Read a decision from JSON, without other entries.
+
+        Raises:
+            TypeError: an entry is missing.
+        """
+        return cls(**{key: value[key] for key in cls.__slots__ if key in value})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
@@ -142,7 +151,7 @@ class Stopping:
                 beyond=int(value["beyond"]),
                 beyond_failed=int(value["beyond_failed"]),
                 risk=float(value["risk"]),
-                decisions=tuple(GateDecision(**decision) for decision in value["decisions"]),
+                decisions=tuple(map(GateDecision.from_json, value["decisions"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError):  # from another version
             return None
