@@ -105,15 +105,14 @@ class ExperimentRun:
     async def _run(self, task: Callee) -> None:
         job = self._job
         try:
-            opened = await unless(job.ends, job.recorder.open(self._experiment))
+            opened = self._opened = await unless(job.ends, job.recorder.open(self._experiment))
+            if opened is None:
+                return
+            self._prefix = Prefix(opened, job.watch(opened))
         except Exception as error:
             self._failure = engine_failure(error, stage="open")
             return
-        if opened is None:
-            return
-        self._opened = opened
-        job.count_recorded(opened)
-        self._prefix = Prefix(opened, job.watch(opened))
+        self._failure = job.count_recorded(opened)
         examples = opened.dataset.examples
         if not examples and not opened.is_empty_part:
             self._failure = Failure(
@@ -295,8 +294,13 @@ class ExperimentRun:
         job.notify(job.observer.recorded, opened, run)
 
     def _look(self, index: int, run: TaskRun) -> None:
-        """Stop starting examples if the gates are decided by the runs so far."""
-        if self._prefix is not None and self._prefix.add(index, run):
+        """Stop starting examples if the gates are decided by the runs so far, or cannot look at them."""
+        try:
+            is_over = self._prefix is not None and self._prefix.add(index, run)
+        except Exception as error:  # a bug in evalwire: fail, but record what is paid
+            self._failure = self._failure or engine_failure(error, stage="record")
+            is_over = True
+        if is_over:
             self._is_given_up = True
             if self._feed is not None and self._only_calls_left:
                 self._feed.cancel()

@@ -181,11 +181,19 @@ class JobState:
             self._settled.set()
             self._settled = None
 
-    def count_recorded(self, opened: OpenExperiment) -> None:
-        """Count the usage of the recorded runs of an experiment that a restarted job continues."""
-        if self.limits.budget.counts_recorded:
-            for run in opened.earlier.values():
-                self.purse.add(run.total_usage)
+    def count_recorded(self, opened: OpenExperiment) -> Failure | None:
+        """Count the usage of the recorded runs of an experiment that a restarted job continues.
+
+        Returns:
+            The failure of the experiment if the price or the tokens of a recorded run are not known, or else None.
+        """
+        if not self.limits.budget.counts_recorded:
+            return None
+        for run in opened.earlier.values():
+            self.purse.add(run.total_usage)
+        if self.purse.is_unknown:
+            self.end_for_budget()
+        return self.ended_early if self.purse.is_unknown else None
 
     def end_for_budget(self) -> None:
         """Stop starting examples, because the purse is closed."""

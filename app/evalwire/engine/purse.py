@@ -115,14 +115,15 @@ class Purse:
             reservation.largest_call = reservation.largest_call.at_least(amount)
         if reason := self._budget.unknown_in(usage):
             reservation.is_unknown = True
-            self.is_unknown = self.is_unknown or not self.closed
-            self._close(reason)
+            self._close_unknown(reason)
 
     def add(self, usage: Usage | None) -> None:
-        """Count the usage of a run of an earlier attempt."""
+        """Count the usage of a recorded run of an earlier attempt, as far as it is recorded."""
         amount = self._budget.amount_of(usage)
         self.spent += amount
         self.largest = amount.at_least(self.largest or Amount())
+        if usage is not None and (reason := self._budget.unknown_in(usage)):
+            self._close_unknown(reason)
 
     def settle(self, reservation: Reservation) -> bool:
         """Count a run that has ended; return whether it was in flight."""
@@ -169,6 +170,10 @@ class Purse:
             else (f"{self.spent.tokens:,} tokens", f"{additional.tokens:,}")
         )
         return f"{spent} of the budget of {limit} are used, and the next run may use {more}"
+
+    def _close_unknown(self, reason: str) -> None:
+        self.is_unknown = self.is_unknown or not self.closed
+        self._close(reason)
 
     def _close(self, reason: str) -> None:
         self.closed = self.closed or reason

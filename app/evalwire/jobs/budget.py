@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalwire.engine import UNKNOWN_USAGE
+from evalwire.errors import UsageError
 from evalwire.jobs.durations import covered_seconds
 from evalwire.model import Amount, Budget, BudgetUse
 
@@ -49,6 +50,9 @@ def resumed_budget(settings: Settings, earlier: PastJob | None) -> Budget:
     Args:
         settings: the settings.
         earlier: the state of the job; None for an experiment without a journal.
+
+    Raises:
+        UsageError: the budget cannot count a call of an earlier attempt, whose price or tokens are not known.
     """
     if earlier is None:
         return budget_of(settings)
@@ -71,7 +75,13 @@ def resumed_budget(settings: Settings, earlier: PastJob | None) -> Budget:
     largest = Amount()
     for amount in amounts:
         largest = largest.at_least(amount)
-    return replace(budget, **limits, spent=spent, largest=largest if amounts else None, spent_seconds=seconds)
+    budget = replace(budget, **limits, spent=spent, largest=largest if amounts else None, spent_seconds=seconds)
+    if reason := next(filter(None, (budget.unknown_in(usage) for _, _, usage in earlier.use.usage)), ""):
+        raise UsageError(
+            f"cannot resume the job within its budget: of an earlier call, {reason}. To complete an experiment without "
+            "its earlier calls in the budget, use `evalwire resume --experiment ID`."
+        )
+    return budget
 
 
 def _amounts_of_runs(use: PastUse, budget: Budget) -> Sequence[Amount]:

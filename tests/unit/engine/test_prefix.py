@@ -268,3 +268,41 @@ def test_a_limit_that_is_met_takes_less_than_half_of_the_calls_and_what_is_in_fl
     found = [run_by_engine(f"key {number}", wrong, seconds=0.0002) for number in range(10)]
     assert [status for _, status, _ in found].count("passed") >= 9
     assert sum(calls for _, _, calls in found) / len(found) <= SIZE / 2 + PLACES
+
+
+@pytest.mark.parametrize("place", ["look", "watch"])
+def test_gates_that_cannot_look_fail_the_experiment_and_end_it(place):
+    """A bug in a gate is never a decision, and costs no further calls; all runs that were made are recorded."""
+
+    class Broken(Log):
+        def add(self, run: TaskRun) -> bool:
+            raise ZeroDivisionError("a bug")
+
+    class Verdicts:
+        def watch(self, opened: OpenExperiment) -> Broken:
+            if place == "watch":
+                raise ZeroDivisionError("a bug")
+            return Broken(list(range(SIZE)))
+
+    called: list[str] = []
+
+    async def task(example: Example) -> bool:
+        called.append(example.id)
+        await asyncio.sleep(0.001)
+        return True
+
+    recorder = FakeRecorder()
+    (result,) = run_engine(
+        [experiment(task, is_right, name=f"set_{SIZE}")],
+        recorder=recorder,
+        tracer=FakeTracer(),
+        observer=Quiet(),
+        limits=Limits(task_concurrency=2),
+        stop=Stop(),
+        early=Verdicts(),
+    ).results
+    assert (result.failure.kind, result.failure.type) == ("evalwire", "ZeroDivisionError")
+    assert not result.passed
+    assert result.stopping is None
+    assert len(called) == (0 if place == "watch" else len(result.runs))
+    assert len(called) < 10
