@@ -37,7 +37,8 @@ class Purse:
     """Admits runs while the budget lasts.
 
     A run is admitted if the usage of all finished runs, and the largest known usage of a run for it and for each run in
-    flight, are within the budget. If no usage of a run is known, a first run is alone in flight. After the last
+    flight, are within the budget. If no usage of a run is known, a first run is alone in flight. As long as no run has
+    used anything, for example because the first runs failed, as many runs are in flight as have ended. After the last
     admission, the job uses at most the budget and, for each run in flight, the difference between the usage of this
     run and the largest usage known before.
 
@@ -87,7 +88,8 @@ class Purse:
             if not self._in_flight:
                 self._close(refusal)
             return None
-        if self._budget.limits_usage and self.largest is None and self._in_flight:
+        is_blind = self._budget.limits_usage and (self.largest or Amount()) == Amount()
+        if is_blind and len(self._in_flight) >= max(1, self._settled):
             return None
         reservation = Reservation(self._clock())
         self._in_flight.add(reservation)

@@ -69,6 +69,19 @@ def test_first_run_is_alone_in_flight():
     assert [purse.admit() is not None for _ in range(5)] == [True] * 4 + [False]
 
 
+def test_as_long_as_no_run_used_anything_as_many_are_in_flight_as_have_ended():
+    """The first runs may have failed before their first call: a run without usage says nothing of the next."""
+    purse = Purse(Budget(max_cost_usd=10.0, prices=PRICES))
+    for number in (1, 1, 2):  # in flight after 0, 1 and 2 free runs
+        admitted = [reservation for _ in range(5) if (reservation := purse.admit()) is not None]
+        assert len(admitted) == number
+        purse.settle(admitted[0])
+        for reservation in admitted[1:]:
+            purse.settle(reservation)
+    spend(purse, 1.0)
+    assert [purse.admit() is not None for _ in range(12)] == [True] * 9 + [False] * 3
+
+
 def test_past_usage_lets_runs_start_together():
     purse = Purse(Budget(max_cost_usd=5.0, largest=Amount(usd=1.0)))
     assert [purse.admit() is not None for _ in range(6)] == [True] * 5 + [False]

@@ -60,3 +60,12 @@ def test_four_of_five_simulated_runs_find_the_drop():
 def test_too_few_pairs_find_nothing():
     assert detectable_drop(compared([0.5], [0.5]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
     assert detectable_drop(compared([1.0, 0.5], [0.5, 1.0]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
+
+
+def test_repetitions_of_what_never_changes_find_what_a_run_finds():
+    """Twice the same bools: no noise, so that repetitions hide nothing."""
+    found = compared([True] * 90 + [False] * 10, [True] * 90 + [False] * 10)
+    now, repeated = (
+        detectable_drop(found, gate("max_drop", 0.0), size, drop_gates=1) for size in (NOW, SampleSize(repetitions=3))
+    )
+    assert now == repeated == pytest.approx(0.04)

@@ -108,6 +108,13 @@ def test_resumed_job_has_the_rest_of_its_budget(project):
     assert "OUT OF BUDGET after 6.00 of 6.00 USD" in text
 
 
+def test_a_first_run_that_fails_without_a_call_does_not_let_all_others_start(project):
+    project.set(FAILS="q0")
+    code, text = project.call(run, {"max_cost_usd": "3", "task_concurrency": "10", "retries": "0"})
+    assert (code, len(called(project))) == (1, 4), text
+    assert project.results["budget"]["spent_usd"] == 3.0
+
+
 def test_retried_failures_count_twice(project):
     """A later line of the journal replaces the result of a run, but not what the run cost."""
     project.set(FAILS="q1")
@@ -297,7 +304,7 @@ def test_a_gate_that_ignores_unscored_runs_can_be_saved_by_the_missing_runs(proj
     project.write(good=f"def good(output, example):\n    return {score}\n")
     project.settings(f"{PRICES}[experiments.search.gates]\ngood = {{ min_pass_rate = 0.8, missing = 'ignore' }}\n")
     code, text = project.call(run, {"max_cost_usd": "5"})
-    assert (code, project.results["outcome"]) == (1, True), text
+    assert (code, project.results["outcome"]) == (1, "out_of_budget"), text
     assert project.call(resume, {"max_cost_usd": "5"})[0] == 0
 
 
