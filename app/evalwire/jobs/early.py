@@ -98,8 +98,10 @@ class GateWatches:
     rules: StoppingRules
 
     def watch(self, opened: OpenExperiment) -> Watching | None:
-        """Return the watch of an experiment; None if it has no gates."""
+        """Return the watch of an experiment; None if it has no gates, or if all its runs were made before."""
         name = opened.experiment.name
+        if opened.earlier and len(opened.earlier) == len(opened.dataset.examples) * opened.repetitions:
+            return None
         gates = [gate for gate in self.gating.gates if gate.experiment == name]
         key = opened.metadata.get(CREATION_KEY)
         if not gates or key is None:

@@ -16,7 +16,7 @@ from evalwire.model.means import means_to_json, score_means
 from evalwire.model.numbers import mean
 from evalwire.model.run import kind_by_score
 from evalwire.model.stats import percentile
-from evalwire.model.stopping import Stopping
+from evalwire.model.stopping import Stopping, StoppingRules
 from evalwire.model.usage import token_count, usage_from_json, usage_to_json
 
 if TYPE_CHECKING:
@@ -182,11 +182,16 @@ def run_tokens(result: ExperimentResult) -> dict[str, float] | None:
 
 
 def _stopping(result: ExperimentResult) -> dict[str, Any]:
-    """Return the part of an experiment that counts, with the rules that it started with."""
-    if result.stopping is None:
-        return {}
-    rules = own_metadata(result.experiment_metadata).get("stopping") or {}
-    return {"stopping": {**rules, **result.stopping.to_json()}}
+    """Return the part of an experiment that counts, with the rules that it started with.
+
+    The rules stay without a part, so that the experiment can be resumed. The part of an earlier attempt does not.
+    """
+    rules = StoppingRules.from_json(own_metadata(result.experiment_metadata).get("stopping"))
+    entries = {
+        **(rules.to_json() if rules is not None else {}),
+        **(result.stopping.to_json() if result.stopping is not None else {}),
+    }
+    return {"stopping": entries} if entries else {}
 
 
 def _models(result: ExperimentResult) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class World(MemoryProject):
     def gate(self):
         return self.call(gate, {"base_branch": "another"}, experiment_ids=[self.newest["id"]])
 
-    def resume(self, **options):
-        return self.call(resume, {"base_branch": "another"}, **options)
+    def resume(self, flags=None, **options):
+        return self.call(resume, {"base_branch": "another", **(flags or {})}, **options)
 
     def wrong(self, share, *, seed=1):
         """Make the outputs of a share of the examples wrong, at random."""
@@ -249,6 +249,31 @@ def test_resume_whole_runs_the_rest_and_judges_all(world):
     world.settings(DROP)
     assert world.run(early=False)[0] == 0
     assert world.results["baselines"][0]["note"] == "", "the whole run is a baseline"
+
+
+def test_a_whole_run_stays_whole_when_it_is_resumed_again(world):
+    """Nothing is left to save, so that all runs count, and the run is still a baseline."""
+    world.wrong(0.02)
+    world.run()
+    assert world.resume(whole=True)[0] == 0
+    code, text = world.resume()
+    assert (code, world.called, world.stopping) == (0, [], None), text
+    assert "seen" not in own_metadata(world.newest["metadata"]).get("stopping", {})
+
+
+def test_the_part_of_an_earlier_attempt_is_not_recorded_for_a_later_one(world):
+    """The first attempt passed early. The second has a stricter gate, and fails before it is decided."""
+    world.wrong(0.02)
+    world.run(flags={"task_concurrency": "1"})
+    world.settings("[gates]\nis_right = { min_pass_rate = 0.97 }\nmax_error_rate = 0.5\n")
+    world.set(FAILING=" ".join(f"q{n}" for n in range(SIZE)))
+    flags = {"max_failures": "1", "task_concurrency": "1"}
+    code, text = world.resume(flags, experiment_id=world.newest["id"])
+    assert code == 1, text
+    assert world.stopping is None
+    facts = own_metadata(world.newest["metadata"])["stopping"]
+    assert "risk" in facts
+    assert "seen" not in facts
 
 
 def test_resume_whole_of_a_recorded_experiment(world):
