@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evalwire.jobs import Console, server
+from evalwire.jobs import Console, connect
 from evalwire.jobs.progress import waiting
 from evalwire.masking import Mask
 from evalwire.settings import load_settings
@@ -28,16 +28,16 @@ def console_of(out: io.StringIO, err: io.StringIO, **options: bool) -> Console:
 @pytest.fixture
 def minutes(monkeypatch, tmp_path):
     """For how many minutes a command with these streams and variables would keep its server, and what it says."""
-    monkeypatch.setattr(server, "_is_in_container", lambda environ: "container" in environ)
+    monkeypatch.setattr(connect, "_is_in_container", lambda environ: "container" in environ)
     asked: list[float | None] = []
     monkeypatch.setattr(
-        server.phoenix_room, "local_phoenix", lambda *_, keep_minutes, **__: asked.append(keep_minutes), raising=False
+        connect.phoenix_room, "local_phoenix", lambda *_, keep_minutes, **__: asked.append(keep_minutes), raising=False
     )
 
     def minutes(flags=None, *, out=True, err=True, **environ: str) -> tuple[float | None, str]:
         streams = [Terminal() if is_terminal else io.StringIO() for is_terminal in (out, err)]
         settings = load_settings(flags or {}, {}, directory=tmp_path)
-        server.local_server(settings, environ, console_of(*streams))
+        connect.local_server(settings, environ, console_of(*streams))
         return asked[-1], streams[1].getvalue()
 
     return minutes
@@ -73,14 +73,14 @@ def test_ci_false_is_not_ci(minutes):
 @pytest.mark.parametrize("name", ["container", "KUBERNETES_SERVICE_HOST"])
 def test_a_container_is_recognized_by_its_variables(monkeypatch, name):
     monkeypatch.setattr(Path, "exists", lambda _: False)
-    assert server._is_in_container({name: "x"})
-    assert not server._is_in_container({})
+    assert connect._is_in_container({name: "x"})
+    assert not connect._is_in_container({})
 
 
 @pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv"])
 def test_a_container_is_recognized_by_its_files(monkeypatch, mark):
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == mark)
-    assert server._is_in_container({})
+    assert connect._is_in_container({})
 
 
 def test_without_a_terminal_a_wait_is_one_line():
