@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from benchmarks.comparisons import MANY, SITUATIONS, SPOILED, Situation, is_red
+from benchmarks.systems import GRADES, SHARES, graded, passes, skewed_scores
 from benchmarks.systems import Sampler as PairSampler
-from benchmarks.systems import few_gain, few_gain_exactly, few_lose, grades, passes, skewed_scores
 from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
@@ -50,6 +50,33 @@ def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float
         after = sum(chance.random() < likely * (1 - spoiled) for _ in range(REPETITIONS))
         gains.append((after - before) / REPETITIONS)
     return gains
+
+
+def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
+    """Return gains of grades, many of which are tied."""
+    pairs = [graded(chance, deserved, spoiled) for deserved in chance.choices(GRADES, SHARES, k=n)]
+    return [after - before for before, after in pairs]
+
+
+def _changed_scores(chance: random.Random, n: int, few: float, most: float) -> list[float]:
+    """Return gains of skewed scores, changed by `few` for a tenth of the examples and by `most` for the others."""
+    gains = gains_of(skewed_scores)(chance, n, 0.0)
+    return [gain + (few if chance.random() < 0.1 else most) for gain in gains]  # noqa: PLR2004
+
+
+def few_gain(chance: random.Random, n: int, _: float) -> list[float]:
+    """Return gains in which a tenth of the examples gain 27 points and the others lose 3."""
+    return _changed_scores(chance, n, 0.27, -0.03)
+
+
+def few_lose(chance: random.Random, n: int, _: float) -> list[float]:
+    """Return gains in which a tenth of the examples lose 27 points and the others gain 3."""
+    return _changed_scores(chance, n, -0.27, 0.03)
+
+
+def few_gain_exactly(chance: random.Random, n: int, _: float) -> list[float]:
+    """Return gains of deterministic scores, in which most examples lose a little and few gain very much."""
+    return [chance.expovariate(1) - 1 for _ in range(n)]
 
 
 def differing_runs(chance: random.Random, n: int, _: float) -> list[float]:
@@ -99,13 +126,13 @@ class Kind:
 
 BOOL = Kind(name="bool, one run: McNemar mid-p", gains=gains_of(passes), mean=2 / 3, is_bool=True)
 SKEWED = Kind(name="graded, skewed: sign-flip", gains=gains_of(skewed_scores), mean=math.pi / 4)
-TIED = Kind(name="graded, many ties: sign-flip", gains=gains_of(grades), mean=0.7475)
+TIED = Kind(name="graded, many ties: sign-flip", gains=grades, mean=0.7475)
 REPEATED = Kind(name="bool, 5 repetitions: sign-flip", gains=repeated_passes, mean=2 / 3)
 KINDS = (BOOL, SKEWED, TIED, REPEATED)
 EIGHT = KINDS * 2
-FEW_GAIN = Kind(name="few gain much, most lose a little", gains=gains_of(few_gain), mean=1)
-FEW_LOSE = Kind(name="few lose much, most gain a little", gains=gains_of(few_lose), mean=1)
-FEW_GAIN_EXACTLY = Kind(name="few gain much, and scores have no noise", gains=gains_of(few_gain_exactly), mean=1)
+FEW_GAIN = Kind(name="few gain much, most lose a little", gains=few_gain, mean=1)
+FEW_LOSE = Kind(name="few lose much, most gain a little", gains=few_lose, mean=1)
+FEW_GAIN_EXACTLY = Kind(name="few gain much, and scores have no noise", gains=few_gain_exactly, mean=1)
 DIFFERING = Kind(name="3 in 10 differ, 5 repetitions", gains=differing_examples, mean=1)
 MISCOUNTED = Kind(name="the same, if each repetition were an example", gains=differing_runs, mean=1, is_bool=True)
 OTHERS = (FEW_GAIN, FEW_LOSE, DIFFERING, MISCOUNTED, FEW_GAIN_EXACTLY)

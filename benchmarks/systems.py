@@ -15,8 +15,8 @@ Pair = tuple[float, float]
 Sampler = Callable[[random.Random, float], Pair]
 Difficulty = Callable[[random.Random], float]
 
-_GRADES = (0, 1, 2, 3, 4)
-_SHARES = (1, 1, 3, 6, 9)  # of 20 examples, the number that deserves each grade
+GRADES = (0, 1, 2, 3, 4)
+SHARES = (1, 1, 3, 6, 9)  # of 20 examples, the number that deserves each grade
 _SLIP = 0.15  # probability that a run gets a grade too high; the same for too low
 _FEW = 0.1  # share of the examples that change much
 
@@ -60,30 +60,25 @@ def skewed_scores(chance: random.Random, spoiled: float) -> Pair:
 
 
 def grades(chance: random.Random, spoiled: float) -> Pair:
-    """Return two of five grades from 0 to 1: most runs get the deserved grade, and some a grade more or less."""
-    deserved = chance.choices(_GRADES, _SHARES)[0]
+    """Return two of five grades from 0 to 1, for an example that deserves one of them."""
+    return graded(chance, chance.choices(GRADES, SHARES)[0], spoiled)
 
-    def graded() -> int:
+
+def graded(chance: random.Random, deserved: int, spoiled: float) -> Pair:
+    """Return two grades from 0 to 1: most runs get the deserved grade, and some a grade more or less."""
+
+    def grade() -> int:
         slip = chance.random()
         return max(deserved - 1, 0) if slip < _SLIP else min(deserved + 1, 4) if slip > 1 - _SLIP else deserved
 
-    before, after = graded(), graded()
+    before, after = grade(), grade()
     return before / 4, (0 if chance.random() < spoiled else after) / 4
 
 
 def few_gain(chance: random.Random, _: float) -> Pair:
     """Return scores of which a tenth gain 27 points and the others lose 3."""
-    return _changed(chance, 0.27, -0.03)
-
-
-def few_lose(chance: random.Random, _: float) -> Pair:
-    """Return scores of which a tenth lose 27 points and the others gain 3."""
-    return _changed(chance, -0.27, 0.03)
-
-
-def few_gain_exactly(chance: random.Random, _: float) -> Pair:
-    """Return deterministic scores, of which most lose a little and few gain very much."""
-    return 1.0, chance.expovariate(1)
+    before, after = skewed_scores(chance, 0.0)
+    return before, after + (0.27 if chance.random() < _FEW else -0.03)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +122,3 @@ FEW_GAIN = System(name="few gain much, most lose a little", pair=few_gain)
 
 def _passes(chance: random.Random, rate: float, spoiled: float) -> Pair:
     return float(chance.random() < rate), float(chance.random() < rate * (1 - spoiled))
-
-
-def _changed(chance: random.Random, few: float, most: float) -> Pair:
-    before, after = skewed_scores(chance, 0.0)
-    return before, after + (few if chance.random() < _FEW else most)
