@@ -147,6 +147,10 @@ def test_an_evaluation_that_nobody_gave_breaks_its_limit_and_those_there_are_are
     for rule in ("min", "min_examples"):
         its = verdict(GRADED, gate(rule, 0, evaluation="other"))
         assert (its.is_red, its.text) == (True, "other has no score; available scores: s")
+    both = result("search", [run(1, evaluations=(evaluation("s", 0.5), evaluation("t", 0.5), NA))], evaluators=("s",))
+    asked = gate("min", 0, evaluation="other")
+    assert verdict(both, asked).text == "other has no score; available scores: s, t"
+    assert verdict(ran("good", "bad"), asked).text == "other has no score"
 
 
 @pytest.mark.parametrize("rule", ["min_pass_rate", "max_pass_rate"])

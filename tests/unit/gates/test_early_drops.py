@@ -65,6 +65,16 @@ def test_a_chance_that_rounds_to_nothing_is_not_said_to_be_nothing():
     assert decision.text.endswith(" of 20: the whole run would fail with a probability of less than 0.01%")
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "chance"), [(0.05, "0.59%"), (0.08, "1.4%"), (0.16, "0.01%"), (0.17, "less than 0.01%")]
+)
+def test_the_chance_is_said_in_hundredths_of_a_percent(tolerance, chance):
+    source = random.Random(1)
+    now, then = ([source.random() < 0.7 for _ in range(400)] for _ in range(2))
+    _, decision = looked(gate("max_drop", tolerance), now, then)
+    assert decision.text.endswith(f": the whole run would fail with a probability of {chance}")
+
+
 def test_only_examples_that_the_baseline_scored_are_pairs():
     """New examples, changed ones and those without a score do not bring a look forward."""
     then = [True] * 40 + [NOT_APPLICABLE] * 5

@@ -353,6 +353,13 @@ def test_counts_and_totals_are_looked_at_after_each_round():
         for _ in range(3):
             calls.end_round(used_once)
         assert calls.decision.status == status
+    twice = whole(
+        [run(n, usage=(used(),), repetition=repetition) for n in range(4) for repetition in (1, 2)], repetitions=2
+    )
+    for number, status in ((8, "passed"), (9, None)):
+        calls = EarlyCount(of_all("min_llm_calls", number))
+        calls.end_round(twice)
+        assert calls.decision.status == status, "of all repetitions"
     for limit, status in ((399, "failed"), (400, None)):
         total = EarlyTotal(of_all("max_total_tokens", limit), {})
         for _ in range(3):

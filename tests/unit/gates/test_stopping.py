@@ -72,6 +72,27 @@ def test_no_experiment_ends_before_the_fewest_examples_and_a_smaller_one_does_at
     assert ended(stopping([FLOOR], runs[:20], rules=rules([FLOOR], min_examples=30)), runs[:20]) == 20
 
 
+def test_a_failed_run_ends_no_experiment_before_the_fewest_examples():
+    """Its gate is decided, and the rest of the fewest examples says how many more fail."""
+    runs = runs_of([None] + [True] * 99)
+    assert ended(stopping([FLOOR], runs, rules=rules([FLOOR], min_examples=30)), runs) == 30
+
+
+def test_drop_gates_of_an_experiment_share_the_chance_of_a_pass():
+    """Other gates do not: of 100 others, the drop is decided where it is alone."""
+    chance = random.Random(1)
+    now, then = (runs_of([chance.random() < 0.7 for _ in range(400)]) for _ in range(2))
+
+    def taken(others: Sequence[Gate]) -> int:
+        own = gate("max_drop", 0.05)
+        found = stopping([own, *others], now, rules=rules([own]), before=whole(then))
+        return next(n for n, one in enumerate(now, 1) if (found.add(one), found.decisions[0].status)[1])
+
+    alone = taken([])
+    assert taken([gate("min", 0.0, evaluation=f"e{n}") for n in range(100)]) == alone
+    assert taken([replace(DROP, evaluation=f"e{n}") for n in range(100)]) > alone
+
+
 def test_a_gate_that_cannot_be_decided_early_needs_the_whole_run():
     runs = runs_of([True] * 100)
     assert ended(stopping([FLOOR, DROP], runs), runs) is None, "without a baseline"

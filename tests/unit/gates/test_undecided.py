@@ -83,6 +83,8 @@ def test_a_score_that_is_missing_is_not_decided_and_says_why():
     assert "; so far, other has no score" in found.text
     labels = applied(gate("max_label_share", 1.0, label="a"), "a", "b")
     assert (labels.status, labels.value) == ("inconclusive", 0.9), "of all runs, as the gate counts them"
+    bools = applied(gate("max_label_share", 1.0, label="True"), True, False)
+    assert (bools.status, bools.value) == ("inconclusive", 0.9)
 
 
 def test_a_number_that_is_reached_stays_reached():
