@@ -196,20 +196,21 @@ class EarlyRate:
         Source: Hoeffding 1963, "Probability Inequalities for Sums of Bounded Random Variables", JASA 58, theorem 2, for
         the difference of two means of independent values from 0 to 1. The repetitions of an example are independent.
         """
-        value, count = self._mean_of(part)
+        found = self._mean_of(part)
         left = self._repetitions - part.repetitions
-        if value is None or not count or not left:
+        if found is None or not left:
             return
+        value, count = found
         spread = (1 + part.repetitions / left) / count
         most = left / self._repetitions * math.sqrt(spread * math.log(1 / self._risk) / 2)
-        edge = value - (self._least - SLACK)
+        edge = value - self._least
         if edge > most and self.is_needed:
             self._decide("passed", f"the whole run would fail with a probability of at most {percent(self._risk)}")
         elif edge < -most:
             self._decide("failed", f"the whole run would pass with a probability of at most {percent(self._risk)}")
 
-    def _mean_of(self, part: ExperimentResult) -> tuple[float | None, int]:
-        """Return the mean of the values of the first repetitions, None if it cannot decide the gate; and their number.
+    def _mean_of(self, part: ExperimentResult) -> tuple[float, int] | None:
+        """Return the mean of the values of the first repetitions, and their number; None if it cannot decide the gate.
 
         Runs that the mean leaves out are expected to be left out in other repetitions too.
         """
@@ -218,10 +219,10 @@ class EarlyRate:
         score = next((each for each in part.scores if each.name == self.gate.evaluation), None)
         measure = measure_evaluation(part, self.gate, score) if score is not None else None
         if score is None or measure is None or measure.value is None or measure.misses_scores:
-            return None, 0
+            return None
         scores = [each.score for each in _evaluations(part, self.gate) if each.score is not None]
         if not all(0 <= each <= 1 for each in scores):
-            return None, 0
+            return None
         ignored = score.unscored if self.gate.missing == "ignore" and self.gate.label is None else 0
         count = part.expected_runs - score.not_applicable - ignored if measure.is_rate else score.count
         return measure.value if self._is_floor else 1 - measure.value, count

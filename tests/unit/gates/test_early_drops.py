@@ -108,6 +108,23 @@ def test_an_evaluation_of_bools_counts_a_failed_run_as_worse_and_one_of_numbers_
         assert looked(minimized, [False, *[odd] * 99], [False] * 100)[1].status == "failed"
 
 
+def test_a_failed_run_of_the_baseline_has_the_worse_value_too():
+    """So that a run without failures did not get worse by what failed before."""
+    for direction, good, bad in (("maximize", True, False), ("minimize", False, True)):
+        asked = gate("max_drop", 0.0, direction=direction)
+        assert looked(asked, [bad] * 100, [good, *[None] * 99])[1].status != "failed"
+        assert looked(asked, [bad] * 100, [good] * 100)[1].status == "failed"
+
+
+def test_a_loss_is_in_the_units_of_the_score():
+    for direction, now, then in (("maximize", 0.2, 0.5), ("minimize", 0.5, 0.2)):
+        statuses = [
+            looked(gate("max_drop", limit, direction=direction), [now] * 60, [then] * 60)[1].status
+            for limit in (0.29, 0.31)
+        ]
+        assert statuses == ["failed", None]
+
+
 @pytest.mark.parametrize(("direction", "worse", "better"), [("maximize", 0.2, 0.9), ("minimize", 0.9, 0.2)])
 def test_the_direction_says_what_a_drop_is(direction, worse, better):
     asked = gate("max_drop", 0.0, direction=direction)
@@ -161,6 +178,11 @@ def test_what_looks_cannot_test_is_left_to_the_whole_run(asked, now, then, chang
     assert look(found, runs_of(now)) == (len(now), UNDECIDED)
     found.end(whole(runs_of(now)))
     assert found.decision == UNDECIDED, "with the p-value of the fixed test"
+
+
+def test_the_last_look_is_before_the_last_pair():
+    assert looked(DROP, [True, *[False] * 9], [True] * 10)[0] == 9, "eight pairs that changed"
+    assert looked(DROP, [True, True, *[False] * 8], [True] * 10) == (10, UNDECIDED), "at the tenth, it would be a drop"
 
 
 def test_the_same_with_enough_of_everything_is_decided():

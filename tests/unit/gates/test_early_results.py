@@ -72,6 +72,10 @@ def test_a_gate_that_another_one_left_undecided_is_inconclusive():
     found = applied(result, FLOOR, DROP, before=whole(runs_of([True] * 140)))
     assert [(each.status, each.is_red) for each in found] == [("failed", True), ("inconclusive", False)]
     assert found[1].text.endswith("; not decided, because another gate failed after 140 of 500 examples")
+    failing = gate("min_pass_rate", 0.5)
+    result = part([False] * 140, decision(DROP, "failed"), decision(failing, None))
+    (found,) = applied(result, failing)
+    assert (found.status, found.is_red) == ("inconclusive", False), "although its part alone would fail"
 
 
 def test_another_limit_than_the_one_that_was_looked_at_is_undecided():

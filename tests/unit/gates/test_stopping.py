@@ -18,6 +18,7 @@ from evalwire.gates import ExperimentStopping, Gate, compare_results, with_share
 from evalwire.gates.apply import apply_gates
 from evalwire.gates.stopping import ANY_ERROR
 from evalwire.model import GateResult, Stopping, StoppingRules
+from evalwire.model.prices import Price
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import TaskRun
 from evalwire.model.usage import ModelUsage
@@ -135,6 +136,23 @@ def test_a_limit_on_costs_ends_the_experiment_when_it_is_exceeded():
     assert ended(stopping(asked, runs), runs) == 21
     asked = [gate("max_total_tokens", 100, evaluation=None), gate("min_llm_calls", 90, evaluation=None)]
     assert ended(stopping(asked, runs), runs) == 11
+
+
+def test_a_limit_on_costs_is_by_the_prices_of_the_settings():
+    usage = (ModelUsage(model="own", calls=1, unpriced=1, unpriced_prompt_tokens=100_000),)
+    scored = (boolean("s", passed=True, usage=()),)
+    runs = [replace(one, usage=usage, evaluations=scored) for one in runs_of([True] * 100)]
+    asked = [gate("max_cost_usd", 2.0, evaluation=None), gate("min_pass_rate", 0.99)]
+    prices = {"own": Price(input=1.0, output=1.0)}
+    assert ended(stopping(asked, runs, prices=prices), runs) == 21
+
+
+def test_a_limit_is_decided_sooner_with_a_baseline_as_good_as_the_run():
+    runs = runs_of([True] * 200)
+    weak = whole(runs_of([True] * 130 + [False] * 70))
+    asked = [gate("min_pass_rate", 0.6)]
+    taken = [ended(stopping(asked, runs, before=before), runs) for before in (whole(runs), None, weak)]
+    assert taken[0] < taken[1] < taken[2]
 
 
 # --- the shares of the job -------------------------------------------------------------------------------
