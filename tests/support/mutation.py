@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build/mutation"
+SIMULATION = "tests/unit/gates/test_early_simulation.py"  # seconds for each mutant; others notice them first
 JOURNAL = "tests/integration/test_journal.py"
 
 # Each module or room, and the tests that have to notice. What only a real Phoenix can notice is not among them: one
@@ -18,8 +19,12 @@ MUTATED = {
     "engine/*": ["tests/unit/engine"],
     "gates/*": ["tests/unit/gates"],
     "jobs/outcome.py": ["tests/unit/jobs"],
+    "model/audit.py": ["tests/unit/model/test_audit.py"],
+    "model/budget.py": ["tests/unit/model/test_budget.py"],
     "model/permutation.py": ["tests/unit/model/test_permutation.py"],
+    "model/sequential.py": ["tests/unit/model/test_sequential.py"],
     "model/stats.py": ["tests/unit/model/test_stats.py"],
+    "model/stopping.py": ["tests/unit/model/test_stopping.py"],
     "recording/*": [JOURNAL, "tests/unit/recording"],
 }
 
@@ -29,7 +34,8 @@ CONFIGURATION = """
 source_paths = ["src"]
 only_mutate = [{files}]
 pytest_add_cli_args_test_selection = [{tests}]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not slow and not needs_phoenix and not browser"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not slow and not needs_phoenix and not browser", {ignored}]
+also_copy = ["benchmarks"]
 timeout_constant = 10.0
 """
 
@@ -44,10 +50,13 @@ def main(wanted: list[str]) -> int:
     shutil.rmtree(WORK, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "app", WORK / "src", ignore=ignored)
-    shutil.copytree(ROOT / "tests", WORK / "tests", ignore=ignored)
+    for needed in ("tests", "benchmarks"):
+        shutil.copytree(ROOT / needed, WORK / needed, ignore=ignored)
     files = ", ".join(f'"src/evalwire/{name}"' for name in modules)
     tests = ", ".join(f'"{test}"' for test in dict.fromkeys(test for named in modules.values() for test in named))
-    text = (ROOT / "pyproject.toml").read_text() + CONFIGURATION.format(files=files, tests=tests)
+    text = (ROOT / "pyproject.toml").read_text() + CONFIGURATION.format(
+        files=files, tests=tests, ignored=f'"--ignore={SIMULATION}"'
+    )
     (WORK / "pyproject.toml").write_text(text)
     program = Path(sys.executable).with_name("mutmut")
     run = subprocess.run([program, "run", "--max-children", str(os.cpu_count() or 1)], cwd=WORK)

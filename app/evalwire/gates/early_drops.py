@@ -96,7 +96,7 @@ class EarlyDrop:
         self._known += run.example.id in self._before.by_example
         if self._known < self._looks.next_at:
             return
-        part = ExperimentResult(name="", dataset_name="", runs=tuple(self._runs), example_count=len(self._runs))
+        part = ExperimentResult(name="", dataset_name="", runs=tuple(self._runs))
         self._look(part, share=None)
 
     def end_round(self, part: ExperimentResult) -> None:

@@ -204,13 +204,14 @@ class EarlyRate:
         Source: Hoeffding 1963, "Probability Inequalities for Sums of Bounded Random Variables", JASA 58, theorem 2, for
         the difference of two means of independent values from 0 to 1. The repetitions of an example are independent.
         """
-        value, count = self._mean_of(part)
+        found = self._mean_of(part)
         left = self._repetitions - part.repetitions
-        if value is None or not count or not left:
+        if found is None or not left:
             return
+        value, count = found
         spread = (1 + part.repetitions / left) / count
         most = left / self._repetitions * math.sqrt(spread * math.log(1 / self._risk) / 2)
-        edge = value - (self._least - SLACK)
+        edge = value - self._least
         if edge > most and self.is_needed:
             self._decide("passed", self._odds_of_rounds("fail"))
         elif edge < -most:
@@ -219,8 +220,8 @@ class EarlyRate:
     def _odds_of_rounds(self, word: str) -> str:
         return f"the whole run would {word} with a probability of at most {percent(self._risk)}{self._condition}"
 
-    def _mean_of(self, part: ExperimentResult) -> tuple[float | None, int]:
-        """Return the mean of the values of the first repetitions, None if it cannot decide the gate; and their number.
+    def _mean_of(self, part: ExperimentResult) -> tuple[float, int] | None:
+        """Return the mean of the values of the first repetitions, and their number; None if it cannot decide the gate.
 
         Runs that the mean leaves out are expected to be left out in other repetitions too.
         """
@@ -229,9 +230,9 @@ class EarlyRate:
         score = next((each for each in part.scores if each.name == self.gate.evaluation), None)
         measure = measure_evaluation(part, self.gate, score) if score is not None else None
         if score is None or measure is None or measure.value is None or measure.misses_scores:
-            return None, 0
+            return None
         if not _are_shares(_evaluations(part, self.gate)) or not _are_shares(self._before):
-            return None, 0
+            return None
         self._is_bool = measure.is_rate
         ignored = score.unscored if self.gate.missing == "ignore" and self.gate.label is None else 0
         count = part.expected_runs - score.not_applicable - ignored if measure.is_rate else score.count

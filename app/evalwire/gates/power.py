@@ -45,13 +45,9 @@ def detectable_drop(compared: Comparison, gate: Gate, size: SampleSize, *, drop_
         size: the sample.
         drop_gates: the number of drop gates of the job.
     """
-    gains = [compared.gain(pair) for pair in compared.pairs] * size.examples
-    if len(gains) < 2:  # noqa: PLR2004 - a deviation needs two
-        return None
+    gains = [compared.gain(pair) / math.sqrt(size.repetitions) for pair in compared.pairs] * size.examples
     # repetitions of bools are means, unless nothing ever changes
     is_bool = compared.test.startswith("McNemar") and (size.repetitions == 1 or not any(gains))
-    if size.repetitions > 1:
-        gains = [gain / math.sqrt(size.repetitions) for gain in gains]
     level = gate.drop_policy.significance / drop_gates
     significant = minimum_detectable_change(gains, is_bool=is_bool, significance=level)
     if significant is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 _PRIOR_WEIGHT = 20  # examples; chosen in shared simulations (`make statistics`)
@@ -86,7 +85,7 @@ class Audit:
         limit = (self._bound - self._sum) / (self._n - self._seen)
         if self._wealth and limit >= 1:
             self._wealth = 0.0  # the null hypothesis is certain
-        elif self._wealth and limit >= 0:
+        elif self._wealth and limit > 0:  # at a limit of 0, any score above 0 is certain
             self._wealth *= self._factor(score, limit)
         self._seen += 1
         self._sum += score
@@ -96,8 +95,6 @@ class Audit:
 
     def _factor(self, score: float, limit: float) -> float:
         """Return the factor of the wealth; its expected value is at most 1 if the mean of what is left is `limit`."""
-        if limit == 0:  # any score above 0 refutes the null hypothesis
-            return math.inf if score > 0 else 1.0
         if self._is_bool:
             least = min(limit + _LEAST_EDGE + _EDGE_SHARE * (1 - limit), _LARGEST_RATE)
             rate = (_PRIOR_WEIGHT * self._expected.mean + self._sum) / (_PRIOR_WEIGHT + self._seen)

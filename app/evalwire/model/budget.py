@@ -10,7 +10,7 @@ from evalwire.model.prices import price_line
 from evalwire.model.usage import cost_text, token_count, usage_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from evalwire.model.prices import Price
     from evalwire.model.usage import Usage
@@ -93,17 +93,17 @@ class Budget:
 
     def unknown_in(self, usage: Usage | None) -> str:
         """Return why the budget cannot count a usage; empty if the cost and the tokens that it limits are known."""
+        if not self.limits_usage:
+            return ""
         if usage is None:
-            return "the usage of a call was not recorded, so the budget cannot count it" if self.limits_usage else ""
+            return "the usage of a call was not recorded, so the budget cannot count it"
         cost = usage_cost(usage, self.prices)
         if self.max_cost_usd is not None and cost.unpriced:
-            names = ", ".join(model or "a model without a name" for model in cost.unpriced)
-            lines = " and ".join(map(price_line, cost.unpriced))
-            return f"the price of {names} is not known. Add {lines} below [prices], in USD per million tokens"
-        uncounted = [used.model or "a model without a name" for used in usage if used.uncounted]
-        names = ", ".join(cost.unknown if self.max_tokens is None else uncounted)
-        if (self.max_tokens is not None and uncounted) or (self.max_cost_usd is not None and cost.unknown):
-            return f"an LLM span of {names or ', '.join(uncounted)} has no token counts, so the budget cannot count it"
+            advice = f"Add {' and '.join(map(price_line, cost.unpriced))} below [prices], in USD per million tokens"
+            return f"the price of {_names(cost.unpriced)} is not known. {advice}"
+        uncounted = cost.unknown if self.max_tokens is None else [used.model for used in usage if used.uncounted]
+        if uncounted:
+            return f"an LLM span of {_names(uncounted)} has no token counts, so the budget cannot count it"
         return ""
 
     def amount_of(self, usage: Usage | None) -> Amount:
@@ -174,3 +174,7 @@ class BudgetUse:
         if self.max_seconds is not None:
             parts.append(f"{self.spent_seconds:.0f} of {self.max_seconds:g} s")
         return ", ".join(parts)
+
+
+def _names(models: Iterable[str]) -> str:
+    return ", ".join(model or "a model without a name" for model in models)

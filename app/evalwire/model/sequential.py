@@ -36,7 +36,7 @@ class SignWalk:
     def __init__(self) -> None:
         self.crossed = 0.0
         self._steps = 0
-        self._alive = {0: 1.0}
+        self._alive = {0: 1.0}  # the probability of each place, from the highest
 
     def advance(self, losses: Sequence[float]) -> float:
         """Move on to the next look; return the sum of the losses. The losses of earlier looks come first."""
@@ -45,7 +45,7 @@ class SignWalk:
             stepped: dict[int, float] = {}
             for place, mass in self._alive.items():
                 stepped[place + 1] = stepped.get(place + 1, 0.0) + mass / 2
-                stepped[place - 1] = stepped.get(place - 1, 0.0) + mass / 2
+                stepped[place - 1] = mass / 2
             self._alive = stepped
         self._steps = steps
         return math.fsum(losses)
@@ -53,7 +53,7 @@ class SignWalk:
     def cross(self, spent: float) -> float:
         """Set the boundary so that walks cross any boundary so far with a probability of at most `spent`; return it."""
         boundary = math.inf
-        for place in sorted(self._alive, reverse=True):
+        for place in list(self._alive):
             if self.crossed + self._alive[place] > spent:
                 break
             self.crossed += self._alive.pop(place)
@@ -78,7 +78,6 @@ class SignDraws:
     """
 
     def __init__(self, n: int, *, draws: int = DRAWS, seed: int = 0) -> None:
-        self._n = n
         self._is_enumerated = n <= _ENUMERATED
         self._draws = 1 << n if self._is_enumerated else draws
         self._chance = random.Random(seed)  # noqa: S311 - not for secrets
@@ -129,7 +128,7 @@ class SignDraws:
         return self._signs[chunk]
 
     def cross(self, spent: float) -> float:
-        """Set the boundary so that choices cross any boundary so far with a probability of at most `spent`."""
+        """Set the boundary so that choices cross any boundary so far with a probability of at most `spent`, below 1."""
         most = math.floor(spent * self._draws + _ROUNDING)
         if not self._is_enumerated:
             most = math.floor(spent * (1 + self._draws)) - 1  # valid for any number of draws
@@ -140,10 +139,7 @@ class SignDraws:
             (total for total, has in zip(self._totals, self._has_crossed, strict=True) if not has), reverse=True
         )
         count = most - self._crossed
-        if count >= len(alive):
-            boundary = alive[-1] if alive else math.inf
-        else:
-            boundary = next((total for total in reversed(alive[:count]) if total > alive[count] + tie), math.inf)
+        boundary = next((total for total in reversed(alive[:count]) if total > alive[count] + tie), math.inf)
         for index, total in enumerate(self._totals):
             if not self._has_crossed[index] and total >= boundary - tie:
                 self._has_crossed[index] = 1
@@ -159,9 +155,8 @@ class SignDraws:
         if self._is_enumerated:
             return (self._crossed + later) / self._draws
         if not later:  # too few draws for such a small value: the sum of both probabilities is at least as large
-            return min(
-                1.0, (1 + self._crossed) / (1 + self._draws), self.crossed + sign_flip([-x for x in self._losses])
-            )
+            fixed = sign_flip([-loss for loss in self._losses])
+            return min((1 + self._crossed) / (1 + self._draws), self.crossed + fixed)
         return (1 + self._crossed + later) / (1 + self._draws)
 
 

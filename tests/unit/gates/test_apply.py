@@ -135,6 +135,25 @@ def test_a_failed_run_fails_a_bool_and_is_no_scored_example_all_the_same():
     assert verdict(found, gate("min_examples", 3)).value == 2
 
 
+def test_only_rates_are_shown_as_rates_and_only_a_tolerance_can_be_relative():
+    found = ran(0.5, 0.7)
+    for asked, is_rate, is_relative in (
+        (gate("min", 0.5), False, False),
+        (gate("min", 0.5, is_relative=True), False, False),
+        (gate("min", 0.5, evaluation="other"), False, False),
+        (gate("max_p95_seconds", 9.0, evaluation=None), False, False),
+        (gate("max_error_rate", 0.5, evaluation=None), True, False),
+        (gate("max_drop", 0.5), False, False),
+        (gate("max_drop", 0.5, is_relative=True), False, True),
+    ):
+        its = verdict(found, asked, before=ran(0.5, 0.7))
+        assert (its.is_rate, its.is_relative) == (is_rate, is_relative), asked
+
+
+def test_a_value_that_is_the_limit_has_no_more_decimals_than_another():
+    assert "s pass rate 50.0% is at least 50% " in verdict(ran(True, False), gate("min_pass_rate", 0.5)).text
+
+
 @pytest.mark.parametrize("rule", ["min", "max", "min_pass_rate", "max_pass_rate", "max_drop"])
 @pytest.mark.parametrize("found", [ran("good", "bad"), ran(None, None)])
 def test_an_evaluation_without_scores_breaks_every_limit(found, rule):
@@ -147,6 +166,10 @@ def test_an_evaluation_that_nobody_gave_breaks_its_limit_and_those_there_are_are
     for rule in ("min", "min_examples"):
         its = verdict(GRADED, gate(rule, 0, evaluation="other"))
         assert (its.is_red, its.text) == (True, "other has no score; available scores: s")
+    both = result("search", [run(1, evaluations=(evaluation("s", 0.5), evaluation("t", 0.5), NA))], evaluators=("s",))
+    asked = gate("min", 0, evaluation="other")
+    assert verdict(both, asked).text == "other has no score; available scores: s, t"
+    assert verdict(ran("good", "bad"), asked).text == "other has no score"
 
 
 @pytest.mark.parametrize("rule", ["min_pass_rate", "max_pass_rate"])

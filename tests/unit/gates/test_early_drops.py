@@ -70,6 +70,16 @@ def test_a_chance_that_rounds_to_nothing_is_not_said_to_be_nothing():
     assert decision.text.endswith(" of 20: the whole run would fail with a probability of less than 0.01%")
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "chance"), [(0.05, "0.59%"), (0.08, "1.4%"), (0.16, "0.01%"), (0.17, "less than 0.01%")]
+)
+def test_the_chance_is_said_in_hundredths_of_a_percent(tolerance, chance):
+    source = random.Random(1)
+    now, then = ([source.random() < 0.7 for _ in range(400)] for _ in range(2))
+    _, decision = looked(gate("max_drop", tolerance), now, then)
+    assert decision.text.endswith(f": the whole run would fail with a probability of {chance}")
+
+
 def test_only_examples_that_the_baseline_scored_are_pairs():
     """New examples, changed ones and those without a score do not bring a look forward."""
     then = [True] * 40 + [NOT_APPLICABLE] * 5
@@ -101,6 +111,23 @@ def test_an_evaluation_of_bools_counts_a_failed_run_as_worse_and_one_of_numbers_
         assert looked(DROP, [0.9, *[odd] * 99], [0.9] * 100)[1].status is None
         minimized = gate("max_drop", 0.0, direction="minimize")
         assert looked(minimized, [False, *[odd] * 99], [False] * 100)[1].status == "failed"
+
+
+def test_a_failed_run_of_the_baseline_has_the_worse_value_too():
+    """So that a run without failures did not get worse by what failed before."""
+    for direction, good, bad in (("maximize", True, False), ("minimize", False, True)):
+        asked = gate("max_drop", 0.0, direction=direction)
+        assert looked(asked, [bad] * 100, [good, *[None] * 99])[1].status != "failed"
+        assert looked(asked, [bad] * 100, [good] * 100)[1].status == "failed"
+
+
+def test_a_loss_is_in_the_units_of_the_score():
+    for direction, now, then in (("maximize", 0.2, 0.5), ("minimize", 0.5, 0.2)):
+        statuses = [
+            looked(gate("max_drop", limit, direction=direction), [now] * 60, [then] * 60)[1].status
+            for limit in (0.29, 0.31)
+        ]
+        assert statuses == ["failed", None]
 
 
 @pytest.mark.parametrize(("direction", "worse", "better"), [("maximize", 0.2, 0.9), ("minimize", 0.9, 0.2)])
@@ -158,6 +185,12 @@ def test_what_looks_cannot_test_is_left_to_the_whole_run(asked, now, then, chang
     assert is_left(decision)
     found.end(whole(runs_of(now)))
     assert is_left(found.decision), "with the p-value of the fixed test"
+
+
+def test_the_last_look_is_before_the_last_pair():
+    assert looked(DROP, [True, *[False] * 9], [True] * 10)[0] == 9, "eight pairs that changed"
+    taken, decision = looked(DROP, [True, True, *[False] * 8], [True] * 10)
+    assert (taken, decision.status, decision.p_value) == (10, None, None), "at the tenth, it would be a drop"
 
 
 def test_the_same_with_enough_of_everything_is_decided():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -253,6 +254,8 @@ def test_a_number_of_examples_passes_when_it_is_reached():
     taken, decision = look(EarlyCount(gate("min_examples", 5)), runs_of(scores))
     assert (taken, decision.status) == (8, None), "it never fails early"
     assert look(EarlyCount(gate("min_examples", 3)), runs_of(scores))[1].text == CERTAIN
+    others = runs_of([True] * 9, name="other")
+    assert look(EarlyCount(gate("min_examples", 3)), others)[1].status is None, "of the evaluation itself"
 
 
 def used(calls: int = 1, tokens: int = 100, usd: float = 0.001, **changes: Any) -> ModelUsage:
@@ -316,7 +319,8 @@ def test_a_round_decides_what_is_far_from_the_limit():
 
 def test_after_a_round_missing_scores_and_other_scores_decide_nothing():
     assert after_rounds(gate("min", 0.1), [[0.9] * 49 + [LABEL_ONLY]], 5) == (None, "")
-    assert after_rounds(gate("min", 0.1), [[0.9] * 49 + [7.0]], 5) == (None, "")
+    for score in (7.0, 1.5, -0.5):
+        assert after_rounds(gate("min", 0.1), [[0.9] * 49 + [score]], 5) == (None, "")
     assert after_rounds(gate("min", 0.1), [[None] * 50], 5) == (None, "")
     assert after_rounds(gate("min_pass_rate", 0.1), [[0.9] * 50], 5) == (None, "")
     assert after_rounds(gate("min", 0.1, missing="ignore"), [[0.9] * 49 + [LABEL_ONLY]], 5)[0] == "passed"
@@ -330,6 +334,28 @@ def test_runs_that_are_left_out_of_a_round_make_it_less_certain(good, rule):
         assert after_rounds(asked, [[good] * 10], 5)[0] == status
         assert after_rounds(asked, [[good] * 10 + [NOT_APPLICABLE] * 90], 5)[0] == status
         assert after_rounds(asked, [[good] * 100], 5)[0] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "scores", "mean", "count"),
+    [
+        (gate("min_pass_rate", 0.0), [True] * 20 + [None] * 4, 20 / 24, 24),
+        (gate("min_pass_rate", 0.0), [True] * 20 + [LABEL_ONLY] * 4, 20 / 24, 24),
+        (gate("min_pass_rate", 0.0, missing="ignore"), [True] * 20 + [LABEL_ONLY] * 4, 1.0, 20),
+        (gate("min_pass_rate", 0.0), [True] * 20 + [NOT_APPLICABLE] * 4, 1.0, 20),
+        (gate("min", 0.0), [0.9] * 20 + [None] * 4, 0.9, 20),
+        (gate("min", 0.0, missing="ignore"), [0.9] * 20 + [LABEL_ONLY] * 4, 0.9, 20),
+        (share("min_label_share", 0.0), ["refund"] * 20 + [None] * 4, 20 / 24, 24),
+        (replace(share("min_label_share", 0.0), missing="ignore"), ["refund"] * 20 + [None] * 4, 20 / 24, 24),
+        (of_all("max_error_rate", 0.0), [True] * 20 + [None] * 4, 20 / 24, 24),
+    ],
+)
+def test_a_round_decides_at_hoeffdings_bound_for_the_number_of_its_values(asked, scores, mean, count):
+    """Of five rounds, and a risk of 1%: just below the bound it passes, and just above it is open."""
+    most = 0.8 * math.sqrt((1 + 1 / 4) / count * math.log(1 / 0.01) / 2)
+    for limit, status in ((mean - most - 0.001, "passed"), (mean - most + 0.001, None)):
+        own = replace(asked, threshold=1 - limit if asked.rule == "max_error_rate" else limit)
+        assert after_rounds(own, [scores], 5, errors="all")[0] == status
 
 
 def test_the_last_round_is_the_whole_run():
@@ -371,6 +397,13 @@ def test_counts_and_totals_are_looked_at_after_each_round():
         for _ in range(3):
             calls.end_round(used_once)
         assert calls.decision.status == status
+    twice = whole(
+        [run(n, usage=(used(),), repetition=repetition) for n in range(4) for repetition in (1, 2)], repetitions=2
+    )
+    for number, status in ((8, "passed"), (9, None)):
+        calls = EarlyCount(of_all("min_llm_calls", number))
+        calls.end_round(twice)
+        assert calls.decision.status == status, "of all repetitions"
     for limit, status in ((399, "failed"), (400, None)):
         total = EarlyTotal(of_all("max_total_tokens", limit), {})
         for _ in range(3):

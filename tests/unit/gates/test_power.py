@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 import pytest
 from applying import gate, ran
 
+from evalwire.gates import DropPolicy
 from evalwire.gates.comparison import compare_results
 from evalwire.gates.power import SampleSize, detectable_drop
-from evalwire.model import minimum_detectable_change, sign_flip
+from evalwire.model import minimum_detectable_change, sample_deviation, sign_flip
 
 NOW = SampleSize()
 
@@ -69,3 +70,42 @@ def test_repetitions_of_what_never_changes_find_what_a_run_finds():
         detectable_drop(found, gate("max_drop", 0.0), size, drop_gates=1) for size in (NOW, SampleSize(repetitions=3))
     )
     assert now == repeated == pytest.approx(0.04)
+
+
+def test_bools_that_run_once_have_the_drop_of_mcnemars_test():
+    """Means over repetitions of bools are numbers."""
+    chance = random.Random(4)
+    before, after = ([chance.random() < 0.7 for _ in range(60)] for _ in range(2))
+    found = compared(before, after)
+    gains = [found.gain(pair) for pair in found.pairs]
+    once, as_numbers = (minimum_detectable_change(gains, is_bool=is_bool) for is_bool in (True, False))
+    halves = minimum_detectable_change([gain / 2**0.5 for gain in gains], is_bool=False)
+    assert once != as_numbers
+    asked = gate("max_drop", 0.0)
+    assert detectable_drop(found, asked, NOW, drop_gates=1) == once
+    assert detectable_drop(found, asked, SampleSize(repetitions=2), drop_gates=1) == pytest.approx(halves)
+
+
+def test_a_strict_gate_finds_what_exceeds_its_tolerance_without_being_significant():
+    found = compared(*noisy(60))
+    drops = [
+        detectable_drop(found, gate("max_drop", 0.0, drop_policy=DropPolicy(mode=mode)), NOW, drop_gates=1)
+        for mode in ("strict", "significant")
+    ]
+    gains = [found.gain(pair) for pair in found.pairs]
+    error = sample_deviation(gains) / 60**0.5
+    assert drops[0] == pytest.approx(NormalDist().inv_cdf(0.8) * error)
+    assert drops[1] > 2 * drops[0]
+
+
+def test_a_relative_tolerance_is_of_the_mean_before():
+    before, after = noisy(60)
+    found = compared(before, after)
+    relative = gate("max_drop", 0.5, is_relative=True)
+    same = gate("max_drop", 0.5 * fmean(before))
+    drops = [detectable_drop(found, asked, NOW, drop_gates=1) for asked in (relative, same)]
+    assert drops[0] == pytest.approx(drops[1])
+    nothing = [abs(each) for each in before]
+    of_zero = compared([0.0] * 60, nothing)
+    at_zero = [detectable_drop(of_zero, asked, NOW, drop_gates=1) for asked in (relative, gate("max_drop", 0.0))]
+    assert at_zero[0] == at_zero[1]

@@ -18,6 +18,7 @@ from evalwire.gates import ExperimentStopping, Gate, compare_results, with_share
 from evalwire.gates.apply import apply_gates
 from evalwire.gates.resolve import ANY_ERROR
 from evalwire.model import GateResult, Stopping, StoppingRules
+from evalwire.model.prices import Price
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import TaskRun
 from evalwire.model.usage import ModelUsage
@@ -70,6 +71,27 @@ def test_no_experiment_ends_before_the_fewest_examples_and_a_smaller_one_does_at
     runs = runs_of([False] * 100)
     assert ended(stopping([FLOOR], runs, rules=rules([FLOOR], min_examples=30)), runs) == 30
     assert ended(stopping([FLOOR], runs[:20], rules=rules([FLOOR], min_examples=30)), runs[:20]) == 20
+
+
+def test_a_failed_run_ends_no_experiment_before_the_fewest_examples():
+    """Its gate is decided, and the rest of the fewest examples says how many more fail."""
+    runs = runs_of([None] + [True] * 99)
+    assert ended(stopping([FLOOR], runs, rules=rules([FLOOR], min_examples=30)), runs) == 30
+
+
+def test_drop_gates_of_an_experiment_share_the_chance_of_a_pass():
+    """Other gates do not: of 100 others, the drop is decided where it is alone."""
+    chance = random.Random(1)
+    now, then = (runs_of([chance.random() < 0.7 for _ in range(400)]) for _ in range(2))
+
+    def taken(others: Sequence[Gate]) -> int:
+        own = gate("max_drop", 0.05)
+        found = stopping([own, *others], now, rules=rules([own]), before=whole(then))
+        return next(n for n, one in enumerate(now, 1) if (found.add(one), found.decisions[0].status)[1])
+
+    alone = taken([])
+    assert taken([gate("min", 0.0, evaluation=f"e{n}") for n in range(100)]) == alone
+    assert taken([replace(DROP, evaluation=f"e{n}") for n in range(100)]) > alone
 
 
 def test_a_gate_that_cannot_be_decided_early_needs_the_whole_run():
@@ -126,6 +148,23 @@ def test_a_limit_on_costs_ends_the_experiment_when_it_is_exceeded():
     assert ended(stopping(asked, runs), runs) == 21
     asked = [gate("max_total_tokens", 100, evaluation=None), gate("min_llm_calls", 90, evaluation=None)]
     assert ended(stopping(asked, runs), runs) == 11
+
+
+def test_a_limit_on_costs_is_by_the_prices_of_the_settings():
+    usage = (ModelUsage(model="own", calls=1, unpriced=1, unpriced_prompt_tokens=100_000),)
+    scored = (boolean("s", passed=True, usage=()),)
+    runs = [replace(one, usage=usage, evaluations=scored) for one in runs_of([True] * 100)]
+    asked = [gate("max_cost_usd", 2.0, evaluation=None), gate("min_pass_rate", 0.99)]
+    prices = {"own": Price(input=1.0, output=1.0)}
+    assert ended(stopping(asked, runs, prices=prices), runs) == 21
+
+
+def test_a_limit_is_decided_sooner_with_a_baseline_as_good_as_the_run():
+    runs = runs_of([True] * 200)
+    weak = whole(runs_of([True] * 130 + [False] * 70))
+    asked = [gate("min_pass_rate", 0.6)]
+    taken = [ended(stopping(asked, runs, before=before), runs) for before in (whole(runs), None, weak)]
+    assert taken[0] < taken[1] < taken[2]
 
 
 # --- the shares of the job -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -44,15 +45,37 @@ def wealths(found: Audit, scores: Iterable[float]) -> list[float]:
 @pytest.mark.parametrize("expected", EXPECTED)
 @pytest.mark.parametrize(("populations", "is_bool"), [(BOOLS, True), (GRADED, False)])
 def test_over_all_orders_the_mean_wealth_under_the_null_is_at_most_its_start(populations, is_bool, expected):
-    """After each score. The total is the bound, or just below it."""
+    """After each score. The total is the bound, or just below it. At the bound, the first bet on bools is fair."""
     for scores in populations:
-        for above in (0.0, 0.2) if not is_bool else (0.0,):
+        for above in (0.0, 0.2):
             paths = [
                 wealths(audit(len(scores), math.fsum(scores) + above, expected=expected, is_bool=is_bool), order)
                 for order in orders(scores)
             ]
             for at_place in zip(*paths, strict=True):
                 assert math.fsum(at_place) / len(paths) <= 1 + 1e-9
+            if is_bool and not above and 0 < math.fsum(scores) < len(scores):
+                assert math.fsum(path[0] for path in paths) / len(paths) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("expected", EXPECTED)
+@pytest.mark.parametrize("is_bool", [True, False])
+def test_no_bet_is_won_by_a_score_of_0_nor_lost_by_a_score_of_1(is_bool, expected):
+    """Not even on bounds near all scores, and whatever is expected: bets are on a larger total."""
+    for bound in (1.0, 10.0, 500.0, 970.0, 990.0, 998.0):
+        for before in ([], [0.0], [1.0]):
+            last = [
+                wealths(audit(1_000, bound, expected=expected, is_bool=is_bool), [*before, score])[-2:]
+                for score in (0.0, 1.0)
+            ]
+            start = last[0][0] if before else 1.0
+            assert 0 <= last[0][-1] <= start <= last[1][-1]
+
+
+def test_the_smallest_bet_on_bools_is_two_hundredths_of_what_is_left_beyond_the_limit():
+    """If fewer passes are expected than the bound needs. More would cost examples if the expectation is wrong."""
+    found = audit(10, 5.0, expected=EXPECTED[2], is_bool=True)
+    assert wealths(found, [1.0]) == [pytest.approx((0.5 + 0.0005 + 0.02 * 0.5) / 0.5)]
 
 
 @pytest.mark.parametrize("risk", [0.3, 0.1, 0.01])
@@ -111,6 +134,28 @@ def test_a_rounding_error_decides_nothing():
     wealths(found, [0.1, 0.1, 0.1])
     assert 0.1 + 0.1 + 0.1 > 0.3
     assert not found.is_decided
+
+
+def test_the_rounding_errors_of_many_scores_decide_nothing():
+    found = audit(1_000, 600.0, expected=EXPECTED[2])
+    wealths(found, [0.6] * 1_000)
+    assert found._sum > 600.0
+    assert not found.is_certain
+
+
+def test_the_bet_on_other_scores_is_by_the_mean_and_variance_of_five_expected_scores_and_of_all_so_far():
+    """In fractions: of (5 * 0.5 + 1.5) / 7 after a score of 1 and of 0.5, and of what is left of the bound."""
+    found = audit(10, 4.0, expected=Expected(mean=0.5, variance=0.25))
+    wealth = wealths(found, [1.0, 0.5, 0.75])
+    mean, limit = Fraction(4, 7), Fraction(5, 16)
+    variance = (5 * (Fraction(1, 4) + Fraction(1, 4)) + Fraction(5, 4)) / 7 - mean**2
+    bet = (mean - limit) / (variance + (mean - limit) ** 2)
+    assert wealth[2] / wealth[1] == pytest.approx(float(1 + bet * (Fraction(3, 4) - limit)))
+
+
+def test_no_bet_is_made_on_a_total_that_is_not_expected():
+    for mean in (0.5, 0.25):
+        assert wealths(audit(2, 1.0, expected=Expected(mean=mean, variance=0.0)), [1.0]) == [1.0]
 
 
 def test_what_is_decided_stays_decided():

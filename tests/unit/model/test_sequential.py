@@ -104,6 +104,40 @@ def test_enumerated_draws_have_the_boundaries_and_p_values_of_all_choices_of_sig
     assert draws.tail(total) == pytest.approx(float(counted.tail(expected, is_mid=False)), abs=1e-12)
 
 
+def test_a_boundary_may_spend_just_what_it_may():
+    walk, draws = SignWalk(), SignDraws(2)
+    for signs in (walk, draws):
+        signs.advance([1.0, 1.0])
+        assert signs.cross(0.25) == 2.0
+        assert signs.crossed == 0.25
+        assert signs.cross(0.74) == math.inf
+        assert signs.cross(0.75) == 0.0
+
+
+def test_a_rounding_error_of_many_steps_makes_no_p_value_above_1():
+    walk = SignWalk()
+    walk.advance([1.0] * 78)
+    assert math.fsum(walk._alive.values()) > 1
+    assert walk.tail(-78.0) == 1.0
+
+
+def test_of_drawn_signs_the_observed_signs_are_one_themselves():
+    """So that a p-value is valid for any number of draws: it is never below 1 in one more than there are, nor above 1."""
+    losses = [1.0 + n / 100 for n in range(13)]
+    signs = SignDraws(13, draws=9)
+    signs.advance(losses)
+    assert signs.tail(-100.0) == 1.0
+    assert SignDraws(13, draws=9).crossed == 0.0
+    largest = max(signs._totals)
+    assert signs.tail(largest) == 0.2
+    lone = SignDraws(13, draws=1, seed=1)
+    observed = [-loss for loss in losses[:7]] + losses[7:]
+    total = lone.advance(observed)
+    assert lone._totals[0] < total, "by the seed"
+    assert sign_flip([-loss for loss in observed]) > 0.5
+    assert lone.tail(total) == 0.5
+
+
 def test_without_a_look_the_p_values_are_those_of_the_fixed_tests():
     losses = [1.0] * 9 + [-1.0] * 3
     walk, draws = SignWalk(), SignDraws(12)
@@ -191,7 +225,7 @@ def test_the_boundaries_of_draws_are_valid_for_any_number_of_draws():
 def test_too_few_draws_spend_nothing():
     """A boundary at 1 in 1,000 needs 1,999 draws: one that crosses, and the observed one."""
     losses = [1.0 + n / 100 for n in range(30)]
-    for draws, has_boundary in ((998, False), (1_999, True)):
+    for draws, has_boundary in ((1_998, False), (1_999, True)):
         signs = SignDraws(30, draws=draws)
         signs.advance(losses)
         assert (signs.cross(0.001) < math.inf) is has_boundary
