@@ -142,7 +142,9 @@ class Parts(Log):
         self.ended.append(part)
 
 
-@pytest.mark.parametrize(("repetitions", "sizes"), [(1, [(3, 1)]), (3, [(3, 1), (3, 2), (3, 3)])])
+@pytest.mark.parametrize(
+    ("repetitions", "sizes"), [(1, [(3, 1)]), (2, [(3, 1), (3, 2)]), (3, [(3, 1), (3, 2), (3, 3)])]
+)
 def test_the_gates_see_parts_as_results_in_the_order_of_the_dataset(repetitions, sizes):
     held = opened(3, repetitions=repetitions)
     watch = Parts([2, 0, 1])
