@@ -382,7 +382,7 @@ def test_keys_that_are_not_recorded_are_named_once(caplog):
         return example.input["n"]
 
     def judge(output):
-        return {"score": 1.0, "reason": "r", "confidence": 0.5} | ({"model": "m"} if output == 2 else {})
+        return {"score": 1.0, "reason": "r", "confidence": 0.5, "logprob": 0} | ({"model": "m"} if output == 2 else {})
 
     (result,) = go(experiment(task, judge, always), task_concurrency=1).results
     assert result.passed
@@ -390,7 +390,8 @@ def test_keys_that_are_not_recorded_are_named_once(caplog):
     named = [record.getMessage() for record in caplog.records if "not recorded" in record.getMessage()]
     assert sum("confidence" in message for message in named) == 1
     assert sum("model" in message for message in named) == 1
-    assert "set_5: the evaluator judge returned keys that are not recorded: " in named[0]
+    keys = "confidence, logprob. Move them to `metadata`, or remove them."
+    assert named[0] == f"set_5: the evaluator judge returned keys that are not recorded: {keys}"
 
 
 class Classifier:

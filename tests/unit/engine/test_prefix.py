@@ -27,6 +27,8 @@ from evalwire.model import (
     Evaluation,
     Example,
     ExperimentResult,
+    Failure,
+    GateDecision,
     OpenExperiment,
     StoppingRules,
     TaskRun,
@@ -125,6 +127,71 @@ def test_repetitions_run_round_by_round_with_a_look_after_each():
     stopping, counted = prefix.stopping(made)
     assert (stopping.rounds, stopping.of_rounds, stopping.seen, len(counted)) == (2, 3, 3, 6)
     assert stopping.extent == "2 of 3 repetitions"
+
+
+class Parts(Log):
+    """A watch that keeps the parts that it is given."""
+
+    decisions = (GateDecision(gate="is_right min", status="passed", threshold=0.9),)
+
+    def end_round(self, part: Any) -> bool:
+        self.ended.append(part)
+        return len(self.ended) >= self.most
+
+    def end(self, part: Any) -> None:
+        self.ended.append(part)
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "sizes"), [(1, [(3, 1)]), (2, [(3, 1), (3, 2)]), (3, [(3, 1), (3, 2), (3, 3)])]
+)
+def test_the_gates_see_parts_as_results_in_the_order_of_the_dataset(repetitions, sizes):
+    held = opened(3, repetitions=repetitions)
+    watch = Parts([2, 0, 1])
+    prefix = Prefix(held, watch)
+    runs = {}
+    for index in prefix.order:
+        place, number = divmod(index, repetitions)
+        runs[index] = run(held.dataset.examples[place], repetition=number + 1)
+        assert not prefix.add(index, runs[index])
+    assert [(part.example_count, part.repetitions) for part in watch.ended] == sizes
+    for part in watch.ended:
+        assert (part.name, part.dataset_name, part.opened) == ("set_5", held.experiment.dataset_name, held)
+        assert part.evaluator_names == ("is_right",)
+        expected = [(f"e{n}", repetition) for n in range(3) for repetition in range(1, part.repetitions + 1)]
+        assert [(each.example.id, each.repetition) for each in part.runs] == expected
+    stopping, counted = prefix.stopping(runs)
+    assert (stopping.is_early, stopping.beyond, len(counted)) == (False, 0, 3 * repetitions)
+
+
+def test_what_was_in_flight_at_the_decision_is_kept_apart():
+    """It is paid and recorded, and no gate counts it."""
+    held = opened(6)
+    watch = Parts([5, 4, 3, 2, 1, 0], most=2)
+    prefix = Prefix(held, watch)
+    made = {index: run(held.dataset.examples[index]) for index in (3, 5, 1, 4)}
+    made[3] = replace(made[3], failure=Failure(kind="user", stage="task", type="KeyError", message="'answer'"))
+    assert [prefix.add(index, each) for index, each in made.items()] == [False, False, False, True]
+    late = run(held.dataset.examples[2])
+    assert not prefix.add(2, late), "it was decided before"
+    stopping, counted = prefix.stopping({**made, 2: late})
+    assert [each.example.id for each in counted] == ["e4", "e5"]
+    assert [each.example.id for each in stopping.runs_beyond] == ["e1", "e2", "e3"]
+    assert (stopping.beyond, stopping.beyond_failed, stopping.not_needed) == (3, 1, 1)
+    assert (stopping.seen, stopping.rounds, stopping.of_rounds) == (2, 1, 1)
+    assert (stopping.risk, stopping.decisions) == (0.01, Parts.decisions)
+
+
+def test_without_a_decision_all_runs_count():
+    """The job was interrupted: the gates wait for the whole run."""
+    held = opened(4)
+    prefix = Prefix(held, Parts([3, 2, 1, 0]))
+    made = {index: run(held.dataset.examples[index]) for index in (3, 0)}
+    for index, each in made.items():
+        prefix.add(index, each)
+    stopping, counted = prefix.stopping(made)
+    assert stopping is None
+    assert [each.example.id for each in counted] == ["e0", "e3"]
 
 
 def test_without_a_watch_runs_are_in_the_order_of_the_dataset():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,115 @@ def test_retry_needs_as_much_as_a_run():
 def test_shards_divide_cost_and_tokens_but_not_time():
     part = Budget(max_cost_usd=4.0, max_tokens=1_001, max_seconds=60.0).of_shard(4)
     assert (part.max_cost_usd, part.max_tokens, part.max_seconds) == (1.0, 250, 60.0)
+
+
+def test_a_run_is_settled_once_and_counts_its_time_and_usage():
+    now = 10.0
+    purse = Purse(Budget(max_cost_usd=9.0, max_tokens=99), clock=lambda: now)
+    first = purse.admit()
+    assert first is not None
+    assert first.started_at == 10.0
+    purse.pay(first, used(1.0, tokens=5))
+    now = 13.0
+    assert purse.settle(first)
+    assert not purse.settle(first)
+    assert (purse.spent, purse.largest, purse.longest) == (Amount(usd=1.0, tokens=5), Amount(usd=1.0, tokens=5), 3.0)
+    second = purse.admit()
+    assert second is not None
+    purse.pay(second, used(0.5, tokens=7))
+    now = 14.0
+    purse.settle(second)
+    assert (purse.spent, purse.largest, purse.longest) == (Amount(usd=1.5, tokens=12), Amount(usd=1.0, tokens=7), 3.0)
+
+
+def test_a_closed_purse_keeps_its_first_reason():
+    now = 0.0
+    purse = Purse(Budget(max_cost_usd=1.0, max_seconds=8.0).started_at(0.0), clock=lambda: now)
+    assert purse.seconds_left == 8.0
+    spend(purse, 1.0)
+    assert purse.admit() is None
+    reason = purse.closed
+    assert reason == "1.00 USD of the budget of 1.00 USD are used, and the next run may use 1.00 USD"
+    now = 9.0
+    purse.close_late()
+    assert purse.admit() is None
+    assert (purse.closed, purse.seconds_left) == (reason, -1.0)
+    assert Purse(Budget(max_cost_usd=1.0)).seconds_left is None
+
+
+def test_unknown_usage_after_the_end_is_not_its_reason():
+    """The advice would be to add a price, which is not what ended the job."""
+    purse = Purse(Budget(max_cost_usd=2.5, largest=Amount(usd=1.0)))
+    first, second = purse.admit(), purse.admit()
+    assert first is not None
+    assert second is not None
+    purse.pay(first, used(2.5))
+    purse.settle(first)
+    purse.pay(second, used(0.0))
+    purse.settle(second)
+    assert purse.admit() is None
+    assert purse.closed
+    purse.pay(second, None)
+    assert (second.is_unknown, purse.is_unknown) == (True, False)
+
+
+def test_the_purse_is_late_by_its_longest_run():
+    purse = Purse(Budget(max_seconds=8.0).started_at(0.0), clock=lambda: 1.0)
+    purse.close_late()
+    assert purse.closed == "the 8 s of the budget are over"
+    assert purse.admit() is None
+
+
+def test_usage_of_an_earlier_attempt_is_spent_and_expected():
+    purse = Purse(Budget(max_cost_usd=10.0, spent=Amount(usd=1.0), largest=Amount(usd=0.5)))
+    purse.add(used(2.0, tokens=9))
+    purse.add(None)
+    assert (purse.spent, purse.largest) == (Amount(usd=3.0, tokens=9), Amount(usd=2.0, tokens=9))
+    fresh = Purse(Budget(max_cost_usd=10.0))
+    fresh.add(used(2.0))
+    assert fresh.largest == Amount(usd=2.0)
+    assert [fresh.admit() is not None for _ in range(5)] == [True] * 4 + [False], "8 USD are left"
+
+
+def test_only_the_first_run_can_be_the_first_that_is_free():
+    limited = Budget(max_cost_usd=10.0)
+    for costs, budget, is_free in (
+        ([], limited, False),
+        ([0.0], limited, True),
+        ([0.0, 0.0], limited, False),
+        ([0.5], limited, False),
+        ([0.0], Budget(max_seconds=10.0), False),
+    ):
+        purse = Purse(budget)
+        for cost in costs:
+            spend(purse, cost)
+        assert purse.is_first_free is is_free
+    unknown = Purse(limited)
+    reservation = unknown.admit()
+    assert reservation is not None
+    unknown.pay(reservation, None)
+    unknown.settle(reservation)
+    assert not unknown.is_first_free, "its usage is not known"
+
+
+def test_a_retry_reserves_the_largest_run_or_the_largest_call_of_its_own():
+    """In cost and in tokens: what it already paid, and as much as a whole run again."""
+    for budget, allowed in (
+        (Budget(max_cost_usd=7.0), True),
+        (Budget(max_cost_usd=6.9), False),
+        (Budget(max_tokens=70), True),
+        (Budget(max_tokens=69), False),
+    ):
+        purse = Purse(replace(budget, largest=Amount(usd=1.0, tokens=10)))
+        reservation = purse.admit()
+        assert reservation is not None
+        purse.pay(reservation, used(3.0, tokens=30))
+        purse.pay(reservation, used(1.0, tokens=10))
+        assert purse.allows_retry(reservation) is allowed, "4 are paid, and a call may use 3 again"
+        assert reservation.before_retry == (Amount(usd=4.0, tokens=40) if allowed else Amount())
+    closed = Purse(Budget(max_seconds=9.0).started_at(0.0), clock=lambda: 0.0)
+    reservation = closed.admit()
+    assert reservation is not None
+    assert closed.allows_retry(reservation)
+    closed.close_late()
+    assert not closed.allows_retry(reservation)

@@ -12,11 +12,12 @@ import pytest
 from applying import gate, ran, verdict
 from hypothesis import given
 from hypothesis import strategies as st
-from reporting import evaluation, run
+from reporting import boolean, evaluation, run
 from watching import EVALUATOR_FAILED, LABEL_ONLY, NOT_APPLICABLE, Said, look, ran_one, rounds, rules, runs_of, whole
 
 from evalwire.gates import Gate
 from evalwire.gates.early_limits import EarlyCount, EarlyRate, EarlyTotal
+from evalwire.model.audit import Audit, Expected
 from evalwire.model.prices import Price
 from evalwire.model.result import ExperimentResult
 from evalwire.model.run import TaskRun
@@ -188,6 +189,8 @@ def test_scores_of_another_kind_are_left_to_the_whole_run():
     assert looked(gate("min", 0.5), [True] * 10 + [1.0] * 90, risk=SURE) == (100, None, "")
     assert looked(gate("min", 0.5), [True] * 100, before=ran(*[0.9] * 100)) == (100, None, "")
     assert looked(gate("min", 0.5), [0.9] * 100, before=ran(*[True] * 100)) == (100, None, "")
+    mixed, numbers = [True] * 5 + [0.9] * 95, ran(*[0.9] * 100)
+    assert looked(gate("min", 0.5), mixed, before=numbers, min_examples=5) == (100, None, ""), "also if others follow"
 
 
 @pytest.mark.parametrize("score", [-0.001, 1.001, 50.0])
@@ -226,6 +229,11 @@ def test_the_baseline_says_what_to_expect():
     assert taken[100] < taken[80] < taken[65]
     alone = looked(asked, scores, min_examples=5)[0]
     assert looked(asked, scores, before=ran(True, False, False, False), min_examples=5)[0] == alone
+    assert looked(asked, scores, before=ran(True, False, False, False, False), min_examples=5)[0] > alone
+    other = [
+        replace(one, evaluations=(*one.evaluations, boolean("other", passed=False))) for one in runs_of([True] * 100)
+    ]
+    assert looked(asked, scores, before=whole(other), min_examples=5)[0] == taken[100]
     graded = gate("min", 0.6)
     values = [0.8, 0.9] * 100
     quiet, noisy = ran(*[0.85] * 50), ran(*[0.2, 1.0, 1.0, 1.0] * 20)
@@ -243,6 +251,29 @@ def test_the_risk_is_that_of_the_worst_whole_run():
             wrong[wrongly] = wrong.get(wrongly, 0) + (status == wrongly)
     assert max(wrong.values()) / times <= risk + 3 * (risk * (1 - risk) / times) ** 0.5
     assert wrong["passed"] > 0
+
+
+def first(audit: Audit, values: Sequence[float]) -> int:
+    """The number of values after which an audit is decided."""
+    return next(n for n, value in enumerate(values, 1) if (audit.add(value), audit.is_decided)[1])
+
+
+@pytest.mark.parametrize(("good", "bad", "is_bool"), [(True, False, True), (0.97, 0.4, False)])
+def test_limits_are_decided_by_the_audits_of_their_kind(good, bad, is_bool):
+    """Of both sides; without a baseline, 95% are expected to be good."""
+    asked, slack = gate("min", 0.9), 0.0 if is_bool else 200e-9
+    passing = Audit(
+        200, 179.0 if is_bool else 180 - slack, risk=0.01, expected=Expected(mean=0.95, variance=0.05), is_bool=is_bool
+    )
+    assert looked(asked, [good] * 200)[0] == first(passing, [float(good)] * 200)
+    failing = Audit(200, 20 + slack, risk=0.01, expected=Expected(mean=1 - 0.95, variance=0.05), is_bool=is_bool)
+    mixed = [good, bad] * 100
+    assert looked(asked, mixed)[0] == first(failing, [1 - float(each) for each in mixed])
+
+
+def test_a_decision_in_the_first_examples_keeps_its_reason():
+    expected = (200, "passed", "all 200 would fail with a probability of at most 1%")
+    assert looked(gate("min", 0.5), [0.9] * 200, min_examples=200) == expected
 
 
 # --- counts and totals -----------------------------------------------------------------------------------
