@@ -86,7 +86,7 @@ def test_as_long_as_no_run_used_anything_as_many_are_in_flight_as_have_ended():
 def test_past_usage_lets_runs_start_together():
     purse = Purse(Budget(max_cost_usd=5.0, largest=Amount(usd=1.0)))
     assert [purse.admit() is not None for _ in range(6)] == [True] * 5 + [False]
-    assert not purse.closed
+    assert purse.closed == ""
 
 
 def test_waiting_run_starts_when_a_run_used_less_than_expected():
