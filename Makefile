@@ -95,7 +95,7 @@ mutation: $(VENV)/installed  ## Run mutation tests of the modules that decide th
 bench: $(VENV)/installed  ## Compare speed and memory with their limits and with other libraries (30 minutes).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-statistics: $(VENV)/installed  ## Simulate comparisons, early verdicts and budgets (40 minutes).
+statistics: $(VENV)/installed  ## Simulate comparisons, early verdicts and budgets (an hour).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 	$(BIN)/python -m benchmarks.early $(ARGS)
 
