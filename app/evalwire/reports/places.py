@@ -63,7 +63,7 @@ def annotations_of(report: Report) -> list[Annotation]:
         reason = REASONS.get(report.outcome, "the job failed")
         ordered.insert(0, Annotation(level="error", title="evalwire", message=reason))
     if report.early_note:
-        ordered.append(Annotation(level="warning", title="evalwire", message=report.early_note))
+        ordered.append(Annotation(level="notice", title="evalwire", message=report.early_note))
     if report.partial is not None:
         ordered.append(Annotation(level="warning", title="evalwire", message=f"PARTIAL: {report.partial}"))
     return ordered

@@ -8,7 +8,7 @@ import pytest
 from reporting import boolean, red_report, result, run
 
 from evalwire.model import Report, Stopping
-from evalwire.reports import console, html, markdown
+from evalwire.reports import annotations, console, html, markdown
 
 
 def early_report(*, seen: int = 3, of: int = 10, beyond: int = 2) -> Report:
@@ -51,3 +51,8 @@ def test_the_page_shows_how_many_examples_count():
     said = words_of(early_report())
     assert "greeting passed 3 of 10 0 0" in said, "in the table of experiments"
     assert "greeting passed 3 of 10 examples dataset greeting" in said
+
+
+def test_a_pull_request_shows_an_early_pass_as_a_notice():
+    (line,) = annotations.lines(early_report())
+    assert re.match(r"::notice title=evalwire::.*decided after 3 of 10 examples", line), line
