@@ -58,6 +58,19 @@ def decide_outcome(
     return "infrastructure" if kinds - {"budget"} == {"phoenix"} else "errors"
 
 
+def exit_code_of(outcome: Outcome, *, signal_number: int | None, passes_partial: bool) -> int:
+    """Return the exit code of a job.
+
+    Args:
+        outcome: the outcome.
+        signal_number: the number of the signal that stopped the job; None without a signal.
+        passes_partial: whether a partial run passes.
+    """
+    if signal_number is not None:
+        return 128 + signal_number
+    return int(outcome != "passed" and not (outcome == "partial" and passes_partial))
+
+
 def _kinds(result: ExperimentResult, gates: Sequence[GateResult]) -> set[FailureKind]:
     """Return the kinds of an experiment's failures, without failures that a gate may still tolerate."""
     own = [gate for gate in gates if gate.experiment == result.name and gate.rule == "max_error_rate"]

@@ -16,7 +16,7 @@ from evalwire.experiments import digest_today
 from evalwire.jobs.budget import budget_use
 from evalwire.jobs.durations import earlier_seconds, with_earlier_time
 from evalwire.jobs.example_selection import partial_run
-from evalwire.jobs.outcome import decide_outcome, record_outcomes
+from evalwire.jobs.outcome import decide_outcome, exit_code_of, record_outcomes
 from evalwire.jobs.parts import run_parts
 from evalwire.model import Report
 from evalwire.settings import is_ci, origin_metadata
@@ -165,7 +165,7 @@ def run_job(
     budget = budget_use(job.limits.budget, made.made, results, seconds=seconds, forecast=gating.forecast)
     if is_over and not stop.requested:
         outcome = _record_outcomes(job, results, gates, outcome, warn, budget=budget)
-    code = _exit_code(outcome, stop, passes_partial=job.passes_partial(gating))
+    code = exit_code_of(outcome, signal_number=stop.signal_number, passes_partial=job.passes_partial(gating))
     if outcome == "partial" and code:
         warn(PARTIAL_IN_CI)
     if journal is not None:
@@ -214,12 +214,6 @@ def _record_outcomes(
         warn(str(error))
         return "infrastructure" if outcome in ("passed", "partial") else outcome
     return outcome
-
-
-def _exit_code(outcome: Outcome, stop: Stop, *, passes_partial: bool) -> int:
-    if stop.signal_number is not None:
-        return 128 + stop.signal_number
-    return int(outcome != "passed" and not (outcome == "partial" and passes_partial))
 
 
 def _report(

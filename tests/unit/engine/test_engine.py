@@ -1022,8 +1022,8 @@ def test_auto_concurrency_finds_what_the_provider_bears():
         running -= 1
         return 1
 
-    (result,) = go(experiment(task, name="set_600"), task_concurrency="auto").results
-    assert result.passed
+    (result,) = go(experiment(task, name="set_600"), task_concurrency="auto", retries=20).results
+    assert result.passed, "the waits are shorter than the calls, so three retries might not be enough"
     assert peak > 15, "it climbed from 10"
     assert 0 < limited < 200
 
