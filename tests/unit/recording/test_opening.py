@@ -29,6 +29,7 @@ from evalwire.model import (
     Failure,
     JobSpec,
     OutputSource,
+    StoppingRules,
     UploadedVersion,
     Variant,
     data_digest,
@@ -291,6 +292,15 @@ def test_a_recorded_experiment_is_continued_on_its_version(phoenix, known, proje
     assert (found.id, found.url, found.project_name) == ("E1", "http://phoenix/D/E1", project)
     assert (found.recorded_name, found.repetitions, found.metadata) == ("eval_set_then", 2, {CREATION_KEY: "k"})
     assert (len(found.earlier), caplog.messages) == (1, [])
+
+
+@pytest.mark.parametrize(("rules", "is_kept"), [(StoppingRules(), True), (None, False)])
+def test_an_early_verdict_is_kept_by_a_job_that_may_end_early_and_forgotten_by_a_whole_run(phoenix, rules, is_kept):
+    recorded(phoenix)
+    facts = {"outcome": "passed", "stopping": {"seen": 3}}
+    earlier = past(metadata={CREATION_KEY: "k", FACTS_KEY: facts})
+    found = resumption(phoenix, earlier, spec=JobSpec(stopping=rules)).open(experiment())
+    assert found.metadata[FACTS_KEY] == (facts if is_kept else {"outcome": "passed"})
 
 
 def test_a_shard_is_continued_with_its_own_runs_only(phoenix, caplog):

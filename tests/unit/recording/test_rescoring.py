@@ -153,3 +153,12 @@ def test_the_usage_is_that_of_the_evaluator_on_all_outputs(usages, tokens):
     runs.append(before(7, evaluations=(evaluation("other", evaluator="other", usage=used(90)),)))
     found = rescoring().usage(result(*runs), "exact")
     assert (found if found is None else sum(part.total_tokens for part in found)) == tokens
+
+
+def test_the_usage_of_each_evaluation_is_passed_on_with_the_name_of_its_experiment():
+    paid = []
+    usage = (ModelUsage(model="m", calls=1, total_tokens=5),)
+    recorder = RescoringRecorder({}, None, on_paid=lambda *each: paid.append(each))
+    recorder.evaluated(opened(experiment=SCORED), run(0), [evaluation(usage=usage), evaluation("free", usage=())])
+    RescoringRecorder({}, None).evaluated(opened(experiment=SCORED), run(0), [evaluation(usage=usage)])
+    assert paid == [(SCORED.name, usage)]
