@@ -17,10 +17,12 @@ from recording_seams import DATASET, EXAMPLES, NOW, evaluation, experiment, open
 from evalwire.errors import UsageError
 from evalwire.model import (
     FACTS_KEY,
+    Budget,
     Inputs,
     JobSpec,
     ModelUsage,
     OutputSource,
+    StoppingRules,
     UploadedVersion,
 )
 from evalwire.model.selection import ExampleSelection
@@ -52,6 +54,7 @@ FULL = JobSpec(
     baseline="auto",
     selection=ExampleSelection(text="t", ids=("q1",), failing={"sums": ("q1",), "b": None}, sample=3, seed=7),
     sharing=Sharing(total=3, shard=Shard(2, 3), run_key="key"),
+    stopping=StoppingRules(risk=0.05, min_examples=7),
 )
 SCORED = past_of_runs("sums", [run(0, usage=USAGE, repetition=2), run(1, attempts=3)], repetitions=4)
 
@@ -84,6 +87,24 @@ def test_a_job_without_a_shard_keeps_its_run_key(journal):
     first, *_ = entries(journal)
     assert (first["shard"], first["run_key"], first["endpoint"]) == (None, "key", "")
     assert read_journal(journal.path).spec.sharing is None
+
+
+@pytest.mark.parametrize("budget", [Budget(max_cost_usd=2.5, max_tokens=7, max_seconds=3.5), Budget(max_tokens=7)])
+def test_the_last_budget_of_a_job_comes_back(journal, budget):
+    journal.begin(JobSpec(), [])
+    journal.limit(Budget())
+    assert read_journal(journal.path).budget is None
+    journal.limit(Budget(max_cost_usd=1.0))
+    journal.limit(budget)
+    assert read_journal(journal.path).budget == budget
+
+
+def test_what_evaluators_paid_on_outputs_of_the_baseline_comes_back(journal):
+    journal.begin(JobSpec(), [])
+    journal.paid("sums", USAGE)
+    journal.paid("sums", None)
+    found = read_journal(journal.path)
+    assert (found.use.usage, found.use.times, found.past) == ([("sums", None, USAGE)], [], {})
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,16 @@ def test_calls_of_an_experiment_without_a_project_are_not_sent_and_their_usage_i
     assert (sent.spans, call.usage) == ([], None)
 
 
+def test_calls_of_an_experiment_that_is_not_recorded_may_have_a_project():
+    sent = Sent()
+    with traced(sent, unrecorded_project="local") as tracing:
+        call = tracing.trace(replace(OPENED, project_name=None), TASK, VALUES)
+        call.context.run(model_call)
+        call.finish(output=1)
+    assert {project for project, _ in sent.spans} == {"local"}
+    assert call.usage is not None
+
+
 @pytest.mark.parametrize(
     ("name", "value", "is_sent"), [("OTEL_SDK_DISABLED", "true", False), ("OTEL_TRACES_SAMPLER", "always_off", True)]
 )
