@@ -414,8 +414,8 @@ def test_what_phoenix_did_in_silence_is_not_done_again(seat, proxy, fault):
 
 def test_a_creation_that_is_carried_out_after_it_was_given_up_leaves_one_experiment(seat, proxy):
     """The connection is reset, a second creation succeeds, and then the server carries out the first one too."""
-    its = seat(fates=(0,) * 6, seconds=0.3, task_concurrency=2)
-    proxy.rule = Schedule({"create": [Fault(late_seconds=0.3)]})
+    its = seat(fates=(0,) * 6, seconds=0.5, task_concurrency=2)
+    proxy.rule = Schedule({"create": [Fault(late_seconds=0.8)]})
     ended = its.run(proxy.url)
     assert ended.code == 0, ended.out
     assert proxy.count("POST", "/experiments") - proxy.count("POST", "/runs") >= 2  # created twice indeed
