@@ -33,8 +33,11 @@ def four_gates(n: int, worse: int, drop: float, *, part: int, count: int) -> Cel
 def _decide(now: ExperimentResult, then: ExperimentResult) -> tuple[bool, bool, float, float]:
     red = _is_red(now, then)
     examples = [run.example for run in now.runs]
-    early = ExperimentStopping(_ASKED, examples, repetitions=1, rules=_RULES, before=then, changed=(), prices={})
     count = len(examples)
+    order = range(count)  # the examples are drawn in a random order
+    early = ExperimentStopping(
+        _ASKED, examples, order=order, repetitions=1, rules=_RULES, before=then, changed=(), prices={}
+    )
     seen = next((place for place, run in enumerate(now.runs, 1) if early.add(run)), count)
     part = replace(now, runs=now.runs[:seen], example_count=seen)
     if seen == count:

@@ -71,7 +71,7 @@ def stopping(gates: Sequence[Gate], runs: Sequence[TaskRun], **changes: Any) -> 
     """The gates of an experiment that will have these runs, in this order."""
     fields = {"repetitions": 1, "rules": rules(gates), "before": None, "changed": (), "prices": {}}
     examples = list({one.example.id: one.example for one in runs}.values())
-    return ExperimentStopping(gates, examples, **{**fields, **changes})
+    return ExperimentStopping(gates, examples, order=range(len(examples)), **{**fields, **changes})
 
 
 def look(found: EarlyGate, runs: Sequence[TaskRun]) -> tuple[int, GateDecision]:

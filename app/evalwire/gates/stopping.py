@@ -49,16 +49,21 @@ def with_shares(rules: StoppingRules, gates: Sequence[Gate]) -> StoppingRules:
 
 
 class ExperimentStopping:
-    """The gates of an experiment that may end early.
+    """The gates of an experiment that may end early; the engine's `GateWatch`.
 
     Args:
         gates: the gates of the experiment.
-        examples: the examples, in their random order.
+        examples: the examples, in the dataset's order.
+        order: the places of the examples in the dataset, in the random order of the runs.
         repetitions: the number of runs of each example.
         rules: the rules of the job.
         before: the baseline; None without a baseline.
         changed: the evaluators whose recorded scores cannot be compared.
         prices: prices by model, for spans without a cost.
+
+    Attributes:
+        order: the places of the examples, in the order of the runs.
+        risk: the probability, for all limits of the job together, that the whole run would have ended otherwise.
     """
 
     def __init__(
@@ -66,17 +71,21 @@ class ExperimentStopping:
         gates: Sequence[Gate],
         examples: Sequence[Example],
         *,
+        order: Sequence[int],
         repetitions: int,
         rules: StoppingRules,
         before: ExperimentResult | None,
         changed: Sequence[str],
         prices: Mapping[str, Price],
     ) -> None:
+        self.order = order
+        self.risk = rules.risk
         self._rules = rules
         self._n = len(examples)
         self._seen = 0
         self._is_repeated = repetitions > 1
         risk = rules.risk / max(rules.limits, 1) / max(repetitions - 1, 1)
+        ordered = [examples[place] for place in order]
         siblings = sum(gate.rule == "max_drop" for gate in gates)
 
         def early(gate: Gate) -> EarlyGate:
@@ -84,7 +93,7 @@ class ExperimentStopping:
                 case "max_drop":
                     return EarlyDrop(
                         gate,
-                        examples,
+                        ordered,
                         repetitions=repetitions,
                         rules=rules,
                         before=before,

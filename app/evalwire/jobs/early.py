@@ -11,11 +11,11 @@ from evalwire.gates import ExperimentStopping, changed_evaluators, with_shares
 from evalwire.model import CREATION_KEY, ExperimentResult, random_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from evalwire.jobs.gating import Gating
     from evalwire.jobs.run import Job
-    from evalwire.model import GateDecision, JobSpec, OpenExperiment, StoppingRules, TaskRun
+    from evalwire.model import JobSpec, OpenExperiment, StoppingRules
     from evalwire.settings import Settings
 
 
@@ -60,32 +60,6 @@ def with_early_verdicts(job: Job, gating: Gating, settings: Settings, *, say: Ca
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watching:
-    """The gates of an opened experiment, and the order of its examples, for `GateWatch`."""
-
-    order: Sequence[int]
-    risk: float
-    gates: ExperimentStopping
-
-    @property
-    def decisions(self) -> tuple[GateDecision, ...]:
-        """The decisions of the gates."""
-        return self.gates.decisions
-
-    def add(self, run: TaskRun) -> bool:
-        """Look at the next run of the order; return whether the gates are decided."""
-        return self.gates.add(run)
-
-    def end_round(self, part: ExperimentResult) -> bool:
-        """Look at all runs of the first repetitions; return whether the gates are decided."""
-        return self.gates.end_round(part)
-
-    def end(self, part: ExperimentResult) -> None:
-        """Look at the whole run."""
-        self.gates.end(part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GateWatches:
     """The early verdicts of a job.
 
@@ -97,8 +71,8 @@ class GateWatches:
     gating: Gating
     rules: StoppingRules
 
-    def watch(self, opened: OpenExperiment) -> Watching | None:
-        """Return the watch of an experiment; None if it has no gates, or if all its runs were made before."""
+    def watch(self, opened: OpenExperiment) -> ExperimentStopping | None:
+        """Return the gates that decide the end of an experiment; None without gates, or if all runs were made before."""
         name = opened.experiment.name
         if opened.earlier and len(opened.earlier) == len(opened.dataset.examples) * opened.repetitions:
             return None
@@ -107,19 +81,18 @@ class GateWatches:
         if not gates or key is None:
             return None
         examples = opened.dataset.examples
-        order = random_order(str(key), [example.id for example in examples])
         before = self.gating.baselines.get(name)
         before = before if isinstance(before, ExperimentResult) else None
-        stopping = ExperimentStopping(
+        return ExperimentStopping(
             gates,
-            [examples[place] for place in order],
+            examples,
+            order=random_order(str(key), [example.id for example in examples]),
             repetitions=opened.repetitions,
             rules=self.rules,
             before=before,
             changed=_changed(opened, before),
             prices=self.gating.prices,
         )
-        return Watching(order=order, risk=self.rules.risk, gates=stopping)
 
 
 def _changed(opened: OpenExperiment, before: ExperimentResult | None) -> list[str]:

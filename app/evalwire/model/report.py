@@ -98,14 +98,14 @@ class Report:
         return "; ".join(parts)
 
     @property
-    def ended_early(self) -> list[ExperimentResult]:
+    def decided_early(self) -> list[ExperimentResult]:
         """The experiments whose gates were decided before the whole run."""
         return [result for result in self.results if result.stopping is not None and result.stopping.is_early]
 
     @property
     def early_note(self) -> str:
         """The part after which the gates were decided, and the risk; empty for whole runs."""
-        parts = [result.stopping for result in self.ended_early if result.stopping is not None]
+        parts = [result.stopping for result in self.decided_early if result.stopping is not None]
         if not parts:
             return ""
         if len(self.results) == 1:
@@ -117,7 +117,7 @@ class Report:
     @property
     def not_needed(self) -> int:
         """The number of runs that early verdicts made unnecessary."""
-        return sum(result.stopping.not_needed for result in self.ended_early if result.stopping is not None)
+        return sum(result.stopping.not_needed for result in self.decided_early if result.stopping is not None)
 
     @property
     def source_note(self) -> str:

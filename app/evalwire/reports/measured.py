@@ -58,12 +58,12 @@ def not_needed_text(report: Report) -> str:
 
     The number of further runs follows, which were in flight at the decision, so that the numbers add up.
     """
-    beyond = sum(result.stopping.beyond for result in report.ended_early if result.stopping)
+    beyond = sum(result.stopping.beyond for result in report.decided_early if result.stopping)
     uncounted = f"{count(beyond, 'run')} in flight not counted" if beyond else ""
     if not report.not_needed:
         return uncounted
-    runs = sum(result.stopping.made for result in report.ended_early if result.stopping is not None)
-    cost = usage_cost(total_usage(result.usage or () for result in report.ended_early), report.prices)
+    runs = sum(result.stopping.made for result in report.decided_early if result.stopping is not None)
+    cost = usage_cost(total_usage(result.usage or () for result in report.decided_early), report.prices)
     saved = cost.usd / runs * report.not_needed if runs else 0.0
     text = f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")
     return ", ".join(filter(None, (text, uncounted)))

@@ -20,7 +20,6 @@ from evalwire.engine.limits import Limits, Stop
 from evalwire.engine.prefix import Prefix
 from evalwire.gates.resolve import Gate
 from evalwire.gates.stopping import ExperimentStopping
-from evalwire.jobs.early import Watching
 from evalwire.jobs.progress import Quiet
 from evalwire.model import (
     Dataset,
@@ -222,15 +221,14 @@ class ByCompletion(Prefix):
         return super().add(index, run)
 
 
-def watched(key: str, order: list[int] | None = None) -> tuple[OpenExperiment, Watching]:
+def watched(key: str, order: list[int] | None = None) -> tuple[OpenExperiment, ExperimentStopping]:
     held = opened(SIZE)
     examples = held.dataset.examples
     order = random_order(key, [example.id for example in examples]) if order is None else order
     gate = Gate(experiment="set_5", evaluation="is_right", rule="min_pass_rate", threshold=LIMIT)
-    gates = ExperimentStopping(
-        [gate], [examples[place] for place in order], repetitions=1, rules=RULES, before=None, changed=[], prices={}
+    return held, ExperimentStopping(
+        [gate], examples, order=order, repetitions=1, rules=RULES, before=None, changed=[], prices={}
     )
-    return held, Watching(order=order, risk=RULES.risk, gates=gates)
 
 
 def verdict(key: str, wrong: set[int], *, kind: type[Prefix] = Prefix, order: list[int] | None = None) -> str | None:
@@ -283,7 +281,7 @@ def run_by_engine(key: str, wrong: set[int], *, seconds: float = 0.001) -> tuple
         return example.input["n"] not in wrong
 
     class Verdicts:
-        def watch(self, opened: OpenExperiment) -> Watching:
+        def watch(self, opened: OpenExperiment) -> ExperimentStopping:
             self.watching = watched(key)[1]
             return self.watching
 
