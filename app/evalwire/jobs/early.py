@@ -72,7 +72,7 @@ class GateWatches:
     rules: StoppingRules
 
     def watch(self, opened: OpenExperiment) -> ExperimentStopping | None:
-        """Return the gates that decide the end of an experiment; None without gates, or if all runs were made before."""
+        """Return the gates that decide the end of an experiment; None without gates, or if all runs were made."""
         name = opened.experiment.name
         if opened.earlier and len(opened.earlier) == len(opened.dataset.examples) * opened.repetitions:
             return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from evalwire.gates import BaselineChoice, GateConfig
+from evalwire.settings.ending_settings import EndingSettings
 from evalwire.settings.experiment_settings import ExperimentTable, Value
 from evalwire.settings.options import GATING, LIMITS, OUTPUT, TESTSET, option, options_of
 from evalwire.settings.parsers import (
@@ -30,15 +31,14 @@ from evalwire.settings.parsers import (
     TEXTS,
     choice,
 )
-from evalwire.settings.stopping_settings import StoppingSettings
 
 if TYPE_CHECKING:
-    from evalwire.model import Price
+    from evalwire.model import Price, Variant
     from evalwire.settings.shard_option import ShardOption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(StoppingSettings):
+class Settings(EndingSettings):
     """All settings as attributes, such as `settings.concurrency`; `source("concurrency")` returns the source."""
 
     experiments: Path = option(
@@ -162,38 +162,6 @@ class Settings(StoppingSettings):
         "Time for runs in flight to finish when the job is interrupted, in seconds.",
         default=8.0,
         key="experiments.grace_seconds",
-    )
-    max_cost_usd: float | None = option(
-        NUMBER,
-        "Budget of the job in USD: start no run that may exceed it (default: no limit).",
-        default=None,
-        key="budget.max_cost_usd",
-        flag="--max-cost",
-        metavar="USD",
-        panel=LIMITS,
-    )
-    max_tokens: int | None = option(
-        COUNT,
-        "Budget of the job in tokens: start no run that may exceed it (default: no limit).",
-        default=None,
-        key="budget.max_tokens",
-        flag="--max-tokens",
-        panel=LIMITS,
-    )
-    max_seconds: float | None = option(
-        NUMBER,
-        "Budget of the job in seconds: start no run that may end later (default: no limit).",
-        default=None,
-        key="budget.max_seconds",
-        flag="--max-seconds",
-        metavar="SECONDS",
-        panel=LIMITS,
-    )
-    budget_start: Literal["refuse", "try"] = option(
-        choice("refuse", "try"),
-        "Action if the forecast of a job is above its budget: run nothing and exit 1 (refuse), or start (try).",
-        default="refuse",
-        key="budget.start",
     )
     gate: tuple[str, ...] = option(
         GATES,
@@ -388,6 +356,36 @@ class Settings(StoppingSettings):
     tables: Mapping[str, ExperimentTable] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+    def source(self, name: str) -> str:
+        """Return the source of a setting's value."""
+        return self.sources.get(name, "default")
+
+    @property
+    def helpers_by_experiment(self) -> dict[str, Collection[str]]:
+        """Helper files by experiment; the files for all experiments are under `*`."""
+        own = {name: table.helpers for name, table in self.tables.items() if table.helpers is not None}
+        return {"*": self.helpers, **own}
+
+    @property
+    def dataset_names(self) -> dict[str, str]:
+        """Dataset names by experiment, where they differ from the directory's name."""
+        return {name: table.dataset for name, table in self.tables.items() if table.dataset is not None}
+
+    @property
+    def declared_variants(self) -> dict[str, Mapping[str, Variant]]:
+        """The variants by the name of the experiment's directory, each by its own name."""
+        return {name: table.variants for name, table in self.tables.items() if table.variants}
+
+    @property
+    def input_patterns(self) -> dict[str, tuple[str, ...]]:
+        """Patterns of the data files that an experiment reads, by experiment."""
+        return {name: table.inputs for name, table in self.tables.items() if table.inputs is not None}
+
+    @property
+    def isolated_experiments(self) -> list[str]:
+        """The names of the experiments whose async calls run in worker threads."""
+        return [name for name, table in self.tables.items() if table.isolate is not None]
 
     def items(self) -> list[tuple[str, Value]]:
         """Return every setting with its source, in the order of `OPTIONS`."""

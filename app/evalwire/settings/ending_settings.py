@@ -1,18 +1,17 @@
-"""The settings of early verdicts."""
+"""The settings that end a job before all runs: early verdicts and budgets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from evalwire.settings.experiment_settings import Resolved
-from evalwire.settings.options import GATING, option
-from evalwire.settings.parsers import COUNT, PROBABILITY, SWITCH, choice
+from evalwire.settings.options import GATING, LIMITS, option
+from evalwire.settings.parsers import COUNT, NUMBER, PROBABILITY, SWITCH, choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoppingSettings(Resolved):
-    """The settings in the table `stopping` of `evalwire.toml`, as attributes of `Settings`."""
+class EndingSettings:
+    """The settings in the tables `stopping` and `budget` of `evalwire.toml`, as attributes of `Settings`."""
 
     stop_early: bool = option(
         SWITCH,
@@ -52,4 +51,36 @@ class StoppingSettings(Resolved):
         "Let runs on the base branch end early. Such a run is never a baseline.",
         default=False,
         key="stopping.base_branch",
+    )
+    max_cost_usd: float | None = option(
+        NUMBER,
+        "Budget of the job in USD: start no run that may exceed it (default: no limit).",
+        default=None,
+        key="budget.max_cost_usd",
+        flag="--max-cost",
+        metavar="USD",
+        panel=LIMITS,
+    )
+    max_tokens: int | None = option(
+        COUNT,
+        "Budget of the job in tokens: start no run that may exceed it (default: no limit).",
+        default=None,
+        key="budget.max_tokens",
+        flag="--max-tokens",
+        panel=LIMITS,
+    )
+    max_seconds: float | None = option(
+        NUMBER,
+        "Budget of the job in seconds: start no run that may end later (default: no limit).",
+        default=None,
+        key="budget.max_seconds",
+        flag="--max-seconds",
+        metavar="SECONDS",
+        panel=LIMITS,
+    )
+    budget_start: Literal["refuse", "try"] = option(
+        choice("refuse", "try"),
+        "Action if the forecast of a job is above its budget: run nothing and exit 1 (refuse), or start (try).",
+        default="refuse",
+        key="budget.start",
     )
