@@ -26,6 +26,7 @@ from benchmarks.early_drops import POLICIES, Cell, Repeats, drops, repeats, roun
 from benchmarks.early_jobs import four_gates
 from benchmarks.early_limits import Edge, Saved, edge, savings
 from benchmarks.systems import BROKEN, FEW_GAIN, NOISY, QUIET, SKEWED, SORTS, TIED
+from benchmarks.table import by_size
 
 SYSTEMS = (NOISY, QUIET, SKEWED, TIED)
 HELD_OUT = (SORTS, BROKEN, FEW_GAIN)
@@ -199,7 +200,7 @@ def _drops(plan: Plan, cells: Sequence[Cell]) -> str:
         digits = 0 if cell.drop else 1
         text = f"{_percent(cell.red / cell.of, digits)} -> {_percent(cell.early / cell.of, digits)}"
         found[cell.row, _points(cell.drop), cell.n] = f"{text}, {_percent(cell.saved)}"
-    return _table(("scores", "true drop"), plan.sizes, found)
+    return by_size(("scores", "true drop"), plan.sizes, found)
 
 
 def _saved(plan: Plan, cells: Sequence[Cell]) -> str:
@@ -210,7 +211,7 @@ def _saved(plan: Plan, cells: Sequence[Cell]) -> str:
     for drop, n in itertools.product(plan.drops, plan.sizes):
         curtailed = [1 - cell.curtailed / cell.of for cell in bools if (cell.n, cell.drop) == (n, drop)]
         found["certain verdicts alone, bools", _points(drop), n] = _percent(sum(curtailed) / len(curtailed))
-    return _table(("saved by", "true drop"), plan.sizes, found)
+    return by_size(("saved by", "true drop"), plan.sizes, found)
 
 
 def _jobs(cells: Sequence[Cell]) -> str:
@@ -218,7 +219,7 @@ def _jobs(cells: Sequence[Cell]) -> str:
     for cell in cells:
         values = _percent(cell.red / cell.of, 1), _percent(cell.early / cell.of, 1), _percent(cell.saved)
         found[cell.row, _points(cell.drop), cell.n] = "{} -> {}, {}".format(*values)
-    return _table(("gates", "true drop"), [200], found)
+    return by_size(("gates", "true drop"), [200], found)
 
 
 def _rounds(plan: Plan, cells: Sequence[Cell]) -> str:
@@ -226,7 +227,7 @@ def _rounds(plan: Plan, cells: Sequence[Cell]) -> str:
     for cell in cells:
         text = f"{_percent(cell.red / cell.of, 1)} -> {_percent(cell.early / cell.of, 1)}"
         found[cell.row, _points(cell.drop), cell.n] = f"{text}, {cell.used / cell.of:.2f}"
-    return _table(("scores", "true drop"), [n for n in plan.sizes if n in ROUND_SIZES], found)
+    return by_size(("scores", "true drop"), [n for n in plan.sizes if n in ROUND_SIZES], found)
 
 
 def _repeats(cells: Sequence[Repeats]) -> str:
@@ -234,7 +235,7 @@ def _repeats(cells: Sequence[Repeats]) -> str:
     for cell in cells:
         text = f"{_percent(cell.red, 1)}, {cell.runs:.2f}, {_percent(cell.bias, 1)}"
         found[cell.policy, _points(cell.drop), cell.n] = text
-    return _table(("which runs", "true drop"), [200], found)
+    return by_size(("which runs", "true drop"), [200], found)
 
 
 def _limits(plan: Plan, cells: Sequence[Saved]) -> str:
@@ -244,7 +245,7 @@ def _limits(plan: Plan, cells: Sequence[Saved]) -> str:
         f"{_percent(1 - cell.used)}"
         for cell in ordered
     }
-    return _table(("scores", "true mean"), plan.sizes, found)
+    return by_size(("scores", "true mean"), plan.sizes, found)
 
 
 def _edges(plan: Plan, cells: Sequence[Edge]) -> str:
@@ -252,7 +253,7 @@ def _edges(plan: Plan, cells: Sequence[Edge]) -> str:
     found = {
         (cell.row, "just met" if cell.is_met else "just missed", cell.n): _percent(cell.wrong, 2) for cell in ordered
     }
-    return _table(("scores", "limit"), plan.sizes, found)
+    return by_size(("scores", "limit"), plan.sizes, found)
 
 
 def _budgets(spent: Sequence[Spent]) -> str:
@@ -270,16 +271,6 @@ def _percent(share: float, digits: int = 0) -> str:
 
 def _points(drop: float) -> str:
     return f"{100 * drop:.0f} points"
-
-
-def _table(headings: Sequence[str], sizes: Sequence[int], cells: dict[tuple[str, str, int], str]) -> str:
-    """Return a Markdown table with a line per row and a column per size."""
-    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
-    lines += [
-        [row, second, *(cells.get((row, second, n), "") for n in sizes)]
-        for row, second in dict.fromkeys((row, second) for row, second, _ in cells)
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from multiprocessing import get_context
 from benchmarks.comparisons import MANY, SITUATIONS, SPOILED, Situation, is_red
 from benchmarks.systems import GRADES, SHARES, graded, passes, skewed_scores
 from benchmarks.systems import Sampler as PairSampler
+from benchmarks.table import by_size
 from evalwire.model import SIGNIFICANCE, holm, mcnemar_midp, sign_flip
 
 SEED = 4
@@ -280,13 +281,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _table(headings: Sequence[str], sizes: Sequence[int], cells: Sequence[Cell], *, digits: int) -> str:
-    """Return a Markdown table with a line per row and drop, and a column per size."""
-    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
-    rates = {(cell.row, cell.drop, cell.n): cell.rate for cell in cells}
-    for row, drop in dict.fromkeys((cell.row, cell.drop) for cell in cells):
-        first = [row, f"{100 * drop:.0f} points"][: len(headings)]
-        lines.append([*first, *(f"{100 * rates[row, drop, n]:.{digits}f}" for n in sizes)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    found = {(cell.row, f"{100 * cell.drop:.0f} points", cell.n): f"{100 * cell.rate:.{digits}f}" for cell in cells}
+    return by_size(headings, sizes, found)
 
 
 if __name__ == "__main__":

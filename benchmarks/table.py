@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 HEADINGS = ("row", "measured", "evalwire", "compared with", "its figure", "ratio", "target", "reached", "note")
@@ -103,6 +103,20 @@ def markdown(lines: Sequence[Line]) -> str:
     """Return the table as Markdown."""
     rows = [list(HEADINGS), ["---"] * len(HEADINGS), *(line.cells() for line in lines)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def by_size(headings: Sequence[str], sizes: Sequence[int], cells: Mapping[tuple[str, str, int], str]) -> str:
+    """Return simulated cells as Markdown, with a line for each row and a column for each number of examples.
+
+    Args:
+        headings: the heading of the rows, and of their second column if they have one.
+        sizes: the numbers of examples.
+        cells: the text of each cell, by the row, its second column and the number of examples.
+    """
+    lines = [[*headings, *(f"n = {n}" for n in sizes)], [*("---" for _ in headings), *("---:" for _ in sizes)]]
+    for row, second in dict.fromkeys((row, second) for row, second, _ in cells):
+        lines.append([*[row, second][: len(headings)], *(cells.get((row, second, n), "") for n in sizes)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _figure(value: float | None, unit: str) -> str:
