@@ -7,7 +7,8 @@ import random
 import pytest
 from reporting import result, run
 
-from evalwire.jobs.forecast import PastUsage, forecast_of, forecast_text, refusal
+from evalwire.jobs.forecast import forecast_of, forecast_text, refusal
+from evalwire.jobs.past_usage import PastUsage
 from evalwire.model import Amount, Budget, Forecast, ModelUsage, run_tokens
 
 
