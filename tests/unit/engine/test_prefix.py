@@ -15,6 +15,7 @@ from engine_seams import NOW, FakeRecorder, FakeTracer, experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalwire.engine import experiment_run
 from evalwire.engine.engine import run_engine
 from evalwire.engine.limits import Limits, Stop
 from evalwire.engine.prefix import Prefix
@@ -317,6 +318,14 @@ def test_the_engine_decides_as_the_order_says():
             replace(expected, beyond=0, runs_beyond=()),
         )
         assert result.example_count == len(result.runs) == expected.seen
+
+
+def test_an_engine_that_looked_at_what_finished_first_would_pass(monkeypatch):
+    """The mistake that the next test is for: it has to see it."""
+    monkeypatch.setattr(experiment_run, "Prefix", ByCompletion)
+    wrong = failing("anywhere")
+    found = [run_by_engine(f"key {number}", wrong, seconds=0.002)[1] for number in range(5)]
+    assert found.count("passed") >= 3
 
 
 @pytest.mark.slow
