@@ -3,7 +3,7 @@
 Drop gates are simulated by their looks (`benchmarks.early_drops`), with the sign flips that a job draws. Four gates of
 an experiment go through the steps of a job (`benchmarks.early_jobs`). Limits are simulated by the gate that looks at
 each run (`benchmarks.early_limits`), and budgets by the purse (`benchmarks.early_budgets`). Each experiment is decided
-by the whole run and early, from the same data.
+by the whole experiment and early, from the same data.
 
 A saving is a share of the examples. Runs in flight at the verdict are made and paid, too: subtract concurrency / n.
 Each cell has a fixed seed, so the figures are the same on every machine.
@@ -92,7 +92,7 @@ class Figures:
         rounds: drop gates with five repetitions.
         repeats: drop gates with repetitions of some examples.
         limits: limits, by size and true mean.
-        edges: whole runs next to their limit.
+        edges: whole experiments next to their limit.
         budgets: schedules under a budget.
     """
 
@@ -170,13 +170,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="simulate a small part, to check that it works")
     plan = QUICK if parser.parse_args(argv).quick else FULL
     figures = simulate(plan)
-    print("Drop gates, failures in % of whole runs -> with looks, and examples saved in %:\n")
+    print("Drop gates, failures in % of whole experiments -> with looks, and examples saved in %:\n")
     print(_drops(plan, figures.drops))
     print("\nThe same of drop gates by the true drop, the mean over the first four kinds:\n")
     print(_saved(plan, figures.drops))
     print("\nFour drop gates with Holm's correction, 200 examples:\n")
     print(_jobs(figures.jobs))
-    print("\nFive repetitions, failures in % of whole runs -> with a look after each round, and rounds used:\n")
+    print("\nFive repetitions, failures in % of whole experiments -> with a look after each round, and rounds used:\n")
     print(_rounds(plan, figures.rounds))
     print(
         "\nRepetitions of some examples, failures in %, runs of an example, and points by which the mean is too high:\n"
@@ -184,13 +184,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(_repeats(figures.repeats))
     print("\nLimits, examples saved in % by certain verdicts alone / by the audit at a risk of 1%:\n")
     print(_limits(plan, figures.limits))
-    print("\nVerdicts other than that of the whole run, in % of random orders of a run next to its limit:\n")
+    print("\nVerdicts other than that of the whole experiment, in % of random orders of a run next to its limit:\n")
     print(_edges(plan, figures.edges))
     print(f"\n{_budgets(figures.budgets)}")
     lost = max(figures.drops, key=lambda cell: cell.loss)
     print(f"\nThe largest loss of power is {100 * lost.loss:.1f} points (standard error {100 * lost.loss_error:.1f}).")
     wrong = max(cell.wrong for cell in figures.limits)
-    print(f"At most {100 * wrong:.1f}% of the verdicts on limits differ from that of the whole run.")
+    print(f"At most {100 * wrong:.1f}% of the verdicts on limits differ from that of the whole experiment.")
     return 0
 
 
@@ -261,7 +261,7 @@ def _budgets(spent: Sequence[Spent]) -> str:
     most = _percent(max(each.spent / each.most for each in spent))
     return (
         f"{len(spent):,} schedules of costs: {over} exceeded the budget. The largest reached {most}% of the budget\n"
-        "and places in flight x (largest run - largest run before)."
+        "and runs in flight x (largest run - largest run before)."
     )
 
 

@@ -17,23 +17,26 @@ if TYPE_CHECKING:
 
 SEED = 5
 REPETITIONS = 5
-_STEPS = 50  # places of an experiment where curtailment looks
+_STEPS = 50  # the number of points of an experiment at which curtailment looks
 
 Decided = tuple[bool, bool, float, float]
-"""Two failures, of the whole run and of the early verdict, and two used shares, early and by curtailment."""
+"""Whether the whole experiment fails, whether the early verdict is a failure, and the shares that both verdicts used.
+
+The second share is that of curtailment, which ends only when no further run could change the verdict.
+"""
 
 
 @dataclass(slots=True, kw_only=True)
 class Cell:
-    """The verdicts of simulated experiments, each decided twice from the same data: by the whole run, and early.
+    """The verdicts of simulated experiments, each decided twice from the same data: by the whole experiment, and early.
 
     Attributes:
-        red: failures of the whole run.
+        red: failures of the whole experiment.
         early: failures of the early verdict.
-        lost: failures of the whole run that pass early.
-        wrong: failures of the early verdict that pass as a whole.
+        lost: failures of the whole experiment that pass early.
+        wrong: failures of the early verdict that the whole experiment passes.
         used: the sum of the shares of examples that ran before the verdict, or the sum of the rounds.
-        curtailed: the sum of these shares if only a verdict that no further run could change came early.
+        curtailed: the sum of these shares by curtailment alone.
         of: the number of experiments.
     """
 
@@ -75,7 +78,7 @@ class Cell:
         return 1 - self.used / self.of
 
     def __add__(self, other: Cell) -> Cell:
-        """Return the cell of both numbers of experiments."""
+        """Return the sum of two cells."""
         names = ("red", "early", "lost", "wrong", "used", "curtailed", "of")
         return dataclasses.replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names})
 
@@ -121,7 +124,7 @@ class Repeats:
 
 
 def repeats(system: System, policy: str, n: int, drop: float, *, count: int) -> Repeats:
-    """Simulate experiments that repeat the examples which a policy chooses."""
+    """Simulate experiments that repeat the examples that a policy chooses."""
     chance = random.Random(f"{SEED} repeats {system.name} {n} {drop}")  # noqa: S311 - no secret
     red = runs = 0
     bias = 0.0
@@ -178,7 +181,7 @@ def _decide(system: System, pairs: Sequence[Pair]) -> Decided:
 
 
 def _curtailed(pairs: Sequence[Pair]) -> float:
-    """Return the share of the passes and failures after which no further run could change the whole run's verdict."""
+    """Return the share of the examples after which no further run could change the verdict."""
     n = len(pairs)
     for known in range(n // _STEPS, n, max(n // _STEPS, 1)):
         worse = sum(before > after for before, after in pairs[:known])

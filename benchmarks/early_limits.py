@@ -29,7 +29,7 @@ class Saved:
         mean: the true mean.
         used: the mean share of examples that ran before the verdict.
         curtailed: the same if only a verdict that no further run could change came early.
-        wrong: the share of verdicts that differ from that of the whole run.
+        wrong: the share of verdicts that differ from that of the whole experiment.
         of: the number of experiments.
     """
 
@@ -48,7 +48,7 @@ class Edge:
     """Random orders of an experiment that just misses its limit, or just meets it.
 
     Attributes:
-        wrong: the share of orders with the other verdict than the whole run.
+        wrong: the share of orders with the other verdict than the whole experiment.
         of: the number of orders.
     """
 
@@ -82,7 +82,7 @@ def savings(n: int, limit: float, mean: float, *, is_bool: bool, count: int) -> 
 
 
 def edge(n: int, limit: float, *, is_bool: bool, is_met: bool, count: int) -> Edge:
-    """Decide random orders of the scores whose whole run is the nearest one to the limit, on one of its sides."""
+    """Decide random orders of an experiment whose mean is next to the limit, on the given side."""
     chance = random.Random(f"{SEED} edge {n} {limit} {is_bool} {is_met}")  # noqa: S311 - no secret
     scores = _nearest(chance, n, limit, is_bool=is_bool, is_met=is_met)
     wrong = 0

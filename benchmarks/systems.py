@@ -16,7 +16,7 @@ Sampler = Callable[[random.Random, float], Pair]
 Difficulty = Callable[[random.Random], float]
 
 GRADES = (0, 1, 2, 3, 4)
-SHARES = (1, 1, 3, 6, 9)  # of 20 examples, the number that deserves each grade
+SHARES = (1, 1, 3, 6, 9)  # the number of examples that deserve each grade, of 20
 _SLIP = 0.15  # probability that a run gets a grade too high; the same for too low
 _FEW = 0.1  # share of the examples that change much
 
@@ -32,22 +32,22 @@ def mostly_likely(chance: random.Random) -> float:
 
 
 def passes(chance: random.Random, spoiled: float) -> Pair:
-    """Return passes (1) or failures (0), of which a quarter of the examples have both."""
+    """Return passes (1) or failures (0); a quarter of the examples have both."""
     return _passes(chance, likely(chance), spoiled)
 
 
 def quiet_passes(chance: random.Random, spoiled: float) -> Pair:
-    """Return passes or failures, of which a tenth of the examples have both."""
+    """Return passes or failures; a tenth of the examples have both."""
     return _passes(chance, mostly_likely(chance), spoiled)
 
 
 def three_sorts(chance: random.Random, spoiled: float) -> Pair:
-    """Return passes of examples that pass always (60%), half of the time (30%) or never (10%)."""
+    """Return passes or failures of examples that pass always (60%), half of the time (30%) or never (10%)."""
     return _passes(chance, chance.choices((1.0, 0.5, 0.0), (6, 3, 1))[0], spoiled)
 
 
 def broken_for_good(chance: random.Random, spoiled: float) -> Pair:
-    """Return passes of quiet examples, of which a share fails in the current run whatever happens."""
+    """Return passes or failures of quiet examples, a share of which always fails in the current run."""
     before, after = quiet_passes(chance, 0.0)
     return before, 0.0 if chance.random() < spoiled else after
 
@@ -76,7 +76,7 @@ def graded(chance: random.Random, deserved: int, spoiled: float) -> Pair:
 
 
 def few_gain(chance: random.Random, _: float) -> Pair:
-    """Return scores of which a tenth gain 27 points and the others lose 3."""
+    """Return scores: a tenth of the examples gain 27 points, and the others lose 3."""
     before, after = skewed_scores(chance, 0.0)
     return before, after + (0.27 if chance.random() < _FEW else -0.03)
 

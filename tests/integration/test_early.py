@@ -63,7 +63,7 @@ def test_an_early_verdict_from_the_run_to_the_whole(answering):
     other = answering.run("gate", "--experiment", "last", "--gate", f"{answering.name}.exact >= 0.95")
     assert (other.returncode, "evalwire resume --whole" in other.stderr) == (2, True)
     refused = answering.run("run", "--baseline", experiment["experiment_id"])
-    assert (refused.returncode, "was decided after" in refused.stderr) == (2, True)
+    assert (refused.returncode, "ended early, after" in refused.stderr) == (2, True)
 
     (answering.directory / "calls").unlink()
     whole = answering.run("resume", "--whole")
@@ -102,7 +102,7 @@ def test_after_a_kill_the_decision_is_the_same_and_nothing_is_called_twice(answe
 
 @pytest.mark.slow
 def test_slow_failures_hardly_ever_pass_early(phoenix_project, make_dataset):
-    """The last examples of the dataset fail and take four times as long; the whole run fails by one of them."""
+    """The last examples of the dataset fail and take four times as long; the whole experiment fails by one of them."""
     size, orders = 500, 12
     name = make_dataset(size)
     task = f"""
@@ -121,7 +121,7 @@ def test_slow_failures_hardly_ever_pass_early(phoenix_project, make_dataset):
 
 
 def decided_after(experiment: dict) -> int:
-    """Return after how many examples of its random order the gate of a whole run is decided."""
+    """Return after how many examples of its random order the gate of a whole experiment is decided."""
     passed = {run["example_id"]: run["output"] == "right" for run in experiment["runs"]}
     ids = list(passed)
     order = random_order(experiment["metadata"]["evalwire_key"], ids)

@@ -46,8 +46,8 @@ def check(
         bool,
         typer.Option(
             "--cost",
-            help="Also forecast the cost of a run from the newest complete experiments. Fail if it is above the "
-            "budget.",
+            help="Also forecast the cost of a job from the newest complete experiments. Fail if the forecast is above "
+            "the budget.",
             rich_help_panel=LIMITS,
         ),
     ] = False,

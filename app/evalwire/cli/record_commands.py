@@ -46,7 +46,7 @@ def runs(
 @app.command(cls=Command)
 @takes(*SELECTION, "prefix", "gate", has_names=True, has_local=True)
 def plan_size(given: Given) -> None:
-    """Show the smallest drop that each drop gate finds: now, with twice the examples, and with 3 repetitions."""
+    """Show the smallest drop that each drop gate finds, also with twice the examples or three repetitions."""
     execute(commands.plan_size.plan_size, given.flags, **given.around, error_code=2)
 
 

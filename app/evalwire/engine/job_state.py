@@ -32,8 +32,8 @@ T = TypeVar("T")
 UNKNOWN_USAGE = "UnknownUsage"  # the type of the failure if the budget cannot count a call
 
 _NO_CALLS = (
-    "the first run has no model call, so the budget cannot limit its cost. If the run calls a model, instrument your "
-    "client with OpenInference"
+    "the first run has no recorded model call, so the budget cannot count its usage. If the run calls a model, "
+    "instrument your client with OpenInference"
 )
 
 
@@ -176,7 +176,7 @@ class JobState:
             self.end_for_budget()
 
     def _wake(self) -> None:
-        """Let the runs ask again that wait for the budget."""
+        """Let the runs that wait for the budget ask again."""
         if self._settled is not None:
             self._settled.set()
             self._settled = None

@@ -1,4 +1,4 @@
-"""The runs that early verdicts count: the first of a random order, without a gap."""
+"""The runs that early verdicts count: the unbroken start of a random order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Prefix:
-    """The order of an experiment's runs, and the runs of its start that have all finished.
+    """The order of an experiment's runs, and its unbroken start: the first runs, which have all finished.
 
-    Slow runs often fail. A gate that looked at the runs that finished first would therefore pass too often, so it looks
-    at the runs in their order, and waits for each.
+    Slow runs often fail. A gate that looked at runs as they finish would therefore pass too often. Gates look at the
+    runs in this order instead, and wait for each run.
 
     A run has an index in the dataset's order, with the repetitions of an example next to each other.
 
@@ -38,11 +38,11 @@ class Prefix:
             self.order = [place * opened.repetitions + n for n, place in itertools.product(repetitions, watch.order)]
         self._places = {index: place for place, index in enumerate(self.order)} if watch is not None else {}
         self._finished: dict[int, TaskRun] = {}
-        self._count = 0  # places without a gap that the gates have seen
+        self._count = 0  # runs that the gates have seen
         self._is_decided = False
 
     def add(self, index: int, run: TaskRun) -> bool:
-        """Add a finished run; return whether the gates are decided by it before all runs were made."""
+        """Add a finished run; return whether it decides the gates before all runs were made."""
         if self._watch is None or self._is_decided:
             return False
         self._finished[self._places[index]] = run
@@ -61,7 +61,7 @@ class Prefix:
         return False
 
     def stopping(self, runs: Mapping[int, TaskRun]) -> tuple[Stopping | None, Sequence[TaskRun]]:
-        """Return how far the gates looked, and the runs that count, in the dataset's order.
+        """Return the extent of the experiment, and the runs that count, in the dataset's order.
 
         Args:
             runs: all runs that were made, by index.

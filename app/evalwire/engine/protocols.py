@@ -48,21 +48,21 @@ class Recorder(Protocol):
 
 
 class GateWatch(Protocol):
-    """Decides during an experiment when its gates are decided, so that no further runs are needed.
+    """Decides the gates of an experiment while it runs, so that the experiment can end early.
 
     Attributes:
-        order: the places of the examples in the dataset, in the random order of the runs.
-        risk: the probability that the whole run would have ended otherwise.
+        order: the positions of the examples in the dataset, in the random order of the runs.
+        risk: the maximum probability that the whole experiment would decide any limit of the job otherwise.
         decisions: the decisions of the gates.
     """
 
     @property
     def order(self) -> Sequence[int]:
-        """The places of the examples, in the order of the runs."""
+        """The positions of the examples in the dataset, in the random order of the runs."""
 
     @property
     def risk(self) -> float:
-        """The probability, for all limits of the job together, that the whole run would have ended otherwise."""
+        """The maximum probability that the whole experiment would decide any limit of the job otherwise."""
 
     @property
     def decisions(self) -> tuple[GateDecision, ...]:
@@ -75,7 +75,7 @@ class GateWatch(Protocol):
         """Look at all runs of the first repetitions; return whether the gates are decided."""
 
     def end(self, part: ExperimentResult) -> None:
-        """Look at the whole run."""
+        """Look at the whole experiment, to account for the earlier looks."""
 
 
 class EarlyVerdicts(Protocol):

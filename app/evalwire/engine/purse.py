@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """The part of the budget that a run in flight may use.
+    """A part of the budget, reserved for a run in flight.
 
     Attributes:
         started_at: the time of the start, on the purse's clock.
         paid: the usage of the calls of the run so far.
         largest_call: the largest usage of a call of the run so far.
-        before_retry: the usage before the last retry, after which as much as a whole run may follow.
+        before_retry: the usage before the last retry. The retry may use as much as another run.
         is_unknown: whether the usage of a call is not known, although the budget limits it.
     """
 
@@ -36,11 +36,11 @@ class Reservation:
 class Purse:
     """Admits runs while the budget lasts.
 
-    A run is admitted if the usage of all finished runs, and the largest known usage of a run for it and for each run in
-    flight, are within the budget. If no usage of a run is known, a first run is alone in flight. As long as no run has
-    used anything, for example because the first runs failed, as many runs are in flight as have ended. After the last
-    admission, the job uses at most the budget and, for each run in flight, the difference between the usage of this
-    run and the largest usage known before.
+    A run is admitted if the budget covers the usage of all finished runs, and the largest known usage for the new run
+    and for each run in flight. If the usage of no run is known, the first run is alone in flight. As long as no run has
+    used anything, for example because the first runs failed, at most as many runs are in flight as have ended. The job
+    exceeds its budget at most by the excess of the runs in flight after the last admission. The excess of a run is the
+    difference between its usage and the largest usage known at this admission.
 
     The purse is closed when it cannot admit a run although none is in flight, when a call of unknown usage ends, and at
     the deadline. It never opens again.
@@ -81,7 +81,7 @@ class Purse:
     def admit(self) -> Reservation | None:
         """Return the reservation of a run that may start now; None if it must wait, or if the purse is closed."""
         if self._is_late():
-            self._close(f"the next run may end after the {self._budget.max_seconds:g} s of the budget")
+            self._close(f"the next run may exceed the budget of {self._budget.max_seconds:g} s")
         if self.closed:
             return None
         if self._budget.limits_usage and (refusal := self._refusal(self.largest or Amount())):
@@ -128,7 +128,7 @@ class Purse:
             self._close_unknown(reason)
 
     def settle(self, reservation: Reservation) -> bool:
-        """Count a run that has ended; return whether it was in flight."""
+        """Move the usage of a run that has ended to the spent usage; return whether the run was in flight."""
         if reservation not in self._in_flight:
             return False
         self._settled += 1
@@ -146,7 +146,7 @@ class Purse:
 
     def close_late(self) -> None:
         """Close the purse at the deadline."""
-        self._close(f"the {self._budget.max_seconds:g} s of the budget are over")
+        self._close(f"the budget of {self._budget.max_seconds:g} s is used up")
 
     @property
     def seconds_left(self) -> float | None:

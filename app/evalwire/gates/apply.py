@@ -96,7 +96,7 @@ def gates_of(result: ExperimentResult, gates: Sequence[Gate]) -> list[Gate]:
 
 
 def undecided_gates(result: ExperimentResult, gates: Sequence[Gate], before: ExperimentResult | None) -> list[Gate]:
-    """Return the gates that need the whole run of an experiment that ended early.
+    """Return the gates that need the whole experiment of an experiment that ended early.
 
     Args:
         result: the experiment.

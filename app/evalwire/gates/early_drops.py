@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class EarlyDrop:
     """A drop gate that looks at its pairs twenty times, or after each round of repetitions.
 
-    It is left to the whole run if it has fewer than ten pairs or than `min_paired` requires, no baseline or a changed
-    evaluator, or if its mode is `strict`.
+    The gate is left to the whole experiment without a baseline, with fewer than ten pairs or fewer than `min_paired`
+    requires, with a changed evaluator, or if its mode is `strict`.
 
     Args:
         gate: the gate.
@@ -89,7 +89,7 @@ class EarlyDrop:
         return scores_of(part, self._name, missing_passes=self.gate.direction == "minimize")
 
     def add(self, run: TaskRun) -> None:
-        """Look if the next run completes a twentieth of the pairs; the last look is the whole run."""
+        """Look if the next run completes a twentieth of the pairs; the last look is at the whole experiment."""
         if self._looks is None or self._looks.number >= self._looks.count - 1:
             return
         self._runs.append(run)
@@ -107,9 +107,9 @@ class EarlyDrop:
         self._look(part, share=share)
 
     def end(self, part: ExperimentResult) -> None:
-        """Account for the earlier looks after the whole run, in the repetitions that both sides have.
+        """Account for the earlier looks after the whole experiment, in the repetitions that both sides have.
 
-        The whole run can still fail a gate that passed early, because a pass changes no boundary.
+        The whole experiment can still fail a gate that passed early, because a pass changes no boundary.
         """
         if self._looks is None or not self._looks.number or self.decision.status == "failed":
             return
@@ -129,17 +129,17 @@ class EarlyDrop:
             self.decision = replace(self.decision, status=status, text=text, p_value=looks.p_value)
         elif status == "passed":
             chance = _chance_text(looks.chance or 0.0)
-            text = f"{where}: the whole run would fail with a probability of {chance}"
+            text = f"{where}: the whole experiment would fail with a probability of {chance}"
             self.decision = replace(self.decision, status=status, text=text, p_value=1.0)
 
     def _losses(self, part: ExperimentResult) -> list[float]:
-        """Return how much each pair got worse, in the random order; empty if the pairs are not what looks can test."""
+        """Return how much each pair got worse, in the random order; empty if looks cannot test the pairs."""
         after = scores_of(part, self._name, missing_passes=self.gate.direction == "minimize")
         has_half = (after.not_applicable & self._before.by_example.keys()) or (
             self._before.not_applicable & after.by_example.keys()
         )
         if (self._before.is_bool and not after.is_bool) or (has_half and self.gate.missing == "fail"):
-            self._looks = None  # left to the whole run
+            self._looks = None  # left to the whole experiment
             return []
         sign = -1 if self.gate.direction == "maximize" else 1
         return [

@@ -48,9 +48,9 @@ class EarlyRate:
 
     Args:
         gate: the gate.
-        n: the number of runs of the whole run.
+        n: the number of runs of the whole experiment.
         rules: the rules of the job.
-        risk: the risk of this limit.
+        risk: the part of the risk that this limit may use.
         before: the baseline; None without a baseline.
         repetitions: the number of runs of each example.
     """
@@ -117,7 +117,7 @@ class EarlyRate:
             self._is_bool = kinds[0]
             is_number_of_passes = self.gate.rule.endswith("_pass_rate") and not self._is_bool
             if self._is_bool != kinds[-1] or is_number_of_passes or not _are_shares(self._before):
-                self._is_open = False  # left to the whole run, which fails a pass rate of numbers
+                self._is_open = False  # left to the whole experiment, which fails a pass rate of numbers
                 return
         self._is_whole = self._is_bool and all(each.is_applicable for each in self._before)
         self._audits = _audits(self._n, self._least, self._risk, self._expected(), is_whole=self._is_whole)
@@ -126,7 +126,7 @@ class EarlyRate:
 
     @property
     def _least(self) -> float:
-        """The mean of the values that the gate needs."""
+        """The smallest mean of the values that passes the gate."""
         if self.gate.rule == "max_p95_seconds":
             return math.ceil(_P95 * self._n) / self._n if self._n else 1.0
         return self.gate.threshold if self._is_floor else 1 - self.gate.threshold
@@ -161,7 +161,7 @@ class EarlyRate:
     def _odds(self, audit: Audit, word: str) -> str:
         if audit.is_certain:
             return _CERTAIN if self._is_bool else _CERTAIN_SCORES
-        return f"all {self._n:,} would {word} with a probability of at most {percent(self._risk)}{self._condition}"
+        return self._whole_text(word)
 
     @property
     def _condition(self) -> str:
@@ -213,12 +213,12 @@ class EarlyRate:
         most = left / self._repetitions * math.sqrt(spread * math.log(1 / self._risk) / 2)
         edge = value - self._least
         if edge > most and self.is_needed:
-            self._decide("passed", self._odds_of_rounds("fail"))
+            self._decide("passed", self._whole_text("fail"))
         elif edge < -most:
-            self._decide("failed", self._odds_of_rounds("pass"))
+            self._decide("failed", self._whole_text("pass"))
 
-    def _odds_of_rounds(self, word: str) -> str:
-        return f"the whole run would {word} with a probability of at most {percent(self._risk)}{self._condition}"
+    def _whole_text(self, word: str) -> str:
+        return f"the whole experiment would {word} with a probability of at most {percent(self._risk)}{self._condition}"
 
     def _mean_of(self, part: ExperimentResult) -> tuple[float, int] | None:
         """Return the mean of the values of the first repetitions, and their number; None if it cannot decide the gate.
@@ -239,11 +239,11 @@ class EarlyRate:
         return measure.value if self._is_floor else 1 - measure.value, count
 
     def end(self, part: ExperimentResult) -> None:
-        """Keep the limit for the whole run: earlier looks do not change it."""
+        """Keep the limit for the whole experiment: earlier looks do not change it."""
 
 
 class EarlyCount:
-    """A limit that more runs can only pass: on the number of scored examples, or of model calls.
+    """A limit that further runs cannot fail: on the number of scored examples, or of model calls.
 
     Args:
         gate: the gate.
@@ -278,11 +278,11 @@ class EarlyCount:
                 self.add(run)
 
     def end(self, part: ExperimentResult) -> None:
-        """Keep the limit for the whole run."""
+        """Keep the limit for the whole experiment."""
 
 
 class EarlyTotal:
-    """A limit on tokens or costs: more runs can only exceed it, and it is applied to what was used.
+    """A limit on tokens or costs, which is applied to the usage so far. Further runs can only exceed it.
 
     Args:
         gate: the gate.
@@ -313,7 +313,7 @@ class EarlyTotal:
                 self.add(run)
 
     def end(self, part: ExperimentResult) -> None:
-        """Keep the limit for the whole run."""
+        """Keep the limit for the whole experiment."""
 
 
 def _audits(n: int, least: float, risk: float, expected: Expected, *, is_whole: bool) -> tuple[Audit, Audit]:

@@ -52,10 +52,11 @@ def _basis(gate: Gate, baseline: str) -> str:
 class EarlyDecisions:
     """The decisions of an experiment's looks, for the gates that are applied to it now.
 
-    A later job may have other gates or another baseline. A decision holds only for the gate that looked.
+    A later job may have other gates or another baseline. A decision holds only for the gate and the baseline of its
+    looks.
 
     Attributes:
-        stopping: how far the experiment ran; None without early verdicts.
+        stopping: the extent of the experiment; None without early verdicts.
         gates: all gates of the experiment.
         baseline: the baseline, as in `identity_of`.
     """
@@ -65,7 +66,7 @@ class EarlyDecisions:
     baseline: str = ""
 
     def of(self, gate: Gate) -> GateDecision | None:
-        """Return the decision of a gate; None if the gate did not look, or has changed."""
+        """Return the decision of a gate; None for a gate without looks, or with another setting or baseline."""
         found = self.stopping.decision(gate.name) if self.stopping is not None else None
         asked = undecided(gate, baseline=self.baseline)
         is_same = found is not None and (found.threshold, found.basis) == (asked.threshold, asked.basis)
@@ -79,7 +80,7 @@ class EarlyDecisions:
         return any(decision is not None and decision.status == "failed" for decision in found)
 
     def is_undecided(self, gate: Gate) -> bool:
-        """Check whether only the whole run can decide a gate, because its experiment ended early without a decision."""
+        """Check whether the experiment ended early without deciding a gate, which then needs the whole experiment."""
         if self.stopping is None or not self.stopping.is_early or gate.rule in _ON_WHAT_RAN:
             return False
         decision = self.of(gate)
@@ -87,14 +88,13 @@ class EarlyDecisions:
 
     @property
     def missing(self) -> list[Gate]:
-        """The gates that need the whole run; none if another gate failed, because the experiment fails anyway."""
+        """The gates that need the whole experiment; none if another gate failed, and with it the experiment."""
         return [] if self._has_failed else list(filter(self.is_undecided, self.gates))
 
     def apply(self, gate: Gate, applied: GateResult) -> GateResult:
         """Return the result of a gate under the decision of its looks.
 
-        A gate that was passed early still fails if its result on the part failed, for example because scores are
-        missing.
+        A gate that passed early still fails if its result on the part failed, for example because scores are missing.
 
         Args:
             gate: the gate.
@@ -112,7 +112,7 @@ class EarlyDecisions:
             return replace(applied, status="failed", is_red=True, text=text)
         decision = self.of(gate)
         if decision is None or decision.status is None:
-            return replace(applied, text=f"{applied.text}; of {stopping.extent}")
+            return replace(applied, text=f"{applied.text}; over {stopping.extent}")
         text = f"{applied.text}; decided after {stopping.extent}: {decision.text}"
         if decision.status == "failed":
             return replace(applied, status="failed", is_red=True, text=text)

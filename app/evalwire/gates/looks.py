@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LOOKS = 20
 _EARLY = 0.15  # of the significance, in proportion to the information; the rest is for the last look
-_CHANCE = 0.015  # of a drop in the whole run, below which a gate passes early
+_CHANCE = 0.015  # of a drop in the whole experiment, below which a gate passes early
 _CHANCE_OF_ROUNDS = 0.02  # the same after a round: fewer looks lose less
 _LEAST_SHARE = 0.3  # of the information, before which no gate passes
 _LEAST_PAIRS = 30
@@ -28,15 +28,15 @@ class DropLooks:
 
     A look fails the gate if the sum of losses crosses a boundary and the mean loss exceeds the tolerance. The
     boundaries spend 15% of the significance before the last look, in proportion to the information, so that the
-    whole run keeps nearly its full power. A look passes the gate if the chance that the whole run shows a drop is
-    below 1.5%, or 2% after a round, divided by the drop gates of the experiment. A pass never increases the
-    probability of a false failure. `make statistics` simulates these choices.
+    whole experiment keeps nearly its full power. A look passes the gate if the chance that the whole experiment shows a
+    drop is below 1.5%, or 2% after a round, divided by the number of drop gates of the experiment. A pass never
+    increases the probability of a false failure. `make statistics` simulates these choices.
 
     Source: Lan, DeMets 1983, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70. Jennison, Turnbull
     1999, "Group Sequential Methods with Applications to Clinical Trials", sections 7.2 and 10.3.
 
     Args:
-        pairs: the number of pairs of the whole run.
+        pairs: the number of pairs of the whole experiment.
         significance: the significance level of the gate, divided by the number of drop gates of the job.
         tolerance: the mean loss that is allowed.
         is_bool: whether all losses are -1, 0 or 1.
@@ -44,9 +44,9 @@ class DropLooks:
         draws: the number of random choices of signs.
 
     Attributes:
-        count: the number of looks at a growing part, including the whole run: at most one for each pair.
+        count: the number of looks at a growing part, including the whole experiment: at most one for each pair.
         number: the number of the last look.
-        chance: at the last look, the chance that the whole run would show a drop; None if it was not computed.
+        chance: at the last look, the chance that the whole experiment would show a drop; None if it was not computed.
         p_value: the p-value of a failure at the last look.
     """
 
@@ -106,5 +106,5 @@ class DropLooks:
         return None
 
     def final_p_value(self, losses: Sequence[float]) -> float:
-        """Return the p-value of the whole run, which accounts for the earlier looks."""
+        """Return the p-value of the whole experiment, which accounts for the earlier looks."""
         return self._signs.tail(self._signs.advance(losses))

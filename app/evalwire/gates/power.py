@@ -20,7 +20,7 @@ class SampleSize:
 
     Attributes:
         examples: the factor of the number of examples.
-        repetitions: the factor of the number of runs of each example, in this run and in the baseline.
+        repetitions: the factor of the number of runs of each example, in this experiment and in the baseline.
     """
 
     examples: int = 1
@@ -35,12 +35,13 @@ class SampleSize:
 def detectable_drop(compared: Comparison, gate: Gate, size: SampleSize, *, drop_gates: int) -> float | None:
     """Return the smallest true drop that a drop gate finds in four of five cases; None if it finds none.
 
-    The noise is that of two recorded runs. Repetitions average the noise within examples, which is all noise of gains
-    if nothing changed. The drop has to be significant at the level of the gate, divided by the number of drop gates of
-    the job. It also has to exceed the tolerance with the same power, by the normal approximation of the mean gain.
+    The noise is the difference between two recorded experiments. If nothing changed, all of the noise is within
+    examples, and repetitions average it. The drop has to be significant at the level of the gate, divided by the number
+    of drop gates of the job. It also has to exceed the tolerance with the same power, by the normal approximation of
+    the mean gain.
 
     Args:
-        compared: the comparison of two recorded runs.
+        compared: the comparison of two recorded experiments.
         gate: the gate.
         size: the sample.
         drop_gates: the number of drop gates of the job.

@@ -36,11 +36,11 @@ class EarlyGate(Protocol):
         """Look at all runs of the first repetitions."""
 
     def end(self, part: ExperimentResult) -> None:
-        """Look at the whole run, after earlier looks."""
+        """Look at the whole experiment, after earlier looks."""
 
 
 def with_shares(rules: StoppingRules, gates: Sequence[Gate]) -> StoppingRules:
-    """Return the rules with the number of gates that share the risk, and the significance, of a job."""
+    """Return the rules with the number of limits that share the risk, and of drop gates that share the significance."""
     return replace(
         rules,
         limits=sum(gate.rule in RISKY_RULES for gate in gates),
@@ -49,7 +49,7 @@ def with_shares(rules: StoppingRules, gates: Sequence[Gate]) -> StoppingRules:
 
 
 class ExperimentStopping:
-    """The gates of an experiment that may end early; the engine's `GateWatch`.
+    """Looks at the runs of an experiment with all its gates: a `GateWatch` for the engine.
 
     Args:
         gates: the gates of the experiment.
@@ -63,7 +63,7 @@ class ExperimentStopping:
 
     Attributes:
         order: the places of the examples, in the order of the runs.
-        risk: the probability, for all limits of the job together, that the whole run would have ended otherwise.
+        risk: the maximum probability that the whole experiment would decide any limit of the job otherwise.
     """
 
     def __init__(
@@ -114,7 +114,10 @@ class ExperimentStopping:
 
     @property
     def is_over(self) -> bool:
-        """Check whether the experiment may end: a gate failed, or all needed gates passed, not only that on calls."""
+        """Check whether the experiment may end: a gate failed, or all needed gates are decided.
+
+        A limit on the number of model calls alone never ends an experiment.
+        """
         if self._seen < min(self._rules.min_examples, self._n):
             return False
         statuses = [each.decision.status for each in self._gates if each.is_needed]
@@ -145,6 +148,6 @@ class ExperimentStopping:
         return self.is_over
 
     def end(self, part: ExperimentResult) -> None:
-        """Account for the earlier looks after the whole run."""
+        """Account for the earlier looks after the whole experiment."""
         for each in self._gates:
             each.end(part)

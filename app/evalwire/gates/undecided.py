@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def decide_without_runs(result: ExperimentResult, gate: GateResult, *, ignores_unscored: bool) -> GateResult:
-    """Return the result of a gate that is decided only if no missing run could change it, and else inconclusive.
+    """Return the result of a gate, which is inconclusive unless no remaining run could change it.
 
     Args:
         result: the experiment, whose budget ended before all runs were made.
@@ -26,7 +26,7 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult, *, ignores_u
     if fails_anyway and gate.rule == "max_error_rate":
         return replace(gate, value=len(result.failed_runs) / result.expected_runs)
     if fails_anyway:
-        anyway = f"; it fails whatever the {count(result.not_run, 'run')} that were not made return"
+        anyway = f"; it fails whatever the {count(result.not_run, 'remaining run')} return"
         return replace(gate, text=f"{gate.text}{anyway}" if gate.evaluation else gate.text)
     score = next((score for score in result.scores if score.name == gate.evaluation), None)
     so_far, value = gate.text, gate.value
@@ -40,9 +40,9 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult, *, ignores_u
 
 
 def _fails_anyway(result: ExperimentResult, gate: GateResult, *, ignores_unscored: bool) -> bool:
-    """Check whether a failed gate would also fail if every missing run were as good as possible."""
+    """Check whether a failed gate would also fail if every remaining run were as good as possible."""
     if gate.rule in ("max_total_tokens", "max_cost_usd"):
-        return True  # they only grow, or are unknown
+        return True  # the total only grows, or is unknown
     if gate.rule == "max_error_rate":
         return len(result.failed_runs) / result.expected_runs > gate.threshold + SLACK
     score = next((score for score in result.scores if score.name == gate.evaluation), None)

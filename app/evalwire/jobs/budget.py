@@ -78,8 +78,8 @@ def resumed_budget(settings: Settings, earlier: PastJob | None) -> Budget:
     budget = replace(budget, **limits, spent=spent, largest=largest if amounts else None, spent_seconds=seconds)
     if reason := next(filter(None, (budget.unknown_in(usage) for _, _, usage in earlier.use.usage)), ""):
         raise UsageError(
-            f"cannot resume the job within its budget: of an earlier call, {reason}. To complete an experiment without "
-            "its earlier calls in the budget, use `evalwire resume --experiment ID`."
+            f"cannot resume the job within its budget, because of an earlier call: {reason}. To complete an experiment "
+            "without counting its earlier calls, use `evalwire resume --experiment ID`."
         )
     return budget
 

@@ -50,9 +50,9 @@ def with_early_verdicts(job: Job, gating: Gating, settings: Settings, *, say: Ca
     elif not gating.gates:
         reason = "no gates are configured"
     elif all(gate.rule == "min_llm_calls" for gate in gating.gates):
-        reason = "the only limit is on the number of model calls"
+        reason = "the gates limit only the number of model calls"
     elif gating.is_base_branch and not settings.stop_base_branch:
-        reason = "runs on the base branch are baselines"
+        reason = "experiments on the base branch run whole, because they become baselines"
     if reason:
         say(f"--stop-early has no effect: {reason}")
     stopping = None if reason else with_shares(rules, gating.gates)

@@ -317,7 +317,7 @@ def _started_at(job: Job, experiment: str) -> datetime | None:
 
 
 def _needs_calls(job: Job) -> bool:
-    """Check whether a run without model calls fails by default: only then does a limit on the usage hold anything."""
+    """Check whether an experiment without model calls fails by default, because the budget could not count usage."""
     is_whole = job.dry_run is None and job.spec.selection is None
     return job.limits.budget.limits_usage and is_whole and not job.spec.sources
 

@@ -44,7 +44,7 @@ class Budget:
         prices: prices of models whose spans report no cost.
         spent: the usage of earlier attempts of a resumed job, which counts against the limits.
         largest: the usage to expect of a run before any run of this job has finished; None if it is not known.
-        spent_seconds: the time of these attempts in seconds.
+        spent_seconds: the time of earlier attempts in seconds.
         deadline: the time of the monotonic clock after which no run starts; None for no limit.
         counts_recorded: whether recorded runs of an experiment that the job continues count against the limits.
     """
@@ -138,14 +138,14 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetUse:
-    """The budget of a finished job, and what it used of it.
+    """The budget of a finished job, and the part of it that the job used.
 
     Attributes:
         max_cost_usd: the limit on the cost in USD; None for no limit.
         max_tokens: the limit on the number of tokens; None for no limit.
         max_seconds: the limit on the time in seconds; None for no limit.
         spent_usd: the cost of all calls, also of rescored baselines and of earlier attempts, as far as it is known.
-        spent_tokens: the tokens of these calls.
+        spent_tokens: the tokens of all calls, as far as they are known.
         spent_seconds: the time of the job and its earlier attempts in seconds.
         ended: the reason why the budget ended the job; empty if it did not.
         is_unknown: whether the budget ended the job because the price or the tokens of a call are not known.

@@ -28,8 +28,7 @@ class HistoryEntry:
         is_dirty: whether the working copy had changes that the commit does not have.
         outcome: the outcome; empty if the experiment did not end.
         is_scored: whether the experiment has new scores of outputs of an earlier run.
-        part: the part that counts of an experiment that ended early, such as `140 of 500 examples`, for
-            lists; trends have none. Else empty.
+        part: for lists, the extent of an experiment that ended early, such as `140 of 500 examples`; else empty.
         scores: the means, sorted by name; empty for an experiment of an earlier version of evalwire.
         usage: the usage of language models; None if it is unknown.
     """

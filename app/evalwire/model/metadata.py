@@ -182,9 +182,10 @@ def run_tokens(result: ExperimentResult) -> dict[str, float] | None:
 
 
 def _stopping(result: ExperimentResult) -> dict[str, Any]:
-    """Return the part of an experiment that counts, with the rules that it started with.
+    """Return the extent of an experiment with early verdicts, with the rules that it started with.
 
-    The rules stay without a part, so that the experiment can be resumed. The part of an earlier attempt does not.
+    Without an extent, the rules stay, so that the experiment can be resumed. The extent of an earlier attempt does
+    not stay.
     """
     rules = StoppingRules.from_json(own_metadata(result.experiment_metadata).get("stopping"))
     entries = {
@@ -256,7 +257,7 @@ def source_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None
 
 
 def stopping_of(metadata: Mapping[str, Any] | None) -> Stopping | None:
-    """Return how far an experiment with early verdicts ran, from its metadata; None for other experiments."""
+    """Return the extent of an experiment with early verdicts, from its metadata; None for other experiments."""
     return Stopping.from_json(own_metadata(metadata).get("stopping"))
 
 
@@ -271,7 +272,7 @@ def baseline_obstacle(metadata: Mapping[str, Any] | None, *, stopping: Stopping 
 
     Args:
         metadata: the metadata of the experiment.
-        stopping: how far the experiment ran, if the metadata are from its start, as in a `results.json`.
+        stopping: the extent of the experiment, if the metadata are from its start, as in a `results.json`.
     """
     if partial_facts(metadata) is not None:
         return "is from a partial run"
@@ -279,7 +280,7 @@ def baseline_obstacle(metadata: Mapping[str, Any] | None, *, stopping: Stopping 
         return "has new scores of outputs of an earlier run"
     stopping = stopping or stopping_of(metadata)
     if stopping is not None and stopping.is_early:
-        return f"was decided after {stopping.extent}"
+        return f"ended early, after {stopping.extent}"
     return ""
 
 

@@ -99,19 +99,19 @@ class Report:
 
     @property
     def decided_early(self) -> list[ExperimentResult]:
-        """The experiments whose gates were decided before the whole run."""
+        """The experiments that ended early, because their gates were decided."""
         return [result for result in self.results if result.stopping is not None and result.stopping.is_early]
 
     @property
     def early_note(self) -> str:
-        """The part after which the gates were decided, and the risk; empty for whole runs."""
+        """The extent of the experiments that ended early, and the risk; empty if all experiments are whole."""
         parts = [result.stopping for result in self.decided_early if result.stopping is not None]
         if not parts:
             return ""
         if len(self.results) == 1:
             extent = f"decided after {parts[0].extent}"
         else:
-            extent = f"{len(parts)} of {len(self.results)} experiments decided early"
+            extent = f"{len(parts)} of {len(self.results)} experiments ended early"
         return f"{extent}, risk {parts[0].risk * 100:g}%"
 
     @property

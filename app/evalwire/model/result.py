@@ -58,7 +58,8 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
         failure: the failure that stopped the experiment as a whole, or None.
         seconds: the wall time in seconds.
         path: the path of the experiment's directory.
-        stopping: how far the experiment ran with early verdicts, whose runs alone count; None without early verdicts.
+        stopping: the extent of the experiment with early verdicts: `runs` has only the runs that count; None without
+            early verdicts.
         used: the language model usage of an experiment read from Phoenix, where only the total is known.
     """
 

@@ -36,7 +36,7 @@ class SignWalk:
     def __init__(self) -> None:
         self.crossed = 0.0
         self._steps = 0
-        self._alive = {0: 1.0}  # the probability of each place, from the highest
+        self._alive = {0: 1.0}  # the probability of each position, from the highest
 
     def advance(self, losses: Sequence[float]) -> float:
         """Move on to the next look; return the sum of the losses. The losses of earlier looks come first."""
@@ -128,7 +128,11 @@ class SignDraws:
         return self._signs[chunk]
 
     def cross(self, spent: float) -> float:
-        """Set the boundary so that choices cross any boundary so far with a probability of at most `spent`, below 1."""
+        """Set the boundary so that choices cross any boundary so far with a probability of at most `spent`, below 1.
+
+        Returns:
+            The boundary.
+        """
         most = math.floor(spent * self._draws + _ROUNDING)
         if not self._is_enumerated:
             most = math.floor(spent * (1 + self._draws)) - 1  # valid for any number of draws
@@ -161,7 +165,7 @@ class SignDraws:
 
 
 def chance_of_drop(total: float, variance: float, share: float, *, tolerance: float) -> float:
-    """Return the probability that the whole run shows a significant drop beyond the tolerance, as seen so far.
+    """Return the probability that the whole experiment shows a significant drop beyond the tolerance, as seen so far.
 
     The sum of all losses is predicted to be normal around `total`, with the variance that is left:
 

@@ -1,4 +1,4 @@
-"""Early verdicts: their rules, the random order of the examples, and how an experiment ended early."""
+"""Early verdicts: the rules, the random order of the examples, and the extent of an experiment that ended early."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ OnFailed = Literal["stop", "finish"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppingRules:
-    """The rules for the end of experiments whose gates are decided.
+    """The rules by which experiments end early, when their gates are decided.
 
     Attributes:
-        risk: the probability, for all limits of the job together, that the whole run would have ended otherwise.
+        risk: the maximum probability that the whole experiment would decide any limit of the job otherwise.
         min_examples: the number of complete examples before the first decision.
-        errors: whether `max_error_rate` is applied to the examples that ran, or has to hold for all examples.
-        on_failed: whether a failed gate ends its experiment, or the experiment runs on until all gates are decided.
+        errors: whether `max_error_rate` counts the examples that ran (`seen`), or needs all examples (`all`).
+        on_failed: whether a failed gate ends its experiment (`stop`), or all gates have to be decided (`finish`).
         limits: the number of limits of the job that can be decided early.
         drops: the number of drop gates of the job.
     """
@@ -58,9 +58,9 @@ class GateDecision:
         status: the status of the gate; None if the looks did not decide it.
         text: the reason, to follow the text of the gate.
         threshold: the limit of the gate.
-        basis: the other settings of the gate and its baseline. A later job with another threshold or basis ignores the
-            decision.
-        p_value: for a drop, the p-value that accounts for all looks, uncorrected; None without a look.
+        basis: the other settings of the gate, and its baseline. A later job with another threshold or basis ignores
+            the decision.
+        p_value: for a drop, the p-value for all looks, without a correction for other gates; None without a look.
     """
 
     gate: str
@@ -85,15 +85,15 @@ class Stopping:
     """The extent of an experiment with early verdicts, and the decisions of its gates.
 
     Attributes:
-        seen: the number of examples that count: the first of the random order, without a gap.
-        of: the number of examples of the whole run.
+        seen: the number of examples that count: the unbroken start of the random order.
+        of: the number of examples of the whole experiment.
         rounds: the number of repetitions that count.
-        of_rounds: the number of repetitions of the whole run.
-        beyond: the number of further runs, which were already in flight: recorded and paid, but not counted by gates.
+        of_rounds: the number of repetitions of the whole experiment.
+        beyond: the number of runs in flight at the decision, which are recorded and paid, but do not count.
         beyond_failed: the number of failed runs among them.
-        risk: the probability, for all limits of the job together, that the whole run would have ended otherwise.
+        risk: the maximum probability that the whole experiment would decide any limit of the job otherwise.
         decisions: the decisions of the gates.
-        runs_beyond: the further runs, in the job that made them.
+        runs_beyond: the runs in flight at the decision; empty in later jobs.
     """
 
     seen: int
@@ -118,28 +118,28 @@ class Stopping:
 
     @property
     def is_early(self) -> bool:
-        """True if the gates were decided before the whole run."""
+        """True if the gates were decided before the whole experiment."""
         return (self.seen, self.rounds) != (self.of, self.of_rounds)
 
     @property
     def extent(self) -> str:
-        """The part that counts, for sentences: `140 of 500 examples`, or `2 of 5 repetitions`."""
+        """The extent as text: `140 of 500 examples`, or `2 of 5 repetitions`."""
         if self.of_rounds > 1:
             return f"{self.rounds} of {self.of_rounds} repetitions"
         return f"{self.seen:,} of {self.of:,} examples"
 
     def decision(self, gate: str) -> GateDecision | None:
-        """Return the decision of the gate with this name; None if it did not look."""
+        """Return the decision of the gate with this name; None for a gate without looks."""
         return next((decision for decision in self.decisions if decision.gate == gate), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the part and the decisions as JSON, for Phoenix."""
+        """Return the extent and the decisions as JSON, for Phoenix."""
         names = ("seen", "of", "rounds", "of_rounds", "beyond", "beyond_failed", "risk")
         return {**{name: getattr(self, name) for name in names}, "decisions": list(map(asdict, self.decisions))}
 
     @classmethod
     def from_json(cls, value: object) -> Stopping | None:
-        """Read `to_json`, possibly with other entries; None without a part."""
+        """Read `to_json`, possibly with other entries; None without an extent."""
         if not isinstance(value, Mapping) or "seen" not in value:
             return None
         try:
@@ -158,7 +158,7 @@ class Stopping:
 
 
 def random_order(key: str, example_ids: Sequence[str]) -> list[int]:
-    """Return the places of examples in a random order that no user chooses.
+    """Return the positions of examples in a random order that no user chooses.
 
     The examples are sorted by the SHA-256 digest of the key and their ID. An experiment has a new random key, so the
     order is the same when the experiment is resumed, and differs between experiments.

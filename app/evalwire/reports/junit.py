@@ -19,7 +19,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from evalwire.model import written
+from evalwire.model import count, written
 from evalwire.reports.digest import REASONS
 from evalwire.reports.highlights import link
 from evalwire.reports.junit_texts import case_name, failure_text, file_of, name_of, number_text, shown
@@ -376,9 +376,11 @@ def _not_needed(result: ExperimentResult) -> Iterator[Case]:
     """Yield a skipped case for the runs that an early verdict made unnecessary."""
     stopping = result.stopping
     if stopping is not None and stopping.is_early:
-        message = f"{stopping.not_needed} runs not needed: decided after {stopping.extent}"
+        message = f"{count(stopping.not_needed, 'run')} not needed: decided after {stopping.extent}"
         if stopping.beyond:
-            message += f"; {stopping.beyond} further runs were in flight, {stopping.beyond_failed} of them failed"
+            message += (
+                f"; {count(stopping.beyond, 'run')} in flight not counted, {stopping.beyond_failed} of them failed"
+            )
         yield Case(group="task", name="task[not needed]", kind="skipped", message=message)
 
 

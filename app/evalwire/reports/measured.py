@@ -46,7 +46,7 @@ class Measured:
 
 
 def size_text(result: ExperimentResult) -> str:
-    """Return the number of examples and repetitions that count, and how many a whole run has if it ended early."""
+    """Return the number of examples and repetitions, or the extent of an experiment that ended early."""
     if result.stopping is not None and result.stopping.is_early:
         return result.stopping.extent
     size = count(result.example_count, "example")
@@ -56,7 +56,7 @@ def size_text(result: ExperimentResult) -> str:
 def not_needed_text(report: Report) -> str:
     """Return the number of runs that early verdicts made unnecessary, and their estimated cost; empty without any.
 
-    The number of further runs follows, which were in flight at the decision, so that the numbers add up.
+    The number of runs in flight at the decision follows, so that the numbers add up.
     """
     beyond = sum(result.stopping.beyond for result in report.decided_early if result.stopping)
     uncounted = f"{count(beyond, 'run')} in flight not counted" if beyond else ""

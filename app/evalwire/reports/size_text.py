@@ -1,4 +1,4 @@
-"""Render the drops that gates would find with samples of several sizes."""
+"""Render the smallest drops that gates would find with samples of several sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizedGate:
-    """The drops that a gate would find.
+    """The smallest drops that a gate would find.
 
     Attributes:
         evaluation: the name of the evaluation.
@@ -36,9 +36,9 @@ class SizedExperiment:
     """The gates of an experiment, and the samples.
 
     Attributes:
-        result: the newest recorded run.
+        result: the newest recorded experiment.
         samples: the texts of the samples, such as `1,000 examples`.
-        costs: the cost of a run of each sample in USD; None if it is not known.
+        costs: the cost of an experiment with each sample, in USD; None if it is not known.
         gates: the drop gates.
         note: the reason why nothing is known; empty if the gates are known.
     """
@@ -61,13 +61,16 @@ def _lines(sized: SizedExperiment) -> Iterator[str]:
         yield f"{plain(sized.name)}: {sized.note}"
         return
     runs = count(len(sized.result.runs), "run")
-    yield f"{plain(sized.name)}: drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded runs ({runs} each)"
+    yield (
+        f"{plain(sized.name)}: smallest drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded experiments "
+        f"({runs} each)"
+    )
     rows = [["", "allowed", *sized.samples]]
     rows += [
         [plain(gate.evaluation), gate.threshold, *(_drop(gate, drop) for drop in gate.drops)] for gate in sized.gates
     ]
     if any(cost is not None for cost in sized.costs):
-        rows.append(["cost of a run", "", *("?" if cost is None else cost_text(cost) for cost in sized.costs)])
+        rows.append(["cost of an experiment", "", *("?" if cost is None else cost_text(cost) for cost in sized.costs)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]

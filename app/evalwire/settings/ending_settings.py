@@ -23,32 +23,33 @@ class EndingSettings:
     )
     stop_risk: float = option(
         PROBABILITY,
-        "Probability, for all limits of the job together, that the whole run would have ended otherwise, at most.",
+        "Maximum probability that the whole experiment would decide any limit of the job otherwise.",
         default=0.01,
         key="stopping.risk",
     )
     stop_min_examples: int = option(
         COUNT,
-        "Number of examples to run before an experiment may end early.",
+        "Minimum number of examples to run before an experiment may end early.",
         default=30,
         key="stopping.min_examples",
     )
     stop_errors: Literal["seen", "all"] = option(
         choice("seen", "all"),
-        "Examples that max_error_rate counts if an experiment ends early: the examples that ran (seen), or all. With "
-        "all, an experiment without failures cannot pass early while the limit is 0.",
+        "Examples that max_error_rate counts if an experiment ends early: the examples that ran (seen), or all (all). "
+        "With `all`, an experiment cannot pass early while max_error_rate is 0, because any example could fail.",
         default="seen",
         key="stopping.errors",
     )
     stop_on_failed: Literal["stop", "finish"] = option(
         choice("stop", "finish"),
-        "Action after the first failed gate of an experiment: end it, or run on until all gates are decided (finish).",
+        "Action after the first failed gate of an experiment: end the experiment (stop), or continue until all gates "
+        "are decided (finish).",
         default="stop",
         key="stopping.on_failed",
     )
     stop_base_branch: bool = option(
         SWITCH,
-        "Let runs on the base branch end early. Such a run is never a baseline.",
+        "End experiments early on the base branch, too. An experiment that ended early is never a baseline.",
         default=False,
         key="stopping.base_branch",
     )

@@ -190,7 +190,7 @@ def test_deadline_ends_runs_in_flight_after_the_grace_period():
     (result,) = run(experiment(task, always), budget=budget, costs=[0.0] * 5, grace_seconds=0.2).results
     assert time.monotonic() - started < 10
     assert result.is_out_of_budget
-    assert result.failure.message == "the 0.3 s of the budget are over"
+    assert result.failure.message == "the budget of 0.3 s is used up"
     assert result.not_run == 5
 
 
@@ -208,4 +208,4 @@ def test_first_run_without_a_model_call_is_noted_once(caplog):
     task, calls = counted([0.0] * 5)
     run(experiment(task), budget=Budget(max_cost_usd=1.0), costs=[0.0] * 5)
     assert len(calls) == 5
-    assert caplog.text.count("the first run has no model call") == 1
+    assert caplog.text.count("the first run has no recorded model call") == 1

@@ -183,7 +183,7 @@ def test_what_was_in_flight_at_the_decision_is_kept_apart():
 
 
 def test_without_a_decision_all_runs_count():
-    """The job was interrupted: the gates wait for the whole run."""
+    """The job was interrupted: the gates wait for the whole experiment."""
     held = opened(4)
     prefix = Prefix(held, Parts([3, 2, 1, 0]))
     made = {index: run(held.dataset.examples[index]) for index in (3, 0)}
@@ -256,7 +256,7 @@ def verdict(key: str, wrong: set[int], *, kind: type[Prefix] = Prefix, order: li
 @pytest.mark.parametrize("where", ["anywhere", "late"])
 @pytest.mark.parametrize(("orders", "most"), [(30, 2), pytest.param(200, 6, marks=pytest.mark.slow)])
 def test_slow_failures_and_late_failures_hardly_ever_pass_early(where, orders, most):
-    """The whole run fails by a single example; the risk is 1%."""
+    """The whole experiment fails by a single example; the risk is 1%."""
     wrong = failing(where)
     found = [verdict(f"key {number}", wrong) for number in range(orders)]
     assert found.count("passed") <= most

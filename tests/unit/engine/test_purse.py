@@ -41,7 +41,7 @@ def spend(purse: Purse, usd: float) -> None:
 
 @pytest.mark.parametrize("knows_past", [False, True])
 def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(budgets, knows_past):
-    """Spent <= budget + places in flight x (largest run - largest seen), over 1,000 random schedules."""
+    """Spent <= budget + runs in flight x (largest run - largest seen), over 1,000 random schedules."""
     schedules = [budgets.schedule(seed, knows_past=knows_past) for seed in range(budgets.SCHEDULES)]
     assert not [seed for seed, each in enumerate(schedules) if each.spent > each.most + 1e-9]
     assert [each.spent for each in schedules] == pytest.approx([each.expected for each in schedules])
@@ -150,7 +150,7 @@ def test_no_run_starts_that_may_end_after_the_deadline():
     assert purse.admit() is not None
     now = 6.0
     assert purse.admit() is None
-    assert purse.closed == "the next run may end after the 10 s of the budget"
+    assert purse.closed == "the next run may exceed the budget of 10 s"
 
 
 def test_earlier_attempts_use_up_the_time():
@@ -274,7 +274,7 @@ def test_unknown_usage_after_the_end_is_not_its_reason():
 def test_the_purse_is_late_by_its_longest_run():
     purse = Purse(Budget(max_seconds=8.0).started_at(0.0), clock=lambda: 1.0)
     purse.close_late()
-    assert purse.closed == "the 8 s of the budget are over"
+    assert purse.closed == "the budget of 8 s is used up"
     assert purse.admit() is None
 
 

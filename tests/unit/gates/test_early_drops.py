@@ -1,4 +1,4 @@
-"""Drop gates that look at their pairs: which pairs, when, and what is left to the whole run."""
+"""Drop gates that look at their pairs: which pairs, when, and what is left to the whole experiment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DROP = gate("max_drop", 0.0)
 
 
 def is_left(decision: GateDecision) -> bool:
-    """Check whether the looks left a gate to the whole run, without any p-value."""
+    """Check whether the looks left a gate to the whole experiment, without any p-value."""
     return (decision.status, decision.text, decision.p_value) == (None, "", None)
 
 
@@ -58,7 +58,7 @@ def test_a_run_without_change_of_its_mean_passes_and_says_with_which_chance():
     assert decision.status == "passed"
     assert taken % 20 == 0
     assert 120 <= taken < 400
-    assert decision.text.startswith(f"look {taken // 20} of 20: the whole run would fail with a probability of ")
+    assert decision.text.startswith(f"look {taken // 20} of 20: the whole experiment would fail with a probability of ")
     assert decision.p_value == 1.0, "for Holm's correction, which it leaves alone"
 
 
@@ -67,7 +67,7 @@ def test_a_chance_that_rounds_to_nothing_is_not_said_to_be_nothing():
     then = [now[n] if n % 10 else not now[n] for n in range(400)]  # as many worse as better, far from the limit
     _, decision = looked(gate("max_drop", 0.5), now, then)
     assert decision.status == "passed"
-    assert decision.text.endswith(" of 20: the whole run would fail with a probability of less than 0.01%")
+    assert decision.text.endswith(" of 20: the whole experiment would fail with a probability of less than 0.01%")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_chance_is_said_in_hundredths_of_a_percent(tolerance, chance):
     source = random.Random(1)
     now, then = ([source.random() < 0.7 for _ in range(400)] for _ in range(2))
     _, decision = looked(gate("max_drop", tolerance), now, then)
-    assert decision.text.endswith(f": the whole run would fail with a probability of {chance}")
+    assert decision.text.endswith(f": the whole experiment would fail with a probability of {chance}")
 
 
 def test_only_examples_that_the_baseline_scored_are_pairs():
@@ -161,7 +161,7 @@ def test_the_chance_of_a_pass_is_shared_by_the_drop_gates_of_the_experiment():
     assert taken[0] < taken[1]
 
 
-# --- what is left to the whole run -----------------------------------------------------------------------
+# --- what is left to the whole experiment -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_gate_that_failed_early_stays_failed_if_the_run_goes_on():
 
 
 def test_the_gate_itself_takes_the_p_value_of_the_looks_and_corrects_it():
-    """Two gates: the p-values of a whole run with looks, times two."""
+    """Two gates: the p-values of a whole experiment with looks, times two."""
     now, then = alike("bools", 60, 0.1)
     result, before = whole(runs_of(now)), whole(runs_of(then))
     looks = replace(undecided(DROP, baseline=identity_of(before)), p_value=0.02)
@@ -302,7 +302,7 @@ def test_rounds_decide_a_drop_and_say_after_which():
     assert found.decision.text.startswith("look 1 of 5, p = ")
     done, found = after_rounds(gate("max_drop", 0.05), of_rounds(chance, 100, 5, 0.82), then)
     assert (done <= 3, found.decision.status) == (True, "passed")
-    assert found.decision.text.startswith(f"look {done} of 5: the whole run would fail")
+    assert found.decision.text.startswith(f"look {done} of 5: the whole experiment would fail")
 
 
 def test_a_baseline_with_fewer_repetitions_ends_the_looks_earlier():

@@ -1,4 +1,4 @@
-"""Limits that are decided while their experiment runs, held to what the gate makes of the whole run."""
+"""Limits that are decided while their experiment runs, held to what the gate makes of the whole experiment."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_a_rate_is_certain_when_no_rest_could_change_it_and_sooner_at_a_risk(ask
     assert looked(asked, [bad, bad] + [good] * 18, risk=SURE) == (20, "passed", CERTAIN)
     assert looked(asked, [good] * 17 + [bad] * 3, risk=SURE) == (20, "failed", CERTAIN)
     taken, status, text = looked(asked, [good] * 200)
-    assert (status, text) == ("passed", "all 200 would fail with a probability of at most 1%")
+    assert (status, text) == ("passed", "the whole experiment would fail with a probability of at most 1%")
     assert taken < 100
     taken, status, text = looked(asked, [good, bad] * 500)
-    assert (status, text) == ("failed", "all 1,000 would pass with a probability of at most 1%")
+    assert (status, text) == ("failed", "the whole experiment would pass with a probability of at most 1%")
     assert taken < 100
 
 
@@ -215,7 +215,7 @@ def test_a_baseline_with_a_score_that_is_not_between_0_and_1_leaves_its_limit_to
 
 def test_a_decision_on_numbers_names_its_assumption():
     text = looked(gate("max", 0.5), [0.1] * 200)[2]
-    assert text == "all 200 would fail with a probability of at most 1%, if all scores are between 0 and 1"
+    assert text == "the whole experiment would fail with a probability of at most 1%, if all scores are between 0 and 1"
     assert looked(gate("max", 0.5), [False] * 200)[2].endswith("at most 1%")
 
 
@@ -274,7 +274,7 @@ def test_limits_are_decided_by_the_audits_of_their_kind(good, bad, is_bool):
 def test_a_decision_in_the_first_examples_keeps_its_reason():
     taken, status, text = looked(gate("min", 0.5), [0.9] * 200, min_examples=200)
     assert (taken, status) == (200, "passed")
-    assert text.startswith("all 200 would fail with a probability of at most 1%")
+    assert text.startswith("the whole experiment would fail with a probability of at most 1%")
 
 
 # --- counts and totals -----------------------------------------------------------------------------------
@@ -334,8 +334,8 @@ def after_rounds(asked: Gate, made: Sequence[Sequence[Said]], of: int, **changes
 
 
 def test_a_round_decides_what_is_far_from_the_limit():
-    passing = "the whole run would fail with a probability of at most 1%"
-    failing = "the whole run would pass with a probability of at most 1%"
+    passing = "the whole experiment would fail with a probability of at most 1%"
+    failing = "the whole experiment would pass with a probability of at most 1%"
     for score, condition in ((True, ""), (0.95, ", if all scores are between 0 and 1")):
         made = [[score] * 50]
         assert after_rounds(gate("min", 0.5), made, 5) == ("passed", passing + condition)
@@ -398,7 +398,7 @@ def test_the_last_round_is_the_whole_run():
 
 @pytest.mark.parametrize("done", [1, 2])
 def test_hoeffdings_bound_holds_at_its_worst_case(done):
-    """Every run passes like a coin, and the limit is just missed by the whole run, wherever that ends.
+    """Every run passes like a coin, and the limit is just missed by the whole experiment, wherever that ends.
 
     This is what the bound is about: the mean of the first repetitions, and of all.
     """
@@ -443,7 +443,7 @@ def test_counts_and_totals_are_looked_at_after_each_round():
         assert total.decision.status == status
 
 
-# --- what is certain is what the whole run says ----------------------------------------------------------
+# --- what is certain is what the whole experiment says ----------------------------------------------------------
 
 BOOLS = st.sampled_from([True, True, True, False, None, EVALUATOR_FAILED, NOT_APPLICABLE, LABEL_ONLY])
 NUMBERS = st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0, None, EVALUATOR_FAILED, NOT_APPLICABLE])

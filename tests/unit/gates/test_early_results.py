@@ -101,7 +101,7 @@ def test_limits_on_what_ran_are_applied_to_it(rule):
         (found,) = applied(result, asked)
         assert (found.status, found.text) == (
             "passed",
-            "0 of 140 runs failed; the limit is 50%; of 140 of 500 examples",
+            "0 of 140 runs failed; the limit is 50%; over 140 of 500 examples",
         )
         (found,) = applied(part([None] * 100 + [True] * 40), asked)
         assert (found.status, found.is_red) == ("failed", True)
@@ -133,7 +133,7 @@ def test_a_drop_has_the_p_value_of_its_looks():
 
 
 def test_the_looks_at_one_baseline_say_nothing_of_another():
-    """A later `evalwire gate` may compare with a better baseline, also a whole run whose looks found no drop."""
+    """A later `evalwire gate` may compare with a better baseline, also a whole experiment whose looks found no drop."""
     now = [False] * 30 + [True] * 110
     worse = recorded([False] * 40 + [True] * 100, "E1")
     better = recorded([True] * 140, "E2")

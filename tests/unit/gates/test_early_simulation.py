@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TYPE_1 = 0.06  # at a significance of 0.05
-LOST = 0.02  # of the power of the whole run
+LOST = 0.02  # of the power of the whole experiment
 IN_FLIGHT = 10  # the default of task_concurrency
 
 

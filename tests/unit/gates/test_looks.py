@@ -18,7 +18,7 @@ from evalwire.gates.looks import LOOKS, DropLooks
 from evalwire.model import mcnemar_midp, sign_flip
 
 SIGNIFICANCE = 0.05
-SPENT = 0.15  # of the significance, before the whole run
+SPENT = 0.15  # of the significance, before the whole experiment
 
 
 def looking(pairs: int, *, is_bool: bool = True, tolerance: float = 0.0, **options: float) -> DropLooks:
@@ -27,7 +27,7 @@ def looking(pairs: int, *, is_bool: bool = True, tolerance: float = 0.0, **optio
 
 
 def look_at_all(found: DropLooks, losses: Sequence[float]) -> list[str | None]:
-    """What each look before the whole run says, until it is decided."""
+    """What each look before the whole experiment says, until it is decided."""
     said: list[str | None] = []
     while found.number < found.count - 1 and (not said or said[-1] is None):
         said.append(found.look(losses[: found.next_at]))
@@ -174,7 +174,7 @@ def test_over_all_signs_the_looks_and_the_end_fail_no_more_often_than_the_signif
 
 
 def test_the_significance_is_spent_in_proportion_to_the_information():
-    """85% of it are left for the whole run."""
+    """85% of it are left for the whole experiment."""
     found = looking(400, is_bool=False, significance=0.1, draws=20_000)
     chance = random.Random(1)
     losses = [chance.gauss(0, 1) for _ in range(400)]
@@ -263,7 +263,7 @@ def test_the_chance_of_a_pass_is_divided_by_the_gates_of_the_experiment():
 
 
 def test_a_pass_changes_no_boundary():
-    """A gate that is looked at again after it passed has the p-value of the whole run."""
+    """A gate that is looked at again after it passed has the p-value of the whole experiment."""
     chance = random.Random(3)
     losses = balanced(100, 2) + changed(chance, 100, 0.5, 0.0)
     found, other = looking(200), looking(200, siblings=10**9)

@@ -1,4 +1,4 @@
-"""The gates of an experiment together: when it may end, and that what is certain is what the whole run says."""
+"""The gates of an experiment together: when it may end, and that what is certain is what the whole experiment says."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_a_round_that_decides_nothing_goes_on():
     assert not found.end_round(rounds([[n % 8 > 0 for n in range(20)]]))
 
 
-# --- what is certain is what the whole run says ----------------------------------------------------------
+# --- what is certain is what the whole experiment says ----------------------------------------------------------
 
 
 def applied(

@@ -49,9 +49,7 @@ def applied(asked: Gate, *scores: Evaluation | Said, of: int = 10) -> GateResult
 def test_a_limit_on_scores_fails_only_if_no_missing_run_could_pass_it(rule, limit, scores, is_decided):
     label = {"label": "a"} if "label" in rule else {}
     found = applied(gate(rule, limit, **label), *scores)
-    text = (
-        "; it fails whatever the 6 runs that were not made return" if len(scores) == 4 else "; it fails whatever the 5"
-    )
+    text = "; it fails whatever the 6 remaining runs return" if len(scores) == 4 else "; it fails whatever the 5"
     if is_decided:
         assert (found.status, found.is_red) == ("failed", True)
         assert text in found.text

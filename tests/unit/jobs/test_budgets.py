@@ -204,7 +204,7 @@ def test_a_call_of_unknown_price_is_not_forgotten_by_resume(project):
     assert project.call(run, {"max_cost_usd": "100"})[0] == 1
     code, text = project.call(resume)
     assert code == 2, text
-    assert "of an earlier call, the price of new is not known" in text
+    assert "because of an earlier call: the price of new is not known" in text
     project.settings(PRICES + "new = { input = 2.0, output = 2.0 }\n")
     code, text = project.call(resume)
     assert (code, called(project)) == (0, []), text
@@ -230,7 +230,7 @@ def test_job_without_a_model_call_fails_although_its_other_gates_pass(project, c
     code, text = project.call(run, {"max_cost_usd": "1"})
     assert (code, len(called(project))) == (1, 10)
     assert "no model was called" in text
-    assert caplog.text.count("the first run has no model call") == 1
+    assert caplog.text.count("the first run has no recorded model call") == 1
     assert project.results["outcome"] == "gate_failed"
 
 
@@ -313,7 +313,7 @@ def test_a_budget_does_not_end_an_experiment_without_gates(project):
     project.settings(PRICES + "[stopping]\nmin_examples = 2\nbase_branch = true\n")
     code, text = project.call(run, {"max_cost_usd": "20", "stop_early": "true"})
     assert (code, len(called(project))) == (0, 10), text
-    assert "--stop-early has no effect: the only limit is on the number of model calls" in text
+    assert "--stop-early has no effect: the gates limit only the number of model calls" in text
 
 
 def test_runs_beyond_an_early_verdict_count_in_forecasts_and_estimates(project):

@@ -93,7 +93,7 @@ def test_a_run_ends_when_its_limit_is_decided_and_says_so_everywhere(world):
     assert len(found["experiments"][0]["runs"]) == seen
     (applied,) = found["gates"]
     assert (
-        f"; decided after {seen} of 300 examples: all 300 would fail with a probability of at most 1%"
+        f"; decided after {seen} of 300 examples: the whole experiment would fail with a probability of at most 1%"
         in (applied["text"])
     )
     reports = world.folder / "reports"
@@ -172,7 +172,7 @@ def test_a_drop_ends_its_run_and_a_run_without_change_passes_early(world):
     code, text = world.run()
     assert code == 0, text
     assert world.stopping["seen"] < SIZE
-    assert "the whole run would fail with a probability of" in world.results["gates"][0]["text"]
+    assert "the whole experiment would fail with a probability of" in world.results["gates"][0]["text"]
     world.wrong(0.40, seed=3)
     code, text = world.run()
     assert code == 1
@@ -201,7 +201,7 @@ def test_a_run_that_ended_early_is_never_a_baseline(world):
     for baseline in (early, f"file:{saved}"):
         code, text = world.run(early=False, flags={"baseline": baseline})
         assert code == 2, text
-        assert "was decided after" in text
+        assert "ended early, after" in text
 
 
 def test_resume_of_a_run_that_ended_early_calls_nothing(world):
@@ -248,7 +248,7 @@ def test_resume_whole_runs_the_rest_and_judges_all(world):
     assert "stopping" not in own_metadata(world.newest["metadata"])
     world.settings(DROP)
     assert world.run(early=False)[0] == 0
-    assert world.results["baselines"][0]["note"] == "", "the whole run is a baseline"
+    assert world.results["baselines"][0]["note"] == "", "the whole experiment is a baseline"
 
 
 def test_a_whole_run_stays_whole_when_it_is_resumed_again(world):
@@ -294,7 +294,7 @@ def test_gates_are_applied_again_to_the_part_that_decided_them(world):
     world.settings("[gates]\nis_right = { min_pass_rate = 0.95 }\n")
     code, text = world.gate()
     assert code == 2
-    assert f"search ended after {seen} of 300 examples, which did not decide: is_right min_pass_rate" in text
+    assert f"search ended early, after {seen} of 300 examples, which do not decide: is_right min_pass_rate" in text
     assert "evalwire resume --whole" in text
 
 
@@ -302,7 +302,7 @@ def test_gates_are_applied_again_to_the_part_that_decided_them(world):
     ("flags", "settings", "reason"),
     [
         ({}, "", "no gates are configured"),
-        ({"base_branch": "main"}, LIMIT, "runs on the base branch are baselines"),
+        ({"base_branch": "main"}, LIMIT, "experiments on the base branch run whole"),
     ],
 )
 def test_where_nothing_ends_early_the_run_says_why(world, flags, settings, reason):

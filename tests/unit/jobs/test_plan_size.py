@@ -38,7 +38,9 @@ def test_each_gate_has_a_drop_for_each_sample(world):
     code, text = world.call(plan_size)
     head, samples, found = text.splitlines()
     assert code == 0
-    assert head.startswith("search: drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded runs (60 runs")
+    assert head.startswith(
+        "search: smallest drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded experiments (60 runs"
+    )
     assert samples.split("  ")[-3:] == ["60 examples", "120 examples", "60 examples x 3"]
     name, allowed, *drops = found.replace(" points", "").split()
     assert (name, allowed) == ("is_right", "2")
@@ -48,10 +50,13 @@ def test_each_gate_has_a_drop_for_each_sample(world):
 
 def test_a_single_run_does_not_show_the_noise(world):
     record(world, 1)
-    assert world.call(plan_size) == (0, "search: needs 2 complete recorded runs to know the noise, and has 1\n")
+    assert world.call(plan_size) == (
+        0,
+        "search: needs 2 complete recorded experiments to measure the noise, and has 1. Run `evalwire run`\n",
+    )
 
 
 def test_without_a_gate_on_a_drop_nothing_is_computed(world):
     world.settings("")
     record(world, 1, 2)
-    assert world.call(plan_size) == (0, "search: has no gate on a drop (max_drop)\n")
+    assert world.call(plan_size) == (0, "search: has no drop gate. Set max_drop in evalwire.toml\n")

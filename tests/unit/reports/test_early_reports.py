@@ -1,4 +1,4 @@
-"""Reports of an experiment that ended early: each number of runs once, and all of them together the whole run."""
+"""Reports of an experiment that ended early: each number of runs once, and all of them together the whole experiment."""
 
 from __future__ import annotations
 

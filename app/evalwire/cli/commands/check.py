@@ -62,7 +62,7 @@ def check(
         as_json: whether to show the result as JSON.
         show_settings: whether to show each setting and its source.
         is_offline: whether to leave out Phoenix and its datasets.
-        has_cost: whether to forecast the cost of a run.
+        has_cost: whether to forecast the cost of a job.
 
     Returns:
         0 if a run can start, 1 if anything is missing.
@@ -203,7 +203,7 @@ def _compare_testset(invocation: Invocation, phoenix: Phoenix, experiments: Sequ
 
 
 def _forecast(invocation: Invocation, phoenix: Phoenix, experiments: Sequence[Experiment]) -> Finding:
-    """Forecast the cost of a run from recorded experiments, and check that it is within the budget."""
+    """Forecast the cost of a job from recorded experiments, and check that it is within the budget."""
     settings = invocation.settings
     budget = budget_of(settings)
     try:

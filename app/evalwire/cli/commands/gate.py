@@ -133,7 +133,8 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     """Apply the gates to the report in a results.json.
 
     Raises:
-        UsageError: the report is from a dry run, a partial run or a single shard, or does not decide a gate.
+        UsageError: the report is from a dry run, a partial run or a single shard, or an experiment ended early without
+            deciding a gate.
     """
     if report.dry_run:
         raise UsageError(
@@ -269,7 +270,7 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
 
 
 def _check_decided(results: Sequence[ExperimentResult], gating: Gating) -> None:
-    """Check that the runs of experiments that ended early decide all gates.
+    """Check that experiments that ended early decide all gates.
 
     Raises:
         UsageError: a gate has another limit or another baseline than when the experiment ended, or is new.
@@ -280,8 +281,8 @@ def _check_decided(results: Sequence[ExperimentResult], gating: Gating) -> None:
         if missing and result.stopping is not None:
             names = ", ".join(gate.name for gate in missing)
             raise UsageError(
-                f"{result.name} ended after {result.stopping.extent}, which did not decide: {names}. Run the rest with "
-                "`evalwire resume --whole`, or use the gates and the baseline with which it ended."
+                f"{result.name} ended early, after {result.stopping.extent}, which do not decide: {names}. Run the "
+                "rest with `evalwire resume --whole`, or use the gates and the baseline of the job that ended early."
             )
 
 

@@ -1,4 +1,4 @@
-"""`evalwire plan-size`: show the drops that gates would find with more examples or repetitions."""
+"""`evalwire plan-size`: show the smallest drops that gates would find with more examples or repetitions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ _SIZES = (SampleSize(), SampleSize(examples=2), SampleSize(repetitions=3))
 
 
 def plan_size(invocation: Invocation) -> int:
-    """Show for each drop gate the drop that it would find, from the two newest complete runs; return exit code 0.
+    """Show the smallest drop that each drop gate would find; return exit code 0.
+
+    The two newest complete experiments show the noise.
 
     Args:
         invocation: settings, streams, and how to reach Phoenix.
 
     Raises:
-        NothingToRunError: there is no experiment in the experiments directory.
+        NothingToRunError: the experiments directory contains no experiments.
         EvalwireError: Phoenix cannot be reached.
     """
     settings = invocation.settings
@@ -67,12 +69,12 @@ def _scores(results: Sequence[ExperimentResult]) -> list[str]:
 def _sized(
     name: str, found: Sequence[ExperimentResult], gates: Sequence[Gate], invocation: Invocation, *, drop_gates: int
 ) -> reports.size_text.SizedExperiment:
-    if len(found) < 2:  # noqa: PLR2004 - the noise is the difference between two runs
-        note = f"needs 2 complete recorded runs to know the noise, and has {len(found)}"
+    if len(found) < 2:  # noqa: PLR2004 - the noise is the difference between two experiments
+        note = f"needs 2 complete recorded experiments to measure the noise, and has {len(found)}. Run `evalwire run`"
         return reports.size_text.SizedExperiment(name=name, note=note)
     after, before = found
     if not gates:
-        return reports.size_text.SizedExperiment(name=name, note="has no gate on a drop (max_drop)")
+        return reports.size_text.SizedExperiment(name=name, note="has no drop gate. Set max_drop in evalwire.toml")
     compared = compare_results(
         after, before, asked="plan-size", directions={gate.evaluation or "": gate.direction for gate in gates}
     )
@@ -94,7 +96,7 @@ def _sized(
         samples=list(_samples(after)),
         costs=_costs(after, invocation),
         gates=rows,
-        note="has no score that both runs share" if not rows else "",
+        note="has no score with a drop gate that both recorded experiments share" if not rows else "",
     )
 
 

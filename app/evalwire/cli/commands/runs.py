@@ -26,7 +26,7 @@ def runs(invocation: Invocation, *, limit: int, as_json: bool = False) -> int:
         as_json: whether to show JSON instead of text.
 
     Raises:
-        NothingToRunError: there is no experiment in the experiments directory.
+        NothingToRunError: the experiments directory contains no experiments.
         EvalwireError: Phoenix cannot be reached.
     """
     settings, console = invocation.settings, invocation.console

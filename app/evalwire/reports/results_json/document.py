@@ -250,7 +250,7 @@ class Experiment(Record, frozen=True, kw_only=True):
     problems: Annotated[tuple[Failure, ...], describe("Reasons why the experiment cannot run, found when loading it.")]
     stopping: Annotated[
         Stopping | None,
-        describe("Part of the run on which early verdicts are based; null for a run without early verdicts."),
+        describe("Extent of the experiment, and the decisions of its gates; null without early verdicts."),
     ] = None
     scores: Annotated[tuple[ScoreSummary, ...], describe("Summaries by evaluation name, sorted.")] = ()
     examples_not_run: Annotated[tuple[ExampleNotRun, ...], describe("Examples without a run, in dataset order.")]

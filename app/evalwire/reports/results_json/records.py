@@ -52,7 +52,7 @@ class Forecast(Record, frozen=True):
 
 
 class BudgetUse(Record, frozen=True):
-    """The budget of a job, and what it used of it."""
+    """The budget of a job, and the part of it that the job used."""
 
     max_cost_usd: Annotated[Number | None, describe("Limit on the cost in USD; null for no limit.")]
     max_tokens: Annotated[Count | None, describe("Limit on the number of tokens; null for no limit.")]
@@ -61,10 +61,12 @@ class BudgetUse(Record, frozen=True):
         Number,
         describe("Cost of all calls, also of rescored baselines and of earlier attempts, as far as known.", minimum=0),
     ]
-    spent_tokens: Annotated[Count, describe("Tokens of these calls.")]
+    spent_tokens: Annotated[Count, describe("Tokens of all calls, as far as known.")]
     spent_seconds: Annotated[Number, describe("Time of the job and its earlier attempts in seconds.", minimum=0)]
     ended: Annotated[str, describe("Reason why the budget ended the job; empty if it did not.")]
-    is_unknown: Annotated[bool, describe("Whether the reason is a call with an unknown price or token count.")]
+    is_unknown: Annotated[
+        bool, describe("Whether the budget ended the job because a price or a token count is not known.")
+    ]
     forecast: Annotated[Forecast | None, describe("Forecast from before the job; null without a forecast.")]
 
 
