@@ -1,4 +1,4 @@
-"""Simulate budgets: what the purse admits, over random schedules of costs and durations."""
+"""Simulate budgets: the runs that the purse admits, over random schedules of costs and durations."""
 
 from __future__ import annotations
 

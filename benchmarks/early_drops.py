@@ -20,9 +20,10 @@ REPETITIONS = 5
 _STEPS = 50  # the number of points of an experiment at which curtailment looks
 
 Decided = tuple[bool, bool, float, float]
-"""Whether the whole experiment fails, whether the early verdict is a failure, and the shares that both verdicts used.
+"""Two verdicts that are true for a failure, of the whole experiment and early, and two shares of the examples that ran.
 
-The second share is that of curtailment, which ends only when no further run could change the verdict.
+The first share is that of the early verdict. The second share is that of curtailment, which ends an experiment only
+when no further run could change the verdict.
 """
 
 

@@ -42,7 +42,7 @@ class Purse:
     exceeds its budget at most by the excess of the runs in flight after the last admission. The excess of a run is the
     difference between its usage and the largest usage known at this admission.
 
-    The purse is closed when it cannot admit a run although none is in flight, when a call of unknown usage ends, and at
+    The purse closes when it cannot admit a run although no run is in flight, when a call of unknown usage ends, and at
     the deadline. It never opens again.
 
     An instance belongs to a single event loop and must not be called from other threads.

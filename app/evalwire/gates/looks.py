@@ -29,7 +29,7 @@ class DropLooks:
     A look fails the gate if the sum of losses crosses a boundary and the mean loss exceeds the tolerance. The
     boundaries spend 15% of the significance before the last look, in proportion to the information, so that the
     whole experiment keeps nearly its full power. A look passes the gate if the chance that the whole experiment shows a
-    drop is below 1.5%, or 2% after a round, divided by the number of drop gates of the experiment. A pass never
+    drop is below 1.5%, or 2% after a round. All drop gates of the experiment share this chance. A pass never
     increases the probability of a false failure. `make statistics` simulates these choices.
 
     Source: Lan, DeMets 1983, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70. Jennison, Turnbull

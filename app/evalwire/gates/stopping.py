@@ -54,7 +54,7 @@ class ExperimentStopping:
     Args:
         gates: the gates of the experiment.
         examples: the examples, in the dataset's order.
-        order: the places of the examples in the dataset, in the random order of the runs.
+        order: the positions of the examples in the dataset, in the random order of the runs.
         repetitions: the number of runs of each example.
         rules: the rules of the job.
         before: the baseline; None without a baseline.
@@ -62,7 +62,7 @@ class ExperimentStopping:
         prices: prices by model, for spans without a cost.
 
     Attributes:
-        order: the places of the examples, in the order of the runs.
+        order: the positions of the examples in the dataset, in the random order of the runs.
         risk: the maximum probability that the whole experiment would decide any limit of the job otherwise.
     """
 
@@ -127,7 +127,7 @@ class ExperimentStopping:
 
     @property
     def decisions(self) -> tuple[GateDecision, ...]:
-        """The decisions of the gates; the built-in limit on the error rate has one only if it failed."""
+        """The decisions of the gates, with the built-in limit on the error rate only if this limit failed."""
         own = [each for each in self._gates if each.gate is not ANY_ERROR or each.decision.status == "failed"]
         return tuple(each.decision for each in own)
 

@@ -130,5 +130,5 @@ def _source(metadata: Mapping[str, Any]) -> str:
     commit = str(metadata.get("commit") or "")[:7]
     if not commit:
         started = start_time_of(metadata)
-        return f"the run of {started:%Y-%m-%d %H:%M}" if started else "an earlier run"
+        return f"the experiment of {started:%Y-%m-%d %H:%M}" if started else "an earlier experiment"
     return " ".join(filter(None, [str(metadata.get("branch") or ""), commit]))

@@ -56,7 +56,7 @@ class Report:
         failing: by experiment, the IDs of the examples that failed or became worse, also in earlier results if this
             job did not run them; None for all examples of an experiment.
         unwritten: the reports that could not be written, each with the reason.
-        budget: the budget, and what the job used of it; None without a budget.
+        budget: the budget, and the part of it that the job used; None without a budget.
     """
 
     outcome: Outcome

@@ -17,11 +17,11 @@ _CHUNK = 8  # losses: a random byte chooses their signs
 _ENUMERATED = 12  # losses: all 4,096 choices of signs are counted
 _TIE = 1e-9  # times the sum of all magnitudes, as in `sign_flip`
 _ROUNDING = 1e-12
-_SIGNIFICANT = 1.66  # standard errors: what a one-sided test at 5% needs, with a margin for few pairs
+_SIGNIFICANT = 1.66  # standard errors that a one-sided test at 5% needs, with a margin for few pairs
 
 
 class SignWalk:
-    """The sign-flip distribution of a sum of losses of -1, 0 and 1, at one look after another, without chance.
+    """The sign-flip distribution of a sum of losses of -1, 0 and 1, at one look after another, computed exactly.
 
     Under the null hypothesis, the losses that are not 0 are the steps of a symmetric random walk. The distribution
     holds the walks that have not crossed an earlier boundary.

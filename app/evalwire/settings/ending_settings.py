@@ -55,7 +55,8 @@ class EndingSettings:
     )
     max_cost_usd: float | None = option(
         NUMBER,
-        "Budget of the job in USD: start no run that may exceed it (default: no limit).",
+        "Budget of the job in USD: start no run that may exceed it. As a flag of resume: USD to spend in addition "
+        "(default: no limit).",
         default=None,
         key="budget.max_cost_usd",
         flag="--max-cost",
@@ -64,7 +65,8 @@ class EndingSettings:
     )
     max_tokens: int | None = option(
         COUNT,
-        "Budget of the job in tokens: start no run that may exceed it (default: no limit).",
+        "Budget of the job in tokens: start no run that may exceed it. As a flag of resume: tokens to use in addition "
+        "(default: no limit).",
         default=None,
         key="budget.max_tokens",
         flag="--max-tokens",
@@ -72,7 +74,8 @@ class EndingSettings:
     )
     max_seconds: float | None = option(
         NUMBER,
-        "Budget of the job in seconds: start no run that may end later (default: no limit).",
+        "Budget of the job in seconds: start no run that may end later. As a flag of resume: seconds in addition "
+        "(default: no limit).",
         default=None,
         key="budget.max_seconds",
         flag="--max-seconds",
