@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class EarlyDrop:
     """A drop gate that looks at its pairs twenty times, or after each round of repetitions.
 
-    Some gates are left to the whole experiment: without a baseline, with fewer than ten pairs or fewer than `min_paired`
-    requires, with a changed evaluator, or in the mode `strict`.
+    Some gates are left to the whole experiment: without a baseline, with a changed evaluator, in the mode `strict`, or
+    with fewer pairs than ten or than `min_paired` requires.
 
     Args:
         gate: the gate.

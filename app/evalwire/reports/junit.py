@@ -378,9 +378,8 @@ def _not_needed(result: ExperimentResult) -> Iterator[Case]:
     if stopping is not None and stopping.is_early:
         message = f"{count(stopping.not_needed, 'run')} not needed: decided after {stopping.extent}"
         if stopping.beyond:
-            message += (
-                f"; {count(stopping.beyond, 'run')} in flight not counted, {stopping.beyond_failed} of them failed"
-            )
+            beyond = count(stopping.beyond, "run")
+            message += f"; {beyond} in flight not counted, {stopping.beyond_failed} of them failed"
         yield Case(group="task", name="task[not needed]", kind="skipped", message=message)
 
 

@@ -55,7 +55,7 @@ class EndingSettings:
     )
     max_cost_usd: float | None = option(
         NUMBER,
-        "Budget of the job in USD: start no run that may exceed it. As a flag of resume: USD to spend in addition "
+        "Budget of the job in USD: start no run that may exceed it. As a flag of `resume`: cost in addition "
         "(default: no limit).",
         default=None,
         key="budget.max_cost_usd",
@@ -65,7 +65,7 @@ class EndingSettings:
     )
     max_tokens: int | None = option(
         COUNT,
-        "Budget of the job in tokens: start no run that may exceed it. As a flag of resume: tokens to use in addition "
+        "Budget of the job in tokens: start no run that may exceed it. As a flag of `resume`: tokens in addition "
         "(default: no limit).",
         default=None,
         key="budget.max_tokens",
@@ -74,7 +74,7 @@ class EndingSettings:
     )
     max_seconds: float | None = option(
         NUMBER,
-        "Budget of the job in seconds: start no run that may end later. As a flag of resume: seconds in addition "
+        "Budget of the job in seconds: start no run that may end later. As a flag of `resume`: time in addition "
         "(default: no limit).",
         default=None,
         key="budget.max_seconds",

@@ -363,7 +363,7 @@ def test_gates_that_did_not_look_are_not_applied_to_a_part(world):
         for recorded in ({"experiment_ids": [early]}, {}):
             code, text = world.call(gate, {"base_branch": "another", "baseline": baseline}, **recorded)
             assert code == expected, text
-    assert "use the gates and the baseline with which it ended" in text
+    assert "use the gates and the baseline of the job that ended early" in text
     world.settings(LIMIT)
     assert world.run()[0] == 1
     world.settings("[gates]\nis_right = { min_pass_rate = 0.99 }\n")
