@@ -58,7 +58,7 @@ def resumed_spec(settings: Settings, earlier: JobSpec, *, sharing: Sharing | Non
         settings: the current settings.
         earlier: the spec of the earlier job.
         sharing: the division of the experiments among shards; None for a job that runs everything.
-        is_whole: whether to run all examples, although the earlier job ended early.
+        is_whole: whether to run all examples, although experiments of the earlier job ended early.
     """
     return replace(
         earlier,

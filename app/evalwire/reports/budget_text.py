@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evalwire.model import BudgetUse, ExperimentResult, Report
 
-_RESERVE = 1.25  # of the expected usage of the missing runs: a run starts only if all runs in flight have a reserve
+_RESERVE = 1.25  # of the expected usage of the remaining runs: a run starts only if all runs in flight have a reserve
 
 
 def ended_text(report: Report) -> str:
@@ -38,14 +38,14 @@ def missing_text(result: ExperimentResult) -> str:
 
 
 def resume_command(report: Report) -> str:
-    """Return the command that resumes a job, with a budget for the missing runs if the budget ended the job."""
+    """Return the command that resumes a job, with a budget for the remaining runs if the budget ended the job."""
     budget = report.budget
     more = _more(report, budget) if budget is not None and budget.ended else []
     return " ".join(["evalwire resume", shlex.quote(report.journal or ""), *more])
 
 
 def _more(report: Report, budget: BudgetUse) -> list[str]:
-    """Return flags with a budget for the missing runs, for each limit that the job has."""
+    """Return flags with a budget for the remaining runs, for each limit that the job has."""
     made = sum(len(result.runs) for result in report.results)
     share = _RESERVE * (sum(result.not_run for result in report.results) / made if made else 1.0)
     flags = []
