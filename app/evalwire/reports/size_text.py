@@ -61,10 +61,8 @@ def _lines(sized: SizedExperiment) -> Iterator[str]:
         yield f"{plain(sized.name)}: {sized.note}"
         return
     runs = count(len(sized.result.runs), "run")
-    yield (
-        f"{plain(sized.name)}: smallest drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded experiments "
-        f"({runs} each)"
-    )
+    yield f"{plain(sized.name)}: smallest drop that a gate finds in 4 of 5 cases"
+    yield f"  by the noise of 2 recorded experiments ({runs} each)"
     rows = [["", "allowed", *sized.samples]]
     rows += [
         [plain(gate.evaluation), gate.threshold, *(_drop(gate, drop) for drop in gate.drops)] for gate in sized.gates

@@ -36,11 +36,10 @@ def record(world, *seeds):
 def test_each_gate_has_a_drop_for_each_sample(world):
     record(world, 1, 2)
     code, text = world.call(plan_size)
-    head, samples, found = text.splitlines()
+    head, noise, samples, found = text.splitlines()
     assert code == 0
-    assert head.startswith(
-        "search: smallest drop that a gate finds in 4 of 5 cases, by the noise of 2 recorded experiments (60 runs"
-    )
+    assert head == "search: smallest drop that a gate finds in 4 of 5 cases"
+    assert noise == "  by the noise of 2 recorded experiments (60 runs each)"
     assert samples.split("  ")[-3:] == ["60 examples", "120 examples", "60 examples x 3"]
     name, allowed, *drops = found.replace(" points", "").split()
     assert (name, allowed) == ("is_right", "2")
