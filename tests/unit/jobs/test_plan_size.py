@@ -55,6 +55,12 @@ def test_a_single_run_does_not_show_the_noise(world):
     )
 
 
+def test_without_any_experiment_the_gates_are_not_said_to_be_wrong(world):
+    """Which evaluations there are is not known."""
+    text = "search: needs 2 complete recorded experiments to measure the noise, and has 0. Run `evalwire run`\n"
+    assert world.call(plan_size) == (0, text)
+
+
 def test_without_a_gate_on_a_drop_nothing_is_computed(world):
     world.settings("")
     record(world, 1, 2)

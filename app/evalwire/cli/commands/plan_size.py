@@ -43,7 +43,7 @@ def plan_size(invocation: Invocation) -> int:
     for name in names.datasets:
         complete = itertools.islice(filter(_is_complete, names.records(name)), 2)
         pairs[name] = [phoenix.recorded.result(record["id"]) for record in complete]
-    known = {name: _scores(found) for name, found in pairs.items()}
+    known = {name: _scores(found) if found else None for name, found in pairs.items()}
     gates = resolve_gates(settings.thresholds, KnownNames(gated=known, is_lenient=True))
     drops = [gate for gate in gates if gate.rule == "max_drop"]
     sized = [
