@@ -73,23 +73,31 @@ class EarlyDecisions:
         return found if is_same else None
 
     @property
+    def _with_default(self) -> Sequence[Gate]:
+        """The gates, with the default limit on the error rate if there is no other."""
+        limits_errors = any(gate.rule == "max_error_rate" for gate in self.gates)
+        return self.gates if limits_errors else (*self.gates, ANY_ERROR)
+
+    @property
     def _has_failed(self) -> bool:
         """True if a gate that is applied now failed early."""
-        limits_errors = any(gate.rule == "max_error_rate" for gate in self.gates)
-        found = map(self.of, self.gates if limits_errors else (*self.gates, ANY_ERROR))
+        found = map(self.of, self._with_default)
         return any(decision is not None and decision.status == "failed" for decision in found)
 
     def is_undecided(self, gate: Gate) -> bool:
         """Check whether the experiment ended early without deciding a gate, which then needs the whole experiment."""
-        if self.stopping is None or not self.stopping.is_early or gate.rule in _ON_WHAT_RAN:
+        if self.stopping is None or not self.stopping.is_early:
             return False
         decision = self.of(gate)
+        if gate.rule in _ON_WHAT_RAN:
+            looked = self.stopping.decision(gate.name)  # only errors that were limited for all examples passed early
+            return decision is None and looked is not None and looked.status == "passed"
         return decision is None or decision.status is None
 
     @property
     def missing(self) -> list[Gate]:
         """The gates that need the whole experiment; none if another gate failed, and with it the experiment."""
-        return [] if self._has_failed else list(filter(self.is_undecided, self.gates))
+        return [] if self._has_failed else list(filter(self.is_undecided, self._with_default))
 
     def apply(self, gate: Gate, applied: GateResult) -> GateResult:
         """Return the result of a gate under the decision of its looks.

@@ -381,3 +381,21 @@ def test_new_scores_of_outputs_have_no_looks_at_calls(world):
     assert code == 1, text
     assert [each["rule"] for each in world.results["gates"]] == ["min_pass_rate"]
     assert world.results["gates"][0]["status"] == "failed"
+
+
+def test_errors_of_all_examples_are_not_applied_to_a_part_with_another_limit(world):
+    """With `errors = "all"`, the limit on errors is decided like other limits, so only that limit is."""
+
+    def limited(errors):
+        rules = '[stopping]\nerrors = "all"\n'
+        world.settings(f"[gates]\nis_right = {{ min_pass_rate = 0.5 }}\n{errors}{rules}")
+
+    limited("max_error_rate = 0.3\n")
+    assert world.run()[0] == 0
+    assert world.stopping["seen"] < SIZE
+    assert world.gate()[0] == 0
+    for errors in ("max_error_rate = 0.01\n", ""):
+        limited(errors)
+        for recorded in ({"experiment_ids": [world.newest["id"]]}, {}):
+            code, text = world.call(gate, {"base_branch": "another"}, **recorded)
+            assert (code, "which did not decide: max_error_rate" in text) == (2, True), text
