@@ -26,7 +26,7 @@ from evalwire.model import (
 if TYPE_CHECKING:
     from evalwire.gates.measures import Measure
     from evalwire.gates.resolve import Gate
-    from evalwire.model import Baseline, Comparison, ExperimentResult, Price, Rule, ScoreSummary, Usage
+    from evalwire.model import Baseline, Comparison, ExperimentResult, ModelUsage, Price, Rule, ScoreSummary, Usage
 
 
 RULES_OF_CALLS: tuple[Rule, ...] = ("max_p95_seconds", "max_total_tokens", "max_cost_usd", "min_llm_calls")
@@ -236,16 +236,23 @@ def _of_experiment(result: ExperimentResult, gate: Gate, prices: Mapping[str, Pr
 
 def _calls(result: ExperimentResult, gate: Gate) -> GateResult:
     """Apply a gate on the number of model calls, without which every output may be a constant text."""
-    if result.usage is None:
+    calls = sum(used.calls for used in (_known(result) if result.usage is None else result.usage))
+    if result.usage is None and calls < gate.threshold:
         text = "the number of model calls is unknown: the usage of some runs was not recorded"
         return passed_or_failed(gate, None, text, failed=True)
-    calls = sum(used.calls for used in result.usage)
     seen = "1 call of a model was" if calls == 1 else f"{calls:,} calls of models were"
     text = f"{seen if calls else 'no model was called: no LLM spans were'} recorded"
     if calls >= gate.threshold:
         return passed_or_failed(gate, float(calls), text, failed=False)
     advice = "Check the key that the task uses, and instrument your client with OpenInference"
     return passed_or_failed(gate, float(calls), f"{text}, fewer than {gate.threshold:,g}. {advice}", failed=True)
+
+
+def _known(result: ExperimentResult) -> Iterator[ModelUsage]:
+    """Yield the usage of the calls that is known, although the usage of other calls is not."""
+    for run in result.runs:
+        for usage in (run.usage, *(found.usage for found in run.evaluations)):
+            yield from usage or ()
 
 
 def _unseen(usage: Usage | None) -> str:

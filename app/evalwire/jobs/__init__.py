@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from evalwire.jobs.early import check_early
     from evalwire.jobs.example_selection import ExampleRequest, select_examples
     from evalwire.jobs.forecast import forecast_text, recorded_forecast, refusal
-    from evalwire.jobs.gating import NO_GATING, GateRequest, Gating, job_gating, known_names, prepare_gating
+    from evalwire.jobs.gating import (
+        NO_GATING,
+        OF_BUDGET,
+        GateRequest,
+        Gating,
+        job_gating,
+        known_names,
+        prepare_gating,
+    )
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NAMES",
     "NO_GATING",
+    "OF_BUDGET",
     "Connect",
     "Console",
     "ExampleRequest",
@@ -114,6 +123,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "NO_GATING": "gating",
+        "OF_BUDGET": "gating",
         "Connect": "connect",
         "Console": "console",
         "ExampleRequest": "example_selection",

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from evalwire.settings import Settings
 
 
+OF_BUDGET = "[budget]"
+"""The source of the limit on the number of model calls that a budget on their usage sets."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRequest:
     """The gate settings of a job.
@@ -77,6 +81,13 @@ class GateRequest:
             base_branch=settings.base_branch,
             prices=settings.prices,
         )
+
+    def with_calls(self) -> GateRequest:
+        """Return the gate settings with the default of a budget for the number of model calls."""
+        everywhere = self.thresholds.everywhere
+        calls = Limit(rule="min_llm_calls", threshold=1.0, is_relative=False, source=OF_BUDGET)
+        limits = (calls, *everywhere.limits)
+        return replace(self, thresholds=replace(self.thresholds, everywhere=replace(everywhere, limits=limits)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +300,7 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
     if others := [name for name in unapplied_gates(request.thresholds, known) if name not in known.others]:
         say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     gating = prepare_gating(
-        _with_calls(request) if _needs_calls(job) else request,
+        request.with_calls() if _needs_calls(job) else request,
         queries,
         known,
         phoenix=job.phoenix,
@@ -320,14 +331,6 @@ def _needs_calls(job: Job) -> bool:
     """Check whether an experiment without model calls fails by default, because the budget could not count usage."""
     is_whole = job.dry_run is None and job.spec.selection is None
     return job.limits.budget.limits_usage and is_whole and not job.spec.sources
-
-
-def _with_calls(request: GateRequest) -> GateRequest:
-    """Return the gate settings with a default for the number of model calls."""
-    everywhere = request.thresholds.everywhere
-    calls = Limit(rule="min_llm_calls", threshold=1.0, is_relative=False, source="[budget]")
-    limits = (calls, *everywhere.limits)
-    return replace(request, thresholds=replace(request.thresholds, everywhere=replace(everywhere, limits=limits)))
 
 
 def _request(spec: JobSpec, settings: Settings) -> GateRequest:

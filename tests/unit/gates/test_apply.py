@@ -466,7 +466,12 @@ def test_what_is_not_known_breaks_its_limit(rule):
     ("found", "is_red", "value", "text"),
     [
         (without_calls(), True, 0, "no model was called: no LLM spans were recorded, fewer than 1. Check the key"),
-        (ran(0.5), True, None, "the number of model calls is unknown"),
+        (
+            result("search", [run(0, usage=None, **said(0.5))], evaluators=("s",)),
+            True,
+            None,
+            "the number of model calls is unknown",
+        ),
         (using(ModelUsage(model="m", calls=1)), False, 1, "1 call of a model was recorded"),
         (using(ModelUsage(model="m", calls=2), ModelUsage(model="n", calls=3)), False, 5, "5 calls of models were"),
     ],
@@ -476,6 +481,13 @@ def test_a_job_in_which_no_model_was_called_is_red_on_request(found, is_red, val
     its = verdict(found, of_all("min_llm_calls", 1))
     assert (its.is_red, its.value) == (is_red, value)
     assert its.text.startswith(text)
+
+
+def test_calls_that_are_known_are_enough_although_others_are_not():
+    """Phoenix has no usage of a failed task of a shard."""
+    called = [run(n, usage=(ModelUsage(model="m", calls=1),), **said(0.5)) for n in range(2)]
+    found = result("search", [*called, run(2, usage=None, **said(0.5))], evaluators=("s",))
+    assert [verdict(found, of_all("min_llm_calls", least)).is_red for least in (2, 3)] == [False, True]
 
 
 def test_usage_that_is_known_of_the_whole_only_is_held_to_the_limit():

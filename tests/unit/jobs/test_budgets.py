@@ -9,6 +9,7 @@ import pytest
 from memory_project import MemoryProject
 
 from evalwire.cli.commands.check import check
+from evalwire.cli.commands.gate import gate
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
 from evalwire.model import own_metadata
@@ -349,3 +350,38 @@ def test_journal_has_the_budget(project):
 def test_job_without_a_budget_has_none_in_its_results(project):
     assert project.call(run)[0] == 0
     assert project.results["budget"] is None
+
+
+def gate_of_shards(project):
+    """Run both shards, and return the exit code and the text of their gate."""
+    for shard in ("1/2", "2/2"):
+        project.call(run, {"shard": shard, "run_key": "7", "retries": "0"})
+        assert len(called(project)) == 5
+    return project.call(gate, {"run_key": "7"}, shards=2)
+
+
+def test_shards_without_a_model_call_fail_their_gate(project):
+    """Shards apply no gates, so the limit that their budget sets is applied to all of them together."""
+    project.set(DOLLARS="none")
+    project.settings(PRICES + "[budget]\nmax_cost_usd = 100.0\n")
+    code, text = gate_of_shards(project)
+    assert (code, "no model was called" in text) == (1, True), text
+    project.settings(PRICES + "[budget]\nmax_seconds = 100.0\n")
+    assert project.call(gate, {"run_key": "7"}, shards=2)[0] == 0, "no limit on the usage"
+
+
+def test_shards_with_model_calls_pass_their_gate(project):
+    """A run that failed has no usage in Phoenix, which does not hide the calls of the others."""
+    project.set(FAILS="q3")
+    project.settings(PRICES + "[gates]\nmax_error_rate = 0.2\n[budget]\nmax_tokens = 100_000_000\n")
+    code, text = gate_of_shards(project)
+    assert code == 0, text
+    assert "min_llm_calls" in {each["rule"] for each in project.results["gates"]}
+
+
+def test_a_gate_on_a_recorded_experiment_has_the_limit_of_its_budget(project):
+    project.set(DOLLARS="none")
+    assert project.call(run, {"max_cost_usd": "1"})[0] == 1
+    for recorded in ({}, {"experiment_ids": ["last"]}):
+        code, text = project.call(gate, **recorded)
+        assert (code, "no model was called" in text) == (1, True), text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks, reports
@@ -19,10 +20,12 @@ from evalwire.gates import (
     undecided_gates,
 )
 from evalwire.jobs import (
+    OF_BUDGET,
     GateRequest,
     Listing,
     RecordedNames,
     ReportWriter,
+    budget_of,
     decide_outcome,
     discover,
     job_spec,
@@ -43,11 +46,12 @@ from evalwire.model import (
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from evalwire.cli.invocation import Invocation
     from evalwire.jobs import Gating
+    from evalwire.model import Budget
     from evalwire.phoenix import Phoenix
 
 _PARTIAL = (
@@ -66,17 +70,21 @@ class _Recorded:
         results: results of the experiments.
         ci: metadata of the CI job that recorded them.
         known: names that gates may use; None for any name, if the experiments were recorded elsewhere.
+        limited: the experiments whose job had a budget on its usage, so that it needs a model call.
     """
 
     results: Sequence[ExperimentResult]
     ci: Mapping[str, Any] = field(default_factory=dict)
     known: KnownNames | None = None
+    limited: Collection[str] = ()
 
     @classmethod
-    def of(cls, results: Sequence[ExperimentResult], *, known: KnownNames | None = None) -> _Recorded:
-        """Return results from Phoenix with the CI metadata that they contain."""
+    def of(cls, results: Sequence[ExperimentResult]) -> _Recorded:
+        """Return results from Phoenix with the CI metadata and the budgets that they contain."""
         ci = {key: value for result in results for key, value in result.experiment_metadata.items() if key in _CI_KEYS}
-        return cls(results=results, ci=ci, known=known)
+        budgets = {result.name: own_metadata(result.experiment_metadata).get("budget") for result in results}
+        limited = [name for name, budget in budgets.items() if isinstance(budget, Mapping) and _limits_usage(budget)]
+        return cls(results=results, ci=ci, limited=limited)
 
 
 @contextlib.contextmanager
@@ -147,7 +155,9 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
             f"cannot apply gates to this results.json: it contains only shard {report.shard}. Apply them to all shards "
             "with `evalwire gate --plan FILE`, or without a plan with `evalwire gate --shards N`."
         )
-    gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci))
+    is_limited = report.budget is not None and _limits_usage(asdict(report.budget))
+    limited = [result.name for result in report.results if is_limited]
+    gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci, limited=limited))
     _check_decided(report.results, gating)
     gates, baselines = gating.apply(report.results)
     history = gating.history or report.history
@@ -173,7 +183,8 @@ def _gate_shards(invocation: Invocation, *, shards: int | None, fresh: bool) -> 
     try:
         phoenix = invocation.connect(None)
         found = _merge(invocation, phoenix, shards=shards, fresh=fresh)
-        recorded = _Recorded.of(found, known=_known_here(invocation, found))
+        limited = [result.name for result in found if _shared_budget(invocation, shards).limits_usage]
+        recorded = replace(_Recorded.of(found), known=_known_here(invocation, found), limited=limited)
         report = _report(invocation, phoenix, recorded, records_outcomes=True)
     except UsageError:
         raise
@@ -203,6 +214,17 @@ def _merge(invocation: Invocation, phoenix: Phoenix, *, shards: int | None, fres
             )
         spec = job_spec(settings, invocation.environ)
         return merge_agreed(phoenix, experiments, spec, run_key=key, shards=shards)
+
+
+def _shared_budget(invocation: Invocation, shards: int | None) -> Budget:
+    """Return the budget of all shards together, which no shard records: of the settings, or else of the plan."""
+    settings = invocation.settings
+    return budget_of(settings, planned=ShardPlan.load(settings.plan or "").budget if shards is None else None)
+
+
+def _limits_usage(budget: Mapping[str, Any]) -> bool:
+    """Check whether a recorded budget has a limit on cost or tokens."""
+    return any(budget.get(name) is not None for name in ("max_cost_usd", "max_tokens"))
 
 
 def _known_here(invocation: Invocation, results: Sequence[ExperimentResult]) -> KnownNames:
@@ -299,7 +321,11 @@ def _gating(invocation: Invocation, phoenix: Phoenix | None, recorded: _Recorded
     if others := unapplied_gates(settings.thresholds, known):
         invocation.console.say(f"gates of unselected experiments are skipped: {', '.join(others)}")
     queries = [_query(result, ids) for result in results]
-    return prepare_gating(GateRequest.of(settings), queries, known, phoenix=phoenix, ci=recorded.ci)
+    request = GateRequest.of(settings)
+    request = request.with_calls() if recorded.limited else request
+    gating = prepare_gating(request, queries, known, phoenix=phoenix, ci=recorded.ci)
+    needed = [gate for gate in gating.gates if gate.source != OF_BUDGET or gate.experiment in recorded.limited]
+    return replace(gating, gates=needed)
 
 
 def _variants(results: Sequence[ExperimentResult]) -> dict[str, str]:
