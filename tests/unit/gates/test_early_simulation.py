@@ -90,7 +90,7 @@ def test_limits_are_wrong_at_most_at_their_risk(figures):
 def test_the_command_prints_each_table(simulation, capsys):
     assert simulation.main(["--quick"]) == 0
     text = capsys.readouterr().out
-    assert len(re.findall(r"^\| [a-z ]+ \| true drop \| n = ", text, flags=re.MULTILINE)) == 4
+    assert len(re.findall(r"^\| [a-z ]+ \| true drop \| n = ", text, flags=re.MULTILINE)) == 5
     assert len(re.findall(r"^\| scores \| (true mean|limit) \| n = 50 \|", text, flags=re.MULTILINE)) == 2
     assert "schedules of costs" in text
     assert "The largest loss of power is" in text

@@ -10,6 +10,7 @@ from memory_project import MemoryProject
 
 from evalwire.cli.commands.check import check
 from evalwire.cli.commands.gate import gate
+from evalwire.cli.commands.plan import plan
 from evalwire.cli.commands.resume import resume
 from evalwire.cli.commands.run import run
 from evalwire.model import own_metadata
@@ -385,3 +386,12 @@ def test_a_gate_on_a_recorded_experiment_has_the_limit_of_its_budget(project):
     for recorded in ({}, {"experiment_ids": ["last"]}):
         code, text = project.call(gate, **recorded)
         assert (code, "no model was called" in text) == (1, True), text
+
+
+def test_shards_have_the_limit_of_the_budget_in_their_plan(project):
+    project.set(DOLLARS="none")
+    path = project.folder / "plan.json"
+    assert project.call(plan, {"max_cost_usd": "100"}, shards=1, output=path)[0] == 0
+    assert project.call(run, {"plan": str(path), "shard": "1/1"})[0] == 0
+    code, text = project.call(gate, {"plan": str(path)})
+    assert (code, "no model was called" in text) == (1, True), text

@@ -44,7 +44,7 @@ class RandomJob:
         self.runs = size * self.repetitions
         self.project = MemoryProject(folder, monkeypatch, size=size, of_split=0, task=TASK, good=GOOD)
         failing = [f"q{n}" for n in range(size) if chance.random() < fails]
-        self.free = len(failing)
+        self.free = set(failing)
         self.project.set(GOOD=str(round(size * chance.choice([1, 1, 0.95, 0.5]))), FAILS=" ".join(failing))
         gates = [f"good = {{ min_pass_rate = {chance.choice([0.0, 0.5, 0.9, 1.0])} }}"]
         others = {"max_error_rate": [0.0, 0.1, 0.5, 1.0], "max_cost_usd": [10, 50, 500], "max_p95_seconds": [1e-6, 10]}
@@ -115,8 +115,9 @@ class RandomJob:
         assert code == (0 if results["outcome"] == "passed" else 1)
         assert max(self.made.values(), default=0) <= self.repetitions
         if results["budget"]:
-            most = results["budget"]["max_cost_usd"] + self.free  # as many may start as were free before
+            most = results["budget"]["max_cost_usd"] + len(self.free)  # as many may start as were free before
             assert results["budget"]["spent_usd"] <= most, "all others cost the same"
+            assert results["budget"]["spent_usd"] == sum(self.made[each] for each in self.made.keys() - self.free)
         if code:
             return
         assert {each["status"] for each in results["gates"]} == {"passed"}
