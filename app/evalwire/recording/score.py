@@ -56,7 +56,7 @@ def _without_output(runs: Iterable[tuple[Example, int]]) -> dict[tuple[str, int]
         kind="evalwire",
         stage="task",
         type="NoOutput",
-        message="the scored run has no output of this example and repetition. Complete it with `evalwire resume --whole`",
+        message="the scored run has no output of this example and repetition. Run it with `evalwire resume --whole`",
     )
     return {
         (example.node_id, repetition): TaskRun(

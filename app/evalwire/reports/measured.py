@@ -54,7 +54,7 @@ def size_text(result: ExperimentResult) -> str:
 
 
 def not_needed_text(report: Report) -> str:
-    """Return the number of runs that early verdicts made unnecessary, and their estimated cost; empty without any.
+    """Return the number of runs that early verdicts made unnecessary, and their cost if it is known; empty without any.
 
     The number of runs in flight at the decision follows, so that the numbers add up.
     """
@@ -63,8 +63,10 @@ def not_needed_text(report: Report) -> str:
     if not report.not_needed:
         return uncounted
     runs = sum(result.stopping.made for result in report.decided_early if result.stopping is not None)
-    cost = usage_cost(total_usage(result.usage or () for result in report.decided_early), report.prices)
-    saved = cost.usd / runs * report.not_needed if runs else 0.0
+    usages = [result.usage for result in report.decided_early]
+    cost = usage_cost(total_usage(usage or () for usage in usages), report.prices)
+    is_known = runs and None not in usages and not cost.unknown
+    saved = cost.usd / runs * report.not_needed if is_known else 0.0
     text = f"{count(report.not_needed, 'run')} not needed" + (f" (about {cost_text(saved)})" if saved else "")
     return ", ".join(filter(None, (text, uncounted)))
 

@@ -399,3 +399,11 @@ def test_errors_of_all_examples_are_not_applied_to_a_part_with_another_limit(wor
         for recorded in ({"experiment_ids": [world.newest["id"]]}, {}):
             code, text = world.call(gate, {"base_branch": "another"}, **recorded)
             assert (code, "which did not decide: max_error_rate" in text) == (2, True), text
+
+
+@pytest.mark.parametrize("early", [EARLY, {}])
+def test_new_scores_of_a_part_are_not_those_of_the_whole_run(world, early):
+    """The outputs that an early verdict did not need are missing, until the advised command has made them."""
+    assert world.run()[0] == 0
+    code, text = world.call(score, {**early, "base_branch": "another"})
+    assert (code, "Run it with `evalwire resume --whole`" in text) == (1, True), text

@@ -7,8 +7,9 @@ import re
 import pytest
 from reporting import boolean, red_report, result, run
 
-from evalwire.model import Report, Stopping
+from evalwire.model import ModelUsage, Report, Stopping
 from evalwire.reports import annotations, console, html, markdown
+from evalwire.reports.measured import not_needed_text
 
 
 def early_report(*, seen: int = 3, of: int = 10, beyond: int = 2) -> Report:
@@ -56,3 +57,20 @@ def test_the_page_shows_how_many_examples_count():
 def test_a_pull_request_shows_an_early_pass_as_a_notice():
     (line,) = annotations.lines(early_report())
     assert re.match(r"::notice title=evalwire::.*decided after 3 of 10 examples", line), line
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        ((ModelUsage(model="m", calls=1, cost_usd=0.5),), "9 runs not needed (about 4.50 USD)"),
+        ((ModelUsage(model="new", calls=1, unpriced=1, unpriced_prompt_tokens=5),), "9 runs not needed"),
+        (None, "9 runs not needed"),
+    ],
+)
+def test_what_early_verdicts_saved_is_estimated_only_from_costs_that_are_all_known(usage, said):
+    priced = (ModelUsage(model="m", calls=1, cost_usd=0.5),)
+    found = [
+        result(name, [run(0, usage=used)], evaluators=(), stopping=Stopping(seen=1, of=of))
+        for name, used, of in (("a", priced, 5), ("b", usage, 6))
+    ]
+    assert not_needed_text(red_report(results=tuple(found), gates=(), baselines=(), journal=None)) == said
