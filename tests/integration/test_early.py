@@ -131,3 +131,16 @@ def decided_after(experiment: dict) -> int:
         if audit.is_decided and number >= 30:
             return number
     raise AssertionError("the gate is not decided")
+
+
+def test_each_variant_ends_by_its_own_gates(answering):
+    """A variant runs in its own process, which looks at its own runs."""
+    variants = f'[experiments.{answering.name}.variants.worse]\nenv = {{ WRONG = "40" }}\n'
+    answering.write({"evalwire.toml": f"[gates]\nexact = {{ min_pass_rate = 0.9 }}\n{variants}"})
+    done = answering.run_process("run", **EARLY)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    found = {each["name"]: each["stopping"] for each in results_of(answering)["experiments"]}
+    statuses = {name: [each["status"] for each in stopping["decisions"]] for name, stopping in found.items()}
+    assert statuses == {answering.name: ["passed"], f"{answering.name}@worse": ["failed"]}
+    assert all(stopping["seen"] < SIZE for stopping in found.values())
+    assert sum(calls(answering).values()) == sum(each["seen"] + each["beyond"] for each in found.values())
