@@ -398,7 +398,7 @@ def test_errors_of_all_examples_are_not_applied_to_a_part_with_another_limit(wor
         limited(errors)
         for recorded in ({"experiment_ids": [world.newest["id"]]}, {}):
             code, text = world.call(gate, {"base_branch": "another"}, **recorded)
-            assert (code, "which did not decide: max_error_rate" in text) == (2, True), text
+            assert (code, "which do not decide: max_error_rate" in text) == (2, True), text
 
 
 @pytest.mark.parametrize("early", [EARLY, {}])
