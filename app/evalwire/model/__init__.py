@@ -23,6 +23,7 @@ from evalwire.model.intervals import interval_of_mean, interval_of_rate
 from evalwire.model.job_spec import JobSpec, UploadedVersion
 from evalwire.model.json_conversion import to_json, to_lossy_json, unstorable
 from evalwire.model.json_values import EMPTY, is_same_json
+from evalwire.model.labels import FAILED, LABEL_WORDS, PASSED, Label, label_value
 from evalwire.model.means import ScoreMean, means_to_json, score_means
 from evalwire.model.metadata import (
     CREATION_KEY,
@@ -112,6 +113,9 @@ __all__ = [
     "DRAWS",
     "EMPTY",
     "FACTS_KEY",
+    "FAILED",
+    "LABEL_WORDS",
+    "PASSED",
     "POWER",
     "RUN_COLUMNS",
     "SIGNIFICANCE",
@@ -151,6 +155,7 @@ __all__ = [
     "Inputs",
     "Interval",
     "JobSpec",
+    "Label",
     "ModelUsage",
     "OnExist",
     "OnFailed",
@@ -213,6 +218,7 @@ __all__ = [
     "is_same_json",
     "kind_by_score",
     "kind_without_record",
+    "label_value",
     "limited",
     "mark_count",
     "mark_unfinished",
