@@ -29,7 +29,7 @@ FIXED = """
 SETTINGS = "[experiments.{name}.gates]\nsame = {{ min = 0.5 }}\nmax_error_rate = 0.5\nmax_p95_seconds = 0.0\n"
 
 
-def test_new_scores_of_a_recorded_experiment_need_no_call_of_the_task(phoenix_project, make_dataset, client):
+def test_new_scores_of_a_recorded_experiment_need_no_call_of_the_task(phoenix_project, make_dataset, client, spans_of):
     name = make_dataset(4)
     project = phoenix_project.experiment(name, task=TASK, same=STRICT)
     assert project.run("run", "--repetitions", "2").returncode == 1
@@ -49,8 +49,7 @@ def test_new_scores_of_a_recorded_experiment_need_no_call_of_the_task(phoenix_pr
     assert recorded(before) == recorded(after)
     assert len(after["task_runs"]) == 8
     assert after["project_name"] != before["project_name"]
-    spans = client.spans.get_spans(project_identifier="evaluators", name="same", limit=1000)
-    assert spans  # of the evaluator, while the experiment's own project has none
+    assert spans_of("evaluators", at_least=1, name="same")  # of the evaluator, while the experiment's own project has none
     facts = after["experiment_metadata"]["evalwire"]
     assert facts["source"]["experiment"] == source["experiment_id"]
     assert facts["outcome"] == "passed"
