@@ -49,7 +49,9 @@ def test_new_scores_of_a_recorded_experiment_need_no_call_of_the_task(phoenix_pr
     assert recorded(before) == recorded(after)
     assert len(after["task_runs"]) == 8
     assert after["project_name"] != before["project_name"]
-    assert spans_of("evaluators", at_least=1, name="same")  # of the evaluator, while the experiment's own project has none
+    assert spans_of(
+        "evaluators", at_least=1, name="same"
+    )  # of the evaluator, while the experiment's own project has none
     facts = after["experiment_metadata"]["evalwire"]
     assert facts["source"]["experiment"] == source["experiment_id"]
     assert facts["outcome"] == "passed"

@@ -48,6 +48,8 @@ def run_in_process(
         ):
             code = _call(arguments)
         said, complained = (_text_of(file) for file in (out, err))
+    sys.stdout.write(said)  # pytest shows both if the test fails
+    sys.stderr.write(complained)
     left = [one for one in set(threading.enumerate()) - threads if not one.daemon]
     if left:
         raise AssertionError(f"the command left threads that would keep the test process: {left}; use run_process")

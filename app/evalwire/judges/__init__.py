@@ -5,10 +5,36 @@ from typing import TYPE_CHECKING
 from evalwire.loading import lazy_names
 
 if TYPE_CHECKING:
+    from evalwire.judges.agreement import FEWEST_FOR_KAPPA, Agreement, measure_agreement
+    from evalwire.judges.calibration_file import (
+        JUDGES_DIRECTORY,
+        calibration_json,
+        calibration_path,
+        load_calibrations,
+    )
     from evalwire.judges.labels_file import LABEL_COLUMNS, labels_csv, read_labels
+    from evalwire.judges.matching import LabelledOutput, label_sources
 
-__all__ = ["LABEL_COLUMNS", "labels_csv", "read_labels"]
+_HOMES = {
+    "agreement": ("FEWEST_FOR_KAPPA", "Agreement", "measure_agreement"),
+    "calibration_file": ("JUDGES_DIRECTORY", "calibration_json", "calibration_path", "load_calibrations"),
+    "labels_file": ("LABEL_COLUMNS", "labels_csv", "read_labels"),
+    "matching": ("LabelledOutput", "label_sources"),
+}
 
-__getattr__ = lazy_names(
-    __name__, {"LABEL_COLUMNS": "labels_file", "labels_csv": "labels_file", "read_labels": "labels_file"}
-)
+__all__ = [
+    "FEWEST_FOR_KAPPA",
+    "JUDGES_DIRECTORY",
+    "LABEL_COLUMNS",
+    "Agreement",
+    "LabelledOutput",
+    "calibration_json",
+    "calibration_path",
+    "label_sources",
+    "labels_csv",
+    "load_calibrations",
+    "measure_agreement",
+    "read_labels",
+]
+
+__getattr__ = lazy_names(__name__, {name: module for module, names in _HOMES.items() for name in names})

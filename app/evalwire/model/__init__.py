@@ -1,5 +1,12 @@
 """The immutable types that all stages share, named as in Phoenix."""
 
+from evalwire.model.agreement import (
+    AgreementTable,
+    kappa_interval,
+    rank_correlation,
+    weighted_kappa,
+    weighted_kappa_interval,
+)
 from evalwire.model.audit import Audit, Expected
 from evalwire.model.baseline import (
     Baseline,
@@ -13,6 +20,15 @@ from evalwire.model.baseline import (
     Rescored,
 )
 from evalwire.model.budget import Amount, Budget, BudgetUse, Forecast
+from evalwire.model.calibration import Calibration
+from evalwire.model.corrected_rates import (
+    FEWEST_LABELS,
+    CorrectedRate,
+    corrected_change,
+    corrected_rate,
+    correction_obstacle,
+    powered_rate,
+)
 from evalwire.model.example import Dataset, Example, content_hash, moment_of
 from evalwire.model.experiment import Callee, Experiment, OpenExperiment
 from evalwire.model.failure import Failure, FailureKind, FailureStage, kind_without_record
@@ -37,6 +53,7 @@ from evalwire.model.metadata import (
     examples_digest,
     file_hash,
     inputs_of,
+    models_of,
     own_metadata,
     partial_facts,
     recorded_baseline_score,
@@ -114,6 +131,7 @@ __all__ = [
     "EMPTY",
     "FACTS_KEY",
     "FAILED",
+    "FEWEST_LABELS",
     "LABEL_WORDS",
     "PASSED",
     "POWER",
@@ -121,6 +139,7 @@ __all__ = [
     "SIGNIFICANCE",
     "UNKNOWN_FILES",
     "UNKNOWN_INPUTS",
+    "AgreementTable",
     "Amount",
     "AnnotatorKind",
     "Audit",
@@ -129,8 +148,10 @@ __all__ = [
     "BaselineScore",
     "Budget",
     "BudgetUse",
+    "Calibration",
     "Callee",
     "Comparison",
+    "CorrectedRate",
     "Cost",
     "Dataset",
     "Direction",
@@ -196,6 +217,9 @@ __all__ = [
     "changed_files",
     "comparison_time",
     "content_hash",
+    "corrected_change",
+    "corrected_rate",
+    "correction_obstacle",
     "cost_text",
     "count",
     "data_digest",
@@ -216,6 +240,7 @@ __all__ = [
     "interval_of_mean",
     "interval_of_rate",
     "is_same_json",
+    "kappa_interval",
     "kind_by_score",
     "kind_without_record",
     "label_value",
@@ -228,14 +253,17 @@ __all__ = [
     "means_to_json",
     "minimum_detectable_change",
     "missing_shards",
+    "models_of",
     "moment_of",
     "own_metadata",
     "partial_facts",
     "percentage",
     "percentile",
+    "powered_rate",
     "price_line",
     "prices_in",
     "random_order",
+    "rank_correlation",
     "recorded_baseline_score",
     "recorded_kind",
     "recorded_prefix",
@@ -261,6 +289,8 @@ __all__ = [
     "usage_cost",
     "usage_from_json",
     "usage_of_spans",
+    "weighted_kappa",
+    "weighted_kappa_interval",
     "wilson_interval",
     "with_inputs",
     "without_stopping",

@@ -204,6 +204,17 @@ def _models(result: ExperimentResult) -> dict[str, Any]:
     return {"task": sorted(task), "evaluators": {name: sorted(models) for name, models in evaluators.items()}}
 
 
+def models_of(result: ExperimentResult, evaluator: str) -> tuple[str, ...] | None:
+    """Return the sorted names of the models that an evaluator called, or that were recorded; None if unknown."""
+    usages = [each.usage for run in result.runs for each in run.evaluations if each.evaluator == evaluator]
+    known = [usage for usage in usages if usage is not None]
+    if known:
+        return tuple(sorted({part.model for usage in known for part in usage if part.model}))
+    recorded = own_metadata(result.experiment_metadata).get("models")
+    found = recorded.get("evaluators", {}).get(evaluator) if isinstance(recorded, Mapping) else None
+    return tuple(map(str, found)) if isinstance(found, list) else None
+
+
 def evaluation_metadata(evaluation: Evaluation, run: TaskRun, *, is_shared: bool) -> dict[str, Any]:
     """Build the entry under `FACTS_KEY` in the metadata of an evaluation; empty if Phoenix's record suffices.
 

@@ -1,0 +1,142 @@
+"""Corrected pass rates, held to ppi-python, to the formulas, and to simulation."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalwire.model import Interval
+from evalwire.model.agreement import AgreementTable
+from evalwire.model.corrected_rates import corrected_change, corrected_rate, correction_obstacle, powered_rate
+from evalwire.model.stats import wilson_interval
+
+TABLE = AgreementTable(true_passes=92, false_failures=8, false_passes=31, true_failures=69)
+
+
+def outputs(size, labelled, *, rate=0.8, passing=0.9, failing=0.7, seed=1):
+    chance = random.Random(seed)
+    labels = [float(chance.random() < rate) for _ in range(size)]
+    scores = [float(chance.random() < passing) if label else float(chance.random() >= failing) for label in labels]
+    return list(zip(labels, scores, strict=True))[:labelled], scores[labelled:]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("size", "labelled"), [(200, 60), (100, 90), (1000, 100)])
+def test_the_estimate_is_that_of_ppi_python(seed, size, labelled):
+    import numpy as np
+    import ppi_py
+
+    pairs, others = outputs(size, labelled, seed=seed)
+    labels, scores = (np.array(side) for side in zip(*pairs, strict=True))
+    found = powered_rate(pairs, others)
+    expected = ppi_py.ppi_mean_pointestimate(labels, scores, np.array(others))
+    assert found.value == pytest.approx(float(np.squeeze(expected)), abs=1e-9)
+
+
+def test_where_all_outputs_are_labelled_it_is_the_rate_of_the_labels():
+    pairs, _ = outputs(80, 80)
+    found = powered_rate(pairs, [])
+    assert found.value == pytest.approx(sum(label for label, _ in pairs) / 80)
+    assert (found.weight, found.interval.method) == (0.0, "Wilson")
+    low, high = wilson_interval(round(found.value * 80), 80)
+    assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=0.003)  # Student's t is wider
+
+
+def test_a_perfect_evaluator_is_as_good_as_labels_of_all():
+    pairs, others = outputs(1000, 100, passing=1.0, failing=1.0)
+    found = powered_rate(pairs, others)
+    assert found.weight == pytest.approx(0.9, abs=0.08)
+    assert found.interval.high - found.interval.low < 0.062
+    alone = powered_rate(pairs, [])
+    assert alone.interval.high - alone.interval.low > 0.13
+
+
+def test_an_evaluator_without_information_gets_no_weight():
+    pairs, _ = outputs(100, 100)
+    found = powered_rate([(label, 1.0) for label, _ in pairs], [1.0] * 50)
+    assert found.weight == 0.0
+    assert found.value == pytest.approx(sum(label for label, _ in pairs) / 100)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2), st.lists(st.booleans()))
+def test_estimates_and_intervals_are_rates(labelled, others):
+    found = powered_rate([(float(a), float(b)) for a, b in labelled], list(map(float, others)))
+    assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1
+    assert found.interval.high > found.interval.low
+
+
+def test_a_rate_is_corrected_by_the_errors_of_the_evaluator():
+    """A true rate of 0.8 shows as 0.8 * 0.92 + 0.2 * 0.31."""
+    found = corrected_rate(0.8 * 0.92 + 0.2 * 0.31, 500, TABLE)
+    assert found.value == pytest.approx(0.8)
+    assert found.interval.low < 0.75
+    assert found.interval.high > 0.85
+    assert found.interval.method == "Rogan-Gladen"
+
+
+@pytest.mark.parametrize(("rate", "value"), [(0.2, 0.0), (0.99, 1.0)])
+def test_a_corrected_rate_stays_between_0_and_1(rate, value):
+    found = corrected_rate(rate, 500, TABLE)
+    assert found.value == value
+    assert 0 <= found.interval.low <= value <= found.interval.high <= 1
+
+
+def test_more_labels_and_more_examples_narrow_the_interval():
+    more = AgreementTable(true_passes=920, false_failures=80, false_passes=310, true_failures=690)
+    widths = [
+        found.interval.high - found.interval.low
+        for found in (
+            corrected_rate(0.8, 100, TABLE),
+            corrected_rate(0.8, 1000, TABLE),
+            corrected_rate(0.8, 1000, more),
+        )
+    ]
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (AgreementTable(true_passes=40, true_failures=19), "59 labels are too few (at least 60)"),
+        (AgreementTable(true_passes=96, true_failures=4), "people failed 4 of 100 outputs (at least 5)"),
+        (AgreementTable(true_passes=4, true_failures=96), "people passed 4 of 100 outputs (at least 5)"),
+        (
+            AgreementTable(true_passes=50, false_failures=50, false_passes=40, true_failures=60),
+            "the evaluator hardly discriminates: J = 0.10, at least 0.2",
+        ),
+        (TABLE, ""),
+    ],
+)
+def test_there_is_no_correction_where_it_would_not_hold(table, why):
+    assert correction_obstacle(table) == why
+    if why:
+        with pytest.raises(ValueError, match=re.escape(why)):
+            corrected_rate(0.8, 100, table)
+
+
+def test_a_rate_of_no_example_is_not_corrected():
+    with pytest.raises(ValueError, match="at least one example"):
+        corrected_rate(0.8, 0, TABLE)
+
+
+def test_a_change_is_divided_by_j():
+    slope = TABLE.discrimination
+    change, interval = corrected_change(-0.06, Interval(low=-0.10, high=-0.02, method="paired t"), TABLE)
+    assert change == pytest.approx(-0.06 / slope)
+    assert interval.high - interval.low > 0.08 / slope, "the uncertainty of J widens it"
+    assert (interval.low + interval.high) / 2 == pytest.approx(change)
+    assert corrected_change(-0.06, None, TABLE) == (change, None)
+
+
+def test_no_change_has_the_uncertainty_of_the_change_alone():
+    _, interval = corrected_change(0.0, Interval(low=-0.04, high=0.04, method="paired t"), TABLE)
+    assert interval.high == pytest.approx(0.04 / TABLE.discrimination)
+
+
+def test_a_corrected_change_stays_between_minus_1_and_1():
+    change, interval = corrected_change(-0.9, Interval(low=-1.0, high=-0.8, method="paired t"), TABLE)
+    assert (change, interval.low) == (-1.0, -1.0)
