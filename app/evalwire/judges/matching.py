@@ -117,21 +117,29 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
     for label in labels:
         if label.experiment_id and label.experiment_id not in own:
             continue
-        run, reason = by_id.get(label.run_id), ""
-        if run is None:
-            run, reason = _run_of(label, by_example.get(label.example_id, {}))
-        if run is None or run.failure is not None:
+        labelled, reason = _run_of(label, by_id, by_example.get(label.example_id, {}))
+        if labelled is None or labelled.failure is not None:
             unmatched.append((label, reason or "the run failed, so it has no output"))
         else:
-            found[run.key][label.annotator] = label
+            found[labelled.key][label.annotator] = label
     outputs = tuple(
         _labelled(run, tuple(found[run.key].values()), evaluation) for run in result.runs if run.key in found
     )
     return Matched(outputs=outputs, unmatched=tuple(unmatched), elsewhere=tuple(elsewhere))
 
 
-def _run_of(label: Label, runs: Mapping[int, TaskRun]) -> tuple[TaskRun | None, str]:
-    """Return the run of an example that a label is about, or the reason why there is none."""
+def _run_of(
+    label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskRun]
+) -> tuple[TaskRun | None, str]:
+    """Return the run that a label is about, or the reason why there is none.
+
+    Args:
+        label: the label.
+        by_id: the runs of the experiment by ID.
+        runs: the runs of the label's example by repetition.
+    """
+    if label.run_id in by_id:
+        return by_id[label.run_id], ""
     if not runs:
         return None, "the experiment has no such example" if label.example_id else "the experiment has no such run"
     if label.repetition is None and len(runs) > 1:
