@@ -227,6 +227,24 @@ class Rest:
         )
         self._graphql(query, {"datasetId": dataset_id, "operations": operations})
 
+    def root_spans(self, project: str, trace_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield the spans without a parent of at most 1,000 traces."""
+        return self._pages(f"v1/projects/{_path(project)}/spans", trace_id=list(trace_ids), parent_id="null")
+
+    def span_annotations(self, project: str, span_ids: Sequence[str], name: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the annotations with a name on at most 1,000 spans, newest first."""
+        path = f"v1/projects/{_path(project)}/span_annotations"
+        return self._pages(path, span_ids=list(span_ids), include_annotation_names=[name])
+
+    def annotate_spans(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write annotations on spans; each replaces the annotation with the same span, name and identifier."""
+        self._send("POST", "v1/span_annotations", params={"sync": True}, json={"data": list(rows)})
+
+    def delete_span_annotations(self, ids: Sequence[str]) -> None:
+        """Delete annotations on spans by their IDs."""
+        query = "mutation ($input: DeleteAnnotationsInput!) { deleteSpanAnnotations(input: $input) { __typename } }"
+        self._graphql(query, {"annotationIds": list(ids)})
+
     def project_description(self, name: str) -> str | None:
         """Return the description of the project with this name, or None if it does not exist."""
         response = self._http.get(f"v1/projects/{_path(name)}", timeout=self._timeout)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from evalwire.phoenix.annotations import Annotations
 from evalwire.phoenix.claims import Claims
 from evalwire.phoenix.connection import Connection
 from evalwire.phoenix.datasets import Datasets
@@ -32,6 +33,7 @@ class Phoenix:
         runs: the runs with their evaluations: record and read.
         recorded: the recorded experiments, read as results.
         spans: the delivery of spans.
+        annotations: people's annotations on the traces of runs.
 
     Args:
         client: a connection to the server, or a `phoenix.client.Client` with one.
@@ -63,6 +65,7 @@ class Phoenix:
         self.runs = Runs(connection)
         self.recorded = RecordedExperiments(connection, self.datasets, self.experiments, self.runs)
         self.spans = Spans(connection)
+        self.annotations = Annotations(connection)
         self._connection = connection
 
     @property
