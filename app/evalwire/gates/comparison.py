@@ -150,6 +150,7 @@ def compare_results(
             [example_id for example_id in same if example_id not in unscored],
             direction,
             failed=len(unscored),
+            repetitions=then.result.repetitions,
         )
 
     comparisons = tuple(map(compare, both))
@@ -242,6 +243,7 @@ def _compare_scores(
     direction: Direction,
     *,
     failed: int,
+    repetitions: int,
 ) -> Comparison:
     pairs = tuple(
         Pair(example_id=example_id, before=old.by_example[example_id], after=new.by_example[example_id])
@@ -277,7 +279,8 @@ def _compare_scores(
         interval=_interval_of(pairs, changes),
         p_value=p_value,
         test="McNemar mid-p" if is_paired_bool else "sign-flip permutation",
-        minimum_detectable=minimum_detectable_change(gains, is_bool=is_paired_bool),
+        minimum_detectable=minimum_detectable_change(gains, is_bool=is_bool, repetitions=repetitions),
+        repetitions=repetitions,
     )
 
 

@@ -41,7 +41,15 @@ OF_EXPERIMENT: tuple[Rule, ...] = (
 
 LABEL_SHARE = "label_share"  # table of labels in an evaluation's table, each with `min`, `max` or both
 
-_DROP_POLICY = ("significance", "on_inconclusive", "mode", "on_no_baseline", "on_evaluator_change", "min_paired")
+_DROP_POLICY = (
+    "significance",
+    "on_inconclusive",
+    "mode",
+    "on_no_baseline",
+    "on_evaluator_change",
+    "min_paired",
+    "max_minimum_detectable",
+)
 
 _POLICY = (*_DROP_POLICY, "missing")
 
@@ -76,6 +84,8 @@ class DropPolicy:
         on_evaluator_change: `rescore` lets a changed evaluator score the baseline's outputs again; `fail` also fails
             the gate if the task changed too.
         min_paired: share of the run's examples that the baseline must have unchanged, from 0 to 1.
+        max_minimum_detectable: the drop that the gate must be able to find in 4 of 5 cases, or else fails; None for no
+            requirement.
     """
 
     significance: float = 0.05
@@ -84,6 +94,7 @@ class DropPolicy:
     on_no_baseline: OnNoBaseline = "pass"
     on_evaluator_change: OnEvaluatorChange = "rescore"
     min_paired: float = 0.8
+    max_minimum_detectable: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,16 +255,8 @@ def _toml(value: Any) -> str:
 
 def _policy_word(key: str, value: Any, where: str) -> Any:
     match key:
-        case "significance":
-            number, _ = _number(value, where)
-            if not 0 < number < 1:
-                raise UsageError(f"{where} = {value!r}: expected a number between 0 and 1.")
-            return number
-        case "min_paired":
-            number, _ = _number(value, where)
-            if not 0 <= number <= 1:
-                raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
-            return number
+        case "significance" | "min_paired" | "max_minimum_detectable":
+            return _policy_number(key, value, where)
         case "on_inconclusive":
             return _word(value, get_args(OnInconclusive), where)
         case "on_no_baseline":
@@ -263,6 +266,17 @@ def _policy_word(key: str, value: Any, where: str) -> Any:
         case "missing":
             return _word(value, get_args(OnMissing), where)
     return _word(value, get_args(Mode), where)
+
+
+def _policy_number(key: str, value: Any, where: str) -> float:
+    number, _ = _number(value, where)
+    if key == "significance" and not 0 < number < 1:
+        raise UsageError(f"{where} = {value!r}: expected a number between 0 and 1.")
+    if key == "min_paired" and not 0 <= number <= 1:
+        raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
+    if key == "max_minimum_detectable" and number <= 0:
+        raise UsageError(f"{where} = {value!r}: expected a drop above 0, such as 0.05 or '5%'.")
+    return number
 
 
 def _word(value: Any, words: Sequence[T], where: str) -> T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalwire.errors import UsageError
 from evalwire.gates.comparison import has_scores
 from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
+from evalwire.gates.power import NOW, SampleSize, reach_of
 from evalwire.model import ExperimentResult, change_text, mcnemar_midp, score_text
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def apply_drop_gate(result: ExperimentResult, gate: Gate, comparing: Comparing) 
     compared = baseline.comparison(name)
     if compared is None:
         return _no_baseline(gate, comparing, f"{recorded} has no score with this name")
-    return _apply_to_change(gate, compared, comparing)
+    return _apply_to_change(gate, compared, comparing, size=_whole(result))
 
 
 def _evaluator_of(name: str, result: ExperimentResult) -> str:
@@ -124,7 +125,15 @@ def _failed_rescoring(gate: Gate, baseline: Baseline, error_rate: float) -> str:
     )
 
 
-def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> GateResult:
+def _whole(result: ExperimentResult) -> SampleSize:
+    """Return the size of the whole experiment, whose drops an early verdict finds too."""
+    stopping = result.stopping
+    if stopping is None or not stopping.seen or not stopping.rounds:
+        return NOW
+    return SampleSize(examples=stopping.of / stopping.seen, repetitions=stopping.of_rounds / stopping.rounds)
+
+
+def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing, *, size: SampleSize) -> GateResult:
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
@@ -142,10 +151,17 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
         status = "failed"
     elif policy.mode != "strict" and (unreachable or len(compared.pairs) < FEWEST_PAIRS):
         status = "inconclusive"
-    allowed = _allowed(gate, compared)
-    reason = unreachable if status == "inconclusive" else ""
-    text = f"{gate.evaluation} {_movement(compared, drop)}: "
-    text += reason or _reason(compared, status, allowed, is_beyond=is_beyond)
+    reach = reach_of(compared, gate, drop_gates=comparing.drop_gates, size=size)
+    smallest = change_text(reach.smallest, is_rate=compared.is_bool, is_signed=False) if reach.smallest else ""
+    text = f"{gate.evaluation} {_movement(compared, drop)}"
+    if status != "failed" and reach.is_blind:
+        status, text = "failed", f"{reach.blind_text}. {text}"
+    elif status == "inconclusive":
+        possible = f"only a drop of {smallest} or more could be detected" if smallest else "too few pairs"
+        text += f": {unreachable or possible}"
+    else:
+        text += f": {_reason(status, _allowed(gate, compared), is_beyond=is_beyond)}"
+        text += f"; the gate finds drops of {smallest} or more" if smallest else ""
     if compared.unscored:
         text += f"; {compared.unscored} unchanged examples have no score in this run or in the baseline"
     return gate_result(
@@ -157,6 +173,7 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing) -> 
         interval=compared.interval,
         p_value=p_value,
         is_rate=compared.is_bool,
+        minimum_detectable=reach.smallest,
     )
 
 
@@ -190,13 +207,9 @@ def _pairs(number: int) -> str:
     return "1 pair" if number == 1 else f"{number} pairs"
 
 
-def _reason(compared: Comparison, status: Status, allowed: str, *, is_beyond: bool) -> str:
+def _reason(status: Status, allowed: str, *, is_beyond: bool) -> str:
     if status == "failed":
         return f"a drop of at most {allowed} is allowed"
-    if status == "inconclusive":
-        least = compared.minimum_detectable
-        detectable = change_text(least, is_rate=compared.is_bool, is_signed=False)
-        return f"only a drop of {detectable} or more could be detected" if least else "too few pairs"
     if is_beyond:
         return f"more than the allowed {allowed}, but this may be chance"
     return f"within the allowed {allowed}"

@@ -37,6 +37,7 @@ def gate_result(
     interval: Interval | None = None,
     p_value: float | None = None,
     is_rate: bool = False,
+    minimum_detectable: float | None = None,
 ) -> GateResult:
     """Return the result of a gate, with the fields of the gate filled in."""
     return GateResult(
@@ -54,6 +55,7 @@ def gate_result(
         source=gate.source,
         is_rate=is_rate,
         is_relative=gate.is_relative and gate.rule == "max_drop",
+        minimum_detectable=minimum_detectable,
     )
 
 

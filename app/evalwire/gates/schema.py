@@ -31,6 +31,7 @@ _POLICY: dict[str, Any] = {
     "on_no_baseline": {"enum": [*get_args(OnNoBaseline)]},
     "on_evaluator_change": {"enum": [*get_args(OnEvaluatorChange)]},
     "min_paired": _NUMBER,
+    "max_minimum_detectable": _NUMBER,
     "missing": {"enum": [*get_args(OnMissing)]},
 }
 

@@ -71,6 +71,7 @@ from evalwire.model.metadata import (
 )
 from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
 from evalwire.model.permutation import DRAWS, sign_flip
+from evalwire.model.power import MOST_EXAMPLES, DropTest, minimum_detectable_change
 from evalwire.model.prices import Price, price_line
 from evalwire.model.remembering import remembered
 from evalwire.model.report import Outcome, Report, has_passed, tolerates_errors
@@ -88,7 +89,6 @@ from evalwire.model.stats import (
     holm,
     mcnemar_midp,
     mean_interval,
-    minimum_detectable_change,
     percentile,
     sample_deviation,
     wilson_interval,
@@ -133,6 +133,7 @@ __all__ = [
     "FAILED",
     "FEWEST_LABELS",
     "LABEL_WORDS",
+    "MOST_EXAMPLES",
     "PASSED",
     "POWER",
     "RUN_COLUMNS",
@@ -155,6 +156,7 @@ __all__ = [
     "Cost",
     "Dataset",
     "Direction",
+    "DropTest",
     "ErrorsJudged",
     "Evaluation",
     "EvaluationKind",

@@ -67,6 +67,7 @@ class Comparison(Remembers):
         p_value: the one-sided p-value of a regression; None without a pair.
         test: the name of the statistical test.
         minimum_detectable: the smallest drop that the test finds with a power of 80%.
+        repetitions: the number of runs of each example, in this run and in the baseline.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Comparison(Remembers):
     p_value: float | None = None
     test: str = ""
     minimum_detectable: float | None = None
+    repetitions: int = 1
 
     def gain(self, pair: Pair) -> float:
         """Return the improvement of an example; negative for a regression."""

@@ -48,6 +48,8 @@ class GateResult:
         is_rate: whether the value is a share of the runs, or the change of a share; reports show percentages.
         is_relative: whether the threshold is a share of the baseline's mean, for `max_drop`.
         label: the label whose share is limited, for `min_label_share` and `max_label_share`.
+        minimum_detectable: for `max_drop`: the smallest true drop that the gate would have found with a power of 80%;
+            None without a comparison, or if it would have found no drop.
     """
 
     experiment: str
@@ -64,6 +66,7 @@ class GateResult:
     is_rate: bool = False
     is_relative: bool = False
     label: str | None = None
+    minimum_detectable: float | None = None
 
     @property
     def is_tolerance(self) -> bool:

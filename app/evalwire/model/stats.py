@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -192,56 +191,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = largest
     return adjusted
-
-
-def minimum_detectable_change(
-    gains: Sequence[float], *, is_bool: bool, significance: float = SIGNIFICANCE, power: float = POWER
-) -> float | None:
-    """Return the smallest true drop of the mean that the test for a regression finds with this power.
-
-    The drop is in the scores' unit.
-
-    The number of pairs and the noise are taken from the gains. For numbers, all scores drop by the same amount:
-    (t of 1 - significance + t of power) * deviation / sqrt(n), with n - 1 degrees of freedom. For bools, the drop is
-    k / n, at most 1. Here k is the smallest number of examples that fail permanently while the others change at random:
-    k >= z of 1 - significance * sqrt(noise + k) + z of power * sqrt(noise), with noise = deviation² * (n - k). It is at
-    least the number of failures that are significant without any other change.
-
-    Return None if no drop can be found because there are too few pairs. The result is also None if the scores are not
-    bools and all gains are equal, which hides the spread of the scores.
-
-    Source: Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640, section 5, solved for the difference,
-    one-sided, with Student's t instead of the normal distribution. For bools, Connor 1987, "Sample Size for Testing
-    Differences in Proportions for the Paired-Sample Design", Biometrics 43, with the variances of this drop.
-
-    Args:
-        gains: the improvement of each example; above 0 is better.
-        is_bool: whether each gain compares two bools, for `mcnemar_midp`; `sign_flip` tests other gains.
-        significance: the significance level of the test, for example 0.05.
-        power: the probability that the test finds the drop, for example 0.8.
-
-    Raises:
-        ValueError: not 0 < significance < 1, or not 0 < power < 1.
-    """
-    if not 0 < significance < 1:
-        raise ValueError(f"a significance level must be between 0 and 1, got {significance}")
-    if not 0 < power < 1:
-        raise ValueError(f"a power must be between 0 and 1, got {power}")
-    n = len(gains)
-    fewest = next(k for k in itertools.count(1) if (mcnemar_midp(k, 0) if is_bool else 0.5**k) <= significance)
-    if n < max(fewest, 2):
-        return None
-    deviation = sample_deviation(gains)
-    if not is_bool:
-        quantiles = student_t_quantile(1 - significance, n - 1) + student_t_quantile(power, n - 1)
-        return within(quantiles * deviation / math.sqrt(n)) or None
-
-    def is_enough(k: int) -> bool:
-        noise = deviation**2 * (n - k)
-        return k >= normal(1 - significance) * math.sqrt(noise + k) + normal(power) * math.sqrt(noise)
-
-    normal = NormalDist().inv_cdf
-    return next(filter(is_enough, range(fewest, n)), n) / n
 
 
 def _upper(confidence: float) -> float:

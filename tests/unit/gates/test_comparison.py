@@ -11,8 +11,9 @@ from reporting import boolean, evaluation, example, failure, result, run
 from evalwire.gates.comparison import Scores, compare_results, scores_of
 from evalwire.model.baseline import Comparison, Pair
 from evalwire.model.permutation import sign_flip
+from evalwire.model.power import minimum_detectable_change
 from evalwire.model.run import Evaluation
-from evalwire.model.stats import mcnemar_midp, minimum_detectable_change
+from evalwire.model.stats import mcnemar_midp
 from evalwire.model.stopping import Stopping
 
 Said = float | bool | None

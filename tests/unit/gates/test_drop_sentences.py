@@ -11,6 +11,7 @@ from reporting import evaluation, result, run
 from evalwire.gates import DropPolicy
 from evalwire.gates.apply import apply_gates
 from evalwire.gates.comparison import compare_results
+from evalwire.gates.power import NOW, detectable_drop
 from evalwire.model import Rescored
 
 TWELVE = [0.5, 0.6] * 6
@@ -65,14 +66,20 @@ def drop(now, before, threshold=0.1, **changes):
             [0.5, 0.4, *[0.5] * 10],
             {},
             "passed",
-            "s fell by 0.033 (0.492 to 0.458 over 12 pairs): within the allowed 0.1",
+            (
+                "s fell by 0.033 (0.492 to 0.458 over 12 pairs): within the allowed 0.1; the gate finds drops of 0.138 "
+                "or more"
+            ),
         ),
         (
             [0.0, 1.0] * 6,
             [1.0, 0.4] * 6,
             {},
             "passed",
-            "s fell by 0.200 (0.700 to 0.500 over 12 pairs): more than the allowed 0.1, but this may be chance",
+            (
+                "s fell by 0.200 (0.700 to 0.500 over 12 pairs): more than the allowed 0.1, but this may be chance; "
+                "the gate finds drops of 0.644 or more"
+            ),
         ),
         (
             [0.1],
@@ -101,7 +108,9 @@ def test_few_pairs_name_the_drop_that_would_be_found():
     found = compare_results(
         ran(0.4, 0.5, 0.3, 0.6, 0.5, 0.4), ran(0.5, 0.4, 0.4, 0.5, 0.6, 0.4), asked="auto"
     ).comparison("s")
-    assert f": only a drop of {found.minimum_detectable:.3f} or more could be detected" in its.text
+    least = detectable_drop(found, gate("max_drop", 0.1), NOW, drop_gates=1)
+    assert its.minimum_detectable == least > found.minimum_detectable, "the drop exceeds the tolerance, too"
+    assert f": only a drop of {least:.3f} or more could be detected" in its.text
 
 
 @pytest.mark.parametrize(("good", "bad", "fewest"), [(True, False, 4), (0.9, 0.1, 5)])
@@ -148,7 +157,7 @@ def test_a_gate_that_can_never_fail_says_what_to_write():
 
 @pytest.mark.parametrize(
     ("score", "reason"),
-    [(True, "only a drop of 100.0 points or more could be detected"), (0.9, "4 pairs cannot reach significance 0.05")],
+    [(True, "only a drop of 90.6 points or more could be detected"), (0.9, "4 pairs cannot reach significance 0.05")],
 )
 def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_found(score, reason):
     """Four bools that all fall would be significant, at 0.5^5; four numbers, at 0.5^4, would not."""
@@ -158,7 +167,7 @@ def test_where_nothing_changed_few_pairs_say_whether_more_of_a_drop_would_be_fou
 def test_a_significance_that_the_pairs_just_reach_is_reached():
     policy = DropPolicy(significance=0.5**5)
     assert drop([True] * 4, [True] * 4, drop_policy=policy).text.endswith(
-        "only a drop of 100.0 points or more could be detected"
+        "only a drop of 98.0 points or more could be detected"
     )
 
 

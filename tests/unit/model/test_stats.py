@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalwire.model.permutation import sign_flip
+from evalwire.model.power import minimum_detectable_change
 from evalwire.model.stats import (
     holm,
     mcnemar_midp,
     mean_interval,
-    minimum_detectable_change,
     pass_at_k,
     pass_hat_k,
     sample_deviation,
@@ -350,9 +350,10 @@ def p_of_lowered_scores(drop: float, noise: list[float], chance: random.Random) 
     return sign_flip([gain - drop for gain in noise], draws=199, seed=chance.getrandbits(32))
 
 
-def p_of_failed_for_good(drop: float, noise: list[float], chance: random.Random) -> float:
-    failed = round(drop * len(noise))
-    return mcnemar_midp(failed + noise[failed:].count(-1), noise[failed:].count(1))
+def p_of_failures(drop: float, noise: list[float], chance: random.Random) -> float:
+    """Each example fails with the same probability."""
+    gains = [-1.0 if chance.random() < drop else gain for gain in noise]
+    return mcnemar_midp(gains.count(-1), gains.count(1))
 
 
 @pytest.mark.slow
@@ -376,16 +377,18 @@ def test_a_detectable_drop_of_a_pass_rate_is_found_in_four_of_five_cases(n, chan
     chance = random.Random(n)
     gains = [-1.0, 1.0] * (changed // 2) + [0.0] * (n - changed)
     drop = minimum_detectable_change(gains, is_bool=True)
-    assert 0.65 < find(drop, gains, p_of_failed_for_good, chance) < 0.95
-    assert find(drop / 2, gains, p_of_failed_for_good, chance) < 0.5
+    assert 0.65 < find(drop, gains, p_of_failures, chance) < 0.95
+    assert find(drop / 2, gains, p_of_failures, chance) < 0.5
 
 
 @pytest.mark.parametrize("n", [4, 5, 50, 5000])
-def test_without_noise_the_detectable_drop_is_the_fewest_flips_that_are_significant(n):
+def test_without_noise_the_detectable_drop_is_that_of_four_failures_in_four_of_five_cases(n):
     """Four that became worse and none that became better are significant at 0.05; three are not."""
     assert mcnemar_midp(4, 0) <= 0.05 < mcnemar_midp(3, 0)
-    assert minimum_detectable_change([0.0] * n, is_bool=True) == 4 / n
-    assert minimum_detectable_change([0.0] * n, is_bool=True, significance=0.01) == (6 / n if n > 5 else None)
+    drop = minimum_detectable_change([0.0] * n, is_bool=True)
+    assert 3.5 < drop * n < 6.5
+    stricter = minimum_detectable_change([0.0] * n, is_bool=True, significance=0.01)
+    assert (stricter is None) if n < 6 else stricter > drop
 
 
 def test_beside_much_noise_it_takes_all_of_a_few():

@@ -108,8 +108,8 @@ def _threshold(gate: Gate, *, is_rate: bool) -> str:
 
 def _samples(result: ExperimentResult) -> Iterator[str]:
     for size in _SIZES:
-        examples = count(result.example_count * size.examples, "example")
-        repetitions = result.repetitions * size.repetitions
+        examples = count(round(result.example_count * size.examples), "example")
+        repetitions = round(result.repetitions * size.repetitions)
         yield f"{examples} x {repetitions}" if repetitions > 1 else examples
 
 

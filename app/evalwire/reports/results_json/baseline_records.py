@@ -37,6 +37,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         Count,
         describe("Number of `unscored` examples that the evaluation applies to in only this run or only the baseline."),
     ] = 0
+    repetitions: Annotated[int, describe("Runs of each example, in this run and in the baseline.", minimum=1)] = 1
     pairs: Annotated[tuple[Pair, ...], describe("Pairs, in dataset order.")]
 
 

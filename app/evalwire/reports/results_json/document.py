@@ -72,6 +72,10 @@ class GateResult(Record, frozen=True):
     label: Annotated[str | None, describe("Label whose share is limited; null for other rules.")] = None
     is_rate: Annotated[bool, describe("Whether the value is a share of the runs, or the change of a share.")] = False
     is_relative: Annotated[bool, describe("Whether a `max_drop` is a share of the baseline's mean.")] = False
+    minimum_detectable: Annotated[
+        Number | None,
+        describe("For `max_drop`: smallest drop that the gate would have found in 4 of 5 cases; null if unknown."),
+    ] = None
 
 
 class Failure(Record, frozen=True):
