@@ -25,6 +25,7 @@ EXAMPLES = {
     "unpin": ("evalwire baseline unpin --tag release",),
     "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
     "plan-size": ("evalwire plan-size", "evalwire plan-size doc_search --local"),
+    "judge": ("evalwire judge judged", "evalwire judge judged --labels labels.csv --markdown"),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),
     "local": ("evalwire local status",),
     "status": ("evalwire local status",),

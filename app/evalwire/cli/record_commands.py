@@ -51,6 +51,67 @@ def plan_size(given: Given) -> None:
 
 
 @app.command(cls=Command)
+@takes(*SELECTION, "prefix", has_local=True)
+def judge(
+    given: Given,
+    *,
+    evaluation: Annotated[
+        str, typer.Argument(metavar="EVALUATION", help="Name of the score to compare with people's labels.")
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="CSV file of labels (default: judges/labels/EVALUATION.csv, which `evalwire label` writes).",
+        ),
+    ] = None,
+    annotation: Annotated[
+        str | None,
+        typer.Option(
+            "--annotation",
+            metavar="NAME",
+            help="Use people's annotations of this name on the traces in Phoenix instead of a file "
+            "(default without a file: the name of the score).",
+        ),
+    ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            metavar="ID",
+            help="Experiment with the labelled outputs: an ID, `last`, or another name that `compare` accepts "
+            "(default: the experiment that the labels name, else last).",
+        ),
+    ] = None,
+    as_markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Show Markdown with all differences.", rich_help_panel=OUTPUT),
+    ] = False,
+) -> None:
+    """Measure how an evaluator agrees with people, and write judges/EVALUATION.json for gates.
+
+    Shows kappa, the share of passes and failures that the evaluator finds, the corrected pass rate, and the outputs on
+    which it differs from people.
+    """
+    if labels is not None and annotation is not None:
+        raise typer.BadParameter("cannot be combined with --labels. Omit one of them", param_hint="--annotation")
+    execute(
+        lambda invocation: commands.judge.judge(
+            invocation,
+            evaluation=evaluation,
+            labels=labels,
+            annotation=annotation,
+            experiment=experiment,
+            form="markdown" if as_markdown else "text",
+        ),
+        given.flags,
+        **given.around,
+        error_code=2,
+    )
+
+
+@app.command(cls=Command)
 @takes(*SELECTION, has_local=True)
 def compare(
     given: Given,

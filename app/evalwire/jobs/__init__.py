@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         known_names,
         prepare_gating,
     )
+    from evalwire.jobs.judging import LabelRequest, judges_directory, labelled_experiment, labels_path
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
@@ -66,6 +67,7 @@ __all__ = [
     "Inherited",
     "Job",
     "JobStart",
+    "LabelRequest",
     "Listing",
     "Loaded",
     "Quiet",
@@ -87,8 +89,11 @@ __all__ = [
     "forecast_text",
     "job_gating",
     "job_spec",
+    "judges_directory",
     "kept_notice",
     "known_names",
+    "labelled_experiment",
+    "labels_path",
     "loaded_experiments",
     "local_notice",
     "local_progress",
@@ -153,6 +158,10 @@ __getattr__ = lazy_names(
         "export_experiment": "recorded",
         "job_gating": "gating",
         "job_spec": "spec",
+        "LabelRequest": "judging",
+        "judges_directory": "judging",
+        "labelled_experiment": "judging",
+        "labels_path": "judging",
         "kept_notice": "connect",
         "local_notice": "connect",
         "known_names": "gating",

@@ -50,6 +50,7 @@ class Agreement:
         rate: the pass rate corrected with the labels; None where it would not hold.
         no_rate: the reason why there is no corrected rate; empty if there is one.
         correlation: Spearman's rank correlation of scores; None for passes and failures.
+        unlabelled: the number of outputs with a score and without a label.
         bias: a sentence if the labelled outputs are not a fair sample of all outputs; else empty.
     """
 
@@ -60,6 +61,7 @@ class Agreement:
     rate: CorrectedRate | None = None
     no_rate: str = ""
     correlation: float | None = None
+    unlabelled: int = 0
     bias: str = ""
 
     @property
@@ -94,10 +96,16 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
         )
     people = agreement_of_people(matched.outputs)
     calibration = _calibration(compared, result, evaluation, today, is_binary=is_binary, people=people)
-    if not is_binary:
-        return Agreement(calibration=calibration, matched=matched, people=people, correlation=rank_correlation(pairs))
     labelled = {output.run.key for output in compared}
     others = [score for key, score in _scores(result, evaluation) if key not in labelled]
+    if not is_binary:
+        return Agreement(
+            calibration=calibration,
+            matched=matched,
+            people=people,
+            correlation=rank_correlation(pairs),
+            unlabelled=len(others),
+        )
     everything = [*others, *(score for _, score in pairs)]
     no_rate = f"{len(pairs)} labels are too few (at least {FEWEST_LABELS})" if len(pairs) < FEWEST_LABELS else ""
     return Agreement(
@@ -107,6 +115,7 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
         own_rate=math.fsum(everything) / len(everything),
         rate=None if no_rate else powered_rate(pairs, others),
         no_rate=no_rate,
+        unlabelled=len(others),
         bias=_bias([score for _, score in pairs], others),
     )
 

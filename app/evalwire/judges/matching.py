@@ -128,9 +128,7 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
     return Matched(outputs=outputs, unmatched=tuple(unmatched), elsewhere=tuple(elsewhere))
 
 
-def _run_of(
-    label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskRun]
-) -> tuple[TaskRun | None, str]:
+def _run_of(label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskRun]) -> tuple[TaskRun | None, str]:
     """Return the run that a label is about, or the reason why there is none.
 
     Args:

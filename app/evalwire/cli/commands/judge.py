@@ -1,0 +1,149 @@
+"""`evalwire judge EVALUATION`: measure the agreement of an evaluator with people, and record it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalwire import clocks, reports
+from evalwire.gates import KnownNames, resolve_gates
+from evalwire.jobs import (
+    LabelRequest,
+    Listing,
+    RecordedNames,
+    judges_directory,
+    labelled_experiment,
+    labels_path,
+)
+from evalwire.judges import FEWEST_FOR_KAPPA, calibration_json, calibration_path, measure_agreement
+from evalwire.masking import masked
+from evalwire.model import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalwire.cli.invocation import Invocation
+    from evalwire.judges import Agreement, LabelledOutput
+    from evalwire.model import Label
+    from evalwire.reports.judge_text import Difference, Form
+
+
+def judge(
+    invocation: Invocation,
+    *,
+    evaluation: str,
+    labels: Path | None = None,
+    annotation: str | None = None,
+    experiment: str | None = None,
+    form: Form = "text",
+) -> int:
+    """Show the agreement of an evaluator with people, write it to `judges/NAME.json`, and return exit code 0.
+
+    Args:
+        invocation: settings, streams, and how to reach Phoenix.
+        evaluation: the name of the evaluation.
+        labels: a CSV file of labels; by default the file of `evalwire label`, if it exists.
+        annotation: the name of people's annotations in Phoenix, instead of a file.
+        experiment: the experiment with the labelled outputs, as in `RecordedNames`.
+        form: text or Markdown.
+
+    Raises:
+        UsageError: the labels cannot be compared with scores of the evaluator.
+        NothingToRunError: the experiments directory contains no experiments.
+        EvalwireError: Phoenix cannot be reached.
+    """
+    settings, console = invocation.settings, invocation.console
+    usual = labels_path(settings, evaluation)
+    if labels is None and annotation is None and usual.exists():
+        labels = usual
+    listing = Listing(invocation.connect(None))
+    request = LabelRequest(
+        evaluation=evaluation, labels=labels, annotation=annotation or evaluation, experiment=experiment
+    )
+    found, result = labelled_experiment(request, RecordedNames(settings, listing), listing)
+    agreement = measure_agreement(found, result, evaluation, today=clocks.now().astimezone(UTC).date())
+    shown = reports.judge_text.ShownAgreement(
+        calibration=agreement.calibration,
+        differences=[_difference(output) for output in agreement.differing],
+        notes=list(_notes(agreement, request)),
+        own_rate=agreement.own_rate,
+        rate=agreement.rate,
+        no_rate=agreement.no_rate,
+        correlation=agreement.correlation,
+        max_drops=_max_drops(invocation, agreement),
+        unlabelled=agreement.unlabelled,
+        is_rough=agreement.calibration.labels < FEWEST_FOR_KAPPA,
+    )
+    shown = masked(shown, console.mask)
+    console.out.write(reports.judge_text.render(shown, form, width=console.width or 80))
+    directory = judges_directory(settings)
+    path = calibration_path(directory, agreement.calibration)
+    reports.write(path, [calibration_json(masked(agreement.calibration, console.mask))])
+    console.say(f"wrote {path}: commit it, so that gates can use it")
+    return 0
+
+
+def _difference(output: LabelledOutput) -> Difference:
+    said = output.evaluation
+    values = sorted({_said(label) for label in output.labels})
+    return reports.judge_text.Difference(
+        name=output.name,
+        output=output.run.output,
+        people=" and ".join(values),
+        note="; ".join(label.note for label in output.labels if label.note),
+        evaluator=_scored(said.score if said else None, is_label=not any(label.is_score for label in output.labels)),
+        explanation=(said.explanation if said else "") or "",
+    )
+
+
+def _said(label: Label) -> str:
+    return label.word or f"{label.value:g}"
+
+
+def _scored(score: float | None, *, is_label: bool) -> str:
+    return ("pass" if score else "fail") if is_label else f"{score:g}"
+
+
+def _notes(agreement: Agreement, request: LabelRequest) -> Iterator[str]:
+    """Yield sentences on labels that do not count, and on people who differ."""
+    matched, people = agreement.matched, agreement.people
+    names_text = reports.judge_text.names_text
+    if agreement.bias:
+        yield agreement.bias
+    if len(people.annotators) > 1:
+        kappa = "unknown" if people.kappa is None else f"{people.kappa:.2f}"
+        shared = count(people.shared, "output")
+        yield f"{len(people.annotators)} people labelled {shared} in common; kappa between them is {kappa}"
+    if people.differing:
+        names = names_text([output.name for output in people.differing])
+        yield f"people differ on {count(len(people.differing), 'output')}: {names}"
+    if matched.tied:
+        names = names_text([output.name for output in matched.tied])
+        yield f"{count(len(matched.tied), 'tie')} between people left out: {names}"
+    if matched.unscored:
+        names = names_text([output.name for output in matched.unscored])
+        yield f"{count(len(matched.unscored), 'labelled output')} without a score of {request.evaluation}: {names}"
+    if matched.unmatched:
+        names = names_text([label.example_id or label.run_id for label, _ in matched.unmatched])
+        yield f"{count(len(matched.unmatched), 'label')} without an output: {names} ({matched.unmatched[0][1]})"
+    if matched.elsewhere:
+        names = names_text(sorted({label.experiment_id for label in matched.elsewhere}))
+        yield f"{count(len(matched.elsewhere), 'label')} left out: of outputs of {names}"
+    if request.labels is not None and not any(label.experiment_id for each in matched.outputs for label in each.labels):
+        yield (
+            f"{request.labels} names no experiment, so the labels are taken as labels of the outputs of "
+            f"{agreement.calibration.experiment_id}"
+        )
+
+
+def _max_drops(invocation: Invocation, agreement: Agreement) -> Sequence[float]:
+    """Return the allowed drops of the evaluation's gates, as shares."""
+    calibration = agreement.calibration
+    known = KnownNames(gated={calibration.experiment: [calibration.evaluation]}, is_lenient=True)
+    gates = resolve_gates(invocation.settings.thresholds, known)
+    return [
+        gate.threshold
+        for gate in gates
+        if gate.rule == "max_drop" and gate.evaluation == calibration.evaluation and not gate.is_relative
+    ]
