@@ -1,7 +1,7 @@
 """`make statistics`: simulate evaluators that people calibrate: how often the intervals contain the true value.
 
 People label a random part of the outputs. The evaluator passes a share of the outputs that people pass, and fails a
-share of those that people fail. Each cell has a fixed seed, so the figures are the same on every machine.
+share of the outputs that people fail. Each cell has a fixed seed, so the figures are the same on every machine.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         is_of_base_branch,
         on_branches,
     )
+    from evalwire.gates.calibrated import Calibrations
     from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
@@ -30,6 +31,7 @@ __all__ = [
     "RULES_OF_CALLS",
     "BaselineChoice",
     "BaselineQuery",
+    "Calibrations",
     "DropPolicy",
     "ExperimentStopping",
     "Gate",
@@ -67,6 +69,7 @@ __getattr__ = lazy_names(
         "RULES_OF_CALLS": "apply",
         "BaselineChoice": "baselines",
         "BaselineQuery": "baselines",
+        "Calibrations": "calibrated",
         "DropPolicy": "config",
         "Gate": "resolve",
         "GateConfig": "config",

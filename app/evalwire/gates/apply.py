@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evalwire.gates.calibrated import NO_CALIBRATIONS, Calibrations, apply_kappa_gate, corrected_measure
 from evalwire.gates.drops import Comparing, apply_drop_gate
 from evalwire.gates.early_results import EarlyDecisions, identity, identity_of
 from evalwire.gates.gate_results import SLACK, apart, hint, passed_or_failed, percent
@@ -40,6 +41,7 @@ def apply_gates(
     baselines: Mapping[str, Baseline],
     prices: Mapping[str, Price],
     is_base_branch: bool = False,
+    calibrations: Calibrations = NO_CALIBRATIONS,
 ) -> tuple[GateResult, ...]:
     """Apply all gates, experiment by experiment.
 
@@ -54,6 +56,7 @@ def apply_gates(
             the reason if there is no baseline.
         prices: prices by model, for spans without a cost.
         is_base_branch: whether the run is on the base branch, which baselines come from.
+        calibrations: the agreement of evaluators with people.
     """
     early = {result.name: _early_decisions(result, gates, baselines.get(result.name)) for result in results}
     p_values = _corrected(early, baselines)
@@ -74,13 +77,16 @@ def apply_gates(
                     drop_gates=len(p_values),
                     error_rate=max((limit.threshold for limit in own if limit.rule == "max_error_rate"), default=0.0),
                     is_base_branch=is_base_branch,
+                    calibrations=calibrations,
                 )
                 applied = apply_drop_gate(result, gate, comparing)
                 applied = _over_missing(result, gate, comparing.baseline, applied, score)
             elif gate.evaluation is None:
                 applied = _of_experiment(result, gate, prices)
+            elif gate.rule == "min_kappa":
+                applied = apply_kappa_gate(result, gate, calibrations)
             else:
-                applied = _of_evaluation(result, gate, score)
+                applied = _of_evaluation(result, gate, score, calibrations)
             applied = early[result.name].apply(gate, applied)
             if result.is_out_of_budget and result.not_run:
                 applied = decide_without_runs(result, applied, ignores_unscored=gate.missing == "ignore")
@@ -150,10 +156,14 @@ def _default_error_rate(result: ExperimentResult) -> Iterator[GateResult]:
         )
 
 
-def _of_evaluation(result: ExperimentResult, gate: Gate, score: ScoreSummary | None) -> GateResult:
+def _of_evaluation(
+    result: ExperimentResult, gate: Gate, score: ScoreSummary | None, calibrations: Calibrations
+) -> GateResult:
     measure = measure_evaluation(result, gate, score) if score is not None else None
     if measure is None:
         return passed_or_failed(gate, None, f"{gate.evaluation} has no score{hint(result)}", failed=True)
+    if score is not None and gate.is_corrected and measure.value is not None:
+        measure = corrected_measure(result, gate, score, measure, calibrations)
     value = measure.value
     if value is None:
         return passed_or_failed(gate, None, measure.subject, failed=True)

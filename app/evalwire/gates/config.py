@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from evalwire.errors import UsageError
+from evalwire.gates.calibration_policy import read_age, read_corrected
 
 if TYPE_CHECKING:
     from evalwire.model import Direction, Rule
@@ -29,7 +30,15 @@ OnNoBaseline = Literal["pass", "fail"]
 
 OnEvaluatorChange = Literal["rescore", "fail"]
 
-OF_EVALUATION: tuple[Rule, ...] = ("min", "max", "min_pass_rate", "max_pass_rate", "max_drop", "min_examples")
+OF_EVALUATION: tuple[Rule, ...] = (
+    "min",
+    "max",
+    "min_pass_rate",
+    "max_pass_rate",
+    "max_drop",
+    "min_examples",
+    "min_kappa",
+)
 
 OF_EXPERIMENT: tuple[Rule, ...] = (
     "max_error_rate",
@@ -51,7 +60,9 @@ _DROP_POLICY = (
     "max_minimum_detectable",
 )
 
-_POLICY = (*_DROP_POLICY, "missing")
+CORRECTED = "corrected"  # key of an evaluation's table
+
+_POLICY = (*_DROP_POLICY, "missing", "max_calibration_age")
 
 _SHARES = ("min_pass_rate", "max_pass_rate", "min_label_share", "max_label_share", "max_error_rate")
 
@@ -62,6 +73,7 @@ _MEASURES: dict[str, tuple[Rule | None, Rule | None]] = {
     "label_share": ("max_label_share", "min_label_share"),
     "drop": ("max_drop", None),
     "examples": (None, "min_examples"),
+    "kappa": (None, "min_kappa"),
 }
 
 _GATE = re.compile(r"(?P<left>.*?\S)\s*(?P<sign>>=|<=|==|=|>|<)\s*(?P<value>\S+)")
@@ -185,7 +197,7 @@ def read_gates(table: Mapping[str, Any], place: str, *, is_of_experiment: bool =
             key in OF_EXPERIMENT or (isinstance(value, Mapping) and key != LABEL_SHARE) for key, value in inner.items()
         ):
             raise moved(where, name, inner)
-        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction", LABEL_SHARE))
+        evaluations[name] = _read(inner, where, (*OF_EVALUATION, "direction", LABEL_SHARE, CORRECTED))
     own = _read({key: value for key, value in table.items() if key not in tables}, place, OF_EXPERIMENT)
     return replace(own, evaluations=evaluations)
 
@@ -200,7 +212,7 @@ def _read(table: Mapping[str, Any], place: str, known: Collection[str]) -> GateT
             limits += _label_shares(value, where)
         elif isinstance(value, Mapping):
             raise UsageError(f"{where}: unexpected table. This level accepts values only.")
-        elif key in _POLICY:
+        elif key in _POLICY or key == CORRECTED in known:
             policy[key] = _policy_word(key, value, where)
         elif key not in known:
             close = difflib.get_close_matches(key, [*known, *_POLICY])
@@ -255,6 +267,10 @@ def _toml(value: Any) -> str:
 
 def _policy_word(key: str, value: Any, where: str) -> Any:
     match key:
+        case "corrected":
+            return read_corrected(value, where)
+        case "max_calibration_age":
+            return read_age(value, where)
         case "significance" | "min_paired" | "max_minimum_detectable":
             return _policy_number(key, value, where)
         case "on_inconclusive":
@@ -291,6 +307,8 @@ def _threshold(rule: Rule, value: Any, where: str) -> tuple[float, bool]:
     number, is_share = _number(value, where)
     if rule in _SHARES and not 0 <= number <= 1:
         raise UsageError(f"{where} = {value!r}: expected a share from 0 to 1, or a percentage.")
+    if rule == "min_kappa" and not 0 < number <= 1:
+        raise UsageError(f"{where} = {value!r}: expected a number above 0 and up to 1, such as 0.6.")
     if rule not in ("min", "max") and number < 0:
         raise UsageError(f"{where} = {value!r}: expected a number that is 0 or greater.")
     if is_share and rule not in (*_SHARES, "min", "max", "max_drop"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.errors import UsageError
+from evalwire.gates.calibrated import NO_CALIBRATIONS, Calibrations, corrected_comparison, correction_problem
 from evalwire.gates.comparison import has_scores
 from evalwire.gates.gate_results import SLACK, gate_result, hint, passed_or_failed, percent
 from evalwire.gates.power import NOW, SampleSize, reach_of
@@ -28,6 +29,7 @@ class Comparing:
         drop_gates: number of drops that the job compares.
         error_rate: share of runs that may fail, from 0 to 1.
         is_base_branch: whether the run is on the base branch, which baselines come from.
+        calibrations: the agreement of evaluators with people.
     """
 
     baseline: Baseline | None
@@ -35,6 +37,7 @@ class Comparing:
     drop_gates: int
     error_rate: float
     is_base_branch: bool
+    calibrations: Calibrations = NO_CALIBRATIONS
 
 
 def check_drop(gate: Gate, before: ExperimentResult | str | None) -> None:
@@ -95,7 +98,12 @@ def apply_drop_gate(result: ExperimentResult, gate: Gate, comparing: Comparing) 
     compared = baseline.comparison(name)
     if compared is None:
         return _no_baseline(gate, comparing, f"{recorded} has no score with this name")
-    return _apply_to_change(gate, compared, comparing, size=_whole(result))
+    if not gate.is_corrected:
+        return _apply_to_change(gate, compared, comparing, size=_whole(result))
+    if problem := correction_problem(result, gate, comparing.calibrations, is_rate=compared.is_bool):
+        return passed_or_failed(gate, None, problem, failed=True)
+    corrected, slope = corrected_comparison(result, gate, compared, comparing.calibrations)
+    return _apply_to_change(gate, corrected, comparing, size=_whole(result), slope=slope)
 
 
 def _evaluator_of(name: str, result: ExperimentResult) -> str:
@@ -133,7 +141,9 @@ def _whole(result: ExperimentResult) -> SampleSize:
     return SampleSize(examples=stopping.of / stopping.seen, repetitions=stopping.of_rounds / stopping.rounds)
 
 
-def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing, *, size: SampleSize) -> GateResult:
+def _apply_to_change(
+    gate: Gate, compared: Comparison, comparing: Comparing, *, size: SampleSize, slope: float = 1.0
+) -> GateResult:
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
     if compared.change is None or compared.before is None or compared.after is None:
@@ -151,9 +161,10 @@ def _apply_to_change(gate: Gate, compared: Comparison, comparing: Comparing, *, 
         status = "failed"
     elif policy.mode != "strict" and (unreachable or len(compared.pairs) < FEWEST_PAIRS):
         status = "inconclusive"
-    reach = reach_of(compared, gate, drop_gates=comparing.drop_gates, size=size)
+    reach = reach_of(compared, gate, drop_gates=comparing.drop_gates, size=size, slope=slope)
     smallest = change_text(reach.smallest, is_rate=compared.is_bool, is_signed=False) if reach.smallest else ""
     text = f"{gate.evaluation} {_movement(compared, drop)}"
+    text += f", corrected by J = {slope:.2f}" if gate.is_corrected else ""
     if status != "failed" and reach.is_blind:
         status, text = "failed", f"{reach.blind_text}. {text}"
     elif status == "inconclusive":

@@ -316,6 +316,29 @@ class EarlyTotal:
         """Keep the limit for the whole experiment."""
 
 
+class WholeOnly:
+    """A limit that only the whole experiment decides, because its value depends on more than the runs.
+
+    Args:
+        gate: the gate.
+    """
+
+    is_needed = True
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.decision = undecided(gate)
+
+    def add(self, run: TaskRun) -> None:
+        """Ignore the next run."""
+
+    def end_round(self, part: ExperimentResult) -> None:
+        """Ignore the round."""
+
+    def end(self, part: ExperimentResult) -> None:
+        """Leave the limit to the whole experiment."""
+
+
 def _audits(n: int, least: float, risk: float, expected: Expected, *, is_whole: bool) -> tuple[Audit, Audit]:
     """Return the audits that show a mean of at least `least`, and a smaller mean.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evalwire.gates.resolve import Gate
     from evalwire.model import ExperimentResult, GateResult, Rule, Stopping
 
-_ON_WHAT_RAN: tuple[Rule, ...] = ("max_error_rate", "max_total_tokens", "max_cost_usd")
+_ON_WHAT_RAN: tuple[Rule, ...] = ("max_error_rate", "max_total_tokens", "max_cost_usd", "min_kappa")
 
 
 def undecided(gate: Gate, *, baseline: str = "") -> GateDecision:
@@ -41,6 +41,7 @@ def identity(recorded_name: str, experiment_id: str | None) -> str:
 def _basis(gate: Gate, baseline: str) -> str:
     """Return the settings on which a decision depends, in addition to the threshold."""
     parts = [gate.direction, f"missing {gate.missing}"]
+    parts += ["corrected"] if gate.is_corrected else []
     if gate.rule == "max_drop":
         policy = gate.drop_policy
         parts += ["of the baseline" if gate.is_relative else "absolute", policy.mode]

@@ -56,6 +56,7 @@ def gate_result(
         is_rate=is_rate,
         is_relative=gate.is_relative and gate.rule == "max_drop",
         minimum_detectable=minimum_detectable,
+        is_corrected=gate.is_corrected,
     )
 
 

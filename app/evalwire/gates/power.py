@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalwire.model import MOST_EXAMPLES, DropTest, change_text, count, sample_deviation
@@ -53,7 +53,7 @@ def drop_test(gate: Gate, *, deviation: float, is_bool: bool, before: float, dro
     )
 
 
-def _compared_test(compared: Comparison, gate: Gate, *, drop_gates: int) -> DropTest | None:
+def _compared_test(compared: Comparison, gate: Gate, *, drop_gates: int, slope: float) -> DropTest | None:
     """Return the test of a drop gate with the noise between two experiments; None with fewer than two pairs.
 
     If nothing changed, all of the noise is within examples, and repetitions average it.
@@ -63,7 +63,8 @@ def _compared_test(compared: Comparison, gate: Gate, *, drop_gates: int) -> Drop
         return None
     deviation = sample_deviation(gains) * math.sqrt(compared.repetitions)
     before = compared.before or 0.0
-    return drop_test(gate, deviation=deviation, is_bool=compared.is_bool, before=before, drop_gates=drop_gates)
+    test = drop_test(gate, deviation=deviation, is_bool=compared.is_bool, before=before, drop_gates=drop_gates)
+    return replace(test, tolerance=test.tolerance * slope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class Reach:
         examples: the number of examples.
         repetitions: the number of runs of each example.
         is_rate: whether drops are changes of a pass rate.
+        slope: the part of a true drop that the scores show; 1 without a correction for the evaluator's errors.
     """
 
     gate: Gate
@@ -83,13 +85,15 @@ class Reach:
     examples: int
     repetitions: int
     is_rate: bool
+    slope: float = 1.0
 
     @property
     def smallest(self) -> float | None:
         """The smallest true drop that the gate finds in four of five cases; None if it finds none."""
         if self.test is None:
             return None
-        return self.test.smallest_drop(examples=self.examples, repetitions=self.repetitions)
+        found = self.test.smallest_drop(examples=self.examples, repetitions=self.repetitions)
+        return None if found is None else found / self.slope
 
     @property
     def is_blind(self) -> bool:
@@ -120,10 +124,10 @@ class Reach:
         required = self.gate.drop_policy.max_minimum_detectable or 0.0
         if self.test is None:
             return "Add examples"
-        if self.test.tolerance >= required:
+        if self.test.tolerance >= required * self.slope:
             return f"Set max_drop below {self._drop(required)}, because smaller drops are allowed"
-        examples = self.test.examples_for(required, repetitions=self.repetitions)
-        runs = self.test.repetitions_for(required, examples=self.examples)
+        examples = self.test.examples_for(required * self.slope, repetitions=self.repetitions)
+        runs = self.test.repetitions_for(required * self.slope, examples=self.examples)
         ways = [f"Use {count(examples, 'example')}"] if examples else []
         ways += [f"set repetitions = {runs} here and in the baseline"] if runs else []
         text = ", or ".join(ways) or f"No sample of up to {MOST_EXAMPLES:,} examples is enough"
@@ -133,7 +137,7 @@ class Reach:
         return change_text(drop, is_rate=self.is_rate, is_signed=False).replace(".0 points", " points")
 
 
-def reach_of(compared: Comparison, gate: Gate, *, drop_gates: int, size: SampleSize = NOW) -> Reach:
+def reach_of(compared: Comparison, gate: Gate, *, drop_gates: int, size: SampleSize = NOW, slope: float = 1.0) -> Reach:
     """Return the drops that a gate finds with a sample, by the noise between two experiments.
 
     Args:
@@ -141,13 +145,15 @@ def reach_of(compared: Comparison, gate: Gate, *, drop_gates: int, size: SampleS
         gate: the gate.
         drop_gates: the number of drop gates of the job.
         size: the sample.
+        slope: the part of a true drop that the scores show.
     """
     return Reach(
         gate=gate,
-        test=_compared_test(compared, gate, drop_gates=drop_gates),
+        test=_compared_test(compared, gate, drop_gates=drop_gates, slope=slope),
         examples=round(len(compared.pairs) * size.examples),
         repetitions=round(compared.repetitions * size.repetitions),
         is_rate=compared.is_bool,
+        slope=slope,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evalwire.errors import UsageError
+from evalwire.gates.calibration_policy import CORRECTED_RULES, CalibrationPolicy
 from evalwire.gates.config import DropPolicy, FlagLimit, GateConfig, GateTable, Limit, moved
 from evalwire.model import gate_name
 
@@ -30,6 +31,7 @@ class Gate:
         drop_policy: rules for a gate on a drop.
         source: place where the gate is set, for messages.
         label: label whose share is limited; None for other rules.
+        calibration: rules for an evaluator that people calibrate.
         missing: whether missing scores of runs that did not fail make the gate fail, or are ignored.
     """
 
@@ -43,11 +45,17 @@ class Gate:
     source: str = ""
     label: str | None = None
     missing: OnMissing = "fail"
+    calibration: CalibrationPolicy = field(default_factory=CalibrationPolicy)
 
     @property
     def name(self) -> str:
         """Return the name of the gate within its experiment."""
         return gate_name(self.evaluation, self.rule, self.label)
+
+    @property
+    def is_corrected(self) -> bool:
+        """Check whether the rate is corrected for the errors of the evaluator."""
+        return self.calibration.corrected and self.rule in CORRECTED_RULES
 
     @property
     def refuses_change(self) -> bool:
@@ -97,7 +105,33 @@ def resolve_gates(config: GateConfig, known: KnownNames) -> list[Gate]:
     for experiment, evaluations in known.gated.items():
         for gate in _of_experiment(config, experiment, evaluations, known):
             found[gate.experiment, gate.evaluation, gate.rule, gate.label] = gate
-    return list(found.values())
+    gates = list(found.values())
+    _check_corrections(config, gates)
+    return gates
+
+
+def _check_corrections(config: GateConfig, gates: Collection[Gate]) -> None:
+    """Check that the keys for calibrated evaluators have a limit to which they apply.
+
+    Raises:
+        UsageError: `corrected = true` is set without a limit on a pass rate, or `max_calibration_age` without a limit
+            that needs a calibration.
+    """
+    tables = (config.everywhere, *config.experiments.values())
+    for name, table in (named for own in tables for named in own.evaluations.items()):
+        own_gates = [gate for gate in gates if gate.evaluation == name]
+        is_corrected = any(gate.is_corrected for gate in own_gates)
+        if table.policy.get("corrected") and own_gates and not is_corrected:
+            raise UsageError(
+                f"{table.place}: corrected = true has no effect without {', '.join(CORRECTED_RULES[:-1])} or "
+                f"{CORRECTED_RULES[-1]}. Set one of them."
+            )
+        is_used = is_corrected or any(gate.rule == "min_kappa" for gate in own_gates)
+        if "max_calibration_age" in table.policy and own_gates and not is_used:
+            raise UsageError(
+                f"{table.place}: max_calibration_age has no effect without min_kappa or corrected = true. Set one of "
+                "them."
+            )
 
 
 def unapplied_gates(config: GateConfig, known: KnownNames) -> list[str]:
@@ -129,6 +163,9 @@ def _of_experiment(
             is_relative=limit.is_relative,
             direction=directions[-1] if directions else "maximize",
             missing=policy.pop("missing", "fail"),
+            calibration=CalibrationPolicy(
+                corrected=policy.pop("corrected", False), max_age_days=policy.pop("max_calibration_age", None)
+            ),
             drop_policy=DropPolicy(**policy),
             source=limit.source,
             label=limit.label,

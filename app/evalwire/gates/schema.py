@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from evalwire.gates.config import (
+    CORRECTED,
     LABEL_SHARE,
     OF_EVALUATION,
     OF_EXPERIMENT,
@@ -32,6 +33,7 @@ _POLICY: dict[str, Any] = {
     "on_evaluator_change": {"enum": [*get_args(OnEvaluatorChange)]},
     "min_paired": _NUMBER,
     "max_minimum_detectable": _NUMBER,
+    "max_calibration_age": {"type": "string"},
     "missing": {"enum": [*get_args(OnMissing)]},
 }
 
@@ -40,6 +42,7 @@ def evaluation_schema() -> dict[str, Any]:
     """Return the JSON Schema of the gates of an evaluation."""
     own: dict[str, Any] = dict.fromkeys(OF_EVALUATION, _NUMBER) | _POLICY
     own[LABEL_SHARE] = {"type": "object", "additionalProperties": _SHARE, "minProperties": 1}
+    own[CORRECTED] = {"type": "boolean"}
     own["direction"] = {"enum": ["maximize", "minimize"]}
     return {"type": "object", "properties": own, "additionalProperties": False}
 

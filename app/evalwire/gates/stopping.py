@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from evalwire.gates.early_drops import EarlyDrop
-from evalwire.gates.early_limits import RISKY_RULES, EarlyCount, EarlyRate, EarlyTotal
+from evalwire.gates.early_limits import RISKY_RULES, EarlyCount, EarlyRate, EarlyTotal, WholeOnly
 from evalwire.gates.resolve import ANY_ERROR
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class ExperimentStopping:
         siblings = sum(gate.rule == "max_drop" for gate in gates)
 
         def early(gate: Gate) -> EarlyGate:
+            if gate.is_corrected:
+                return WholeOnly(gate)
             match gate.rule:
                 case "max_drop":
                     return EarlyDrop(
@@ -106,7 +108,7 @@ class ExperimentStopping:
                     return EarlyCount(gate)
             return EarlyRate(gate, self._n, rules=rules, risk=risk, before=before, repetitions=repetitions)
 
-        self._gates = [early(gate) for gate in gates]
+        self._gates = [early(gate) for gate in gates if gate.rule != "min_kappa"]  # no run changes it
         if not any(gate.rule == "max_error_rate" for gate in gates):
             self._gates.append(early(ANY_ERROR))
         # a budget alone sets a limit on calls, which says nothing about outputs

@@ -20,6 +20,8 @@ def decide_without_runs(result: ExperimentResult, gate: GateResult, *, ignores_u
         gate: the result of the gate, on the runs that were made.
         ignores_unscored: whether the gate ignores runs with a label but no score.
     """
+    if gate.rule == "min_kappa":
+        return gate  # no run changes it
     if not gate.is_red and gate.rule in ("min_llm_calls", "min_examples"):
         return gate
     fails_anyway = gate.is_red and _fails_anyway(result, gate, ignores_unscored=ignores_unscored)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evalwire import clocks
 from evalwire.experiments import find_experiments
 from evalwire.gates import (
     RULES_OF_CALLS,
     BaselineChoice,
     BaselineQuery,
+    Calibrations,
     Gate,
     GateConfig,
     KnownNames,
@@ -27,7 +29,9 @@ from evalwire.gates import (
     unapplied_gates,
 )
 from evalwire.jobs.baselines import find_baselines, find_histories
+from evalwire.jobs.judging import judges_directory
 from evalwire.jobs.listing import Listing
+from evalwire.judges import load_calibrations
 from evalwire.model import FACTS_KEY, Baseline, GateResult, comparison_time, start_time_of
 from evalwire.settings import origin_metadata
 
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 
     from evalwire.jobs.run import Job
     from evalwire.model import (
+        Calibration,
+        CalibrationState,
         Direction,
         Experiment,
         ExperimentResult,
@@ -65,12 +71,14 @@ class GateRequest:
         baseline: the choice of baseline; None for the default, which is `auto` for gates on a drop.
         base_branch: the setting `base_branch`; None if it is not set.
         prices: prices of models whose spans report no cost.
+        judges: the directory of calibrations; None without one.
     """
 
     thresholds: GateConfig
     baseline: BaselineChoice | None
     base_branch: str | None
     prices: Mapping[str, Price]
+    judges: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> GateRequest:
@@ -80,6 +88,7 @@ class GateRequest:
             baseline=settings.baseline,
             base_branch=settings.base_branch,
             prices=settings.prices,
+            judges=judges_directory(settings),
         )
 
     def with_calls(self) -> GateRequest:
@@ -88,6 +97,21 @@ class GateRequest:
         calls = Limit(rule="min_llm_calls", threshold=1.0, is_relative=False, source=OF_BUDGET)
         limits = (calls, *everywhere.limits)
         return replace(self, thresholds=replace(self.thresholds, everywhere=replace(everywhere, limits=limits)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The results of applied gates.
+
+    Attributes:
+        gates: the gate results.
+        baselines: the comparisons with baselines.
+        calibrations: the calibrations of evaluations by language models.
+    """
+
+    gates: tuple[GateResult, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    calibrations: tuple[CalibrationState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +127,7 @@ class Gating:
         is_partial: whether the job runs only selected examples, so that its gates are not applied.
         history: the earlier experiments of the base branch, by experiment.
         forecast: the usage to expect of the job; None without a forecast.
+        calibrations: the agreement of evaluators with people, by the names of experiment and evaluation.
     """
 
     gates: Sequence[Gate]
@@ -113,6 +138,7 @@ class Gating:
     is_partial: bool = False
     history: tuple[History, ...] = ()
     forecast: Forecast | None = None
+    calibrations: Mapping[tuple[str, str], Calibration] = field(default_factory=dict)
 
     def of_experiment(self, name: str) -> Gating:
         """Return the gates and the baseline of an experiment."""
@@ -141,8 +167,8 @@ class Gating:
         *,
         today: Callable[[str], str | None] = lambda _: None,
         usage: Mapping[tuple[str, str], Usage | None] | None = None,
-    ) -> tuple[tuple[GateResult, ...], tuple[Baseline, ...]]:
-        """Apply the gates; return the gate results and the comparisons with baselines.
+    ) -> Applied:
+        """Apply the gates, compare with the baselines, and check the calibrations.
 
         Args:
             results: results of the experiments, with rescored baselines.
@@ -150,6 +176,8 @@ class Gating:
             usage: token usage of rescoring, by experiment and evaluator.
         """
         directions = self._directions
+        calibrations = Calibrations(found=self.calibrations, day=clocks.now().date(), today=today)
+        states = tuple(state for result in results for state in calibrations.of_llm_evaluators(result))
         found: dict[str, Baseline] = {}
         for result in results:
             match self.baselines.get(result.name):
@@ -172,11 +200,16 @@ class Gating:
                     )
                     found[result.name] = replace(baseline, rescored=tuple(rescored))
         if self.is_partial:
-            return (), tuple(found.values())
+            return Applied(baselines=tuple(found.values()), calibrations=states)
         gates = apply_gates(
-            results, self.gates, baselines=found, prices=self.prices, is_base_branch=self.is_base_branch
+            results,
+            self.gates,
+            baselines=found,
+            prices=self.prices,
+            is_base_branch=self.is_base_branch,
+            calibrations=calibrations,
         )
-        return gates, tuple(found.values())
+        return Applied(gates=gates, baselines=tuple(found.values()), calibrations=states)
 
 
 NO_GATING = Gating(gates=(), asked=BaselineChoice("none"), prices={}, baselines={})
@@ -229,6 +262,7 @@ def prepare_gating(
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
+    calibrations = load_calibrations(wanted.judges) if wanted.judges is not None else {}
     base_branch = find_base_branch(ci, wanted.base_branch)
     gating = Gating(
         gates=gates,
@@ -237,6 +271,7 @@ def prepare_gating(
         prices=wanted.prices,
         is_base_branch=is_of_base_branch(ci, base_branch),
         is_partial=is_partial,
+        calibrations=calibrations,
     )
     if not applies_gates:
         return replace(gating, gates=())

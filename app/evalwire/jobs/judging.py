@@ -46,7 +46,7 @@ class LabelRequest:
 
 
 def judges_directory(settings: Settings) -> Path:
-    """Return the directory of calibrations, beside the experiments directory."""
+    """Return the directory of calibrations, next to the experiments directory."""
     return settings.experiments.parent / JUDGES_DIRECTORY
 
 

@@ -16,6 +16,7 @@ from evalwire.experiments import digest_today
 from evalwire.jobs.budget import budget_use
 from evalwire.jobs.durations import earlier_seconds, with_earlier_time
 from evalwire.jobs.example_selection import partial_run
+from evalwire.jobs.gating import Applied
 from evalwire.jobs.outcome import decide_outcome, exit_code_of, record_outcomes
 from evalwire.jobs.parts import run_parts
 from evalwire.model import Report
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from evalwire.jobs.variants.process import VariantProcess
     from evalwire.masking import Mask
     from evalwire.model import (
-        Baseline,
         BudgetUse,
         Experiment,
         ExperimentResult,
@@ -157,7 +157,8 @@ def run_job(
         made = run_parts(job, gating=gating, observer=observer, stop=stop, journal=journal, say=say)
     results = with_earlier_time(made.results, start.at)
     is_over = job.ends_experiments
-    gates, baselines = gating.apply(results, today=digest_today, usage=made.usage) if is_over else ((), ())
+    applied = gating.apply(results, today=digest_today, usage=made.usage) if is_over else Applied()
+    gates = applied.gates
     job.mask.learn(os.environ)  # user code may have loaded secrets
     partial = partial_run(job.spec.selection, results, gates=len(gating.gates))
     outcome = decide_outcome(results, gates, interrupted=stop.requested, is_partial=partial is not None)
@@ -174,8 +175,7 @@ def run_job(
         job,
         made,
         results,
-        gates,
-        baselines,
+        applied,
         history=gating.history,
         variants=gating.compare_variants(results) if is_over else (),
         outcome=outcome,
@@ -220,8 +220,7 @@ def _report(
     job: Job,
     made: PartResult,
     results: Sequence[ExperimentResult],
-    gates: tuple[GateResult, ...],
-    baselines: tuple[Baseline, ...],
+    applied: Applied,
     *,
     history: tuple[History, ...],
     variants: tuple[VariantComparison, ...],
@@ -247,8 +246,9 @@ def _report(
         lost_spans=made.lost_spans,
         journal=start.shown(journal.path) if journal is not None and journal.is_whole else None,
         ci=origin_metadata(job.environ, start.directory),
-        gates=gates,
-        baselines=baselines,
+        gates=applied.gates,
+        baselines=applied.baselines,
+        calibrations=applied.calibrations,
         history=history,
         variants=variants,
         prices=prices,

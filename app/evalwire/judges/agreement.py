@@ -158,7 +158,7 @@ def _calibration(
         date=today,
         labels=len(compared),
         annotators=len(people.annotators),
-        kappa=kappa,
+        kappa=None if kappa is None else round(kappa, 4),
         interval=_rounded(interval),
         table=table,
         files=dict(inputs_of(result).evaluators.get(evaluator, {})),

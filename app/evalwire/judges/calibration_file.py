@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JUDGES_DIRECTORY = "judges"
-"""The directory of calibrations, beside the experiments directory."""
+"""The directory of calibrations, next to the experiments directory."""
 
 _VERSION = 1
 

@@ -20,7 +20,7 @@ from evalwire.model.baseline import (
     Rescored,
 )
 from evalwire.model.budget import Amount, Budget, BudgetUse, Forecast
-from evalwire.model.calibration import Calibration
+from evalwire.model.calibration import Calibration, CalibrationState
 from evalwire.model.corrected_rates import (
     FEWEST_LABELS,
     CorrectedRate,
@@ -150,6 +150,7 @@ __all__ = [
     "Budget",
     "BudgetUse",
     "Calibration",
+    "CalibrationState",
     "Callee",
     "Comparison",
     "CorrectedRate",

@@ -108,8 +108,8 @@ def kappa_interval(tables: Sequence[AgreementTable], *, seed: int = 0) -> Interv
     Each resample draws as many examples as there are, from the examples and from half an example in each cell of the
     table, so that a small sample without disagreement does not have an interval without width.
 
-    Source: Efron, Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13; the pseudo-observations are those of
-    Anscombe 1956, "On estimating binomial response relations", Biometrika 43.
+    Source: Efron, Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13. Anscombe 1956, "On estimating
+    binomial response relations", Biometrika 43, adds half an observation in the same way.
 
     Args:
         tables: the table of each example, of which several runs may have labels.

@@ -19,6 +19,7 @@ Rule = Literal[
     "max_label_share",
     "max_drop",
     "min_examples",
+    "min_kappa",
     "max_error_rate",
     "max_p95_seconds",
     "max_total_tokens",
@@ -50,6 +51,7 @@ class GateResult:
         label: the label whose share is limited, for `min_label_share` and `max_label_share`.
         minimum_detectable: for `max_drop`: the smallest true drop that the gate would have found with a power of 80%;
             None without a comparison, or if it would have found no drop.
+        is_corrected: whether the value is a rate that is corrected for the errors of the evaluator.
     """
 
     experiment: str
@@ -67,6 +69,7 @@ class GateResult:
     is_relative: bool = False
     label: str | None = None
     minimum_detectable: float | None = None
+    is_corrected: bool = False
 
     @property
     def is_tolerance(self) -> bool:

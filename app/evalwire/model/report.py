@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from evalwire.model.baseline import Baseline
     from evalwire.model.budget import BudgetUse
+    from evalwire.model.calibration import CalibrationState
     from evalwire.model.gates import GateResult
     from evalwire.model.history import History
     from evalwire.model.prices import Price
@@ -56,6 +57,7 @@ class Report:
         failing: by experiment, the IDs of the examples that failed or became worse, also in earlier results if this
             job did not run them; None for all examples of an experiment.
         unwritten: the reports that could not be written, each with the reason.
+        calibrations: the calibration of each evaluation by a language model, by experiment and name.
         budget: the budget, and the part of it that the job used; None without a budget.
     """
 
@@ -81,6 +83,7 @@ class Report:
     partial: PartialRun | None = None
     failing: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     unwritten: tuple[str, ...] = ()
+    calibrations: tuple[CalibrationState, ...] = ()
     budget: BudgetUse | None = None
 
     @property
@@ -142,6 +145,10 @@ class Report:
     def baseline_of(self, name: str) -> Baseline | None:
         """Return the comparison of an experiment with its baseline; None if no comparison was requested."""
         return next((baseline for baseline in self.baselines if baseline.experiment == name), None)
+
+    def calibrations_of(self, name: str) -> list[CalibrationState]:
+        """Return the calibrations of an experiment's evaluations by language models."""
+        return [state for state in self.calibrations if state.experiment == name]
 
     def history_of(self, name: str) -> History | None:
         """Return the history of an experiment; None if it has none."""

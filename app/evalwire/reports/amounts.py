@@ -17,6 +17,8 @@ def limit_text(gate: GateResult) -> str:
         if gate.is_relative:
             return f"drop of at most {gate.threshold * 100:g}% of the baseline"
         return f"drop of at most {f'{gate.threshold * 100:g} points' if gate.is_rate else f'{gate.threshold:g}'}"
+    if gate.rule == "min_kappa":
+        return f"kappa of at least {gate.threshold:g}"
     word = "at least" if gate.rule.startswith("min") else "at most"
     label = f" {plain(gate.label)}" if gate.label else ""
     return f"{word} {_amount(gate, gate.threshold, is_limit=True)}{label}"

@@ -164,7 +164,7 @@ def _measures(shown: ShownAgreement) -> Iterator[str]:
         return
     yield (
         f"finds {_rate(table.true_passes, table.passes, 'of the outputs that people pass')}, and "
-        f"{_rate(table.true_failures, table.failures, 'of those that they fail')}"
+        f"{_rate(table.true_failures, table.failures, 'of the outputs that they fail')}"
     )
     slope = table.discrimination
     if slope is None:

@@ -78,7 +78,7 @@ def measured(report: Report, result: ExperimentResult, score: ScoreSummary) -> M
     limits = [
         gate
         for gate in report.gates_of(result.name)
-        if gate.evaluation == score.name and gate.rule in _LIMITS and gate.value is not None
+        if gate.evaluation == score.name and gate.rule in _LIMITS and gate.value is not None and not gate.is_corrected
     ]
     limit = min(limits, key=lambda gate: not gate.is_red, default=None)
     value = limit.value if limit else score.pass_rate if is_rate else score.mean

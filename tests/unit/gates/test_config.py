@@ -688,7 +688,7 @@ def test_what_is_no_gate_is_refused_and_shown(flag):
     [
         (
             "top_k median >= 0.8",
-            "unknown measure 'median'. Known measures: mean, pass_rate, label_share, drop, examples.",
+            "unknown measure 'median'. Known measures: mean, pass_rate, label_share, drop, examples, kappa.",
         ),
         ("top_k drop >= 0.02", "drop does not accept >=."),
         ("es_search.error_rate >= 0.05", "error_rate does not accept >=."),

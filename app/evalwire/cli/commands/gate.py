@@ -159,20 +159,21 @@ def _gate_report(invocation: Invocation, report: Report) -> Report:
     limited = [result.name for result in report.results if is_limited]
     gating = _gating(invocation, None, _Recorded(results=report.results, ci=report.ci, limited=limited))
     _check_decided(report.results, gating)
-    gates, baselines = gating.apply(report.results)
+    found = gating.apply(report.results)
     history = gating.history or report.history
     applied = replace(
         report,
         unwritten=(),
-        gates=gates,
-        baselines=baselines,
+        gates=found.gates,
+        baselines=found.baselines,
+        calibrations=found.calibrations or report.calibrations,
         history=history,
         variants=gating.compare_variants(report.results),
         prices=gating.prices,
     )
     if report.outcome == "interrupted":
         return applied
-    outcome = decide_outcome(report.results, gates) if report.results else report.outcome
+    outcome = decide_outcome(report.results, found.gates) if report.results else report.outcome
     return replace(applied, outcome=outcome, exit_code=int(outcome != "passed"))
 
 
@@ -266,11 +267,11 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
     results = recorded.results
     gating = _gating(invocation, phoenix, recorded)
     _check_decided(results, gating)
-    gates, baselines = gating.apply(results)
-    outcome = decide_outcome(results, gates) if results else "errors"
+    applied = gating.apply(results)
+    outcome = decide_outcome(results, applied.gates) if results else "errors"
     if records_outcomes:
         try:
-            record_outcomes(phoenix.experiments, results, gates)
+            record_outcomes(phoenix.experiments, results, applied.gates)
         except EvalwireError as error:
             invocation.console.warn(str(error))
             outcome = "infrastructure" if outcome == "passed" else outcome
@@ -283,8 +284,9 @@ def _report(invocation: Invocation, phoenix: Phoenix, recorded: _Recorded, *, re
         endpoint=phoenix.endpoint,
         evalwire_version=__version__,
         ci=recorded.ci,
-        gates=gates,
-        baselines=baselines,
+        gates=applied.gates,
+        baselines=applied.baselines,
+        calibrations=applied.calibrations,
         history=gating.history,
         variants=gating.compare_variants(results),
         prices=invocation.settings.prices,

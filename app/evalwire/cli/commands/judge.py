@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from evalwire.cli.invocation import Invocation
     from evalwire.judges import Agreement, LabelledOutput
     from evalwire.model import Label
-    from evalwire.reports.judge_text import Difference, Form
 
 
 def judge(
@@ -36,7 +35,7 @@ def judge(
     labels: Path | None = None,
     annotation: str | None = None,
     experiment: str | None = None,
-    form: Form = "text",
+    form: reports.judge_text.Form = "text",
 ) -> int:
     """Show the agreement of an evaluator with people, write it to `judges/NAME.json`, and return exit code 0.
 
@@ -84,7 +83,7 @@ def judge(
     return 0
 
 
-def _difference(output: LabelledOutput) -> Difference:
+def _difference(output: LabelledOutput) -> reports.judge_text.Difference:
     said = output.evaluation
     values = sorted({_said(label) for label in output.labels})
     return reports.judge_text.Difference(

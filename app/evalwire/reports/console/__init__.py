@@ -13,6 +13,7 @@ from evalwire.model import count, written
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
 from evalwire.reports.budget_text import ended_text, resume_command, used_text
+from evalwire.reports.calibration_text import calibration_sentences
 from evalwire.reports.console.examples import change_lines, not_passed_lines
 from evalwire.reports.console.failure_lines import failures, noun_of_runs
 from evalwire.reports.console.gates import gate_lines
@@ -76,6 +77,7 @@ def _lines(report: Report, *, color: bool, width: int | None, verbose: bool) -> 
     style = "bold red" if report.exit_code else "bold yellow" if report.outcome == "partial" else "bold green"
     yield Line(headline(report), style=style)
     yield from _block(score_lines(report, width=width))
+    yield from _block(Line(sentence, style="dim") for sentence in calibration_sentences(report))
     yield from _block(gate_lines(report, verbose=verbose, color=color))
     yield from _block(variant_lines(report))
     directory = Path(report.directory) if report.directory else None

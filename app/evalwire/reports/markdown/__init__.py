@@ -13,6 +13,7 @@ from evalwire.model import count, token_count, total_usage, usage_cost
 from evalwire.reports import trend
 from evalwire.reports.baseline_text import drops_without_baseline, scored_again
 from evalwire.reports.budget_text import ended_text, used_text
+from evalwire.reports.calibration_text import calibration_sentences
 from evalwire.reports.ci_links import commit_link, pull_request_link
 from evalwire.reports.digest import REASONS, Digest
 from evalwire.reports.markdown.examples import baselines, lowest_scores
@@ -59,6 +60,7 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
         yield ""
     if parts:
         yield from score_table(report, parts, room)
+        yield from _calibrations(report)
     yield from _failed_gates(report, room)
     yield from variant_parts(report, room)
     yield from _errors(report, parts, room)
@@ -69,6 +71,13 @@ def _lines(report: Report, parts: Sequence[Part], room: Room) -> Iterator[str]:
     yield from folded("Statistics: intervals, p-values and methods", statistics(parts, report.gates, room))
     if links := _links(report):
         yield links
+        yield ""
+
+
+def _calibrations(report: Report) -> Iterator[str]:
+    sentences = calibration_sentences(report)
+    yield from (f"- {prose(sentence)}" for sentence in sentences)
+    if sentences:
         yield ""
 
 

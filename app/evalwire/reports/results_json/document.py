@@ -15,6 +15,7 @@ from evalwire.reports.results_json.baseline_records import Baseline, BaselineSco
 from evalwire.reports.results_json.history_records import History
 from evalwire.reports.results_json.records import (
     BudgetUse,
+    CalibrationState,
     Count,
     Interval,
     Number,
@@ -76,6 +77,9 @@ class GateResult(Record, frozen=True):
         Number | None,
         describe("For `max_drop`: smallest drop that the gate would have found in 4 of 5 cases; null if unknown."),
     ] = None
+    is_corrected: Annotated[
+        bool, describe("Whether the value is a rate that is corrected for the errors of the evaluator.")
+    ] = False
 
 
 class Failure(Record, frozen=True):
@@ -312,6 +316,10 @@ class Results(Record, frozen=True, kw_only=True):
     prices: Annotated[dict[str, Price], describe("Prices by model, for calls whose spans have no cost.")]
     gates: Annotated[tuple[GateResult, ...], describe("Results of the gates; empty if no gates were applied.")]
     baselines: Annotated[tuple[Baseline, ...], describe("Baselines of the experiments that were to be compared.")]
+    calibrations: Annotated[
+        tuple[CalibrationState, ...],
+        describe("Calibration of each evaluation by a language model; empty if no gates were applied."),
+    ] = ()
     history: Annotated[
         tuple[History, ...], describe("Earlier experiments of the base branch, for trends; empty if there are none.")
     ] = ()

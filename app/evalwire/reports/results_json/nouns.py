@@ -44,6 +44,7 @@ _NOUNS: dict[type[Record], Callable[..., Any]] = {
     history_records.HistoryEntry: model.HistoryEntry,
     history_records.ScoreMean: model.ScoreMean,
     records.BudgetUse: model.BudgetUse,
+    records.CalibrationState: model.CalibrationState,
     records.Forecast: model.Forecast,
     records.Interval: model.Interval,
     records.ModelUsage: model.ModelUsage,

@@ -158,6 +158,7 @@ def _report(results: document.Results, runs: Sequence[Sequence[TaskRun]] | None 
         journal=results.journal,
         ci=results.ci,
         gates=to_noun(results.gates),
+        calibrations=to_noun(results.calibrations),
         baselines=to_noun(results.baselines),
         history=to_noun(results.history),
         variants=to_noun(results.variants),

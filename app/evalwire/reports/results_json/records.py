@@ -70,6 +70,18 @@ class BudgetUse(Record, frozen=True):
     forecast: Annotated[Forecast | None, describe("Forecast from before the job; null without a forecast.")]
 
 
+class CalibrationState(Record, frozen=True):
+    """The calibration of an evaluation by a language model."""
+
+    experiment: Annotated[str, describe("Directory name of the experiment.")]
+    evaluation: Annotated[str, describe("Name of the evaluation.")]
+    date: Annotated[str, describe("Day of the calibration in UTC; empty if people never calibrated the evaluator.")]
+    labels: Annotated[Count, describe("Number of labelled outputs.")]
+    kappa: Annotated[Number | None, describe("Cohen's kappa of the evaluator and people; null if unknown.")]
+    interval: Annotated[Interval | None, describe("Interval of kappa; null if unknown.")]
+    change: Annotated[str, describe("What changed about the evaluator since its calibration; empty if nothing did.")]
+
+
 class ModelUsage(Record, frozen=True):
     """The usage of a language model."""
 

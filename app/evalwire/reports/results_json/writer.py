@@ -57,6 +57,7 @@ def pieces(report: Report) -> Iterator[str]:
         ci=dict(report.ci),
         prices={model: to_record(price) for model, price in _prices(report).items()},
         gates=to_record(report.gates),
+        calibrations=to_record(report.calibrations),
         baselines=(),
         history=to_record(report.history),
         variants=to_record(report.variants),
