@@ -52,7 +52,7 @@ def read_calibration(path: Path) -> Calibration:
         if version != _VERSION:
             raise UsageError(f"{path}: version {version!r} is not known here. Update evalwire, or calibrate again.")
         found: Calibration = msgspec.convert(values, Calibration)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a calibration ({error}). Calibrate again with `evalwire judge`.") from error
     return found
 

@@ -143,7 +143,8 @@ def _run_of(label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskR
     if label.repetition is None and len(runs) > 1:
         return None, "the example ran several times, and the label has no repetition"
     repetition = label.repetition or next(iter(runs))
-    return runs.get(repetition), f"the example has no repetition {repetition}"
+    found = runs.get(repetition)
+    return found, "" if found is not None else f"the example has no repetition {repetition}"
 
 
 def _labelled(run: TaskRun, labels: tuple[Label, ...], evaluation: str) -> LabelledOutput:
