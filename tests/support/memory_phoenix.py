@@ -15,7 +15,7 @@ from evalwire.cli.invocation import Invocation
 from evalwire.errors import DatasetNotFound, EvalwireError, ExperimentNotFound
 from evalwire.jobs import Console
 from evalwire.masking import Mask
-from evalwire.model import Dataset, Evaluation, Example, TaskRun
+from evalwire.model import Dataset, Evaluation, Example, ExperimentResult, Label, TaskRun
 from evalwire.phoenix.recorded import RecordedExperiments
 from evalwire.phoenix.runs import to_run
 from evalwire.settings import load_settings
@@ -33,8 +33,19 @@ class MemoryPhoenix:
         self.claims = _Claims()
         self.spans = _Spans()
         self.testsets = _Testsets()
+        self.annotations = _Annotations()
         self.version = lambda: "1.0"
         self.recorded = RecordedExperiments(None, self.datasets, self.experiments, self.runs)  # type: ignore[arg-type]
+
+
+class _Annotations:
+    """People's annotations, by the ID of the experiment and their name."""
+
+    def __init__(self) -> None:
+        self.labels: dict[tuple[str, str], list[Label]] = {}
+
+    def people(self, experiment: ExperimentResult, name: str) -> list[Label]:
+        return list(self.labels.get((experiment.experiment_id, name), ()))
 
 
 class _Datasets:

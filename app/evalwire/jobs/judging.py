@@ -85,7 +85,8 @@ def _experiment(
     else:
         if not names.datasets:
             raise NothingToRunError("the experiments directory has no experiments. Run this in the project.")
-        labelled = {label.experiment_id for label in labels if label.experiment_id}
+        labelled = {label.experiment_id for label in labels}
+        labelled = set() if "" in labelled else labelled  # labels without an experiment are of the newest
         found = (_record(names.records(name), labelled) for name in names.datasets)
         ids = [record["id"] for record in found if record is not None]
     try:

@@ -80,7 +80,7 @@ class PeopleAgreement:
     Attributes:
         annotators: the names of the people.
         shared: the number of outputs with labels of several people.
-        kappa: the mean kappa of all pairs of people with shared outputs; None without a kappa.
+        kappa: the mean kappa of all pairs of people, weighted with the number of shared outputs; None without a kappa.
         differing: the outputs on which people differ.
     """
 
@@ -176,11 +176,12 @@ def agreement_of_people(outputs: Iterable[LabelledOutput]) -> PeopleAgreement:
             differing.append(output)
         for first, second in combinations(sorted(output.labels, key=lambda label: label.annotator), 2):
             by_pair[first.annotator, second.annotator].append((first.value, second.value))
-    kappas = [kappa for pairs in by_pair.values() if (kappa := _kappa(pairs)) is not None]
+    kappas = [(kappa, len(pairs)) for pairs in by_pair.values() if (kappa := _kappa(pairs)) is not None]
+    total = sum(number for _, number in kappas)
     return PeopleAgreement(
         annotators=tuple(sorted(annotators)),
         shared=shared,
-        kappa=mean(kappas) if kappas else None,
+        kappa=sum(kappa * number for kappa, number in kappas) / total if total else None,
         differing=tuple(differing),
     )
 

@@ -88,14 +88,14 @@ def render(shown: ShownAgreement, form: Form, *, width: int = 80) -> str:
 
 
 def _text(shown: ShownAgreement, width: int) -> Iterator[str]:
-    yield _heading(shown)
+    yield from textwrap.wrap(_heading(shown), width)
     yield ""
     for sentence in (*_measures(shown), *shown.notes):
         yield from textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="    ")
     if not shown.differences:
         return
     yield ""
-    yield f"  {_differs(shown)}"
+    yield from textwrap.wrap(_differs(shown), width, initial_indent="  ")
     for difference in shown.differences[:_MOST_SHOWN]:
         yield ""
         yield from textwrap.wrap(
@@ -107,7 +107,7 @@ def _text(shown: ShownAgreement, width: int) -> Iterator[str]:
         yield from _side_by_side(difference, width - 4)
     if (more := len(shown.differences) - _MOST_SHOWN) > 0:
         yield ""
-        yield f"  and {more} more: show all with --markdown"
+        yield from textwrap.wrap(f"and {more} more: show all with --markdown", width, initial_indent="  ")
 
 
 def _side_by_side(difference: Difference, width: int) -> Iterator[str]:
