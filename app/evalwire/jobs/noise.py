@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _MOST_RECORDS = 1_000  # experiments of a dataset to consider
 _MOST_RUNS = 6  # experiments of the same code, of which all pairs are compared
-_MORE_RUNS = "Run it again with `evalwire noise --runs 2`"
+_MORE_RUNS = "Run `evalwire noise --runs 2`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

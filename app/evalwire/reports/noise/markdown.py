@@ -33,9 +33,11 @@ def _lines(experiment: ExperimentNoise) -> Iterator[str]:
     if experiment.note:
         yield prose(experiment.note)
         return
-    yield f"{words.title(experiment, show=code)}."
+    yield f"{words.title(experiment, show=lambda text: code(text, 80))}."
     yield ""
-    yield from (f"- {prose(note)}" for note in words.notes(experiment))
+    if found := list(words.notes(experiment)):
+        yield from (f"- {prose(note)}" for note in found)
+        yield ""
     yield f"| {' | '.join(_HEADS)} |"
     yield "|---|---|---|---|"
     yield from (_row(experiment, score) for score in experiment.scores)

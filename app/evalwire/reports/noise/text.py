@@ -46,7 +46,7 @@ def _of_score(experiment: ExperimentNoise, score: ScoreNoise, columns: int) -> I
     if not rows:
         return
     yield ""
-    table = [["examples that find a drop of", *words.plan_heads()], *([row.drop, *row.cells] for row in rows)]
+    table = [["examples to find", *words.plan_heads()], *([f"a drop of {row.drop}", *row.cells] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
