@@ -113,7 +113,7 @@ def _names(results: Iterable[ExperimentResult]) -> list[str]:
 def _failures(results: Sequence[ExperimentResult], gates: Sequence[Gate], prices: Mapping[str, Price]) -> Counter[str]:
     """Count the pairs of experiments in which each drop gate fails, if the older experiment is the baseline.
 
-    Gates that fail because they cannot find a drop do not count: that is no matter of chance.
+    Gates that fail because they cannot find a drop do not count: that is not a matter of chance.
     """
     found: Counter[str] = Counter()
     drops = [_without_required(gate) for gate in gates if gate.rule == "max_drop"]

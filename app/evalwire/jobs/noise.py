@@ -102,7 +102,7 @@ def find_same_code(names: RecordedNames, name: str) -> SameCode:
 
 
 def _is_of_code(record: Mapping[str, Any]) -> bool:
-    """Check whether the scores of an experiment are those of its code: too many errors may be those of a provider."""
+    """Check whether the scores of an experiment show its code: a provider may cause too many errors."""
     return own_metadata(record.get("metadata")).get("outcome") in ("passed", "gate_failed")
 
 

@@ -119,7 +119,7 @@ def test_a_required_drop_that_the_gate_allows_has_no_plan():
 
 def test_an_evaluation_without_a_gate_says_so():
     text = words(shown(ExperimentNoise(name="search", runs=2, when="now", scores=(score(NOISY, limit=""),))))
-    assert "no gate limits a drop. The figures are those of max_drop = 0" in text
+    assert "no gate limits a drop. The figures assume max_drop = 0" in text
 
 
 def test_the_page_loads_nothing_and_runs_nothing():

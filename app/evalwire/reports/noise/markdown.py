@@ -61,7 +61,7 @@ def _row(experiment: ExperimentNoise, score: ScoreNoise) -> str:
 def _of_score(experiment: ExperimentNoise, score: ScoreNoise) -> Iterator[str]:
     yield f"<details><summary><code>{_plain_name(score.name)}</code>: examples and plan</summary>"
     yield ""
-    # the sentences have no names but those of examples
+    # the IDs of examples are the only names in the sentences
     yield from (f"- {sentence}" for sentence in (words.flips(score), *words.sentences(experiment, score, show=code)))
     if bars := _bars(score.noise):
         yield f"- {bars} noisiest examples"

@@ -144,7 +144,7 @@ def gate(score: ScoreNoise) -> str:
     """Return how often the gate would have failed between runs of the same code."""
     found = score.gate
     if not found.limit:
-        return "no gate limits a drop. The figures are those of max_drop = 0"
+        return "no gate limits a drop. The figures assume max_drop = 0"
     limit = f"the gate max_drop ({found.limit})"
     if not found.pairs:
         return f"{limit} was not applied between repetitions"
