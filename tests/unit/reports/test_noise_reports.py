@@ -59,7 +59,7 @@ def test_each_format_says_it_all(format_):
         "31% of the noise is the judge's: 4.2% of the verdicts flip on the same output (120 examples scored 2 times)",
         "the gate max_drop (2 points) would have failed in 1 of 3 pairs of these runs",
         "with 120 examples, the gate finds a drop of 11.1 points in 4 of 5 cases, and a drop of 5 points in 36 of 100",
-        "to find a drop of 5 points in 4 of 5 cases: 452 examples, or 5 runs of each example",
+        "to find a drop of 5 points in 4 of 5 cases: 452 examples, or 4 runs of each example",
         "is_right min_pass_rate failed in 1 of 3 runs of the same code",
         "452 (0.949 usd)",
         "allowed",
