@@ -95,9 +95,10 @@ mutation: $(VENV)/installed  ## Run mutation tests of the modules that decide th
 bench: $(VENV)/installed  ## Compare speed and memory with their limits and with other libraries (30 minutes).
 	$(BIN)/python -m benchmarks $(ARGS)
 
-statistics: $(VENV)/installed  ## Simulate comparisons, early verdicts and budgets (an hour).
+statistics: $(VENV)/installed  ## Simulate comparisons, early verdicts, budgets and noise (an hour).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 	$(BIN)/python -m benchmarks.early $(ARGS)
+	$(BIN)/python -m benchmarks.noise $(ARGS)
 
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
 	$(BIN)/python docs/schema.py

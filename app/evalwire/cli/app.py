@@ -293,5 +293,63 @@ def gate(
     )
 
 
+@app.command(cls=Command)
+@takes(
+    *(*SELECTION, *_RECORD, *_SYNC, "keep_local", *_CALLS, *FETCHING, "gate", "report_dir"),
+    has_loudness=True,
+    has_names=True,
+    has_local=True,
+)
+def noise(
+    given: Given,
+    *,
+    runs: Annotated[
+        int,
+        typer.Option(
+            "--runs",
+            metavar="N",
+            min=0,
+            help="First run the experiments N more times. These runs are never baselines (default: 0).",
+            show_default=False,
+            rich_help_panel=SCOPE,
+        ),
+    ] = 0,
+    judges: Annotated[
+        bool,
+        typer.Option(
+            "--judges",
+            help="First score the newest outputs again, to show the part of the noise that is the judge's.",
+            rich_help_panel=SCOPE,
+        ),
+    ] = False,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Format: text, markdown or html (default: by the name of the file, else text).",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Show how many scores change between runs of the same code, and the drops that the gates find.
+
+    Without --runs and --judges, the recorded experiments show it, and no model is called.
+    """
+    execute(
+        lambda invocation: commands.noise.noise(
+            invocation,
+            runs=runs,
+            judges=judges,
+            local=given.around.get("local", False),
+            format_=format_ or "",
+            output=output,
+        ),
+        given.flags,
+        **given.around,
+        error_code=None if runs or judges else 2,
+    )
+
+
 app.add_typer(record_commands.app)
 app.add_typer(project_commands.app)

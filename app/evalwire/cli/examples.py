@@ -24,6 +24,7 @@ EXAMPLES = {
     "pin": ("evalwire baseline pin RXhwZXJpbWVudDox --tag release", "evalwire baseline pin last --tag release"),
     "unpin": ("evalwire baseline unpin --tag release",),
     "plan": ("evalwire plan --shards 4 --upload --output plan.json",),
+    "noise": ("evalwire noise", "evalwire noise doc_search --runs 2 --output noise.html"),
     "plan-size": ("evalwire plan-size", "evalwire plan-size doc_search --local"),
     "judge": ("evalwire judge judged", "evalwire judge judged --labels labels.csv --markdown"),
     "serve": ("evalwire serve", "evalwire serve --port 6007"),

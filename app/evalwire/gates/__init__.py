@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
     from evalwire.gates.drops import check_drop
+    from evalwire.gates.noise import measure_noise, unstable_limits
     from evalwire.gates.power import SampleSize, detectable_drop
     from evalwire.gates.resolve import Gate, KnownNames, resolve_gates, unapplied_gates
     from evalwire.gates.schema import evaluation_schema, gates_schema
@@ -55,11 +56,13 @@ __all__ = [
     "find_base_branch",
     "gates_schema",
     "is_of_base_branch",
+    "measure_noise",
     "on_branches",
     "read_gates",
     "resolve_gates",
     "unapplied_gates",
     "undecided_gates",
+    "unstable_limits",
     "with_shares",
 ]
 
@@ -77,6 +80,8 @@ __getattr__ = lazy_names(
         "KnownNames": "resolve",
         "SampleSize": "power",
         "detectable_drop": "power",
+        "measure_noise": "noise",
+        "unstable_limits": "noise",
         "Limit": "config",
         "find_base_branch": "baselines",
         "is_of_base_branch": "baselines",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
+    from evalwire.jobs.noise import SameCode, find_same_code, is_complete_record, measured_noise
     from evalwire.jobs.outcome import decide_outcome, record_outcomes
     from evalwire.jobs.parts import opener
     from evalwire.jobs.progress import Quiet, progress_counter
@@ -51,7 +52,13 @@ if TYPE_CHECKING:
     )
     from evalwire.jobs.signals import Signals
     from evalwire.jobs.spec import engine_limits, job_spec, resumed_spec
-    from evalwire.jobs.testset import prepare_datasets, testset_columns, testset_differences, testset_path
+    from evalwire.jobs.testset import (
+        prepare_datasets,
+        testset_columns,
+        testset_differences,
+        testset_path,
+        with_uploads,
+    )
     from evalwire.jobs.variants.messages import Inherited
     from evalwire.jobs.watched_files import WatchedFiles
 
@@ -73,6 +80,7 @@ __all__ = [
     "Quiet",
     "RecordedNames",
     "ReportWriter",
+    "SameCode",
     "Selected",
     "Signals",
     "WatchedFiles",
@@ -86,7 +94,9 @@ __all__ = [
     "engine_limits",
     "experiment_report",
     "export_experiment",
+    "find_same_code",
     "forecast_text",
+    "is_complete_record",
     "job_gating",
     "job_spec",
     "judges_directory",
@@ -98,6 +108,7 @@ __all__ = [
     "local_notice",
     "local_progress",
     "local_server",
+    "measured_noise",
     "opener",
     "prepare_datasets",
     "prepare_gating",
@@ -122,6 +133,7 @@ __all__ = [
     "testset_differences",
     "testset_path",
     "with_task_files",
+    "with_uploads",
 ]
 
 __getattr__ = lazy_names(
@@ -139,6 +151,7 @@ __getattr__ = lazy_names(
         "Listing": "listing",
         "NAMES": "names",
         "RecordedNames": "names",
+        "SameCode": "noise",
         "Quiet": "progress",
         "ReportWriter": "report_writer",
         "Signals": "signals",
@@ -173,6 +186,9 @@ __getattr__ = lazy_names(
         "recorded_names": "selection",
         "local_progress": "connect",
         "local_server": "connect",
+        "find_same_code": "noise",
+        "is_complete_record": "noise",
+        "measured_noise": "noise",
         "opener": "parts",
         "prepare_datasets": "testset",
         "prepare_gating": "gating",
@@ -193,5 +209,6 @@ __getattr__ = lazy_names(
         "testset_columns": "testset",
         "testset_differences": "testset",
         "testset_path": "testset",
+        "with_uploads": "testset",
     },
 )

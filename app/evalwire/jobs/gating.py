@@ -328,6 +328,8 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
         for spec in [job.spec.of_experiment(experiment.name)]
     ]
     known = known_names(settings.experiments, job.experiments)
+    if job.spec.is_noise:
+        return _of_noise(resolve_gates(request.thresholds, known), request)
     if job.dry_run is not None and not request.thresholds.is_empty:
         say("dry run: the gates are not applied")
     elif job.spec.selection is not None and not request.thresholds.is_empty:
@@ -349,6 +351,12 @@ def job_gating(job: Job, settings: Settings, *, directory: str, say: Callable[[s
         say(f"no task is called: {' and '.join(rules)} {'is' if len(rules) == 1 else 'are'} not applied")
         return replace(gating, gates=[gate for gate in gating.gates if gate.rule not in RULES_OF_CALLS])
     return gating
+
+
+def _of_noise(gates: Sequence[Gate], request: GateRequest) -> Gating:
+    """Return the gates of a job that measures noise: only limits on failed runs, which decide whether it counts."""
+    limits = [gate for gate in gates if gate.rule == "max_error_rate"]
+    return Gating(gates=limits, asked=BaselineChoice("none"), baselines={}, prices=request.prices)
 
 
 def _started_at(job: Job, experiment: str) -> datetime | None:

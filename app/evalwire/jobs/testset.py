@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,37 @@ def prepare_datasets(
         for line in testset_differences(settings, phoenix, names, branch=spec.metadata.get("branch")):
             console.say(line)
     return {}
+
+
+def with_uploads(
+    settings: Settings,
+    console: Console,
+    phoenix: Phoenix,
+    experiments: Sequence[Experiment],
+    spec: JobSpec,
+    *,
+    local: bool,
+    is_dry: bool = False,
+) -> JobSpec:
+    """Upload the testset if the job requests it, and return the spec with the uploaded versions.
+
+    Args:
+        settings: the settings of the testset.
+        console: receives the changes, or the differences.
+        phoenix: the server of the datasets.
+        experiments: the experiments of the job.
+        spec: the specification of the job.
+        local: whether the server is the local Phoenix, to which each job uploads its testset.
+        is_dry: whether nothing is recorded.
+
+    Raises:
+        EvalwireError: the testset has errors, or Phoenix did not accept the upload.
+    """
+    uploads = settings.csv_path is not None if local else settings.sync
+    uploaded = prepare_datasets(
+        settings, console, phoenix, experiments, spec, uploads=uploads, is_dry=is_dry and not local
+    )
+    return replace(spec, uploaded=uploaded)
 
 
 def _sync(

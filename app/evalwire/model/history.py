@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from evalwire.model.means import means_from_json
-from evalwire.model.metadata import own_metadata, recorded_start, recorded_usage, source_facts, stopping_of
+from evalwire.model.metadata import (
+    is_noise_run,
+    own_metadata,
+    recorded_start,
+    recorded_usage,
+    source_facts,
+    stopping_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +35,7 @@ class HistoryEntry:
         is_dirty: whether the working copy had changes that the commit does not have.
         outcome: the outcome; empty if the experiment did not end.
         is_scored: whether the experiment has new scores of outputs of an earlier run.
+        is_noise: whether the experiment measured noise.
         part: for lists, the extent of an experiment that ended early, such as `140 of 500 examples`; else empty.
         scores: the means, sorted by name; empty for an experiment of an earlier version of evalwire.
         usage: the usage of language models; None if it is unknown.
@@ -40,6 +48,7 @@ class HistoryEntry:
     is_dirty: bool = False
     outcome: str = ""
     is_scored: bool = False
+    is_noise: bool = False
     part: str = ""
     scores: tuple[ScoreMean, ...] = ()
     usage: Usage | None = None
@@ -58,7 +67,8 @@ class HistoryEntry:
     def outcome_text(self) -> str:
         """The outcome in words."""
         outcome = self.outcome.replace("_", " ") or "not finished"
-        return f"{outcome} (new scores)" if self.is_scored else outcome
+        notes = ["noise"] * self.is_noise + ["new scores"] * self.is_scored
+        return f"{outcome} ({', '.join(notes)})" if notes else outcome
 
     def score(self, name: str) -> ScoreMean | None:
         """Return the mean of an evaluation; None if the experiment does not have it."""
@@ -93,6 +103,7 @@ def history_entry(record: Mapping[str, Any]) -> HistoryEntry:
         is_dirty=metadata.get("dirty") is True,
         outcome=_text(facts.get("outcome")) or "",
         is_scored=source_facts(metadata) is not None,
+        is_noise=is_noise_run(metadata),
         part=stopping.extent if stopping is not None and stopping.is_early else "",
         scores=means_from_json(facts.get("means")),
         usage=recorded_usage(facts),

@@ -48,6 +48,7 @@ class JobSpec:
         sources: by experiment, the recorded experiment whose outputs the job scores; empty for a job that calls tasks.
         stopping: the rules of early verdicts; None to run all examples.
         sharing: the division of the experiments among shards; None for a job that runs everything.
+        is_noise: whether the job measures noise, so that its experiments are never baselines.
     """
 
     prefix: str = "eval"
@@ -63,6 +64,7 @@ class JobSpec:
     sources: Mapping[str, OutputSource] = field(default_factory=dict)
     stopping: StoppingRules | None = None
     sharing: Sharing | None = None
+    is_noise: bool = False
 
     def of_experiment(self, name: str) -> JobSpec:
         """Return the specification of an experiment: a scored experiment has the parameters of its source."""

@@ -61,6 +61,7 @@ def start_metadata(experiment: Experiment, spec: JobSpec, dataset: Dataset, *, s
         "settings": _settings_digest(experiment, spec),
         "inputs": experiment.inputs.to_json(),
         **({"stopping": spec.stopping.to_json()} if spec.stopping else {}),
+        **({"noise": True} if spec.is_noise else {}),
     }
 
 
@@ -267,6 +268,11 @@ def source_facts(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None
     return found if isinstance(found, Mapping) else None
 
 
+def is_noise_run(metadata: Mapping[str, Any] | None) -> bool:
+    """Check whether an experiment was recorded to measure noise, by its metadata."""
+    return own_metadata(metadata).get("noise") is True
+
+
 def stopping_of(metadata: Mapping[str, Any] | None) -> Stopping | None:
     """Return the extent of an experiment with early verdicts, from its metadata; None for other experiments."""
     return Stopping.from_json(own_metadata(metadata).get("stopping"))
@@ -287,6 +293,8 @@ def baseline_obstacle(metadata: Mapping[str, Any] | None, *, stopping: Stopping 
     """
     if partial_facts(metadata) is not None:
         return "is from a partial run"
+    if is_noise_run(metadata):
+        return "was run to measure noise"
     if source_facts(metadata) is not None:
         return "has new scores of outputs of an earlier run"
     stopping = stopping or stopping_of(metadata)

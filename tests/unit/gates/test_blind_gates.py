@@ -36,7 +36,7 @@ def test_a_gate_that_cannot_find_the_drop_is_red_and_says_how_to_mend_it():
     assert 0.08 < its.minimum_detectable < 0.12
     assert its.text == (
         "the gate on s cannot find a drop of 5 points: only of 11.4 points or more (max_minimum_detectable). Use 372 "
-        "examples, or set repetitions = 5 here and in the baseline. s did not change (95.0% to 95.0% over 100 pairs)"
+        "examples, or set repetitions = 4 here and in the baseline. s did not change (95.0% to 95.0% over 100 pairs)"
     )
 
 

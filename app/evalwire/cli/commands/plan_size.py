@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from evalwire import reports
 from evalwire.errors import NothingToRunError
 from evalwire.gates import KnownNames, SampleSize, compare_results, detectable_drop, resolve_gates
-from evalwire.jobs import Listing, RecordedNames
-from evalwire.model import baseline_obstacle, count, own_metadata, usage_cost
+from evalwire.jobs import Listing, RecordedNames, is_complete_record
+from evalwire.model import count, usage_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Sequence
 
     from evalwire.cli.invocation import Invocation
     from evalwire.gates import Gate
@@ -41,7 +40,7 @@ def plan_size(invocation: Invocation) -> int:
         raise NothingToRunError(f"no experiment in {settings.experiments.resolve()}/, so there are no gates.")
     pairs: dict[str, list[ExperimentResult]] = {}
     for name in names.datasets:
-        complete = itertools.islice(filter(_is_complete, names.records(name)), 2)
+        complete = itertools.islice(filter(is_complete_record, names.records(name)), 2)
         pairs[name] = [phoenix.recorded.result(record["id"]) for record in complete]
     known = {name: _scores(found) if found else None for name, found in pairs.items()}
     gates = resolve_gates(settings.thresholds, KnownNames(gated=known, is_lenient=True))
@@ -52,13 +51,6 @@ def plan_size(invocation: Invocation) -> int:
     ]
     invocation.console.show(reports.size_text.as_text(sized))
     return 0
-
-
-def _is_complete(record: Mapping[str, Any]) -> bool:
-    """Check whether a recorded experiment ran all examples, and its task."""
-    metadata = record.get("metadata") or {}
-    has_ended = own_metadata(metadata).get("outcome") is not None and not record.get("missing_run_count")
-    return has_ended and not baseline_obstacle(metadata)
 
 
 def _scores(results: Sequence[ExperimentResult]) -> list[str]:

@@ -18,12 +18,12 @@ from evalwire.jobs import (
     job_spec,
     loaded_experiments,
     local_notice,
-    prepare_datasets,
     reachable_phoenix,
     resumed_spec,
     run_and_report,
     select_examples,
     select_names,
+    with_uploads,
 )
 from evalwire.shards import find_membership
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from evalwire.cli.invocation import Invocation
     from evalwire.model import Budget, ExampleSelection, Experiment, JobSpec
-    from evalwire.phoenix import Phoenix
     from evalwire.recording import PastJob
     from evalwire.settings import Settings
     from evalwire.shards import Membership
@@ -101,7 +100,7 @@ def run(
             versioned = spec  # a plan has the versions of the datasets
             if planned is None:
                 is_dry = dry_run is not None
-                versioned = _with_uploads(invocation, phoenix, experiments, spec, local=local, is_dry=is_dry)
+                versioned = with_uploads(settings, console, phoenix, experiments, spec, local=local, is_dry=is_dry)
             yield Job(
                 experiments=select_examples(experiments, versioned, phoenix, say=console.say),
                 phoenix=phoenix,
@@ -165,24 +164,6 @@ def _check_shards(selection: ExampleSelection | None, *, local: bool) -> None:
             f"{selection} cannot be used with shards, because all shards together run all examples. Omit --shard and "
             "--plan, or run all examples."
         )
-
-
-def _with_uploads(
-    invocation: Invocation,
-    phoenix: Phoenix,
-    experiments: Sequence[Experiment],
-    spec: JobSpec,
-    *,
-    local: bool,
-    is_dry: bool,
-) -> JobSpec:
-    """Upload the testset if the job requests it, and return the spec with the uploaded versions."""
-    settings = invocation.settings
-    uploads = settings.csv_path is not None if local else settings.sync
-    uploaded = prepare_datasets(
-        settings, invocation.console, phoenix, experiments, spec, uploads=uploads, is_dry=is_dry and not local
-    )
-    return replace(spec, uploaded=uploaded)
 
 
 def _check_upload(settings: Settings) -> None:

@@ -42,6 +42,7 @@ class JobLine(_Line, frozen=True, tag="job"):
     uploaded: Mapping[str, UploadedVersion] = msgspec.field(default_factory=dict)
     sources: Mapping[str, OutputSource] = msgspec.field(default_factory=dict)
     stopping: StoppingRules | None = None
+    is_noise: bool = False
 
 
 class CreateLine(_Line, frozen=True, tag="create"):

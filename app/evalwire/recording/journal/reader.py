@@ -108,6 +108,7 @@ def _job(line: lines.JobLine) -> PastJob:
             baseline=line.baseline,
             selection=selection,
             stopping=line.stopping,
+            is_noise=line.is_noise,
             sharing=_sharing(line.shard, line.run_key),
         ),
     )

@@ -167,6 +167,7 @@ class Journal:
                 run_key=sharing.run_key if sharing else None,
                 selection=spec.selection.to_json() if spec.selection else None,
                 stopping=spec.stopping,
+                is_noise=spec.is_noise,
             )
         )
         for name in spec.sources:

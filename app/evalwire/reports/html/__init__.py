@@ -45,8 +45,8 @@ def pieces(report: Report) -> Iterator[str]:
     report = with_reachable_pages(report)
     digest = Digest.of(report)
     sections = [Section.of(report, number) for number in range(len(report.results))]
-    style = "".join([_own("style.css"), _own("trend.css"), *(section.style for section in sections)])
-    script = _own("script.js")
+    style = "".join([own_file("style.css"), own_file("trend.css"), *(section.style for section in sections)])
+    script = own_file("script.js")
     sections.sort(key=lambda section: section.state == "passed")  # failed experiments first
     has_runs = any(result.runs for result in report.results)
     page = _page().generate(
@@ -69,7 +69,7 @@ def pieces(report: Report) -> Iterator[str]:
         values=Values(),
         style=Markup(style),  # noqa: S704 - evalwire's own
         script=Markup(script),  # noqa: S704 - evalwire's own
-        policy=_policy(style=style, script=script),
+        policy=content_policy(style=style, script=script),
     )
     yield from map(str.__str__, page)  # as str, because Markup would escape text that is joined to it
 
@@ -129,14 +129,16 @@ def _marked(before: str, after: str) -> list[Markup]:
     ]
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
+    """Return the text of a style or script of this package."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _policy(*, style: str, script: str) -> str:
-    """Return the content security policy of the page, which allows only this script and this style."""
+def content_policy(*, style: str, script: str = "") -> str:
+    """Return the content security policy of a page, which allows only this script and this style."""
+    allowed = f"'{_hash(script)}'" if script else "'none'"
     return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; "
+        f"default-src 'none'; script-src {allowed}; style-src '{_hash(style)}'; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
