@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,14 @@ def test_each_block_has_the_shares_of_the_whole(scores, seed):
         start = Counter(scores[id_] for id_ in order[:end])
         for score, total in whole.items():
             assert abs(start[score] - end * total / len(order)) <= 2
+
+
+@pytest.mark.parametrize("rare", [3, 20, 50])
+def test_a_rare_score_is_in_every_part(rare):
+    scores = {f"r{n}": float(n >= rare) for n in range(100)}
+    order = labeling_order(scores, seed="s")
+    for end in range(BLOCK, 101, BLOCK):
+        assert abs(sum(scores[id_] == 0 for id_ in order[:end]) - end * rare / 100) <= 2
 
 
 @given(st.integers(50, 300), st.integers(0, 9))

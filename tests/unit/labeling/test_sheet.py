@@ -76,6 +76,21 @@ def test_answers_are_sent_again_after_a_failure():
     assert sender.late == 0
 
 
+def test_an_answer_that_changes_while_it_is_sent_is_sent_again():
+    calls: list[list[str]] = []
+
+    def send(ids):
+        calls.append(list(ids))
+        if len(calls) == 1:
+            sender.put(["r1"])
+
+    sender = Sender(send)
+    sender.put(["r1", "r2"])
+    assert sender.close() == 1
+    assert sender.close() == 0
+    assert calls == [["r1", "r2"], ["r1"]]
+
+
 def test_what_was_not_sent_is_counted():
     def send(ids):
         raise PhoenixUnreachable("away")
