@@ -6,7 +6,7 @@ case "${1:-}" in
   [ $# -eq 0 ] || shift
   set -- evalwire run "$@"
   ;;
--* | baseline | check | comment | compare | export | gate | init | list | local | new | noise | plan | plan-size | report | resume | run | runs | score | serve | upload | validate) set -- evalwire "$@" ;;
+-* | baseline | check | comment | compare | export | gate | init | judge | label | list | local | new | noise | plan | plan-size | report | resume | run | runs | score | serve | upload | validate) set -- evalwire "$@" ;;
 esac
 [ -z "${EVALWIRE_REQUIREMENTS:-}" ] || [ "${1:-}" != evalwire ] || set -- python /app/overlay.py "$@"
 exec "$@"

@@ -20,7 +20,15 @@ from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 20.0  # for the browser's start and for each answer
-_KEYS = {"Enter": (13, "\r"), " ": (32, " "), "Tab": (9, ""), "Escape": (27, "")}
+_KEYS = {
+    "Enter": (13, "\r"),
+    " ": (32, " "),
+    "Tab": (9, ""),
+    "Escape": (27, ""),
+    "ArrowLeft": (37, ""),
+    "ArrowRight": (39, ""),
+    **{letter: (ord(letter.upper()), letter) for letter in "abcdefghijklmnopqrstuvwxyz0123456789"},
+}
 
 
 def find() -> str | None:

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from conftest import quiet_environment
+from evalwire import labeling
+from evalwire.model.labels import FAILED, PASSED
 from evalwire.phoenix.local import local_phoenix
 from evalwire.reports import console
 from evalwire.reports.results_json import load_results
@@ -39,6 +41,7 @@ MOST_TRIES = 5
 OPEN_RUN = "document.querySelector('.changes a').click()"
 TREND = "[...document.querySelectorAll('h3')].find(head => head.textContent === 'History').scrollIntoView()"
 FILTER = "location.hash = '?kind=worse'"
+LABELED = (PASSED, PASSED, FAILED)
 
 
 def run(demo: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -100,6 +103,36 @@ def take_report(chromium: browser.Browser, address: str, name: str, *, step: str
         (PICTURES / f"{name}.png").write_bytes(page.picture())
 
 
+def take_label(chromium: browser.Browser) -> None:
+    """Take a picture of the labeling page after some labels."""
+    texts = [
+        ("How do I change the name on my booking?", "change-a-booking", "Open the booking and choose Edit traveler."),
+        ("Can I bring a dog?", "pets", "Pets are not part of a booking."),
+        ("The app shows an old price", "prices", "I am sorry, I cannot help with that."),
+        ("Refund only part of a booking", "refund-a-booking", "Choose the traveler, then Cancel and refund."),
+    ]
+    outputs = [
+        labeling.Output(
+            run_id=str(place),
+            example_id=f"q{place}",
+            repetition=1,
+            input=[("user_query", query)],
+            expected=[("expected_output", expected)],
+            output=[("answer", answer)],
+        )
+        for place, (query, expected, answer) in enumerate(texts * 10)
+    ]
+    answers = {str(place): labeling.Answer(word=word) for place, word in enumerate(LABELED)}
+    head = {"head": "Label judged: doc_search", "about": "As ann. Each answer is saved in judges/labels/judged.csv."}
+    server = labeling.LabelingServer(labeling.Labeling(head, outputs, answers, save=lambda *_: None))
+    server.start()
+    with chromium.page(width=900, height=720) as page:
+        page.open(server.url)
+        page.wait_for("document.body.dataset.ready === 'yes'")
+        (PICTURES / "label.png").write_bytes(page.picture())
+    server.close()
+
+
 def main() -> None:
     """Write docs/pictures/."""
     program = browser.find()
@@ -129,6 +162,7 @@ def main() -> None:
             take_report(chromium, address, "report-trend", step=TREND)
             take_report(chromium, address, "report-dark", step=OPEN_RUN, dark=True)
             take_report(chromium, address, "report-phone", step=OPEN_RUN, width=390, height=844)
+            take_label(chromium)
             with chromium.page(width=github_page.WIDTH, height=900) as page:
                 page.open(comment.as_uri())
                 (PICTURES / "comment.png").write_bytes(page.picture(whole=True))

@@ -17,6 +17,7 @@ EXAMPLES = {
     ),
     "runs": ("evalwire runs", "evalwire runs --name doc_search --limit 30"),
     "compare": ("evalwire compare last~1 last", "evalwire compare branch:main file:test-results/results.json"),
+    "label": ("evalwire label judged --limit 60", "evalwire label judged --csv sheet.csv"),
     "report": ("evalwire report --format html --output report.html",),
     "comment": ("evalwire comment", "evalwire comment --key gpt-4o"),
     "export": ("evalwire export --experiment last --output runs.csv",),

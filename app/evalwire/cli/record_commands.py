@@ -184,6 +184,92 @@ def report(
 
 
 @app.command(cls=Command)
+@takes(*SELECTION, "prefix", has_local=True)
+def label(
+    given: Given,
+    *,
+    evaluation: Annotated[
+        str, typer.Argument(metavar="EVALUATION", help="Score whose evaluator the labels calibrate.")
+    ],
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            metavar="ID",
+            help="Experiment to label: an ID, or another name that `compare` accepts (default: last).",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="PATH",
+            help="File of labels (default: judges/labels/EVALUATION.csv).",
+            show_default=False,
+        ),
+    ] = None,
+    annotator: Annotated[
+        str | None,
+        typer.Option("--annotator", metavar="NAME", help="Your name (default: your user name).", show_default=False),
+    ] = None,
+    annotation: Annotated[
+        str | None,
+        typer.Option(
+            "--annotation",
+            metavar="NAME",
+            help="Name of the annotations in Phoenix (default: EVALUATION).",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="Label only the first N outputs of the random order."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", min=1, max=65535, help="Port of the page (default: any free port)."),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address of the page, but do not open it.")
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="PATH", help="Write the outputs to this CSV file for a spreadsheet, and end."),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Read the labels from this CSV file, which --csv wrote."),
+    ] = None,
+) -> None:
+    """Label outputs as pass or fail by keyboard, on a page of this machine, without seeing their scores.
+
+    The labels are saved in a CSV file, and in Phoenix as annotations of kind HUMAN.
+    """
+    if csv is not None and from_ is not None:
+        raise typer.BadParameter("cannot be combined with --csv. Omit --from or --csv", param_hint="--from")
+    execute(
+        lambda invocation: commands.label.label(
+            invocation,
+            commands.label.LabelFlags(
+                evaluation=evaluation,
+                experiment=experiment,
+                labels=labels,
+                annotator=annotator,
+                annotation=annotation,
+                limit=limit,
+                port=port,
+                has_browser=not no_browser,
+                sheet=csv,
+                filled=from_,
+            ),
+        ),
+        given.flags,
+        **given.around,
+    )
+
+
+@app.command(cls=Command)
 @takes()
 def comment(
     given: Given,

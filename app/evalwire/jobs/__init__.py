@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from evalwire.jobs.budget import budget_of, resumed_budget
     from evalwire.jobs.connect import (
         Connect,
+        is_in_container,
         kept_notice,
         local_notice,
         local_progress,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         prepare_gating,
     )
     from evalwire.jobs.judging import LabelRequest, judges_directory, labelled_experiment, labels_path
+    from evalwire.jobs.labeling import LabelBook, LabelingRequest, find_labeled_experiment
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import NAMES, RecordedNames
@@ -74,7 +76,9 @@ __all__ = [
     "Inherited",
     "Job",
     "JobStart",
+    "LabelBook",
     "LabelRequest",
+    "LabelingRequest",
     "Listing",
     "Loaded",
     "Quiet",
@@ -94,9 +98,11 @@ __all__ = [
     "engine_limits",
     "experiment_report",
     "export_experiment",
+    "find_labeled_experiment",
     "find_same_code",
     "forecast_text",
     "is_complete_record",
+    "is_in_container",
     "job_gating",
     "job_spec",
     "judges_directory",
@@ -147,6 +153,10 @@ __getattr__ = lazy_names(
         "GateRequest": "gating",
         "Gating": "gating",
         "Job": "run",
+        "LabelBook": "labeling",
+        "LabelingRequest": "labeling",
+        "find_labeled_experiment": "labeling",
+        "is_in_container": "connect",
         "JobStart": "run",
         "Listing": "listing",
         "NAMES": "names",

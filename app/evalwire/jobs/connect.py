@@ -73,12 +73,12 @@ def _reason_not_to_keep(environ: Mapping[str, str], console: Console) -> str:
     """Return why a server must not continue after the command."""
     if is_ci(environ):
         return "in CI"
-    if _is_in_container(environ):
+    if is_in_container(environ):
         return "in a container"
     return "" if console.out.isatty() and console.err.isatty() else "without a terminal"
 
 
-def _is_in_container(environ: Mapping[str, str]) -> bool:
+def is_in_container(environ: Mapping[str, str]) -> bool:
     """Check for the marks of Docker, Podman, systemd and Kubernetes."""
     files = (Path("/.dockerenv"), Path("/run/.containerenv"))
     return any(environ.get(name) for name in ("container", "KUBERNETES_SERVICE_HOST")) or any(

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
         calibration_path,
         load_calibrations,
     )
+    from evalwire.judges.label_rows import LabelRows, label_row, row_value
     from evalwire.judges.labels_file import LABEL_COLUMNS, labels_csv, read_labels
     from evalwire.judges.matching import LabelledOutput, label_sources
 
 _HOMES = {
     "agreement": ("FEWEST_FOR_KAPPA", "Agreement", "measure_agreement"),
     "calibration_file": ("JUDGES_DIRECTORY", "calibration_json", "calibration_path", "load_calibrations"),
+    "label_rows": ("LabelRows", "label_row", "row_value"),
     "labels_file": ("LABEL_COLUMNS", "labels_csv", "read_labels"),
     "matching": ("LabelledOutput", "label_sources"),
 }
@@ -27,14 +29,17 @@ __all__ = [
     "JUDGES_DIRECTORY",
     "LABEL_COLUMNS",
     "Agreement",
+    "LabelRows",
     "LabelledOutput",
     "calibration_json",
     "calibration_path",
+    "label_row",
     "label_sources",
     "labels_csv",
     "load_calibrations",
     "measure_agreement",
     "read_labels",
+    "row_value",
 ]
 
 __getattr__ = lazy_names(__name__, {name: module for module, names in _HOMES.items() for name in names})

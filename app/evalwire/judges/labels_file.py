@@ -30,7 +30,7 @@ def read_labels(path: Path) -> list[Label]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the labels in {path}: {error}") from error
-    rows = csv.DictReader(io.StringIO(text), delimiter=_separator(text), strict=True)
+    rows = csv.DictReader(io.StringIO(text), delimiter=separator_of(text), strict=True)
     try:
         _check_columns([name.strip() for name in rows.fieldnames or ()], path)
         return list(_labels(rows, path))
@@ -56,7 +56,8 @@ def labels_csv(labels: Iterable[Label]) -> Iterator[str]:
         yield line((*place, label.word, f"{label.value:.17g}" if label.is_score else "", label.note))
 
 
-def _separator(text: str) -> str:
+def separator_of(text: str) -> str:
+    """Return the separator of the cells of a file of labels."""
     header = text.partition("\n")[0]
     return max(",;\t", key=lambda each: len(set(LABEL_COLUMNS).intersection(header.strip().split(each))))
 
