@@ -25,7 +25,7 @@ JUDGES = ((0.95, 0.90), (0.92, 0.69), (0.80, 0.60))
 RATES = (0.5, 0.8, 0.9)
 LABELS = (60, 100, 200)
 OUTPUTS = 400
-CALIBRATED_AT = 0.8  # the true pass rate of the labelled outputs, for rates of other outputs
+CALIBRATED_AT = 0.8  # the true pass rate of the labeled outputs, for rates of other outputs
 
 Simulate = Callable[[random.Random, float, float, float, int], "Interval | None"]
 

@@ -240,12 +240,12 @@ def test_classifiers_score(run):
                 choices={"right": 1.0, "wrong": 0.0},
             )
             """,
-        labelled="""
+        labeled="""
             from phoenix.evals import create_classifier
             from ._fake_llm import llm
 
-            labelled = create_classifier(
-                name="labelled", llm=llm, prompt_template="{{input.q}}", choices=["right", "wrong"]
+            labeled = create_classifier(
+                name="labeled", llm=llm, prompt_template="{{input.q}}", choices=["right", "wrong"]
             )
             """,
         partly="""
@@ -259,7 +259,7 @@ def test_classifiers_score(run):
     )
     assert said(result) == [
         ("correct", 1.0, "right", "LLM"),
-        ("labelled", None, "wrong", "LLM"),
+        ("labeled", None, "wrong", "LLM"),
         ("partly", 1.0, "right", "LLM"),
     ]
     assert [one.kind for one in result.evaluations] == ["bool", "label", "number"], "by the choices that are declared"

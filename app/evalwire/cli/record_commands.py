@@ -80,7 +80,7 @@ def judge(
         typer.Option(
             "--experiment",
             metavar="ID",
-            help="Experiment with the labelled outputs: an ID, `last`, or another name that `compare` accepts "
+            help="Experiment with the labeled outputs: an ID, `last`, or another name that `compare` accepts "
             "(default: the experiment that the labels name, else last).",
         ),
     ] = None,
@@ -91,8 +91,7 @@ def judge(
 ) -> None:
     """Measure how an evaluator agrees with people, and write judges/EVALUATION.json for gates.
 
-    Shows kappa, the share of passes and failures that the evaluator finds, the corrected pass rate, and the outputs on
-    which it differs from people.
+    Shows kappa, the passes and failures that it finds, the corrected pass rate, and the outputs on which they differ.
     """
     if labels is not None and annotation is not None:
         raise typer.BadParameter("cannot be combined with --labels. Omit one of them", param_hint="--annotation")

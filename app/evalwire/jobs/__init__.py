@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         known_names,
         prepare_gating,
     )
-    from evalwire.jobs.judging import LabelRequest, judges_directory, labelled_experiment, labels_path
+    from evalwire.jobs.judging import LabelRequest, judges_directory, labeled_experiment, labels_path
     from evalwire.jobs.labeling import LabelBook, LabelingRequest, find_labeled_experiment
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
@@ -108,7 +108,7 @@ __all__ = [
     "judges_directory",
     "kept_notice",
     "known_names",
-    "labelled_experiment",
+    "labeled_experiment",
     "labels_path",
     "loaded_experiments",
     "local_notice",
@@ -183,7 +183,7 @@ __getattr__ = lazy_names(
         "job_spec": "spec",
         "LabelRequest": "judging",
         "judges_directory": "judging",
-        "labelled_experiment": "judging",
+        "labeled_experiment": "judging",
         "labels_path": "judging",
         "kept_notice": "connect",
         "local_notice": "connect",

@@ -1,4 +1,4 @@
-"""Find people's labels and the experiment with the labelled outputs."""
+"""Find people's labels and the experiment with the labeled outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evalwire.model import ExperimentResult, Label
     from evalwire.settings import Settings
 
-_MOST_RECORDS = 200  # experiments of a dataset in which the labelled experiment is searched
+_MOST_RECORDS = 200  # experiments of a dataset in which the labeled experiment is searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class LabelRequest:
         evaluation: the name of the evaluation.
         labels: a CSV file of labels; None for annotations in Phoenix.
         annotation: the name of the annotations.
-        experiment: the name of a recorded experiment, as in `RecordedNames`; None for the labelled experiment.
+        experiment: the name of a recorded experiment, as in `RecordedNames`; None for the labeled experiment.
     """
 
     evaluation: str
@@ -55,7 +55,7 @@ def labels_path(settings: Settings, evaluation: str) -> Path:
     return judges_directory(settings) / "labels" / f"{evaluation.replace('/', '_')}.csv"
 
 
-def labelled_experiment(
+def labeled_experiment(
     request: LabelRequest, names: RecordedNames, listing: Listing
 ) -> tuple[list[Label], ExperimentResult]:
     """Return people's labels, and the experiment whose scores are compared with them.
@@ -85,9 +85,9 @@ def _experiment(
     else:
         if not names.datasets:
             raise NothingToRunError("the experiments directory has no experiments. Run this in the project.")
-        labelled = {label.experiment_id for label in labels}
-        labelled = set() if "" in labelled else labelled  # labels without an experiment are of the newest
-        found = (_record(names.records(name), labelled) for name in names.datasets)
+        labeled = {label.experiment_id for label in labels}
+        labeled = set() if "" in labeled else labeled  # labels without an experiment are of the newest
+        found = (_record(names.records(name), labeled) for name in names.datasets)
         ids = [record["id"] for record in found if record is not None]
     try:
         results = [listing.phoenix.recorded.result(experiment_id) for experiment_id in ids]
@@ -102,7 +102,7 @@ def _experiment(
     known = sorted({score.name for result in results for score in result.scores})
     if not results:
         raise UsageError(
-            "no recorded experiment has the labelled outputs. Run `evalwire run`, or select an experiment with "
+            "no recorded experiment has the labeled outputs. Run `evalwire run`, or select an experiment with "
             "--experiment."
         )
     raise UsageError(
@@ -111,10 +111,10 @@ def _experiment(
     )
 
 
-def _record(records: Iterator[Mapping[str, Any]], labelled: set[str]) -> Mapping[str, Any] | None:
-    """Return the newest record of an experiment with the labelled outputs; the newest of all without labels."""
+def _record(records: Iterator[Mapping[str, Any]], labeled: set[str]) -> Mapping[str, Any] | None:
+    """Return the newest record of an experiment with the labeled outputs; the newest of all without labels."""
     for record in itertools.islice(records, _MOST_RECORDS):
         source = source_facts(record.get("metadata")) or {}
-        if not labelled or labelled.intersection((record["id"], source.get("experiment"))):
+        if not labeled or labeled.intersection((record["id"], source.get("experiment"))):
             return record
     return None

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     )
     from evalwire.judges.label_rows import LabelRows, label_row, row_value
     from evalwire.judges.labels_file import LABEL_COLUMNS, labels_csv, read_labels
-    from evalwire.judges.matching import LabelledOutput, label_sources
+    from evalwire.judges.matching import LabeledOutput, label_sources
 
 _HOMES = {
     "agreement": ("FEWEST_FOR_KAPPA", "Agreement", "measure_agreement"),
     "calibration_file": ("JUDGES_DIRECTORY", "calibration_json", "calibration_path", "load_calibrations"),
     "label_rows": ("LabelRows", "label_row", "row_value"),
     "labels_file": ("LABEL_COLUMNS", "labels_csv", "read_labels"),
-    "matching": ("LabelledOutput", "label_sources"),
+    "matching": ("LabeledOutput", "label_sources"),
 }
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "LABEL_COLUMNS",
     "Agreement",
     "LabelRows",
-    "LabelledOutput",
+    "LabeledOutput",
     "calibration_json",
     "calibration_path",
     "label_row",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from evalwire.judges.matching import LabelledOutput
+    from evalwire.judges.matching import LabeledOutput
     from evalwire.model import CorrectedRate, ExperimentResult, Label
 
 FEWEST_FOR_KAPPA = 100
@@ -50,8 +50,8 @@ class Agreement:
         rate: the pass rate corrected with the labels; None where it would not hold.
         no_rate: the reason why there is no corrected rate; empty if there is one.
         correlation: Spearman's rank correlation of scores; None for passes and failures.
-        unlabelled: the number of outputs with a score and without a label.
-        bias: a sentence if the labelled outputs are not a fair sample of all outputs; else empty.
+        unlabeled: the number of outputs with a score and without a label.
+        bias: a sentence if the labeled outputs are not a fair sample of all outputs; else empty.
     """
 
     calibration: Calibration
@@ -61,11 +61,11 @@ class Agreement:
     rate: CorrectedRate | None = None
     no_rate: str = ""
     correlation: float | None = None
-    unlabelled: int = 0
+    unlabeled: int = 0
     bias: str = ""
 
     @property
-    def differing(self) -> list[LabelledOutput]:
+    def differing(self) -> list[LabeledOutput]:
         """The outputs on which the evaluator differs from people, largest difference first."""
         found = [output for output in self.matched.compared if output.value != output.score]
         return sorted(found, key=lambda output: -abs((output.value or 0.0) - (output.score or 0.0)))
@@ -76,7 +76,7 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
 
     Args:
         labels: the labels, oldest first.
-        result: the experiment with the labelled outputs and the scores of the evaluator.
+        result: the experiment with the labeled outputs and the scores of the evaluator.
         evaluation: the name of the evaluation.
         today: the day of the calibration.
 
@@ -96,15 +96,15 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
         )
     people = agreement_of_people(matched.outputs)
     calibration = _calibration(compared, result, evaluation, today, is_binary=is_binary, people=people)
-    labelled = {output.run.key for output in compared}
-    others = [score for key, score in _scores(result, evaluation) if key not in labelled]
+    labeled = {output.run.key for output in compared}
+    others = [score for key, score in _scores(result, evaluation) if key not in labeled]
     if not is_binary:
         return Agreement(
             calibration=calibration,
             matched=matched,
             people=people,
             correlation=rank_correlation(pairs),
-            unlabelled=len(others),
+            unlabeled=len(others),
         )
     everything = [*others, *(score for _, score in pairs)]
     no_rate = f"{len(pairs)} labels are too few (at least {FEWEST_LABELS})" if len(pairs) < FEWEST_LABELS else ""
@@ -115,7 +115,7 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
         own_rate=math.fsum(everything) / len(everything),
         rate=None if no_rate else powered_rate(pairs, others),
         no_rate=no_rate,
-        unlabelled=len(others),
+        unlabeled=len(others),
         bias=_bias([score for _, score in pairs], others),
     )
 
@@ -130,7 +130,7 @@ def _scores(result: ExperimentResult, evaluation: str) -> list[tuple[tuple[str, 
 
 
 def _calibration(
-    compared: Sequence[LabelledOutput],
+    compared: Sequence[LabeledOutput],
     result: ExperimentResult,
     evaluation: str,
     today: date,
@@ -179,17 +179,17 @@ def _rounded(interval: Interval | None) -> Interval | None:
     )
 
 
-def _bias(labelled: Sequence[float], others: Sequence[float]) -> str:
-    """Return a sentence if the evaluator passes labelled outputs more or less often than the others."""
+def _bias(labeled: Sequence[float], others: Sequence[float]) -> str:
+    """Return a sentence if the evaluator passes labeled outputs more or less often than the others."""
     if not others:
         return ""
-    first, second = math.fsum(labelled) / len(labelled), math.fsum(others) / len(others)
-    share = (math.fsum(labelled) + math.fsum(others)) / (len(labelled) + len(others))
-    error = math.sqrt(share * (1 - share) * (1 / len(labelled) + 1 / len(others)))
+    first, second = math.fsum(labeled) / len(labeled), math.fsum(others) / len(others)
+    share = (math.fsum(labeled) + math.fsum(others)) / (len(labeled) + len(others))
+    error = math.sqrt(share * (1 - share) * (1 / len(labeled) + 1 / len(others)))
     if abs(first - second) <= _UNLIKELY * error:
         return ""
     return (
-        f"the labelled outputs are not a fair sample: the evaluator passes {first:.0%} of them and {second:.0%} of the "
+        f"the labeled outputs are not a fair sample: the evaluator passes {first:.0%} of them and {second:.0%} of the "
         "other outputs. Label in the order of `evalwire label`, because kappa and the rates below assume a fair sample"
     )
 
@@ -199,7 +199,7 @@ def _nothing(matched: Matched, result: ExperimentResult, evaluation: str) -> str
     if matched.outputs:
         tied = count(len(matched.tied), "tie")
         return (
-            f"no label can be compared: of {count(len(matched.outputs), 'labelled output')} of {where}, "
+            f"no label can be compared: of {count(len(matched.outputs), 'labeled output')} of {where}, "
             f"{len(matched.unscored)} have no score of {evaluation}, and there are {tied} between people."
         )
     if matched.unmatched:

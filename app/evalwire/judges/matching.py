@@ -1,4 +1,4 @@
-"""Find the outputs that people labelled, and what people agree on (pure)."""
+"""Find the outputs that people labeled, and what people agree on (pure)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledOutput:
+class LabeledOutput:
     """An output with a label and a score.
 
     Attributes:
@@ -48,27 +48,27 @@ class Matched:
     """The labels of an experiment.
 
     Attributes:
-        outputs: the labelled outputs, in the dataset's order.
+        outputs: the labeled outputs, in the dataset's order.
         unmatched: labels without an output, each with the reason.
         elsewhere: labels of outputs of other experiments.
     """
 
-    outputs: tuple[LabelledOutput, ...]
+    outputs: tuple[LabeledOutput, ...]
     unmatched: tuple[tuple[Label, str], ...] = ()
     elsewhere: tuple[Label, ...] = ()
 
     @property
-    def compared(self) -> list[LabelledOutput]:
+    def compared(self) -> list[LabeledOutput]:
         """The outputs with a label that is not a tie, and with a score."""
         return [output for output in self.outputs if output.value is not None and output.score is not None]
 
     @property
-    def tied(self) -> list[LabelledOutput]:
+    def tied(self) -> list[LabeledOutput]:
         """The outputs on which as many people say pass as fail."""
         return [output for output in self.outputs if output.value is None]
 
     @property
-    def unscored(self) -> list[LabelledOutput]:
+    def unscored(self) -> list[LabeledOutput]:
         """The outputs with a label, but without a score of the evaluator."""
         return [output for output in self.outputs if output.score is None]
 
@@ -87,7 +87,7 @@ class PeopleAgreement:
     annotators: tuple[str, ...]
     shared: int
     kappa: float | None
-    differing: tuple[LabelledOutput, ...]
+    differing: tuple[LabeledOutput, ...]
 
 
 def label_sources(result: ExperimentResult) -> set[str]:
@@ -100,7 +100,7 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
     """Find the output of each label.
 
     A label belongs to the run with its ID, or to the run of its example and repetition. Labels that name another
-    experiment are about other outputs. If a person labelled an output twice, the last label counts.
+    experiment are about other outputs. If a person labeled an output twice, the last label counts.
 
     Args:
         labels: the labels, oldest first.
@@ -117,13 +117,13 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
     for label in labels:
         if label.experiment_id and label.experiment_id not in own:
             continue
-        labelled, reason = _run_of(label, by_id, by_example.get(label.example_id, {}))
-        if labelled is None or labelled.failure is not None:
+        labeled, reason = _run_of(label, by_id, by_example.get(label.example_id, {}))
+        if labeled is None or labeled.failure is not None:
             unmatched.append((label, reason or "the run failed, so it has no output"))
         else:
-            found[labelled.key][label.annotator] = label
+            found[labeled.key][label.annotator] = label
     outputs = tuple(
-        _labelled(run, tuple(found[run.key].values()), evaluation) for run in result.runs if run.key in found
+        _labeled(run, tuple(found[run.key].values()), evaluation) for run in result.runs if run.key in found
     )
     return Matched(outputs=outputs, unmatched=tuple(unmatched), elsewhere=tuple(elsewhere))
 
@@ -147,13 +147,13 @@ def _run_of(label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskR
     return found, "" if found is not None else f"the example has no repetition {repetition}"
 
 
-def _labelled(run: TaskRun, labels: tuple[Label, ...], evaluation: str) -> LabelledOutput:
+def _labeled(run: TaskRun, labels: tuple[Label, ...], evaluation: str) -> LabeledOutput:
     scored = (
         found
         for found in run.evaluations
         if found.name == evaluation and found.failure is None and found.is_applicable and found.score is not None
     )
-    return LabelledOutput(run=run, labels=labels, value=_common_value(labels), evaluation=next(scored, None))
+    return LabeledOutput(run=run, labels=labels, value=_common_value(labels), evaluation=next(scored, None))
 
 
 def _common_value(labels: Sequence[Label]) -> float | None:
@@ -164,8 +164,8 @@ def _common_value(labels: Sequence[Label]) -> float | None:
     return None if share == 0.5 else float(share > 0.5)  # noqa: PLR2004 - the majority
 
 
-def agreement_of_people(outputs: Iterable[LabelledOutput]) -> PeopleAgreement:
-    """Return how people agree on the outputs that several of them labelled."""
+def agreement_of_people(outputs: Iterable[LabeledOutput]) -> PeopleAgreement:
+    """Return how people agree on the outputs that several of them labeled."""
     by_pair: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     annotators: set[str] = set()
     shared, differing = 0, []

@@ -19,14 +19,14 @@ class Calibration:
         evaluation: the name of the evaluation.
         evaluator: the name of the evaluator.
         date: the day of the calibration, in UTC.
-        labels: the number of labelled outputs.
+        labels: the number of labeled outputs.
         annotators: the number of people.
         kappa: Cohen's kappa, weighted for scores; None if all labels and scores are equal.
         interval: the confidence interval of kappa.
         table: the passes and failures of people and of the evaluator; None for scores.
         files: a digest of each file that the evaluator read, its prompts among them.
         models: the language models that the evaluator called, sorted.
-        experiment_id: Phoenix's ID of the experiment with the labelled outputs.
+        experiment_id: Phoenix's ID of the experiment with the labeled outputs.
     """
 
     experiment: str
@@ -51,7 +51,7 @@ class CalibrationState:
         experiment: the name of the experiment's directory.
         evaluation: the name of the evaluation.
         date: the day of the calibration in UTC, such as `2026-11-30`; empty if people never calibrated the evaluator.
-        labels: the number of labelled outputs.
+        labels: the number of labeled outputs.
         kappa: the kappa of the evaluator and people; None if it is unknown.
         interval: the confidence interval of kappa.
         change: what changed about the evaluator since then, as a clause; empty if nothing did.

@@ -44,12 +44,12 @@ class CorrectedRate:
     weight: float = 0.0
 
 
-def powered_rate(labelled: Sequence[tuple[float, float]], others: Sequence[float]) -> CorrectedRate:
+def powered_rate(labeled: Sequence[tuple[float, float]], others: Sequence[float]) -> CorrectedRate:
     """Estimate a pass rate from labels of some of the outputs, and from the evaluator's scores of all outputs.
 
     The estimate is PPI++: mean(weight * others) + mean(label - weight * score), with the weight that has the least
     variance. The interval is Wilson's, for the number of labels that alone would have the standard error of the
-    estimate, with Student's t: the normal interval covers too little of rates near 1. The labelled outputs must be a
+    estimate, with Student's t: the normal interval covers too little of rates near 1. The labeled outputs must be a
     random sample of all outputs.
 
     Source: Angelopoulos, Duchi, Zrnic 2023, "PPI++: Efficient Prediction-Powered Inference", arXiv 2311.01453; Dean,
@@ -57,16 +57,16 @@ def powered_rate(labelled: Sequence[tuple[float, float]], others: Sequence[float
     Survey Statistics and Methodology 3.
 
     Args:
-        labelled: the label (0 or 1) and the evaluator's score of each labelled output, at least two.
+        labeled: the label (0 or 1) and the evaluator's score of each labeled output, at least two.
         others: the evaluator's scores of the other outputs.
 
     Raises:
         ValueError: there are fewer than two labels.
     """
-    n = len(labelled)
-    labels, scores = [label for label, _ in labelled], [score for _, score in labelled]
+    n = len(labeled)
+    labels, scores = [label for label, _ in labeled], [score for _, score in labeled]
     weight = _weight(labels, scores, others) if others else 0.0
-    rest = [label - weight * score for label, score in labelled]
+    rest = [label - weight * score for label, score in labeled]
     value = mean(rest) + (weight * mean(others) if others else 0.0)
     variance = sample_deviation(rest) ** 2 / n
     if len(others) > 1:

@@ -59,7 +59,7 @@ class ShownAgreement:
         no_rate: the reason why there is none; empty if there is one.
         correlation: Spearman's rank correlation of scores; None for passes and failures.
         max_drops: the allowed drops of the pass rate of the project's gates, as shares.
-        unlabelled: the number of outputs with a score and without a label.
+        unlabeled: the number of outputs with a score and without a label.
         is_rough: whether there are too few labels for the interval of kappa.
     """
 
@@ -71,7 +71,7 @@ class ShownAgreement:
     no_rate: str = ""
     correlation: float | None = None
     max_drops: Sequence[float] = ()
-    unlabelled: int = 0
+    unlabeled: int = 0
     is_rough: bool = False
 
 
@@ -209,7 +209,7 @@ def _rate(found: int, of: int, what: str) -> str:
 def _more_labels(shown: ShownAgreement) -> Iterator[str]:
     """Yield how much more labels narrow the intervals, whose widths shrink with the root of the number of labels."""
     found = shown.calibration
-    more = min(shown.unlabelled, max(found.labels, 100))
+    more = min(shown.unlabeled, max(found.labels, 100))
     if more < found.labels // 4 or found.interval is None:
         return
     factor = math.sqrt(found.labels / (found.labels + more))

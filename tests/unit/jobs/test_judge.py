@@ -127,7 +127,7 @@ def test_labels_are_compared_with_the_experiment_that_they_name(world):
     assert (code, text.splitlines()[0]) == (0, f"search.judged: 60 labels by 1 person on outputs of {first}")
 
 
-def test_new_scores_of_the_labelled_outputs_calibrate_the_new_evaluator(world):
+def test_new_scores_of_the_labeled_outputs_calibrate_the_new_evaluator(world):
     """Nobody labels again because a prompt changed."""
     first = identity(world)
     path = write(world.folder / "labels.csv", rows(60, experiment=first))
@@ -144,7 +144,7 @@ def test_what_does_not_count_is_named(world):
     found[70]["label"] = "pass"
     code, text = world.call(judge, evaluation="judged", labels=write(world.folder / "labels.csv", found))
     assert code == 0
-    assert re.search(r"3 people labelled 30 outputs in common; kappa between them is 0\.8\d", text)
+    assert re.search(r"3 people labeled 30 outputs in common; kappa between them is 0\.8\d", text)
     assert "people differ on 2 outputs: q0, q1" in text
     assert "1 tie between people left out: q0" in text
     assert "1 label without an output: nowhere (the experiment has no such example)" in text
@@ -161,7 +161,7 @@ def test_labels_without_an_experiment_are_said_to_be_of_the_newest(world):
     [
         ("judgd", rows(3), "no score of 'judgd' in"),
         ("judged", [{"example_id": "q1", "label": ""}], "has no labels. Fill in the column label or score"),
-        ("judged", rows(3, experiment="EXP-9"), "no recorded experiment has the labelled outputs"),
+        ("judged", rows(3, experiment="EXP-9"), "no recorded experiment has the labeled outputs"),
         ("judged", rows(3, example_id="x"), "none of the labels matches an output of"),
     ],
 )
@@ -258,5 +258,5 @@ def test_what_is_unknown_is_said(table, said):
 
 
 def test_more_labels_narrow_the_interval_by_the_root_of_their_number():
-    text = judge_text.render(shown(unlabelled=400), "text", width=200)
+    text = judge_text.render(shown(unlabeled=400), "text", width=200)
     assert "100 more labels would narrow kappa to about ±0.10 (now ±0.15)" in text

@@ -159,13 +159,13 @@ def test_the_rate_is_corrected_from_sixty_labels_on():
     agreement = measured(labels, found)
     assert agreement.own_rate == pytest.approx(0.81)
     assert agreement.rate.value == pytest.approx(0.8, abs=0.03)
-    assert (agreement.no_rate, agreement.unlabelled) == ("", 140)
+    assert (agreement.no_rate, agreement.unlabeled) == ("", 140)
     fewer = measured(labels[:59], found)
     assert (fewer.rate, fewer.no_rate) == (None, "59 labels are too few (at least 60)")
 
 
 def test_labels_that_are_no_fair_sample_are_told():
-    """Only outputs that the evaluator failed were labelled."""
+    """Only outputs that the evaluator failed were labeled."""
     truth = [n % 5 > 0 for n in range(200)]
     labels = [label(n, 0) for n in range(200) if not truth[n]]
     agreement = measured(labels, judged(*truth))
@@ -210,7 +210,7 @@ def test_if_all_labels_and_scores_are_equal_kappa_is_unknown():
         (
             [label(0, 1), label(0, 0, "bob")],
             judged(True),
-            "of 1 labelled output of EXP-search (search), 0 have no score of judged, and there are 1 tie between people",
+            "of 1 labeled output of EXP-search (search), 0 have no score of judged, and there are 1 tie between people",
         ),
     ],
 )

@@ -17,27 +17,27 @@ from evalwire.model.stats import wilson_interval
 TABLE = AgreementTable(true_passes=92, false_failures=8, false_passes=31, true_failures=69)
 
 
-def outputs(size, labelled, *, rate=0.8, passing=0.9, failing=0.7, seed=1):
+def outputs(size, labeled, *, rate=0.8, passing=0.9, failing=0.7, seed=1):
     chance = random.Random(seed)
     labels = [float(chance.random() < rate) for _ in range(size)]
     scores = [float(chance.random() < passing) if label else float(chance.random() >= failing) for label in labels]
-    return list(zip(labels, scores, strict=True))[:labelled], scores[labelled:]
+    return list(zip(labels, scores, strict=True))[:labeled], scores[labeled:]
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("size", "labelled"), [(200, 60), (100, 90), (1000, 100)])
-def test_the_estimate_is_that_of_ppi_python(seed, size, labelled):
+@pytest.mark.parametrize(("size", "labeled"), [(200, 60), (100, 90), (1000, 100)])
+def test_the_estimate_is_that_of_ppi_python(seed, size, labeled):
     import numpy as np
     import ppi_py
 
-    pairs, others = outputs(size, labelled, seed=seed)
+    pairs, others = outputs(size, labeled, seed=seed)
     labels, scores = (np.array(side) for side in zip(*pairs, strict=True))
     found = powered_rate(pairs, others)
     expected = ppi_py.ppi_mean_pointestimate(labels, scores, np.array(others))
     assert found.value == pytest.approx(float(np.squeeze(expected)), abs=1e-9)
 
 
-def test_where_all_outputs_are_labelled_it_is_the_rate_of_the_labels():
+def test_where_all_outputs_are_labeled_it_is_the_rate_of_the_labels():
     pairs, _ = outputs(80, 80)
     found = powered_rate(pairs, [])
     assert found.value == pytest.approx(sum(label for label, _ in pairs) / 80)
@@ -63,8 +63,8 @@ def test_an_evaluator_without_information_gets_no_weight():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2), st.lists(st.booleans()))
-def test_estimates_and_intervals_are_rates(labelled, others):
-    found = powered_rate([(float(a), float(b)) for a, b in labelled], list(map(float, others)))
+def test_estimates_and_intervals_are_rates(labeled, others):
+    found = powered_rate([(float(a), float(b)) for a, b in labeled], list(map(float, others)))
     assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1
     assert found.interval.high > found.interval.low
 

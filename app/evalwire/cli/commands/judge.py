@@ -13,7 +13,7 @@ from evalwire.jobs import (
     Listing,
     RecordedNames,
     judges_directory,
-    labelled_experiment,
+    labeled_experiment,
     labels_path,
 )
 from evalwire.judges import FEWEST_FOR_KAPPA, calibration_json, calibration_path, measure_agreement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evalwire.cli.invocation import Invocation
-    from evalwire.judges import Agreement, LabelledOutput
+    from evalwire.judges import Agreement, LabeledOutput
     from evalwire.model import Label
 
 
@@ -44,7 +44,7 @@ def judge(
         evaluation: the name of the evaluation.
         labels: a CSV file of labels; by default the file of `evalwire label`, if it exists.
         annotation: the name of people's annotations in Phoenix, instead of a file.
-        experiment: the experiment with the labelled outputs, as in `RecordedNames`.
+        experiment: the experiment with the labeled outputs, as in `RecordedNames`.
         form: text or Markdown.
 
     Raises:
@@ -60,7 +60,7 @@ def judge(
     request = LabelRequest(
         evaluation=evaluation, labels=labels, annotation=annotation or evaluation, experiment=experiment
     )
-    found, result = labelled_experiment(request, RecordedNames(settings, listing), listing)
+    found, result = labeled_experiment(request, RecordedNames(settings, listing), listing)
     agreement = measure_agreement(found, result, evaluation, today=clocks.now().astimezone(UTC).date())
     shown = reports.judge_text.ShownAgreement(
         calibration=agreement.calibration,
@@ -71,7 +71,7 @@ def judge(
         no_rate=agreement.no_rate,
         correlation=agreement.correlation,
         max_drops=_max_drops(invocation, agreement),
-        unlabelled=agreement.unlabelled,
+        unlabeled=agreement.unlabeled,
         is_rough=agreement.calibration.labels < FEWEST_FOR_KAPPA,
     )
     shown = masked(shown, console.mask)
@@ -83,7 +83,7 @@ def judge(
     return 0
 
 
-def _difference(output: LabelledOutput) -> reports.judge_text.Difference:
+def _difference(output: LabeledOutput) -> reports.judge_text.Difference:
     said = output.evaluation
     values = sorted({_said(label) for label in output.labels})
     return reports.judge_text.Difference(
@@ -113,7 +113,7 @@ def _notes(agreement: Agreement, request: LabelRequest) -> Iterator[str]:
     if len(people.annotators) > 1:
         kappa = "unknown" if people.kappa is None else f"{people.kappa:.2f}"
         shared = count(people.shared, "output")
-        yield f"{len(people.annotators)} people labelled {shared} in common; kappa between them is {kappa}"
+        yield f"{len(people.annotators)} people labeled {shared} in common; kappa between them is {kappa}"
     if people.differing:
         names = names_text([output.name for output in people.differing])
         yield f"people differ on {count(len(people.differing), 'output')}: {names}"
@@ -122,7 +122,7 @@ def _notes(agreement: Agreement, request: LabelRequest) -> Iterator[str]:
         yield f"{count(len(matched.tied), 'tie')} between people left out: {names}"
     if matched.unscored:
         names = names_text([output.name for output in matched.unscored])
-        yield f"{count(len(matched.unscored), 'labelled output')} without a score of {request.evaluation}: {names}"
+        yield f"{count(len(matched.unscored), 'labeled output')} without a score of {request.evaluation}: {names}"
     if matched.unmatched:
         names = names_text([label.example_id or label.run_id for label, _ in matched.unmatched])
         yield f"{count(len(matched.unmatched), 'label')} without an output: {names} ({matched.unmatched[0][1]})"

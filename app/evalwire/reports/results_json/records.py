@@ -76,7 +76,7 @@ class CalibrationState(Record, frozen=True):
     experiment: Annotated[str, describe("Directory name of the experiment.")]
     evaluation: Annotated[str, describe("Name of the evaluation.")]
     date: Annotated[str, describe("Day of the calibration in UTC; empty if people never calibrated the evaluator.")]
-    labels: Annotated[Count, describe("Number of labelled outputs.")]
+    labels: Annotated[Count, describe("Number of labeled outputs.")]
     kappa: Annotated[Number | None, describe("Cohen's kappa of the evaluator and people; null if unknown.")]
     interval: Annotated[Interval | None, describe("Interval of kappa; null if unknown.")]
     change: Annotated[str, describe("What changed about the evaluator since its calibration; empty if nothing did.")]

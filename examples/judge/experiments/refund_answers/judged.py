@@ -1,5 +1,7 @@
 """A judge that is right in a known share: it finds 92% of the right answers and 69% of the wrong answers."""
 
+import os
+import random
 import zlib
 from collections.abc import Mapping
 
@@ -8,6 +10,7 @@ from opentelemetry import trace
 from experiments.refund_answers._judge_prompt import PROMPT
 
 FINDS_RIGHT, FINDS_WRONG = 0.92, 0.69
+SEED = os.environ.get("SEED") or random.random()  # each run of a model has its own luck
 
 
 class Judge:
@@ -24,7 +27,7 @@ class Judge:
             span.set_attribute("llm.token_count.prompt", len(prompt.split()))
             span.set_attribute("llm.token_count.completion", 1)
         is_right = f"within {expected['expected_output']} days" in output
-        luck = zlib.crc32(f"judge {input['user_query']}".encode()) % 1_000 / 1_000
+        luck = zlib.crc32(f"{SEED} {input['user_query']}".encode()) % 1_000 / 1_000
         is_found = luck < (FINDS_RIGHT if is_right else FINDS_WRONG)
         says = is_right == is_found
         return {"score": says, "explanation": f"The answer {'agrees' if says else 'does not agree'} with the fact."}
