@@ -17,7 +17,7 @@ _OUTSIDE_OF_A_CONTAINER = """
 from evalwire.cli import console_script
 from evalwire.jobs import connect
 
-connect._is_in_container = lambda _: False
+connect.is_in_container = lambda _: False
 console_script()
 """
 

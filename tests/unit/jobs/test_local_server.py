@@ -28,7 +28,7 @@ def console_of(out: io.StringIO, err: io.StringIO, **options: bool) -> Console:
 @pytest.fixture
 def minutes(monkeypatch, tmp_path):
     """For how many minutes a command with these streams and variables would keep its server, and what it says."""
-    monkeypatch.setattr(connect, "_is_in_container", lambda environ: "container" in environ)
+    monkeypatch.setattr(connect, "is_in_container", lambda environ: "container" in environ)
     asked: list[float | None] = []
     monkeypatch.setattr(
         connect.phoenix_room, "local_phoenix", lambda *_, keep_minutes, **__: asked.append(keep_minutes), raising=False
@@ -73,14 +73,14 @@ def test_ci_false_is_not_ci(minutes):
 @pytest.mark.parametrize("name", ["container", "KUBERNETES_SERVICE_HOST"])
 def test_a_container_is_recognized_by_its_variables(monkeypatch, name):
     monkeypatch.setattr(Path, "exists", lambda _: False)
-    assert connect._is_in_container({name: "x"})
-    assert not connect._is_in_container({})
+    assert connect.is_in_container({name: "x"})
+    assert not connect.is_in_container({})
 
 
 @pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv"])
 def test_a_container_is_recognized_by_its_files(monkeypatch, mark):
     monkeypatch.setattr(Path, "exists", lambda path: str(path) == mark)
-    assert connect._is_in_container({})
+    assert connect.is_in_container({})
 
 
 def test_without_a_terminal_a_wait_is_one_line():
