@@ -329,7 +329,7 @@ def test_it_is_accessible_on_a_phone(chromium, desk, dark):
         assert page.js(
             "document.querySelector('#output pre').getBoundingClientRect().bottom < document.getElementById('answer').getBoundingClientRect().top"
         )
-        for pointer in ("aria-labeledby", "aria-describedby", "for"):
+        for pointer in ("aria-labelledby", "aria-describedby", "for"):
             assert page.js(
                 f"[...document.querySelectorAll('[{pointer}]')].every(e => document.getElementById(e.getAttribute('{pointer}')))"
             )

@@ -46,7 +46,7 @@ table thead tbody tr th td details summary figure figcaption svg g path rect tex
 button meta input br del ins h5 circle
 """
 ATTRIBUTES = """
-lang charset http-equiv content name class id href rel role aria-label aria-labeledby aria-hidden tabindex scope
+lang charset http-equiv content name class id href rel role aria-label aria-labelledby aria-hidden tabindex scope
 colspan data-is data-v data-name data-head viewbox width height x y d text-anchor transform type autocomplete
 spellcheck hidden step value cx cy r
 """
