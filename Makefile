@@ -98,6 +98,7 @@ bench: $(VENV)/installed  ## Compare speed and memory with their limits and with
 statistics: $(VENV)/installed  ## Simulate comparisons, early verdicts, budgets and noise (an hour).
 	$(BIN)/python -m benchmarks.statistics $(ARGS)
 	$(BIN)/python -m benchmarks.early $(ARGS)
+	$(BIN)/python -m benchmarks.judges $(ARGS)
 	$(BIN)/python -m benchmarks.noise $(ARGS)
 
 schema: $(VENV)/installed  ## Generate the JSON Schemas of evalwire.toml and of results.json in docs/.
