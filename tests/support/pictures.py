@@ -19,6 +19,8 @@ from rich.text import Text
 
 from conftest import quiet_environment
 from evalwire import labeling
+from evalwire.judges import labels_csv
+from evalwire.model import Label
 from evalwire.model.labels import FAILED, PASSED
 from evalwire.phoenix.local import local_phoenix
 from evalwire.reports import console
@@ -41,6 +43,8 @@ MOST_TRIES = 5
 OPEN_RUN = "document.querySelector('.changes a').click()"
 TREND = "[...document.querySelectorAll('h3')].find(head => head.textContent === 'History').scrollIntoView()"
 FILTER = "location.hash = '?kind=worse'"
+LABELED_OUTPUTS = 120  # of 200
+JUDGE_LINES = 24  # of the screen of `evalwire judge`
 LABELED = (PASSED, PASSED, FAILED)
 
 
@@ -84,6 +88,34 @@ def record_early(folder: Path) -> Path:
             if done.returncode == 0 and "decided after" in done.stdout:
                 return example / "test-results" / "results.json"
     sys.exit(f"no early verdict in {MOST_TRIES} runs")
+
+
+def record_judge(folder: Path) -> tuple[str, Path]:
+    """Run the example of a judge twice, and label outputs; return the screen of `evalwire judge`, and a page of noise."""
+    example = folder / "judge"
+    shutil.copytree(
+        ROOT / "examples" / "judge", example, ignore=shutil.ignore_patterns(".evalwire", "test-results", "judges")
+    )
+    with local_phoenix(example / ".evalwire", os.environ) as server:
+        where = {"PHOENIX_ENDPOINT": server.url, "COLUMNS": str(WIDTH)}
+        for seed in ("1", "2"):
+            if run(example, "run", "--quiet", "--upload", SEED=seed, GITHUB_SHA=COMMITS[0], **where).returncode != 0:
+                sys.exit("the example of a judge is red")
+        (found,) = load_results(example / "test-results" / "results.json").results
+        labels = [
+            Label(
+                value=float(is_right := f"within {each.example.output['expected_output']} days" in each.output),
+                run_id=each.id or "",
+                example_id=each.example.id,
+                experiment_id=found.experiment_id,
+                annotator="ann",
+                note="" if is_right else "The number of days is wrong.",
+            )
+            for each in found.runs[:LABELED_OUTPUTS]
+        ]
+        (example / "labels.csv").write_text("".join(labels_csv(labels)))
+        run(example, "noise", "--output", "noise.html", **where)
+        return run(example, "judge", "judged", "--labels", "labels.csv", **where).stdout, example / "noise.html"
 
 
 def save_screen(name: str, text: Text, title: str) -> None:
@@ -152,6 +184,8 @@ def main() -> None:
         save_screen(
             "early", Text.from_ansi(console.render(early, color=True, width=WIDTH)), "evalwire run --stop-early"
         )
+        judged, noise = record_judge(Path(folder))
+        save_screen("judge", Text("\n".join(judged.splitlines()[:JUDGE_LINES])), "evalwire judge judged")
         comment = demo / "comment.html"
         comment.write_text(github_page.page((demo / "test-results" / "summary.md").read_text()))
         with browser.browser(program) as chromium:
@@ -163,6 +197,9 @@ def main() -> None:
             take_report(chromium, address, "report-dark", step=OPEN_RUN, dark=True)
             take_report(chromium, address, "report-phone", step=OPEN_RUN, width=390, height=844)
             take_label(chromium)
+            with chromium.page(width=900, height=1_000) as page:
+                page.open(noise.as_uri())
+                (PICTURES / "noise.png").write_bytes(page.picture())
             with chromium.page(width=github_page.WIDTH, height=900) as page:
                 page.open(comment.as_uri())
                 (PICTURES / "comment.png").write_bytes(page.picture(whole=True))
