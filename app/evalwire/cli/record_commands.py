@@ -84,6 +84,14 @@ def judge(
             "(default: the experiment that the labels name, else last).",
         ),
     ] = None,
+    corrected: Annotated[
+        str | None,
+        typer.Option(
+            "--correct",
+            metavar="ID",
+            help="Also correct the pass rate of this experiment, whose outputs have no labels.",
+        ),
+    ] = None,
     as_markdown: Annotated[
         bool,
         typer.Option("--markdown", help="Show Markdown with all differences.", rich_help_panel=OUTPUT),
@@ -102,6 +110,7 @@ def judge(
             labels=labels,
             annotation=annotation,
             experiment=experiment,
+            corrected=corrected,
             form="markdown" if as_markdown else "text",
         ),
         given.flags,

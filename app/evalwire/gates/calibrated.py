@@ -63,7 +63,7 @@ class Calibrations:
             if name in kinds or models_of(result, evaluator) or self.of(result, name) is not None
         ]
         return [
-            CalibrationState.of(result.name, name, found, self._change(result, found))
+            CalibrationState.of(result.name, name, found, self.change(result, found))
             for name in sorted(names)
             for found in [self.of(result, name)]
         ]
@@ -74,14 +74,14 @@ class Calibrations:
         calibration, most = self.of(result, gate.evaluation or ""), gate.calibration.max_age_days
         if calibration is None:
             return f"{gate.evaluation} is not calibrated. {again}, and commit the file that it writes"
-        if change := self._change(result, calibration):
+        if change := self.change(result, calibration):
             return f"{gate.evaluation} was changed since it was calibrated: {change}. {again}"
         age = (self.day - calibration.date).days
         if most is not None and age > most:
             return f"the calibration of {gate.evaluation} is {age} days old, more than {most} days. {again}"
         return ""
 
-    def _change(self, result: ExperimentResult, calibration: Calibration | None) -> str:
+    def change(self, result: ExperimentResult, calibration: Calibration | None) -> str:
         """Return what changed since a calibration, as a clause; empty if nothing did."""
         if calibration is None:
             return ""

@@ -176,12 +176,23 @@ def _measures(shown: ShownAgreement) -> Iterator[str]:
         for allowed in shown.max_drops if slope > 0 else ():
             yield f"your max_drop of {allowed * 100:g} points allows a true drop of {allowed / slope * 100:.1f} points"
     yield f"people pass {table.passes / table.size:.1%} of these outputs"
-    own = f"the evaluator's own is {shown.own_rate:.1%}" if shown.own_rate is not None else ""
     if shown.rate is not None:
-        yield f"the corrected pass rate is {shown.rate.value:.1%} {_within(shown.rate.interval, percent=True)}; {own}"
+        yield rate_text(shown.rate, own=shown.own_rate or 0.0)
     else:
-        yield f"no corrected pass rate: {shown.no_rate}; {own}"
+        yield f"no corrected pass rate: {shown.no_rate}; the evaluator's own is {shown.own_rate or 0.0:.1%}"
     yield from _more_labels(shown)
+
+
+def rate_text(rate: CorrectedRate, *, own: float, of: str = "") -> str:
+    """Return a clause on a corrected pass rate.
+
+    Args:
+        rate: the corrected rate.
+        own: the evaluator's own rate.
+        of: the ID of the experiment; empty for the labeled experiment.
+    """
+    name = f"the corrected pass rate of {of}" if of else "the corrected pass rate"
+    return f"{name} is {rate.value:.1%} {_within(rate.interval, percent=True)}; the evaluator's own is {own:.1%}"
 
 
 def _kappa(shown: ShownAgreement) -> str:

@@ -138,6 +138,22 @@ def test_new_scores_of_the_labeled_outputs_calibrate_the_new_evaluator(world):
     assert calibration(world)["experiment_id"] == identity(world) != first
 
 
+def test_the_rate_of_other_outputs_is_corrected_too(world):
+    """By Rogan and Gladen, because these outputs have no labels; not if the evaluator differs."""
+    path = write(world.folder / "labels.csv", rows(100, experiment=identity(world)))
+    world.call(run)
+    other = identity(world)
+    code, text = world.call(judge, evaluation="judged", labels=path, corrected=other)
+    assert code == 0, text
+    assert re.search(rf"the corrected pass rate of {other} is 7\d\.\d% \(95% interval .*, Rogan-Gladen\); the ev", text)
+    world.write(_prompt="FOOLED = (0,)\n")
+    world.call(run)
+    _, text = world.call(judge, evaluation="judged", labels=path, corrected="last")
+    assert f"no corrected pass rate of {identity(world)}: its evaluator differs (experiments/search/_prompt.py)" in text
+    _, text = world.call(judge, evaluation="judged", labels=write(path, rows(30, experiment="E1")), corrected=other)
+    assert f"no corrected pass rate of {other}: 30 labels are too few (at least 60)" in text
+
+
 def test_what_does_not_count_is_named(world):
     found = rows(70) + rows(30, "bob") + rows(1, example_id="nowhere") + rows(1, experiment="EXP-9")
     found += [{"example_id": "q1", "annotator": "eve", "label": "fail"}]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalwire import clocks, reports
-from evalwire.gates import KnownNames, resolve_gates
+from evalwire.gates import Calibrations, KnownNames, resolve_gates
 from evalwire.jobs import (
     LabelRequest,
     Listing,
@@ -18,7 +18,7 @@ from evalwire.jobs import (
 )
 from evalwire.judges import FEWEST_FOR_KAPPA, calibration_json, calibration_path, measure_agreement
 from evalwire.masking import masked
-from evalwire.model import count
+from evalwire.model import corrected_rate, correction_obstacle, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ def judge(
     labels: Path | None = None,
     annotation: str | None = None,
     experiment: str | None = None,
+    corrected: str | None = None,
     form: reports.judge_text.Form = "text",
 ) -> int:
     """Show the agreement of an evaluator with people, write it to `judges/NAME.json`, and return exit code 0.
@@ -45,6 +46,7 @@ def judge(
         labels: a CSV file of labels; by default the file of `evalwire label`, if it exists.
         annotation: the name of people's annotations in Phoenix, instead of a file.
         experiment: the experiment with the labeled outputs, as in `RecordedNames`.
+        corrected: an experiment with other outputs, whose pass rate is corrected with the labels.
         form: text or Markdown.
 
     Raises:
@@ -60,12 +62,13 @@ def judge(
     request = LabelRequest(
         evaluation=evaluation, labels=labels, annotation=annotation or evaluation, experiment=experiment
     )
-    found, result = labeled_experiment(request, RecordedNames(settings, listing), listing)
+    names = RecordedNames(settings, listing)
+    found, result = labeled_experiment(request, names, listing)
     agreement = measure_agreement(found, result, evaluation, today=clocks.now().astimezone(UTC).date())
     shown = reports.judge_text.ShownAgreement(
         calibration=agreement.calibration,
         differences=[_difference(output) for output in agreement.differing],
-        notes=list(_notes(agreement, request)),
+        notes=[*_other_rate(agreement, corrected, names, listing), *_notes(agreement, request)],
         own_rate=agreement.own_rate,
         rate=agreement.rate,
         no_rate=agreement.no_rate,
@@ -81,6 +84,27 @@ def judge(
     reports.write(path, [calibration_json(masked(agreement.calibration, console.mask))])
     console.say(f"wrote {path}: commit it, so that gates can use it")
     return 0
+
+
+def _other_rate(agreement: Agreement, name: str | None, names: RecordedNames, listing: Listing) -> Iterator[str]:
+    """Yield a sentence on the corrected pass rate of an experiment with other outputs."""
+    if name is None:
+        return
+    calibration = agreement.calibration
+    other = listing.phoenix.recorded.result(names.find_single(name))
+    score = next((each for each in other.scores if each.name == calibration.evaluation), None)
+    change = Calibrations().change(other, calibration)
+    obstacle = correction_obstacle(calibration.table) if calibration.table is not None else "its scores are numbers"
+    if score is None or score.mean is None:
+        obstacle = f"it has no score of {calibration.evaluation}"
+    elif change:
+        obstacle = f"its evaluator differs ({change})"
+    if obstacle or score is None or score.mean is None or calibration.table is None:
+        yield f"no corrected pass rate of {other.experiment_id}: {obstacle}"
+        return
+    scored = {run.example.id for run in other.runs for each in run.evaluations if each.name == score.name}
+    rate = corrected_rate(score.mean, len(scored), calibration.table)
+    yield reports.judge_text.rate_text(rate, own=score.mean, of=other.experiment_id)
 
 
 def _difference(output: LabeledOutput) -> reports.judge_text.Difference:
