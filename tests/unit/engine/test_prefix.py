@@ -382,7 +382,8 @@ def test_gates_that_cannot_look_fail_the_experiment_and_end_it(place):
         stop=Stop(),
         early=Verdicts(),
     ).results
-    assert (result.failure.kind, result.failure.type) == ("evalwire", "ZeroDivisionError")
+    stage = "open" if place == "watch" else "record"
+    assert (result.failure.kind, result.failure.stage, result.failure.type) == ("evalwire", stage, "ZeroDivisionError")
     assert not result.passed
     assert result.stopping is None
     assert len(called) == (0 if place == "watch" else len(result.runs))
