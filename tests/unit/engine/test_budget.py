@@ -111,7 +111,7 @@ def test_no_call_follows_the_end_of_the_budget():
         (0, "OutOfBudget"),
     ]
     assert job.results[1].opened is None, "the second experiment is not created"
-    assert job.made.ended_by.kind == "budget"
+    assert (job.made.ended_by.kind, job.made.ended_by.stage) == ("budget", "task")
 
 
 def test_complete_experiment_passes_within_the_budget():
@@ -208,4 +208,5 @@ def test_first_run_without_a_model_call_is_noted_once(caplog):
     task, calls = counted([0.0] * 5)
     run(experiment(task), budget=Budget(max_cost_usd=1.0), costs=[0.0] * 5)
     assert len(calls) == 5
-    assert caplog.text.count("the first run has no recorded model call") == 1
+    (said,) = caplog.messages
+    assert said.startswith("the first run has no recorded model call, so the budget cannot count its usage. ")
