@@ -69,7 +69,10 @@ def test_ten_of_twenty_looks_that_find_an_experiment_are_a_warning_of_it(looks, 
     assert caplog.messages == []
     looks.look(LIBRARY, HELPER, TASK, STEP)
     (said,) = caplog.messages
-    assert said.startswith("a: /project/helper.py:5 blocks the event loop, ")
+    assert said == (
+        "a: /project/helper.py:5 blocks the event loop, so no other example can run (this time does not count for them). "
+        "Await an async call there, or make the function a plain `def`, which runs on a thread"
+    )
     looks.look(TASK, times=30)
     assert len(caplog.messages) == 1
     looks.look(frame("/project/experiments/b/task.py", 8), times=10)
