@@ -157,11 +157,7 @@ class ExperimentRun:
             return None
         if not run.needs_calls:  # it is paid and only recorded, even if no further run is needed
             return run
-        reservation = None if self._is_given_up else await self._job.admit()
-        if reservation is None:
-            return None
-        if self._is_given_up:  # during the wait
-            self._job.settle(reservation)
+        if self._is_given_up or (reservation := await self._job.admit()) is None:
             return None
         run.reservation = reservation
         return run

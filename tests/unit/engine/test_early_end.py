@@ -148,29 +148,6 @@ def test_a_run_after_the_decision_that_is_not_recorded_fails_the_experiment():
     assert (result.passed, result.failure.type) == (False, "PhoenixRefused")
 
 
-def test_a_decided_experiment_ends_while_calls_of_another_have_all_places():
-    ended = asyncio.Event()
-
-    class Ends(Quiet):
-        def finished(self, result):
-            if result.name == "a_50":
-                ended.set()
-
-    async def long(example):
-        await asyncio.wait_for(ended.wait(), WAIT)
-        return 1
-
-    first, second = run(
-        experiment(quick, name="a_50"),
-        experiment(long, name="b_2"),
-        observer=Ends(),
-        early=Verdicts(a_50=1),
-        concurrency=2,
-        task_concurrency=2,
-    ).results
-    assert (first.stopping.is_early, first.passed, second.passed) == (True, True, True)
-
-
 def together(count: int) -> Any:
     """Return a task whose first calls wait until so many are in flight."""
     met = asyncio.Barrier(count)
