@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build/mutation"
 SIMULATION = "tests/unit/gates/test_early_simulation.py"  # seconds for each mutant; others notice them first
 JOURNAL = "tests/integration/test_journal.py"
+SECONDS = 30  # for each test: one that waits without end has noticed the mutant
 
 # Each module or room, and the tests that have to notice. What only a real Phoenix can notice is not among them: one
 # try would take minutes, and there are thousands.
@@ -34,7 +35,7 @@ CONFIGURATION = """
 source_paths = ["src"]
 only_mutate = [{files}]
 pytest_add_cli_args_test_selection = [{tests}]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not slow and not needs_phoenix and not browser", {ignored}]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "not slow and not needs_phoenix and not browser", {arguments}]
 also_copy = ["benchmarks"]
 timeout_constant = 10.0
 """
@@ -55,7 +56,7 @@ def main(wanted: list[str]) -> int:
     files = ", ".join(f'"src/evalwire/{name}"' for name in modules)
     tests = ", ".join(f'"{test}"' for test in dict.fromkeys(test for named in modules.values() for test in named))
     text = (ROOT / "pyproject.toml").read_text() + CONFIGURATION.format(
-        files=files, tests=tests, ignored=f'"--ignore={SIMULATION}"'
+        files=files, tests=tests, arguments=f'"--ignore={SIMULATION}", "--timeout={SECONDS}"'
     )
     (WORK / "pyproject.toml").write_text(text)
     program = Path(sys.executable).with_name("mutmut")

@@ -65,8 +65,7 @@ class _Tries(Generic[R]):
         """Record the end of an attempt; settle a successful attempt immediately, because it is the last."""
         self.count += 1
         if self._usage is not None:
-            usage = call.usage
-            self._usage = None if usage is None else total_usage((self._usage, usage)) if self._usage else usage
+            self._usage = None if call.usage is None else total_usage((self._usage, call.usage))
         if call.error is None:
             self._settled.append(self._settle(self._outcome(call)))
 
@@ -130,20 +129,19 @@ class CallRetries:
         tries = _Tries(settle)
         while True:
             call = await self._attempt(begin(tries.ended), reservation)
-            error = call.error
-            is_limited = error is not None and is_rate_limit(error)
-            asked = wait_asked(error) if error is not None else None
+            if (error := call.error) is None:
+                break
+            is_limited = is_rate_limit(error)
+            asked = wait_asked(error) or 0.0
             if is_limited:
                 self._slow_down(ticket, asked)
-            if error is None:
-                break
             if tries.count > (most := self._most_after(error, is_limited=is_limited)):
                 if self._retries and not most and (refusal := refusal_of(error)) is not None:
                     call.add_to_failure(f"not retried: {refusal}")
                 break
             backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))
-            wait = max(asked or 0.0, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads the retries
-            if (asked or 0.0) > _LONGEST_ASKED:
+            wait = max(asked, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads the retries
+            if asked > _LONGEST_ASKED:
                 call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
                 break
             if not self._has_budget(call, reservation) or await self._ends_within(wait, is_limited=is_limited):
@@ -175,7 +173,7 @@ class CallRetries:
             return _AUTO_RETRIES if is_limited and self._pace.is_auto else 0
         return self._retries if is_worth_retrying(error, self._retry_on) else 0
 
-    def _slow_down(self, ticket: Ticket, asked: float | None) -> None:
+    def _slow_down(self, ticket: Ticket, asked: float) -> None:
         """Lower the pace after a rate limit."""
         self._pace.rate_limited(ticket, asked)
         if pause := self._pace.pause_seconds:

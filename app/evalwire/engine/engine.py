@@ -85,11 +85,14 @@ def run_engine(
 def _wait(thread: LoopThread, watch: Watch, limits: Limits, stop: Stop) -> KeyboardInterrupt | None:
     """Start the thread and wait for its end; after a stop, wait for the grace period at most."""
     interrupt: KeyboardInterrupt | None = None
-    thread.start()
+    is_started = False
     while not thread.ended.is_set() and not thread.broken:
         if os.getpid() != stop.process_id:  # forked by a signal handler of user code
             leave_fork()
         try:
+            if not is_started:  # here, because a signal may arrive during the start
+                is_started = True
+                thread.start()
             left = math.inf
             if stop.requested_at is not None:
                 left = stop.requested_at + limits.grace_seconds + CLEAN_UP_SECONDS - clocks.monotonic()

@@ -128,6 +128,7 @@ class Watch:
         self._seen: collections.deque[str | None] = collections.deque(maxlen=_WINDOW)
         self._warned: set[str] = set()  # names of experiments
         self._blocked: dict[str, float] = collections.defaultdict(float)  # seconds, by experiment
+        clock.beat()  # before the first call, in case the process is suspended before the first look
         self._looked_at = clock.now()
         self._step: FrameType | None = None
         self._step_seen_at = self._looked_at

@@ -17,7 +17,7 @@ from evalwire.engine.prefix import Prefix
 from evalwire.model import ExperimentResult, Failure, TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from evalwire.engine.concurrency import Ticket
     from evalwire.engine.job_state import JobState
@@ -108,7 +108,7 @@ class ExperimentRun:
             opened = self._opened = await unless(job.ends, job.recorder.open(self._experiment))
             if opened is None:
                 return
-            self._prefix = Prefix(opened, job.watch(opened))
+            prefix = self._prefix = Prefix(opened, job.watch(opened))
         except Exception as error:
             self._failure = engine_failure(error, stage="open")
             return
@@ -125,7 +125,8 @@ class ExperimentRun:
         run_count = len(examples) * opened.repetitions
         job.plan(run_count)
         job.notify(job.observer.started, opened, run_count)
-        feed = self._feed = asyncio.create_task(self._start_workers(opened, task))
+        pending = self._pending(opened, prefix.order)
+        feed = self._feed = asyncio.create_task(self._start_workers(opened, task, pending))
         await job.feed(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # a bug in evalwire: fail
             self._failure = engine_failure(defect, stage="record")
@@ -135,34 +136,31 @@ class ExperimentRun:
 
     # --- workers -------------------------------------------------------------------------------------
 
-    async def _start_workers(self, opened: OpenExperiment, task: Callee) -> None:
+    async def _start_workers(self, opened: OpenExperiment, task: Callee, pending: Iterator[PendingRun]) -> None:
         """Start a worker for each ticket from the pace; cancelled when the job should end."""
-        pending = self._pending(opened)
         while True:  # a ticket first: a run that waited for one would be a gap in the order
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
-            first = None
-            is_admitted = False
+            admitted = None
             try:
-                first = next(pending, None)
-                is_admitted = first is not None and await self._is_admitted(first)
+                admitted = await self._next_admitted(pending)
             finally:
-                if not is_admitted:
+                if admitted is None:
                     self._job.pace.release(ticket)
-            if first is None or not is_admitted:
+            if admitted is None:
                 return
-            self._start(self._work(opened, task, first, pending, ticket))
+            self._start(self._work(opened, task, admitted, pending, ticket))
 
-    async def _is_admitted(self, pending: PendingRun) -> bool:
-        """Wait until the budget allows a run, unless it needs no call; return whether the run starts."""
-        if not pending.needs_calls:  # it is paid and only recorded, even if no further run is needed
-            return not self._job.is_ending
-        if not self._is_ending:
-            if (reservation := await self._job.admit()) is None:
-                return False
-            pending.reservation = reservation
-        if self._is_ending:
-            self._settle(pending)
-        return not self._is_ending
+    async def _next_admitted(self, pending: Iterator[PendingRun]) -> PendingRun | None:
+        """Wait until the budget allows the next run, unless it needs no call; return None if no further run starts."""
+        run = next(pending, None)
+        if run is None or self._job.is_ending:
+            return None
+        if not run.needs_calls:  # it is paid and only recorded, even if no further run is needed
+            return run
+        if self._is_given_up or (reservation := await self._job.admit()) is None:
+            return None
+        run.reservation = reservation
+        return run
 
     def _settle(self, pending: PendingRun) -> None:
         """Count the usage of a run that has ended; if it is not known, the experiment fails."""
@@ -170,9 +168,9 @@ class ExperimentRun:
         if pending.reservation.is_unknown:
             self._failure = self._failure or self._job.ended_early
 
-    def _pending(self, opened: OpenExperiment) -> Iterator[PendingRun]:
+    def _pending(self, opened: OpenExperiment, order: Sequence[int]) -> Iterator[PendingRun]:
         """Yield every repetition of every example, unless an earlier job completed it."""
-        for pending in pending_runs(opened, self._prefix.order if self._prefix else ()):
+        for pending in pending_runs(opened, order):
             if pending.earlier is not None and pending.earlier.is_recorded and not pending.needs_calls:
                 self._runs[pending.index] = pending.earlier
                 self._job.notify(self._job.observer.ran, opened, pending.earlier)
@@ -213,9 +211,9 @@ class ExperimentRun:
                 ticket = None if is_full else job.pace.renew(ticket)
                 job.finishing += 1
                 self._start(self._finish(opened, current, run, own_ticket))
-                current = None if self._is_ending or ticket is None else next(pending, None)
-                if current is not None and not await self._is_admitted(current):
-                    current = None
+                current = None
+                if ticket is not None and not self._is_ending:
+                    current = await self._next_admitted(pending)
         finally:
             if current is not None:
                 self._settle(current)
@@ -244,7 +242,7 @@ class ExperimentRun:
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
             while running and (left := latest - clocks.monotonic()) > 0:  # workers hand examples to `_finish`
-                await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(running, timeout=left)
         late = list(running)
         for task in late:
             task.cancel()

@@ -124,7 +124,6 @@ class JobState:
         """Wait for the task that starts an experiment's workers; the end of the job cancels it."""
         self._feeds.add(feed)
         await asyncio.wait({feed})
-        self._feeds.discard(feed)
 
     def watch(self, opened: OpenExperiment) -> GateWatch | None:
         """Return the gates that decide the end of an experiment; None to run all its examples."""
@@ -162,7 +161,7 @@ class JobState:
                 return reservation
             if self.purse.closed:
                 self.end_for_budget()
-                break
+                return None
             self._settled = self._settled or asyncio.Event()
             await self._settled.wait()
         return None
@@ -191,9 +190,10 @@ class JobState:
             return None
         for run in opened.earlier.values():
             self.purse.add(run.total_usage)
-        if self.purse.is_unknown:
-            self.end_for_budget()
-        return self.ended_early if self.purse.is_unknown else None
+        if not self.purse.is_unknown:
+            return None
+        self.end_for_budget()
+        return self.ended_early
 
     def end_for_budget(self) -> None:
         """Stop starting examples, because the purse is closed."""

@@ -13,7 +13,7 @@ from engine_seams import FakeRecorder, FakeTrace, always, experiment
 
 from evalwire.engine import job_state
 from evalwire.engine.engine import run_engine
-from evalwire.engine.limits import Limits, Stop
+from evalwire.engine.limits import EarlierRuns, Limits, Stop
 from evalwire.engine.purse import Purse
 from evalwire.jobs.progress import Quiet
 from evalwire.model import Amount, Budget, ModelUsage
@@ -111,7 +111,17 @@ def test_no_call_follows_the_end_of_the_budget():
         (0, "OutOfBudget"),
     ]
     assert job.results[1].opened is None, "the second experiment is not created"
-    assert job.made.ended_by.kind == "budget"
+    assert (job.made.ended_by.kind, job.made.ended_by.stage) == ("budget", "task")
+
+
+def test_usage_of_earlier_engines_of_the_job_counts():
+    """Variants have engines of their own. The next run may use as much as the largest run of theirs."""
+    task, calls = counted([1.0] * 20)
+    earlier = EarlierRuns(spent=Amount(usd=3.0), largest=Amount(usd=2.0))
+    budget = Budget(max_cost_usd=5.0)
+    job = run(experiment(task, name="set_20"), budget=budget, costs=[1.0] * 20, earlier=earlier)
+    assert (calls, job.made.spent.usd, job.made.largest.usd) == ([0], 4.0, 2.0)
+    assert job.results[0].is_out_of_budget
 
 
 def test_complete_experiment_passes_within_the_budget():
@@ -208,4 +218,5 @@ def test_first_run_without_a_model_call_is_noted_once(caplog):
     task, calls = counted([0.0] * 5)
     run(experiment(task), budget=Budget(max_cost_usd=1.0), costs=[0.0] * 5)
     assert len(calls) == 5
-    assert caplog.text.count("the first run has no recorded model call") == 1
+    (said,) = caplog.messages
+    assert said.startswith("the first run has no recorded model call, so the budget cannot count its usage. ")

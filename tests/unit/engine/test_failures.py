@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import json
 import logging
+import os
+import signal
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -488,6 +493,37 @@ def test_a_stop_is_heeded_in_its_block_alone():
         assert stop.is_heeded is True
         raise KeyError
     assert stop.is_heeded is False
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_keyboard_interrupt_reaches_the_caller_after_the_grace_period(is_blocked):
+    """Also if the event loop does not end."""
+    release, stop = threading.Event(), Stop()
+
+    async def task(example):
+        _thread.interrupt_main()
+        if is_blocked:
+            release.wait(60)
+        await asyncio.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(experiment(task, name="set_1"), stop=stop, grace_seconds=0.1)
+    release.set()
+    assert stop.requested
+
+
+def test_a_signal_handler_that_exits_ends_the_job_early_and_is_logged(caplog):
+    async def task(example):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.sleep(60)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))
+    try:
+        job = go(experiment(task, name="set_1"), grace_seconds=0.1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (job.interrupted, job.results[0].passed) == (True, False)
+    assert caplog.messages == ["a signal handler of your code called sys.exit(7), so the job ends early"]
 
 
 def test_a_lowered_limit_is_logged_for_the_user_and_a_raised_one_is_not(caplog):

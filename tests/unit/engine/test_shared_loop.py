@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import decimal
+import gc
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import engine_seams
 import pytest
 from engine_seams import experiment, go
 
+from evalwire.engine.limits import Stop
 from evalwire.usercode import NOT_APPLICABLE
 
 
@@ -148,23 +151,46 @@ def test_jobs_at_once_have_loops_of_their_own():
     assert len(set(loops)) == 2
 
 
-@pytest.mark.parametrize("how", ["cancel", "block"])
+@pytest.mark.parametrize("how", ["cancel", "close", "block", "stray"])
 def test_a_loop_that_user_code_broke_is_not_used_again(how):
-    release = threading.Event()
+    """Nor is a loop on which a task of the user's goes on."""
+    release, loops, strays = threading.Event(), [], []
+
+    async def never():
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
 
     async def breaking(example):
+        loop = asyncio.get_running_loop()
+        loops.append(loop)
         if how == "cancel":
             for one in asyncio.all_tasks():
                 one.cancel()
+        elif how == "close":  # as a library that patches the loop
+            loop._thread_id = None
+            loop.close()
+        elif how == "stray":
+            strays.append(loop.create_task(never()))
         else:
             release.wait(60)
-
-    async def task(example):
         return 1
 
-    assert not go(experiment(breaking, name="set_1"), timeout_seconds=0.05).results[0].passed
+    async def task(example):
+        loops.append(asyncio.get_running_loop())
+        return 1
+
+    stop = Stop()
+    (result,) = go(experiment(breaking, name="set_1"), timeout_seconds=0.05, stop=stop).results
+    assert result.passed is (how == "stray")
+    if how in ("cancel", "close"):
+        assert result.failure.message == "user code closed the event loop or cancelled every task on it"
+    stop.request()  # the ended loop does not mind
     assert go(experiment(task, name="set_2")).results[0].passed
+    assert loops[0] not in loops[1:]
     release.set()
+    strays.clear()
+    gc.collect()  # asyncio logs the lost tasks of the closed loop here, not in another test
 
 
 asked = contextvars.ContextVar("asked", default="nothing")

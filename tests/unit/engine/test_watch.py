@@ -36,9 +36,9 @@ class Looks:
     """A watch over two experiments with a clock and frames of the test's own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at, self.beats = 100.0, 0
         self.thread = SimpleNamespace(ident=None, broken="")
         self.clock = SimpleNamespace(now=lambda: self.at, beat=self._beat, turn_began=None, limit_seconds=3.0)
-        self.at, self.beats = 100.0, 0
         self.frames: list[Any] = []
         ones = [self._experiment(name) for name in ("a", "b")]
         self.watch = Watch(self.thread, ones, clock=self.clock)  # type: ignore[arg-type]
@@ -69,12 +69,15 @@ def test_ten_of_twenty_looks_that_find_an_experiment_are_a_warning_of_it(looks, 
     assert caplog.messages == []
     looks.look(LIBRARY, HELPER, TASK, STEP)
     (said,) = caplog.messages
-    assert said.startswith("a: /project/helper.py:5 blocks the event loop, ")
+    assert said == (
+        "a: /project/helper.py:5 blocks the event loop, so no other example can run (this time does not count for them). "
+        "Await an async call there, or make the function a plain `def`, which runs on a thread"
+    )
     looks.look(TASK, times=30)
     assert len(caplog.messages) == 1
     looks.look(frame("/project/experiments/b/task.py", 8), times=10)
     assert [each[:35] for each in caplog.messages[1:]] == ["b: /project/experiments/b/task.py:8"]
-    assert looks.beats == 60
+    assert looks.beats == 61
 
 
 def test_looks_are_forgotten_and_other_code_is_nobodys(looks, caplog):
@@ -159,7 +162,7 @@ def test_a_line_outside_the_project_is_the_innermost(looks, frames, line):
 
 
 def test_the_frames_of_a_thread_are_from_the_innermost_on():
-    watch = Watch(SimpleNamespace(ident=threading.get_ident()), [], clock=SimpleNamespace(now=float))  # type: ignore[arg-type]
+    watch = Watch(SimpleNamespace(ident=threading.get_ident()), [], clock=SimpleNamespace(now=float, beat=list))  # type: ignore[arg-type]
     names = [each.f_code.co_name for each in watch._frames()]
     own = names.index("test_the_frames_of_a_thread_are_from_the_innermost_on")
     assert own < names.index("pytest_pyfunc_call")
