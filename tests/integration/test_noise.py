@@ -50,7 +50,7 @@ def test_recorded_runs_show_the_noise_and_more_runs_are_never_baselines(phoenix_
 
     third = project.run("run", SEED="4", JUDGE="4")
     assert third.returncode == 0
-    ids = re.findall(r"RXhwZXJpbWVudD\w+", listed)
+    ids = re.findall(r"RXhwZXJpbWVudD[\w=]+", listed)
     marked = [
         id_
         for id_ in dict.fromkeys(ids)
