@@ -33,13 +33,15 @@ REPETITIONS = 5
 Sampler = Callable[[random.Random, int, float], list[float]]
 
 
-def gains_of(pair: PairSampler) -> Sampler:
-    """Return a function that draws the gains of an experiment from pairs of scores."""
+@dataclass(frozen=True, slots=True)
+class GainsOf:
+    """Draws the gains of an experiment from pairs of scores; a class, because processes exchange it."""
 
-    def gains(chance: random.Random, n: int, spoiled: float) -> list[float]:
-        return [after - before for before, after in (pair(chance, spoiled) for _ in range(n))]
+    pair: PairSampler
 
-    return gains
+    def __call__(self, chance: random.Random, n: int, spoiled: float) -> list[float]:
+        """Return the gains of `n` examples."""
+        return [after - before for before, after in (self.pair(chance, spoiled) for _ in range(n))]
 
 
 def repeated_passes(chance: random.Random, n: int, spoiled: float) -> list[float]:
@@ -61,7 +63,7 @@ def grades(chance: random.Random, n: int, spoiled: float) -> list[float]:
 
 def _changed_scores(chance: random.Random, n: int, few: float, most: float) -> list[float]:
     """Return gains of skewed scores, changed by `few` for a tenth of the examples and by `most` for the others."""
-    gains = gains_of(skewed_scores)(chance, n, 0.0)
+    gains = GainsOf(skewed_scores)(chance, n, 0.0)
     return [gain + (few if chance.random() < 0.1 else most) for gain in gains]  # noqa: PLR2004
 
 
@@ -125,8 +127,8 @@ class Kind:
         return self.p_value(gains, chance.getrandbits(32)), math.fsum(gains) < 0
 
 
-BOOL = Kind(name="bool, one run: McNemar mid-p", gains=gains_of(passes), mean=2 / 3, is_bool=True)
-SKEWED = Kind(name="graded, skewed: sign-flip", gains=gains_of(skewed_scores), mean=math.pi / 4)
+BOOL = Kind(name="bool, one run: McNemar mid-p", gains=GainsOf(passes), mean=2 / 3, is_bool=True)
+SKEWED = Kind(name="graded, skewed: sign-flip", gains=GainsOf(skewed_scores), mean=math.pi / 4)
 TIED = Kind(name="graded, many ties: sign-flip", gains=grades, mean=0.7475)
 REPEATED = Kind(name="bool, 5 repetitions: sign-flip", gains=repeated_passes, mean=2 / 3)
 KINDS = (BOOL, SKEWED, TIED, REPEATED)

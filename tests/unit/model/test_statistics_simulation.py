@@ -127,14 +127,15 @@ def test_the_figures_are_the_same_every_time(simulation):
 
 
 @pytest.mark.slow
-def test_the_document_has_the_tables_that_the_program_prints(simulation, monkeypatch, capsys, figures):
-    """The same rows in the same order, with figures for every size of the full simulation."""
+def test_the_document_has_rows_that_the_program_prints(simulation, monkeypatch, capsys, figures):
+    """Its rows are a part of the printed rows, in their order, with figures for every size of the full simulation."""
     monkeypatch.setattr(simulation, "simulate", lambda plan: figures)
     assert simulation.main(["--quick"]) == 0
     quick = {f"{100 * drop:.0f} points" for drop in simulation.QUICK.drops} | {"true drop"}
     printed = [row[: -len(simulation.QUICK.sizes)] for row in tables(capsys.readouterr().out)]
-    told = [row[: -len(simulation.FULL.sizes)] for row in tables((ROOT / "docs" / "statistics.md").read_text())]
-    assert [row for row in told if not row[1:] or row[1] in quick] == printed
+    told = [row[: -len(simulation.FULL.sizes)] for row in documented()]
+    assert len(told) >= 15
+    assert is_part([row for row in told if not row[1:] or row[1] in quick], printed)
     cells = figures.null + figures.others + figures.power
     whole = figures.whole + figures.whole_power
     assert len(printed) == 5 + len(cells) // len(simulation.QUICK.sizes) + len(whole) // len(
@@ -147,7 +148,30 @@ def test_the_document_has_the_tables_that_the_program_prints(simulation, monkeyp
 def test_the_documents_figures_are_those_that_the_program_prints(simulation, capsys):
     """To the last digit: all is drawn from one seed."""
     assert simulation.main([]) == 0
-    assert tables((ROOT / "docs" / "statistics.md").read_text()) == tables(capsys.readouterr().out)
+    printed = tables(capsys.readouterr().out)
+    assert is_part(documented(), printed)
+    page = (ROOT / "docs" / "statistics.md").read_text()
+    whole = tables(page[page.index("### Whole comparisons") : page.index("## Noise")])
+    assert len(whole) == 8
+    for name, *shown in whole:  # without a regression, then with spoiled runs
+        assert sum((row[1:] for row in printed if row[0] == name), []) == shown
+
+
+def test_a_row_that_is_not_printed_is_seen():
+    assert is_part([["a"], ["c"]], [["a"], ["b"], ["c"]])
+    assert not is_part([["c"], ["a"]], [["a"], ["b"], ["c"]])
+    assert not is_part([["d"]], [["a"], ["b"], ["c"]])
+
+
+def documented() -> list[list[str]]:
+    """The rows of the tables of single gates; whole comparisons have a table of their own form."""
+    page = (ROOT / "docs" / "statistics.md").read_text()
+    return tables(page[page.index("### Nothing changed") : page.index("### Whole comparisons")])
+
+
+def is_part(rows: list[list[str]], of: list[list[str]]) -> bool:
+    rest = iter(of)
+    return all(row in rest for row in rows)
 
 
 def tables(text: str) -> list[list[str]]:
