@@ -53,18 +53,20 @@ def results(project):
 def label_in_browser(project, chromium, *, annotator, labels, slip=()):
     """Label outputs by keyboard, as a person who compares the output with the expected number of days."""
     process = project.start("label", "judged", "--no-browser", "--annotator", annotator)
-    url = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/#\S+", line)))
-    with chromium.page(width=360, height=740) as page:
-        page.open(url)
-        page.wait_for("document.body.dataset.ready === 'yes'")
-        for place in range(labels):
-            page.wait_for(f"document.getElementById('place').textContent.startsWith('Output {place + 1} of ')")
-            days = page.js("document.getElementById('expected').textContent.match(/\\d+/)[0]")
-            is_right = f"within {days} days" in page.js("document.getElementById('output').textContent")
-            page.press("1" if is_right != (place in slip) else "0")
-        page.wait_for(f"document.getElementById('place').textContent.startsWith('Output {labels + 1} of ')")
-        assert page.complaints == []
-    process.terminate()
+    try:
+        url = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/#\S+", line)))
+        with chromium.page(width=360, height=740) as page:
+            page.open(url)
+            page.wait_for("document.body.dataset.ready === 'yes'")
+            for place in range(labels):
+                page.wait_for(f"document.getElementById('place').textContent.startsWith('Output {place + 1} of ')")
+                days = page.js("document.getElementById('expected').textContent.match(/\\d+/)[0]")
+                is_right = f"within {days} days" in page.js("document.getElementById('output').textContent")
+                page.press("1" if is_right != (place in slip) else "0")
+            page.wait_for(f"document.getElementById('place').textContent.startsWith('Output {labels + 1} of ')")
+            assert page.complaints == []
+    finally:
+        process.terminate()
     out, err = process.communicate(timeout=60)
     assert "labels of" in out + err
 
