@@ -22,8 +22,7 @@ def test_the_code_of_the_page_is_the_templates(name, template, text):
     assert text.replace(SHORT, instructions[0]) == read_template(project_files(template)[name])
 
 
-def test_the_page_has_the_task_of_each_client_and_a_judge():
+def test_the_page_has_a_task_of_both_forms_of_client_a_judge_and_each_template():
     shown = {(template, Path(name).name) for name, template, _ in BLOCKS}
-    clients = set(get_args(Template)) - {"basic", "rag"}
-    assert shown == {(client, "task.py") for client in clients} | {("openai", "helpful.py")}
-    assert all(f"| `{template}` |" in PAGE for template in {*clients, "rag"})
+    assert shown == {("openai", "task.py"), ("anthropic", "task.py"), ("openai", "helpful.py")}
+    assert all(f"| `{template}` |" in PAGE for template in set(get_args(Template)) - {"basic"})
