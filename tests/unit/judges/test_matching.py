@@ -140,7 +140,8 @@ def many(size, *, wrong=(), scored=None):
 def test_the_agreement_is_recorded_with_what_the_evaluator_was():
     labels, found = many(100, wrong={0, 1, 5})
     found.opened.metadata[FACTS_KEY] = {
-        "inputs": Inputs(evaluators={"judged": {"judged.py": "abc", "prompt.md": "def"}}).to_json()
+        "inputs": Inputs(evaluators={"judged": {"judged.py": "abc", "prompt.md": "def"}}).to_json(),
+        "outcome": "passed",
     }
     agreement = measured(labels, found)
     calibration = agreement.calibration
