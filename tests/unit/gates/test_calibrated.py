@@ -283,6 +283,28 @@ def test_a_wrong_rule_is_an_error(table, said):
     assert "evalwire.toml: [gates.s]" in str(caught.value)
 
 
+def test_the_table_of_a_score_of_an_evaluator_is_checked_too():
+    config = GateConfig(everywhere=read_gates({"s.fluency": {"min": 0.9, "corrected": True}}, "evalwire.toml: [gates]"))
+    with pytest.raises(UsageError, match="corrected = true has no effect without min_pass_rate"):
+        resolve_gates(config, KnownNames(gated={"search": ["s"]}))
+
+
+@pytest.mark.parametrize(
+    ("table", "flag", "said"),
+    [
+        ({"min": 0.9, "max_drop": 0.02}, None, "evalwire.toml: [gates.s] min: limits a mean, which corrected = true"),
+        ({"max_drop": 0.02}, "s >= 0.9", "--gate 's >= 0.9': limits a mean, which corrected = true does not correct."),
+    ],
+)
+def test_a_mean_beside_a_corrected_limit_is_an_error_instead_of_uncorrected(table, flag, said):
+    """The mean of bools is the evaluator's own pass rate, which may be far above the true rate."""
+    config = GateConfig(everywhere=read_gates({"s": {**table, "corrected": True}}, "evalwire.toml: [gates]"))
+    with pytest.raises(UsageError) as caught:
+        resolve_gates(config.with_flags([flag] if flag else []), KnownNames(gated={"search": ["s"]}))
+    assert str(caught.value).startswith(said)
+    assert "Limit the pass rate instead: min_pass_rate in evalwire.toml, or pass_rate in --gate." in str(caught.value)
+
+
 def test_an_experiment_cannot_be_corrected_as_a_whole():
     with pytest.raises(UsageError, match="unknown key 'corrected'"):
         read_gates({"corrected": True}, "evalwire.toml: [gates]")
