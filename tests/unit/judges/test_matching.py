@@ -72,6 +72,15 @@ def test_the_id_of_a_run_wins():
     assert [output.name for output in found.outputs] == ["q1"]
 
 
+def test_a_label_of_another_run_of_the_example_is_not_of_this_output():
+    """A sheet without the column experiment may have labels of the outputs of another experiment."""
+    found = matched(
+        [label(0, 1, run_id="R77"), label(1, 1, run_id="R78", experiment_id="EXP-search")], judged(True, True)
+    )
+    assert found.outputs == ()
+    assert [reason for _, reason in found.unmatched] == ["the experiment has no such run"] * 2
+
+
 def test_a_repetition_is_its_own_output():
     found = judged(True, False, True, True, repetitions=2)
     (output,) = matched([label(0, 1, repetition=2)], found).outputs
