@@ -21,6 +21,7 @@ from evalwire.model import (
     own_metadata,
     powered_rate,
     rank_correlation,
+    recorded_variant,
     weighted_kappa,
     weighted_kappa_interval,
 )
@@ -176,9 +177,10 @@ def _calibration(
         kappa, interval = table.kappa, kappa_interval(tables)
     elif kappa is not None:
         interval = weighted_kappa_interval(examples)
+    variant = recorded_variant(result.experiment_metadata)
     evaluator = next(output.evaluation.evaluator for output in compared if output.evaluation is not None)
     return Calibration(
-        experiment=result.name,
+        experiment=variant.directory if variant is not None else result.name,
         evaluation=evaluation,
         evaluator=evaluator,
         date=today,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,7 +11,7 @@ from reporting import boolean, evaluation, failure, result, run
 from evalwire.errors import UsageError
 from evalwire.judges.agreement import measure_agreement
 from evalwire.judges.matching import agreement_of_people, match_labels
-from evalwire.model import FACTS_KEY, Inputs, Label, ModelUsage
+from evalwire.model import FACTS_KEY, Inputs, Label, ModelUsage, Variant
 
 DAY = date(2026, 11, 30)
 CALLED = (ModelUsage(model="judge-1", calls=1),)
@@ -162,6 +163,15 @@ def test_the_agreement_is_recorded_with_what_the_evaluator_was():
     assert (table.true_passes, table.false_failures, table.false_passes, table.true_failures) == (79, 1, 2, 18)
     assert calibration.interval.low < calibration.kappa < calibration.interval.high
     assert [output.name for output in agreement.differing] == ["q0", "q1", "q5"]
+
+
+def test_the_outputs_of_a_variant_calibrate_its_experiment():
+    """Gates look for the calibration of the directory."""
+    labels, found = many(60, wrong={0})
+    found = replace(found, name="search@worse")
+    variant = Variant(name="worse", env={}, directory="search")
+    found.opened.metadata[FACTS_KEY] = {"variant": variant.to_json(), "outcome": "passed"}
+    assert measured(labels, found).calibration.experiment == "search"
 
 
 def test_the_rate_is_corrected_from_sixty_labels_on():
