@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         is_of_base_branch,
         on_branches,
     )
-    from evalwire.gates.calibrated import Calibrations
+    from evalwire.gates.calibrated import NO_CALIBRATIONS, Calibrations
     from evalwire.gates.changes import changed_evaluators, changed_task, comparable_part
     from evalwire.gates.comparison import compare_results
     from evalwire.gates.config import DropPolicy, GateConfig, GateTable, Limit, read_gates
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evalwire.gates.variants import compare_variants
 
 __all__ = [
+    "NO_CALIBRATIONS",
     "RULES_OF_CALLS",
     "BaselineChoice",
     "BaselineQuery",
@@ -72,6 +73,7 @@ __getattr__ = lazy_names(
         "RULES_OF_CALLS": "apply",
         "BaselineChoice": "baselines",
         "BaselineQuery": "baselines",
+        "NO_CALIBRATIONS": "calibrated",
         "Calibrations": "calibrated",
         "DropPolicy": "config",
         "Gate": "resolve",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3  # files to list in a reason
 
+_CLOCK_DAYS = 1  # by which the clocks of two machines may differ
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrations:
@@ -77,6 +79,8 @@ class Calibrations:
         if change := self.change(result, calibration):
             return f"{gate.evaluation} was changed since it was calibrated: {change}. {again}"
         age = (self.day - calibration.date).days
+        if most is not None and age < -_CLOCK_DAYS:
+            return f"the calibration of {gate.evaluation} has a date in the future, {calibration.date}. {again}"
         if most is not None and age > most:
             return f"the calibration of {gate.evaluation} is {age} days old, more than {most} days. {again}"
         return ""
@@ -85,6 +89,11 @@ class Calibrations:
         """Return what changed since a calibration, as a clause; empty if nothing did."""
         if calibration is None:
             return ""
+        evaluators = {
+            found.evaluator for run in result.runs for found in run.evaluations if found.name == calibration.evaluation
+        }
+        if others := evaluators - {calibration.evaluator}:
+            return f"it is returned by the evaluator {', '.join(sorted(others))} instead of {calibration.evaluator}"
         now = inputs_of(result).evaluators.get(calibration.evaluator)
         if now is None:
             return "the files that it reads are not recorded"

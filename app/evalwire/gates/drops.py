@@ -146,8 +146,11 @@ def _apply_to_change(
 ) -> GateResult:
     policy, p_value = gate.drop_policy, comparing.p_value
     fails = policy.on_inconclusive == "fail"
+    reach = reach_of(compared, gate, drop_gates=comparing.drop_gates, size=size, slope=slope)
     if compared.change is None or compared.before is None or compared.after is None:
         text = f"{gate.evaluation}: no unchanged example has a score in both experiments"
+        if reach.is_blind:
+            return passed_or_failed(gate, None, f"{reach.blind_text}. {text}", failed=True)
         return gate_result(gate, "inconclusive", is_red=fails, text=text)
     if _is_vacuous(gate, [score for pair in compared.pairs for score in (pair.before, pair.after)]):
         return passed_or_failed(gate, None, _vacuous(gate), failed=True)
@@ -161,7 +164,6 @@ def _apply_to_change(
         status = "failed"
     elif policy.mode != "strict" and (unreachable or len(compared.pairs) < FEWEST_PAIRS):
         status = "inconclusive"
-    reach = reach_of(compared, gate, drop_gates=comparing.drop_gates, size=size, slope=slope)
     smallest = change_text(reach.smallest, is_rate=compared.is_bool, is_signed=False) if reach.smallest else ""
     text = f"{gate.evaluation} {_movement(compared, drop)}"
     text += f", corrected by J = {slope:.2f}" if gate.is_corrected else ""

@@ -114,12 +114,12 @@ def _check_corrections(config: GateConfig, gates: Collection[Gate]) -> None:
     """Check that the keys for calibrated evaluators have a limit to which they apply.
 
     Raises:
-        UsageError: `corrected = true` is set without a limit on a pass rate, or `max_calibration_age` without a limit
-            that needs a calibration.
+        UsageError: `corrected = true` is set without a limit on a pass rate, or with a limit on a mean; or
+            `max_calibration_age` is set without a limit that needs a calibration.
     """
     tables = (config.everywhere, *config.experiments.values())
     for name, table in (named for own in tables for named in own.evaluations.items()):
-        own_gates = [gate for gate in gates if gate.evaluation == name]
+        own_gates = [gate for gate in gates if gate.evaluation in (name, name.partition(".")[2])]
         is_corrected = any(gate.is_corrected for gate in own_gates)
         if table.policy.get("corrected") and own_gates and not is_corrected:
             raise UsageError(
@@ -131,6 +131,12 @@ def _check_corrections(config: GateConfig, gates: Collection[Gate]) -> None:
             raise UsageError(
                 f"{table.place}: max_calibration_age has no effect without min_kappa or corrected = true. Set one of "
                 "them."
+            )
+    for gate in gates:
+        if gate.calibration.corrected and gate.rule in ("min", "max"):
+            raise UsageError(
+                f"{gate.source}: limits a mean, which corrected = true does not correct. Limit the pass rate instead: "
+                f"{gate.rule}_pass_rate in evalwire.toml, or pass_rate in --gate."
             )
 
 

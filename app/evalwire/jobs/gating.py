@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalwire import clocks
-from evalwire.experiments import find_experiments
+from evalwire.experiments import file_digest, find_experiments
 from evalwire.gates import (
+    NO_CALIBRATIONS,
     RULES_OF_CALLS,
     BaselineChoice,
     BaselineQuery,
@@ -38,11 +42,9 @@ from evalwire.settings import origin_metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from evalwire.jobs.run import Job
     from evalwire.model import (
-        Calibration,
         CalibrationState,
         Direction,
         Experiment,
@@ -72,6 +74,7 @@ class GateRequest:
         base_branch: the setting `base_branch`; None if it is not set.
         prices: prices of models whose spans report no cost.
         judges: the directory of calibrations; None without one.
+        project: the directory to which the paths of the files that evaluators read are relative.
     """
 
     thresholds: GateConfig
@@ -79,6 +82,7 @@ class GateRequest:
     base_branch: str | None
     prices: Mapping[str, Price]
     judges: Path | None = None
+    project: Path = Path()
 
     @classmethod
     def of(cls, settings: Settings) -> GateRequest:
@@ -89,6 +93,7 @@ class GateRequest:
             base_branch=settings.base_branch,
             prices=settings.prices,
             judges=judges_directory(settings),
+            project=settings.experiments.resolve().parent,
         )
 
     def with_calls(self) -> GateRequest:
@@ -127,7 +132,8 @@ class Gating:
         is_partial: whether the job runs only selected examples, so that its gates are not applied.
         history: the earlier experiments of the base branch, by experiment.
         forecast: the usage to expect of the job; None without a forecast.
-        calibrations: the agreement of evaluators with people, by the names of experiment and evaluation.
+        calibrations: the agreement of evaluators with people. Jobs of shards do not record the files that evaluators
+            read during the run, so the current files of the project count instead.
     """
 
     gates: Sequence[Gate]
@@ -138,7 +144,7 @@ class Gating:
     is_partial: bool = False
     history: tuple[History, ...] = ()
     forecast: Forecast | None = None
-    calibrations: Mapping[tuple[str, str], Calibration] = field(default_factory=dict)
+    calibrations: Calibrations = NO_CALIBRATIONS
 
     def of_experiment(self, name: str) -> Gating:
         """Return the gates and the baseline of an experiment."""
@@ -176,8 +182,7 @@ class Gating:
             usage: token usage of rescoring, by experiment and evaluator.
         """
         directions = self._directions
-        calibrations = Calibrations(found=self.calibrations, day=clocks.now().date(), today=today)
-        states = tuple(state for result in results for state in calibrations.of_llm_evaluators(result))
+        states = tuple(state for result in results for state in self.calibrations.of_llm_evaluators(result))
         found: dict[str, Baseline] = {}
         for result in results:
             match self.baselines.get(result.name):
@@ -207,7 +212,7 @@ class Gating:
             baselines=found,
             prices=self.prices,
             is_base_branch=self.is_base_branch,
-            calibrations=calibrations,
+            calibrations=self.calibrations,
         )
         return Applied(gates=gates, baselines=tuple(found.values()), calibrations=states)
 
@@ -262,7 +267,11 @@ def prepare_gating(
     """
     gates = resolve_gates(wanted.thresholds, known)
     asked = wanted.baseline or BaselineChoice("auto")
-    calibrations = load_calibrations(wanted.judges) if wanted.judges is not None else {}
+    calibrations = Calibrations(
+        found=load_calibrations(wanted.judges) if wanted.judges is not None else {},
+        day=clocks.now().date(),
+        today=partial(_digest_in, wanted.project),
+    )
     base_branch = find_base_branch(ci, wanted.base_branch)
     gating = Gating(
         gates=gates,
@@ -290,6 +299,10 @@ def prepare_gating(
         trends = [on_branches(query, BaselineChoice("auto"), ci, base_branch) for query in subjects]
         gating = replace(gating, history=find_histories(trends, listing))
     return replace(gating, baselines=baselines)
+
+
+def _digest_in(project: Path, path: str) -> str:
+    return file_digest(os.path.normpath(project / path))
 
 
 def _none_for(gates: Sequence[Gate]) -> dict[str, ExperimentResult | str]:

@@ -18,8 +18,10 @@ from evalwire.model import (
     inputs_of,
     kappa_interval,
     models_of,
+    own_metadata,
     powered_rate,
     rank_correlation,
+    recorded_variant,
     weighted_kappa,
     weighted_kappa_interval,
 )
@@ -81,8 +83,11 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
         today: the day of the calibration.
 
     Raises:
-        UsageError: no label can be compared with a score, or labels and scores are of different kinds.
+        UsageError: no label can be compared with a score, labels and scores are of different kinds, or not all files
+            of the evaluator are recorded.
     """
+    if obstacle := _obstacle(result, evaluation):
+        raise UsageError(obstacle)
     matched = match_labels(labels, result, evaluation)
     compared = matched.compared
     if not compared:
@@ -120,6 +125,28 @@ def measure_agreement(labels: Sequence[Label], result: ExperimentResult, evaluat
     )
 
 
+def _obstacle(result: ExperimentResult, evaluation: str) -> str:
+    """Return why the files of an evaluator are not all recorded, with the remedy; empty if they are.
+
+    An experiment that starts records the files that its modules read. Only a job that ends a whole experiment adds the
+    files that evaluators read during the run, such as prompts. A gate would not notice a change of the others.
+    """
+    facts = own_metadata(result.experiment_metadata)
+    name = f"{result.experiment_id} ({result.name})"
+    if "shards" in facts:
+        return (
+            f"{name} cannot calibrate {evaluation}: shards do not record all files that {evaluation} read. Score its "
+            f"outputs again with `evalwire score {result.experiment_id}`, and try again with the same labels."
+        )
+    if facts and "outcome" not in facts:
+        return (
+            f"{name} cannot calibrate {evaluation}: its run did not end, so it is not recorded which files "
+            f"{evaluation} read. Continue it with `evalwire resume`, or score its outputs again with "
+            f"`evalwire score {result.experiment_id}`, and try again with the same labels."
+        )
+    return ""
+
+
 def _scores(result: ExperimentResult, evaluation: str) -> list[tuple[tuple[str, int], float]]:
     return [
         (run.key, found.score)
@@ -150,9 +177,10 @@ def _calibration(
         kappa, interval = table.kappa, kappa_interval(tables)
     elif kappa is not None:
         interval = weighted_kappa_interval(examples)
+    variant = recorded_variant(result.experiment_metadata)
     evaluator = next(output.evaluation.evaluator for output in compared if output.evaluation is not None)
     return Calibration(
-        experiment=result.name,
+        experiment=variant.directory if variant is not None else result.name,
         evaluation=evaluation,
         evaluator=evaluator,
         date=today,

@@ -18,6 +18,8 @@ JUDGES_DIRECTORY = "judges"
 
 _VERSION = 1
 
+_ROUNDED = 1e-4  # to which kappa is written
+
 
 def load_calibrations(directory: Path) -> dict[tuple[str, str], Calibration]:
     """Return the calibrations of a directory by the names of experiment and evaluation; empty without a directory.
@@ -52,19 +54,60 @@ def read_calibration(path: Path) -> Calibration:
         if version != _VERSION:
             raise UsageError(f"{path}: version {version!r} is not known here. Update evalwire, or calibrate again.")
         found: Calibration = msgspec.convert(values, Calibration)
+        _check_numbers(found)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a calibration ({error}). Calibrate again with `evalwire judge`.") from error
     return found
 
 
+def _check_numbers(found: Calibration) -> None:
+    """Check that numbers do not contradict each other, as after an edit by hand.
+
+    Raises:
+        ValueError: they do; the message says which.
+    """
+    numbers = [found.kappa] if found.kappa is not None else []
+    numbers += [found.interval.low, found.interval.high] if found.interval is not None else []
+    if not all(-1 <= number <= 1 for number in numbers):  # also false for NaN
+        raise ValueError("kappa and its interval have to be between -1 and 1")
+    table = found.table
+    if table is None:
+        return
+    if min(table.true_passes, table.false_failures, table.false_passes, table.true_failures) < 0:
+        raise ValueError("the table has a negative number")
+    if table.size != found.labels:
+        raise ValueError(f"the table has {table.size} outputs, but there are {found.labels} labels")
+    kappa = table.kappa
+    if (kappa is None) != (found.kappa is None) or abs((kappa or 0.0) - (found.kappa or 0.0)) > _ROUNDED:
+        raise ValueError(
+            f"the kappa of the table is {'unknown' if kappa is None else f'{kappa:.4f}'}, not {found.kappa}"
+        )
+
+
 def calibration_path(directory: Path, calibration: Calibration) -> Path:
-    """Return the file to write: the evaluation's name, after the experiment's if another experiment has this file."""
+    """Return the file to write: the evaluation's name, after the experiment's if the file has another calibration.
+
+    A file that is not a calibration is replaced.
+
+    Raises:
+        UsageError: both files have calibrations of other evaluations.
+    """
     name = calibration.evaluation.replace("/", "_")
     path = directory / f"{name}.json"
     own = directory / f"{calibration.experiment}.{name}.json"
-    if own.exists() or (path.exists() and read_calibration(path).experiment != calibration.experiment):
-        return own
-    return path
+    found = own if own.exists() or not _is_free(path, calibration) else path
+    if not _is_free(found, calibration):
+        raise UsageError(f"{found} is the calibration of another evaluation. Rename the file, and calibrate again.")
+    return found
+
+
+def _is_free(path: Path, calibration: Calibration) -> bool:
+    """Check whether a file may be replaced: it is missing, not a calibration, or of the same evaluation."""
+    try:
+        found = read_calibration(path) if path.exists() else calibration
+    except UsageError:
+        return True
+    return (found.experiment, found.evaluation) == (calibration.experiment, calibration.evaluation)
 
 
 def calibration_json(calibration: Calibration) -> str:

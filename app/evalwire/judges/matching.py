@@ -99,8 +99,9 @@ def label_sources(result: ExperimentResult) -> set[str]:
 def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: str) -> Matched:
     """Find the output of each label.
 
-    A label belongs to the run with its ID, or to the run of its example and repetition. Labels that name another
-    experiment are about other outputs. If a person labeled an output twice, the last label counts.
+    A label belongs to the run with its ID. Without a run ID, or if it names the experiment whose outputs were scored
+    again, it belongs to the run of its example and repetition. Labels that name another experiment are about other
+    outputs, and so are labels with the ID of another run. If a person labeled an output twice, the last label counts.
 
     Args:
         labels: the labels, oldest first.
@@ -117,7 +118,9 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
     for label in labels:
         if label.experiment_id and label.experiment_id not in own:
             continue
-        labeled, reason = _run_of(label, by_id, by_example.get(label.example_id, {}))
+        is_of_source = label.experiment_id not in ("", result.experiment_id)  # in which runs have other IDs
+        runs = by_example.get(label.example_id, {})
+        labeled, reason = _run_of(label, by_id, {} if label.run_id and not is_of_source else runs)
         if labeled is None or labeled.failure is not None:
             unmatched.append((label, reason or "the run failed, so it has no output"))
         else:
@@ -134,10 +137,12 @@ def _run_of(label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskR
     Args:
         label: the label.
         by_id: the runs of the experiment by ID.
-        runs: the runs of the label's example by repetition.
+        runs: the runs of the label's example by repetition; empty if only the ID of the run counts.
     """
     if label.run_id in by_id:
         return by_id[label.run_id], ""
+    if not runs and label.run_id:
+        return None, "the experiment has no such run"
     if not runs:
         return None, "the experiment has no such example" if label.example_id else "the experiment has no such run"
     if label.repetition is None and len(runs) > 1:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _RESAMPLES = 2_000
 _CONFIDENCE = 0.95
 _SMOOTHING = 0.5  # pseudo-observations in each cell of a resampled table
+_SHIFTS = 20  # of the scores of one side, to pair scores by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,11 @@ def weighted_kappa(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def weighted_kappa_interval(examples: Sequence[Sequence[tuple[float, float]]], *, seed: int = 0) -> Interval:
-    """Return a confidence interval of the weighted kappa, by the percentile bootstrap over examples.
+    """Return a confidence interval of the weighted kappa, by a smoothed percentile bootstrap over examples.
+
+    Each resample draws from the examples, and with the weight of two examples from pairs of scores that agree only by
+    chance. A small sample without disagreement therefore does not have an interval without width, as in
+    `kappa_interval`.
 
     Args:
         examples: the pairs of scores of each example, at least 1 pair.
@@ -163,7 +168,24 @@ def weighted_kappa_interval(examples: Sequence[Sequence[tuple[float, float]]], *
     def resampled(draw: Mapping[tuple[tuple[float, float], ...], int]) -> float | None:
         return weighted_kappa([pair for pairs, times in draw.items() for pair in pairs * times])
 
-    return _bootstrap(Counter(map(tuple, examples)), len(examples), resampled, seed=seed)
+    weights: dict[tuple[tuple[float, float], ...], float] = {}
+    for example in map(tuple, examples):
+        weights[example] = weights.get(example, 0.0) + 1.0
+    by_chance = _pairs_by_chance([pair for example in examples for pair in example])
+    for pair in by_chance:
+        weights[pair,] = weights.get((pair,), 0.0) + 4 * _SMOOTHING / len(by_chance)
+    return _bootstrap(weights, len(examples), resampled, seed=seed)
+
+
+def _pairs_by_chance(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return pairs of scores of different outputs, evenly spread over all such pairs."""
+    first, second = zip(*sorted(pairs), strict=True)
+    step = -(-len(first) // _SHIFTS)
+    return [
+        pair
+        for shift in range(0, len(first), step)
+        for pair in zip(first, second[shift:] + second[:shift], strict=True)
+    ]
 
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float | None:

@@ -99,3 +99,14 @@ def test_the_setting_is_a_drop(written):
 def test_a_drop_of_nothing_cannot_be_required():
     with pytest.raises(UsageError, match=r"expected a drop above 0, such as 0\.05 or '5%'"):
         read_gates({"max_minimum_detectable": 0}, "evalwire.toml: [gates]")
+
+
+@pytest.mark.parametrize("required", [None, 0.05])
+def test_without_a_pair_of_scores_a_gate_is_blind(required):
+    """All evaluations of the baseline had labels but no scores."""
+    asked = gate("max_drop", 0.02, drop_policy=DropPolicy(max_minimum_detectable=required))
+    its = verdict(ran(*[True] * 100), asked, before=ran(*["unsure"] * 100))
+    assert its.status == ("inconclusive" if required is None else "failed")
+    assert its.is_red == (required is not None)
+    assert its.text.endswith("s: no unchanged example has a score in both experiments")
+    assert ("cannot find a drop of 0.050 or any other drop (max_minimum_detectable)" in its.text) == its.is_red

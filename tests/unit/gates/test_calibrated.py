@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from applying import gate, ran, verdict
@@ -46,14 +46,15 @@ CALIBRATION = Calibration(
 CALLED = (ModelUsage(model="judge-1", calls=1),)
 
 
-def judged(*scores, files=FILES, usage=CALLED, variant=None, **changes):
-    """A run whose evaluator reads these files and calls this model."""
+def judged(*scores, files=FILES, usage=CALLED, variant=None, evaluator="s", **changes):
+    """A run whose evaluator reads these files and calls this model. The evaluator `s` is there in any case."""
     found = ran(*scores, **changes)
     facts = {"inputs": Inputs(evaluators={"s": files}).to_json()} if files is not None else {}
     facts |= {"variant": variant.to_json()} if variant else {}
     found.opened.metadata[FACTS_KEY] = facts
     runs = [
-        replace(run, evaluations=tuple(replace(each, usage=usage) for each in run.evaluations)) for run in found.runs
+        replace(run, evaluations=tuple(replace(each, usage=usage, evaluator=evaluator) for each in run.evaluations))
+        for run in found.runs
     ]
     return replace(found, runs=tuple(runs))
 
@@ -101,6 +102,11 @@ def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
         ),
         (known(), {"usage": ()}, "s was changed since it was calibrated: it called no model instead of judge-1."),
         (known(), {"usage": None}, "s was changed since it was calibrated: its models are not recorded."),
+        (
+            known(),
+            {"evaluator": "other"},
+            "s was changed since it was calibrated: it is returned by the evaluator other instead of s.",
+        ),
     ],
 )
 def test_without_a_calibration_that_holds_the_gate_is_red(asked, calibrations, changes, said):
@@ -125,6 +131,17 @@ def test_an_old_calibration_is_red(most, is_red):
     assert its.is_red == is_red
     if is_red:
         assert its.text.startswith("the calibration of s is 60 days old, more than 59 days.")
+
+
+@pytest.mark.parametrize(("days", "is_red"), [(1, False), (2, True), (9_999, True)])
+def test_a_calibration_of_a_future_date_does_not_stay_young(days, is_red):
+    """A date that is only a day ahead is from a machine whose clock is fast."""
+    future = replace(CALIBRATION, date=DAY + timedelta(days=days))
+    asked = replace(KAPPA, calibration=CalibrationPolicy(max_age_days=90))
+    its = verdict(judged(*PASSES), asked, calibrations=known(future))
+    assert its.is_red == is_red
+    if is_red:
+        assert its.text.startswith(f"the calibration of s has a date in the future, {future.date}. Calibrate it with")
 
 
 def test_an_unknown_kappa_is_red():
@@ -264,6 +281,28 @@ def test_a_wrong_rule_is_an_error(table, said):
         resolved(**table)
     assert said in str(caught.value)
     assert "evalwire.toml: [gates.s]" in str(caught.value)
+
+
+def test_the_table_of_a_score_of_an_evaluator_is_checked_too():
+    config = GateConfig(everywhere=read_gates({"s.fluency": {"min": 0.9, "corrected": True}}, "evalwire.toml: [gates]"))
+    with pytest.raises(UsageError, match="corrected = true has no effect without min_pass_rate"):
+        resolve_gates(config, KnownNames(gated={"search": ["s"]}))
+
+
+@pytest.mark.parametrize(
+    ("table", "flag", "said"),
+    [
+        ({"min": 0.9, "max_drop": 0.02}, None, "evalwire.toml: [gates.s] min: limits a mean, which corrected = true"),
+        ({"max_drop": 0.02}, "s >= 0.9", "--gate 's >= 0.9': limits a mean, which corrected = true does not correct."),
+    ],
+)
+def test_a_mean_beside_a_corrected_limit_is_an_error_instead_of_uncorrected(table, flag, said):
+    """The mean of bools is the evaluator's own pass rate, which may be far above the true rate."""
+    config = GateConfig(everywhere=read_gates({"s": {**table, "corrected": True}}, "evalwire.toml: [gates]"))
+    with pytest.raises(UsageError) as caught:
+        resolve_gates(config.with_flags([flag] if flag else []), KnownNames(gated={"search": ["s"]}))
+    assert str(caught.value).startswith(said)
+    assert "Limit the pass rate instead: min_pass_rate in evalwire.toml, or pass_rate in --gate." in str(caught.value)
 
 
 def test_an_experiment_cannot_be_corrected_as_a_whole():

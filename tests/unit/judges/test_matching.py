@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,7 +11,7 @@ from reporting import boolean, evaluation, failure, result, run
 from evalwire.errors import UsageError
 from evalwire.judges.agreement import measure_agreement
 from evalwire.judges.matching import agreement_of_people, match_labels
-from evalwire.model import FACTS_KEY, Inputs, Label, ModelUsage
+from evalwire.model import FACTS_KEY, Inputs, Label, ModelUsage, Variant
 
 DAY = date(2026, 11, 30)
 CALLED = (ModelUsage(model="judge-1", calls=1),)
@@ -70,6 +71,15 @@ def test_labels_belong_to_the_run_of_their_example():
 def test_the_id_of_a_run_wins():
     found = matched([label(0, 1, run_id="R1")], judged(True, False))
     assert [output.name for output in found.outputs] == ["q1"]
+
+
+def test_a_label_of_another_run_of_the_example_is_not_of_this_output():
+    """A sheet without the column experiment may have labels of the outputs of another experiment."""
+    found = matched(
+        [label(0, 1, run_id="R77"), label(1, 1, run_id="R78", experiment_id="EXP-search")], judged(True, True)
+    )
+    assert found.outputs == ()
+    assert [reason for _, reason in found.unmatched] == ["the experiment has no such run"] * 2
 
 
 def test_a_repetition_is_its_own_output():
@@ -140,7 +150,8 @@ def many(size, *, wrong=(), scored=None):
 def test_the_agreement_is_recorded_with_what_the_evaluator_was():
     labels, found = many(100, wrong={0, 1, 5})
     found.opened.metadata[FACTS_KEY] = {
-        "inputs": Inputs(evaluators={"judged": {"judged.py": "abc", "prompt.md": "def"}}).to_json()
+        "inputs": Inputs(evaluators={"judged": {"judged.py": "abc", "prompt.md": "def"}}).to_json(),
+        "outcome": "passed",
     }
     agreement = measured(labels, found)
     calibration = agreement.calibration
@@ -152,6 +163,15 @@ def test_the_agreement_is_recorded_with_what_the_evaluator_was():
     assert (table.true_passes, table.false_failures, table.false_passes, table.true_failures) == (79, 1, 2, 18)
     assert calibration.interval.low < calibration.kappa < calibration.interval.high
     assert [output.name for output in agreement.differing] == ["q0", "q1", "q5"]
+
+
+def test_the_outputs_of_a_variant_calibrate_its_experiment():
+    """Gates look for the calibration of the directory."""
+    labels, found = many(60, wrong={0})
+    found = replace(found, name="search@worse")
+    variant = Variant(name="worse", env={}, directory="search")
+    found.opened.metadata[FACTS_KEY] = {"variant": variant.to_json(), "outcome": "passed"}
+    assert measured(labels, found).calibration.experiment == "search"
 
 
 def test_the_rate_is_corrected_from_sixty_labels_on():

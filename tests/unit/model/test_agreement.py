@@ -129,3 +129,10 @@ def test_the_interval_of_a_weighted_kappa_contains_it():
     interval = weighted_kappa_interval(examples)
     assert interval.low < weighted_kappa([pair for (pair,) in examples]) < interval.high
     assert interval.high - interval.low < 0.2
+
+
+@pytest.mark.parametrize(("size", "most"), [(4, 0.1), (10, 0.5), (60, 0.95)])
+def test_a_few_scores_without_any_disagreement_do_not_prove_agreement(size, most):
+    interval = weighted_kappa_interval([[(grade / size, grade / size)] for grade in range(size)])
+    assert interval.low < most
+    assert interval.high == 1.0
