@@ -150,9 +150,11 @@ def test_full_batches_are_sent_at_once_and_others_later(monkeypatch):
     for span in SPANS[:256]:
         found.put("p", span)
     wait_until(lambda: len(server.taken) == 768)
-    found.put("p", SPANS[0])
+    for span in SPANS[:3]:
+        found.put("p", span)
+        time.sleep(0.02)  # the thread would have the time to send it alone
     found.close(lambda: 5.0)
-    assert (server.tries, len(server.taken), found.lost) == (4, 769, 0)
+    assert (server.tries, len(server.taken), found.lost) == (4, 771, 0)
 
 
 def wait_until(is_so: Any) -> None:
