@@ -100,6 +100,7 @@ def judge(
     """Measure how an evaluator agrees with people, and write judges/EVALUATION.json for gates.
 
     Shows kappa, the passes and failures that it finds, the corrected pass rate, and the outputs on which they differ.
+
     A label is the result that the evaluator should return: pass for True or 1, also with direction = "minimize".
     """
     if labels is not None and annotation is not None:
@@ -253,8 +254,9 @@ def label(
 ) -> None:
     """Label outputs as pass or fail by keyboard, on a page of this machine, without seeing their scores.
 
-    The labels are saved in a CSV file, and in Phoenix as annotations of kind HUMAN. A label is the result that the
-    evaluator should return: pass for True or 1, also with direction = "minimize".
+    The labels are saved in a CSV file, and in Phoenix as annotations of kind HUMAN.
+
+    A label is the result that the evaluator should return: pass for True or 1, also with direction = "minimize".
     """
     if csv is not None and from_ is not None:
         raise typer.BadParameter("cannot be combined with --csv. Omit --from or --csv", param_hint="--from")
