@@ -77,7 +77,11 @@ class Calibrations:
         if calibration is None:
             return f"{gate.evaluation} is not calibrated. {again}, and commit the file that it writes"
         if change := self.change(result, calibration):
-            return f"{gate.evaluation} was changed since it was calibrated: {change}. {again}"
+            labeled = f" --experiment {calibration.experiment_id}" if calibration.experiment_id else ""
+            return (
+                f"{gate.evaluation} was changed since it was calibrated: {change}. Score the labeled outputs again "
+                f"with `evalwire score{labeled}`, then run `evalwire judge {gate.evaluation}`"
+            )
         age = (self.day - calibration.date).days
         if most is not None and age < -_CLOCK_DAYS:
             return f"the calibration of {gate.evaluation} has a date in the future, {calibration.date}. {again}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         known_names,
         prepare_gating,
     )
-    from evalwire.jobs.judging import LabelRequest, judges_directory, labeled_experiment, labels_path
+    from evalwire.jobs.judging import LabelRequest, edited_files, judges_directory, labeled_experiment, labels_path
     from evalwire.jobs.labeling import LabelBook, LabelingRequest, find_labeled_experiment
     from evalwire.jobs.lifecycle import run_and_report
     from evalwire.jobs.listing import Listing
@@ -95,6 +95,7 @@ __all__ = [
     "decide_outcome",
     "directory_of",
     "discover",
+    "edited_files",
     "engine_limits",
     "experiment_report",
     "export_experiment",
@@ -182,6 +183,7 @@ __getattr__ = lazy_names(
         "job_gating": "gating",
         "job_spec": "spec",
         "LabelRequest": "judging",
+        "edited_files": "judging",
         "judges_directory": "judging",
         "labeled_experiment": "judging",
         "labels_path": "judging",

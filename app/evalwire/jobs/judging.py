@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire.errors import ExperimentNotFound, NothingToRunError, UsageError
+from evalwire.experiments import file_digest
 from evalwire.judges import JUDGES_DIRECTORY, read_labels
 from evalwire.model import source_facts
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from evalwire.jobs.listing import Listing
     from evalwire.jobs.names import RecordedNames
-    from evalwire.model import ExperimentResult, Label
+    from evalwire.model import Calibration, ExperimentResult, Label
     from evalwire.settings import Settings
 
 _MOST_RECORDS = 200  # experiments of a dataset in which the labeled experiment is searched
@@ -53,6 +55,14 @@ def judges_directory(settings: Settings) -> Path:
 def labels_path(settings: Settings, evaluation: str) -> Path:
     """Return the file in which `evalwire label` saves the labels for an evaluation."""
     return judges_directory(settings) / "labels" / f"{evaluation.replace('/', '_')}.csv"
+
+
+def edited_files(settings: Settings, calibration: Calibration) -> list[str]:
+    """Return the sorted files of an evaluator that were edited after it returned the calibrated scores."""
+    project = settings.experiments.resolve().parent
+    return sorted(
+        path for path, digest in calibration.files.items() if file_digest(os.path.normpath(project / path)) != digest
+    )
 
 
 def labeled_experiment(

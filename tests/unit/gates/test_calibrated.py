@@ -89,9 +89,12 @@ def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
         (NONE, {}, "s is not calibrated. Calibrate it with `evalwire judge s`, and commit the file that it writes"),
         (known(replace(CALIBRATION, experiment="other")), {}, "s is not calibrated"),
         (
-            known(),
+            known(replace(CALIBRATION, experiment_id="EXP-0")),
             {"files": {**FILES, "prompts/judge.md": "changed"}},
-            "s was changed since it was calibrated: prompts/judge.md. Calibrate it with `evalwire judge s`",
+            (
+                "s was changed since it was calibrated: prompts/judge.md. "
+                "Score the labeled outputs again with `evalwire score --experiment EXP-0`, then run `evalwire judge s`"
+            ),
         ),
         (known(), {"files": {**FILES, "new.py": "c3"}}, "s was changed since it was calibrated: new.py."),
         (known(), {"files": None}, "s was changed since it was calibrated: the files that it reads are not recorded."),

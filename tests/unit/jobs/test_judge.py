@@ -138,6 +138,25 @@ def test_new_scores_of_the_labeled_outputs_calibrate_the_new_evaluator(world):
     assert calibration(world)["experiment_id"] == identity(world) != first
 
 
+def test_old_scores_of_a_changed_evaluator_do_not_calibrate_it(world):
+    """The newest outputs are not the labeled outputs, so `score` without an ID would not help."""
+    first = identity(world)
+    write(world.folder / "judges/labels/judged.csv", rows(100, experiment=first))
+    world.settings("[gates]\njudged = { min_kappa = 0.6 }\n")
+    world.call(judge, evaluation="judged")
+    world.write(_prompt=f"FOOLED = {FOOLED}\nPROMPT = 'new'\n")
+    code, text = world.call(run)
+    again = f"evalwire score --experiment {first}`"
+    assert (code, again in text) == (1, True), text
+    code, text = world.call(judge, evaluation="judged")
+    assert (code, f"run `{again}" in text) == (0, True), text
+    assert "gates reject it: experiments/search/_prompt.py changed after judged returned these scores" in text
+    world.call(score, experiments=[first])
+    code, text = world.call(judge, evaluation="judged")
+    assert (code, "commit it, so that gates can use it" in text) == (0, True), text
+    assert world.call(run)[0] == 0
+
+
 def test_the_rate_of_other_outputs_is_corrected_too(world):
     """By Rogan and Gladen, because these outputs have no labels; not if the evaluator differs."""
     path = write(world.folder / "labels.csv", rows(100, experiment=identity(world)))

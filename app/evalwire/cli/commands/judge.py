@@ -12,6 +12,7 @@ from evalwire.jobs import (
     LabelRequest,
     Listing,
     RecordedNames,
+    edited_files,
     judges_directory,
     labeled_experiment,
     labels_path,
@@ -82,7 +83,14 @@ def judge(
     directory = judges_directory(settings)
     path = calibration_path(directory, agreement.calibration)
     reports.write(path, [calibration_json(masked(agreement.calibration, console.mask))])
-    console.say(f"wrote {path}: commit it, so that gates can use it")
+    if edited := edited_files(settings, agreement.calibration):
+        console.warn(
+            f"wrote {path}, but gates reject it: {', '.join(edited)} changed after {evaluation} returned these scores. "
+            f"To score the labeled outputs again, run `evalwire score --experiment {result.experiment_id}`. Then run "
+            f"`evalwire judge {evaluation}` again"
+        )
+    else:
+        console.say(f"wrote {path}: commit it, so that gates can use it")
     return 0
 
 
