@@ -26,7 +26,7 @@ MUTATED = {
     "model/corrected_rates.py": ["tests/unit/model/test_corrected_rates.py"],
     "model/noise.py": ["tests/unit/model/test_noise.py"],
     "model/permutation.py": ["tests/unit/model/test_permutation.py"],
-    "model/power.py": ["tests/unit/model/test_power.py"],
+    "model/power.py": ["tests/unit/model/test_power.py", "tests/unit/model/test_stats.py"],
     "model/sequential.py": ["tests/unit/model/test_sequential.py"],
     "model/stats.py": ["tests/unit/model/test_stats.py"],
     "model/stopping.py": ["tests/unit/model/test_stopping.py"],

@@ -202,9 +202,8 @@ def corrected_comparison(
     calibration = calibrations.of(result, gate.evaluation or "")
     if calibration is None or calibration.table is None or compared.change is None:
         return compared, 1.0
-    pairs = max(len(compared.pairs), 1)
     before, after = (
-        corrected_rate(rate or 0.0, pairs, calibration.table).value for rate in (compared.before, compared.after)
+        corrected_rate(rate or 0.0, 1, calibration.table).value for rate in (compared.before, compared.after)
     )
     change, interval = corrected_change(compared.change, compared.interval, calibration.table)
     corrected = replace(compared, before=before, after=after, change=change, interval=interval)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RESAMPLES = 2_000
-_CONFIDENCE = 0.95
+_BEYOND = 50  # resamples below an interval of 95%, and as many above it
 _SMOOTHING = 0.5  # pseudo-observations in each cell of a resampled table
 _SHIFTS = 20  # of the scores of one side, to pair scores by chance
 
@@ -178,7 +178,7 @@ def weighted_kappa_interval(examples: Sequence[Sequence[tuple[float, float]]], *
 
 
 def _pairs_by_chance(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return pairs of scores of different outputs, evenly spread over all such pairs."""
+    """Return pairs of a score by people and a score by the evaluator, evenly spread over all pairs of outputs."""
     first, second = zip(*sorted(pairs), strict=True)
     step = -(-len(first) // _SHIFTS)
     return [
@@ -230,6 +230,4 @@ def _bootstrap(
     chance = random.Random(seed)  # noqa: S311 - no secret
     kinds, shares = list(weights), list(weights.values())
     found = sorted(statistic(Counter(chance.choices(kinds, weights=shares, k=size))) or 0.0 for _ in range(_RESAMPLES))
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = found[math.ceil(tail * _RESAMPLES) - 1], found[math.ceil((1 - tail) * _RESAMPLES) - 1]
-    return Interval(low=low, high=high, method="bootstrap", confidence=_CONFIDENCE)
+    return Interval(low=found[_BEYOND], high=found[-_BEYOND - 1], method="bootstrap")

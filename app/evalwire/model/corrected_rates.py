@@ -27,6 +27,7 @@ LEAST_DISCRIMINATION = 0.2
 
 _CONFIDENCE = 0.95
 _UPPER = (1 + _CONFIDENCE) / 2
+_SLACK = 1e-9  # 0.6 + 0.6 - 1 is less than 0.2 by a rounding error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def powered_rate(labeled: Sequence[tuple[float, float]], others: Sequence[float]
     effective = inside * (1 - inside) / variance if variance else 0.0
     effective = min(max(effective, n), n + len(others))
     low, high = _wilson(inside, effective, student_t_quantile(_UPPER, n - 1))
-    interval = Interval(low=low, high=high, method="PPI++" if others else "Wilson", confidence=_CONFIDENCE)
+    interval = Interval(low=low, high=high, method="PPI++" if others else "Wilson")
     return CorrectedRate(value=inside, interval=interval, weight=weight)
 
 
@@ -103,7 +104,7 @@ def correction_obstacle(table: AgreementTable) -> str:
     for number, kind in ((table.failures, "failed"), (table.passes, "passed")):
         if number < FEWEST_OF_A_KIND:
             return f"people {kind} {number} of {table.size} outputs (at least {FEWEST_OF_A_KIND})"
-    if (table.discrimination or 0.0) < LEAST_DISCRIMINATION:
+    if (table.discrimination or 0.0) < LEAST_DISCRIMINATION - _SLACK:
         return f"the evaluator hardly discriminates: J = {table.discrimination:.2f}, at least {LEAST_DISCRIMINATION}"
     return ""
 

@@ -82,7 +82,7 @@ class DropTest:
         error = self._deviation(drop, repetitions) / math.sqrt(examples)
         beyond = drop - self._critical(drop, examples, repetitions)
         if error == 0:
-            return float(beyond >= 0)
+            return float(beyond > 0)
         if self.is_bool:
             return NormalDist().cdf(beyond / error)
         return student_t_cdf(within(beyond / error), examples - 1)
@@ -171,7 +171,10 @@ def minimum_detectable_change(
 
 
 def _first(holds: Callable[[int], bool], least: int, *, most: int) -> int | None:
-    """Return the smallest number from `least` for which a condition holds, which then holds for all larger numbers."""
+    """Return the smallest number from `least` for which a condition holds, which then holds for all larger numbers.
+
+    Return None if the condition does not hold for any number up to `most`.
+    """
     low, high = least - 1, least
     while not holds(high):
         low, high = high, 2 * high
@@ -180,4 +183,4 @@ def _first(holds: Callable[[int], bool], least: int, *, most: int) -> int | None
     while low + 1 < high:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+    return high if high <= most else None

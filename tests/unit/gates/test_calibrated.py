@@ -68,6 +68,7 @@ NONE = Calibrations(day=DAY)
 PASSES = [True] * 80 + [False] * 20
 KAPPA = gate("min_kappa", 0.5)
 CORRECTED = gate("min_pass_rate", 0.7, calibration=CalibrationPolicy(corrected=True))
+CORRECTED_DROP = gate("max_drop", 0.02, calibration=CORRECTED.calibration)
 
 
 def test_the_lower_end_of_kappas_interval_decides():
@@ -80,6 +81,8 @@ def test_the_lower_end_of_kappas_interval_decides():
 
 def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
     assert verdict(judged(*PASSES), gate("min_kappa", 0.8), calibrations=known()).text.endswith("below 0.8")
+    its = verdict(judged(*PASSES), gate("min_kappa", TABLE.kappa), calibrations=known())
+    assert its.text.endswith("More labels may raise it: `evalwire label s`"), "kappa is at the limit"
 
 
 @pytest.mark.parametrize("asked", [KAPPA, CORRECTED, gate("max_drop", 0.02, calibration=CORRECTED.calibration)])
@@ -103,6 +106,21 @@ def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
             {"usage": (ModelUsage(model="judge-2", calls=1),)},
             "s was changed since it was calibrated: it called judge-2 instead of judge-1.",
         ),
+        (
+            known(),
+            {"usage": (ModelUsage(model="judge-3", calls=1), ModelUsage(model="judge-2", calls=1))},
+            "s was changed since it was calibrated: it called judge-2, judge-3 instead of judge-1.",
+        ),
+        (
+            known(),
+            {"files": {**FILES, **dict.fromkeys(("a.py", "b.py", "c.py"), "new")}},
+            "s was changed since it was calibrated: a.py, b.py, c.py. Calibrate",
+        ),
+        (
+            known(),
+            {"files": dict.fromkeys(("a.py", "b.py", "c.py", "d.py", "e.py"), "new")},
+            "s was changed since it was calibrated: a.py, b.py, c.py and 2 more. Calibrate",
+        ),
         (known(), {"usage": ()}, "s was changed since it was calibrated: it called no model instead of judge-1."),
         (known(), {"usage": None}, "s was changed since it was calibrated: its models are not recorded."),
         (
@@ -117,6 +135,21 @@ def test_without_a_calibration_that_holds_the_gate_is_red(asked, calibrations, c
     its = verdict(found, asked, before=judged(*PASSES), calibrations=calibrations)
     assert (its.status, its.is_red) == ("failed", True)
     assert its.text.startswith(said)
+
+
+def test_every_other_evaluator_that_returns_the_evaluation_is_named():
+    found = judged(*PASSES)
+    runs = [
+        replace(run, evaluations=tuple(replace(each, evaluator=name) for each in run.evaluations))
+        for run, name in zip(found.runs, ["s", "z", "a", *["s"] * 97], strict=True)
+    ]
+    its = verdict(replace(found, runs=tuple(runs)), KAPPA, calibrations=known())
+    assert "it is returned by the evaluator a, z instead of s." in its.text
+
+
+def test_an_evaluator_without_a_model_needs_no_record_of_models():
+    without = known(replace(CALIBRATION, models=()))
+    assert not verdict(judged(*PASSES, usage=None), KAPPA, calibrations=without).is_red
 
 
 def test_a_file_that_this_run_did_not_read_has_to_be_unchanged():
@@ -184,6 +217,35 @@ def test_runs_without_a_score_are_not_corrected():
     assert its.value == pytest.approx(1 - (1 - corrected_rate(0.8, 100, TABLE).value) / 2)
 
 
+def test_the_interval_counts_all_runs_too():
+    """A rate and its interval are of the same runs."""
+    found, asked = judged(*PASSES, *[None] * 100), replace(CORRECTED, rule="max_pass_rate")
+    interval = corrected_rate(0.8, 100, TABLE).interval
+    its = verdict(found, CORRECTED, calibrations=known())
+    assert (its.interval.low, its.interval.high) == pytest.approx((interval.low / 2, interval.high / 2))
+    its = verdict(found, asked, calibrations=known())
+    assert (its.interval.low, its.interval.high) == pytest.approx(((1 + interval.low) / 2, (1 + interval.high) / 2))
+
+
+@pytest.mark.parametrize(("passed", "rule"), [(False, "min_pass_rate"), (True, "max_pass_rate")])
+def test_where_all_runs_fail_a_gate_its_interval_is_of_rates(passed, rule):
+    perfect = AgreementTable(true_passes=100, true_failures=100)
+    exact = known(replace(CALIBRATION, table=perfect))
+    its = verdict(judged(*[passed] * 100), replace(CORRECTED, rule=rule), calibrations=exact)
+    interval = corrected_rate(float(passed), 100, perfect).interval
+    assert its.value == float(passed)
+    assert interval.high - interval.low > 0.02
+    assert (its.interval.low, its.interval.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_scores_of_another_evaluator_do_not_narrow_the_interval():
+    found = judged(*PASSES, *[None] * 100)
+    other = replace(found.runs[0].evaluations[0], name="t", evaluator="t")
+    both = replace(found, runs=tuple(replace(run, evaluations=(*run.evaluations, other)) for run in found.runs))
+    alone, beside = (verdict(each, CORRECTED, calibrations=known()).interval for each in (found, both))
+    assert beside == alone
+
+
 def test_a_drop_is_corrected_by_j():
     """Five points of the evaluator's rate are eight points of the true rate."""
     before, now = judged(*PASSES * 5), judged(*([True] * 75 + [False] * 25) * 5)
@@ -193,8 +255,28 @@ def test_a_drop_is_corrected_by_j():
     assert its.is_red
     assert its.value == pytest.approx(0.05 / 0.61)
     assert its.interval.low < -0.08 < its.interval.high
-    assert "s fell by 8.2 points" in its.text
+    assert "s fell by 8.2 points (80.3% to 72.1% over 500 pairs)" in its.text
     assert ", corrected by J = 0.61: a drop of at most 6 points is allowed" in its.text
+
+
+def test_a_drop_to_nothing_is_to_nothing():
+    its = verdict(judged(*[False] * 100), CORRECTED_DROP, before=judged(*PASSES), calibrations=known())
+    assert "s fell by 100.0 points (80.3% to 0.0% over 100 pairs)" in its.text
+
+
+def test_a_percentage_is_of_the_corrected_rate_of_the_baseline():
+    """Eight points are 10.2% of a true rate of 80.3%, and 11.4% of the evaluator's 72%."""
+    before, now = judged(*PASSES * 5), judged(*([True] * 75 + [False] * 25) * 5)
+    reds = [
+        verdict(
+            now,
+            gate("max_drop", limit, is_relative=True, calibration=CORRECTED.calibration),
+            before=before,
+            calibrations=known(),
+        ).is_red
+        for limit in (0.101, 0.103)
+    ]
+    assert reds == [True, False]
 
 
 def test_the_smallest_drop_that_a_corrected_gate_finds_is_larger():
@@ -239,6 +321,15 @@ def test_reports_know_every_evaluation_by_a_model():
     (state,) = known().of_llm_evaluators(judged(*PASSES, files={"other.py": "x"}))
     assert state.text.startswith("changed since its calibration of 2026-10-01: ")
     assert NONE.of_llm_evaluators(judged(*PASSES, usage=())) == [], "calls no model, and nobody calibrated it"
+    (state,) = known().of_llm_evaluators(judged(*PASSES, usage=()))
+    assert (state.experiment, state.evaluation, state.date) == ("search", "s", "2026-10-01"), "it is calibrated"
+    found = judged(*PASSES, usage=())
+    runs = [
+        replace(run, evaluations=tuple(replace(each, annotator_kind="LLM") for each in run.evaluations))
+        for run in found.runs
+    ]
+    (state,) = NONE.of_llm_evaluators(replace(found, runs=tuple(runs)))
+    assert (state.experiment, state.evaluation, state.is_calibrated) == ("search", "s", False)
 
 
 # --- the settings ---------------------------------------------------------------------------------------
@@ -254,6 +345,8 @@ def test_the_rules_are_read_from_the_table_of_the_evaluation():
     assert (pass_rate.rule, pass_rate.is_corrected) == ("min_pass_rate", True)
     assert (kappa.rule, kappa.threshold, kappa.is_corrected) == ("min_kappa", 0.6, False)
     assert {each.calibration.max_age_days for each in (pass_rate, kappa)} == {84}
+    (kappa,) = resolved(min_kappa=0.6, max_calibration_age="30 days")
+    assert kappa.calibration.max_age_days == 30
 
 
 def test_a_flag_limits_kappa():

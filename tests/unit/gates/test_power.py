@@ -6,11 +6,11 @@ import random
 from statistics import fmean
 
 import pytest
-from applying import gate, ran
+from applying import gate, mixed, ran
 
 from evalwire.gates import DropPolicy
 from evalwire.gates.comparison import compare_results
-from evalwire.gates.power import SampleSize, detectable_drop
+from evalwire.gates.power import SampleSize, detectable_drop, reach_of
 from evalwire.model import DropTest, minimum_detectable_change, sample_deviation, sign_flip
 from evalwire.model.stats import student_t_quantile
 
@@ -62,6 +62,26 @@ def test_four_of_five_simulated_runs_find_the_drop():
 def test_too_few_pairs_find_nothing():
     assert detectable_drop(compared([0.5], [0.5]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
     assert detectable_drop(compared([1.0, 0.5], [0.5, 1.0]), gate("max_drop", 0.0), NOW, drop_gates=1) is None
+
+
+def test_two_pairs_are_enough_for_a_lax_gate():
+    lax = gate("max_drop", 0.0, drop_policy=DropPolicy(significance=0.3))
+    assert detectable_drop(compared([1.0, 0.5], [0.5, 1.0]), lax, NOW, drop_gates=1) > 0
+
+
+def test_the_noise_of_repeated_runs_is_that_of_their_means():
+    before, after = (mixed(*scores, repetitions=2) for scores in noisy(60))
+    found = compare_results(after, before, asked="auto").comparison("s")
+    gains = [found.gain(pair) for pair in found.pairs]
+    expected = minimum_detectable_change(gains, is_bool=False, repetitions=2)
+    assert len(gains) == 30
+    assert detectable_drop(found, gate("max_drop", 0.0), NOW, drop_gates=1) == pytest.approx(expected)
+
+
+def test_scores_that_show_half_of_a_drop_show_half_of_the_allowed_drop():
+    found = compared(*noisy(60))
+    of_half = reach_of(found, gate("max_drop", 0.4), drop_gates=1, slope=0.5).smallest
+    assert of_half == pytest.approx(reach_of(found, gate("max_drop", 0.2), drop_gates=1).smallest / 0.5)
 
 
 def test_repetitions_of_what_never_changes_find_more_too():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -79,8 +81,65 @@ def test_without_a_failure_by_people_the_rate_of_found_failures_is_unknown():
 def test_nothing_has_no_agreement():
     assert AgreementTable().kappa is None
     assert AgreementTable().true_pass_rate is None
-    with pytest.raises(ValueError, match="at least one output"):
+    with pytest.raises(ValueError, match=r"^an interval needs at least one output, got 0$"):
         kappa_interval([])
+
+
+def test_a_single_output_proves_nothing():
+    interval = kappa_interval([AgreementTable(true_passes=1)])
+    assert (interval.low, interval.high) == (0, 0)
+
+
+def exactly(weights, size, statistic):
+    """The probability of each value of a statistic of a resample, from all resamples."""
+    total, found = sum(weights.values()), Counter()
+    for drawn in itertools.combinations_with_replacement(weights, size):
+        times = Counter(drawn).values()
+        ways = math.factorial(size) / math.prod(map(math.factorial, times))
+        found[round(statistic(drawn) or 0.0, 9)] += ways * math.prod(weights[each] / total for each in drawn)
+    return found
+
+
+def share_below(end, found, *, with_ties):
+    return sum(share for value, share in found.items() if value < end - 1e-9 or (with_ties and value < end + 1e-9))
+
+
+def is_interval_of(interval, found):
+    """Whether the ends are the quantiles, up to the share by which 2,000 draws differ from all resamples."""
+    assert (interval.method, interval.confidence) == ("bootstrap", 0.95)
+    return all(
+        share_below(end, found, with_ties=False) - 0.007 <= quantile <= share_below(end, found, with_ties=True) + 0.007
+        for end, quantile in ((interval.low, 0.025), (interval.high, 0.975))
+    )
+
+
+@pytest.mark.parametrize("cells", [(6, 0, 0, 3), (2, 1, 1, 6), (5, 3, 0, 3), (4, 1, 0, 4)])
+def test_the_interval_is_of_all_resamples_of_the_outputs_and_of_half_an_output_in_each_cell(cells):
+    weights = {(n == 0, n == 1, n == 2, n == 3): times + 0.5 for n, times in enumerate(cells)}
+
+    def kappa(drawn):
+        both, missed, wrong, neither = (sum(column) for column in zip(*drawn, strict=True))
+        return AgreementTable(true_passes=both, false_failures=missed, false_passes=wrong, true_failures=neither).kappa
+
+    fields = ("true_passes", "false_failures", "false_passes", "true_failures")
+    tables = singles(AgreementTable(**dict(zip(fields, cells, strict=True))))
+    assert is_interval_of(kappa_interval(tables), exactly(weights, sum(cells), kappa))
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(0, 0), (1, 1), (2, 3), (4, 4)],
+        [(0, 0), (0, 0), (1, 1), (3, 3)],
+        [(0, 1), (1, 0), (3, 4)],
+    ],
+)
+def test_the_interval_of_a_weighted_kappa_is_of_all_resamples_and_of_two_pairs_by_chance(pairs):
+    weights = Counter(pairs)
+    for (first, _), (_, second) in itertools.product(pairs, pairs):
+        weights[first, second] += 2 / len(pairs) ** 2
+    interval = weighted_kappa_interval([[(float(a), float(b))] for a, b in pairs])
+    assert is_interval_of(interval, exactly(weights, len(pairs), weighted_kappa))
 
 
 def singles(table: AgreementTable) -> list[AgreementTable]:
@@ -103,6 +162,9 @@ def test_the_interval_contains_kappa_and_narrows_with_more_labels():
 def test_the_interval_is_the_same_for_the_same_seed():
     tables = singles(AgreementTable(true_passes=30, false_failures=4, true_failures=20))
     assert kappa_interval(tables, seed=3) == kappa_interval(tables, seed=3) != kappa_interval(tables, seed=4)
+    grades = [[(n % 5 / 4, n % 7 / 6)] for n in range(30)]
+    intervals = [weighted_kappa_interval(grades, seed=seed) for seed in (3, 3, 4)]
+    assert intervals[0] == intervals[1] != intervals[2]
 
 
 def test_labels_of_the_same_example_are_not_independent():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,27 @@ def test_a_single_run_shows_no_flips(passes, runs):
 def test_with_two_runs_the_interval_is_nearly_wilsons(flips, n):
     found = share_interval([1.0] * flips + [0.0] * (n - flips), most=1)
     assert found == pytest.approx(wilson_interval(flips, n), abs=1e-3)
+
+
+@pytest.mark.parametrize("changing", [10, 30, 70])
+@pytest.mark.parametrize("value", [0.5, 2 / 3])
+def test_the_ends_of_the_interval_are_where_a_share_of_the_same_variance_would_be_critical(changing, value):
+    values = [value] * changing + [0.0] * (100 - changing)
+    share, error = mean(values), statistics.variance(values) / 100
+    size = min(share * (1 - share) / error, 300)
+    for end in share_interval(values, most=3):
+        critical = statistics.NormalDist().inv_cdf(0.975) * math.sqrt(end * (1 - end) / size)
+        assert abs(share - end) == pytest.approx(critical, abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_shares_at_a_bound_count_each_example_once(share):
+    """That no example ever flipped in three runs does not say how examples differ."""
+    expected = wilson_interval(round(40 * share), 40)
+    assert share_interval([share] * 40, most=3) == pytest.approx(expected, abs=1e-9)
+    for n in range(2, 100):
+        low, high = share_interval([share] * n, most=1)
+        assert 0 <= low < high <= 1
 
 
 def test_values_that_vary_less_than_bools_have_a_narrower_interval():
