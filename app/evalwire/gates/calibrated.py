@@ -13,6 +13,7 @@ from evalwire.model import (
     changed_files,
     corrected_change,
     corrected_rate,
+    corrected_value,
     correction_obstacle,
     inputs_of,
     models_of,
@@ -202,9 +203,7 @@ def corrected_comparison(
     calibration = calibrations.of(result, gate.evaluation or "")
     if calibration is None or calibration.table is None or compared.change is None:
         return compared, 1.0
-    before, after = (
-        corrected_rate(rate or 0.0, 1, calibration.table).value for rate in (compared.before, compared.after)
-    )
+    before, after = (corrected_value(rate or 0.0, calibration.table) for rate in (compared.before, compared.after))
     change, interval = corrected_change(compared.change, compared.interval, calibration.table)
     corrected = replace(compared, before=before, after=after, change=change, interval=interval)
     return corrected, calibration.table.discrimination or 1.0

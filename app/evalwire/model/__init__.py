@@ -26,6 +26,7 @@ from evalwire.model.corrected_rates import (
     CorrectedRate,
     corrected_change,
     corrected_rate,
+    corrected_value,
     correction_obstacle,
     powered_rate,
 )
@@ -241,6 +242,7 @@ __all__ = [
     "content_hash",
     "corrected_change",
     "corrected_rate",
+    "corrected_value",
     "correction_obstacle",
     "cost_text",
     "count",

@@ -109,6 +109,12 @@ def correction_obstacle(table: AgreementTable) -> str:
     return ""
 
 
+def corrected_value(rate: float, table: AgreementTable) -> float:
+    """Return the estimate of `corrected_rate`, without its interval; there must be no obstacle to a correction."""
+    found = (rate + (table.true_failure_rate or 0.0) - 1) / (table.discrimination or 1.0)
+    return min(max(found, 0.0), 1.0)
+
+
 def corrected_rate(rate: float, size: int, table: AgreementTable) -> CorrectedRate:
     """Correct an evaluator's pass rate with labels of other outputs, after Rogan and Gladen.
 
@@ -132,7 +138,6 @@ def corrected_rate(rate: float, size: int, table: AgreementTable) -> CorrectedRa
         raise ValueError(obstacle)
     if size < 1:
         raise ValueError("a rate needs at least one example, got 0")
-    found = (rate + (table.true_failure_rate or 0.0) - 1) / (table.discrimination or 1.0)
     quantile = NormalDist().inv_cdf(_UPPER)
     square = quantile**2
     smooth = (rate * size + square / 2) / (size + square)
@@ -144,7 +149,7 @@ def corrected_rate(rate: float, size: int, table: AgreementTable) -> CorrectedRa
     middle = centre + 2 * square * (centre * of_passing - (1 - centre) * of_failing)
     variance = smooth * (1 - smooth) / (size + square) + centre**2 * of_passing + (1 - centre) ** 2 * of_failing
     half = quantile * math.sqrt(variance) / slope
-    value = min(max(found, 0.0), 1.0)
+    value = corrected_value(rate, table)
     low, high = min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value)
     return CorrectedRate(value=value, interval=Interval(low=low, high=high, method="Rogan-Gladen"))
 

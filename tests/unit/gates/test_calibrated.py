@@ -114,12 +114,12 @@ def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
         (
             known(),
             {"files": {**FILES, **dict.fromkeys(("a.py", "b.py", "c.py"), "new")}},
-            "s was changed since it was calibrated: a.py, b.py, c.py. Calibrate",
+            "s was changed since it was calibrated: a.py, b.py, c.py. Score",
         ),
         (
             known(),
             {"files": dict.fromkeys(("a.py", "b.py", "c.py", "d.py", "e.py"), "new")},
-            "s was changed since it was calibrated: a.py, b.py, c.py and 2 more. Calibrate",
+            "s was changed since it was calibrated: a.py, b.py, c.py and 2 more. Score",
         ),
         (known(), {"usage": ()}, "s was changed since it was calibrated: it called no model instead of judge-1."),
         (known(), {"usage": None}, "s was changed since it was calibrated: its models are not recorded."),

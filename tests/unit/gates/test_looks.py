@@ -88,7 +88,7 @@ def test_the_recursion_itself_has_the_boundaries_in_the_literature():
     assert found == pytest.approx([4.877, 3.357, 2.680, 2.290, 2.031], abs=2e-3)
 
 
-@pytest.mark.parametrize("is_bool", [True, False])
+@pytest.mark.parametrize("is_bool", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_with_many_pairs_the_boundaries_and_p_values_are_those_of_a_normal_process(is_bool):
     """Within a hundredth, with a correction for continuity: the places of a walk have a distance of 2."""
     chance = random.Random(7)

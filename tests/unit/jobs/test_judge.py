@@ -151,10 +151,13 @@ def test_old_scores_of_a_changed_evaluator_do_not_calibrate_it(world):
     code, text = world.call(judge, evaluation="judged")
     assert (code, f"run `{again}" in text) == (0, True), text
     assert "gates reject it: experiments/search/_prompt.py changed after judged returned these scores" in text
-    world.call(score, experiments=[first])
-    code, text = world.call(judge, evaluation="judged")
-    assert (code, "commit it, so that gates can use it" in text) == (0, True), text
-    assert world.call(run)[0] == 0
+    for change in ("newer", "newest"):  # the scores of the second change are new scores of new scores
+        world.call(score, experiments=[calibration(world)["experiment_id"]])
+        code, text = world.call(judge, evaluation="judged")
+        assert (code, "commit it, so that gates can use it" in text) == (0, True), text
+        assert world.call(run)[0] == 0
+        world.write(_prompt=f"FOOLED = {FOOLED}\nPROMPT = '{change}'\n")
+        assert world.call(run)[0] == 1
 
 
 def test_the_rate_of_other_outputs_is_corrected_too(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import re
@@ -26,17 +27,17 @@ def outputs(size, labeled, *, rate=0.8, passing=0.9, failing=0.7, seed=1):
     return list(zip(labels, scores, strict=True))[:labeled], scores[labeled:]
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("size", "labeled"), [(200, 60), (100, 90), (1000, 100)])
-def test_the_estimate_is_that_of_ppi_python(seed, size, labeled):
+def test_the_estimate_is_that_of_ppi_python():
+    """In a single test, because each process that imports the package needs seconds for it."""
     import numpy as np
     import ppi_py
 
-    pairs, others = outputs(size, labeled, seed=seed)
-    labels, scores = (np.array(side) for side in zip(*pairs, strict=True))
-    found = powered_rate(pairs, others)
-    expected = ppi_py.ppi_mean_pointestimate(labels, scores, np.array(others))
-    assert found.value == pytest.approx(float(np.squeeze(expected)), abs=1e-9)
+    for seed, (size, labeled) in itertools.product(range(20), [(200, 60), (100, 90), (1000, 100)]):
+        pairs, others = outputs(size, labeled, seed=seed)
+        labels, scores = (np.array(side) for side in zip(*pairs, strict=True))
+        found = powered_rate(pairs, others)
+        expected = ppi_py.ppi_mean_pointestimate(labels, scores, np.array(others))
+        assert found.value == pytest.approx(float(np.squeeze(expected)), abs=1e-9), (seed, size, labeled)
 
 
 @pytest.mark.parametrize(

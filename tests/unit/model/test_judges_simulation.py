@@ -33,7 +33,7 @@ def test_with_sixty_labels_a_corrected_rate_covers(kind, most, judge):
 
 
 def test_the_interval_of_kappa_covers():
-    check(judges.simulate_cell("kappa", judges.JUDGES[1], 0.8, 100, 100))
+    check(judges.simulate_cell("kappa", judges.JUDGES[1], 0.8, 60, 100))
 
 
 def test_the_command_prints_each_table(capsys, monkeypatch):

@@ -188,7 +188,7 @@ def test_one_number_counts_as_many_choices_as_a_table():
         assert p_of_many(numbers) == pytest.approx(p_by_counting(numbers), rel=1e-12)
 
 
-@pytest.mark.parametrize("count", [501, 502, 1000])
+@pytest.mark.parametrize("count", [501, 502, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sizes", LATTICES, ids=str)
 def test_a_computed_sign_flip_is_a_count_of_all_signs(count, sizes):
     """Of more gains than are drawn, in twentieths, which are no exact floats: at any height down to a billionth."""
@@ -214,6 +214,7 @@ def test_a_computed_sign_flip_of_any_gains_is_near_the_drawn_one(seed, monkeypat
     assert computed == pytest.approx(drawn, abs=4 * math.sqrt(computed * (1 - computed) / 20_000))
 
 
+@pytest.mark.slow
 def test_rounding_to_a_unit_hardly_changes_a_p_value(monkeypatch):
     """Near 0.05 by less than 0.0003, and nowhere by 0.001, as a unit shows that is a quarter."""
     samples = []
