@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalwire.model import first_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -61,8 +63,7 @@ class UploadPlan:
         removed = [example.id for example in self.removed]
         for word, ids in (("added", self.added), ("changed", self.changed), ("removed", removed)):
             if ids:
-                more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-                yield f"  {word}: {', '.join(ids[:_MOST_IDS])}{more}"
+                yield f"  {word}: {first_of(ids, _MOST_IDS)}"
 
 
 class _Sketch(NamedTuple):

@@ -15,6 +15,7 @@ from evalwire.model import (
     corrected_rate,
     corrected_value,
     correction_obstacle,
+    first_of,
     inputs_of,
     models_of,
     recorded_variant,
@@ -103,8 +104,7 @@ class Calibrations:
         if now is None:
             return "the files that it reads are not recorded"
         if files := changed_files(now, calibration.files, self.today):
-            more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-            return f"{', '.join(files[:_MOST_NAMED])}{more}"
+            return first_of(files, _MOST_NAMED)
         models = models_of(result, calibration.evaluator)
         if models is None:
             return "its models are not recorded" if calibration.models else ""

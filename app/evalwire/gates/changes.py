@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from evalwire.model import Rescored, changed_files, inputs_of, mean, own_metadata
+from evalwire.model import Rescored, changed_files, first_of, inputs_of, mean, own_metadata
 
 if TYPE_CHECKING:
     from evalwire.model import BaselineScore, ExperimentResult, TaskRun
@@ -36,7 +36,7 @@ def changed_evaluators(
             reasons[name] = "it is new"
         elif name in now.evaluators and name in then.evaluators:
             if files := changed_files(now.evaluators[name], then.evaluators[name], today):
-                reasons[name] = _named(files)
+                reasons[name] = f"changed: {first_of(files, _MOST_NAMED)}"
         elif not hashes[0].get(name) or hashes[0].get(name) != hashes[1].get(name):
             reasons[name] = "it changed, or the baseline has no record of its files"
     return reasons
@@ -55,12 +55,6 @@ def changed_task(
 def _file_hashes(result: ExperimentResult) -> Mapping[str, str]:
     recorded = own_metadata(result.experiment_metadata).get("evaluators")
     return recorded if isinstance(recorded, dict) else {}
-
-
-def _named(files: Collection[str]) -> str:
-    shown = ", ".join(list(files)[:_MOST_NAMED])
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-    return f"changed: {shown}{more}"
 
 
 def comparable_part(result: ExperimentResult, before: ExperimentResult) -> ExperimentResult:

@@ -25,6 +25,7 @@ from evalwire.model import (
     OutputSource,
     count,
     data_digest,
+    first_of,
     own_metadata,
     partial_facts,
     source_facts,
@@ -344,8 +345,7 @@ def _check_found(missing: Sequence[str], dataset: Dataset) -> None:
 
 def _named(ids: Iterable[str]) -> str:
     own = list(dict.fromkeys(ids))
-    more = f" and {len(own) - _MOST_NAMED} more" if len(own) > _MOST_NAMED else ""
-    return f"{'example' if len(own) == 1 else 'examples'} {', '.join(own[:_MOST_NAMED])}{more}"
+    return f"{'example' if len(own) == 1 else 'examples'} {first_of(own, _MOST_NAMED)}"
 
 
 def _selected(settings: Settings, names: Sequence[str]) -> list[str]:

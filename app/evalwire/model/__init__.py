@@ -82,7 +82,7 @@ from evalwire.model.noise import (
     flip_share,
     squared_change,
 )
-from evalwire.model.numbers import change_text, count, difference, mean, percentage, score_text, written
+from evalwire.model.numbers import change_text, count, difference, first_of, mean, percentage, score_text, written
 from evalwire.model.permutation import DRAWS, sign_flip
 from evalwire.model.power import MOST_EXAMPLES, DropTest, minimum_detectable_change
 from evalwire.model.prices import Price, price_line
@@ -256,6 +256,7 @@ __all__ = [
     "evaluator_hashes",
     "examples_digest",
     "file_hash",
+    "first_of",
     "flip_share",
     "gate_name",
     "has_passed",

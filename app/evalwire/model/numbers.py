@@ -78,6 +78,12 @@ def change_text(change: float | None, *, is_rate: bool, is_signed: bool = True) 
     return f"{sign}{change * 100:.1f} points" if is_rate else f"{sign}{written(change)}"
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return the first names of a list, and the number of the others: `a, b and 3 more`."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+
+
 def count(size: int, noun: str) -> str:
     """Return a number and a noun, in the plural unless the number is 1."""
     return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"

@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evalwire.model import count, wilson_interval
+from evalwire.model import count, first_of, wilson_interval
 from evalwire.reports.markdown_text import prose
 from evalwire.reports.text import cut, plain, single_line
 
@@ -233,6 +233,5 @@ def _more_labels(shown: ShownAgreement) -> Iterator[str]:
 
 
 def names_text(names: Sequence[str]) -> str:
-    """Return the first names, and the number of the others."""
-    shown = ", ".join(map(plain, names[:_MOST_NAMED]))
-    return f"{shown} and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else shown
+    """Return the first names on a single line, and the number of the others."""
+    return first_of(list(map(plain, names)), _MOST_NAMED)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalwire.model import count, percentile
+from evalwire.model import count, first_of, percentile
 from evalwire.reports.html import svg
 from evalwire.reports.html.markup import filled
 from evalwire.reports.html.numbers import number, percent
@@ -296,9 +296,7 @@ def _names(pairs: Sequence[Pair]) -> str:
     """Return the IDs of examples; for a single example, with the scores before and after."""
     if len(pairs) == 1:
         return f"{pairs[0].example_id}: {number(pairs[0].before)} to {number(pairs[0].after)}"
-    named = ", ".join(pair.example_id for pair in pairs[:_MOST_NAMED])
-    rest = f" and {len(pairs) - _MOST_NAMED:,} more" if len(pairs) > _MOST_NAMED else ""
-    return f"{len(pairs):,} examples: {named}{rest}"
+    return f"{len(pairs):,} examples: {first_of([pair.example_id for pair in pairs], _MOST_NAMED)}"
 
 
 def _shape(kind: str, x: float, y: float, size: float, title: str = "") -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalwire.model import PLANNED_REPETITIONS, POWER, cost_text, count, percentage, written
+from evalwire.model import PLANNED_REPETITIONS, POWER, cost_text, count, first_of, percentage, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,10 +113,9 @@ def makers(noise: Noise, *, show: Callable[[str], str] = str) -> str:
     half = noise.half
     if not half:
         return "no example changed"
-    named = ", ".join(f"{show(example.example_id)} ({scores_text(example, noise)})" for example in half[:_MOST_NAMED])
-    more = f" and {len(half) - _MOST_NAMED} more" if len(half) > _MOST_NAMED else ""
+    named = first_of([f"{show(example.example_id)} ({scores_text(example, noise)})" for example in half], _MOST_NAMED)
     verb = "makes" if len(half) == 1 else "make"
-    return f"{len(half)} of {count(len(noise.examples), 'example')} {verb} half of the noise: {named}{more}"
+    return f"{len(half)} of {count(len(noise.examples), 'example')} {verb} half of the noise: {named}"
 
 
 def scores_text(example: ExampleNoise, noise: Noise) -> str:
