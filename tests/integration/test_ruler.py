@@ -74,7 +74,7 @@ def label_in_browser(project, chromium, *, annotator, labels, slip=()):
 def test_from_an_untested_judge_to_a_gate_that_can_be_trusted(example, chromium):
     ran = example.run("run", "--upload", "--csv", "testset.csv", SEED="1")
     assert ran.returncode == 0, (ran.stdout, ran.stderr)
-    assert "judged not calibrated: compare with people by `evalwire judge judged`" in ran.stdout
+    assert "judged not calibrated: to compare with people, use `evalwire label judged`" in ran.stdout
 
     ran = example.run("run", SEED="2")
     assert ran.returncode == 0, (ran.stdout, ran.stderr)

@@ -77,7 +77,10 @@ class Calibrations:
         again = f"Calibrate it with `evalwire judge {gate.evaluation}`"
         calibration, most = self.of(result, gate.evaluation or ""), gate.calibration.max_age_days
         if calibration is None:
-            return f"{gate.evaluation} is not calibrated. {again}, and commit the file that it writes"
+            return (
+                f"{gate.evaluation} is not calibrated. Label its outputs with `evalwire label {gate.evaluation}`, run "
+                f"`evalwire judge {gate.evaluation}`, and commit the file that it writes"
+            )
         if change := self.change(result, calibration):
             labeled = f" --experiment {calibration.experiment_id}" if calibration.experiment_id else ""
             return (

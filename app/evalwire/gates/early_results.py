@@ -75,7 +75,7 @@ class EarlyDecisions:
 
     @property
     def _with_default(self) -> Sequence[Gate]:
-        """The gates, with the default limit on the error rate if there is no other."""
+        """The gates, with the default limit on the error rate if none of them limits it."""
         limits_errors = any(gate.rule == "max_error_rate" for gate in self.gates)
         return self.gates if limits_errors else (*self.gates, ANY_ERROR)
 

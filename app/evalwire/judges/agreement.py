@@ -50,7 +50,7 @@ class Agreement:
         people: the agreement of people with each other.
         own_rate: the evaluator's pass rate over all outputs that it scored; None for scores.
         rate: the pass rate corrected with the labels; None where it would not hold.
-        no_rate: the reason why there is no corrected rate; empty if there is one.
+        no_rate: the reason for a missing corrected rate; empty if the rate is known.
         correlation: Spearman's rank correlation of scores; None for passes and failures.
         unlabeled: the number of outputs with a score and without a label.
         bias: a sentence if the labeled outputs are not a fair sample of all outputs; else empty.
@@ -136,13 +136,14 @@ def _obstacle(result: ExperimentResult, evaluation: str) -> str:
     if "shards" in facts:
         return (
             f"{name} cannot calibrate {evaluation}: shards do not record all files that {evaluation} read. Score its "
-            f"outputs again with `evalwire score {result.experiment_id}`, and try again with the same labels."
+            f"outputs again with `evalwire score --experiment {result.experiment_id}`, and try again with the same "
+            "labels."
         )
     if facts and "outcome" not in facts:
         return (
             f"{name} cannot calibrate {evaluation}: its run did not end, so it is not recorded which files "
             f"{evaluation} read. Continue it with `evalwire resume`, or score its outputs again with "
-            f"`evalwire score {result.experiment_id}`, and try again with the same labels."
+            f"`evalwire score --experiment {result.experiment_id}`, and try again with the same labels."
         )
     return ""
 

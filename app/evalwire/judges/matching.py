@@ -132,7 +132,7 @@ def match_labels(labels: Sequence[Label], result: ExperimentResult, evaluation: 
 
 
 def _run_of(label: Label, by_id: Mapping[str, TaskRun], runs: Mapping[int, TaskRun]) -> tuple[TaskRun | None, str]:
-    """Return the run that a label is about, or the reason why there is none.
+    """Return the run that a label is about, or the reason why the label matches no run.
 
     Args:
         label: the label.

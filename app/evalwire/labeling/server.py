@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         place = path.removeprefix("/api/outputs/")
         if place == path or not place.isdecimal():
-            raise _RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "this page does not exist")
         try:
             self._send_json(self._labeling.output(int(place[:9])))
         except ValueError as error:
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json({})
             self._labeling.is_done.set()
         else:
-            raise _RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "this page does not exist")
 
     def _save(self, body: Mapping[str, Any]) -> None:
         place, word, note = (body.get(key) for key in ("place", "word", "note"))

@@ -52,11 +52,11 @@ class Labeling:
             answer: `pass`, `fail`, or empty to skip the output or take the label back.
 
         Raises:
-            ValueError: there is no such output, or the answer is invalid.
+            ValueError: the output does not exist, or the answer is invalid.
             Exception: the answer was not saved.
         """
         if not 0 <= place < len(self._outputs):
-            raise ValueError(f"there is no output {place}")
+            raise ValueError(f"output {place} does not exist")
         if answer.word not in (PASSED, FAILED, ""):
             raise ValueError("the label is not pass, fail or empty")
         if len(answer.note) > LONGEST_NOTE:
@@ -77,10 +77,10 @@ class Labeling:
         """Return the texts of an output.
 
         Raises:
-            ValueError: there is no such output.
+            ValueError: the output does not exist.
         """
         if not 0 <= place < len(self._outputs):
-            raise ValueError(f"there is no output {place}")
+            raise ValueError(f"output {place} does not exist")
         output = self._outputs[place]
         return {
             "input": _named(output.input),

@@ -96,7 +96,7 @@ class CalibrationState:
     def text(self) -> str:
         """A clause on the calibration, to follow the name of the evaluation."""
         if not self.date:
-            return f"not calibrated with labels of people (`evalwire judge {self.evaluation}`)"
+            return f"not calibrated with labels of people (`evalwire label {self.evaluation}`)"
         if self.change:
             return f"changed since its calibration of {self.date}: {self.change}"
         kappa = "unknown"

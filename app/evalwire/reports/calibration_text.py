@@ -22,5 +22,7 @@ def calibration_sentences(report: Report) -> list[str]:
     found = [f"{name(state.experiment, state.evaluation)} {plain(state.text)}" for state in known]
     if unknown:
         names = ", ".join(name(state.experiment, state.evaluation) for state in unknown)
-        found.append(f"{names} not calibrated: compare with people by `evalwire judge {plain(unknown[0].evaluation)}`")
+        found.append(
+            f"{names} not calibrated: to compare with people, use `evalwire label {plain(unknown[0].evaluation)}`"
+        )
     return found

@@ -56,7 +56,7 @@ class ShownAgreement:
         notes: sentences on labels that do not count, and on people who differ.
         own_rate: the evaluator's pass rate over all outputs; None for scores.
         rate: the corrected pass rate; None without one.
-        no_rate: the reason why there is none; empty if there is one.
+        no_rate: the reason for a missing rate; empty if the rate is known.
         correlation: Spearman's rank correlation of scores; None for passes and failures.
         max_drops: the allowed drops of the pass rate of the project's gates, as shares.
         unlabeled: the number of outputs with a score and without a label.

@@ -89,7 +89,11 @@ def test_more_labels_do_not_help_an_evaluator_whose_kappa_is_below_the_limit():
 @pytest.mark.parametrize(
     ("calibrations", "changes", "said"),
     [
-        (NONE, {}, "s is not calibrated. Calibrate it with `evalwire judge s`, and commit the file that it writes"),
+        (
+            NONE,
+            {},
+            "s is not calibrated. Label its outputs with `evalwire label s`, run `evalwire judge s`, and commit the file that",
+        ),
         (known(replace(CALIBRATION, experiment="other")), {}, "s is not calibrated"),
         (
             known(replace(CALIBRATION, experiment_id="EXP-0")),

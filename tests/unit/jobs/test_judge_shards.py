@@ -69,7 +69,7 @@ def test_shards_do_not_calibrate_because_the_files_that_they_read_are_not_record
     code, text = calibrate(world)
     assert code == 2
     assert "shards do not record all files that judged read" in text
-    assert f"evalwire score {world.results['experiments'][0]['experiment_id']}`" in text
+    assert f"evalwire score --experiment {world.results['experiments'][0]['experiment_id']}`" in text
     assert not (world.folder / "judges").exists()
     labels = world.folder / "labels.csv"
     assert world.call(score, experiments=[world.results["experiments"][0]["experiment_id"]])[0] == 0

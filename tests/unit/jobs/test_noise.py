@@ -248,7 +248,7 @@ def test_without_experiments_there_is_no_noise(world):
     (world.own / "task.py").unlink()
     code, text = world.call(noise)
     assert code == 1
-    assert text.endswith("so there is no noise.")
+    assert text.endswith("so no scores can be compared.")
 
 
 def test_a_required_drop_is_in_the_plan(world):

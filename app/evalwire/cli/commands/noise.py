@@ -99,7 +99,9 @@ def noise(
 def _same_code(invocation: Invocation) -> list[SameCode]:
     names = RecordedNames(invocation.settings, Listing(invocation.connect(None)))
     if not names.datasets:
-        raise NothingToRunError(f"no experiment in {invocation.settings.experiments.resolve()}/, so there is no noise.")
+        raise NothingToRunError(
+            f"no experiment in {invocation.settings.experiments.resolve()}/, so no scores can be compared."
+        )
     return [find_same_code(names, name) for name in names.datasets]
 
 
