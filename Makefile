@@ -38,7 +38,7 @@ day: $(VENV)/installed  ## Play a developer's day in a new project, from `init` 
 	@$(BIN)/python tests/support/day.py $(ARGS)
 
 unit: $(VENV)/installed  ## Run the tests that need neither a Phoenix nor a browser (about a minute).
-	$(BIN)/pytest --dist worksteal --numprocesses 3 -m "not slow and not needs_phoenix and not browser" tests/unit
+	$(BIN)/pytest --dist worksteal --numprocesses 4 -m "not slow and not needs_phoenix and not browser" tests/unit
 
 integration: $(VENV)/installed  ## Run the tests that depend on the Python version: unit tests, and tests with a real Phoenix.
 	$(BIN)/pytest $(SIDE_BY_SIDE) 3 -m "not slow and not browser" tests/cli tests/integration tests/unit

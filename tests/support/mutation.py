@@ -10,7 +10,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build/mutation"
-SIMULATION = "tests/unit/gates/test_early_simulation.py"  # seconds for each mutant; others notice them first
 JOURNAL = "tests/integration/test_journal.py"
 SECONDS = 30  # for each test: one that waits without end has noticed the mutant
 
@@ -60,7 +59,7 @@ def main(wanted: list[str]) -> int:
     files = ", ".join(f'"src/evalwire/{name}"' for name in modules)
     tests = ", ".join(f'"{test}"' for test in dict.fromkeys(test for named in modules.values() for test in named))
     text = (ROOT / "pyproject.toml").read_text() + CONFIGURATION.format(
-        files=files, tests=tests, arguments=f'"--ignore={SIMULATION}", "--timeout={SECONDS}"'
+        files=files, tests=tests, arguments=f'"--timeout={SECONDS}"'
     )
     (WORK / "pyproject.toml").write_text(text)
     program = Path(sys.executable).with_name("mutmut")

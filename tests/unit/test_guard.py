@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from benchmarks.table import Line, Target
 
 AT_MOST, AT_LEAST = ("at most", 1.1), ("at least", 1.2)
-
-
-@pytest.fixture
-def table(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
-    from benchmarks import table
-
-    return table
 
 
 @pytest.mark.parametrize(
@@ -31,8 +22,8 @@ def table(monkeypatch):
         (9.9, 1.0, None, False),
     ],
 )
-def test_a_ratio_that_misses_its_target_twice_is_far_off(table, ours, theirs, target, is_far):
+def test_a_ratio_that_misses_its_target_twice_is_far_off(ours, theirs, target, is_far):
     if target is not None:
-        target = table.Target(relation=target[0], ratio=target[1])
-    line = table.Line(row="r", measured="m", unit="s", ours=ours, other="o", theirs=theirs, target=target)
+        target = Target(relation=target[0], ratio=target[1])
+    line = Line(row="r", measured="m", unit="s", ours=ours, other="o", theirs=theirs, target=target)
     assert line.is_far_off(2.0) is is_far

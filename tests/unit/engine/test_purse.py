@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from benchmarks import early_budgets
 
 from evalwire.engine.purse import Purse
 from evalwire.model import Amount, Budget, ModelUsage, Price
@@ -15,16 +15,6 @@ NEW_MODEL = (
 )
 
 PRICES = {"m": Price(input=1.0, output=1.0)}
-
-
-@pytest.fixture(scope="module")
-def budgets():
-    """The simulation in docs/statistics.md."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[3])
-        from benchmarks import early_budgets
-
-        yield early_budgets
 
 
 def used(usd: float, *, tokens: int = 0) -> tuple[ModelUsage, ...]:
@@ -40,9 +30,9 @@ def spend(purse: Purse, usd: float) -> None:
 
 
 @pytest.mark.parametrize("knows_past", [False, True])
-def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(budgets, knows_past):
+def test_usage_exceeds_the_budget_by_what_runs_exceed_the_largest_known(knows_past):
     """Spent <= budget + runs in flight x (largest run - largest seen), over 1,000 random schedules."""
-    schedules = [budgets.schedule(seed, knows_past=knows_past) for seed in range(budgets.SCHEDULES)]
+    schedules = [early_budgets.schedule(seed, knows_past=knows_past) for seed in range(early_budgets.SCHEDULES)]
     assert not [seed for seed, each in enumerate(schedules) if each.spent > each.most + 1e-9]
     assert [each.spent for each in schedules] == pytest.approx([each.expected for each in schedules])
     assert all(each.is_closed != each.is_whole for each in schedules)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from statistics import NormalDist
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from evalwire.gates.looks import LOOKS, DropLooks
 from evalwire.model import mcnemar_midp, sign_flip
 
+NORMAL = NormalDist()
 SIGNIFICANCE = 0.05
 SPENT = 0.15  # of the significance, before the whole experiment
 
@@ -42,60 +41,29 @@ def changed(chance: random.Random, n: int, worse: float, better: float) -> list[
 # --- scipy's recursion -----------------------------------------------------------------------------------
 
 
-class Normal:
-    """The boundaries of a Brownian motion, by integrating its density from look to look."""
-
-    GRID = 1_201
-
-    def __init__(self) -> None:
-        self.time = self.crossed = 0.0
-        self.places = self.weights = np.zeros(0)
-
-    def _tail(self, time: float) -> Callable[[float], float]:
-        """The probability of a place or a higher one at a time, without an earlier crossing."""
-        if not self.time:
-            return lambda least: float(norm.sf(least / math.sqrt(time)))
-        step = math.sqrt(time - self.time)
-        return lambda least: float(np.sum(self.weights * norm.sf((least - self.places) / step)))
-
-    def cross(self, time: float, spent: float) -> float:
-        tail = self._tail(time)
-        boundary = float(brentq(lambda least: self.crossed + tail(least) - spent, -5, 9))
-        grid = np.linspace(-8, boundary, self.GRID)
-        if self.time:
-            step = math.sqrt(time - self.time)
-            density = norm.pdf((grid[:, None] - self.places) / step) @ self.weights / step
-        else:
-            density = norm.pdf(grid, scale=math.sqrt(time))
-        simpson = np.ones(self.GRID)
-        simpson[1:-1:2], simpson[2:-1:2] = 4, 2
-        self.weights = density * simpson * (grid[1] - grid[0]) / 3
-        self.time, self.places, self.crossed = time, grid, spent
-        return boundary
-
-    def p_value(self, total: float) -> float:
-        return self.crossed + self._tail(1.0)(total)
-
-
 def test_the_recursion_itself_has_the_boundaries_in_the_literature():
     """Of five looks by O'Brien and Fleming's spending, two-sided at 0.05 (Lan, DeMets 1983; Jennison, Turnbull, 7.2)."""
-    normal = Normal()
-    z = norm.isf(0.0125)
+    from normal_process import NormalProcess
+
+    normal = NormalProcess()
+    z = -NORMAL.inv_cdf(0.0125)
     found = []
     for look in range(1, 6):
         time = look / 5
-        found.append(normal.cross(time, 2 * norm.sf(z / math.sqrt(time))) / math.sqrt(time))
+        found.append(normal.cross(time, 2 * NORMAL.cdf(-z / math.sqrt(time))) / math.sqrt(time))
     assert found == pytest.approx([4.877, 3.357, 2.680, 2.290, 2.031], abs=2e-3)
 
 
 @pytest.mark.parametrize("is_bool", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_with_many_pairs_the_boundaries_and_p_values_are_those_of_a_normal_process(is_bool):
     """Within a hundredth, with a correction for continuity: the places of a walk have a distance of 2."""
+    from normal_process import NormalProcess
+
     chance = random.Random(7)
     n = 1_500
     losses = [chance.choice([-1.0, 1.0]) if is_bool else chance.gauss(0, 1) for _ in range(n)]
     options = {} if is_bool else {"draws": 60_000}
-    found, normal = looking(n, is_bool=is_bool, significance=0.5, **options), Normal()
+    found, normal = looking(n, is_bool=is_bool, significance=0.5, **options), NormalProcess()
     deviation = math.sqrt(math.fsum(loss * loss for loss in losses))
     cross = found._signs.cross
     boundaries: list[float] = []
@@ -307,7 +275,7 @@ def test_a_round_predicts_the_same_mean_and_a_smaller_variance(tolerance):
     found.look(losses, share=1 / 3)
     variance = math.fsum(loss * loss for loss in losses) / 3
     least = max(1.66 * math.sqrt(variance), tolerance * 200)
-    expected = norm.sf((least - math.fsum(losses)) / math.sqrt(variance * 2))
+    expected = NORMAL.cdf((math.fsum(losses) - least) / math.sqrt(variance * 2))
     assert found.chance == pytest.approx(expected)
 
 

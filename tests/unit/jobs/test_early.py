@@ -19,7 +19,7 @@ from evalwire.cli.commands.score import score
 from evalwire.errors import PhoenixUnreachable
 from evalwire.model import own_metadata
 
-SIZE = 300
+SIZE = 200
 TASK = """
 import asyncio
 import os
@@ -38,7 +38,7 @@ EARLY = {"stop_early": "true"}
 
 
 class World(MemoryProject):
-    """A project with an experiment on 300 examples, some of which have wrong outputs."""
+    """A project with an experiment on 200 examples, some of which have wrong outputs."""
 
     def __init__(self, folder, monkeypatch):
         right = "async def is_right(output):\n    return output == 'right'\n"
@@ -85,7 +85,7 @@ def test_a_run_ends_when_its_limit_is_decided_and_says_so_everywhere(world):
     seen = world.stopping["seen"]
     assert code == 0, text
     assert 30 <= seen < SIZE / 2
-    assert text.startswith(f"PASSED (1 gate passed; decided after {seen} of 300 examples, risk 1%): 1 experiment, ")
+    assert text.startswith(f"PASSED (1 gate passed; decided after {seen} of 200 examples, risk 1%): 1 experiment, ")
     assert f"{SIZE - len(world.called)} runs not needed" in text.splitlines()[0]
     assert len(set(world.called)) == len(world.called) == seen + world.stopping["beyond"]
     found = world.results
@@ -93,13 +93,13 @@ def test_a_run_ends_when_its_limit_is_decided_and_says_so_everywhere(world):
     assert len(found["experiments"][0]["runs"]) == seen
     (applied,) = found["gates"]
     assert (
-        f"; decided after {seen} of 300 examples: the whole experiment would fail with a probability of at most 1%"
+        f"; decided after {seen} of 200 examples: the whole experiment would fail with a probability of at most 1%"
         in (applied["text"])
     )
     reports = world.folder / "reports"
-    assert f"decided after {seen} of 300 examples" in (reports / "summary.md").read_text().splitlines()[0]
+    assert f"decided after {seen} of 200 examples" in (reports / "summary.md").read_text().splitlines()[0]
     assert 'name="task[not needed]"' in (reports / "evalwire.xml").read_text()
-    assert f"decided after {seen} of 300 examples" in (reports / "report.html").read_text()
+    assert f"decided after {seen} of 200 examples" in (reports / "report.html").read_text()
     facts = own_metadata(world.newest["metadata"])
     assert (facts["outcome"], facts["stopping"]["seen"], facts["stopping"]["risk"]) == ("passed", seen, 0.01)
 
@@ -115,16 +115,16 @@ def test_the_saved_results_show_the_same_report(world):
 def test_the_list_of_runs_says_of_which_part_a_score_is(world):
     world.run()
     _, text = world.call(runs, limit=5)
-    assert f"passed ({world.stopping['seen']} of 300 examples)" in text
+    assert f"passed ({world.stopping['seen']} of 200 examples)" in text
     _, text = world.call(runs, limit=5, as_json=True)
-    assert json.loads(text)[0]["part"] == f"{world.stopping['seen']} of 300 examples"
+    assert json.loads(text)[0]["part"] == f"{world.stopping['seen']} of 200 examples"
 
 
 def test_a_run_ends_when_its_limit_cannot_be_met_any_more(world):
     world.wrong(0.4)
     code, text = world.run()
     assert (code, world.results["outcome"]) == (1, "gate_failed")
-    assert text.startswith(f"FAILED (1 of 1 gate failed; decided after {world.stopping['seen']} of 300 examples")
+    assert text.startswith(f"FAILED (1 of 1 gate failed; decided after {world.stopping['seen']} of 200 examples")
     assert len(world.called) < SIZE / 2
 
 
@@ -149,7 +149,7 @@ def test_a_failed_run_fails_the_job_and_ends_it(world):
     code, text = world.run()
     assert (code, world.results["outcome"]) == (1, "errors")
     assert world.stopping["seen"] == 30, "no decision on fewer"
-    assert "decided after 30 of 300 examples" in text
+    assert "decided after 30 of 200 examples" in text
 
 
 def test_with_errors_all_a_run_without_failures_needs_every_example(world):
@@ -290,11 +290,11 @@ def test_gates_are_applied_again_to_the_part_that_decided_them(world):
     seen = world.stopping["seen"]
     code, text = world.gate()
     assert code == 0, text
-    assert f"decided after {seen} of 300 examples" in text
+    assert f"decided after {seen} of 200 examples" in text
     world.settings("[gates]\nis_right = { min_pass_rate = 0.95 }\n")
     code, text = world.gate()
     assert code == 2
-    assert f"search ended early, after {seen} of 300 examples, which do not decide: is_right min_pass_rate" in text
+    assert f"search ended early, after {seen} of 200 examples, which do not decide: is_right min_pass_rate" in text
     assert "evalwire resume --whole" in text
 
 
@@ -328,10 +328,10 @@ def test_a_shard_cannot_end_early(world):
 def test_repetitions_end_after_a_round(world):
     code, text = world.run(flags={"repetitions": "5"})
     assert code == 0, text
-    assert (world.stopping["rounds"], world.stopping["of_rounds"]) == (1, 5)
-    assert "decided after 1 of 5 repetitions" in text.splitlines()[0]
-    assert len(world.called) < 2 * SIZE
-    assert world.results["experiments"][0]["repetitions"] == 1
+    assert (world.stopping["rounds"], world.stopping["of_rounds"]) == (2, 5)
+    assert "decided after 2 of 5 repetitions" in text.splitlines()[0]
+    assert len(world.called) < 3 * SIZE
+    assert world.results["experiments"][0]["repetitions"] == 2
 
 
 def test_the_looks_of_a_whole_run_count_in_its_p_value(world):

@@ -17,12 +17,12 @@ from html import escape
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import reporting
+from benchmarks import pages
 from browser import Browser, Page, browser, find
 from hostile import CANARY, CORPUS
 from hypothesis import given
@@ -603,18 +603,10 @@ def test_many_runs_are_blocks_that_can_be_unpacked_alone():
     assert len(data["i0"]["rows"]) == 200
 
 
-@pytest.fixture
-def pages(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[3])
-    from benchmarks import pages
-
-    return pages
-
-
-def test_ten_thousand_examples_would_make_ten_megabytes(pages):
+def test_ten_thousand_examples_would_make_ten_megabytes():
     """By what each example adds; `python -m benchmarks.pages` writes all of them."""
-    few, more = (len(page_of(pages.compared(count, 1_024)).encode()) for count in (250, 450))
-    assert few + (more - few) / 200 * 9_750 < 9_500_000
+    few, more = (len(page_of(pages.compared(count, 1_024)).encode()) for count in (150, 250))
+    assert few + (more - few) / 100 * 9_850 < 9_500_000
     few, more = (len(page_of(pages.failed(count, 102_400)).encode()) for count in (10, 20))
     assert few + (more - few) / 10 * 290 < 8_000_000
 

@@ -7,30 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
+from benchmarks import comparisons
+from benchmarks import statistics as simulation
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PROMISED = 0.06  # at a significance of 0.05
 
 
 @pytest.fixture(scope="module")
-def simulation():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT)
-        from benchmarks import statistics
-
-        yield statistics
-
-
-@pytest.fixture(scope="module")
-def whole(simulation):
-    """The situations of whole comparisons."""
-    from benchmarks import comparisons
-
-    return comparisons
-
-
-@pytest.fixture(scope="module")
-def figures(simulation):
+def figures():
     return simulation.simulate(simulation.QUICK)
 
 
@@ -39,7 +24,7 @@ def highest(of: int) -> float:
     return PROMISED + 3 * math.sqrt(PROMISED * (1 - PROMISED) / of)
 
 
-def test_at_one_size_a_system_compared_with_itself_is_red_in_at_most_6_percent(simulation):
+def test_at_one_size_a_system_compared_with_itself_is_red_in_at_most_6_percent():
     """The promise in small, in every run of the tests; the others are simulated each night."""
     judged = [cell for cell in simulation.false_reds(50, 200) if cell.row != simulation.ANY_UNCORRECTED]
     assert len(judged) == len(simulation.KINDS) + 1
@@ -47,36 +32,36 @@ def test_at_one_size_a_system_compared_with_itself_is_red_in_at_most_6_percent(s
 
 
 @pytest.mark.slow
-def test_a_system_compared_with_itself_is_red_in_at_most_6_percent(figures, simulation):
+def test_a_system_compared_with_itself_is_red_in_at_most_6_percent(figures):
     """Of each kind of scores, at each size, and for all eight gates of an experiment together."""
     judged = [cell for cell in figures.null if cell.row != simulation.ANY_UNCORRECTED]
     assert len(judged) == (len(simulation.KINDS) + 1) * len(simulation.QUICK.sizes)
     assert not [cell for cell in judged if cell.rate > highest(cell.of)]
 
 
-def test_whole_comparisons_in_which_nothing_got_worse_are_red_in_at_most_6_percent(simulation, whole):
+def test_whole_comparisons_in_which_nothing_got_worse_are_red_in_at_most_6_percent():
     """The same in small, in every run of the tests: with scores given again, other examples and other repetitions."""
-    situations = [one for one in whole.SITUATIONS if one not in (whole.MANY, whole.UNSCORED)]
+    situations = [one for one in comparisons.SITUATIONS if one not in (comparisons.MANY, comparisons.UNSCORED)]
     assert len(situations) == 6
     cells = [simulation.compared(one, 20, 0.0, 60) for one in situations]
     assert not [cell for cell in cells if cell.rate > highest(cell.of)]
 
 
 @pytest.mark.slow
-def test_whole_comparisons_keep_their_level_and_find_what_got_worse(figures, whole):
+def test_whole_comparisons_keep_their_level_and_find_what_got_worse(figures):
     """Of hundreds of gates, too; and with the recorded scores of a lenient evaluator, they would not."""
     rates = {cell.row: cell for cell in figures.whole}
-    unscored = rates.pop(whole.UNSCORED.name)
-    assert len(rates) == len(whole.SITUATIONS) - 1
+    unscored = rates.pop(comparisons.UNSCORED.name)
+    assert len(rates) == len(comparisons.SITUATIONS) - 1
     assert not [cell for cell in rates.values() if cell.rate > highest(cell.of)]
     assert unscored.rate > 2 * highest(unscored.of)
     found = {cell.row: cell.rate for cell in figures.whole_power}
-    assert all(found[name] > 0.2 for name in rates if name != whole.MANY.name)
-    assert found[whole.SITUATIONS[5].name] > found[whole.SITUATIONS[0].name]  # more repetitions
+    assert all(found[name] > 0.2 for name in rates if name != comparisons.MANY.name)
+    assert found[comparisons.SITUATIONS[5].name] > found[comparisons.SITUATIONS[0].name]  # more repetitions
 
 
 @pytest.mark.slow
-def test_the_comparisons_that_are_counted_could_have_been_red(figures, simulation):
+def test_the_comparisons_that_are_counted_could_have_been_red(figures):
     """A rate of 0 would be no merit: the tests do reach their level, and uncorrected, eight of them exceed it."""
     large = [cell for cell in figures.null if cell.n == 200]
     assert len(large) == len(simulation.KINDS) + 2
@@ -85,7 +70,7 @@ def test_the_comparisons_that_are_counted_could_have_been_red(figures, simulatio
 
 
 @pytest.mark.slow
-def test_more_examples_find_a_drop_more_often(figures, simulation):
+def test_more_examples_find_a_drop_more_often(figures):
     """Of each kind and size of drop, and a larger drop is found more often than a smaller one."""
     found = {(cell.row, cell.drop, cell.n): cell.rate for cell in figures.power}
     for kind in simulation.KINDS:
@@ -97,7 +82,7 @@ def test_more_examples_find_a_drop_more_often(figures, simulation):
 
 
 @pytest.mark.slow
-def test_another_system_of_the_same_mean_is_seldom_red_where_scores_have_noise(figures, simulation):
+def test_another_system_of_the_same_mean_is_seldom_red_where_scores_have_noise(figures):
     """Also when few examples outweigh many others. Without noise it is another matter, and the document says so."""
     rates = {(cell.row, cell.n): (cell.rate, highest(cell.of)) for cell in figures.others}
     for kind in (simulation.FEW_GAIN, simulation.FEW_LOSE, simulation.DIFFERING):
@@ -110,7 +95,7 @@ def test_another_system_of_the_same_mean_is_seldom_red_where_scores_have_noise(f
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["BOOL", "SKEWED", "TIED", "REPEATED"])
-def test_the_drop_that_is_simulated_is_the_true_one(name, simulation):
+def test_the_drop_that_is_simulated_is_the_true_one(name):
     """The mean gain of very many examples is the drop, and without one it is none."""
     kind, chance, n = getattr(simulation, name), simulation.random.Random(1), 100_000
     for drop in (0.0, 0.2):
@@ -119,7 +104,7 @@ def test_the_drop_that_is_simulated_is_the_true_one(name, simulation):
         assert sum(gains) / n == pytest.approx(-drop, abs=4 * error)
 
 
-def test_the_figures_are_the_same_every_time(simulation):
+def test_the_figures_are_the_same_every_time():
     """Whatever ran before, and in whichever process."""
     assert simulation.false_reds(10, 20) == simulation.false_reds(10, 20)
     kind = simulation.SKEWED
@@ -127,7 +112,7 @@ def test_the_figures_are_the_same_every_time(simulation):
 
 
 @pytest.mark.slow
-def test_the_document_has_rows_that_the_program_prints(simulation, monkeypatch, capsys, figures):
+def test_the_document_has_rows_that_the_program_prints(monkeypatch, capsys, figures):
     """Its rows are a part of the printed rows, in their order, with figures for every size of the full simulation."""
     monkeypatch.setattr(simulation, "simulate", lambda plan: figures)
     assert simulation.main(["--quick"]) == 0
@@ -145,7 +130,7 @@ def test_the_document_has_rows_that_the_program_prints(simulation, monkeypatch, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_documents_figures_are_those_that_the_program_prints(simulation, capsys):
+def test_the_documents_figures_are_those_that_the_program_prints(capsys):
     """To the last digit: all is drawn from one seed."""
     assert simulation.main([]) == 0
     printed = tables(capsys.readouterr().out)

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT)
-        from benchmarks import noise
-
-        yield noise
-
+from benchmarks import noise as simulation
 
 # --- in every run of the tests --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("runs", [2, 3])
-def test_at_one_size_intervals_cover_the_share_of_flips(simulation, runs):
+def test_at_one_size_intervals_cover_the_share_of_flips(runs):
     covered = simulation.intervals(0.05, 100, runs, count=600)
     assert 0.92 <= covered.share <= 0.985
 
 
 @pytest.mark.parametrize(("flips", "drop", "runs"), [(0.05, 0.10, 1), (0.10, 0.10, 3)])
-def test_at_one_size_a_planned_sample_finds_the_drop_in_four_of_five_cases(simulation, flips, drop, runs):
+def test_at_one_size_a_planned_sample_finds_the_drop_in_four_of_five_cases(flips, drop, runs):
     planned = simulation.planned_bools(flips, drop, runs, count=300)
     assert 0.72 <= planned.powers[planned.examples] <= 0.9
     assert min(planned.powers.values()) < 0.78 < max(planned.powers.values())
@@ -39,7 +27,7 @@ def test_at_one_size_a_planned_sample_finds_the_drop_in_four_of_five_cases(simul
 
 
 @pytest.fixture(scope="module")
-def figures(simulation):
+def figures():
     return simulation.simulate(simulation.FULL)
 
 
@@ -56,7 +44,7 @@ def test_planned_samples_are_within_a_tenth_of_the_needed_samples(figures):
 
 
 @pytest.mark.slow
-def test_the_command_prints_each_table(simulation, capsys):
+def test_the_command_prints_each_table(capsys):
     assert simulation.main(["--quick"]) == 0
     text = capsys.readouterr().out
     assert len(re.findall(r"^\| noise and drop \|", text, flags=re.MULTILINE)) == 2
