@@ -373,13 +373,12 @@ def test_plain_evaluators_run_on_evalwires_threads_in_the_context_of_their_call(
         values = evaluator_values(EXAMPLE, "Paris", None)
         call = Call(
             callee,
-            Untraced(context),
             clock=Clock(20),
             root=Path(),
             stage="evaluator",
             convert=lambda returned: returned[0].label,
         )
-        call.start(values, Threads())
+        call.start(Untraced(context), values, Threads())
         await call.over()
         return call.value, call.failure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import re
 import sys
@@ -73,10 +74,10 @@ main = _Main()
 
 def console_script() -> NoReturn:
     """Run a command in a child process and exit with its code; used by the script and by `python -m evalwire`."""
-    sys.exit(run_in_child(main))
+    sys.exit(run_in_child(lambda: _main(None, is_own_process=True)))
 
 
-def _main(arguments: Sequence[str] | None) -> NoReturn:
+def _main(arguments: Sequence[str] | None, *, is_own_process: bool = False) -> NoReturn:
     """Run a command and end the process, without waiting for threads that user code left running."""
     prepared = prepare(sys.argv[1:] if arguments is None else arguments)
     for name in ("stdout", "stderr"):
@@ -87,7 +88,10 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
         if prepared[:1] == ["--version"]:
             sys.stdout.write(f"evalwire {__version__}\n")
             sys.exit(0)
-        sys.exit(load("evalwire.cli.app").app(prepared, prog_name="evalwire"))
+        app = load("evalwire.cli.app").app
+        if is_own_process:
+            gc.freeze()  # modules live as long as the process, so garbage collections need not look at them
+        sys.exit(app(prepared, prog_name="evalwire"))
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except OSError as error:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from evalwire.engine.concurrency import Pace, Ticket
     from evalwire.engine.purse import Purse, Reservation
-    from evalwire.engine.turns import Turns
     from evalwire.model import Failure, Usage
     from evalwire.usercode import Call
 
@@ -82,7 +81,6 @@ class CallRetries:
 
     Args:
         pace: the pace, which is notified of rate limits.
-        turns: the turns of the event loop in which calls start.
         ends: the event for the end of the job, after which calls are not retried.
         purse: the budget of the job, which counts the usage of each attempt.
         retries: the number of retries of a call whose error is worth a retry. None for no retries, or for a few after
@@ -94,7 +92,6 @@ class CallRetries:
     def __init__(
         self,
         pace: Pace,
-        turns: Turns,
         ends: asyncio.Event,
         purse: Purse,
         *,
@@ -103,7 +100,6 @@ class CallRetries:
         on_rate_limit: Callable[[float], object],
     ) -> None:
         self._pace = pace
-        self._turns = turns
         self._ends = ends
         self._purse = purse
         self._retries = retries
@@ -117,8 +113,11 @@ class CallRetries:
         *,
         ticket: Ticket,
         reservation: Reservation,
-    ) -> R:
+    ) -> R | None:
         """Make a call, retry it as needed, and return the value of `settle` for its final result.
+
+        Returns:
+            None if the call was skipped.
 
         Args:
             begin: a function that starts an attempt and passes its end to the given callback.
@@ -127,37 +126,48 @@ class CallRetries:
             reservation: the part of the budget of the call's run.
         """
         tries = _Tries(settle)
+        call: Call | None = None
         while True:
-            call = await self._attempt(begin(tries.ended), reservation)
-            if (error := call.error) is None:
+            attempt = await self._attempt(begin(tries.ended), reservation)
+            if attempt.is_skipped:
                 break
-            is_limited = is_rate_limit(error)
-            asked = wait_asked(error) or 0.0
-            if is_limited:
-                self._slow_down(ticket, asked)
-            if tries.count > (most := self._most_after(error, is_limited=is_limited)):
-                if self._retries and not most and (refusal := refusal_of(error)) is not None:
-                    call.add_to_failure(f"not retried: {refusal}")
+            call = attempt
+            if (error := call.error) is None or not await self._is_retried(
+                call, error, tries.count, ticket, reservation
+            ):
                 break
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries.count - 1))
-            wait = max(asked, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads the retries
-            if asked > _LONGEST_ASKED:
-                call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
-                break
-            if not self._has_budget(call, reservation) or await self._ends_within(wait, is_limited=is_limited):
-                break
-            if call.callee.on_loop:
-                await self._turns.take()
+        if call is None:
+            return None
         if call.failure is None:
             self._pace.succeeded(ticket)
         return tries.result_of(call)
+
+    async def _is_retried(
+        self, call: Call, error: BaseException, attempts: int, ticket: Ticket, reservation: Reservation
+    ) -> bool:
+        """Check whether a failed call is retried, and wait until it is."""
+        is_limited = is_rate_limit(error)
+        asked = wait_asked(error) or 0.0
+        if is_limited:
+            self._slow_down(ticket, asked)
+        if attempts > (most := self._most_after(error, is_limited=is_limited)):
+            if self._retries and not most and (refusal := refusal_of(error)) is not None:
+                call.add_to_failure(f"not retried: {refusal}")
+            return False
+        backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
+        wait = max(asked, backoff) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads the retries
+        if asked > _LONGEST_ASKED:
+            call.add_to_failure(f"not retried: the provider asked to wait {asked:.0f} s")
+            return False
+        return self._has_budget(call, reservation) and not await self._ends_within(wait, is_limited=is_limited)
 
     async def _attempt(self, call: Call, reservation: Reservation) -> Call:
         """Wait for the end of a call, and count its usage, also if the wait is cancelled."""
         try:
             await call.over()
         finally:
-            self._purse.pay(reservation, call.usage)
+            if call.is_started:
+                self._purse.pay(reservation, call.usage)
         return call
 
     def _has_budget(self, call: Call, reservation: Reservation) -> bool:

@@ -52,9 +52,12 @@ def is_evaluated(opened: OpenExperiment, run: TaskRun) -> bool:
 
 def with_all(opened: OpenExperiment, run: TaskRun, evaluations: Iterable[Evaluation]) -> TaskRun:
     """Return a run with the evaluations in the order of the evaluators, independent of which finished first."""
-    order = {evaluator.name: index for index, evaluator in enumerate(opened.experiment.evaluators)}
-    in_order = sorted(evaluations, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
-    return replace(run, evaluations=_without_repeats(in_order))
+    found = tuple(evaluations)
+    if len(found) > 1:
+        order = {evaluator.name: index for index, evaluator in enumerate(opened.experiment.evaluators)}
+        in_order = sorted(found, key=lambda evaluation: order.get(evaluation.evaluator, len(order)))
+        found = _without_repeats(in_order)
+    return replace(run, evaluations=found)
 
 
 def _without_repeats(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:

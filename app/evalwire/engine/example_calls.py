@@ -12,7 +12,7 @@ from evalwire.model import TaskRun, to_json, to_lossy_json
 from evalwire.usercode import evaluator_values, parse_scores, task_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalwire.engine.call_retries import CallResult
     from evalwire.engine.concurrency import Ticket
@@ -35,13 +35,28 @@ class ExampleCalls:
         self._job = job
         self._dropped: set[tuple[str, str]] = set()  # (evaluator, key) pairs already reported
 
-    async def run_task(self, opened: OpenExperiment, task: Callee, pending: PendingRun, ticket: Ticket) -> TaskRun:
-        """Run the task on an example and save the result."""
+    async def run_task(
+        self,
+        opened: OpenExperiment,
+        task: Callee,
+        pending: PendingRun,
+        ticket: Ticket,
+        *,
+        skips: Callable[[], bool],
+    ) -> TaskRun | None:
+        """Run the task on an example and save the result; return None if it is skipped."""
         job = self._job
 
         def begin(on_end: Callable[[Call], None]) -> Call:
-            values = task_values(pending.example)
-            return job.start_call(opened, task, values, stage="task", convert=to_json, on_end=on_end)
+            return job.start_call(
+                opened,
+                task,
+                lambda: task_values(pending.example),
+                stage="task",
+                convert=to_json,
+                on_end=on_end,
+                skips=skips,
+            )
 
         def settle(result: CallResult[Any]) -> TaskRun:
             run = TaskRun(
@@ -78,8 +93,10 @@ class ExampleCalls:
         def convert(returned: Any) -> list[EvaluatorScore]:
             return parse_scores(returned, name=evaluator.name)
 
+        def values() -> Mapping[str, Any]:
+            return evaluator_values(run.example, run.output, run.trace_id)
+
         def begin(on_end: Callable[[Call], None]) -> Call:
-            values = evaluator_values(run.example, run.output, run.trace_id)
             return job.start_call(opened, evaluator, values, stage="evaluator", convert=convert, on_end=on_end)
 
         def settle(result: CallResult[Any]) -> list[Evaluation]:
@@ -88,8 +105,7 @@ class ExampleCalls:
             job.recorder.evaluated(opened, run, found)
             return found
 
-        await job.turn(evaluator)
-        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation)
+        return await job.retries.outcome(begin, settle, ticket=ticket, reservation=pending.reservation) or []
 
     def _name_dropped(self, opened: OpenExperiment, evaluator: str, scores: Iterable[EvaluatorScore]) -> None:
         """Warn of returned keys that are not recorded, once for each key of an evaluator."""

@@ -126,7 +126,7 @@ class ExperimentRun:
         job.plan(run_count)
         job.notify(job.observer.started, opened, run_count)
         pending = self._pending(opened, prefix.order)
-        feed = self._feed = asyncio.create_task(self._start_workers(opened, task, pending))
+        feed = self._feed = asyncio.create_task(self._start_runs(opened, task, pending))
         await job.feed(feed)
         if not feed.cancelled() and (defect := feed.exception()):  # a bug in evalwire: fail
             self._failure = engine_failure(defect, stage="record")
@@ -136,23 +136,27 @@ class ExperimentRun:
 
     # --- workers -------------------------------------------------------------------------------------
 
-    async def _start_workers(self, opened: OpenExperiment, task: Callee, pending: Iterator[PendingRun]) -> None:
-        """Start a worker for each ticket from the pace; cancelled when the job should end."""
+    async def _start_runs(self, opened: OpenExperiment, task: Callee, pending: Iterator[PendingRun]) -> None:
+        """Start a run for each ticket from the pace; cancelled when the job should end."""
         while True:  # a ticket first: a run that waited for one would be a gap in the order
             ticket = self._job.pace.try_acquire() or await self._job.pace.acquire()
-            admitted = None
-            try:
-                admitted = await self._next_admitted(pending)
-            finally:
-                if admitted is None:
-                    self._job.pace.release(ticket)
+            admitted = await self._next_admitted(pending, ticket)
             if admitted is None:
                 return
-            self._start(self._work(opened, task, admitted, pending, ticket))
+            self._start(self._make(opened, task, pending, ticket, admitted))
 
-    async def _next_admitted(self, pending: Iterator[PendingRun]) -> PendingRun | None:
-        """Wait until the budget allows the next run, unless it needs no call; return None if no further run starts."""
-        run = next(pending, None)
+    async def _next_admitted(self, pending: Iterator[PendingRun], ticket: Ticket) -> PendingRun | None:
+        """Wait until the budget allows the next run; release the ticket and return None if no further run starts."""
+        admitted = None
+        try:
+            admitted = await self._admitted(next(pending, None))
+        finally:
+            if admitted is None:
+                self._job.pace.release(ticket)
+        return admitted
+
+    async def _admitted(self, run: PendingRun | None) -> PendingRun | None:
+        """Wait until the budget allows a run, unless it needs no call; return None if it does not start."""
         if run is None or self._job.is_ending:
             return None
         if not run.needs_calls:  # it is paid and only recorded, even if no further run is needed
@@ -180,45 +184,48 @@ class ExperimentRun:
                 self._only_calls_left = pending.needs_calls
                 yield pending
 
-    async def _work(
+    async def _make(
         self,
         opened: OpenExperiment,
         task: Callee,
-        first: PendingRun,
         pending: Iterator[PendingRun],
-        first_ticket: Ticket,
+        ticket: Ticket,
+        admitted: PendingRun | None = None,
     ) -> None:
-        """Run the task on examples, in sequence, as long as the pace renews the ticket.
+        """Run the task on an example, then evaluate and record its output, and release the ticket.
 
-        The next task starts before the last output is evaluated and recorded, which keeps the provider busy. With a
-        limit of N tickets, N - 1 examples may be evaluated without a ticket. The next example keeps its ticket until it
-        is evaluated. With a limit of 1, examples therefore run strictly in sequence.
+        The next run starts before the output is evaluated and recorded, which keeps the provider busy. With a limit of
+        N tickets, N - 1 examples may be evaluated without a ticket. A further example keeps its ticket until it is
+        evaluated. With a limit of 1, examples therefore run strictly in sequence.
+
+        Args:
+            opened: the experiment.
+            task: the task.
+            pending: the runs that have not started.
+            ticket: the ticket of the run.
+            admitted: the run; None for the next pending run.
         """
         job = self._job
-        current: PendingRun | None = first
-        ticket: Ticket | None = first_ticket
+        current = admitted or await self._next_admitted(pending, ticket)
+        if current is None:
+            return
+        run = current.earlier
         try:
-            while current is not None and ticket is not None:
-                run = current.earlier
+            if run is None:
+                run = await self._calls.run_task(opened, task, current, ticket, skips=lambda: self._is_ending)
                 if run is None:
-                    await job.turn(task)
-                    if self._is_ending:
-                        return
-                    run = await self._calls.run_task(opened, task, current, ticket)
-                    if run.failure:
-                        job.count_failure()
-                own_ticket, is_full = ticket, job.finishing >= job.pace.limit - 1
-                ticket = None if is_full else job.pace.renew(ticket)
-                job.finishing += 1
-                self._start(self._finish(opened, current, run, own_ticket))
-                current = None
-                if ticket is not None and not self._is_ending:
-                    current = await self._next_admitted(pending)
+                    return
+                if run.failure:
+                    job.count_failure()
         finally:
-            if current is not None:
+            if run is None:
                 self._settle(current)
-            if ticket is not None:
                 job.pace.release(ticket)
+        is_full = job.finishing >= job.pace.limit - 1
+        if not is_full and (renewed := job.pace.renew(ticket)) is not None:
+            self._start(self._make(opened, task, pending, renewed))
+        job.finishing += 1
+        await self._finish(opened, current, run, ticket)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Start a part of the experiment; the experiment waits for all parts at its end."""
@@ -241,7 +248,7 @@ class ExperimentRun:
         stopped.cancel()
         if running and job.stop.requested_at is not None:
             latest = job.stop.requested_at + job.limits.grace_seconds
-            while running and (left := latest - clocks.monotonic()) > 0:  # workers hand examples to `_finish`
+            while running and (left := latest - clocks.monotonic()) > 0:  # runs start their successors
                 await asyncio.wait(running, timeout=left)
         late = list(running)
         for task in late:

@@ -79,7 +79,6 @@ class JobState:
         self.turns = Turns()
         self.retries = CallRetries(
             self.pace,
-            self.turns,
             self.ends,
             self.purse,
             retries=limits.retries,
@@ -231,26 +230,45 @@ class JobState:
                 log.warning("cannot show the progress; the job continues: %r", error)
             self._has_observer_failed = True
 
-    async def turn(self, callee: Callee) -> None:
-        """Wait until a function may be called; functions on threads do not wait."""
-        if callee.on_loop:
-            await self.turns.take()
-
     def start_call(
         self,
         opened: OpenExperiment,
         callee: Callee,
-        values: Mapping[str, Any],
+        values: Callable[[], Mapping[str, Any]],
         *,
         stage: FailureStage,
         convert: Callable[[Any], Any],
         on_end: Callable[[Call], None],
+        skips: Callable[[], bool] = lambda: False,
     ) -> Call:
-        """Start a call of user code, with a trace and a time limit."""
-        trace = self._tracer.trace(opened, callee, values)
+        """Start a call of user code, with a trace and a time limit, in a turn of the event loop or on a thread.
+
+        Args:
+            opened: the experiment.
+            callee: the function.
+            values: returns the values that the function can be bound to.
+            stage: the stage for failures.
+            convert: a function that converts the returned value.
+            on_end: a callback for the end of the call.
+            skips: returns whether the call is not made after all, when its turn has come.
+        """
         root = self._roots[opened.experiment.name]
-        call = Call(callee, trace, clock=self.clock, root=root, stage=stage, convert=convert, on_end=on_end)
-        call.start(values, self.threads)
+        call = Call(callee, clock=self.clock, root=root, stage=stage, convert=convert, on_end=on_end)
+
+        def begin() -> None:
+            if skips():
+                call.skip()
+                return
+            try:
+                given = values()
+                call.start(self._tracer.trace(opened, callee, given), given, self.threads)
+            except Exception as defect:  # a bug in evalwire
+                call.fail(defect)
+
+        if callee.on_loop:
+            self.turns.start(call, begin)
+        else:
+            begin()
         return call
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import threading
 from typing import TYPE_CHECKING, Literal
 
 from evalwire import clocks
@@ -64,20 +63,18 @@ class Stop:
         self.requested_at: float | None = None
         self.signal_number: int | None = None
         self.is_heeded = False
-        self._event = threading.Event()
         self._wake: list[Callable[[], None]] = []
 
     @property
     def requested(self) -> bool:
         """True if the job should end."""
-        return self._event.is_set()
+        return self.requested_at is not None
 
     def request(self, signal_number: int | None = None) -> None:
         """Stop starting examples; examples in flight have the grace period to finish."""
         self.signal_number = signal_number if signal_number is not None else self.signal_number
-        if not self._event.is_set():
+        if not self.requested:
             self.requested_at = clocks.monotonic()
-            self._event.set()
             for wake in self._wake:
                 wake()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalwire import clocks
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalwire.model import Budget, Usage
+
+
+_NOTHING = Amount()
 
 
 @dataclass(slots=True, eq=False)
@@ -27,9 +30,9 @@ class Reservation:
     """
 
     started_at: float = 0.0
-    paid: Amount = field(default_factory=Amount)
-    largest_call: Amount = field(default_factory=Amount)
-    before_retry: Amount = field(default_factory=Amount)
+    paid: Amount = _NOTHING
+    largest_call: Amount = _NOTHING
+    before_retry: Amount = _NOTHING
     is_unknown: bool = False
 
 
@@ -84,11 +87,11 @@ class Purse:
             self._close(f"the next run may exceed the budget of {self._budget.max_seconds:g} s")
         if self.closed:
             return None
-        if self._budget.limits_usage and (refusal := self._refusal(self.largest or Amount())):
+        if self._budget.limits_usage and (refusal := self._refusal(self.largest or _NOTHING)):
             if not self._in_flight:
                 self._close(refusal)
             return None
-        is_blind = self._budget.limits_usage and (self.largest or Amount()) == Amount()
+        is_blind = self._budget.limits_usage and (self.largest or _NOTHING) == _NOTHING
         if is_blind and len(self._in_flight) >= max(1, self._settled):
             return None
         reservation = Reservation(self._clock())
@@ -99,7 +102,7 @@ class Purse:
         """Check whether a call of a run may be retried, and reserve as much as for a run."""
         if self.closed:
             return False
-        more = (self.largest or Amount()).at_least(reservation.largest_call)
+        more = (self.largest or _NOTHING).at_least(reservation.largest_call)
         additional = Amount(
             usd=reservation.paid.usd + more.usd - self._expected(reservation).usd,
             tokens=reservation.paid.tokens + more.tokens - self._expected(reservation).tokens,
@@ -123,7 +126,7 @@ class Purse:
         """Count the usage of a recorded run of an earlier attempt, as far as it is recorded."""
         amount = self._budget.amount_of(usage)
         self.spent += amount
-        self.largest = amount.at_least(self.largest or Amount())
+        self.largest = amount.at_least(self.largest or _NOTHING)
         if usage is not None and (reason := self._budget.unknown_in(usage)):
             self._close_unknown(reason)
 
@@ -134,14 +137,14 @@ class Purse:
         self._settled += 1
         self._in_flight.discard(reservation)
         self.spent += reservation.paid
-        self.largest = reservation.paid.at_least(self.largest or Amount())
+        self.largest = reservation.paid.at_least(self.largest or _NOTHING)
         self.longest = max(self.longest, self._clock() - reservation.started_at)
         return True
 
     @property
     def is_first_free(self) -> bool:
         """True if the usage is limited, and only one run has ended, which used nothing."""
-        is_free = self.spent == Amount() and not self.is_unknown
+        is_free = self.spent == _NOTHING and not self.is_unknown
         return self._settled == 1 and is_free and self._budget.limits_usage
 
     def close_late(self) -> None:
@@ -155,7 +158,7 @@ class Purse:
         return None if deadline is None else deadline - self._clock()
 
     def _expected(self, reservation: Reservation) -> Amount:
-        return reservation.paid.at_least(reservation.before_retry + (self.largest or Amount()))
+        return reservation.paid.at_least(reservation.before_retry + (self.largest or _NOTHING))
 
     def _is_late(self) -> bool:
         left = self.seconds_left

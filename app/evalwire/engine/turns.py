@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import collections
+from typing import TYPE_CHECKING
+
+from evalwire import clocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalwire.usercode import Call
+
+_MOST = 16  # calls in a turn
+
+_LONGEST_SECONDS = 0.005  # of a turn with several calls
 
 
 class Turns:
-    """Allocates each turn of the event loop to a single call, first come, first served.
+    """Allocates turns of the event loop to calls, first come, first served.
 
-    Calls that start in the same turn would run back to back and delay recording, progress and a stop. An instance
-    belongs to a single event loop.
+    Calls that start in the same turn run back to back, and delay recording, progress and a stop. A turn therefore has a
+    single call. After each short turn, the next turn has twice as many calls, because turns cost more than calls that
+    hardly run on the loop; after a long turn, the next turn has a single call again.
+
+    An instance belongs to a single event loop.
     """
 
     def __init__(self) -> None:
-        self._waiters: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._waiting: collections.deque[tuple[Call, Callable[[], None]]] = collections.deque()
         self._is_taken = False
+        self._most = 1  # calls in the next turn
+        self._began = 0.0
 
-    async def take(self) -> None:
-        """Wait for a free turn."""
-        if not self._is_taken:
-            self._take()
+    def start(self, call: Call, begin: Callable[[], None]) -> None:
+        """Start a call by `begin` in the next free turn, or now; not if its caller no longer waits."""
+        if self._is_taken:
+            self._waiting.append((call, begin))
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
+        begin()
+        self._take()
 
     def _take(self) -> None:
+        """Let the next turn follow the first steps of the calls that have started."""
         self._is_taken = True
+        self._began = clocks.monotonic()
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
         self._is_taken = False
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():  # not cancelled
-                self._take()
-                waiter.set_result(None)
-                return
+        is_short = clocks.monotonic() - self._began < _LONGEST_SECONDS
+        self._most = min(_MOST, 2 * self._most) if is_short else 1
+        left = self._most
+        while self._waiting and left:
+            call, begin = self._waiting.popleft()
+            if call.is_awaited:
+                left -= 1
+                begin()
+        if left < self._most:
+            self._take()

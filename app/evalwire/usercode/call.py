@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-import types
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +26,7 @@ _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 
 _NOT_STARTED = datetime.min.replace(tzinfo=UTC)
 
-_SCALARS = (str, int, float, bool, type(None))
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def task_values(example: Example) -> dict[str, Any]:
@@ -56,11 +55,14 @@ def evaluator_values(example: Example, output: Any, trace_id: str | None) -> dic
 
 def _copy(value: Any) -> Any:
     """Return a deep copy of JSON values, ten times as fast as `copy.deepcopy`."""
-    if type(value) is dict or value is EMPTY:
-        return {key: _copy(item) for key, item in value.items()}
-    if type(value) is list:
-        return [_copy(item) for item in value]
-    return value if isinstance(value, _SCALARS) else copy.deepcopy(value)
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict or value is EMPTY:
+        return {key: item if type(item) in _SCALARS else _copy(item) for key, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _SCALARS else _copy(item) for item in value]
+    return copy.deepcopy(value)
 
 
 class Trace(Protocol):
@@ -84,11 +86,10 @@ class Call:
     """A call of a user's function, within a time limit, in a separate context.
 
     The function runs as a separate task on the event loop or on a thread. A function that ignores its cancellation can
-    therefore be abandoned. Create the call on the event loop, start it, then await `over`.
+    therefore be abandoned. Create the call on the event loop, start it or let it start later, and await `over`.
 
     Args:
         callee: the function.
-        trace: the span around the call.
         clock: the time limit.
         root: the project's directory, which contains the lines that failures point to.
         stage: the stage for failures.
@@ -102,12 +103,13 @@ class Call:
         unusable: the return value in a tuple, if it cannot be converted or was returned too late.
         error: the raised exception or a TimeoutError, or None; None also if the value cannot be converted.
         usage: the language model usage; None if it is not observed.
+        trace_id: the ID of the trace of the call; None without a trace.
+        is_skipped: whether the call was not made, because the job was ending.
     """
 
     def __init__(
         self,
         callee: Callee,
-        trace: Trace,
         *,
         clock: Clock,
         root: Path,
@@ -116,14 +118,15 @@ class Call:
         on_end: Callable[[Call], None] = lambda _: None,
     ) -> None:
         self.callee = callee
-        self.trace_id = trace.trace_id
+        self.trace_id: str | None = None
+        self.is_skipped = False
         self.value: Any = None
         self.failure: Failure | None = None
         self.unusable: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self.usage: Usage | None = None
         self.start_time = self.end_time = _NOT_STARTED
-        self._trace = trace
+        self._trace: Trace | None = None
         self._root = root
         self._stage = stage
         self._clock = clock
@@ -137,69 +140,93 @@ class Call:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._cancel: Callable[[], object] | None = None  # None for a plain function, which cannot be cancelled
 
-    def start(self, values: Mapping[str, Any], threads: Threads) -> None:
-        """Call the function with these values, on the event loop or on a thread."""
+    def start(self, trace: Trace, values: Mapping[str, Any], threads: Threads) -> None:
+        """Call the function, on the event loop or on a thread.
+
+        Args:
+            trace: the span around the call.
+            values: the values that the function can be bound to.
+            threads: starts threads.
+        """
+        self._trace = trace
+        self.trace_id = trace.trace_id
         function = with_values(self.callee, values)
         if self.callee.on_loop:
-            self._await(function)
+            self._await(function, trace.context)
             return
         self.start_time = clocks.now()
         self._clock.start(self)
         if self.callee.is_isolated:
             own = OnOwnLoop(function)
             self._cancel = own.cancel
-            threads.start(self._time.timed(own), self._trace.context, self._settle)
+            threads.start(self._time.timed(own), trace.context, self.settle)
         else:
-            threads.start(self._time.timed(function), self._trace.context, self._from_thread)
+            threads.start(self._time.timed(function), trace.context, self._from_thread)
 
-    def _await(self, function: Callable[[], Any]) -> None:
+    def skip(self) -> None:
+        """End the call without making it."""
+        self.is_skipped = self._is_over = True
+        self._over.set_result(None)
+
+    def fail(self, defect: Exception) -> None:
+        """Raise an error of evalwire's own where the call is awaited."""
+        self._is_over = True
+        self._over.set_exception(defect)
+
+    @property
+    def is_started(self) -> bool:
+        """True if the function was called."""
+        return self._trace is not None
+
+    def _await(self, function: Callable[[], Any], context: contextvars.Context) -> None:
         """Call `function` on this event loop, and await its result."""
-        task = self._loop.create_task(self._run(function), context=self._trace.context)
+        task = self._loop.create_task(Steps(self, function), context=context)
         self._cancel = task.cancel
-        task.add_done_callback(lambda _: self._settle(None, asyncio.CancelledError()))  # before its first step
 
-    async def _run(self, function: Callable[[], Any]) -> None:
-        """Await an async function; record its result or exception, including SystemExit and CancelledError."""
-        if self._over.done():  # the caller no longer waits
-            return
-        if self._time.began is None:
-            self.start_time = clocks.now()
-            self._clock.start(self)
-        self._is_on_loop = True
-        self._time.ended = None
-        self._time.begin()
-        returned, error = None, None
-        try:
-            returned = await _in_steps(function, self._time, self._step_ended)
-        except BaseException as raised:
-            error = raised
-        self._settle(returned, error)
+    def begin_step(self) -> None:
+        """Record that the function gets control of the event loop."""
+        if not self._is_on_loop:
+            self._is_on_loop = True
+            if self._time.began is None:
+                self.start_time = clocks.now()
+                self._clock.start(self)
+            self._time.begin()
+        else:
+            self._time.begin_step()
 
-    def _step_ended(self) -> None:
+    def end_step(self) -> None:
+        """Record that the function returns control to the event loop; end the call if it is over its time limit."""
+        self._time.end_step()
         if self._time.counted > self._clock.limit_seconds and not self._timed_out:
             self._clock.stop(self)
             self.expire()
 
+    @property
+    def is_awaited(self) -> bool:
+        """True if the caller still waits for the end of the call."""
+        return not self._over.done()
+
     def _from_thread(self, returned: Any, error: BaseException | None) -> None:
-        if self._over.done():
+        if self._over.done() or self._trace is None:
             return
         if error is None and isinstance(returned, Awaitable):  # a plain wrapper of an async function
-            self._await(lambda: returned)
+            self._await(lambda: returned, self._trace.context)
         else:
-            self._settle(returned, error)
+            self.settle(returned, error)
 
     def expire(self) -> None:
         """End the call at its timeout: cancel the function, and abandon it if it still runs after its clean-up."""
         self._timed_out = True
         if self._cancel is None:
-            self._settle(None, None)
+            self.settle(None, None)
             return
         self._cancel()
-        self._loop.call_later(_CLEAN_UP_SECONDS, self._settle, None, None)
+        self._loop.call_later(_CLEAN_UP_SECONDS, self.settle, None, None)
 
-    def _settle(self, returned: Any, error: BaseException | None) -> None:
+    def settle(self, returned: Any, error: BaseException | None) -> None:
         """Record the end, once: set the value or the failure, finish the trace, and call `on_end`."""
-        if self._is_over or self._over.done():
+        trace = self._trace
+        if self._is_over or self._over.done() or trace is None:
             return
         self._is_over = True
         if self.start_time is _NOT_STARTED:
@@ -209,8 +236,8 @@ class Call:
         self.end_time = self.start_time + timedelta(seconds=self._time.seconds)
         try:
             self.value, self.failure = self._outcome(returned, error)
-            self._trace.finish(output=self.value, failure=self.failure)
-            self.usage, self.trace_id = self._trace.usage, self._trace.trace_id
+            trace.finish(output=self.value, failure=self.failure)
+            self.usage, self.trace_id = trace.usage, trace.trace_id
             self._on_end(self)
         except Exception as defect:  # a bug in evalwire
             self._over.set_exception(defect)
@@ -227,11 +254,12 @@ class Call:
                 self._clock.stop(self)
                 if self._cancel is not None:
                     self._cancel()
-                message = "the job ended"
-                self._trace.finish(
-                    failure=Failure(kind="evalwire", stage=self._stage, type="Interrupted", message=message)
-                )
-                self.usage = self._trace.usage
+                if self._trace is not None:
+                    message = "the job ended"
+                    self._trace.finish(
+                        failure=Failure(kind="evalwire", stage=self._stage, type="Interrupted", message=message)
+                    )
+                    self.usage = self._trace.usage
             raise
 
     def add_to_failure(self, remark: str) -> None:
@@ -279,30 +307,87 @@ class Call:
         return message
 
 
-@types.coroutine
-def _in_steps(
-    function: Callable[[], Any], own_time: OwnTime, step_ended: Callable[[], None]
-) -> Generator[Any, None, Any]:
-    """Await the result of `function`, as `await` does, and measure each step on the event loop."""
-    own_time.begin_step()
-    result = function()
-    if not isinstance(result, Awaitable):
-        return result
-    steps = result.__await__()
-    error: BaseException | None = None
-    while True:
+class Steps(Coroutine[Any, Any, None]):
+    """The coroutine of a call's task on the event loop: awaits the function's result, and measures each step.
+
+    Unlike a coroutine function, it also reports the cancellation of a task that has not started.
+
+    Args:
+        call: the call, which receives the result or the exception, including SystemExit and CancelledError.
+        function: returns an awaitable, or the result itself.
+    """
+
+    __slots__ = ("_awaited", "_call", "_function", "_steps")
+
+    def __init__(self, call: Call, function: Callable[[], Any]) -> None:
+        self._call: Any = call  # None after the end, because the call knows the task
+        self._function: Any = function
+        self._awaited: Any = None
+        self._steps: Any = None
+
+    def __await__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        return self._step(None)
+
+    def send(self, value: Any, /) -> Any:
+        """Run the function to its next wait, and return the awaited future."""
+        del value  # a task sends None
+        return self._step(None)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Any:
+        """Raise an exception in the function, and return the next awaited future."""
+        del traceback
+        return self._step(error if value is None else value)
+
+    def close(self) -> None:
+        """Close the user's coroutine, which otherwise happens at the end of its life."""
+        if (close := getattr(self._awaited, "close", None)) is not None:
+            close()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the state of the user's coroutine, for libraries that inspect a task's coroutine, such as anyio."""
+        return getattr(self._awaited, name)
+
+    def _step(self, error: BaseException | None) -> Any:
+        if self._steps is None:
+            self._begin(error)
+        else:
+            self._call.begin_step()
+        if self._steps is None:
+            raise StopIteration
         try:
-            awaited = next(steps) if error is None else _throw(steps, error)
-        except StopIteration as returned:
-            return returned.value
-        own_time.end_step()
-        step_ended()
-        error = None
-        try:
-            yield awaited
-        except BaseException as thrown:
-            error = thrown
-        own_time.begin_step()
+            awaited = next(self._steps) if error is None else _throw(self._steps, error)
+        except StopIteration as end:
+            self._settle(end.value, None)
+        except BaseException as raised:
+            self._settle(None, raised)
+        else:
+            self._call.end_step()
+            return awaited
+        raise StopIteration
+
+    def _begin(self, error: BaseException | None) -> None:
+        """Call the function."""
+        if error is not None:  # cancelled before the first step
+            self._settle(None, error)
+        elif self._call.is_awaited:
+            self._call.begin_step()
+            try:
+                awaited = self._awaited = self._function()
+                if isinstance(awaited, Awaitable):
+                    self._steps = awaited.__await__()
+                    return
+            except BaseException as raised:
+                self._settle(None, raised)
+            else:
+                self._settle(self._awaited, None)
+
+    def _settle(self, returned: Any, raised: BaseException | None) -> None:
+        call = self._call
+        self._call = self._function = self._awaited = self._steps = None
+        call.settle(returned, raised)
 
 
 def _throw(steps: Any, error: BaseException) -> Any:

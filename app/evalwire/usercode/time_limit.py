@@ -116,16 +116,21 @@ class OwnTime:
         return self.loop_seconds + self._clock.waited() - self._waited_at_first
 
     def begin(self) -> None:
-        """Record, on the event loop, that the call's code starts; only the first call counts."""
+        """Record the first step on the event loop, where the call's code starts or goes on; its start counts once."""
+        now = self._step_began = self._clock.now()
+        self.ended = None
         if self.began is None:
-            self.began = self._clock.now()
+            self.began = now
             self._waited_at_first = self._clock.waited()
 
     def end(self) -> None:
         """Record that the call's code has ended; only the first call counts."""
-        self.end_step()
+        now = self._clock.now()
+        if self._step_began is not None:
+            self.loop_seconds += now - self._step_began
+            self._step_began = None
         if self.ended is None:
-            self.ended = self._clock.now()
+            self.ended = now
 
     def begin_step(self) -> None:
         """Record that the call's code gets control of the event loop."""

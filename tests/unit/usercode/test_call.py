@@ -46,10 +46,8 @@ class Untraced:
 
 async def call(callee: Callee, values: Mapping[str, Any], threads: Threads, *, limit_seconds: float = 20.0) -> Any:
     """What the function returns, or raises, when it is called as the engine calls it."""
-    made = Call(
-        callee, Untraced(), clock=Clock(limit_seconds), root=PATH, stage="task", convert=lambda returned: returned
-    )
-    made.start(values, threads)
+    made = Call(callee, clock=Clock(limit_seconds), root=PATH, stage="task", convert=lambda returned: returned)
+    made.start(Untraced(), values, threads)
     await made.over()
     if made.error is not None:
         raise made.error
@@ -792,8 +790,8 @@ def test_stop_iteration_from_a_function_is_a_failure_and_not_a_hang():
     async def main():
         callee = bind_task(stop_iteration, path=PATH)
         root = Path(__file__).parent
-        made = Call(callee, Untraced(), clock=Clock(20), root=root, stage="task", convert=str)
-        made.start(task_values(EXAMPLE), Threads())
+        made = Call(callee, clock=Clock(20), root=root, stage="task", convert=str)
+        made.start(Untraced(), task_values(EXAMPLE), Threads())
         await made.over()
         return made.failure
 
