@@ -21,8 +21,9 @@ from evalwire.model.example import Dataset, Example
 from evalwire.model.run import TaskRun
 from evalwire.recording import DryRunRecorder, NoTracing
 from evalwire.usercode.binding import bind_evaluator
-from evalwire.usercode.call import Call, Clock, evaluator_values
+from evalwire.usercode.call import Call, Clock
 from evalwire.usercode.threads import Threads
+from evalwire.usercode.values import evaluator_values
 
 EXAMPLE = Example(
     id="e1", node_id="n1", input={"q": "Capital of France?"}, output={"expected_output": "Paris"}, metadata={}

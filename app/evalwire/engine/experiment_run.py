@@ -325,7 +325,7 @@ class ExperimentRun:
     async def _record(self, opened: OpenExperiment, run: TaskRun) -> TaskRun:
         """Record a run that has a place in the backlog; end the job if other records would fail, too."""
         job = self._job
-        failed = bool(run.failures)
+        failed = run.has_failed
         if failed and not run.failure:
             job.count_failure()
         try:

@@ -136,8 +136,11 @@ class Purse:
             return False
         self._settled += 1
         self._in_flight.discard(reservation)
-        self.spent += reservation.paid
-        self.largest = reservation.paid.at_least(self.largest or _NOTHING)
+        if reservation.paid is not _NOTHING:
+            self.spent += reservation.paid
+            self.largest = reservation.paid.at_least(self.largest or _NOTHING)
+        elif self.largest is None:
+            self.largest = _NOTHING
         self.longest = max(self.longest, self._clock() - reservation.started_at)
         return True
 

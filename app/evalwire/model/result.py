@@ -207,15 +207,16 @@ class ExperimentResult(Remembers, Mapping[str, Any]):
 
     def _missing_in_some(self) -> list[ScoreSummary]:
         # the runs are as good as always alike, so their sets of names are compared instead of the runs
-        given = {tuple(each.name for each in run.evaluations) for run in self.runs if not run.has_failed}
+        runs = [run for run in self.runs if not run.has_failed] if self.failed_runs else self.runs
+        given = {tuple([each.name for each in run.evaluations]) for run in runs}
         names = {name for group in given for name in group}
         missing = {name for group in given for name in names.difference(group)}
         return [score for score in self.scores if score.name in missing] if missing else []
 
     def is_evaluated(self, run: TaskRun) -> bool:
         """Check whether every evaluator gave the run a score or a label."""
-        scored = [each.evaluator for each in run.evaluations if each.score is not None or each.label is not None]
-        return bool(self.evaluator_names) and all(name in scored for name in self.evaluator_names)
+        scored = {each.evaluator for each in run.evaluations if each.score is not None or each.label is not None}
+        return bool(self.evaluator_names) and scored.issuperset(self.evaluator_names)
 
     @property
     def scores(self) -> list[ScoreSummary]:

@@ -10,7 +10,7 @@ from evalwire.usercode.binding import (
     with_twin,
     with_values,
 )
-from evalwire.usercode.call import Call, Trace, evaluator_values, task_values
+from evalwire.usercode.call import Call, Trace
 from evalwire.usercode.failures import failure_of
 from evalwire.usercode.forks import leave_fork, single_process
 from evalwire.usercode.loops import JobLoop
@@ -18,6 +18,7 @@ from evalwire.usercode.rate_limits import is_rate_limit, is_worth_retrying, refu
 from evalwire.usercode.scores import NOT_APPLICABLE, EvaluatorScore, NotApplicable, parse_scores
 from evalwire.usercode.threads import Threads
 from evalwire.usercode.time_limit import Clock
+from evalwire.usercode.values import evaluator_values, task_values
 
 __all__ = [
     "EVALUATOR_NAMES",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import dataclasses
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evalwire import clocks
-from evalwire.model import EMPTY, Callee, Example, Failure, FailureStage
+from evalwire.model import Callee, Failure, FailureStage
 from evalwire.usercode.failures import failure_of
 
 if TYPE_CHECKING:
@@ -25,44 +24,6 @@ from evalwire.usercode.time_limit import Clock, OwnTime
 _CLEAN_UP_SECONDS = 1.0  # for a cancelled function's own `finally` blocks
 
 _NOT_STARTED = datetime.min.replace(tzinfo=UTC)
-
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
-
-def task_values(example: Example) -> dict[str, Any]:
-    """Return the values that a task can be bound to, as copies: changes by the task do not reach the evaluators."""
-    own = Example(
-        id=example.id,
-        node_id=example.node_id,
-        input=_copy(example.input),
-        output=_copy(example.output),
-        metadata=_copy(example.metadata),
-        updated_at=example.updated_at,
-    )
-    return {
-        "input": own.input,
-        "expected": own.output,
-        "reference": own.output,
-        "metadata": own.metadata,
-        "example": own,
-    }
-
-
-def evaluator_values(example: Example, output: Any, trace_id: str | None) -> dict[str, Any]:
-    """Return the values that an evaluator can be bound to, as its own copies."""
-    return {**task_values(example), "output": _copy(output), "trace_id": trace_id}
-
-
-def _copy(value: Any) -> Any:
-    """Return a deep copy of JSON values, ten times as fast as `copy.deepcopy`."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if kind is dict or value is EMPTY:
-        return {key: item if type(item) in _SCALARS else _copy(item) for key, item in value.items()}
-    if kind is list:
-        return [item if type(item) in _SCALARS else _copy(item) for item in value]
-    return copy.deepcopy(value)
 
 
 class Trace(Protocol):
@@ -328,9 +289,6 @@ class Steps(Coroutine[Any, Any, None]):
     def __await__(self) -> Steps:
         return self
 
-    def __next__(self) -> Any:
-        return self._step(None)
-
     def send(self, value: Any, /) -> Any:
         """Run the function to its next wait, and return the awaited future."""
         del value  # a task sends None
@@ -350,7 +308,7 @@ class Steps(Coroutine[Any, Any, None]):
         """Return the state of the user's coroutine, for libraries that inspect a task's coroutine, such as anyio."""
         return getattr(self._awaited, name)
 
-    def _step(self, error: BaseException | None) -> Any:
+    def _step(self, error: BaseException | None = None) -> Any:
         if self._steps is None:
             self._begin(error)
         else:
@@ -388,6 +346,8 @@ class Steps(Coroutine[Any, Any, None]):
         call = self._call
         self._call = self._function = self._awaited = self._steps = None
         call.settle(returned, raised)
+
+    __next__ = _step  # which tasks call
 
 
 def _throw(steps: Any, error: BaseException) -> Any:

@@ -23,10 +23,11 @@ from evalwire.usercode.binding import (
     bind_task,
     misnamed_parameter,
 )
-from evalwire.usercode.call import Call, evaluator_values, task_values
+from evalwire.usercode.call import Call
 from evalwire.usercode.scores import parse_scores
 from evalwire.usercode.threads import Threads
 from evalwire.usercode.time_limit import Clock
+from evalwire.usercode.values import evaluator_values, task_values
 
 PATH = Path("/project/experiments/set/task.py")
 EXAMPLE = Example(id="e1", node_id="n1", input={"q": "ask"}, output={"expected_output": "answer"}, metadata={"m": 1})
