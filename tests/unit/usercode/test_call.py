@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import operator
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from evalwire.model.example import Example
 from evalwire.model.experiment import Callee
+from evalwire.usercode import values
 from evalwire.usercode.binding import (
     EVALUATOR_NAMES,
     TASK_NAMES,
@@ -799,6 +802,46 @@ def test_stop_iteration_from_a_function_is_a_failure_and_not_a_hang():
     failure = asyncio.run(main())
     assert (failure.type, failure.message) == ("StopIteration", "done")
     assert failure.where == f"{__file__}:{stop_iteration.__code__.co_firstlineno + 1}"
+
+
+def test_a_call_whose_task_is_cancelled_before_its_first_step_ends():
+    """By user code that cancels tasks of the loop."""
+
+    async def task(example):
+        raise AssertionError("it does not start")
+
+    async def main():
+        made = Call(bind_task(task, path=PATH), clock=Clock(20), root=PATH, stage="task", convert=str)
+        made.start(Untraced(), task_values(EXAMPLE), Threads())
+        (started,) = asyncio.all_tasks() - {asyncio.current_task()}
+        started.cancel()
+        await made.over()
+        return made.failure
+
+    assert asyncio.run(main()).type == "CancelledError"
+
+
+def test_a_calls_coroutine_can_be_inspected():
+    """anyio asks whether a task has started."""
+
+    async def task(example):
+        seen.append(inspect.getcoroutinestate(asyncio.current_task().get_coro()))
+        with anyio.move_on_after(0.01) as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.sleep, 60)
+                await anyio.sleep(60)
+        return scope.cancelled_caught
+
+    seen = []
+    assert run_task(task) is True
+    assert seen == [inspect.CORO_RUNNING]
+
+
+def test_only_what_a_function_is_bound_to_is_copied(monkeypatch):
+    copied = []
+    monkeypatch.setattr(values, "_copy", lambda value: copied.append(value) or value)
+    assert run_evaluator(lambda output, expected: output) == OUTPUT
+    assert copied == [OUTPUT, EXAMPLE.output]
 
 
 def test_stop_iteration_on_a_thread_is_an_error_of_whoever_waits_for_it():
