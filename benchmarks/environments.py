@@ -26,20 +26,21 @@ class Environments:
         self._allowed = allowed
         self._made: dict[str, Path | Unmeasured] = {}
 
-    def python(self, name: str, *requirements: str, without: Sequence[str] = ()) -> Path:
+    def python(self, name: str, *requirements: str, without: Sequence[str] = (), compiled: bool = True) -> Path:
         """Return the interpreter of an environment with these requirements.
 
         Args:
             name: the name of the environment.
             requirements: requirements in the format of pip.
             without: packages to uninstall afterwards.
+            compiled: whether bytecode is compiled, as by pip.
 
         Raises:
             Unmeasured: the environment could not be created.
         """
         if name not in self._made:
             try:
-                self._made[name] = self._make(name, requirements, without)
+                self._made[name] = self._make(name, requirements, without, compiled=compiled)
             except Unmeasured as problem:
                 self._made[name] = problem
         made = self._made[name]
@@ -51,7 +52,7 @@ class Environments:
         """Remove all environments."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _make(self, name: str, requirements: Sequence[str], without: Sequence[str]) -> Path:
+    def _make(self, name: str, requirements: Sequence[str], without: Sequence[str], *, compiled: bool) -> Path:
         if not self._allowed:
             raise Unmeasured("not installed (--no-peers)")
         home = self.directory / name
@@ -61,7 +62,8 @@ class Environments:
             return python
         print(f"  installing {' '.join(requirements)}", file=sys.stderr)
         _uv("venv", "--clear", "--python", sys.executable, str(home))
-        _uv("pip", "install", "--compile-bytecode", "--python", str(python), *requirements)
+        compiling = ["--compile-bytecode"] if compiled else []
+        _uv("pip", "install", *compiling, "--python", str(python), *requirements)
         if without:
             _uv("pip", "uninstall", "--python", str(python), *without)
         done.touch()

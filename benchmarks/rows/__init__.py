@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.rows import (
+    command,
     engine,
     engine_alone,
     gate,
     guard,
     memory,
+    one_example,
     recording,
     reports,
     rivals,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "engine": engine.measure,
     "engine_alone": engine_alone.measure,
+    "command": command.measure,
     "recording": recording.measure,
     "together": together.measure,
     "rivals": rivals.measure,
@@ -34,6 +37,7 @@ ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "memory": memory.measure,
     "reports": reports.measure,
     "start": start.measure,
+    "one_example": one_example.measure,
     "guard": guard.measure,
 }
 
