@@ -36,6 +36,7 @@ class Recorded:
         numbers: the number of evaluators that return numbers.
         bools: the number of evaluators that return bools.
         missing: the number of runs that the second experiment does not have.
+        text: the number of characters of each input.
         facts: the metadata that evalwire records with the second experiment, in addition to the facts of both.
     """
 
@@ -47,6 +48,7 @@ class Recorded:
         numbers: int = 1,
         bools: int = 0,
         missing: int = 0,
+        text: int = 200,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.repetitions = repetitions
@@ -55,7 +57,7 @@ class Recorded:
             {
                 "id": f"e{n}",
                 "node_id": f"N{n}",
-                "input": {"n": n, "text": "x" * 200},
+                "input": {"n": n, "text": f"{n:06d}".ljust(text, "x")},
                 "output": {"n": n},
                 "metadata": {},
                 "updated_at": _BEGAN.isoformat(),

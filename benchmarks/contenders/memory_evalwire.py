@@ -8,7 +8,7 @@ from typing import Any
 
 from _contender import arguments, peak_bytes, report, resident_bytes
 from _evalwire import experiments
-from _in_memory import in_memory_client
+from _stand_in import DATASET, stand_in
 
 from evalwire.phoenix import connect
 from evalwire.runner import ExperimentRunner
@@ -18,33 +18,27 @@ ALWAYS = "def match(output):\n    return len(output) > 0\n"
 KILOBYTE = 1024
 
 
-def prepare(count: int) -> list[dict[str, Any]]:
-    """Return a dataset with a kilobyte in each input."""
-    return [
-        {"id": f"e{n}", "input": {"text": f"{n:06d}".ljust(KILOBYTE, "x")}, "output": {"n": n}, "metadata": {}}
-        for n in range(count)
-    ]
-
-
 def main() -> None:
     """Run, and print the growth of the process per example."""
     given = arguments()
     count = given["examples"]
-    connect(base_url="http://127.0.0.1:9")
+    with (
+        stand_in(examples=100, text=KILOBYTE) as few,
+        stand_in(examples=count, text=KILOBYTE) as many,
+        experiments(DATASET, task=TASK) as folder,
+    ):
+        (folder / DATASET / "match.py").write_text(ALWAYS, encoding="utf-8")
 
-    with experiments("bench", task=TASK) as folder:
-        (folder / "bench" / "match.py").write_text(ALWAYS, encoding="utf-8")
-
-        def run(client: Any, examples: int) -> Any:
+        def run(url: str, examples: int) -> Any:
+            client = connect(base_url=url)
             runner = ExperimentRunner(folder, client, dry_run=examples, task_concurrency=given["concurrency"])
             (result,) = runner.run()
             return result
 
-        run(in_memory_client(prepare(100)), 100)
-        client = in_memory_client(prepare(count))
+        run(few, 100)
         gc.collect()
         before = resident_bytes()
-        result = run(client, count)
+        result = run(many, count)
         peak = peak_bytes()
         gc.collect()
         after = resident_bytes()
