@@ -37,7 +37,8 @@ def recording(distribution: str, client: Any, run: Callable[[str], None]) -> Non
 def make_dataset(client: Any, count: int) -> str:
     """Upload a dataset with `count` examples; return its name."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
-    examples = [{"input": {"n": n}, "output": {"n": n}} for n in range(count)]
+    text = "x" * arguments().get("text", 0)
+    examples = [{"input": {"n": n, "text": text}, "output": {"n": n}} for n in range(count)]
     client.datasets.create_dataset(name=name, examples=examples, timeout=60)
     return name
 
