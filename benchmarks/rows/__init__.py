@@ -13,11 +13,11 @@ from benchmarks.rows import (
     guard,
     many,
     memory,
-    one_example,
     recording,
     reports,
     rivals,
     servers,
+    short_job,
     spans,
     start,
     together,
@@ -41,7 +41,7 @@ ROWS: dict[str, Callable[[Bench], Sequence[Line]]] = {
     "memory": memory.measure,
     "reports": reports.measure,
     "start": start.measure,
-    "one_example": one_example.measure,
+    "short_job": short_job.measure,
     "guard": guard.measure,
 }
 

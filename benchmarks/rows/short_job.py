@@ -1,4 +1,4 @@
-"""Row `one example`: the start of a command or a script that records one example in a running Phoenix."""
+"""Row `short job`: the start of a command or a script that records one example in a running Phoenix."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.table import AHEAD, Line
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
-ROW = "one example"
+ROW = "short job"
 RUNS = 5
 LIMIT_SECONDS = 0.7
 LIMIT_SCRIPT_SECONDS = 1.0
-DATASET = "bench-one-example"
+DATASET = "bench-short-job"
 IMAGE = "evalwire-benchmark"
 
 _TASK = "async def task(example):\n    return example.input['n']\n"
