@@ -69,8 +69,43 @@ def load(name: str, *, without: str = "") -> ModuleType:
     """
     if (module := sys.modules.get(name)) is not None:
         return module
-    with _lock, _past_projects(), _without(without), _uncollected():
+    with _lock, _past_projects(), _without(without), uncollected():  # a collection finds next to nothing
         return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off garbage collections on all threads until no thread is in this context."""
+    _collections.stop()
+    try:
+        yield
+    finally:
+        _collections.resume()
+
+
+class _Collections:
+    """Counts the reasons to put off garbage collections."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal handler may import a module, too
+        self._reasons = 0
+        self._were_enabled = False
+
+    def stop(self) -> None:
+        with self._lock:
+            if not self._reasons:
+                self._were_enabled = gc.isenabled()
+                gc.disable()
+            self._reasons += 1
+
+    def resume(self) -> None:
+        with self._lock:
+            self._reasons -= 1
+            if not self._reasons and self._were_enabled:
+                gc.enable()
+
+
+_collections = _Collections()
 
 
 def load_needed() -> None:
@@ -115,19 +150,6 @@ def _past_projects() -> Iterator[None]:
         yield
     finally:
         _state.is_loading, sys.dont_write_bytecode = before, bytecode_before
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Put off garbage collections, which take a tenth of the time of an import, and find next to nothing."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,13 @@ def test_the_hook_is_valid_and_its_command_runs(begun):
     seen = re.compile(hook["files"])
     changed = ["evalwire.toml", "evals/evalwire.toml", "testset.csv", "rows.jsonl", "experiments/a/task.py", "app.py"]
     assert [name for name in [*changed, "README.md", "notevalwire.toml", "a.py.txt"] if seen.search(name)] == changed
+
+
+def test_the_commands_own_process_leaves_its_modules_out_of_garbage_collections(begun):
+    """A process that calls the command as a function keeps its collector as it is."""
+    task = begun.experiments / "ticket_router" / "task.py"
+    task.write_text(f"import gc\n\nprint('frozen', gc.get_freeze_count() > 10_000)\n\n{task.read_text()}")
+    assert "frozen True" in begun.run_process("check", "--offline").stdout
+    called = "from evalwire.cli import main; main(['check', '--offline'])"
+    done = subprocess.run([sys.executable, "-c", called], cwd=begun.directory, env=begun.environ, capture_output=True)
+    assert b"frozen False" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -145,3 +146,33 @@ def test_a_lazy_name_is_imported_once_when_it_is_used(tmp_path, monkeypatch):
         _ = lazy_package.Light
     for name in ("lazy_package", "lazy_package.heavy"):
         del sys.modules[name]
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_garbage_is_not_collected_during_an_import_and_then_as_before(is_enabled, tmp_path_factory, monkeypatch):
+    text = "import gc\n\nIS_ENABLED = gc.isenabled()\n"
+    library(tmp_path_factory.mktemp("site"), f"collecting_{is_enabled}".lower(), text, monkeypatch)
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        assert loading.load(f"collecting_{is_enabled}".lower()).IS_ENABLED is False
+        assert gc.isenabled() is is_enabled
+    finally:
+        gc.enable()
+
+
+def test_garbage_is_collected_again_once_no_thread_puts_it_off():
+    inside, left = threading.Event(), threading.Event()
+
+    def put_off():
+        with loading.uncollected():
+            inside.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=put_off)
+    with loading.uncollected():
+        thread.start()
+        assert inside.wait(10)
+    assert not gc.isenabled()
+    left.set()
+    thread.join()
+    assert gc.isenabled()

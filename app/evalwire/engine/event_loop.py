@@ -6,7 +6,6 @@ import asyncio
 import collections
 import contextlib
 import contextvars
-import gc
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from evalwire.loading import uncollected
 from evalwire.usercode import JobLoop, leave_fork
 
 if TYPE_CHECKING:
@@ -200,13 +200,8 @@ def _frame_of(ident: int | None) -> FrameType | None:
 
     NOTE: a garbage collection in `_current_frames` deadlocks Python before 3.11.9 (CPython issue 106883).
     """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         return sys._current_frames().get(ident or 0)  # noqa: SLF001 - documented for this purpose
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _step_of(frames: Sequence[FrameType]) -> FrameType | None:
