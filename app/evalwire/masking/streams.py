@@ -158,8 +158,8 @@ class _MaskedBuffer(io.BufferedIOBase):
 
     @property
     def raw(self) -> Any:
-        """This stream, because a raw stream would not be masked."""
-        return self
+        """A stream that masks, too; a buffer around it can close it."""
+        return _MaskedRaw(self)
 
     @property
     def name(self) -> Any:
@@ -178,6 +178,39 @@ class _MaskedBuffer(io.BufferedIOBase):
     def isatty(self) -> bool:
         """Check whether the stream is a terminal."""
         return self._stream.isatty()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+
+class _MaskedRaw(io.RawIOBase):
+    """The stream for bytes as a raw stream; only this object is closed by its buffer, which would otherwise fail."""
+
+    def __init__(self, buffer: _MaskedBuffer) -> None:
+        self._buffer = buffer
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        return self._buffer.write(data)
+
+    def flush(self) -> None:
+        """Write the buffered text, masked."""
+        super().flush()
+        self._buffer.flush()
+
+    @property
+    def name(self) -> Any:
+        """The stream's name or number."""
+        return self._buffer.name
+
+    def fileno(self) -> int:
+        """Return the stream's file descriptor."""
+        return self._buffer.fileno()
+
+    def isatty(self) -> bool:
+        """Check whether the stream is a terminal."""
+        return self._buffer.isatty()
 
     def writable(self) -> bool:
         """Return True."""

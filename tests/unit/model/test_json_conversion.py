@@ -145,7 +145,7 @@ async def answer():
         ({"x": float("nan")}, 'output["x"] is nan, which JSON cannot represent; return None or a number'),
         ({"x": decimal.Decimal("Infinity")}, 'output["x"] is Infinity, which JSON cannot represent'),
         ({"x": pd.NaT}, 'output["x"] is NaT, which JSON cannot represent; return None'),
-        ({"x": np.datetime64("NaT")}, 'output["x"] is NaT, which JSON cannot represent; return None'),
+        ({"x": np.datetime64("NaT", "s")}, 'output["x"] is NaT, which JSON cannot represent; return None'),
         ({"x": pd.NA}, 'output["x"] is NA, which JSON cannot represent; return None'),
         (pd.DataFrame({"p": [1.0, None]}), 'output[1]["p"] is nan, which JSON cannot represent'),
         (FRAME.set_index("id"), "output is a DataFrame with a custom index, which JSON cannot represent; call its"),
