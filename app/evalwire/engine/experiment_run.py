@@ -134,7 +134,7 @@ class ExperimentRun:
         if not job.stopped.is_set() and not job.outage:
             await self._verify(opened)
 
-    # --- workers -------------------------------------------------------------------------------------
+    # --- runs ----------------------------------------------------------------------------------------
 
     async def _start_runs(self, opened: OpenExperiment, task: Callee, pending: Iterator[PendingRun]) -> None:
         """Start a run for each ticket from the pace; cancelled when the job should end."""
