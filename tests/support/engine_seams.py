@@ -113,13 +113,14 @@ def go(
     *experiments: Experiment,
     recorder: FakeRecorder | None = None,
     observer: Observer | None = None,
+    tracer: FakeTracer | None = None,
     stop: Stop | None = None,
     **limits: Any,
 ) -> Any:
     return run_engine(
         experiments,
         recorder=recorder or FakeRecorder(),
-        tracer=FakeTracer(),
+        tracer=tracer or FakeTracer(),
         observer=observer or Quiet(),
         limits=Limits(**limits),
         stop=stop or Stop(),

@@ -538,3 +538,19 @@ def test_a_lowered_limit_is_logged_for_the_user_and_a_raised_one_is_not(caplog):
         ("INFO", "a rate limit: 7 examples in flight instead of 10"),
         ("DEBUG", "no rate limit: 8 examples in flight instead of 7"),
     ]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_trace_that_cannot_start_fails_the_experiment_with_its_error(concurrency):
+    """Of a call that starts at once, and of calls that wait for their turns."""
+
+    class Defective(FakeTracer):
+        def trace(self, opened, callee, values):
+            raise RuntimeError("no trace")
+
+    async def task(example):
+        return 1
+
+    (result,) = go(experiment(task, name="set_3"), tracer=Defective(), task_concurrency=concurrency).results
+    assert (result.failure.kind, result.failure.message) == ("evalwire", "no trace")
+    assert not result.passed

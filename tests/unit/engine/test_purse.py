@@ -177,6 +177,9 @@ def test_unknown_usage_closes_the_purse(budget, usage, named):
     assert (purse.closed, purse.is_unknown, reservation.is_unknown) == (named, True, True)
     purse.settle(reservation)
     assert purse.admit() is None
+    recorded = Purse(budget)
+    recorded.add(None if usage is None else (usage,))
+    assert (recorded.closed, recorded.is_unknown) == ((named, True) if usage else ("", False))
 
 
 @pytest.mark.parametrize(
