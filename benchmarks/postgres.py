@@ -44,8 +44,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def database() -> Iterator[str]:
+def database(*, durable: bool) -> Iterator[str]:
     """Start a new PostgreSQL on loopback, and yield its URL.
+
+    Args:
+        durable: whether commits wait for the disk, as in production.
 
     Raises:
         NotInstalledError: PostgreSQL is not installed.
@@ -62,7 +65,8 @@ def database() -> Iterator[str]:
         subprocess.run(
             initialize, check=True, capture_output=True, cwd=folder, user=user, group=group, extra_groups=groups
         )
-        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+        options += [] if durable else ["-c", "fsync=off"]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
                 [postgres, "-D", data, *options],

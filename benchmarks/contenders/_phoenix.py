@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from _contender import arguments, report
+from _contender import arguments, process_seconds, report
 
 EVALUATORS = ("match", "again")
 _SETTLED_SECONDS = 60.0
@@ -28,10 +28,14 @@ def recording(distribution: str, client: Any, run: Callable[[str], None]) -> Non
     """
     run(make_dataset(client, 1))
     name = make_dataset(client, arguments()["examples"])
+    server = arguments().get("server")  # its process ID
+    used = process_seconds(server) if server else 0.0
     began = time.perf_counter()
     run(name)
-    seconds = time.perf_counter() - began
-    report(distribution, seconds=seconds, **_arrived(client, name))
+    figures = {"seconds": time.perf_counter() - began}
+    if server:
+        figures["server_seconds"] = process_seconds(server) - used
+    report(distribution, **figures, **_arrived(client, name))
 
 
 def make_dataset(client: Any, count: int) -> str:

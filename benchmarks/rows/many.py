@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from benchmarks.contest import Contender, Unmeasured
+from benchmarks.contest import Unmeasured
+from benchmarks.rows.recording import CONCURRENCY, evalwire
 from benchmarks.table import Line, Target
 
 if TYPE_CHECKING:
@@ -18,26 +19,19 @@ EXAMPLES = 10_000
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Record examples of 1 KB with a plain evaluator, and measure the processor time of the server meanwhile."""
+    """Record examples of 1 KB with a plain evaluator, and measure the processor time of Phoenix meanwhile."""
     examples = bench.examples(EXAMPLES)
     url = bench.phoenix()
-    server = _server_at(url)
-    before = sum(server.cpu_times()[:2])
-    contender = Contender(
-        name="evalwire",
-        script="recording_evalwire.py",
-        arguments={
-            "url": url,
-            "examples": examples,
-            "concurrency": 10,
-            "task_seconds": 0,
-            "evaluators": ["match"],
-            "text": 1024,
-        },
-        expects={"runs": examples, "evaluations": examples, "task_spans": examples},
+    contender = evalwire(
+        "evalwire",
+        url,
+        examples,
+        concurrency=CONCURRENCY,
+        evaluators=["match"],
+        text=1024,
+        server=_process_at(url),
     )
     outcome = bench.contest(ROW, [contender], repetitions=1)["evalwire"]
-    used = sum(server.cpu_times()[:2]) - before
     return [
         Line(
             row=ROW,
@@ -45,16 +39,17 @@ def measure(bench: Bench) -> list[Line]:
             unit="s",
             ours=outcome.median("seconds"),
             other="processor time of Phoenix",
-            theirs=used,
+            theirs=outcome.median("server_seconds"),
             target=Target(relation="at most", ratio=1.2),
             note=outcome.problem or f"peak memory {outcome.median('peak_mb'):.0f} MB",
         )
     ]
 
 
-def _server_at(url: str) -> psutil.Process:
+def _process_at(url: str) -> int:
+    """Return the ID of the process that listens at an address of this machine."""
     port = urlsplit(url).port
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            return psutil.Process(connection.pid)
+            return int(connection.pid)
     raise Unmeasured(f"the process of Phoenix at {url} is not on this machine")

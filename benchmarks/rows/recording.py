@@ -75,7 +75,8 @@ def evalwire(
     name: str, url: str, examples: int, *, concurrency: int, task_seconds: float = 0.0, **arguments: Any
 ) -> Contender:
     """Return the `ExperimentRunner` of evalwire as a recording contender."""
-    judged = examples if "judge" in arguments.get("evaluators", ()) else 0
+    evaluators = arguments.get("evaluators", range(EVALUATORS))
+    judged = examples if "judge" in evaluators else 0
     return Contender(
         name=name,
         script="recording_evalwire.py",
@@ -86,7 +87,7 @@ def evalwire(
             "task_seconds": task_seconds,
             **arguments,
         },
-        expects={**all_of(examples), "evaluator_traces": judged},
+        expects={**all_of(examples), "evaluations": examples * len(evaluators), "evaluator_traces": judged},
     )
 
 

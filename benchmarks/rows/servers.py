@@ -27,7 +27,7 @@ def measure(bench: Bench) -> list[Line]:
     examples = bench.examples(EXAMPLES)
     with contextlib.ExitStack() as stack:
         try:
-            database = stack.enter_context(postgres.database())
+            database = stack.enter_context(postgres.database(durable=True))
         except postgres.NotInstalledError as error:
             raise Unmeasured(str(error)) from None
         urls = [stack.enter_context(postgres.phoenix(database)) for _ in range(max(PROCESSES))]

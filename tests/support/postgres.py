@@ -21,5 +21,5 @@ def phoenix() -> Iterator[str]:
         if os.environ.get("EVALWIRE_REQUIRE_POSTGRES_TESTS") == "1":
             pytest.fail(f"{missing}, and EVALWIRE_REQUIRE_POSTGRES_TESTS=1")
         pytest.skip(str(missing))
-    with servers.database() as address, servers.phoenix(address) as url:
+    with servers.database(durable=False) as address, servers.phoenix(address) as url:
         yield url
