@@ -56,8 +56,11 @@ def measure(bench: Bench) -> list[Line]:
             return _seconds([str(python.with_name("evalwire")), "run"], project, url, runs)
 
         ways: dict[str, tuple[float, Callable[[], list[float]]]] = {
-            "`evalwire run`, environment made by pip": (LIMIT_SECONDS, lambda: command("evalwire", compiled=True)),
-            "`evalwire run`, environment made by uv, from the second run on": (
+            "`evalwire run`, environment with bytecode, as by pip": (
+                LIMIT_SECONDS,
+                lambda: command("evalwire", compiled=True),
+            ),
+            "`evalwire run`, environment without bytecode, as by uv, from the second run on": (
                 LIMIT_SECONDS,
                 lambda: command("evalwire-by-uv", compiled=False),
             ),

@@ -246,11 +246,11 @@ class JobState:
         Args:
             opened: the experiment.
             callee: the function.
-            values: returns the values that the function can be bound to.
+            values: a function that returns the values that `callee` can be bound to.
             stage: the stage for failures.
             convert: a function that converts the returned value.
             on_end: a callback for the end of the call.
-            skips: returns whether the call is not made after all, when its turn has come.
+            skips: a function that is called when the turn has come, and returns True to skip the call.
         """
         root = self._roots[opened.experiment.name]
         call = Call(callee, clock=self.clock, root=root, stage=stage, convert=convert, on_end=on_end)

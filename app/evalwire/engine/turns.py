@@ -21,9 +21,9 @@ _LONGEST_SECONDS = 0.005  # of a turn with several calls
 class Turns:
     """Allocates turns of the event loop to calls, first come, first served.
 
-    Calls that start in the same turn run back to back, and delay recording, progress and a stop. A turn therefore has a
-    single call. After each short turn, the next turn has twice as many calls, because turns cost more than calls that
-    hardly run on the loop; after a long turn, the next turn has a single call again.
+    Calls that start in the same turn run back to back, and delay recording, progress and a stop. The first turn
+    therefore has a single call. Each short turn doubles the calls of the next turn, because a turn costs more than a
+    call that hardly runs on the loop. After a long turn, the next turn has a single call again.
 
     An instance belongs to a single event loop.
     """

@@ -158,7 +158,7 @@ class _MaskedBuffer(io.BufferedIOBase):
 
     @property
     def raw(self) -> Any:
-        """A stream that masks, too; a buffer around it can close it."""
+        """A new raw stream that masks, too, because a buffer around it closes it."""
         return _MaskedRaw(self)
 
     @property
@@ -185,7 +185,7 @@ class _MaskedBuffer(io.BufferedIOBase):
 
 
 class _MaskedRaw(io.RawIOBase):
-    """The stream for bytes as a raw stream; only this object is closed by its buffer, which would otherwise fail."""
+    """The stream for bytes as a raw stream. A buffer around it closes this object, and fails if it stays open."""
 
     def __init__(self, buffer: _MaskedBuffer) -> None:
         self._buffer = buffer

@@ -116,7 +116,7 @@ class OwnTime:
         return self.loop_seconds + self._clock.waited() - self._waited_at_first
 
     def begin(self) -> None:
-        """Record the first step on the event loop, where the call's code starts or continues; its start counts once."""
+        """Record the first step on the event loop; a call that started on a thread keeps its start."""
         now = self._step_began = self._clock.now()
         self.ended = None
         if self.began is None:

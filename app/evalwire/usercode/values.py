@@ -27,7 +27,7 @@ class _Copies(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            self._made[name] = self._copy(name)
+            self._made[name] = self._make(name)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,7 +36,7 @@ class _Copies(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def _copy(self, name: str) -> Any:
+    def _make(self, name: str) -> Any:
         example = self._example
         match name:
             case "expected":
