@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -32,6 +30,7 @@ from evalwire.jobs import (
     prepare_gating,
     record_outcomes,
 )
+from evalwire.loading import uncollected
 from evalwire.masking import masked
 from evalwire.model import (
     ExperimentResult,
@@ -46,7 +45,7 @@ from evalwire.model import (
 from evalwire.shards import ShardPlan, find_run_key, merge_agreed, merge_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from evalwire.cli.invocation import Invocation
@@ -87,19 +86,7 @@ class _Recorded:
         return cls(results=results, ci=ci, limited=limited)
 
 
-@contextlib.contextmanager
-def _collection_paused() -> Iterator[None]:
-    """Pause the search for cycles of garbage: it would visit all runs repeatedly, a fifth of the processor time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_collection_paused()
+@uncollected()  # collections would visit all runs repeatedly, a fifth of the processor time
 def gate(
     invocation: Invocation,
     *,
